@@ -1,0 +1,190 @@
+import { isCleanRelease, nextTransitions, type LeaseRecord } from './lease-record.js';
+import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
+import type { Observation, PendingRequest, Tenure } from './election-state.js';
+import { beginTenure, proceedHolding } from './holding.js';
+import { claimableAt, isOwnRecord, leaseDurationOf, observe } from './observing.js';
+import type { LockRequestError } from './errors/lock-request.error.js';
+import type { Step } from './step.js';
+
+/**
+ * What a process without the lease does next; answers when it wants to look again.
+ * 1. Read, if it does not know how things stand.
+ * 2. Let go of a record that still names it though it does not stand.
+ * 3. Take the lease when that is due.
+ * 4. Poll, if there is no watch to bring news.
+ */
+export function proceedFollowing(step: Step): number {
+  const { observation, nextAttemptAt, nextReadAt, candidacy, acquireUnresolved } = step.state;
+  const stopping = candidacy === 'stopping';
+  if (observation === null || step.state.mustRead) {
+    if (stopping && !acquireUnresolved) return Infinity;
+    return step.now >= nextReadAt ? read(step) : nextReadAt;
+  }
+  const orphan = orphanedTenure(step, observation);
+  if (orphan !== null) {
+    if (step.now < nextAttemptAt) return nextAttemptAt;
+    step.update({ tenure: orphan });
+    return proceedHolding(step);
+  }
+  if (stopping) return Infinity;
+  const claim = claimableAt(step, observation);
+  const attemptAt = Math.max(contendFrom(step), claim.at, nextAttemptAt);
+  if (step.now >= attemptAt) return acquire(step, observation, claim.afterExpiry);
+  if (step.state.watching) return attemptAt;
+  return step.now >= nextReadAt ? read(step) : Math.min(attemptAt, nextReadAt);
+}
+
+/** From when on this process may acquire; Infinity while it must not. */
+function contendFrom(step: Step): number {
+  const { candidacy, undrained, contendNotBefore } = step.state;
+  // Work of the last term still runs: a new one would overlap it in this very process.
+  if (undrained !== null) return Infinity;
+  return candidacy === 'contending' ? contendNotBefore : Infinity;
+}
+
+function read(step: Step): number {
+  step.send('read', { verb: 'read' }, step.config.requestTimeoutMs);
+  return Infinity;
+}
+
+export function onReadWhileFollowing(
+  step: Step,
+  request: PendingRequest,
+  outcome: ReadOutcome,
+): void {
+  if (outcome.kind === 'failed') {
+    step.fail(outcome.error);
+    return step.update({ nextReadAt: retryAt(step, request, outcome.error) });
+  }
+  observe(step, outcome.kind === 'found' ? outcome.lease : null, { from: 'read' });
+  step.update({
+    mustRead: false,
+    acquireUnresolved: false,
+    nextReadAt: retryAt(step, request),
+  });
+}
+
+/** Every acquisition counts one transition, also that of a record which still names this process (R12). */
+function acquire(step: Step, observation: Observation, afterExpiry: boolean): number {
+  const { config } = step;
+  const { lease } = observation;
+  const leaseTransitions = nextTransitions(
+    lease?.record.leaseTransitions ?? step.state.highestTransitions,
+  );
+  const renewTimeMicros = step.nextRenewMicros();
+  const { lastAcquisition } = step.state;
+  step.update({
+    lastAcquisition: {
+      transitions: leaseTransitions,
+      firstRenewMicros:
+        lastAcquisition?.transitions === leaseTransitions
+          ? lastAcquisition.firstRenewMicros
+          : renewTimeMicros,
+    },
+  });
+  const record: LeaseRecord = {
+    holderIdentity: config.identity,
+    leaseDurationSeconds: config.leaseDurationMs / 1_000,
+    acquireTimeMicros: renewTimeMicros,
+    renewTimeMicros,
+    leaseTransitions,
+    releasedTransitions: null,
+  };
+  step.send(
+    'acquire',
+    lease === null ? { verb: 'create', record } : { verb: 'replace', record, expected: lease },
+    config.requestTimeoutMs,
+    { afterExpiry, unclean: uncleanKind(lease?.record), settleMs: settleMs(step, lease?.record) },
+  );
+  return Infinity;
+}
+
+function uncleanKind(former: LeaseRecord | undefined): PendingRequest['unclean'] {
+  if (former === undefined) return 'missing';
+  return former.holderIdentity === '' && !isCleanRelease(former) ? 'emptied' : null;
+}
+
+/**
+ * Strict mode: whatever was done to the lease by hand, a believer left over from before it ends within its own lease
+ * duration. Only a clean release proves that there is none (R13).
+ */
+function settleMs(step: Step, former: LeaseRecord | undefined): number {
+  if (!step.config.strict || (former !== undefined && isCleanRelease(former))) return 0;
+  const formerMs = former === undefined ? 0 : leaseDurationOf(former, step.config);
+  return Math.max(step.config.leaseDurationMs, formerMs);
+}
+
+export function onAcquireDone(step: Step, request: PendingRequest, outcome: WriteOutcome): void {
+  step.update({ nextAttemptAt: retryAt(step, request), nextReadAt: retryAt(step, request) });
+  switch (outcome.kind) {
+    case 'applied':
+      observe(step, outcome.lease, { from: 'write' });
+      return onAcquired(step, request);
+    case 'conflict':
+      // Someone was faster, or an own earlier attempt has landed. A watch tells in a moment which; if this attempt
+      // was made because nothing had been heard for a whole lease, the watch is deaf.
+      if (request.afterExpiry && step.state.watching) step.emit({ kind: 'restart-watch' });
+      if (request.afterExpiry || !step.state.watching) step.update({ nextReadAt: step.now });
+      return step.update({ mustRead: true });
+    case 'absent':
+      return observe(step, null, { from: 'read' });
+    case 'not-applied':
+      step.fail(outcome.error);
+      return step.update({ nextAttemptAt: retryAt(step, request, outcome.error) });
+    case 'unknown':
+      step.fail(outcome.error);
+      return step.update({ acquireUnresolved: true, mustRead: true });
+    default:
+      return outcome satisfies never;
+  }
+}
+
+function onAcquired(step: Step, request: PendingRequest): void {
+  const lease = step.state.observation?.lease ?? null;
+  step.update({ acquireUnresolved: false, mustRead: false });
+  const stillOurs = lease !== null && isOwnRecord(step, lease.record);
+  const inTime = step.holderElapsedSince(request.startedAt) < step.config.renewDeadlineMs;
+  // A success that came too late to believe in, or after this process had stopped standing, is no term. The record
+  // names us all the same: it is acquired anew, or let go of.
+  if (!stillOurs || !inTime || contendFrom(step) > step.now) {
+    return step.update({ nextAttemptAt: step.now });
+  }
+  beginTenure(step, request, lease);
+}
+
+/**
+ * The lease names this process, by a write of its own, but it does not stand: it gives it back instead of letting all
+ * others wait. Not granted, so its release promises nothing about former believers.
+ */
+function orphanedTenure(step: Step, observation: Observation): Tenure | null {
+  const { lease } = observation;
+  const { undrained, candidacy, finishing } = step.state;
+  if (lease === null || !isOwnRecord(step, lease.record)) return null;
+  if (undrained !== null || contendFrom(step) <= step.now) return null;
+  if (candidacy === 'stopping' && !(finishing && step.config.releaseOnShutdown)) return null;
+  const { lastRenewMicros } = step.state;
+  return {
+    stage: 'releasing',
+    uid: lease.uid,
+    transitions: lease.record.leaseTransitions,
+    fencingToken: lease.revision,
+    anchor: step.at,
+    validUntil: step.now,
+    acquireTimeMicros: lease.record.acquireTimeMicros ?? lastRenewMicros,
+    appliedRenewMicros: lastRenewMicros,
+    sentRenewMicros: lastRenewMicros,
+    sentAt: step.at,
+    effective: false,
+    settledAt: Infinity,
+    drainDeadline: Infinity,
+    releaseDeadline: step.now + 2 * step.config.requestTimeoutMs,
+    readBack: false,
+  };
+}
+
+/** One retry period from start to start, spread by up to a fifth so that candidates do not march in step. */
+function retryAt(step: Step, request: PendingRequest, error?: LockRequestError): number {
+  const usual = request.startedAt.now + step.config.retryPeriodMs * (0.8 + 0.2 * step.at.random);
+  const asked = Math.min(error?.retryAfterMs ?? 0, step.config.leaseDurationMs);
+  return Math.max(usual, step.now + asked);
+}

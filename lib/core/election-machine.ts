@@ -1,0 +1,210 @@
+/**
+ * Who leads is decided here, and nowhere else.
+ *
+ * Promised (theorem of safety-rules section 2), while clock rates differ by less than the ratio of leaseDurationMs to
+ * renewDeadlineMs, identities are unique per process, and nobody edits or deletes the lease by hand: no two processes
+ * are leader at the same instant. Latency, loss, duplication and re-ordering of requests, answers and watch events,
+ * wall clocks and paused processes do not matter to it.
+ *
+ * Not promised: that work which checked a moment ago is still covered now. Code that runs on after the check needs
+ * the term's signal, its fencing token or a claim.
+ *
+ * With hand edits and deletes, two processes may believe until the older one notices: at once with a watch, else at
+ * its next renewal. `strict` closes that too, for a wait of one lease duration before such a grant (R13).
+ *
+ * Pure: time, randomness and every answer come in on the event, and what to do goes out as effects. `expire` comes
+ * before the event is looked at, so no late answer can extend a term whose time is up (R4).
+ */
+import {
+  beginDraining,
+  expireTenure,
+  grantIfSettled,
+  onReadWhileHolding,
+  onReleaseDone,
+  onRenewDone,
+  proceedHolding,
+  reviewTenure,
+} from './holding.js';
+import { onAcquireDone, onReadWhileFollowing, proceedFollowing } from './contending.js';
+import { leaderAsObserved, markHolderDied, observe, observedExpiry } from './observing.js';
+import type {
+  ElectionConfig,
+  ElectionEffect,
+  ElectionEvent,
+  ElectionState,
+} from './election-state.js';
+import { Step } from './step.js';
+
+export interface Transition {
+  readonly state: ElectionState;
+  readonly effects: readonly ElectionEffect[];
+}
+
+export function transition(
+  state: ElectionState,
+  event: ElectionEvent,
+  config: ElectionConfig,
+): Transition {
+  if (state.candidacy === 'stopped') return { state, effects: [] };
+  const step = new Step(state, event.at, config);
+  // 1. The clock speaks first.
+  expireTenure(step);
+  // 2. What happened.
+  apply(step, event);
+  expireTenure(step);
+  grantIfSettled(step);
+  // 3. What to do about it: at most one request in flight.
+  const wakeAt = proceed(step);
+  // 4. What others are told.
+  const leader = leaderAsObserved(step);
+  if (leader !== step.state.leader) {
+    step.update({ leader });
+    step.emit({ kind: 'leader-changed', leader });
+  }
+  step.emit({ kind: 'wake', at: Math.min(wakeAt, nextDeadline(step)) });
+  return { state: step.state, effects: step.effects };
+}
+
+/** Leadership is a question to the clock at every call, not a flag (R3). */
+export function isLeader(state: ElectionState, now: number): boolean {
+  return state.tenure !== null && state.tenure.stage === 'leading' && now < state.tenure.validUntil;
+}
+
+function apply(step: Step, event: ElectionEvent): void {
+  switch (event.kind) {
+    case 'tick':
+      return;
+    case 'start':
+      if (step.state.candidacy === 'idle') {
+        step.update({
+          candidacy: 'contending',
+          nextAttemptAt: step.now,
+          nextReadAt: step.now,
+        });
+      }
+      return;
+    case 'read-done':
+    case 'write-done':
+      return onAnswer(step, event);
+    case 'watch-opened':
+      // Whatever happened before the watch opened is only to be had by a read.
+      return step.update({ watching: true, mustRead: true, nextReadAt: step.now });
+    case 'watch-changed':
+      observe(step, event.lease, { from: 'watch', revision: event.revision });
+      return reviewTenure(step);
+    case 'watch-interrupted':
+      return step.update({ watching: false });
+    case 'holder-died':
+      return markHolderDied(step, event.timingKey);
+    case 'withdraw':
+      return withdraw(step, event);
+    case 'resume':
+      if (step.state.candidacy === 'suspended') step.update({ candidacy: 'contending' });
+      return;
+    case 'drained':
+      if (step.state.undrained === event.term) step.update({ undrained: null });
+      return;
+    case 'finish':
+      return finish(step);
+    default:
+      return event satisfies never;
+  }
+}
+
+function onAnswer(step: Step, event: Extract<ElectionEvent, { outcome: unknown }>): void {
+  const request = step.state.pending;
+  // An answer nobody waits for any more: its request counted as unknown when it was given up.
+  if (request === null || request.id !== event.id) return;
+  step.update({ pending: null });
+  if (event.kind === 'read-done') {
+    return step.state.tenure
+      ? onReadWhileHolding(step, event.outcome)
+      : onReadWhileFollowing(step, request, event.outcome);
+  }
+  switch (request.purpose) {
+    case 'acquire':
+      return onAcquireDone(step, request, event.outcome);
+    case 'renew':
+      return onRenewDone(step, request, event.outcome);
+    case 'release':
+      return onReleaseDone(step, event.outcome);
+    case 'read':
+      throw new Error('a read was answered as a write');
+    default:
+      return request.purpose satisfies never;
+  }
+}
+
+function withdraw(step: Step, event: Extract<ElectionEvent, { kind: 'withdraw' }>): void {
+  const { candidacy } = step.state;
+  if (candidacy === 'stopping' || (candidacy === 'idle' && event.reason !== 'shutdown')) return;
+  if (event.reason === 'shutdown') step.update({ candidacy: 'stopping' });
+  else if (event.reason === 'suspended') step.update({ candidacy: 'suspended' });
+  step.update({
+    contendNotBefore: Math.max(step.state.contendNotBefore, step.now + event.cooldownMs),
+  });
+  beginDraining(step, event.reason);
+}
+
+function finish(step: Step): void {
+  if (step.state.finishing) return;
+  if (step.state.candidacy !== 'stopping') {
+    withdraw(step, { kind: 'withdraw', at: step.at, reason: 'shutdown', cooldownMs: 0 });
+  }
+  // Time for a request that is under way and for the release after it, and no more: closing must end.
+  const finishDeadline = step.now + 2 * step.config.requestTimeoutMs;
+  step.update({ finishing: true, finishDeadline, nextReadAt: step.now });
+}
+
+/** Starts the next request if one is due; answers when it wants to look again. */
+function proceed(step: Step): number {
+  const { candidacy, finishing, finishDeadline, pending } = step.state;
+  if (candidacy === 'idle' || candidacy === 'stopped') return Infinity;
+  if (finishing) {
+    const uselessRead =
+      pending?.purpose === 'read' && step.state.tenure === null && !step.state.acquireUnresolved;
+    if (step.now >= finishDeadline || uselessRead) abandonPending(step);
+    if (step.now >= finishDeadline) return stop(step);
+  }
+  if (step.state.pending !== null) return finishing ? finishDeadline : Infinity;
+  let wakeAt = Infinity;
+  if (step.state.tenure !== null) wakeAt = proceedHolding(step);
+  if (step.state.tenure === null && step.state.pending === null) wakeAt = proceedFollowing(step);
+  const nothingLeft = step.state.tenure === null && step.state.pending === null;
+  if (finishing && nothingLeft && wakeAt === Infinity) return stop(step);
+  return finishing ? Math.min(wakeAt, finishDeadline) : wakeAt;
+}
+
+function abandonPending(step: Step): void {
+  const { pending } = step.state;
+  if (pending === null) return;
+  step.update({ pending: null });
+  step.emit({ kind: 'abandon-request', id: pending.id });
+}
+
+function stop(step: Step): number {
+  step.update({ candidacy: 'stopped', tenure: null });
+  step.emit({ kind: 'stopped' });
+  return Infinity;
+}
+
+/** The instants at which something changes though no event comes and no request may be sent. */
+function nextDeadline(step: Step): number {
+  const { tenure, candidacy } = step.state;
+  if (candidacy === 'idle' || candidacy === 'stopped') return Infinity;
+  const later = (instant: number): number => (instant > step.now ? instant : Infinity);
+  switch (tenure?.stage) {
+    case undefined:
+      return later(observedExpiry(step));
+    case 'leading':
+      return tenure!.validUntil;
+    case 'settling':
+      return Math.min(tenure!.validUntil, later(tenure!.settledAt));
+    case 'draining':
+      return later(tenure!.drainDeadline);
+    case 'releasing':
+      return later(tenure!.releaseDeadline);
+    default:
+      return tenure!.stage satisfies never;
+  }
+}

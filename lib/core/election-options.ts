@@ -1,0 +1,195 @@
+import { RETRY_BACKOFF_MS, type ElectionConfig } from './election-state.js';
+import { OptionReader } from './option-reader.js';
+
+/** The options of one role's election, as users write them. */
+export interface ElectionOptions {
+  /** What is led, e.g. `plan-scheduler`. Names the election in decorators, tokens and logs. One module per role. */
+  readonly role: string;
+  /**
+   * Name of the lease that the replicas compete for: a DNS-1123 subdomain. Default: the role. Two applications that
+   * share one name and namespace share one leader.
+   */
+  readonly leaseName?: string;
+  /** Namespace of the lease: a DNS-1123 label. Default: the pod's own, or the kubeconfig context's; never a guess. */
+  readonly namespace?: string;
+  /**
+   * Holder identity, different in every process (R8). Default: `<pod or host>_<uuid>`. Two processes that share one
+   * stay safe, but each waits the other's lease out.
+   */
+  readonly identity?: string;
+  /**
+   * How long others wait after the last renewal they saw before they take over, in milliseconds: whole seconds, at
+   * least 2,000. Default 15,000. (LeaseSpec.leaseDurationSeconds)
+   */
+  readonly leaseDurationMs?: number;
+  /**
+   * How long leadership lasts from the start of the last successful renewal, in milliseconds: at most 0.8 of
+   * `leaseDurationMs`. The gap between the two is what clock rates may differ by. Default: two thirds of
+   * `leaseDurationMs`, which is 10,000.
+   */
+  readonly renewDeadlineMs?: number;
+  /**
+   * Time between the starts of two renewals, and between two attempts of a candidate, in milliseconds, at least 100.
+   * Default: a fifth of `renewDeadlineMs`, at most 2,000.
+   */
+  readonly retryPeriodMs?: number;
+  /**
+   * Bound of one request in milliseconds, at least 100. One lost request must not cost leadership:
+   * `retryPeriodMs + requestTimeoutMs + 250 <= renewDeadlineMs`. Default: what leaves time for two lost requests, at
+   * most 3,000.
+   */
+  readonly requestTimeoutMs?: number;
+  /**
+   * How long the end of a term waits, in milliseconds, for `@OnRevoked` handlers and for gated work in flight, while
+   * the lease is still renewed. What takes longer: the lease is not released but lapses. Default 20,000; 0: no wait.
+   * Keep it below the pod's `terminationGracePeriodSeconds` (30 s unless set).
+   */
+  readonly drainTimeoutMs?: number;
+  /** Release the lease on shutdown, so that the next leader need not wait for it to lapse. Default true. */
+  readonly releaseOnShutdown?: boolean;
+  /**
+   * Exclusion even if people delete or edit the lease by hand: every acquisition that does not follow a clean release
+   * holds the lease for one lease duration before it is granted (R13). Failover after a crash takes that much longer.
+   * Default false.
+   */
+  readonly strict?: boolean;
+}
+
+export interface ResolvedElectionOptions extends ElectionConfig {
+  readonly leaseName: string;
+  readonly namespace: string | undefined;
+}
+
+export const DEFAULT_LEASE_DURATION_MS = 15_000;
+export const DEFAULT_RETRY_PERIOD_MS = 2_000;
+export const DEFAULT_REQUEST_TIMEOUT_MS = 3_000;
+export const DEFAULT_DRAIN_TIMEOUT_MS = 20_000;
+
+/** Share of the lease duration that the renew deadline may take up (R2). */
+const LARGEST_DEADLINE_SHARE = 0.8;
+
+export const ELECTION_OPTION_NAMES = [
+  'role',
+  'leaseName',
+  'namespace',
+  'identity',
+  'leaseDurationMs',
+  'renewDeadlineMs',
+  'retryPeriodMs',
+  'requestTimeoutMs',
+  'drainTimeoutMs',
+  'releaseOnShutdown',
+  'strict',
+] as const satisfies readonly (keyof ElectionOptions)[];
+
+/**
+ * The only place for defaults and checks. Faults go to the reader, which throws them all at once at its `check()`;
+ * what is returned may be used only after that.
+ */
+export function readElectionOptions(
+  reader: OptionReader,
+  defaultIdentity: string,
+): ResolvedElectionOptions {
+  const role = reader.required('role', reader.text('role', 'plan-scheduler'), 'plan-scheduler');
+  return {
+    role,
+    leaseName: readLeaseName(reader, role),
+    namespace: readNamespace(reader),
+    identity: reader.text('identity', defaultIdentity) ?? defaultIdentity,
+    ...readDurations(reader),
+    drainTimeoutMs: reader.milliseconds('drainTimeoutMs', DEFAULT_DRAIN_TIMEOUT_MS, 0),
+    releaseOnShutdown: reader.boolean('releaseOnShutdown', true),
+    strict: reader.boolean('strict', false),
+  };
+}
+
+/** Reads, checks and completes the options of one role. @throws LeaderElectionOptionsError with every fault found. */
+export function resolveElectionOptions(
+  raw: unknown,
+  defaultIdentity: string,
+): ResolvedElectionOptions {
+  const reader = new OptionReader(raw, ELECTION_OPTION_NAMES);
+  const resolved = readElectionOptions(reader, defaultIdentity);
+  reader.check();
+  return resolved;
+}
+
+const DNS_LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
+const DNS_SUBDOMAIN = new RegExp(`^${DNS_LABEL}(\\.${DNS_LABEL})*$`);
+
+function readLeaseName(reader: OptionReader, role: string): string {
+  const given = reader.text('leaseName', 'plan-scheduler');
+  if (given === undefined && reader.get('leaseName') !== undefined) return role;
+  const leaseName = given ?? role;
+  if (leaseName !== '' && !(DNS_SUBDOMAIN.test(leaseName) && leaseName.length <= 253)) {
+    const rule = `must be a DNS-1123 subdomain: lower-case letters, digits, "-" and ".", at most 253 characters`;
+    const suggestion = leaseName.toLowerCase().replace(/[^a-z0-9.]+/g, '-');
+    const fix = given === undefined ? 'give a leaseName, as the role is not one' : 'rename it';
+    reader.fault('leaseName', leaseName, rule, `${fix}, for example "${suggestion}"`);
+  }
+  return leaseName;
+}
+
+function readNamespace(reader: OptionReader): string | undefined {
+  const namespace = reader.text('namespace', 'my-namespace');
+  const valid = new RegExp(`^${DNS_LABEL}$`);
+  if (namespace !== undefined && !(valid.test(namespace) && namespace.length <= 63)) {
+    const rule =
+      'must be a DNS-1123 label: lower-case letters, digits and "-", at most 63 characters';
+    reader.fault('namespace', namespace, rule, 'use the name that "kubectl get namespaces" prints');
+  }
+  return namespace;
+}
+
+type Durations = Pick<
+  ElectionConfig,
+  'leaseDurationMs' | 'renewDeadlineMs' | 'retryPeriodMs' | 'requestTimeoutMs'
+>;
+
+function readDurations(reader: OptionReader): Durations {
+  const before = reader.faultCount;
+  const leaseDurationMs = reader.milliseconds('leaseDurationMs', DEFAULT_LEASE_DURATION_MS, 2_000);
+  const renewDeadlineMs = reader.milliseconds(
+    'renewDeadlineMs',
+    Math.floor((leaseDurationMs * 2) / 3),
+    1,
+  );
+  const retryPeriodMs = reader.milliseconds(
+    'retryPeriodMs',
+    Math.max(100, Math.min(DEFAULT_RETRY_PERIOD_MS, Math.floor(renewDeadlineMs / 5))),
+    100,
+  );
+  const forTwoLost = Math.floor((renewDeadlineMs - retryPeriodMs) / 2) - RETRY_BACKOFF_MS;
+  const requestTimeoutMs = reader.milliseconds(
+    'requestTimeoutMs',
+    Math.max(100, Math.min(DEFAULT_REQUEST_TIMEOUT_MS, forTwoLost)),
+    100,
+  );
+  const durations = { leaseDurationMs, renewDeadlineMs, retryPeriodMs, requestTimeoutMs };
+  // A relation between values of which one is already known to be wrong would only confuse.
+  if (reader.faultCount === before) checkRelations(reader, durations);
+  return durations;
+}
+
+function checkRelations(reader: OptionReader, durations: Durations): void {
+  const { leaseDurationMs, renewDeadlineMs, retryPeriodMs, requestTimeoutMs } = durations;
+  if (leaseDurationMs % 1_000 !== 0) {
+    const whole = Math.ceil(leaseDurationMs / 1_000) * 1_000;
+    const rule = 'must be whole seconds, as a Lease stores seconds';
+    reader.fault('leaseDurationMs', leaseDurationMs, rule, `use ${whole}`);
+  }
+  const largestDeadline = Math.floor(leaseDurationMs * LARGEST_DEADLINE_SHARE);
+  if (renewDeadlineMs > largestDeadline) {
+    const rule = `must be at most 0.8 of leaseDurationMs (${leaseDurationMs}): the rest is the margin for clocks that run at different rates`;
+    reader.fault('renewDeadlineMs', renewDeadlineMs, rule, `use at most ${largestDeadline}`);
+  }
+  const lostRequest = retryPeriodMs + requestTimeoutMs + RETRY_BACKOFF_MS;
+  if (lostRequest > renewDeadlineMs) {
+    const rule =
+      `retryPeriodMs (${retryPeriodMs}) + requestTimeoutMs (${requestTimeoutMs}) + ${RETRY_BACKOFF_MS} = ${lostRequest} ` +
+      `must be at most renewDeadlineMs (${renewDeadlineMs}), or one lost request ends leadership`;
+    const field = reader.get('retryPeriodMs') === undefined ? 'requestTimeoutMs' : 'retryPeriodMs';
+    const value = field === 'retryPeriodMs' ? retryPeriodMs : requestTimeoutMs;
+    reader.fault(field, value, rule, 'lower one of the two or raise renewDeadlineMs');
+  }
+}

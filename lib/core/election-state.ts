@@ -1,0 +1,220 @@
+import type { ElectionError } from './errors/election-error.js';
+import type { LeaseRecord, ObservedLease } from './lease-record.js';
+import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
+import type { RevocationReason } from './term.js';
+
+/** What the machine needs to know of the options. All times in milliseconds. */
+export interface ElectionConfig {
+  readonly role: string;
+  readonly identity: string;
+  readonly leaseDurationMs: number;
+  readonly renewDeadlineMs: number;
+  readonly retryPeriodMs: number;
+  readonly requestTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+  readonly releaseOnShutdown: boolean;
+  readonly strict: boolean;
+}
+
+/** Pause in milliseconds after a request of unknown outcome while the lease is held (R9). */
+export const RETRY_BACKOFF_MS = 250;
+
+/** The clocks and the dice at one instant. The machine has none of its own. */
+export interface Instant {
+  /** Monotonic, milliseconds. The only time that decides anything (R1). */
+  readonly now: number;
+  /** Wall clock, whole microseconds since the epoch. Only ever written into the record. */
+  readonly wallMicros: number;
+  /** How long the machine has slept while the monotonic clock stood still, milliseconds, since any fixed instant. */
+  readonly suspendedMs: number;
+  /** Uniform in [0, 1). Spreads candidates that woke at the same event. */
+  readonly random: number;
+}
+
+/**
+ * - `idle`: not started. `stopped`: for ever.
+ * - `contending`: wants to lead. `suspended`: follows, does not stand.
+ * - `stopping`: gives up what it holds, then stops once `finish` was said.
+ */
+export type Candidacy = 'idle' | 'contending' | 'suspended' | 'stopping' | 'stopped';
+
+/** The newest known representation of the lease and what this process has seen of it on its own clock. */
+export interface Observation {
+  readonly lease: ObservedLease | null;
+  /** Older watch events than this are dropped (R14). */
+  readonly revision: bigint;
+  /** When this process received the first representation with the present timing key (R5). */
+  readonly since: number;
+  /** This observation's own delay before an attempt on it, as a fraction of the jitter. */
+  readonly jitter: number;
+  /** The lock has proof that the holder's process is gone. */
+  readonly holderDied: boolean;
+}
+
+/**
+ * What holding the lease means at present.
+ * - `settling`: strict mode waits out believers that a hand edit may have left (R13); not leader.
+ * - `leading`: leader while the clock is before `validUntil`.
+ * - `draining`: no longer leader; renewed so that nobody starts while its work ends.
+ * - `releasing`: a release was sent; the term is dead whatever becomes of that request (R11).
+ */
+export type TenureStage = 'settling' | 'leading' | 'draining' | 'releasing';
+
+/** Possession of the lease, from the acquiring write until it is released, lost or left to lapse. */
+export interface Tenure {
+  readonly stage: TenureStage;
+  readonly uid: string;
+  readonly transitions: number;
+  readonly fencingToken: bigint;
+  /** Read just before the last renewal known to have been applied was built: validity counts from here (R4). */
+  readonly anchor: Instant;
+  /** End of validity V: the anchor plus the renew deadline, less what the machine has slept since. */
+  readonly validUntil: number;
+  readonly acquireTimeMicros: number;
+  /** Renew times of the last write known to be applied and of the last one sent, and when that one was sent. */
+  readonly appliedRenewMicros: number;
+  readonly sentRenewMicros: number;
+  readonly sentAt: Instant;
+  /** It was granted, so its release may say that no believer is left (R13). */
+  readonly effective: boolean;
+  readonly settledAt: number;
+  readonly drainDeadline: number;
+  readonly releaseDeadline: number;
+  /** The outcome of the last write is not known: read before the next write (R9). */
+  readonly readBack: boolean;
+}
+
+export type Purpose = 'read' | 'acquire' | 'renew' | 'release';
+
+export interface PendingRequest {
+  readonly id: number;
+  readonly purpose: Purpose;
+  readonly startedAt: Instant;
+  /** Revision the write was conditioned on; a reply that still has it changed nothing (R7). */
+  readonly baseRevision: bigint | null;
+  /** The write this is: an acquisition after the observed lease ran out on our clock, not after a release. */
+  readonly afterExpiry: boolean;
+  /** What the acquisition takes over without a clean release; null after one, or after a whole lease duration. */
+  readonly unclean: 'missing' | 'emptied' | null;
+  /** How long the acquisition must be held before it is granted (strict mode). */
+  readonly settleMs: number;
+}
+
+/** The acquiring writes of one transition number; lets an own record be told from one that merely has our identity. */
+export interface Acquisition {
+  readonly transitions: number;
+  readonly firstRenewMicros: number;
+}
+
+export interface ElectionState {
+  readonly candidacy: Candidacy;
+  readonly observation: Observation | null;
+  readonly watching: boolean;
+  /** The observation may be outdated though a watch is open. */
+  readonly mustRead: boolean;
+  readonly tenure: Tenure | null;
+  readonly pending: PendingRequest | null;
+  readonly lastRequestId: number;
+  /** Number of the ended term whose handlers or work have not ended yet; nothing is acquired before they have. */
+  readonly undrained: number | null;
+  /** No write starts sooner. */
+  readonly nextAttemptAt: number;
+  /** No read of a follower starts sooner. */
+  readonly nextReadAt: number;
+  /** No acquisition starts sooner: the cool-down of a step-down. */
+  readonly contendNotBefore: number;
+  readonly finishing: boolean;
+  readonly finishDeadline: number;
+  readonly lastAcquisition: Acquisition | null;
+  /** An acquiring write may still have been applied, or be applied later (safety-rules 3.5). */
+  readonly acquireUnresolved: boolean;
+  /** Every renewTime this process writes is greater than this one (R7). */
+  readonly lastRenewMicros: number;
+  /** Highest transitions seen; a re-created lease goes on from there. */
+  readonly highestTransitions: number;
+  /** The leader last announced. */
+  readonly leader: string | undefined;
+}
+
+export const INITIAL_STATE: ElectionState = {
+  candidacy: 'idle',
+  observation: null,
+  watching: false,
+  mustRead: true,
+  tenure: null,
+  pending: null,
+  lastRequestId: 0,
+  undrained: null,
+  nextAttemptAt: 0,
+  nextReadAt: 0,
+  contendNotBefore: 0,
+  finishing: false,
+  finishDeadline: Infinity,
+  lastAcquisition: null,
+  acquireUnresolved: false,
+  lastRenewMicros: 0,
+  highestTransitions: 0,
+  leader: undefined,
+};
+
+/** Ways to give up leadership on purpose. */
+export type WithdrawalReason = Extract<
+  RevocationReason,
+  'stepped-down' | 'handler-failed' | 'suspended' | 'shutdown'
+>;
+
+export type ElectionEvent = { readonly at: Instant } & (
+  | { readonly kind: 'start' }
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'read-done'; readonly id: number; readonly outcome: ReadOutcome }
+  | { readonly kind: 'write-done'; readonly id: number; readonly outcome: WriteOutcome }
+  | { readonly kind: 'watch-opened' }
+  | {
+      readonly kind: 'watch-changed';
+      readonly lease: ObservedLease | null;
+      readonly revision: bigint;
+    }
+  | { readonly kind: 'watch-interrupted' }
+  | { readonly kind: 'holder-died'; readonly timingKey: string }
+  | { readonly kind: 'withdraw'; readonly reason: WithdrawalReason; readonly cooldownMs: number }
+  | { readonly kind: 'resume' }
+  /** The handlers and the work of this ended term have all ended. */
+  | { readonly kind: 'drained'; readonly term: number }
+  /** The application is gone: release now if that is safe, then stop. */
+  | { readonly kind: 'finish' }
+);
+
+export type LockRequest =
+  | { readonly verb: 'read' }
+  | { readonly verb: 'create'; readonly record: LeaseRecord }
+  | { readonly verb: 'replace'; readonly record: LeaseRecord; readonly expected: ObservedLease };
+
+export type ElectionEffect =
+  | {
+      readonly kind: 'request';
+      readonly id: number;
+      readonly purpose: Purpose;
+      readonly request: LockRequest;
+      readonly timeoutMs: number;
+    }
+  /** The answer is no longer wanted. */
+  | { readonly kind: 'abandon-request'; readonly id: number }
+  /** Send a `tick` at this instant, in place of any earlier wish. Infinity: none. */
+  | { readonly kind: 'wake'; readonly at: number }
+  | { readonly kind: 'granted'; readonly term: number; readonly fencingToken: bigint }
+  | { readonly kind: 'revoked'; readonly term: number; readonly reason: RevocationReason }
+  | { readonly kind: 'leader-changed'; readonly leader: string | undefined }
+  /** The lease is held but not granted before this much time (strict mode). */
+  | { readonly kind: 'settling'; readonly term: number; readonly settleMs: number }
+  | { readonly kind: 'renewed'; readonly term: number }
+  | { readonly kind: 'released'; readonly term: number }
+  /** Taken without a clean release and without waiting: the object was missing or its holder had been emptied (R13). */
+  | {
+      readonly kind: 'unclean-acquisition';
+      readonly term: number;
+      readonly was: 'missing' | 'emptied';
+    }
+  | { readonly kind: 'failed'; readonly error: ElectionError }
+  /** The watch has missed a change. */
+  | { readonly kind: 'restart-watch' }
+  | { readonly kind: 'stopped' };

@@ -1,0 +1,5 @@
+import type { DrainTimeoutError } from './drain-timeout.error.js';
+import type { LockRequestError } from './lock-request.error.js';
+
+/** What the election itself reports on `errors$`; none of them stops it. */
+export type ElectionError = LockRequestError | DrainTimeoutError;

@@ -1,0 +1,48 @@
+import { LeaderElectionError } from './leader-election.error.js';
+
+/** One thing wrong with one option. */
+export interface OptionFault {
+  /** The option, spelled as the caller wrote it. */
+  readonly field: string;
+  /** What was given. */
+  readonly value: unknown;
+  /** What must hold. */
+  readonly rule: string;
+  /** What to write instead. */
+  readonly fix: string;
+}
+
+/**
+ * The options of one role cannot be used. Carries every fault at once, so that one start shows them all.
+ * Code `ERR_LEADER_ELECTION_OPTIONS`.
+ */
+export class LeaderElectionOptionsError extends LeaderElectionError {
+  readonly code = 'ERR_LEADER_ELECTION_OPTIONS';
+
+  constructor(readonly faults: readonly OptionFault[]) {
+    super(
+      `LeaderElectionModule: ${faults.length === 1 ? '1 option is' : `${faults.length} options are`} invalid\n` +
+        faults
+          .map(
+            ({ field, value, rule, fix }) =>
+              `  - ${field} = ${printed(value)}: ${rule}. Fix: ${fix}.`,
+          )
+          .join('\n'),
+    );
+  }
+}
+
+function printed(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value);
+    case 'bigint':
+      return `${value}n`;
+    case 'function':
+      return `a function${value.name ? ` (${value.name})` : ''}`;
+    case 'object':
+      return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object';
+    default:
+      return String(value);
+  }
+}

@@ -1,0 +1,301 @@
+import { DrainTimeoutError } from './errors/drain-timeout.error.js';
+import type { LockRequestError } from './errors/lock-request.error.js';
+import type { LeaseRecord, ObservedLease } from './lease-record.js';
+import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
+import {
+  RETRY_BACKOFF_MS,
+  type Instant,
+  type PendingRequest,
+  type Tenure,
+  type WithdrawalReason,
+} from './election-state.js';
+import { isOwnRecord, observe } from './observing.js';
+import type { RevocationReason } from './term.js';
+import type { Step } from './step.js';
+
+/** The lease is ours from the acquiring write on; the term begins now, or once it has settled. */
+export function beginTenure(step: Step, request: PendingRequest, lease: ObservedLease): void {
+  const { startedAt, settleMs, unclean } = request;
+  const { lastRenewMicros } = step.state;
+  const tenure: Tenure = {
+    stage: 'settling',
+    uid: lease.uid,
+    transitions: lease.record.leaseTransitions,
+    fencingToken: lease.revision,
+    anchor: startedAt,
+    validUntil: startedAt.now + step.config.renewDeadlineMs,
+    acquireTimeMicros: lastRenewMicros,
+    appliedRenewMicros: lastRenewMicros,
+    sentRenewMicros: lastRenewMicros,
+    sentAt: startedAt,
+    effective: false,
+    settledAt: step.now + settleMs,
+    drainDeadline: Infinity,
+    releaseDeadline: Infinity,
+    readBack: false,
+  };
+  step.update({ tenure, nextAttemptAt: startedAt.now + step.config.retryPeriodMs });
+  if (settleMs > 0) step.emit({ kind: 'settling', term: tenure.transitions, settleMs });
+  else if (unclean !== null) {
+    step.emit({ kind: 'unclean-acquisition', term: tenure.transitions, was: unclean });
+  }
+}
+
+export function grantIfSettled(step: Step): void {
+  const { tenure } = step.state;
+  if (tenure?.stage !== 'settling' || step.now < tenure.settledAt) return;
+  step.updateTenure(tenure, { stage: 'leading', effective: true });
+  step.emit({ kind: 'granted', term: tenure.transitions, fencingToken: tenure.fencingToken });
+}
+
+/** Ends a term whose validity has passed. Runs before and after every event: the wake-up is only a helper (R3, R4). */
+export function expireTenure(step: Step): void {
+  const { tenure } = step.state;
+  if (tenure === null) return;
+  const validUntil =
+    step.now + step.config.renewDeadlineMs - step.holderElapsedSince(tenure.anchor);
+  if (validUntil < tenure.validUntil) step.updateTenure(tenure, { validUntil });
+  const believes = tenure.stage === 'leading' || tenure.stage === 'settling';
+  if (believes && step.now >= validUntil) loseTenure(step, tenure, 'renew-deadline');
+}
+
+/** Ends the tenure if the lease is seen to be anything but what this process wrote (R9, F29, F30). */
+export function reviewTenure(step: Step): void {
+  const { tenure, observation } = step.state;
+  if (tenure === null) return;
+  const lease = observation?.lease ?? null;
+  if (lease !== null && lease.uid === tenure.uid && isIntact(step, lease.record)) return;
+  const released =
+    lease?.record.holderIdentity === '' && lease.record.leaseTransitions === tenure.transitions;
+  if (tenure.stage === 'releasing' && released) return endRelease(step, tenure);
+  loseTenure(
+    step,
+    tenure,
+    lease === null || lease.uid !== tenure.uid ? 'lease-deleted' : 'superseded',
+  );
+}
+
+function isIntact(step: Step, record: LeaseRecord): boolean {
+  return (
+    isOwnRecord(step, record) && record.leaseDurationSeconds === step.config.leaseDurationMs / 1_000
+  );
+}
+
+function loseTenure(step: Step, tenure: Tenure, reason: RevocationReason): void {
+  step.update({ tenure: null, mustRead: true, nextReadAt: step.now });
+  if (tenure.stage === 'leading') endTerm(step, tenure, reason);
+}
+
+function endTerm(step: Step, tenure: Tenure, reason: RevocationReason): void {
+  step.update({ undrained: tenure.transitions });
+  step.emit({ kind: 'revoked', term: tenure.transitions, reason });
+}
+
+/** Gives the term up on purpose. The lease is kept, and kept renewed, while the term's work ends (R10). */
+export function beginDraining(step: Step, reason: WithdrawalReason): void {
+  const { tenure } = step.state;
+  if (tenure?.stage === 'leading') {
+    step.updateTenure(tenure, {
+      stage: 'draining',
+      drainDeadline: step.now + step.config.drainTimeoutMs,
+    });
+    endTerm(step, tenure, reason);
+  } else if (tenure?.stage === 'settling') {
+    // Never granted: nothing to drain.
+    beginRelease(step, tenure);
+  }
+}
+
+/** What a process with the lease does next; answers when it wants to look again. May end the tenure. */
+export function proceedHolding(step: Step): number {
+  const tenure = step.state.tenure!;
+  if (tenure.stage === 'releasing') return proceedReleasing(step, tenure);
+  if (tenure.stage === 'draining') return proceedDraining(step, tenure);
+  const wakeAt = renewOrReadBack(step, tenure);
+  return tenure.stage === 'settling' ? Math.min(wakeAt, tenure.settledAt) : wakeAt;
+}
+
+function proceedDraining(step: Step, tenure: Tenure): number {
+  const { candidacy, finishing, undrained } = step.state;
+  const waitsForFinish = candidacy === 'stopping' && !finishing;
+  if (undrained === null && !waitsForFinish) {
+    beginRelease(step, tenure);
+    return step.state.tenure === null ? Infinity : proceedHolding(step);
+  }
+  if (undrained !== null && (finishing || step.now >= tenure.drainDeadline)) {
+    // Work may still run: whoever follows must wait the lease out.
+    step.update({ tenure: null });
+    const { role, drainTimeoutMs } = step.config;
+    step.emit({ kind: 'failed', error: new DrainTimeoutError(role, undrained, drainTimeoutMs) });
+    return Infinity;
+  }
+  // Drained in time, but the application takes longer to close than was allowed for: renew no more, release when told.
+  if (step.now >= tenure.drainDeadline) return Infinity;
+  return Math.min(renewOrReadBack(step, tenure), tenure.drainDeadline);
+}
+
+function renewOrReadBack(step: Step, tenure: Tenure): number {
+  if (step.now < step.state.nextAttemptAt) return step.state.nextAttemptAt;
+  const { config } = step;
+  const timeoutMs =
+    tenure.stage === 'draining'
+      ? config.requestTimeoutMs
+      : Math.min(config.requestTimeoutMs, tenure.validUntil - step.now);
+  if (tenure.readBack) {
+    step.send('read', { verb: 'read' }, timeoutMs);
+    return Infinity;
+  }
+  const renewTimeMicros = step.nextRenewMicros();
+  step.updateTenure(tenure, { sentRenewMicros: renewTimeMicros, sentAt: step.at });
+  const record: LeaseRecord = {
+    holderIdentity: config.identity,
+    leaseDurationSeconds: config.leaseDurationMs / 1_000,
+    acquireTimeMicros: tenure.acquireTimeMicros,
+    renewTimeMicros,
+    leaseTransitions: tenure.transitions,
+    releasedTransitions: null,
+  };
+  step.send('renew', { verb: 'replace', record, expected: heldLease(step) }, timeoutMs);
+  return Infinity;
+}
+
+export function onRenewDone(step: Step, request: PendingRequest, outcome: WriteOutcome): void {
+  if (outcome.kind === 'applied') observe(step, outcome.lease, { from: 'write' });
+  if (outcome.kind === 'absent') observe(step, null, { from: 'read' });
+  if (outcome.kind === 'unknown' || outcome.kind === 'not-applied') step.fail(outcome.error);
+  reviewTenure(step);
+  const { tenure } = step.state;
+  // The term ended while the request was under way. What it wrote is at best a lease to be acquired anew (R12).
+  if (tenure === null) return;
+  switch (outcome.kind) {
+    case 'applied':
+      // An unchanged revision: the store kept nothing, and no observer's clock was set back (A4, R7).
+      if (outcome.lease.revision === request.baseRevision) return pauseHolding(step);
+      return extend(step, tenure, request.startedAt, tenure.sentRenewMicros);
+    case 'not-applied':
+      return step.update({ nextAttemptAt: retryOfRejected(step, tenure, request, outcome.error) });
+    default:
+      // Neither a conflict nor silence says who holds the lease: look at once (R9).
+      step.updateTenure(tenure, { readBack: true });
+      return step.update({ nextAttemptAt: step.now });
+  }
+}
+
+function extend(step: Step, tenure: Tenure, anchor: Instant, renewMicros: number): void {
+  step.updateTenure(tenure, {
+    anchor,
+    validUntil: anchor.now + step.config.renewDeadlineMs,
+    appliedRenewMicros: renewMicros,
+    readBack: false,
+  });
+  step.update({ nextAttemptAt: anchor.now + step.config.retryPeriodMs });
+  step.emit({ kind: 'renewed', term: tenure.transitions });
+}
+
+function pauseHolding(step: Step): void {
+  step.update({ nextAttemptAt: step.now + RETRY_BACKOFF_MS });
+}
+
+/** Obeys a Retry-After only as far as it leaves time for one more whole request before validity ends (R18). */
+function retryOfRejected(
+  step: Step,
+  tenure: Tenure,
+  request: PendingRequest,
+  error: LockRequestError,
+): number {
+  const { retryPeriodMs, requestTimeoutMs } = step.config;
+  const usual =
+    error.reason === 'rejected'
+      ? request.startedAt.now + retryPeriodMs
+      : step.now + RETRY_BACKOFF_MS;
+  const wanted = Math.max(usual, step.now + (error.retryAfterMs ?? 0));
+  const latest = Math.max(step.now + RETRY_BACKOFF_MS, tenure.validUntil - requestTimeoutMs);
+  return tenure.stage === 'draining' ? usual : Math.min(wanted, latest);
+}
+
+export function onReadWhileHolding(step: Step, outcome: ReadOutcome): void {
+  if (outcome.kind === 'failed') {
+    step.fail(outcome.error);
+    return pauseHolding(step);
+  }
+  observe(step, outcome.kind === 'found' ? outcome.lease : null, { from: 'read' });
+  reviewTenure(step);
+  const { tenure } = step.state;
+  if (tenure === null || outcome.kind !== 'found') return;
+  const landed = outcome.lease.record.renewTimeMicros === tenure.sentRenewMicros;
+  if (landed && tenure.sentRenewMicros > tenure.appliedRenewMicros) {
+    // Proof that the write of unknown outcome was applied: it counts from its own start. A read as such extends
+    // nothing (safety-rules 3.3, 3.8).
+    return extend(step, tenure, tenure.sentAt, tenure.sentRenewMicros);
+  }
+  step.updateTenure(tenure, { readBack: false });
+  if (tenure.stage === 'releasing') step.update({ nextAttemptAt: step.now });
+  else pauseHolding(step);
+}
+
+/** From the first byte of a release the term is dead for ever; leading again takes a new acquisition (R11). */
+function beginRelease(step: Step, tenure: Tenure): void {
+  const { candidacy, finishing, finishDeadline } = step.state;
+  if (candidacy === 'stopping' && !step.config.releaseOnShutdown) {
+    return step.update({ tenure: null });
+  }
+  step.updateTenure(tenure, {
+    stage: 'releasing',
+    releaseDeadline: finishing ? finishDeadline : step.now + 2 * step.config.requestTimeoutMs,
+  });
+  step.update({ nextAttemptAt: step.now });
+}
+
+function proceedReleasing(step: Step, tenure: Tenure): number {
+  const { now, config } = step;
+  if (now >= tenure.releaseDeadline) {
+    // Left to lapse; from here on that record counts as anybody's.
+    step.update({ tenure: null, lastAcquisition: null });
+    return Infinity;
+  }
+  if (now < step.state.nextAttemptAt) {
+    return Math.min(step.state.nextAttemptAt, tenure.releaseDeadline);
+  }
+  const timeoutMs = Math.min(config.requestTimeoutMs, tenure.releaseDeadline - now);
+  if (tenure.readBack) {
+    step.send('read', { verb: 'read' }, timeoutMs);
+    return tenure.releaseDeadline;
+  }
+  const renewTimeMicros = step.nextRenewMicros();
+  const record: LeaseRecord = {
+    holderIdentity: '',
+    // The shape of client-go's release, so that its peers take over at once; but only where it is true that no
+    // believer is left. The release of a lease that was never granted must not look like one (R13).
+    leaseDurationSeconds: tenure.effective ? 1 : config.leaseDurationMs / 1_000,
+    acquireTimeMicros: tenure.effective ? renewTimeMicros : tenure.acquireTimeMicros,
+    renewTimeMicros,
+    leaseTransitions: tenure.transitions,
+    releasedTransitions: tenure.effective ? tenure.transitions : null,
+  };
+  step.send('release', { verb: 'replace', record, expected: heldLease(step) }, timeoutMs);
+  return tenure.releaseDeadline;
+}
+
+export function onReleaseDone(step: Step, outcome: WriteOutcome): void {
+  if (outcome.kind === 'applied') observe(step, outcome.lease, { from: 'write' });
+  if (outcome.kind === 'absent') observe(step, null, { from: 'read' });
+  if (outcome.kind === 'unknown' || outcome.kind === 'not-applied') step.fail(outcome.error);
+  reviewTenure(step);
+  const { tenure } = step.state;
+  if (tenure === null) return;
+  if (outcome.kind === 'applied') return endRelease(step, tenure);
+  if (outcome.kind === 'not-applied') return pauseHolding(step);
+  // Write again only if the lease still names this process with these transitions: read first (R11).
+  step.updateTenure(tenure, { readBack: true });
+  step.update({ nextAttemptAt: step.now });
+}
+
+function endRelease(step: Step, tenure: Tenure): void {
+  step.update({ tenure: null, lastAcquisition: null });
+  step.emit({ kind: 'released', term: tenure.transitions });
+}
+
+/** The version every write of a holder is conditioned on: the newest known one, which `reviewTenure` has checked. */
+function heldLease(step: Step): ObservedLease {
+  return step.state.observation!.lease!;
+}

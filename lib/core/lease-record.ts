@@ -1,0 +1,61 @@
+/**
+ * The neutral lease record that every lock stores. Spelling follows `coordination.k8s.io/v1` LeaseSpec. Times are
+ * whole microseconds since the epoch, the resolution of the API's MicroTime; they are written for people and for
+ * {@link ObservedLease.timingKey} and are never compared with a clock (R1, R5).
+ */
+export interface LeaseRecord {
+  /** Empty: nobody holds the lease. */
+  readonly holderIdentity: string;
+  /** Null when the stored value is absent or makes no sense (R17). */
+  readonly leaseDurationSeconds: number | null;
+  readonly acquireTimeMicros: number | null;
+  readonly renewTimeMicros: number | null;
+  readonly leaseTransitions: number;
+  /**
+   * The transitions of the term that released the lease on purpose, after its work had ended. Valid only while it
+   * equals `leaseTransitions`; a hand edit that empties the holder leaves it behind (R13).
+   */
+  readonly releasedTransitions: number | null;
+}
+
+/** One representation of the lock's object, as a read, a write or a watch returned it. */
+export interface ObservedLease {
+  readonly record: LeaseRecord;
+  /** Changes when the object is deleted and made again. */
+  readonly uid: string;
+  /**
+   * Grows with every write of any object of the store, also over delete and re-create (Kubernetes: resourceVersion).
+   * Orders representations, is the expectation of a compare-and-set and the fencing token of a term.
+   */
+  readonly revision: bigint;
+  /**
+   * Equal for two representations exactly if nobody acquired, renewed or released in between. Built from the stored
+   * text of holder, times, duration and transitions with the uid, at full resolution, so that neither an edit of a
+   * label nor a time this library cannot parse is mistaken for the other (safety-rules 3.7).
+   */
+  readonly timingKey: string;
+  /** The whole stored object, for the lock that made this: what it does not understand it writes back (R6). */
+  readonly source?: unknown;
+}
+
+/** `leaseTransitions` is an int32 in the Kubernetes API. */
+const MAX_TRANSITIONS = 2_147_483_647;
+
+/** Every acquisition counts (R12). Starts again at 1 where the API's int32 ends, so that an absurd edit blocks nobody. */
+export function nextTransitions(transitions: number): number {
+  return transitions >= MAX_TRANSITIONS ? 1 : transitions + 1;
+}
+
+/**
+ * True if the last holder let go on purpose, after it had stopped: it left our marker, or the shape that client-go's
+ * release writes. An empty holder without either was emptied by hand, and the former holder may still believe (R13).
+ */
+export function isCleanRelease(record: LeaseRecord): boolean {
+  if (record.holderIdentity !== '') return false;
+  if (record.releasedTransitions === record.leaseTransitions) return true;
+  return (
+    record.leaseDurationSeconds === 1 &&
+    record.acquireTimeMicros !== null &&
+    record.acquireTimeMicros === record.renewTimeMicros
+  );
+}

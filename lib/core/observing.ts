@@ -1,0 +1,122 @@
+import type { LeaseRecord, ObservedLease } from './lease-record.js';
+import type { ElectionConfig, Observation } from './election-state.js';
+import type { Step } from './step.js';
+
+/** Candidates that one release woke spread their attempts over this time. */
+const RELEASE_JITTER_MS = 10;
+/** Candidates whose observed lease runs out spread their attempts over this time. */
+const EXPIRY_JITTER_MS = 100;
+
+interface Source {
+  readonly from: 'read' | 'write' | 'watch';
+  /** Known for a deletion that a watch reported; representations bring their own. */
+  readonly revision?: bigint;
+}
+
+/**
+ * Takes note of a representation. The time of a lease runs from the first receipt of its timing key (R5): an edit of
+ * a label does not prolong it, and nothing but this process's own clock ends it.
+ */
+export function observe(step: Step, lease: ObservedLease | null, source: Source): void {
+  const known = step.state.observation;
+  const revision = lease?.revision ?? source.revision ?? known?.revision ?? 0n;
+  // A watch may lag behind or repeat itself, and a write's answer may come after the watch has told of what followed.
+  // A read may not be old: a lower revision there means that the store was restored, and everything seen before it is
+  // void (safety-rules 3.9).
+  if (source.from !== 'read' && known !== null && revision <= known.revision) return;
+  const sameLease =
+    known !== null && revision >= known.revision && timingKeyOf(known.lease) === timingKeyOf(lease);
+  const observation: Observation = sameLease
+    ? { ...known, lease, revision }
+    : { lease, revision, since: step.now, jitter: step.at.random, holderDied: false };
+  step.update({
+    observation,
+    highestTransitions: Math.max(
+      step.state.highestTransitions,
+      lease?.record.leaseTransitions ?? 0,
+    ),
+    ...(source.from === 'watch' ? { mustRead: false } : {}),
+  });
+  // Something new to try for: the pause after the last attempt was for the old state of things.
+  if (!sameLease && step.state.tenure === null && isFree(step, observation)) {
+    step.update({ nextAttemptAt: step.now });
+  }
+}
+
+export function markHolderDied(step: Step, timingKey: string): void {
+  const { observation } = step.state;
+  if (observation === null || timingKeyOf(observation.lease) !== timingKey) return;
+  step.update({
+    observation: { ...observation, holderDied: true, since: step.now },
+    nextAttemptAt: step.now,
+  });
+}
+
+/**
+ * True if this process wrote the record: by its identity, the transition number of its last acquisition and a renew
+ * time that it has sent. The identity alone does not do: another process may have been given the same one, and a
+ * record that merely names us is somebody else's until a lease duration has passed (R8, safety-rules 3.13).
+ */
+export function isOwnRecord(step: Step, record: LeaseRecord): boolean {
+  const { lastAcquisition, lastRenewMicros } = step.state;
+  return (
+    lastAcquisition !== null &&
+    record.holderIdentity === step.config.identity &&
+    record.leaseTransitions === lastAcquisition.transitions &&
+    record.renewTimeMicros !== null &&
+    record.renewTimeMicros >= lastAcquisition.firstRenewMicros &&
+    record.renewTimeMicros <= lastRenewMicros
+  );
+}
+
+/** May be taken without waiting: missing, held by nobody, by a dead process, or by this very one. */
+function isFree(step: Step, { lease, holderDied }: Observation): boolean {
+  return (
+    lease === null ||
+    lease.record.holderIdentity === '' ||
+    holderDied ||
+    isOwnRecord(step, lease.record)
+  );
+}
+
+/** When the observed foreign lease has run out on our clock; Infinity if there is none. */
+export function observedExpiry(step: Step): number {
+  const { observation } = step.state;
+  if (observation?.lease == null || observation.lease.record.holderIdentity === '') return Infinity;
+  return observation.since + leaseDurationOf(observation.lease.record, step.config);
+}
+
+/** The earliest instant of an attempt on the observed lease, with this candidate's jitter (R5). */
+export function claimableAt(
+  step: Step,
+  observation: Observation,
+): { readonly at: number; readonly afterExpiry: boolean } {
+  const { lease, since, jitter } = observation;
+  if (lease !== null && isOwnRecord(step, lease.record)) return { at: since, afterExpiry: false };
+  if (lease === null || isFree(step, observation)) {
+    return { at: since + jitter * RELEASE_JITTER_MS, afterExpiry: false };
+  }
+  return {
+    at: since + leaseDurationOf(lease.record, step.config) + jitter * EXPIRY_JITTER_MS,
+    afterExpiry: true,
+  };
+}
+
+/** The holder's own promise counts. Where the record makes none that can be read, ours is the best guess (R17). */
+export function leaseDurationOf(record: LeaseRecord, config: ElectionConfig): number {
+  const seconds = record.leaseDurationSeconds;
+  return seconds === null || !(seconds > 0) ? config.leaseDurationMs : seconds * 1_000;
+}
+
+/** Who leads as far as this process knows: itself by its own clock, another while its lease has not run out here. */
+export function leaderAsObserved(step: Step): string | undefined {
+  const { tenure, observation } = step.state;
+  if (tenure !== null) return tenure.stage === 'leading' ? step.config.identity : undefined;
+  const holder = observation?.lease?.record.holderIdentity;
+  if (holder === undefined || holder === '' || holder === step.config.identity) return undefined;
+  return !observation!.holderDied && step.now < observedExpiry(step) ? holder : undefined;
+}
+
+function timingKeyOf(lease: ObservedLease | null): string {
+  return lease === null ? '' : lease.timingKey;
+}

@@ -1,0 +1,104 @@
+import {
+  LeaderElectionOptionsError,
+  type OptionFault,
+} from './errors/leader-election-options.error.js';
+
+/**
+ * Reads raw options one field at a time, with defaults for what is absent, and collects every fault instead of
+ * stopping at the first. A field given as `undefined` counts as absent.
+ */
+export class OptionReader {
+  private readonly found: OptionFault[] = [];
+  private readonly options: Readonly<Record<string, unknown>>;
+
+  constructor(raw: unknown, known: readonly string[]) {
+    const isOptions = typeof raw === 'object' && raw !== null && !Array.isArray(raw);
+    if (!isOptions) {
+      this.fault('options', raw, 'must be an object', 'pass { role, leaseName }');
+    }
+    this.options = isOptions ? (raw as Record<string, unknown>) : {};
+    for (const field of Object.keys(this.options)) {
+      if (!known.includes(field)) {
+        this.fault(
+          field,
+          this.options[field],
+          'is not an option',
+          `remove it or use one of ${known.join(', ')}`,
+        );
+      }
+    }
+  }
+
+  get(field: string): unknown {
+    return this.options[field];
+  }
+
+  fault(field: string, value: unknown, rule: string, fix: string): void {
+    this.found.push({ field, value, rule, fix });
+  }
+
+  get faultCount(): number {
+    return this.found.length;
+  }
+
+  /** Throws all faults found so far, if any. */
+  check(): void {
+    if (this.found.length > 0) throw new LeaderElectionOptionsError(this.found);
+  }
+
+  boolean(field: string, otherwise: boolean): boolean {
+    const value = this.options[field];
+    if (value === undefined) return otherwise;
+    if (typeof value !== 'boolean')
+      this.fault(field, value, 'must be a boolean', `use ${otherwise}`);
+    return value === true;
+  }
+
+  milliseconds(field: string, otherwise: number, least: number): number {
+    const value = this.options[field];
+    if (value === undefined) return otherwise;
+    if (typeof value !== 'number' || !Number.isInteger(value)) {
+      this.fault(field, value, 'must be a whole number of milliseconds', `use ${otherwise}`);
+      return otherwise;
+    }
+    if (value < least || value > LONGEST_MS) {
+      this.fault(
+        field,
+        value,
+        `must be between ${least} and ${LONGEST_MS} milliseconds`,
+        `use ${otherwise}`,
+      );
+      return otherwise;
+    }
+    return value;
+  }
+
+  /** A string that says something and prints on one line. */
+  text(field: string, example: string): string | undefined {
+    const value = this.options[field];
+    if (value === undefined) return undefined;
+    if (typeof value !== 'string' || value.trim() === '' || value !== value.trim()) {
+      const rule = 'must be a non-empty string without spaces around it';
+      this.fault(field, value, rule, `use for example ${JSON.stringify(example)}`);
+      return undefined;
+    }
+    if (UNPRINTABLE.test(value)) {
+      this.fault(field, value, 'must not contain control characters', 'remove them');
+      return undefined;
+    }
+    return value;
+  }
+
+  required(field: string, value: string | undefined, example: string): string {
+    if (value === undefined && this.options[field] === undefined) {
+      this.fault(field, undefined, 'is required', `use for example ${JSON.stringify(example)}`);
+    }
+    return value ?? '';
+  }
+}
+
+/** The longest time a timer of the platform can wait, about 24 days. */
+const LONGEST_MS = 2_147_483_647;
+
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
+const UNPRINTABLE = /[\u0000-\u001f\u007f]/;

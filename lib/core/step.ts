@@ -1,0 +1,84 @@
+import type { LockRequestError } from './errors/lock-request.error.js';
+import type {
+  ElectionConfig,
+  ElectionEffect,
+  ElectionState,
+  Instant,
+  LockRequest,
+  PendingRequest,
+  Purpose,
+  Tenure,
+} from './election-state.js';
+
+/** Boot time is read in steps of 10 ms, at another moment than the monotonic clock. */
+const SUSPENSION_NOISE_MS = 50;
+
+/** One run of the transition function: the state as it becomes, and the effects so far. */
+export class Step {
+  readonly effects: ElectionEffect[] = [];
+
+  constructor(
+    public state: ElectionState,
+    readonly at: Instant,
+    readonly config: ElectionConfig,
+  ) {}
+
+  get now(): number {
+    return this.at.now;
+  }
+
+  update(change: Partial<ElectionState>): void {
+    this.state = { ...this.state, ...change };
+  }
+
+  updateTenure(tenure: Tenure, change: Partial<Tenure>): void {
+    this.update({ tenure: { ...tenure, ...change } });
+  }
+
+  emit(effect: ElectionEffect): void {
+    this.effects.push(effect);
+  }
+
+  fail(error: LockRequestError): void {
+    this.emit({ kind: 'failed', error });
+  }
+
+  /** Sends a request. The instant it counts from was read before it was built (R4). */
+  send(
+    purpose: Purpose,
+    request: LockRequest,
+    timeoutMs: number,
+    details: Partial<Pick<PendingRequest, 'afterExpiry' | 'unclean' | 'settleMs'>> = {},
+  ): void {
+    const id = this.state.lastRequestId + 1;
+    this.update({
+      lastRequestId: id,
+      pending: {
+        id,
+        purpose,
+        startedAt: this.at,
+        baseRevision: request.verb === 'replace' ? request.expected.revision : null,
+        afterExpiry: details.afterExpiry ?? false,
+        unclean: details.unclean ?? null,
+        settleMs: details.settleMs ?? 0,
+      },
+    });
+    this.emit({ kind: 'request', id, purpose, request, timeoutMs: Math.max(1, timeoutMs) });
+  }
+
+  /**
+   * Time since an instant as a holder must count it: the monotonic clock, and what the machine slept while that clock
+   * stood still (safety-rules 3.12). The two are read apart from each other, so small differences mean nothing.
+   */
+  holderElapsedSince(instant: Instant): number {
+    const slept = this.at.suspendedMs - instant.suspendedMs;
+    return this.now - instant.now + (slept > SUSPENSION_NOISE_MS ? slept : 0);
+  }
+
+  /** A renewTime greater than every earlier one of this process, so that no write is a no-op (R7, A4). */
+  nextRenewMicros(): number {
+    const renewMicros = Math.max(Math.floor(this.at.wallMicros), this.state.lastRenewMicros + 1);
+    this.update({ lastRenewMicros: renewMicros });
+    return renewMicros;
+  }
+}

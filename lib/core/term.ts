@@ -1,0 +1,48 @@
+/** One uninterrupted leadership of one process. A value: it never changes after it was granted. */
+export interface Term {
+  readonly role: string;
+  /** The lease's `leaseTransitions` at acquisition. For people; restarts when the Lease is deleted. */
+  readonly number: number;
+  /**
+   * Grows from each leader to the next, also over a deleted Lease: the resourceVersion that the acquiring write got
+   * (safety-rules section 5). A store that remembers the highest token it has seen and refuses lower ones is safe
+   * from a leader that does not yet know that it was replaced.
+   */
+  readonly fencingToken: bigint;
+  readonly holderIdentity: string;
+  /** Wall-clock time, for logs. Nothing is decided by it. */
+  readonly grantedAt: Date;
+  /** Aborted the moment the term ends, before `@OnRevoked` handlers run. Its reason is a LeadershipRevokedError. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Why a term ended.
+ * - `renew-deadline`: no renewal succeeded for `renewDeadlineMs`.
+ * - `superseded`: the lease was seen to name someone else, or to have been edited.
+ * - `lease-deleted`: the lease was seen to be gone or re-created.
+ * - `stepped-down`: `stepDown()` was called.
+ * - `handler-failed`: an `@OnGranted` handler threw.
+ * - `suspended`: `suspend()` was called.
+ * - `shutdown`: the application is closing.
+ */
+export type RevocationReason =
+  | 'renew-deadline'
+  | 'superseded'
+  | 'lease-deleted'
+  | 'stepped-down'
+  | 'handler-failed'
+  | 'suspended'
+  | 'shutdown';
+
+/** What `leadership$` carries: who leads as far as this process knows. */
+export interface Leadership {
+  readonly role: string;
+  readonly isLeader: boolean;
+  /** Identity of the leader; absent when nobody is known to lead. */
+  readonly leader?: string;
+  /** Present while this process leads. */
+  readonly term?: Term;
+  /** Why the last term of this process ended; present from then until it leads again. */
+  readonly reason?: RevocationReason;
+}

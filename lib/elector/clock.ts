@@ -1,0 +1,19 @@
+/** A timer that can be called off. */
+export interface Timer {
+  cancel(): void;
+}
+
+/** Where time comes from. Tests and the simulation bring their own; nothing else in the library reads a clock. */
+export interface Clock {
+  /** Monotonic, milliseconds with fractions. */
+  now(): number;
+  /** Wall clock, whole microseconds since the epoch. Only for the stamps in the record and for logs. */
+  wallMicros(): number;
+  /**
+   * Milliseconds, since any fixed instant, that the machine slept while `now()` stood still (a suspended laptop or
+   * virtual machine). Zero for ever where the platform does not tell.
+   */
+  suspendedMs(): number;
+  /** Calls back once after at least `delayMs`. */
+  setTimer(callback: () => void, delayMs: number): Timer;
+}

@@ -1,0 +1,23 @@
+import type { ElectionError } from '../core/errors/election-error.js';
+import type { RevocationReason, Term } from '../core/term.js';
+
+/**
+ * What an election tells. Calls come one at a time, in the order in which things happened; granted and revoked
+ * alternate, one pair per term. An observer must not throw; a rejected promise of a handler only ends the wait for it.
+ */
+export interface ElectionObserver {
+  /** `isLeader()` is already true. The promise is waited for when the term ends. */
+  onGranted?(term: Term): void | Promise<void>;
+  /** `isLeader()` is already false and the term's signal aborted. The lease is kept until the promise settles. */
+  onRevoked?(term: Term, reason: RevocationReason): void | Promise<void>;
+  /** Whoever leads as far as this process knows; undefined when nobody is known to. */
+  onLeaderChanged?(leader: string | undefined): void;
+  /** Something failed; the election goes on by itself. */
+  onError?(error: ElectionError): void;
+  onRenewed?(term: number): void;
+  onReleased?(term: number): void;
+  /** Strict mode: the lease is held and will be granted after this time. */
+  onSettling?(term: number, settleMs: number): void;
+  /** The lease was taken over without a clean release: its object was missing, or somebody had emptied its holder. */
+  onUncleanAcquisition?(term: number, was: 'missing' | 'emptied'): void;
+}

@@ -1,0 +1,293 @@
+import { isLeader, transition } from '../core/election-machine.js';
+import {
+  INITIAL_STATE,
+  type ElectionConfig,
+  type ElectionEffect,
+  type ElectionEvent,
+  type ElectionState,
+  type Instant,
+  type WithdrawalReason,
+} from '../core/election-state.js';
+import { LeadershipRevokedError } from '../core/errors/leadership-revoked.error.js';
+import type { RevocationReason, Term } from '../core/term.js';
+import type { LeaseWatch, ResourceLock } from '../locks/resource-lock.js';
+import type { Clock, Timer } from './clock.js';
+import type { ElectionObserver } from './election-observer.js';
+import { LockRequests } from './lock-requests.js';
+import { WorkInFlight } from './work-in-flight.js';
+
+export interface ElectorDependencies {
+  readonly lock: ResourceLock;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly observer: ElectionObserver;
+}
+
+/** What the elector believes, with the very reading of the clock that decided it. */
+export interface ElectionProbe {
+  readonly isLeader: boolean;
+  readonly now: number;
+  /** End of validity on the same clock; undefined while this process does not lead. */
+  readonly validUntil: number | undefined;
+  readonly term: Term | undefined;
+}
+
+/** An event before the clock is read. */
+type Occurrence = ElectionEvent extends infer E ? (E extends E ? Omit<E, 'at'> : never) : never;
+
+/**
+ * Drives the machine: performs its effects, feeds the answers back, and is the only place that waits. One instance
+ * stands for one role, once: after `release()` it stays stopped.
+ */
+export class LeaderElector {
+  private state: ElectionState = INITIAL_STATE;
+  private current: { readonly term: Term; readonly abort: AbortController } | undefined;
+  private wakeUp: Timer | undefined;
+  private watch: LeaseWatch | undefined;
+  private readonly requests: LockRequests;
+  private readonly work = new WorkInFlight();
+  private drained: Promise<void> = Promise.resolve();
+  private readonly occurrences: Occurrence[] = [];
+  private dispatching = false;
+  private startsSuspended = false;
+  private readonly onStopped: (() => void)[] = [];
+
+  constructor(
+    readonly config: ElectionConfig,
+    private readonly dependencies: ElectorDependencies,
+  ) {
+    this.requests = new LockRequests(dependencies.lock, dependencies.clock, (answer) =>
+      this.dispatch(answer),
+    );
+  }
+
+  /** Begins to stand. Never fails: what cannot be reached is reported to the observer and tried again. */
+  start(): void {
+    if (this.state.candidacy !== 'idle') return;
+    this.dispatch({ kind: 'start' });
+    if (this.startsSuspended) this.suspend();
+    this.openWatch();
+  }
+
+  /** Asks the clock at every call: true only before the end of validity (R3). */
+  isLeader(): boolean {
+    return isLeader(this.state, this.dependencies.clock.now());
+  }
+
+  probe(): ElectionProbe {
+    const now = this.dependencies.clock.now();
+    const leads = isLeader(this.state, now);
+    return {
+      isLeader: leads,
+      now,
+      validUntil: leads ? this.state.tenure!.validUntil : undefined,
+      term: leads ? this.current?.term : undefined,
+    };
+  }
+
+  get term(): Term | undefined {
+    return this.isLeader() ? this.current?.term : undefined;
+  }
+
+  /** Identity of whoever leads as far as this process knows. */
+  get leader(): string | undefined {
+    return this.state.leader;
+  }
+
+  /** Milliseconds for which leadership is certain if no further renewal succeeds; 0 when not leading. */
+  remainingMs(): number {
+    const { validUntil, now } = this.probe();
+    return validUntil === undefined ? 0 : validUntil - now;
+  }
+
+  /** Work of the current term: the lease is not released before it has ended, nor is another term begun (R10). */
+  track(work: PromiseLike<unknown>): void {
+    this.work.track(work);
+  }
+
+  /**
+   * Gives up the current term and stands again no sooner than `cooldownMs` from now. Leadership has ended when this
+   * returns; the lease is released once the term's work has ended. False if this process did not lead.
+   */
+  stepDown(
+    cooldownMs: number,
+    reason: Extract<WithdrawalReason, 'stepped-down' | 'handler-failed'> = 'stepped-down',
+  ): boolean {
+    if (!this.isLeader()) return false;
+    this.dispatch({ kind: 'withdraw', reason, cooldownMs });
+    return true;
+  }
+
+  /** Stops standing, until `resume()`. Goes on following who leads. */
+  suspend(): void {
+    this.startsSuspended = true;
+    this.dispatch({ kind: 'withdraw', reason: 'suspended', cooldownMs: 0 });
+  }
+
+  resume(): void {
+    this.startsSuspended = false;
+    this.dispatch({ kind: 'resume' });
+  }
+
+  /**
+   * First half of stopping: leadership ends now, and the work of the term is waited for, for up to `drainTimeoutMs`,
+   * while the lease is still renewed. True if all of it has ended.
+   */
+  async drain(): Promise<boolean> {
+    this.dispatch({ kind: 'withdraw', reason: 'shutdown', cooldownMs: 0 });
+    const { clock } = this.dependencies;
+    let bound: Timer | undefined;
+    const timedOut = new Promise<boolean>((resolve) => {
+      bound = clock.setTimer(() => resolve(false), this.config.drainTimeoutMs);
+    });
+    const drained = this.drained.then(() => true);
+    return Promise.race([drained, timedOut]).finally(() => bound?.cancel());
+  }
+
+  /**
+   * Second half: releases the lease if everything has drained, and stops for ever. Returns within two request
+   * timeouts; a lease that could not be released by then lapses.
+   */
+  async release(): Promise<void> {
+    if (this.state.candidacy !== 'stopped') {
+      const stopped = new Promise<void>((resolve) => this.onStopped.push(resolve));
+      this.dispatch({ kind: 'finish' });
+      await stopped;
+    }
+  }
+
+  /** Both halves, for use without an application around it. */
+  async stop(): Promise<void> {
+    await this.drain();
+    await this.release();
+    await this.dependencies.lock.close?.();
+  }
+
+  private dispatch(occurrence: Occurrence): void {
+    // What an observer or a lock says while effects are being performed comes after them.
+    this.occurrences.push(occurrence);
+    if (this.dispatching) return;
+    this.dispatching = true;
+    const thrown: unknown[] = [];
+    for (let next = this.occurrences.shift(); next; next = this.occurrences.shift()) {
+      const event = { ...next, at: this.instant() } as ElectionEvent;
+      const { state, effects } = transition(this.state, event, this.config);
+      this.state = state;
+      for (const effect of effects) {
+        // An observer that breaks its promise not to throw must not cost the election its next wake-up.
+        try {
+          this.perform(effect);
+        } catch (error) {
+          thrown.push(error);
+        }
+      }
+    }
+    this.dispatching = false;
+    if (thrown.length > 0) throw thrown[0];
+  }
+
+  private instant(): Instant {
+    const { clock, random } = this.dependencies;
+    return {
+      now: clock.now(),
+      wallMicros: clock.wallMicros(),
+      suspendedMs: clock.suspendedMs(),
+      random: random(),
+    };
+  }
+
+  private perform(effect: ElectionEffect): void {
+    const { observer } = this.dependencies;
+    switch (effect.kind) {
+      case 'request':
+        return this.requests.send(effect);
+      case 'abandon-request':
+        return this.requests.abandon(effect.id);
+      case 'wake':
+        return this.wakeAt(effect.at);
+      case 'granted':
+        return this.onGranted(effect.term, effect.fencingToken);
+      case 'revoked':
+        return this.onRevoked(effect.term, effect.reason);
+      case 'leader-changed':
+        return observer.onLeaderChanged?.(effect.leader);
+      case 'settling':
+        return observer.onSettling?.(effect.term, effect.settleMs);
+      case 'renewed':
+        return observer.onRenewed?.(effect.term);
+      case 'released':
+        return observer.onReleased?.(effect.term);
+      case 'unclean-acquisition':
+        return observer.onUncleanAcquisition?.(effect.term, effect.was);
+      case 'failed':
+        return observer.onError?.(effect.error);
+      case 'restart-watch':
+        return this.watch?.restart();
+      case 'stopped':
+        return this.onMachineStopped();
+      default:
+        return effect satisfies never;
+    }
+  }
+
+  private wakeAt(instant: number): void {
+    this.wakeUp?.cancel();
+    this.wakeUp = undefined;
+    if (instant === Infinity) return;
+    const { clock } = this.dependencies;
+    this.wakeUp = clock.setTimer(
+      () => this.dispatch({ kind: 'tick' }),
+      Math.max(0, instant - clock.now()),
+    );
+  }
+
+  private onGranted(number: number, fencingToken: bigint): void {
+    const { clock, observer } = this.dependencies;
+    const abort = new AbortController();
+    const term: Term = Object.freeze({
+      role: this.config.role,
+      number,
+      fencingToken,
+      holderIdentity: this.config.identity,
+      grantedAt: new Date(clock.wallMicros() / 1_000),
+      signal: abort.signal,
+    });
+    this.current = { term, abort };
+    const handled = observer.onGranted?.(term);
+    if (handled !== undefined) this.work.track(handled);
+  }
+
+  private onRevoked(number: number, reason: RevocationReason): void {
+    const { term, abort } = this.current!;
+    this.current = undefined;
+    // The gate is closed already: the machine's state says so. Signal, then event, then drain (R10).
+    abort.abort(new LeadershipRevokedError(this.config.role, number, reason));
+    const handled = this.dependencies.observer.onRevoked?.(term, reason);
+    if (handled !== undefined) this.work.track(handled);
+    this.drained = this.work.ended().then(() => this.dispatch({ kind: 'drained', term: number }));
+  }
+
+  private openWatch(): void {
+    const { lock, observer } = this.dependencies;
+    this.watch = lock.watch?.(
+      {
+        opened: () => this.dispatch({ kind: 'watch-opened' }),
+        changed: (lease, revision) => this.dispatch({ kind: 'watch-changed', lease, revision }),
+        holderDied: (timingKey) => this.dispatch({ kind: 'holder-died', timingKey }),
+        interrupted: (error) => {
+          if (error !== undefined) observer.onError?.(error);
+          this.dispatch({ kind: 'watch-interrupted' });
+        },
+      },
+      // The holder's renewals are the watch's heartbeat: a whole lease without one means a deaf watch or a dead holder.
+      { silenceLimitMs: this.config.leaseDurationMs },
+    );
+  }
+
+  private onMachineStopped(): void {
+    this.watch?.close();
+    this.watch = undefined;
+    for (const resolve of this.onStopped.splice(0)) resolve();
+  }
+}

@@ -1,0 +1,83 @@
+import type { ElectionEffect, LockRequest } from '../core/election-state.js';
+import { LockRequestError } from '../core/errors/lock-request.error.js';
+import type { ReadOutcome, WriteOutcome } from '../core/lock-outcome.js';
+import type { LockRequestOptions, ResourceLock } from '../locks/resource-lock.js';
+import type { Clock, Timer } from './clock.js';
+
+export type RequestAnswer =
+  | { readonly kind: 'read-done'; readonly id: number; readonly outcome: ReadOutcome }
+  | { readonly kind: 'write-done'; readonly id: number; readonly outcome: WriteOutcome };
+
+type RequestEffect = Extract<ElectionEffect, { kind: 'request' }>;
+
+/** A lock bounds its own requests; this much later the election stops believing that it does. */
+const OVERRUN_MS = 100;
+
+/** Sends requests to the lock and sees to it that each is answered exactly once, whatever the lock does. */
+export class LockRequests {
+  private pending:
+    { readonly id: number; readonly abort: AbortController; readonly overrun: Timer } | undefined;
+
+  constructor(
+    private readonly lock: ResourceLock,
+    private readonly clock: Clock,
+    private readonly answer: (answer: RequestAnswer) => void,
+  ) {}
+
+  send({ id, request, timeoutMs }: RequestEffect): void {
+    const abort = new AbortController();
+    const finish = (answer: RequestAnswer): void => {
+      if (this.pending?.id !== id) return;
+      this.pending.overrun.cancel();
+      this.pending = undefined;
+      this.answer(answer);
+    };
+    const overrun = this.clock.setTimer(() => {
+      abort.abort();
+      finish(failed(id, request, new Error(`the lock gave no outcome within ${timeoutMs} ms`)));
+    }, timeoutMs + OVERRUN_MS);
+    this.pending = { id, abort, overrun };
+    this.perform(id, request, { timeoutMs, signal: abort.signal }).then(finish, (cause: unknown) =>
+      finish(failed(id, request, cause)),
+    );
+  }
+
+  /** Gives the request up; nothing is answered any more. */
+  abandon(id: number): void {
+    if (this.pending?.id !== id) return;
+    this.pending.overrun.cancel();
+    this.pending.abort.abort();
+    this.pending = undefined;
+  }
+
+  private async perform(
+    id: number,
+    request: LockRequest,
+    options: LockRequestOptions,
+  ): Promise<RequestAnswer> {
+    switch (request.verb) {
+      case 'read':
+        return { kind: 'read-done', id, outcome: await this.lock.read(options) };
+      case 'create':
+        return { kind: 'write-done', id, outcome: await this.lock.create(request.record, options) };
+      case 'replace':
+        return {
+          kind: 'write-done',
+          id,
+          outcome: await this.lock.replace(request.record, request.expected, options),
+        };
+    }
+  }
+}
+
+/** A lock that throws or hangs has told nothing: a write may have been applied (safety-rules 3.4). */
+function failed(id: number, request: LockRequest, cause: unknown): RequestAnswer {
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  const error = new LockRequestError(`The lock failed to ${request.verb} the lease: ${detail}`, {
+    reason: 'unclear',
+    cause,
+  });
+  return request.verb === 'read'
+    ? { kind: 'read-done', id, outcome: { kind: 'failed', error } }
+    : { kind: 'write-done', id, outcome: { kind: 'unknown', error } };
+}

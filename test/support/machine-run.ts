@@ -1,0 +1,185 @@
+import { isLeader, transition } from '../../lib/core/election-machine.js';
+import {
+  INITIAL_STATE,
+  type ElectionConfig,
+  type ElectionEffect,
+  type ElectionEvent,
+  type ElectionState,
+} from '../../lib/core/election-state.js';
+import { LockRequestError } from '../../lib/core/errors/lock-request.error.js';
+import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
+import type { ReadOutcome, WriteOutcome } from '../../lib/core/lock-outcome.js';
+
+type RequestEffect = Extract<ElectionEffect, { kind: 'request' }>;
+type Bare<E> = E extends E ? Omit<E, 'at'> : never;
+
+export const CONFIG: ElectionConfig = {
+  role: 'role',
+  identity: 'me',
+  leaseDurationMs: 15_000,
+  renewDeadlineMs: 10_000,
+  retryPeriodMs: 2_000,
+  requestTimeoutMs: 3_000,
+  drainTimeoutMs: 20_000,
+  releaseOnShutdown: true,
+  strict: false,
+};
+
+/** A record by another candidate that holds the lease. */
+export function heldBy(holderIdentity: string, change: Partial<LeaseRecord> = {}): LeaseRecord {
+  return {
+    holderIdentity,
+    leaseDurationSeconds: 15,
+    acquireTimeMicros: 1,
+    renewTimeMicros: 1,
+    leaseTransitions: 4,
+    releasedTransitions: null,
+    ...change,
+  };
+}
+
+export function representation(
+  record: LeaseRecord,
+  revision: number | bigint,
+  uid = 'uid-1',
+): ObservedLease {
+  const { releasedTransitions: _marker, ...timed } = record;
+  return {
+    record,
+    uid,
+    revision: BigInt(revision),
+    timingKey: JSON.stringify([uid, timed]),
+  };
+}
+
+export const unclear = new LockRequestError('no answer', { reason: 'unclear' });
+export const unreachable = new LockRequestError('refused', { reason: 'unreachable' });
+export const rejected = (retryAfterMs?: number): LockRequestError =>
+  new LockRequestError('rejected', {
+    reason: 'rejected',
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
+
+/** Runs the machine alone: says what happened and when, and looks at what it decides. */
+export class MachineRun {
+  state: ElectionState = INITIAL_STATE;
+  now = 0;
+  suspendedMs = 0;
+  random = 0;
+  /** Everything decided so far but the wake-ups. */
+  readonly effects: ElectionEffect[] = [];
+  wakeAt = Infinity;
+  private readonly config: ElectionConfig;
+
+  constructor(change: Partial<ElectionConfig> = {}) {
+    this.config = { ...CONFIG, ...change };
+  }
+
+  at(now: number): this {
+    this.now = now;
+    return this;
+  }
+
+  say(event: Bare<ElectionEvent>): this {
+    const at = {
+      now: this.now,
+      wallMicros: 1_000_000_000_000 + this.now * 1_000,
+      suspendedMs: this.suspendedMs,
+      random: this.random,
+    };
+    const { state, effects } = transition(
+      this.state,
+      { ...event, at } as ElectionEvent,
+      this.config,
+    );
+    this.state = state;
+    for (const effect of effects) {
+      if (effect.kind === 'wake') this.wakeAt = effect.at;
+      else this.effects.push(effect);
+    }
+    return this;
+  }
+
+  start(): this {
+    return this.say({ kind: 'start' });
+  }
+
+  tick(): this {
+    return this.say({ kind: 'tick' });
+  }
+
+  /** Goes to the instant the machine asked to be woken at. */
+  wake(): this {
+    if (this.wakeAt === Infinity) throw new Error('the machine does not want to be woken');
+    return this.at(Math.max(this.now, this.wakeAt)).tick();
+  }
+
+  withdraw(reason: 'stepped-down' | 'suspended' | 'shutdown', cooldownMs = 0): this {
+    return this.say({ kind: 'withdraw', reason, cooldownMs });
+  }
+
+  watch(lease: ObservedLease | null, revision = lease?.revision ?? 0n): this {
+    return this.say({ kind: 'watch-changed', lease, revision });
+  }
+
+  /** The request in flight. */
+  get request(): RequestEffect {
+    const { pending } = this.state;
+    if (pending === null) throw new Error('no request is in flight');
+    return this.effects.findLast(
+      (effect): effect is RequestEffect => effect.kind === 'request' && effect.id === pending.id,
+    )!;
+  }
+
+  get written(): LeaseRecord {
+    const { request } = this.request;
+    if (request.verb === 'read') throw new Error('a read is in flight, not a write');
+    return request.record;
+  }
+
+  reads(outcome: ReadOutcome | ObservedLease | null): this {
+    const answer: ReadOutcome =
+      outcome === null
+        ? { kind: 'absent' }
+        : 'kind' in outcome
+          ? outcome
+          : { kind: 'found', lease: outcome };
+    return this.say({ kind: 'read-done', id: this.request.id, outcome: answer });
+  }
+
+  writes(outcome: WriteOutcome): this {
+    return this.say({ kind: 'write-done', id: this.request.id, outcome });
+  }
+
+  /** The store has applied the write in flight as this revision. */
+  applied(revision: number, uid = 'uid-1'): this {
+    return this.writes({ kind: 'applied', lease: representation(this.written, revision, uid) });
+  }
+
+  isLeader(at = this.now): boolean {
+    return isLeader(this.state, at);
+  }
+
+  of<K extends ElectionEffect['kind']>(kind: K): Extract<ElectionEffect, { kind: K }>[] {
+    return this.effects.filter(
+      (effect): effect is Extract<ElectionEffect, { kind: K }> => effect.kind === kind,
+    );
+  }
+
+  /** The requests sent so far, by purpose. */
+  get purposes(): string[] {
+    return this.of('request').map(({ purpose }) => purpose);
+  }
+
+  /** A leader whose acquiring write was sent at 0 and is revision 10; its next renewal is due at 2,000. */
+  static leading(change: Partial<ElectionConfig> = {}): MachineRun {
+    return new MachineRun(change).start().reads(null).applied(10);
+  }
+
+  /** A standby that has just seen another leader's record, revision 10, and has a watch. */
+  static standingBy(change: Partial<ElectionConfig> = {}, record = heldBy('other')): MachineRun {
+    const run = new MachineRun(change).start().reads(representation(record, 10));
+    run.say({ kind: 'watch-opened' }).reads(representation(record, 10));
+    return run;
+  }
+}
