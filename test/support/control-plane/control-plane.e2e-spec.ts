@@ -1,0 +1,282 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { get } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import type { ApiObject, ApiResponse } from './api-client.js';
+import { ControlPlane } from './control-plane.js';
+import { Lifeline } from './lifeline.js';
+
+/** The first run on a machine builds the servers. */
+const BUILD_LIMIT_MS = 900_000;
+const NAMESPACE = 'facts';
+const LEASES = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases`;
+const SPEC = {
+  holderIdentity: 'a',
+  leaseDurationSeconds: 15,
+  leaseTransitions: 0,
+  renewTime: '2026-01-02T03:04:05.000006Z',
+};
+
+let controlPlane: ControlPlane;
+let leases = 0;
+
+beforeAll(async () => {
+  controlPlane = await ControlPlane.start();
+  await controlPlane.createNamespace(NAMESPACE);
+}, BUILD_LIMIT_MS);
+
+afterAll(() => controlPlane?.stop());
+
+function create(spec: Record<string, unknown>): Promise<ApiResponse> {
+  const metadata = { name: `lease-${++leases}` };
+  return controlPlane.request('POST', LEASES, { metadata, spec: { ...SPEC, ...spec } });
+}
+
+function replace(lease: ApiObject): Promise<ApiResponse> {
+  return controlPlane.request('PUT', pathOf(lease), lease);
+}
+
+function pathOf(lease: ApiObject): string {
+  return `${LEASES}/${lease.metadata?.name}`;
+}
+
+async function existing(): Promise<ApiObject> {
+  return (await create({})).body;
+}
+
+async function deleted(): Promise<ApiObject> {
+  const lease = await existing();
+  await controlPlane.request('DELETE', pathOf(lease));
+  return lease;
+}
+
+function without(field: 'uid' | 'resourceVersion', lease: ApiObject): ApiObject {
+  const { [field]: _, ...metadata } = lease.metadata ?? {};
+  return { ...lease, metadata };
+}
+
+function heldBy(holderIdentity: string, lease: ApiObject): ApiObject {
+  return { ...lease, spec: { ...lease.spec, holderIdentity } };
+}
+
+interface Fact {
+  rule: string;
+  ask: () => Promise<unknown>;
+  answer: unknown;
+}
+
+const refusal = (status: number, message: string): unknown => ({
+  status,
+  body: { kind: 'Status', message: expect.stringContaining(message) },
+});
+
+const fractions = [
+  { digits: 'no', time: '2026-01-02T03:04:05Z' },
+  { digits: 'three', time: '2026-01-02T03:04:05.123Z' },
+  { digits: 'nine', time: '2026-01-02T03:04:05.123456789Z' },
+].map(({ digits, time }): Fact => ({
+  rule: `a renewTime with ${digits} fraction digits is refused`,
+  ask: () => create({ renewTime: time }),
+  answer: refusal(400, 'cannot parse'),
+}));
+
+const facts: Fact[] = [
+  ...fractions,
+  {
+    rule: 'a renewTime with six fraction digits is accepted and kept',
+    ask: () => create({ renewTime: '2026-01-02T03:04:05.123456Z' }),
+    answer: { status: 201, body: { spec: { renewTime: '2026-01-02T03:04:05.123456Z' } } },
+  },
+  {
+    rule: 'a leaseDurationSeconds of 0 is refused',
+    ask: () => create({ leaseDurationSeconds: 0 }),
+    answer: refusal(422, 'must be greater than 0'),
+  },
+  {
+    rule: 'a negative leaseTransitions is refused',
+    ask: () => create({ leaseTransitions: -1 }),
+    answer: refusal(422, 'must be greater than or equal to 0'),
+  },
+  {
+    rule: 'an empty holderIdentity is accepted and kept as it is',
+    ask: () => create({ holderIdentity: '' }),
+    answer: { status: 201, body: { spec: { holderIdentity: '' } } },
+  },
+  {
+    rule: 'a PUT of identical content succeeds and writes nothing',
+    ask: async () => {
+      const lease = await existing();
+      const { status, body } = await replace(lease);
+      return { status, isSame: body.metadata?.resourceVersion === lease.metadata?.resourceVersion };
+    },
+    answer: { status: 200, isSame: true },
+  },
+  {
+    rule: 'a PUT of other content with the current resourceVersion gives it a new one',
+    ask: async () => {
+      const lease = await existing();
+      const { status, body } = await replace(heldBy('b', lease));
+      return { status, isSame: body.metadata?.resourceVersion === lease.metadata?.resourceVersion };
+    },
+    answer: { status: 200, isSame: false },
+  },
+  {
+    rule: 'a PUT without resourceVersion to an existing Lease is refused',
+    ask: async () => replace(heldBy('b', without('resourceVersion', await existing()))),
+    answer: refusal(422, 'metadata.resourceVersion'),
+  },
+  {
+    rule: 'a merge PATCH without resourceVersion is unconditional',
+    ask: async () => {
+      const lease = await existing();
+      await replace(heldBy('b', lease));
+      return controlPlane.request('PATCH', pathOf(lease), { spec: { holderIdentity: 'c' } });
+    },
+    answer: { status: 200, body: { spec: { holderIdentity: 'c' } } },
+  },
+  {
+    rule: 'a PUT with an old resourceVersion is a conflict',
+    ask: async () => {
+      const lease = await existing();
+      await replace(heldBy('b', lease));
+      return replace(heldBy('c', lease));
+    },
+    answer: { status: 409, body: { reason: 'Conflict' } },
+  },
+  {
+    rule: 'a PUT with uid to a deleted Lease is a conflict',
+    ask: async () => replace(await deleted()),
+    answer: { status: 409, body: { reason: 'Conflict' } },
+  },
+  {
+    rule: 'a PUT with resourceVersion but without uid to a deleted Lease creates it again',
+    ask: async () => {
+      const lease = await deleted();
+      const { status, body } = await replace(without('uid', lease));
+      return { status, isSame: body.metadata?.uid === lease.metadata?.uid };
+    },
+    answer: { status: 201, isSame: false },
+  },
+  {
+    rule: 'an unknown field of spec is accepted and dropped',
+    ask: async () => {
+      const { status, body } = await create({ futureField: 'x' });
+      return { status, fields: Object.keys(body.spec ?? {}).sort() };
+    },
+    answer: { status: 201, fields: Object.keys(SPEC).sort() },
+  },
+  {
+    rule: 'a Lease has no metadata.generation, not even after an update',
+    ask: async () => {
+      const { status, body } = await replace(heldBy('b', await existing()));
+      return { status, hasGeneration: 'generation' in (body.metadata ?? {}) };
+    },
+    answer: { status: 200, hasGeneration: false },
+  },
+];
+
+describe('the Lease API of a real server', () => {
+  it.each(facts)('$rule', async ({ ask, answer }) => {
+    expect(await ask()).toMatchObject(answer as object);
+  });
+});
+
+describe('the control plane', () => {
+  it('serves localhost under the certificate authority of caFile', async () => {
+    const url = controlPlane.url.replace('127.0.0.1', 'localhost');
+    const request = get(`${url}/readyz`, { ca: readFileSync(controlPlane.caFile), agent: false });
+    const [response] = await once(request, 'response');
+    response.resume();
+    expect(response.statusCode).toBe(200);
+  });
+
+  it('lets a service account do what its Role says, and nothing else', async () => {
+    const rights = (...verbs: string[]) => [
+      { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs },
+    ];
+    await controlPlane.createServiceAccount(NAMESPACE, 'candidate');
+    const token = await controlPlane.createToken(NAMESPACE, 'candidate');
+    const list = async () =>
+      (await controlPlane.request('GET', LEASES, undefined, { token })).status;
+
+    expect(await list()).toBe(403);
+    await controlPlane.applyRole(NAMESPACE, 'candidate', rights('get', 'list'));
+    expect(await list()).toBe(200);
+    await controlPlane.applyRole(NAMESPACE, 'candidate', rights('get'));
+    expect(await list()).toBe(403);
+    expect((await controlPlane.request('GET', LEASES, undefined, { token: 'x' })).status).toBe(401);
+  });
+
+  it('writes each request to the audit log once, a watch when it starts', async () => {
+    const lease = await existing();
+    const name = lease.metadata?.name as string;
+    await controlPlane.request('DELETE', pathOf(lease));
+    const watch = get(`${controlPlane.url}${LEASES}?watch=1&fieldSelector=metadata.name=${name}`, {
+      ca: readFileSync(controlPlane.caFile),
+      headers: { authorization: `Bearer ${controlPlane.adminToken}`, 'user-agent': 'auditor' },
+      agent: false,
+    });
+    const [response] = await once(watch, 'response');
+    response.destroy();
+
+    const requests = async () =>
+      (await controlPlane.auditLog()).filter((entry) => entry.name === name);
+    while ((await requests()).length < 3) await delay(10);
+    const entries = await requests();
+    expect(entries).toMatchObject([
+      { user: 'admin', verb: 'create', resource: 'leases', namespace: NAMESPACE, code: 201 },
+      { verb: 'delete', code: 200 },
+      { verb: 'watch', code: 200, userAgent: 'auditor' },
+    ]);
+    expect(entries[0]?.stageTimestamp).toMatch(/\.\d{6}Z$/);
+  });
+
+  it('comes back after a kill with the same address, certificate, tokens and data', async () => {
+    const lease = await existing();
+    const { url } = controlPlane;
+    await controlPlane.killApiServer();
+    await expect(controlPlane.request('GET', pathOf(lease))).rejects.toThrow('ECONNREFUSED');
+    await controlPlane.startApiServer();
+    expect(controlPlane.url).toBe(url);
+    expect(await controlPlane.request('GET', pathOf(lease))).toEqual({ status: 200, body: lease });
+  });
+
+  it('answers no write while etcd is stopped, and performs it when etcd goes on', async () => {
+    controlPlane.stopEtcd();
+    const answer = create({});
+    const first = await Promise.race([answer, delay(1000, 'no answer')]);
+    controlPlane.contEtcd();
+    expect(first).toBe('no answer');
+    expect((await answer).status).toBe(201);
+  });
+
+  it('keeps its data over the death of etcd', async () => {
+    const lease = await existing();
+    await controlPlane.killEtcd();
+    await controlPlane.startEtcd();
+    await controlPlane.waitUntilReady();
+    expect(await controlPlane.request('GET', pathOf(lease))).toEqual({ status: 200, body: lease });
+  });
+
+  it('names the server and quotes its log when it cannot start', async () => {
+    const start = ControlPlane.start({ apiServerArguments: ['--no-such-flag'] });
+    await expect(start).rejects.toThrow(/kube-apiserver ended.*\n.*unknown flag: --no-such-flag/);
+  });
+
+  it('ends its servers and removes its directory when the process that holds it ends', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'lifeline-'));
+    const server = spawn('sleep', ['600']);
+    const lifeline = new Lifeline(directory);
+    lifeline.add(server.pid as number);
+    // For the other side of the pipe this is the same end of file as the death of this process.
+    const [[, signal]] = await Promise.all([once(server, 'exit'), lifeline.release()]);
+    expect(signal).toBe('SIGKILL');
+    expect(existsSync(directory)).toBe(false);
+  });
+});

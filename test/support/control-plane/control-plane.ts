@@ -1,0 +1,208 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+
+import { AccessControl, type PolicyRule } from './access-control.js';
+import {
+  ApiClient,
+  type ApiObject,
+  type ApiRequestOptions,
+  type ApiResponse,
+} from './api-client.js';
+import { parseAuditLog, type AuditEntry } from './audit-log.js';
+import { findBinary } from './binaries.js';
+import { ControlPlaneFiles } from './control-plane-files.js';
+import { etcdObstacle } from './etcd-health.js';
+import { findFreePort } from './free-port.js';
+import { kubeconfig, type KubeconfigContext } from './kubeconfig.js';
+import { Lifeline } from './lifeline.js';
+import { ServerProcess } from './server-process.js';
+
+export interface ControlPlaneOptions {
+  /** Flags of kube-apiserver, added after those that every control plane has. */
+  apiServerArguments?: readonly string[];
+}
+
+const READY_LIMIT_MS = 60_000;
+const PROBE_LIMIT_MS = 3_000;
+const PORT_ATTEMPTS = 5;
+
+/**
+ * A real kube-apiserver and etcd of their own. There is no kubelet and no controller: a Pod runs
+ * when a test writes so to its `status` sub-resource, and a deleted namespace is never emptied.
+ */
+export class ControlPlane {
+  readonly directory: string;
+  readonly caFile: string;
+  readonly adminToken: string;
+  readonly adminKubeconfig: string;
+  private readonly etcd: ServerProcess;
+  private readonly apiServer: ServerProcess;
+  private readonly lifeline: Lifeline;
+  private port = 0;
+  private kubeconfigs = 0;
+
+  /** Builds the servers first where the machine has none, which takes minutes, once. */
+  static async start(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+    const etcd = await findBinary('etcd');
+    const apiServer = await findBinary('kube-apiserver');
+    const controlPlane = new ControlPlane(new ControlPlaneFiles(), { etcd, apiServer }, options);
+    try {
+      await controlPlane.startEtcd();
+      await controlPlane.startApiServerOnFreePort();
+    } catch (error) {
+      await controlPlane.stop();
+      throw error;
+    }
+    controlPlane.writeKubeconfig('admin', { token: controlPlane.adminToken });
+    return controlPlane;
+  }
+
+  private constructor(
+    private readonly files: ControlPlaneFiles,
+    binaries: { etcd: string; apiServer: string },
+    private readonly options: ControlPlaneOptions,
+  ) {
+    this.directory = files.directory;
+    this.caFile = files.caFile;
+    this.adminToken = files.adminToken;
+    this.adminKubeconfig = files.path('admin.kubeconfig');
+    this.lifeline = new Lifeline(files.directory);
+    const server = (name: string, binary: string): ServerProcess =>
+      new ServerProcess(name, binary, files.path(`${name}.log`), this.lifeline);
+    this.etcd = server('etcd', binaries.etcd);
+    this.apiServer = server('kube-apiserver', binaries.apiServer);
+  }
+
+  get url(): string {
+    return `https://127.0.0.1:${this.port}`;
+  }
+
+  request<Body = ApiObject>(
+    method: string,
+    path: string,
+    body?: unknown,
+    options?: ApiRequestOptions,
+  ): Promise<ApiResponse<Body>> {
+    return this.api.request<Body>(method, path, body, options);
+  }
+
+  createNamespace(name: string): Promise<void> {
+    return new AccessControl(this.api).createNamespace(name);
+  }
+
+  createServiceAccount(namespace: string, name: string): Promise<void> {
+    return new AccessControl(this.api).createServiceAccount(namespace, name);
+  }
+
+  /** The server refuses less than 600 seconds. */
+  createToken(namespace: string, name: string, expirationSeconds = 600): Promise<string> {
+    return new AccessControl(this.api).createToken(namespace, name, expirationSeconds);
+  }
+
+  /** Gives a service account exactly these rights in its namespace; returns when they are in force. */
+  applyRole(
+    namespace: string,
+    serviceAccount: string,
+    rules: readonly PolicyRule[],
+  ): Promise<void> {
+    return new AccessControl(this.api).applyRole(namespace, serviceAccount, rules);
+  }
+
+  kubeconfigFor(token: string, namespace?: string): string {
+    return this.writeKubeconfig(`user-${++this.kubeconfigs}`, { token }, namespace);
+  }
+
+  kubeconfigForTokenFile(tokenFile: string, namespace?: string): string {
+    return this.writeKubeconfig(`user-${++this.kubeconfigs}`, { tokenFile }, namespace);
+  }
+
+  /** A request's line is written a moment after its answer, and a killed server never writes it. */
+  async auditLog(): Promise<AuditEntry[]> {
+    const { auditLogFile } = this.files;
+    return existsSync(auditLogFile) ? parseAuditLog(await readFile(auditLogFile, 'utf8')) : [];
+  }
+
+  killApiServer(signal?: NodeJS.Signals): Promise<void> {
+    return this.apiServer.kill(signal);
+  }
+
+  /** On the port, the data and the keys it had before, so that clients can reconnect. */
+  async startApiServer(): Promise<void> {
+    const { apiServerArguments = [] } = this.options;
+    this.apiServer.start([...this.files.apiServerArguments(this.port), ...apiServerArguments]);
+    await this.waitUntilReady();
+  }
+
+  /** Useful after an outage of etcd as well, which the running kube-apiserver notices late. */
+  waitUntilReady(): Promise<void> {
+    return this.apiServer.waitUntilReady(() => this.apiServerObstacle(), READY_LIMIT_MS);
+  }
+
+  /** SIGSTOP: connections stay open and nothing is answered. */
+  stopApiServer(): void {
+    this.apiServer.signal('SIGSTOP');
+  }
+
+  contApiServer(): void {
+    this.apiServer.signal('SIGCONT');
+  }
+
+  killEtcd(signal?: NodeJS.Signals): Promise<void> {
+    return this.etcd.kill(signal);
+  }
+
+  async startEtcd(): Promise<void> {
+    this.etcd.start(this.files.etcdArguments);
+    await this.etcd.waitUntilReady(() => etcdObstacle(this.files.etcdSocket), READY_LIMIT_MS);
+  }
+
+  stopEtcd(): void {
+    this.etcd.signal('SIGSTOP');
+  }
+
+  contEtcd(): void {
+    this.etcd.signal('SIGCONT');
+  }
+
+  async stop(): Promise<void> {
+    const running = [this.apiServer, this.etcd].filter((server) => server.isRunning);
+    await Promise.all(running.map((server) => server.kill()));
+    await this.lifeline.release();
+  }
+
+  private get api(): ApiClient {
+    return new ApiClient(this.url, this.files.ca, this.adminToken);
+  }
+
+  private writeKubeconfig(
+    name: string,
+    user: KubeconfigContext['user'],
+    namespace?: string,
+  ): string {
+    const { caFile, url: server } = this;
+    return this.files.write(`${name}.kubeconfig`, kubeconfig({ server, caFile, user, namespace }));
+  }
+
+  private async startApiServerOnFreePort(): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      this.port = await findFreePort();
+      try {
+        return await this.startApiServer();
+      } catch (error) {
+        const isPortTaken = String(error).includes('address already in use');
+        if (!isPortTaken || attempt === PORT_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  private async apiServerObstacle(): Promise<string | undefined> {
+    try {
+      const { status, body } = await this.request<unknown>('GET', '/readyz', undefined, {
+        timeLimitMs: PROBE_LIMIT_MS,
+      });
+      return status === 200 ? undefined : `${status} ${JSON.stringify(body)}`;
+    } catch (error) {
+      return String(error);
+    }
+  }
+}

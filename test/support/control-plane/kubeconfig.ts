@@ -1,0 +1,20 @@
+export interface KubeconfigContext {
+  server: string;
+  caFile: string;
+  user: { token: string } | { tokenFile: string };
+  namespace?: string;
+}
+
+/** A kubeconfig file's text; JSON, which every reader of YAML reads. */
+export function kubeconfig({ server, caFile, user, namespace }: KubeconfigContext): string {
+  const name = 'control-plane';
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name, cluster: { server, 'certificate-authority': caFile } }],
+    users: [{ name, user }],
+    contexts: [{ name, context: { cluster: name, user: name, ...(namespace && { namespace }) } }],
+    'current-context': name,
+  };
+  return `${JSON.stringify(config, null, 2)}\n`;
+}
