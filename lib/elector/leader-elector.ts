@@ -48,8 +48,8 @@ export class LeaderElector {
   private readonly requests: LockRequests;
   private readonly work = new WorkInFlight();
   private drained: Promise<void> = Promise.resolve();
-  private readonly occurrences: Occurrence[] = [];
-  private dispatching = false;
+  private readonly effects: ElectionEffect[] = [];
+  private performing = false;
   private startsSuspended = false;
   private readonly onStopped: (() => void)[] = [];
 
@@ -164,26 +164,27 @@ export class LeaderElector {
     await this.dependencies.lock.close?.();
   }
 
+  /**
+   * Decides at once, so that whoever says `stepDown()` finds leadership ended when the call returns; performs in
+   * order, so that what an observer says while it is being told comes after what is still to be told.
+   */
   private dispatch(occurrence: Occurrence): void {
-    // What an observer or a lock says while effects are being performed comes after them.
-    this.occurrences.push(occurrence);
-    if (this.dispatching) return;
-    this.dispatching = true;
+    const event = { ...occurrence, at: this.instant() } as ElectionEvent;
+    const { state, effects } = transition(this.state, event, this.config);
+    this.state = state;
+    this.effects.push(...effects);
+    if (this.performing) return;
+    this.performing = true;
     const thrown: unknown[] = [];
-    for (let next = this.occurrences.shift(); next; next = this.occurrences.shift()) {
-      const event = { ...next, at: this.instant() } as ElectionEvent;
-      const { state, effects } = transition(this.state, event, this.config);
-      this.state = state;
-      for (const effect of effects) {
-        // An observer that breaks its promise not to throw must not cost the election its next wake-up.
-        try {
-          this.perform(effect);
-        } catch (error) {
-          thrown.push(error);
-        }
+    for (let effect = this.effects.shift(); effect; effect = this.effects.shift()) {
+      // An observer that breaks its promise not to throw must not cost the election its next wake-up.
+      try {
+        this.perform(effect);
+      } catch (error) {
+        thrown.push(error);
       }
     }
-    this.dispatching = false;
+    this.performing = false;
     if (thrown.length > 0) throw thrown[0];
   }
 

@@ -1,0 +1,365 @@
+import { describe, expect, it } from '@jest/globals';
+import type { ElectionConfig } from '../../lib/core/election-state.js';
+import { LeaderElector } from '../../lib/elector/leader-elector.js';
+import type { ElectionObserver } from '../../lib/elector/election-observer.js';
+import { CONFIG, heldBy, representation } from '../support/machine-run.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { ScriptedLock } from '../support/scripted.lock.js';
+
+interface Fixture {
+  readonly elector: LeaderElector;
+  readonly lock: ScriptedLock;
+  readonly clock: ManualClock;
+  readonly log: string[];
+}
+
+function fixture(observer: ElectionObserver = {}, change: Partial<ElectionConfig> = {}): Fixture {
+  const lock = new ScriptedLock();
+  const clock = new ManualClock();
+  const log: string[] = [];
+  const elector: LeaderElector = new LeaderElector(
+    { ...CONFIG, ...change },
+    {
+      lock,
+      clock,
+      random: () => 0,
+      observer: {
+        onGranted: (term) => {
+          log.push(`granted ${term.number} leads=${elector.isLeader()}`);
+          return observer.onGranted?.(term);
+        },
+        onRevoked: (term, reason) => {
+          log.push(
+            `revoked ${term.number} ${reason} leads=${elector.isLeader()} aborted=${term.signal.aborted}`,
+          );
+          return observer.onRevoked?.(term, reason);
+        },
+        onReleased: (term) => void log.push(`released ${term}`),
+        onError: (error) => void log.push(`error ${error.code}`),
+        onLeaderChanged: (leader) => observer.onLeaderChanged?.(leader),
+      },
+    },
+  );
+  return { elector, lock, clock, log };
+}
+
+async function leading(
+  observer: ElectionObserver = {},
+  change: Partial<ElectionConfig> = {},
+): Promise<Fixture> {
+  const made = fixture(observer, change);
+  made.lock.automatic = true;
+  made.elector.start();
+  await made.clock.advance(0);
+  expect(made.elector.isLeader()).toBe(true);
+  return made;
+}
+
+interface Latch {
+  readonly promise: Promise<void>;
+  open(): void;
+}
+
+function latch(): Latch {
+  let open: () => void = () => {};
+  const promise = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { promise, open: () => open() };
+}
+
+describe('when an elector leads', () => {
+  it('says so only until the end of validity, though no timer has fired', async () => {
+    const { elector, clock, log } = await leading();
+    clock.stall(9_999);
+    expect(elector.isLeader()).toBe(true);
+    expect(elector.remainingMs()).toBeCloseTo(1);
+    clock.stall(1);
+    expect(elector.isLeader()).toBe(false);
+    expect(elector.term).toBeUndefined();
+    expect(elector.remainingMs()).toBe(0);
+    await clock.advance(0);
+    expect(log[1]).toBe('revoked 1 renew-deadline leads=false aborted=true');
+  });
+
+  it('renews once per retry period, with one request in flight at most', async () => {
+    const { lock, clock } = await leading();
+    const before = lock.requests.length;
+    await clock.advance(20_000);
+    expect(lock.requests.slice(before).map(({ verb }) => verb)).toEqual(
+      Array<string>(10).fill('replace'),
+    );
+    expect(lock.mostInFlight).toBe(1);
+  });
+
+  it('gives the term its number, token, identity and an open signal', async () => {
+    const { elector } = await leading();
+    expect(elector.term).toMatchObject({
+      role: 'role',
+      number: 1,
+      fencingToken: 101n,
+      holderIdentity: 'me',
+    });
+    expect(elector.term!.signal.aborted).toBe(false);
+  });
+
+  it('tells in a probe the very reading of the clock that decided', async () => {
+    const { elector, clock } = await leading();
+    clock.stall(400);
+    expect(elector.probe()).toMatchObject({ isLeader: true, now: clock.now() });
+    expect(elector.probe().validUntil).toBe(clock.now() + 9_600);
+  });
+});
+
+describe('when the event loop was blocked past the end of validity', () => {
+  it('revokes before it looks at a success that arrives first', async () => {
+    const { elector, lock, clock, log } = await leading();
+    lock.automatic = false;
+    await clock.advance(2_000);
+    clock.stall(9_000);
+    lock.applyLast();
+    await clock.settle();
+    expect(log.at(-1)).toContain('revoked 1 renew-deadline');
+    expect(elector.isLeader()).toBe(false);
+  });
+});
+
+describe('when a term ends', () => {
+  it('closes the gate, aborts the signal, tells the observer, drains, and then releases', async () => {
+    const handler = latch();
+    const { elector, clock, log } = await leading({ onRevoked: () => handler.promise });
+    expect(elector.stepDown(60_000)).toBe(true);
+    await clock.advance(5_000);
+    expect(log.slice(1)).toEqual(['revoked 1 stepped-down leads=false aborted=true']);
+    handler.open();
+    await clock.settle();
+    expect(log.slice(2)).toEqual(['released 1']);
+  });
+
+  it('waits for work in flight and for a granted handler that still runs', async () => {
+    const work = latch();
+    const granted = latch();
+    const { elector, clock, log } = await leading({ onGranted: () => granted.promise });
+    elector.track(work.promise);
+    elector.stepDown(60_000);
+    work.open();
+    await clock.settle();
+    expect(log).not.toContain('released 1');
+    granted.open();
+    await clock.settle();
+    expect(log).toContain('released 1');
+  });
+
+  it('counts work that failed as ended', async () => {
+    const { elector, clock, log } = await leading();
+    elector.track(Promise.reject(new Error('work failed')));
+    elector.stepDown(60_000);
+    await clock.settle();
+    expect(log).toContain('released 1');
+  });
+
+  it('begins no other term before the work of the last one has ended', async () => {
+    const handler = latch();
+    const { elector, lock, clock, log } = await leading({ onRevoked: () => handler.promise });
+    lock.deleteByHand();
+    await clock.advance(60_000);
+    expect(elector.isLeader()).toBe(false);
+    handler.open();
+    await clock.advance(2_000);
+    expect(log.filter((line) => line.startsWith('granted'))).toEqual([
+      'granted 1 leads=true',
+      'granted 2 leads=true',
+    ]);
+  });
+
+  it('has ended when stepDown returns, also inside a granted handler, which does not deadlock', async () => {
+    const made = fixture({
+      onGranted: () => {
+        if (made.elector.stepDown(60_000)) expect(made.elector.isLeader()).toBe(false);
+      },
+    });
+    made.lock.automatic = true;
+    made.elector.start();
+    await made.clock.advance(0);
+    expect(made.log).toEqual([
+      'granted 1 leads=true',
+      'revoked 1 stepped-down leads=false aborted=true',
+      'released 1',
+    ]);
+  });
+});
+
+describe('when a lock misbehaves', () => {
+  it('takes a rejected promise for an unknown outcome and goes on', async () => {
+    const { elector, lock, clock, log } = fixture();
+    elector.start();
+    lock.last.fail(new Error('boom'));
+    await clock.settle();
+    expect(log).toEqual(['error ERR_LOCK_REQUEST']);
+    lock.automatic = true;
+    await clock.advance(2_000);
+    expect(elector.isLeader()).toBe(true);
+  });
+
+  it('aborts and gives up a request that the lock never answers', async () => {
+    const { elector, lock, clock, log } = fixture();
+    elector.start();
+    const hanging = lock.last;
+    await clock.advance(3_200);
+    expect(hanging.options.signal.aborted).toBe(true);
+    expect(log).toEqual(['error ERR_LOCK_REQUEST']);
+    expect(lock.requests.length).toBeGreaterThan(1);
+  });
+
+  it('ignores an answer that comes after it gave the request up', async () => {
+    const { elector, lock, clock } = fixture();
+    elector.start();
+    lock.last.answer({ kind: 'absent' });
+    await clock.settle();
+    const create = lock.last;
+    await clock.advance(3_101);
+    create.answer({ kind: 'applied', lease: representation(create.record!, 101) });
+    await clock.settle();
+    expect(elector.isLeader()).toBe(false);
+  });
+});
+
+describe('when an observer throws', () => {
+  it('throws to whoever runs the loop, and still does all the rest', async () => {
+    const { elector, lock, clock } = await leading({
+      onRevoked: () => {
+        throw new Error('observer failed');
+      },
+    });
+    lock.stored = representation(heldBy('other', { leaseDurationSeconds: 1 }), 500);
+    expect(() => lock.watchObserver!.changed(lock.stored, 500n)).toThrow('observer failed');
+    expect(elector.leader).toBe('other');
+    await clock.advance(0);
+    expect(lock.last.verb).toBe('read');
+  });
+});
+
+describe('when the watch tells of changes', () => {
+  it('revokes at once when another takes the lease', async () => {
+    const { elector, lock, log } = await leading();
+    lock.watchObserver!.changed(representation(heldBy('other'), 500), 500n);
+    expect(elector.isLeader()).toBe(false);
+    expect(log.at(-1)).toContain('superseded');
+  });
+
+  it('restarts a watch that has missed a renewal', async () => {
+    const { elector, lock, clock } = fixture();
+    lock.automatic = true;
+    lock.stored = representation(heldBy('other'), 50);
+    elector.start();
+    await clock.advance(0);
+    lock.watchObserver!.opened();
+    await clock.advance(1_000);
+    lock.stored = representation(heldBy('other', { renewTimeMicros: 2 }), 51);
+    await clock.advance(15_000);
+    expect(lock.watchRestarts).toBe(1);
+    expect(elector.isLeader()).toBe(false);
+  });
+});
+
+describe('when candidacy is suspended', () => {
+  it('stands only after resume, even if suspended before the start', async () => {
+    const { elector, lock, clock } = fixture();
+    lock.automatic = true;
+    elector.suspend();
+    elector.start();
+    await clock.advance(10_000);
+    expect(lock.requests.every(({ verb }) => verb === 'read')).toBe(true);
+    elector.resume();
+    await clock.advance(2_000);
+    expect(elector.isLeader()).toBe(true);
+  });
+});
+
+describe('when stopped', () => {
+  const states: [string, (made: Fixture) => Promise<void>][] = [
+    ['before it was started', () => Promise.resolve()],
+    [
+      'while the first read is under way',
+      ({ elector }) => {
+        elector.start();
+        return Promise.resolve();
+      },
+    ],
+    [
+      'while it stands by',
+      async ({ elector, lock, clock }) => {
+        lock.stored = representation(heldBy('other'), 50);
+        lock.automatic = true;
+        elector.start();
+        await clock.advance(3_000);
+      },
+    ],
+    [
+      'while it acquires',
+      async ({ elector, lock, clock }) => {
+        elector.start();
+        lock.last.answer({ kind: 'absent' });
+        await clock.settle();
+        lock.automatic = true;
+      },
+    ],
+    [
+      'while it leads',
+      async ({ elector, lock, clock }) => {
+        lock.automatic = true;
+        elector.start();
+        await clock.advance(3_000);
+      },
+    ],
+    [
+      'while it drains after a step-down',
+      async ({ elector, lock, clock }) => {
+        lock.automatic = true;
+        elector.start();
+        await clock.advance(3_000);
+        elector.track(new Promise(() => {}));
+        elector.stepDown(0);
+      },
+    ],
+    [
+      'while its server does not answer',
+      async ({ elector, lock, clock }) => {
+        lock.automatic = true;
+        elector.start();
+        await clock.advance(1_000);
+        lock.automatic = false;
+        await clock.advance(2_000);
+      },
+    ],
+  ];
+
+  it.each(states)('returns and leaves no timer and no watch behind: %s', async (_name, reach) => {
+    const made = fixture();
+    await reach(made);
+    const stopped = made.elector.stop();
+    await made.clock.advance(CONFIG.drainTimeoutMs + 2 * CONFIG.requestTimeoutMs);
+    await stopped;
+    expect(made.clock.pendingTimers).toBe(0);
+    expect(made.lock.watchObserver).toBeUndefined();
+    expect(made.lock.closed).toBe(true);
+    expect(made.elector.isLeader()).toBe(false);
+  });
+
+  it('releases as the very last write', async () => {
+    const { elector, lock, clock, log } = await leading();
+    const stopped = elector.stop();
+    await clock.advance(0);
+    await stopped;
+    expect(log.slice(1)).toEqual(['revoked 1 shutdown leads=false aborted=true', 'released 1']);
+    expect(lock.last.record?.holderIdentity).toBe('');
+  });
+
+  it('tells whether everything drained in time', async () => {
+    const { elector, clock } = await leading();
+    elector.track(new Promise(() => {}));
+    const drained = elector.drain();
+    await clock.advance(CONFIG.drainTimeoutMs);
+    expect(await drained).toBe(false);
+  });
+});
