@@ -6,6 +6,9 @@ import { claimableAt, isOwnRecord, leaseDurationOf, observe } from './observing.
 import type { LockRequestError } from './errors/lock-request.error.js';
 import type { Step } from './step.js';
 
+/** An attempt that lands after it was forgotten is waited out like anybody else's record. */
+const REMEMBERED_ATTEMPTS = 16;
+
 /**
  * What a process without the lease does next; answers when it wants to look again.
  * 1. Read, if it does not know how things stand.
@@ -73,13 +76,12 @@ function acquire(step: Step, observation: Observation, afterExpiry: boolean): nu
   );
   const renewTimeMicros = step.nextRenewMicros();
   const { lastAcquisition } = step.state;
+  const earlier =
+    lastAcquisition?.transitions === leaseTransitions ? lastAcquisition.acquireTimesMicros : [];
   step.update({
     lastAcquisition: {
       transitions: leaseTransitions,
-      firstRenewMicros:
-        lastAcquisition?.transitions === leaseTransitions
-          ? lastAcquisition.firstRenewMicros
-          : renewTimeMicros,
+      acquireTimesMicros: [...earlier, renewTimeMicros].slice(-REMEMBERED_ATTEMPTS),
     },
   });
   const record: LeaseRecord = {

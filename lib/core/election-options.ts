@@ -13,8 +13,9 @@ export interface ElectionOptions {
   /** Namespace of the lease: a DNS-1123 label. Default: the pod's own, or the kubeconfig context's; never a guess. */
   readonly namespace?: string;
   /**
-   * Holder identity, different in every process (R8). Default: `<pod or host>_<uuid>`. Two processes that share one
-   * stay safe, but each waits the other's lease out.
+   * Holder identity; must be different in every process (R8), also after a restart. Default: `<pod or host>_<uuid>`.
+   * Processes that share one by mistake wait each other's lease out, as a record counts as one's own only with the
+   * acquire time one has sent.
    */
   readonly identity?: string;
   /**

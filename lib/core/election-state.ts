@@ -103,7 +103,8 @@ export interface PendingRequest {
 /** The acquiring writes of one transition number; lets an own record be told from one that merely has our identity. */
 export interface Acquisition {
   readonly transitions: number;
-  readonly firstRenewMicros: number;
+  /** The acquireTime of each attempt; a record with another one was written by somebody else. */
+  readonly acquireTimesMicros: readonly number[];
 }
 
 export interface ElectionState {

@@ -53,8 +53,8 @@ export function markHolderDied(step: Step, timingKey: string): void {
 }
 
 /**
- * True if this process wrote the record: by its identity, the transition number of its last acquisition and a renew
- * time that it has sent. The identity alone does not do: another process may have been given the same one, and a
+ * True if this process wrote the record: by its identity, the transition number and the acquire time of one of its
+ * last attempts, and a renew time that it can have sent. The identity alone does not do: another process may have been given the same one, and a
  * record that merely names us is somebody else's until a lease duration has passed (R8, safety-rules 3.13).
  */
 export function isOwnRecord(step: Step, record: LeaseRecord): boolean {
@@ -63,8 +63,10 @@ export function isOwnRecord(step: Step, record: LeaseRecord): boolean {
     lastAcquisition !== null &&
     record.holderIdentity === step.config.identity &&
     record.leaseTransitions === lastAcquisition.transitions &&
+    record.acquireTimeMicros !== null &&
+    lastAcquisition.acquireTimesMicros.includes(record.acquireTimeMicros) &&
     record.renewTimeMicros !== null &&
-    record.renewTimeMicros >= lastAcquisition.firstRenewMicros &&
+    record.renewTimeMicros >= record.acquireTimeMicros &&
     record.renewTimeMicros <= lastRenewMicros
   );
 }

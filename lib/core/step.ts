@@ -75,9 +75,14 @@ export class Step {
     return this.now - instant.now + (slept > SUSPENSION_NOISE_MS ? slept : 0);
   }
 
-  /** A renewTime greater than every earlier one of this process, so that no write is a no-op (R7, A4). */
+  /**
+   * A renewTime greater than every earlier one of this process, so that no write is a no-op (R7, A4). The platform's
+   * wall clock counts milliseconds; dice fill the rest, so that two processes that were given one identity by mistake
+   * do not take each other's record for their own when they start in the same millisecond.
+   */
   nextRenewMicros(): number {
-    const renewMicros = Math.max(Math.floor(this.at.wallMicros), this.state.lastRenewMicros + 1);
+    const wallMicros = Math.floor(this.at.wallMicros) + Math.floor(this.at.random * 1_000);
+    const renewMicros = Math.max(wallMicros, this.state.lastRenewMicros + 1);
     this.update({ lastRenewMicros: renewMicros });
     return renewMicros;
   }

@@ -82,6 +82,21 @@ describe('when a record has unusual content', () => {
   });
 });
 
+describe('when two processes were given one identity', () => {
+  it('waits out what the other wrote between two of its own attempts', () => {
+    const run = new MachineRun().start().reads(representation(heldBy('x', RELEASED), 7));
+    run.writes({ kind: 'not-applied', error: unreachable }).wake().writes({ kind: 'conflict' });
+    const twins = {
+      leaseTransitions: 5,
+      acquireTimeMicros: 1_000_000_500_000,
+      renewTimeMicros: 1_000_000_500_000,
+    };
+    run.reads(representation(heldBy('me', twins), 8));
+    expect(run.state.pending).toBeNull();
+    expect(run.at(16_600).tick().request.purpose).toBe('acquire');
+  });
+});
+
 describe('when another holder renews', () => {
   it('starts the wait anew at the receipt of each new renew time', () => {
     const run = MachineRun.standingBy();
