@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { Agent, type ClientRequest, type ClientRequestArgs } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { ClusterAccess, ClusterTls } from './cluster-connection.js';
+import { holdProcess, openClusterSocket } from './cluster-socket.js';
+
+/** What a request hands to its agent beside what Node knows of. */
+export interface ClusterRequestArgs extends ClientRequestArgs {
+  readonly access: ClusterAccess;
+  readonly proxy: URL | undefined;
+  /** Equal for requests that may share a connection. */
+  readonly connectionKey: string;
+  /** Ends the making of a connection. */
+  readonly connectSignal: AbortSignal;
+  readonly tcpLimitMs?: number | undefined;
+}
+
+/**
+ * The connections of one lock, shared with nobody. Speaks HTTP/1.1 over whatever the access asks for; when server, CA
+ * or client certificate change, the next request gets a new connection and the idle old ones are closed.
+ */
+export class ClusterAgent extends Agent {
+  private currentKey = '';
+
+  constructor(options: { readonly keepAlive: boolean }) {
+    super({ keepAlive: options.keepAlive, maxFreeSockets: 2, scheduling: 'lifo' });
+  }
+
+  /** To be called before each request, with what it will use. */
+  keyFor(access: ClusterAccess, proxy: URL | undefined): string {
+    const key = connectionKey(access, proxy);
+    if (key !== this.currentKey) this.closeIdle();
+    this.currentKey = key;
+    return key;
+  }
+
+  override getName(options?: ClientRequestArgs): string {
+    return (options as ClusterRequestArgs).connectionKey;
+  }
+
+  override createConnection(
+    options: ClientRequestArgs,
+    done: (error: Error | null, socket: Duplex) => void,
+  ): undefined {
+    void this.connect(options as ClusterRequestArgs, done);
+    return undefined;
+  }
+
+  override keepSocketAlive(socket: Duplex): boolean {
+    holdProcess(socket, false);
+    // The documentation types this as void, but a false return is how Node learns that the socket is not worth keeping.
+    return (super.keepSocketAlive(socket) as unknown as boolean | undefined) ?? true;
+  }
+
+  override reuseSocket(socket: Duplex, request: ClientRequest): void {
+    holdProcess(socket, true);
+    super.reuseSocket(socket, request);
+  }
+
+  closeIdle(): void {
+    for (const sockets of Object.values(this.freeSockets)) {
+      for (const socket of sockets ?? []) socket.destroy();
+    }
+  }
+
+  private async connect(
+    { access, proxy, connectSignal, tcpLimitMs }: ClusterRequestArgs,
+    done: (error: Error | null, socket: Duplex) => void,
+  ): Promise<void> {
+    let socket: Duplex;
+    try {
+      socket = await openClusterSocket(access, { proxy, signal: connectSignal, tcpLimitMs });
+    } catch (error) {
+      // Node's type insists on a socket, which it ignores beside an error.
+      done(error as Error, undefined as unknown as Duplex);
+      return;
+    }
+    done(null, socket);
+  }
+}
+
+function connectionKey({ server, tls }: ClusterAccess, proxy: URL | undefined): string {
+  const hash = createHash('sha256').update(`${server.origin}\n${proxy?.href ?? ''}\n`);
+  for (const field of TLS_FIELDS) {
+    const values = [tls[field]].flat() as (string | Buffer | boolean | undefined)[];
+    for (const value of values) {
+      hash.update(Buffer.isBuffer(value) ? value : String(value)).update(`\n${field}\n`);
+    }
+  }
+  return hash.digest('hex');
+}
+
+const TLS_FIELDS: readonly (keyof ClusterTls)[] = [
+  'ca',
+  'cert',
+  'key',
+  'pfx',
+  'passphrase',
+  'servername',
+  'rejectUnauthorized',
+];

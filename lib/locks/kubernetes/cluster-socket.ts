@@ -1,0 +1,135 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
+import type { ClusterAccess } from './cluster-connection.js';
+import { openTunnel } from './proxy-tunnel.js';
+import { RawSocketStream } from './raw-socket-stream.js';
+
+/** The TCP socket under each socket that was opened here. */
+const rawSockets = new WeakMap<Duplex, Socket>();
+
+export interface OpenSocketOptions {
+  readonly proxy: URL | undefined;
+  readonly signal: AbortSignal;
+  /** Bound of the TCP handshake alone, counted anew for every address that is tried. */
+  readonly tcpLimitMs?: number | undefined;
+}
+
+/** A socket over which HTTP to the API server can be spoken: TCP, then a proxy's tunnel, then TLS. */
+export async function openClusterSocket(
+  access: ClusterAccess,
+  options: OpenSocketOptions,
+): Promise<Duplex> {
+  const { proxy, signal } = options;
+  const { hostname, port } = hostAndPort(access.server);
+  const raw =
+    proxy === undefined
+      ? await openTcpSocket(hostname, port, options)
+      : await openTunnel(proxy, { hostname, port, signal });
+  const socket =
+    access.server.protocol === 'https:' ? await openTlsOver(raw, hostname, access, signal) : raw;
+  rawSockets.set(socket, raw);
+  return socket;
+}
+
+/**
+ * Ends a connection so that our own kernel delivers nothing more of what was written to it: a request that was given
+ * up does not arrive seconds later (R15). Where the platform cannot reset, it closes.
+ */
+export function resetSocket(socket: Duplex): void {
+  const raw = rawSockets.get(socket);
+  // A socket whose other end is TLS to a proxy has no handle to reset and says so by an exception.
+  if (raw !== undefined && !('encrypted' in raw)) raw.resetAndDestroy();
+  socket.destroy();
+}
+
+/** An idle connection must not keep the process alive; one in use must. */
+export function holdProcess(socket: Duplex, hold: boolean): void {
+  const raw = rawSockets.get(socket);
+  if (hold) raw?.ref();
+  else raw?.unref();
+}
+
+export function hostAndPort(url: URL): { hostname: string; port: number } {
+  const fallback = url.protocol === 'https:' ? 443 : 80;
+  return {
+    hostname: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? fallback : Number(url.port),
+  };
+}
+
+function openTcpSocket(
+  host: string,
+  port: number,
+  { signal, tcpLimitMs }: OpenSocketOptions,
+): Promise<Socket> {
+  const socket = connectTcp({
+    host,
+    port,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 15_000,
+  });
+  if (tcpLimitMs !== undefined) {
+    const giveUp = () =>
+      socket.destroy(new Error(`no TCP connection to ${host}:${port} within ${tcpLimitMs} ms`));
+    let timer = setTimeout(giveUp, tcpLimitMs + (isIP(host) === 0 ? LOOKUP_ALLOWANCE_MS : 0));
+    socket.on('connectionAttempt', () => {
+      clearTimeout(timer);
+      timer = setTimeout(giveUp, tcpLimitMs);
+    });
+    for (const over of ['connect', 'close']) socket.once(over, () => clearTimeout(timer));
+  }
+  return untilEvent(socket, 'connect', signal);
+}
+
+const LOOKUP_ALLOWANCE_MS = 5_000;
+
+function openTlsOver(
+  raw: Socket,
+  hostname: string,
+  access: ClusterAccess,
+  signal: AbortSignal,
+): Promise<Duplex> {
+  const { ca, servername, ...tls } = access.tls;
+  const name = servername ?? (isIP(hostname) === 0 ? hostname : undefined);
+  const socket = connectTls({
+    ...tls,
+    ...(ca !== undefined && { ca: ca as string | Buffer | (string | Buffer)[] }),
+    ...(name !== undefined && { servername: name }),
+    socket: new RawSocketStream(raw),
+    host: hostname,
+    ALPNProtocols: ['http/1.1'],
+  });
+  socket.once('close', () => raw.destroy());
+  return untilEvent(socket, 'secureConnect', signal);
+}
+
+/** Resolves with the socket at its event; an abort before it destroys the socket. */
+function untilEvent<T extends Socket>(socket: T, event: string, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => socket.destroy(signal.reason as Error);
+    const settle = () => {
+      signal.removeEventListener('abort', abort);
+      socket.removeListener('error', fail);
+      socket.removeListener('close', closed);
+      socket.removeListener(event, done);
+    };
+    const fail = (error: Error) => {
+      settle();
+      // Whatever else the dying socket reports has been reported by this rejection.
+      socket.on('error', () => undefined);
+      reject(error);
+    };
+    const closed = () => fail(new Error('the connection was closed while it was being made'));
+    const done = () => {
+      settle();
+      resolve(socket);
+    };
+    socket.once('error', fail);
+    socket.once('close', closed);
+    socket.once(event, done);
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+  });
+}

@@ -1,0 +1,119 @@
+import { request as sendRequest, type ClientRequest, type IncomingMessage } from 'node:http';
+import type { ClusterAgent, ClusterRequestArgs } from './cluster-agent.js';
+import type { ClusterAccess } from './cluster-connection.js';
+import { resetSocket } from './cluster-socket.js';
+import { proxyFor } from './proxy-environment.js';
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST' | 'PUT';
+  /** Below the server's URL, query included. */
+  readonly path: string;
+  readonly body?: string | undefined;
+}
+
+export interface ExchangeOptions {
+  readonly access: ClusterAccess;
+  readonly agent: ClusterAgent;
+  /** Its reason becomes the cause of the failure. */
+  readonly signal: AbortSignal;
+  readonly tcpLimitMs?: number;
+}
+
+/** An exchange without an answer; `cause` says why. */
+export class ExchangeFailure extends Error {
+  constructor(
+    cause: unknown,
+    /** False: no byte of the request can have left this process. */
+    readonly sent: boolean,
+    /** True: it went out on a kept connection, and nothing came back: perhaps the server had just closed it. */
+    readonly staleConnection: boolean,
+  ) {
+    super('no answer', { cause });
+    this.name = 'ExchangeFailure';
+  }
+}
+
+/**
+ * Sends one request, once, and resolves at the response headers. Rejects with an `ExchangeFailure`. An abort resets
+ * the connection, also while the body is still being read: the response is then destroyed with the signal's reason.
+ */
+export function exchange(request: HttpRequest, options: ExchangeOptions): Promise<IncomingMessage> {
+  const { signal } = options;
+  return new Promise((resolve, reject) => {
+    let sent = false;
+    let outgoing: ClientRequest;
+    const fail = (cause: unknown) => {
+      signal.removeEventListener('abort', abort);
+      const stale = sent && outgoing.reusedSocket && cause !== signal.reason;
+      reject(new ExchangeFailure(cause, sent, stale));
+    };
+    const abort = () => {
+      // First, because the reset makes the request fail for reasons of its own.
+      fail(signal.reason);
+      if (outgoing?.socket) resetSocket(outgoing.socket);
+      outgoing?.destroy(signal.reason as Error);
+    };
+    try {
+      outgoing = open(request, options);
+    } catch (error) {
+      fail(error);
+      return;
+    }
+    outgoing.once('socket', () => (sent = true));
+    outgoing.on('error', fail);
+    outgoing.once('response', (response) => {
+      response.once('close', () => signal.removeEventListener('abort', abort));
+      resolve(response);
+    });
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    else outgoing.end(request.body);
+  });
+}
+
+function open(request: HttpRequest, options: ExchangeOptions): ClientRequest {
+  const { access, agent, signal, tcpLimitMs } = options;
+  const { server } = access;
+  const proxy = proxyFor(access, process.env);
+  const args: ClusterRequestArgs = {
+    agent,
+    method: request.method,
+    path: server.pathname.replace(/\/$/, '') + request.path,
+    headers: { Host: server.host, ...headersOf(request), ...access.headers },
+    access,
+    proxy,
+    connectionKey: agent.keyFor(access, proxy),
+    connectSignal: signal,
+    tcpLimitMs,
+  };
+  return sendRequest(args);
+}
+
+function headersOf({ body }: HttpRequest): Record<string, string | number> {
+  return {
+    Accept: 'application/json',
+    'User-Agent': `nestjs-leader-election (node ${process.versions.node})`,
+    ...(body !== undefined && {
+      'Content-Type': 'application/json',
+      'Content-Length': Buffer.byteLength(body),
+    }),
+  };
+}
+
+/** Reads a body to its end; rejects if the connection breaks before it or the body is larger than the limit. */
+export function readBody(response: IncomingMessage, limitBytes: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    response.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      chunks.push(chunk);
+      if (size > limitBytes) {
+        response.destroy(new Error(`the answer is larger than ${limitBytes} bytes`));
+      }
+    });
+    response.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    response.once('error', reject);
+    response.once('close', () => reject(new Error('the connection was closed in the answer')));
+  });
+}

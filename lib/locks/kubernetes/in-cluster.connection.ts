@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
+import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import type { ClusterAccess, ClusterConnection } from './cluster-connection.js';
+import { PodEnvironment } from './pod-environment.js';
+import { describeToken } from './token-facts.js';
+
+/**
+ * The API server of the cluster this pod runs in, as the pod's service account. Token and CA are read before every
+ * request: two small files every retry period, and a rotation can be neither missed nor late. If they cannot be read
+ * (no file descriptor left, a mount being swapped) the last ones serve on until the server refuses them.
+ */
+export class InClusterConnection implements ClusterConnection {
+  private last: { readonly token: string; readonly ca: string } | undefined;
+  private readonly server: string;
+
+  constructor(private readonly pod: PodEnvironment = new PodEnvironment()) {
+    const host = pod.env['KUBERNETES_SERVICE_HOST'] ?? '';
+    const port = pod.env['KUBERNETES_SERVICE_PORT'] || '443';
+    this.server = `https://${isIPv6(host) ? `[${host}]` : host}:${port}`;
+  }
+
+  async access(): Promise<ClusterAccess> {
+    if (!URL.canParse(this.server)) {
+      throw new LockRequestError(
+        `KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT make no URL: ${this.server}. ` +
+          'Leave them as Kubernetes sets them.',
+        { reason: 'unreachable' },
+      );
+    }
+    const { token, ca } = await this.read();
+    return {
+      server: new URL(this.server),
+      headers: { Authorization: `Bearer ${token}` },
+      tls: { ca },
+    };
+  }
+
+  /** The kept token was refused: from here on only what the files say counts. */
+  async refresh(): Promise<void> {
+    this.last = undefined;
+    await this.read();
+  }
+
+  describeCredentials(): string {
+    return `the service-account token in ${this.pod.tokenFile}${describeToken(this.last?.token)}`;
+  }
+
+  private async read(): Promise<{ token: string; ca: string }> {
+    try {
+      const token = (await this.readText(this.pod.tokenFile, 'token')).trim();
+      const ca = await this.readText(this.pod.caFile, 'CA certificate');
+      this.last = { token, ca };
+    } catch (error) {
+      if (this.last === undefined) throw error;
+    }
+    return this.last;
+  }
+
+  private async readText(file: string, what: string): Promise<string> {
+    let text: string;
+    try {
+      text = await readFile(file, 'utf8');
+    } catch (cause) {
+      const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
+      throw new LockRequestError(
+        `the service account's ${what} cannot be read: ${file}: ${code}. ${remedy(code)}`,
+        { reason: 'unreachable', cause },
+      );
+    }
+    if (text.trim() !== '') return text;
+    throw new LockRequestError(`the service account's ${what} is empty: ${file}. ${remedy('')}`, {
+      reason: 'unreachable',
+    });
+  }
+}
+
+function remedy(code: string): string {
+  if (code === 'EACCES') {
+    return (
+      'Let the user the container runs as read it: set securityContext.fsGroup in the pod, ' +
+      'or run as the user that owns the file.'
+    );
+  }
+  if (code === 'EMFILE' || code === 'ENFILE') {
+    return 'This process has no file descriptor left: find what keeps them open, or raise the limit.';
+  }
+  return (
+    'Mount the token: remove automountServiceAccountToken: false from the pod and its ' +
+    'ServiceAccount, or project a serviceAccountToken volume to that folder.'
+  );
+}

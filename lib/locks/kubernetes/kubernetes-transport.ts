@@ -1,0 +1,147 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { LockRequestOptions } from '../resource-lock.js';
+import { ClusterAgent } from './cluster-agent.js';
+import type { ClusterAccess, ClusterConnection } from './cluster-connection.js';
+import { exchange, ExchangeFailure, readBody, type HttpRequest } from './http-exchange.js';
+
+export interface ApiRequest {
+  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly path: string;
+  readonly body?: unknown;
+}
+
+/** What became of a request. `cause` is an Error that says why. */
+export type ApiAnswer =
+  | {
+      readonly kind: 'response';
+      readonly status: number;
+      readonly headers: IncomingHttpHeaders;
+      readonly body: string;
+    }
+  /** Nothing left this process: no credentials, no connection. */
+  | { readonly kind: 'not-sent'; readonly cause: unknown }
+  /** Sent, and no complete answer came back. */
+  | { readonly kind: 'unanswered'; readonly cause: unknown };
+
+/** etcd takes objects of up to 1.5 MiB; what is larger is no answer of an API server to these requests. */
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Requests to an API server over connections of its own. Never rejects and never repeats a write, with one exception:
+ * a 401 proves that nothing was done, so the request is sent once more after the credentials were read again. A read
+ * is also repeated once when the server had closed the kept connection it went out on. All of it within `timeoutMs`.
+ */
+export class KubernetesTransport {
+  private readonly agent = new ClusterAgent({ keepAlive: true });
+
+  constructor(private readonly connection: ClusterConnection) {}
+
+  async send(request: ApiRequest, { timeoutMs, signal }: LockRequestOptions): Promise<ApiAnswer> {
+    const limit = new AbortController();
+    const deadline = performance.now() + timeoutMs;
+    const timer = setTimeout(
+      () => limit.abort(new Error(`no answer within ${Math.round(timeoutMs)} ms`)),
+      timeoutMs,
+    );
+    const cancel = () => limit.abort(new Error('the election gave the request up'));
+    signal.addEventListener('abort', cancel, { once: true });
+    if (signal.aborted) cancel();
+    try {
+      return await this.sendWithin(request, deadline, limit.signal);
+    } catch (cause) {
+      return { kind: 'not-sent', cause };
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', cancel);
+    }
+  }
+
+  /** Closes the connections. Requests under way end unanswered. */
+  close(): void {
+    this.agent.destroy();
+  }
+
+  private async sendWithin(
+    request: ApiRequest,
+    deadline: number,
+    signal: AbortSignal,
+  ): Promise<ApiAnswer> {
+    const first = await this.attempt(request, deadline, signal);
+    if (first.kind !== 'response' || first.status !== 401) return first;
+    try {
+      await unlessAborted(this.connection.refresh(), signal);
+      return await this.attempt(request, deadline, signal);
+    } catch (cause) {
+      // The 401 stands: it says more than that the second attempt was not made.
+      return signal.aborted ? first : { kind: 'not-sent', cause };
+    }
+  }
+
+  /** Rejects if it did not come to sending. */
+  private async attempt(
+    request: ApiRequest,
+    deadline: number,
+    signal: AbortSignal,
+  ): Promise<ApiAnswer> {
+    const access = await unlessAborted(this.connection.access(), signal);
+    const http = toHttp(request, deadline - performance.now());
+    const options = { access, agent: this.agent, signal };
+    let answer = await exchangeWhole(http, options);
+    if (answer instanceof ExchangeFailure && answer.staleConnection && request.method === 'GET') {
+      this.agent.closeIdle();
+      answer = await exchangeWhole(http, options);
+    }
+    if (!(answer instanceof ExchangeFailure)) return answer;
+    return { kind: answer.sent ? 'unanswered' : 'not-sent', cause: answer.cause };
+  }
+}
+
+async function exchangeWhole(
+  http: HttpRequest,
+  options: { access: ClusterAccess; agent: ClusterAgent; signal: AbortSignal },
+): Promise<ApiAnswer | ExchangeFailure> {
+  try {
+    const response = await exchange(http, options);
+    const { statusCode: status = 0, headers } = response;
+    try {
+      const body = await readBody(response, MAX_BODY_BYTES);
+      return { kind: 'response', status, headers, body: withoutSecrets(body, options.access) };
+    } catch (cause) {
+      return new ExchangeFailure(options.signal.reason ?? cause, true, false);
+    }
+  } catch (failure) {
+    return failure instanceof ExchangeFailure ? failure : new ExchangeFailure(failure, true, false);
+  }
+}
+
+/**
+ * `timeout` bounds the server's own work (A8), so that it does not go on with a request that nobody waits for;
+ * `fieldManager` names us in `metadata.managedFields`.
+ */
+function toHttp({ method, path, body }: ApiRequest, remainingMs: number): HttpRequest {
+  const query = new URLSearchParams({
+    timeout: `${Math.max(1, Math.ceil(remainingMs)) / 1000}s`,
+    ...(method !== 'GET' && { fieldManager: 'nestjs-leader-election' }),
+  });
+  return {
+    method,
+    path: `${path}?${query.toString()}`,
+    body: body === undefined ? undefined : JSON.stringify(body),
+  };
+}
+
+/** An answer that repeats the credentials (some proxies do) must not carry them into a message or a log. */
+export function withoutSecrets(text: string, { headers }: ClusterAccess): string {
+  const secret = headers['Authorization']?.replace(/^(Bearer|Basic) /, '') ?? '';
+  return secret.length < 8 ? text : text.replaceAll(secret, '<redacted>');
+}
+
+/** The promise, or a rejection with the signal's reason if that comes first. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason as Error);
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

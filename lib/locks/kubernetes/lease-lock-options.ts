@@ -1,0 +1,148 @@
+import {
+  LeaderElectionOptionsError,
+  type OptionFault,
+} from '../../core/errors/leader-election-options.error.js';
+import type { KubeConfigLike, KubeConfigSource } from './kubeconfig.loader.js';
+import type { PodEnvironment } from './pod-environment.js';
+
+export interface LeaseLockOptions {
+  /**
+   * Where the API server is: a `KubeConfig` of `@kubernetes/client-node` that the application already has, `'default'`
+   * (KUBECONFIG, then `~/.kube/config`), or `'in-cluster'` (the pod's service account).
+   * @default 'in-cluster' inside a pod; outside one a choice has to be made
+   */
+  readonly kubeConfig?: KubeConfigLike | 'default' | 'in-cluster';
+  /** Path of a kubeconfig file; instead of `kubeConfig`. */
+  readonly kubeConfigFile?: string;
+  /** A context of the kubeconfig. @default its current context */
+  readonly context?: string;
+}
+
+export type ClusterChoice =
+  | { readonly kind: 'in-cluster' }
+  | {
+      readonly kind: 'kubeconfig';
+      readonly source: KubeConfigSource;
+      readonly context: string | undefined;
+    };
+
+const FIELDS = ['kubeConfig', 'kubeConfigFile', 'context'];
+
+/** The methods that tell a KubeConfig from any other object. */
+const KUBE_CONFIG_METHODS: readonly (keyof KubeConfigLike)[] = [
+  'getCurrentContext',
+  'setCurrentContext',
+  'getContexts',
+  'getContextObject',
+  'getCurrentCluster',
+  'applyToHTTPSOptions',
+];
+
+/** Throws a LeaderElectionOptionsError with every fault at once. */
+export function checkLeaseLockOptions(options: LeaseLockOptions): void {
+  const faults = faultsOf(options);
+  if (faults.length > 0) throw new LeaderElectionOptionsError(faults);
+}
+
+/** Which cluster checked options mean in this process. */
+export function chooseCluster(
+  { kubeConfig, kubeConfigFile, context }: LeaseLockOptions,
+  pod: PodEnvironment,
+): ClusterChoice {
+  if (kubeConfigFile !== undefined) {
+    return { kind: 'kubeconfig', source: { kind: 'file', file: kubeConfigFile }, context };
+  }
+  if (kubeConfig === 'default') return { kind: 'kubeconfig', source: { kind: 'default' }, context };
+  if (typeof kubeConfig === 'object') {
+    return { kind: 'kubeconfig', source: { kind: 'instance', kubeConfig }, context };
+  }
+  // A token that is not mounted yet is left to the requests; an address that is not in the environment never comes.
+  const hasServer = Boolean(pod.env['KUBERNETES_SERVICE_HOST']);
+  if (kubeConfig === 'in-cluster' ? hasServer : pod.isInPod()) return { kind: 'in-cluster' };
+  throw new LeaderElectionOptionsError([
+    {
+      field: 'leaseLock.kubeConfig',
+      value: kubeConfig,
+      rule:
+        'this process does not run in a pod (no KUBERNETES_SERVICE_HOST or no service-account token), ' +
+        'and a cluster is joined from outside only on request',
+      fix: "leaseLock({ kubeConfig: 'default' }) to use your kubeconfig, or lock: 'file' to run without a cluster",
+    },
+  ]);
+}
+
+function faultsOf(options: unknown): OptionFault[] {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    return [
+      fault('leaseLock', options, 'options must be an object', 'leaseLock({ … }) or leaseLock()'),
+    ];
+  }
+  const { kubeConfig, kubeConfigFile, context } = options as Record<string, unknown>;
+  const faults = Object.keys(options)
+    .filter((field) => !FIELDS.includes(field))
+    .map((field) =>
+      fault(
+        `leaseLock.${field}`,
+        (options as Record<string, unknown>)[field],
+        'there is no such option',
+        `use one of: ${FIELDS.join(', ')}`,
+      ),
+    );
+  if (kubeConfig !== undefined && !isKubeConfigOption(kubeConfig)) {
+    faults.push(
+      fault(
+        'leaseLock.kubeConfig',
+        kubeConfig,
+        "must be 'default', 'in-cluster' or a KubeConfig of @kubernetes/client-node",
+        "pass the KubeConfig, or kubeConfigFile: '<path>' for a file",
+      ),
+    );
+  }
+  if (kubeConfigFile !== undefined) faults.push(...fileFaults(kubeConfigFile, kubeConfig));
+  if (context !== undefined) faults.push(...contextFaults(context, kubeConfig, kubeConfigFile));
+  return faults;
+}
+
+function fileFaults(kubeConfigFile: unknown, kubeConfig: unknown): OptionFault[] {
+  const field = 'leaseLock.kubeConfigFile';
+  if (!isText(kubeConfigFile)) {
+    return [
+      fault(field, kubeConfigFile, 'must be the path of a kubeconfig', "e.g. './kubeconfig'"),
+    ];
+  }
+  if (kubeConfig === undefined) return [];
+  return [fault(field, kubeConfigFile, 'excludes kubeConfig', 'leave one of the two out')];
+}
+
+function contextFaults(context: unknown, kubeConfig: unknown, file: unknown): OptionFault[] {
+  const field = 'leaseLock.context';
+  if (!isText(context)) {
+    return [
+      fault(field, context, 'must be the name of a context', 'leave it out for the current one'),
+    ];
+  }
+  if (file !== undefined || (kubeConfig !== undefined && kubeConfig !== 'in-cluster')) return [];
+  return [
+    fault(
+      field,
+      context,
+      'belongs to a kubeconfig, and none is asked for',
+      "add kubeConfig: 'default' or kubeConfigFile, or leave context out",
+    ),
+  ];
+}
+
+function isKubeConfigOption(value: unknown): boolean {
+  if (value === 'default' || value === 'in-cluster') return true;
+  if (typeof value !== 'object' || value === null) return false;
+  const methods = value as Record<string, unknown>;
+  return KUBE_CONFIG_METHODS.every((method) => typeof methods[method] === 'function');
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.trim() !== '';
+}
+
+function fault(field: string, value: unknown, rule: string, fix: string): OptionFault {
+  return { field, value, rule, fix };
+}

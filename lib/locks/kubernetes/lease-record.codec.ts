@@ -1,0 +1,167 @@
+import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
+import { formatMicroTime, parseMicroTime } from './micro-time.js';
+import type { ObjectAddress } from './object-address.js';
+
+/** Marks a record that its last holder released on purpose; the value is the transitions of that term (R13). */
+export const RELEASED_ANNOTATION = 'nestjs-leader-election/released';
+
+const MAX_INT32 = 2_147_483_647;
+
+export type JsonObject = { readonly [key: string]: unknown };
+
+export type DecodedLease =
+  | { readonly ok: true; readonly lease: ObservedLease }
+  /** What is wrong, as the second half of a sentence that begins with "the answer". */
+  | { readonly ok: false; readonly problem: string };
+
+/**
+ * Reads one Lease as the API returned it. Fields of the spec may be absent, null or nonsense (R17); only what makes
+ * the answer usable at all is required: kind, name, uid and a resourceVersion that orders.
+ */
+export function decodeLease(json: unknown, address: ObjectAddress): DecodedLease {
+  if (!isObject(json)) return notALease('is not a JSON object');
+  if (json['kind'] !== address.kind) {
+    return notALease(`is of kind ${shown(json['kind'])}, not ${address.kind}`);
+  }
+  const metadata = isObject(json['metadata']) ? json['metadata'] : {};
+  const { name, uid, resourceVersion } = metadata;
+  if (name !== address.name) return notALease(`names ${shown(name)}, not "${address.name}"`);
+  if (typeof uid !== 'string' || uid === '') return notALease('has no metadata.uid');
+  if (typeof resourceVersion !== 'string' || !/^\d{1,30}$/.test(resourceVersion)) {
+    return notALease(
+      `has metadata.resourceVersion ${shown(resourceVersion)}, which is not a whole number`,
+    );
+  }
+  const spec = isObject(json['spec']) ? json['spec'] : {};
+  return {
+    ok: true,
+    lease: {
+      record: decodeRecord(spec, metadata),
+      uid,
+      revision: BigInt(resourceVersion),
+      timingKey: timingKeyOf(uid, spec),
+      source: json,
+    },
+  };
+}
+
+/** A Lease to POST. */
+export function encodeNewLease(record: LeaseRecord, address: ObjectAddress): JsonObject {
+  const { apiVersion, kind, namespace, name } = address;
+  const annotations = encodeAnnotations(record, undefined);
+  return {
+    apiVersion,
+    kind,
+    metadata: { name, namespace, ...(annotations && { annotations }) },
+    spec: encodeSpec(record, {}),
+  };
+}
+
+/**
+ * A Lease to PUT over the expected representation: the object as it was read, with our fields set. It names the
+ * version (A1) and the uid: with a uid the server answers 409 where it would otherwise re-create a deleted Lease (A3).
+ */
+export function encodeReplacement(
+  record: LeaseRecord,
+  expected: ObservedLease,
+  address: ObjectAddress,
+): JsonObject {
+  const source = isObject(expected.source) ? expected.source : {};
+  const { annotations: oldAnnotations, ...metadata } = isObject(source['metadata'])
+    ? source['metadata']
+    : {};
+  const annotations = encodeAnnotations(record, oldAnnotations);
+  return {
+    ...source,
+    apiVersion: address.apiVersion,
+    kind: address.kind,
+    metadata: {
+      ...metadata,
+      name: address.name,
+      namespace: address.namespace,
+      uid: expected.uid,
+      resourceVersion: String(expected.revision),
+      ...(annotations && { annotations }),
+    },
+    spec: encodeSpec(record, isObject(source['spec']) ? source['spec'] : {}),
+  };
+}
+
+function decodeRecord(spec: JsonObject, metadata: JsonObject): LeaseRecord {
+  const annotations = isObject(metadata['annotations']) ? metadata['annotations'] : {};
+  const released = annotations[RELEASED_ANNOTATION];
+  return {
+    holderIdentity: decodeHolder(spec['holderIdentity']),
+    leaseDurationSeconds: int32(spec['leaseDurationSeconds'], 1),
+    acquireTimeMicros: parseMicroTime(spec['acquireTime']),
+    renewTimeMicros: parseMicroTime(spec['renewTime']),
+    leaseTransitions: int32(spec['leaseTransitions'], 0) ?? 0,
+    releasedTransitions:
+      typeof released === 'string' && /^\d+$/.test(released) ? int32(Number(released), 0) : null,
+  };
+}
+
+/** A holder of a type that cannot be is still a holder: taken for empty, the lease would be free at once. */
+function decodeHolder(holder: unknown): string {
+  if (holder === undefined || holder === null) return '';
+  return typeof holder === 'string' ? holder : JSON.stringify(holder);
+}
+
+function int32(value: unknown, least: number): number | null {
+  return Number.isInteger(value) && (value as number) >= least && (value as number) <= MAX_INT32
+    ? (value as number)
+    : null;
+}
+
+/** From the text on the wire, so that a renewal whose time nobody can parse still counts as one. */
+function timingKeyOf(uid: string, spec: JsonObject): string {
+  return JSON.stringify([
+    uid,
+    spec['holderIdentity'] ?? null,
+    spec['renewTime'] ?? null,
+    spec['acquireTime'] ?? null,
+    spec['leaseDurationSeconds'] ?? null,
+    spec['leaseTransitions'] ?? null,
+  ]);
+}
+
+function encodeSpec(record: LeaseRecord, oldSpec: JsonObject): JsonObject {
+  const spec: Record<string, unknown> = {
+    ...oldSpec,
+    holderIdentity: record.holderIdentity,
+    leaseTransitions: record.leaseTransitions,
+  };
+  setOrOmit(spec, 'leaseDurationSeconds', record.leaseDurationSeconds);
+  setOrOmit(spec, 'acquireTime', microTime(record.acquireTimeMicros));
+  setOrOmit(spec, 'renewTime', microTime(record.renewTimeMicros));
+  return spec;
+}
+
+function microTime(micros: number | null): string | null {
+  return micros === null ? null : formatMicroTime(micros);
+}
+
+function setOrOmit(target: Record<string, unknown>, field: string, value: unknown): void {
+  if (value === null) delete target[field];
+  else target[field] = value;
+}
+
+function encodeAnnotations(record: LeaseRecord, old: unknown): JsonObject | undefined {
+  const annotations: Record<string, unknown> = isObject(old) ? { ...old } : {};
+  const { releasedTransitions } = record;
+  const marker = releasedTransitions === null ? null : String(releasedTransitions);
+  setOrOmit(annotations, RELEASED_ANNOTATION, marker);
+  return Object.keys(annotations).length === 0 ? undefined : annotations;
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function notALease(problem: string): DecodedLease {
+  return { ok: false, problem };
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? 'absent' : JSON.stringify(value).slice(0, 100);
+}

@@ -1,0 +1,98 @@
+import {
+  LeaderElectionOptionsError,
+  type OptionFault,
+} from '../../core/errors/leader-election-options.error.js';
+import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import type { LockRequester } from '../resource-lock.js';
+import type { ClusterConnection } from './cluster-connection.js';
+import { InClusterConnection } from './in-cluster.connection.js';
+import { KubeconfigConnection, UnknownContextError } from './kubeconfig.connection.js';
+import { MissingClientNodeError } from './kubeconfig.loader.js';
+import type { ClusterChoice } from './lease-lock-options.js';
+import { leaseAddress, type ObjectAddress } from './object-address.js';
+import type { PodEnvironment } from './pod-environment.js';
+
+/** The cluster and the object of one lock. */
+export class LeaseTarget {
+  private constructor(
+    readonly connection: ClusterConnection,
+    private readonly leaseName: string,
+    /** Undefined as long as a kubeconfig that has to tell it cannot be read. */
+    private known: string | undefined,
+    private readonly askNamespace: () => Promise<string | undefined>,
+  ) {}
+
+  /**
+   * Rejects only for what waiting cannot mend: options that name nothing. An unreadable kubeconfig or token is left to
+   * the requests, each of which tries again.
+   */
+  static async find(
+    choice: ClusterChoice,
+    { namespace, leaseName }: LockRequester,
+    pod: PodEnvironment,
+  ): Promise<LeaseTarget> {
+    if (choice.kind === 'in-cluster') {
+      const own = namespace ?? pod.namespace();
+      if (own === undefined) throw namespaceMissing(`the pod has no ${pod.namespaceFile}`);
+      return new LeaseTarget(new InClusterConnection(pod), leaseName, own, async () => own);
+    }
+    const connection = new KubeconfigConnection(choice.source, choice.context);
+    const ask = () => connection.namespace();
+    const target = new LeaseTarget(connection, leaseName, namespace, ask);
+    try {
+      const inContext = await ask();
+      if ((target.known ??= inContext) === undefined) throw namespaceMissing(NO_CONTEXT_NAMESPACE);
+    } catch (error) {
+      const fault = permanentFault(error);
+      if (fault !== undefined) throw new LeaderElectionOptionsError([fault]);
+      if (!(error instanceof LockRequestError)) throw error;
+    }
+    return target;
+  }
+
+  async address(): Promise<ObjectAddress> {
+    this.known ??= await this.askNamespace();
+    if (this.known === undefined) {
+      const { message } = namespaceMissing(NO_CONTEXT_NAMESPACE);
+      throw new LockRequestError(message, { reason: 'unreachable' });
+    }
+    return leaseAddress(this.known, this.leaseName);
+  }
+
+  describe(): string {
+    return `Lease ${this.known ?? '(namespace of the kubeconfig)'}/${this.leaseName}`;
+  }
+}
+
+const NO_CONTEXT_NAMESPACE = 'the context of the kubeconfig names none';
+
+function namespaceMissing(why: string): LeaderElectionOptionsError {
+  return new LeaderElectionOptionsError([
+    {
+      field: 'namespace',
+      value: undefined,
+      rule: `the namespace of the Lease must be known, and ${why}`,
+      fix: "set the option namespace, e.g. namespace: 'default', if that is where the replicas run",
+    },
+  ]);
+}
+
+function permanentFault(error: unknown): OptionFault | undefined {
+  if (error instanceof UnknownContextError) {
+    return {
+      field: 'leaseLock.context',
+      value: error.context,
+      rule: 'must be a context of the kubeconfig',
+      fix: `name one of: ${error.known.join(', ') || 'it has none'}`,
+    };
+  }
+  if (error instanceof MissingClientNodeError) {
+    return {
+      field: 'leaseLock.kubeConfig',
+      value: undefined,
+      rule: error.message,
+      fix: "npm install @kubernetes/client-node, or use leaseLock() inside a pod, which doesn't need it",
+    };
+  }
+  return undefined;
+}

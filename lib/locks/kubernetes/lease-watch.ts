@@ -1,0 +1,111 @@
+import type { LeaseWatch, LeaseWatchObserver } from '../resource-lock.js';
+import { ClusterAgent } from './cluster-agent.js';
+import type { ClusterConnection } from './cluster-connection.js';
+import type { ObjectAddress } from './object-address.js';
+import { watchOnce, type WatchEnd } from './watch-attempt.js';
+
+export interface KubernetesLeaseWatchOptions {
+  readonly connection: ClusterConnection;
+  readonly resolveAddress: () => Promise<ObjectAddress>;
+  readonly silenceLimitMs: number;
+  readonly pace?: WatchPace;
+}
+
+export interface WatchPace {
+  /** From start to start. A watch that lived longer than this is thus opened again at once. */
+  readonly intervalMs: number;
+  /** After a refusal that will not end by itself. */
+  readonly refusedIntervalMs: number;
+}
+
+/**
+ * One second is as late as a watch may be back after an outage, and as often as a server that fails may be asked.
+ */
+const DEFAULT_PACE: WatchPace = { intervalMs: 1_000, refusedIntervalMs: 60_000 };
+
+/**
+ * A watch of one object over a connection of its own. It opens itself anew until it is closed. `interrupted` is
+ * reported once per interruption, and again only when its cause changes.
+ */
+export class KubernetesLeaseWatch implements LeaseWatch {
+  private readonly agent = new ClusterAgent({ keepAlive: false });
+  private readonly pace: WatchPace;
+  private attempt: AbortController | undefined;
+  private startedAt = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private isOpen = false;
+  private lastError: string | undefined;
+  private lastStatus: number | undefined;
+  private isClosed = false;
+
+  constructor(
+    private readonly observer: LeaseWatchObserver,
+    private readonly options: KubernetesLeaseWatchOptions,
+  ) {
+    this.pace = options.pace ?? DEFAULT_PACE;
+    this.open();
+  }
+
+  restart(): void {
+    if (this.isClosed) return;
+    this.endAttempt();
+    this.open();
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.endAttempt();
+  }
+
+  private endAttempt(): void {
+    clearTimeout(this.timer);
+    this.isOpen = false;
+    this.attempt?.abort(new Error('the watch was ended'));
+    this.attempt = undefined;
+  }
+
+  private open(): void {
+    const attempt = new AbortController();
+    this.attempt = attempt;
+    this.startedAt = performance.now();
+    const { connection, resolveAddress, silenceLimitMs } = this.options;
+    void watchOnce({
+      connection,
+      agent: this.agent,
+      resolveAddress,
+      silenceLimitMs,
+      limit: attempt,
+      opened: () => {
+        this.isOpen = true;
+        this.lastError = undefined;
+        this.lastStatus = undefined;
+        this.observer.opened();
+      },
+      changed: ({ lease, revision }) => this.observer.changed(lease, revision),
+    }).then((end) => {
+      if (this.attempt === attempt) this.ended(end);
+    });
+  }
+
+  /** The next attempt is set before the observer hears of the end, so that nothing it does can prevent that. */
+  private ended({ error, status }: WatchEnd): void {
+    this.timer = setTimeout(() => this.open(), this.delayAfter({ error, status }));
+    const isNews = this.isOpen || error?.message !== this.lastError;
+    this.isOpen = false;
+    this.lastError = error?.message;
+    this.lastStatus = status;
+    if (isNews) this.observer.interrupted(error);
+  }
+
+  private delayAfter({ error, status }: WatchEnd): number {
+    const { intervalMs, refusedIntervalMs } = this.pace;
+    const asked = Math.min(error?.retryAfterMs ?? 0, refusedIntervalMs);
+    const interval = this.isRefusal(status) ? refusedIntervalMs : Math.max(intervalMs, asked);
+    return Math.max(0, this.startedAt + interval - performance.now());
+  }
+
+  /** A missing right stays missing until somebody grants it. A 401 may end with the credentials just read again. */
+  private isRefusal(status: number | undefined): boolean {
+    return status === 403 || (status === 401 && this.lastStatus === 401);
+  }
+}

@@ -1,0 +1,37 @@
+const RFC_3339 =
+  /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:[.,](\d+))?(?:[Zz]|([+-])(\d{2}):?(\d{2}))$/;
+
+/**
+ * The API's MicroTime: RFC 3339 in UTC with exactly six fraction digits. The API server answers 400 to any other
+ * number of digits.
+ */
+export function formatMicroTime(micros: number): string {
+  const millis = Math.floor(micros / 1000);
+  const rest = String(micros - millis * 1000).padStart(3, '0');
+  return `${new Date(millis).toISOString().slice(0, -1)}${rest}Z`;
+}
+
+/**
+ * Reads what any client may have written: no fraction, any number of digits (those beyond the microsecond are cut),
+ * any offset. Null for everything that is not a time, or not one that a number holds exactly (R17).
+ */
+export function parseMicroTime(text: unknown): number | null {
+  if (typeof text !== 'string') return null;
+  const match = RFC_3339.exec(text);
+  if (match === null) return null;
+  const [, year, month, day, hour, minute, second, fraction = '', sign, offHours, offMinutes] =
+    match;
+  const date = new Date(0);
+  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
+  date.setUTCHours(Number(hour), Number(minute), Number(second));
+  // A day or hour that does not exist rolls over into the next one; a time has to survive the round trip.
+  if (date.toISOString().slice(0, 19) !== `${year}-${month}-${day}T${hour}:${minute}:${second}`) {
+    return null;
+  }
+  const offset =
+    sign === undefined
+      ? 0
+      : (sign === '-' ? -1 : 1) * (Number(offHours) * 60 + Number(offMinutes)) * 60_000;
+  const micros = (date.getTime() - offset) * 1000 + Number(fraction.slice(0, 6).padEnd(6, '0'));
+  return Number.isSafeInteger(micros) ? micros : null;
+}

@@ -1,0 +1,43 @@
+import { LockRequestError } from '../../core/errors/lock-request.error.js';
+
+const UNTRUSTED =
+  "The server's certificate is not signed by the configured CA: use the CA of this cluster.";
+
+/** What to do about the failures that people meet most. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'Nothing listens there: is the API server up, and is the address right?',
+  ENOTFOUND: 'The name of the API server does not resolve: check the server URL and the DNS.',
+  EAI_AGAIN: 'The DNS does not answer: check the network policy and the cluster DNS.',
+  EHOSTUNREACH: 'There is no route to the API server: check the network policy.',
+  ENETUNREACH: 'There is no route to the API server: check the network policy.',
+  EMFILE:
+    'This process has no file descriptor left: find what keeps them open, or raise the limit.',
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    "The server's certificate is for another name: use a URL it names, or set tls-server-name in the kubeconfig.",
+  CERT_HAS_EXPIRED: "The server's certificate has expired (or the clock of this machine is wrong).",
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
+  ERR_INVALID_CHAR:
+    'The token has characters that a header cannot carry: is the file really a token?',
+};
+
+/** Why a request got no answer, for people. */
+export function describeTransportFailure(cause: unknown): string {
+  // Made by a connection, which knows better than any code what to do.
+  if (cause instanceof LockRequestError) return cause.message;
+  const error = innermost(cause);
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  const message = (cause as Error).message || error.message;
+  const remedy = REMEDIES[code];
+  const named = code !== '' && !message.includes(code) ? `${message} (${code})` : message;
+  return remedy === undefined ? `${named}.` : `${named}. ${remedy}`;
+}
+
+/** Happy eyeballs and proxies wrap the error that says what happened. */
+function innermost(cause: unknown): Error {
+  if (cause instanceof AggregateError && cause.errors.length > 0) return innermost(cause.errors[0]);
+  if (!(cause instanceof Error)) return new Error(String(cause));
+  return cause.cause instanceof Error && !('code' in cause) ? innermost(cause.cause) : cause;
+}

@@ -1,0 +1,284 @@
+import { describe, it, expect } from '@jest/globals';
+import type { LeaseRecord } from '../../../lib/core/lease-record.js';
+import {
+  decodeLease,
+  encodeNewLease,
+  encodeReplacement,
+  RELEASED_ANNOTATION,
+} from '../../../lib/locks/kubernetes/lease-record.codec.js';
+import { formatMicroTime, parseMicroTime } from '../../../lib/locks/kubernetes/micro-time.js';
+import { leaseAddress } from '../../../lib/locks/kubernetes/object-address.js';
+
+const ADDRESS = leaseAddress('default', 'plan');
+const MICROS = Date.UTC(2026, 0, 2, 3, 4, 5) * 1000 + 678_901;
+
+const RECORD: LeaseRecord = {
+  holderIdentity: 'pod-1_abc',
+  leaseDurationSeconds: 15,
+  acquireTimeMicros: MICROS,
+  renewTimeMicros: MICROS + 1,
+  leaseTransitions: 3,
+  releasedTransitions: null,
+};
+
+function wire(spec: unknown, metadata: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: 'Lease',
+    metadata: {
+      name: 'plan',
+      namespace: 'default',
+      uid: 'u-1',
+      resourceVersion: '42',
+      ...metadata,
+    },
+    ...(spec !== undefined && { spec }),
+  };
+}
+
+function decoded(json: unknown) {
+  const result = decodeLease(json, ADDRESS);
+  if (!result.ok) throw new Error(result.problem);
+  return result.lease;
+}
+
+describe('MicroTime', () => {
+  it.each([
+    [0, '1970-01-01T00:00:00.000000Z'],
+    [MICROS, '2026-01-02T03:04:05.678901Z'],
+    [MICROS - 678_901, '2026-01-02T03:04:05.000000Z'],
+    [-1, '1969-12-31T23:59:59.999999Z'],
+  ])('when %d microseconds are written, has exactly six fraction digits', (micros, text) => {
+    expect(formatMicroTime(micros)).toBe(text);
+    expect(parseMicroTime(text)).toBe(micros);
+  });
+
+  it.each([
+    ['no fraction', '2026-01-02T03:04:05Z', MICROS - 678_901],
+    ['three digits', '2026-01-02T03:04:05.678Z', MICROS - 901],
+    ['nine digits', '2026-01-02T03:04:05.678901234Z', MICROS],
+    ['an offset to the east', '2026-01-02T05:04:05.678901+02:00', MICROS],
+    ['an offset to the west', '2026-01-01T21:34:05.678901-05:30', MICROS],
+    ['lower case', '2026-01-02t03:04:05.678901z', MICROS],
+  ])('when a time with %s is read, is understood', (_, text, micros) => {
+    expect(parseMicroTime(text)).toBe(micros);
+  });
+
+  it.each([
+    ['empty', ''],
+    ['words', 'yesterday'],
+    ['a day that does not exist', '2026-02-30T03:04:05Z'],
+    ['an hour that does not exist', '2026-01-02T25:04:05Z'],
+    ['without offset', '2026-01-02T03:04:05'],
+    ["Go's zero time, which no number holds to the microsecond", '0001-01-01T00:00:00Z'],
+    ['a number', 17],
+    ['null', null],
+    ['an object', {}],
+  ])('when the value is %s, is null', (_, value) => {
+    expect(parseMicroTime(value)).toBeNull();
+  });
+});
+
+describe('decodeLease', () => {
+  it('when every field is there, reads them all', () => {
+    const lease = decoded(encodeReplacement(RECORD, decoded(wire({})), ADDRESS));
+    expect(lease).toMatchObject({ record: RECORD, uid: 'u-1', revision: 42n });
+  });
+
+  const EMPTY = {
+    holderIdentity: '',
+    leaseDurationSeconds: null,
+    acquireTimeMicros: null,
+    renewTimeMicros: null,
+    leaseTransitions: 0,
+    releasedTransitions: null,
+  };
+  it.each([
+    ['the spec is absent', undefined],
+    ['the spec is null', null],
+    ['the spec is a list', []],
+    ['all fields are absent', {}],
+    [
+      'all fields are null',
+      {
+        holderIdentity: null,
+        leaseDurationSeconds: null,
+        acquireTime: null,
+        renewTime: null,
+        leaseTransitions: null,
+      },
+    ],
+    [
+      'all fields but the holder are nonsense',
+      { leaseDurationSeconds: 0, acquireTime: 'x', renewTime: 12, leaseTransitions: -1 },
+    ],
+    [
+      'numbers are of other types',
+      { leaseDurationSeconds: '15', leaseTransitions: 1.5, renewTime: {}, acquireTime: true },
+    ],
+    ['numbers exceed int32', { leaseDurationSeconds: 2 ** 31, leaseTransitions: 2 ** 31 }],
+  ])('when %s, reads an empty record', (_, spec) => {
+    expect(decoded(wire(spec)).record).toEqual(EMPTY);
+  });
+
+  it('when the holder is not a text, still reads a holder, so that the lease is not taken for free', () => {
+    expect(decoded(wire({ holderIdentity: 7 })).record.holderIdentity).toBe('7');
+  });
+
+  it.each([
+    ['12', 12],
+    ['x', null],
+    ['', null],
+    ['99999999999', null],
+    [7, null],
+  ])('when the release marker is %j, reads %j', (marker, transitions) => {
+    const lease = decoded(wire({}, { annotations: { [RELEASED_ANNOTATION]: marker } }));
+    expect(lease.record.releasedTransitions).toBe(transitions);
+  });
+
+  it('when the resourceVersion exceeds what a number holds, keeps it exact', () => {
+    expect(decoded(wire({}, { resourceVersion: '9007199254740993' })).revision).toBe(
+      9007199254740993n,
+    );
+  });
+
+  it.each([
+    ['not an object', 'text'],
+    ['null', null],
+    ['a list', [wire({})]],
+    ['of another kind', { ...wire({}), kind: 'ConfigMap' }],
+    ['a Status', { kind: 'Status', metadata: {} }],
+    ['another Lease', wire({}, { name: 'other' })],
+    ['without uid', wire({}, { uid: undefined })],
+    ['without resourceVersion', wire({}, { resourceVersion: undefined })],
+    ['with a resourceVersion that is no number', wire({}, { resourceVersion: 'abc' })],
+    ['with a resourceVersion that is negative', wire({}, { resourceVersion: '-1' })],
+    ['without metadata', { kind: 'Lease', spec: {} }],
+  ])('when the answer is %s, says what is wrong', (_, json) => {
+    const result = decodeLease(json, ADDRESS);
+    expect(result).toEqual({ ok: false, problem: expect.any(String) });
+  });
+});
+
+describe('timingKey', () => {
+  const SPEC = {
+    holderIdentity: 'a',
+    renewTime: '2026-01-02T03:04:05.000001Z',
+    acquireTime: '2026-01-02T03:04:05.000000Z',
+    leaseDurationSeconds: 15,
+    leaseTransitions: 1,
+  };
+  const KEY = decoded(wire(SPEC)).timingKey;
+
+  it.each([
+    ['holder', wire({ ...SPEC, holderIdentity: 'b' })],
+    ['renew time by one microsecond', wire({ ...SPEC, renewTime: '2026-01-02T03:04:05.000002Z' })],
+    ['renew time to nonsense', wire({ ...SPEC, renewTime: 'soon' })],
+    ['acquire time', wire({ ...SPEC, acquireTime: '2026-01-02T03:04:05.000009Z' })],
+    ['duration', wire({ ...SPEC, leaseDurationSeconds: 16 })],
+    ['transitions', wire({ ...SPEC, leaseTransitions: 2 })],
+    ['uid', wire(SPEC, { uid: 'u-2' })],
+  ])('when %s changes, changes', (_, json) => {
+    expect(decoded(json).timingKey).not.toBe(KEY);
+  });
+
+  it('when one nonsense time is replaced by another, changes', () => {
+    const [soon, later] = ['soon', 'later'].map((renewTime) =>
+      decoded(wire({ ...SPEC, renewTime })),
+    );
+    expect(soon?.record.renewTimeMicros).toBeNull();
+    expect(soon?.timingKey).not.toBe(later?.timingKey);
+  });
+
+  it.each([
+    ['a label', wire(SPEC, { labels: { a: 'b' } })],
+    ['the resourceVersion', wire(SPEC, { resourceVersion: '43' })],
+    ['an unknown field of the spec', wire({ ...SPEC, strategy: 'OldestEmulationVersion' })],
+  ])('when only %s changes, stays', (_, json) => {
+    expect(decoded(json).timingKey).toBe(KEY);
+  });
+});
+
+describe('encodeReplacement', () => {
+  const STORED: Record<string, unknown> = {
+    ...wire(
+      { holderIdentity: 'old', strategy: 'S', preferredHolder: 'p', futureField: { a: 1 } },
+      {
+        labels: { team: 'x' },
+        annotations: { note: 'keep' },
+        ownerReferences: [{ uid: 'o' }],
+        finalizers: ['f'],
+        managedFields: [{ manager: 'kubectl' }],
+        futureMeta: 1,
+      },
+    ),
+    futureTop: true,
+  };
+
+  it('when the object has fields this library does not know, keeps every one of them', () => {
+    const body = encodeReplacement(RECORD, decoded(STORED), ADDRESS);
+    expect(body).toMatchObject({
+      futureTop: true,
+      metadata: STORED['metadata'] as Record<string, unknown>,
+      spec: { strategy: 'S', preferredHolder: 'p', futureField: { a: 1 } },
+    });
+  });
+
+  it('when it is written, names version and uid of the expected representation', () => {
+    const body = encodeReplacement(
+      RECORD,
+      { ...decoded(STORED), uid: 'u-9', revision: 77n },
+      ADDRESS,
+    );
+    expect(body['metadata']).toMatchObject({ uid: 'u-9', resourceVersion: '77' });
+  });
+
+  it('when a field is null, omits it instead of writing null', () => {
+    const nulls = {
+      ...RECORD,
+      leaseDurationSeconds: null,
+      acquireTimeMicros: null,
+      renewTimeMicros: null,
+    };
+    const full = decoded(encodeReplacement(RECORD, decoded(STORED), ADDRESS));
+    const body = encodeReplacement(nulls, full, ADDRESS);
+    expect(Object.keys(body['spec'] as object).sort()).toEqual(
+      ['futureField', 'holderIdentity', 'leaseTransitions', 'preferredHolder', 'strategy'].sort(),
+    );
+  });
+
+  it('when the term is released, leaves the marker, and takes it away with the next holder', () => {
+    const released = { ...RECORD, holderIdentity: '', releasedTransitions: 3 };
+    const marked = encodeReplacement(released, decoded(STORED), ADDRESS);
+    expect(marked['metadata']).toMatchObject({
+      annotations: { note: 'keep', [RELEASED_ANNOTATION]: '3' },
+    });
+    const unmarked = encodeReplacement(RECORD, decoded(marked), ADDRESS);
+    expect((unmarked['metadata'] as Record<string, unknown>)['annotations']).toEqual({
+      note: 'keep',
+    });
+  });
+
+  it('when it is encoded, leaves the representation it came from untouched', () => {
+    const lease = decoded(structuredClone(STORED));
+    encodeReplacement({ ...RECORD, releasedTransitions: 3 }, lease, ADDRESS);
+    expect(lease.source).toEqual(STORED);
+  });
+});
+
+describe('encodeNewLease', () => {
+  it('when it is written, carries neither version nor uid and no empty annotations', () => {
+    expect(encodeNewLease(RECORD, ADDRESS)).toEqual({
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: { name: 'plan', namespace: 'default' },
+      spec: {
+        holderIdentity: 'pod-1_abc',
+        leaseDurationSeconds: 15,
+        acquireTime: '2026-01-02T03:04:05.678901Z',
+        renewTime: '2026-01-02T03:04:05.678902Z',
+        leaseTransitions: 3,
+      },
+    });
+  });
+});

@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, it, expect } from '@jest/globals';
+import type { LeaseRecord } from '../../../lib/core/lease-record.js';
+import {
+  decodeLease,
+  encodeReplacement,
+} from '../../../lib/locks/kubernetes/lease-record.codec.js';
+import { leaseLock } from '../../../lib/locks/kubernetes/lease.lock.js';
+import { leaseAddress, objectPath } from '../../../lib/locks/kubernetes/object-address.js';
+import { describeLeaseApi } from '../../support/api-emulator/lease-api.contract.js';
+import { ControlPlane } from '../../support/control-plane/control-plane.js';
+import { RecordedWatch } from '../recorded-watch.js';
+import { describeResourceLock } from '../resource-lock.contract.js';
+
+/** The first run on a machine builds the servers. */
+const BUILD_LIMIT_MS = 900_000;
+const NAMESPACE = 'lease-lock';
+const RECORD: LeaseRecord = {
+  holderIdentity: 'first',
+  leaseDurationSeconds: 15,
+  acquireTimeMicros: 1_000_000,
+  renewTimeMicros: 1_000_001,
+  leaseTransitions: 1,
+  releasedTransitions: null,
+};
+
+const request = () => ({ timeoutMs: 10_000, signal: new AbortController().signal });
+
+let controlPlane: ControlPlane;
+let leases = 0;
+
+beforeAll(async () => {
+  controlPlane = await ControlPlane.start();
+  await controlPlane.createNamespace(NAMESPACE);
+}, BUILD_LIMIT_MS);
+
+afterAll(() => controlPlane?.stop());
+
+function requester(leaseName: string, identity = 'first') {
+  return { leaseName, namespace: NAMESPACE, identity };
+}
+
+describeLeaseApi(
+  'a real API server',
+  () => (method, path, body) => controlPlane.request(method, path, body),
+  'default',
+);
+
+describeResourceLock('leaseLock() on a real API server', async () => {
+  const leaseName = `contract-${++leases}`;
+  const address = leaseAddress(NAMESPACE, leaseName);
+  const path = objectPath(address);
+  const lock = () => leaseLock({ kubeConfigFile: controlPlane.adminKubeconfig });
+  return {
+    first: await lock()(requester(leaseName)),
+    firstIdentity: 'first',
+    second: await lock()(requester(leaseName, 'second')),
+    secondIdentity: 'second',
+    name: `${NAMESPACE}/${leaseName}`,
+    deleteByHand: async () => void (await controlPlane.request('DELETE', path)),
+    editByHand: async (change) => {
+      const { body } = await controlPlane.request('GET', path);
+      const stored = decodeLease(body, address);
+      if (!stored.ok) throw new Error(stored.problem);
+      const { record } = stored.lease;
+      const edited = encodeReplacement({ ...record, ...change }, stored.lease, address);
+      await controlPlane.request('PUT', path, edited);
+    },
+    dispose: async () => void (await controlPlane.request('DELETE', path)),
+  };
+});
+
+describe('leaseLock(), as a service account of a real API server', () => {
+  const rule = (...verbs: string[]) => ({
+    apiGroups: ['coordination.k8s.io'],
+    resources: ['leases'],
+    verbs,
+  });
+
+  async function lockOf(account: string, leaseName: string, rules: ReturnType<typeof rule>[]) {
+    await controlPlane.createServiceAccount(NAMESPACE, account);
+    await controlPlane.applyRole(NAMESPACE, account, rules);
+    const token = await controlPlane.createToken(NAMESPACE, account);
+    const kubeConfigFile = controlPlane.kubeconfigFor(token, NAMESPACE);
+    return leaseLock({ kubeConfigFile })({ ...requester(leaseName), namespace: undefined });
+  }
+
+  it('when a right is missing, names the account and the rule to add', async () => {
+    const lock = await lockOf('without-rights', 'denied', []);
+    const read = await lock.read(request());
+    const write = await lock.create(RECORD, request());
+    await lock.close?.();
+    if (read.kind !== 'failed' || write.kind !== 'not-applied') throw new Error(write.kind);
+    expect(read.error.message).toContain('service account without-rights of namespace lease-lock');
+    expect(read.error.message).toContain('resourceNames: ["denied"]\n    verbs: ["get"]');
+    expect(write.error.message).toContain('verbs: ["create"]');
+    expect(write.error.message).toContain('cannot be limited by resourceNames');
+  });
+
+  it('when it has exactly the rules that the messages name, can do everything', async () => {
+    const limited = { ...rule('get', 'update', 'watch'), resourceNames: ['allowed'] };
+    const lock = await lockOf('least-rights', 'allowed', [rule('create'), limited]);
+    const recorded = new RecordedWatch();
+    const watch = lock.watch?.(recorded, { silenceLimitMs: 60_000 });
+    await recorded.until(({ openings }) => openings === 1);
+    const created = await lock.create(RECORD, request());
+    if (created.kind !== 'applied') throw new Error(created.kind);
+    await recorded.untilShows(RECORD);
+    const next = { ...RECORD, renewTimeMicros: 2_000_000 };
+    expect((await lock.replace(next, created.lease, request())).kind).toBe('applied');
+    expect((await lock.read(request())).kind).toBe('found');
+    await recorded.untilShows(next);
+    watch?.close();
+    await lock.close?.();
+  });
+
+  it('when the server was killed and is back, the watch and the requests go on', async () => {
+    const lock = await leaseLock({ kubeConfigFile: controlPlane.adminKubeconfig })(
+      requester('outage'),
+    );
+    const recorded = new RecordedWatch();
+    const watch = lock.watch?.(recorded, { silenceLimitMs: 60_000 });
+    await recorded.until(({ openings }) => openings === 1);
+    await controlPlane.killApiServer();
+    expect((await lock.create(RECORD, request())).kind).toMatch(/unknown|not-applied/);
+    await controlPlane.startApiServer();
+    await recorded.until(({ openings }) => openings >= 2);
+    expect((await lock.create(RECORD, request())).kind).toBe('applied');
+    await recorded.untilShows(RECORD);
+    watch?.close();
+    await lock.close?.();
+  });
+});

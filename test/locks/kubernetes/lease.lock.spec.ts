@@ -1,0 +1,322 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it, expect } from '@jest/globals';
+import {
+  LeaderElectionOptionsError,
+  type OptionFault,
+} from '../../../lib/core/errors/leader-election-options.error.js';
+import type { LeaseRecord } from '../../../lib/core/lease-record.js';
+import type { LeaseLockOptions } from '../../../lib/locks/kubernetes/lease-lock-options.js';
+import {
+  encodeReplacement,
+  decodeLease,
+} from '../../../lib/locks/kubernetes/lease-record.codec.js';
+import { leaseLock, leaseLockIn } from '../../../lib/locks/kubernetes/lease.lock.js';
+import { leaseAddress } from '../../../lib/locks/kubernetes/object-address.js';
+import { PodEnvironment } from '../../../lib/locks/kubernetes/pod-environment.js';
+import type { LockRequester, ResourceLock } from '../../../lib/locks/resource-lock.js';
+import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
+import { kubeConfigTo } from '../../support/api-emulator/emulated-cluster.js';
+import type { FaultKind } from '../../support/api-emulator/fault.js';
+import { RecordedWatch } from '../recorded-watch.js';
+import { describeResourceLock } from '../resource-lock.contract.js';
+
+const REQUESTER: LockRequester = { leaseName: 'plan', namespace: 'default', identity: 'first' };
+const RECORD: LeaseRecord = {
+  holderIdentity: 'first',
+  leaseDurationSeconds: 15,
+  acquireTimeMicros: 1_000_000,
+  renewTimeMicros: 1_000_001,
+  leaseTransitions: 1,
+  releasedTransitions: null,
+};
+const ADDRESS = leaseAddress('default', 'plan');
+
+const request = (timeoutMs = 10_000) => ({ timeoutMs, signal: new AbortController().signal });
+
+describeResourceLock('leaseLock() on the API emulator', async () => {
+  const emulator = await ApiEmulator.start();
+  const lock = () => leaseLock({ kubeConfig: kubeConfigTo(emulator.url) });
+  return {
+    first: await lock()(REQUESTER),
+    firstIdentity: 'first',
+    second: await lock()({ ...REQUESTER, identity: 'second' }),
+    secondIdentity: 'second',
+    name: 'default/plan',
+    deleteByHand: async () => void emulator.store.delete('default', 'plan'),
+    editByHand: async (change) => {
+      const stored = decodeLease(emulator.store.get('default', 'plan'), ADDRESS);
+      if (!stored.ok) throw new Error(stored.problem);
+      const body = encodeReplacement({ ...stored.lease.record, ...change }, stored.lease, ADDRESS);
+      emulator.store.update('default', 'plan', body, 'kubectl-edit');
+    },
+    dispose: () => emulator.stop(),
+  };
+});
+
+describe('leaseLock(), when it talks to the API server', () => {
+  let emulator: ApiEmulator;
+  let lock: ResourceLock;
+
+  beforeEach(async () => {
+    emulator = await ApiEmulator.start();
+    lock = await leaseLock({ kubeConfig: kubeConfigTo(emulator.url) })(REQUESTER);
+  });
+
+  afterEach(async () => {
+    await lock.close?.();
+    await emulator.stop();
+  });
+
+  async function created() {
+    const outcome = await lock.create(RECORD, request());
+    if (outcome.kind !== 'applied') throw new Error(outcome.kind);
+    return outcome.lease;
+  }
+
+  it('reads from etcd and not from a cache: it names no resourceVersion', async () => {
+    await lock.read(request());
+    expect([...(emulator.requests[0]?.query.keys() ?? [])]).toEqual(['timeout']);
+  });
+
+  it('names version and uid in every replacement, and keeps what it does not know', async () => {
+    const lease = await created();
+    const metadata = { labels: { team: 'x' }, annotations: { note: 'n' } };
+    emulator.store.patch('default', 'plan', { metadata, spec: { strategy: 'S' } }, 'kubectl');
+    const read = await lock.read(request());
+    if (read.kind !== 'found') throw new Error(read.kind);
+    await lock.replace({ ...RECORD, renewTimeMicros: 2_000_000 }, read.lease, request());
+    const [put] = emulator.requestsOf('update');
+    expect(put?.body).toMatchObject({
+      metadata: { uid: lease.uid, resourceVersion: String(read.lease.revision) },
+    });
+    const stored = emulator.store.get('default', 'plan');
+    expect(stored).toMatchObject({ metadata, spec: { strategy: 'S' } });
+    expect(stored?.spec['renewTime']).toBe('1970-01-01T00:00:02.000000Z');
+  });
+
+  it('uses get, create and update and nothing else', async () => {
+    const lease = await created();
+    await lock.read(request());
+    await lock.replace({ ...RECORD, leaseTransitions: 2 }, lease, request());
+    expect(emulator.requests.map(({ verb }) => verb)).toEqual(['create', 'get', 'update']);
+    expect(emulator.connections).toBe(1);
+  });
+
+  it('gives the watch a connection of its own, and requests go on over theirs', async () => {
+    await lock.read(request());
+    const recorded = new RecordedWatch();
+    const watch = lock.watch?.(recorded, { silenceLimitMs: 60_000 });
+    await recorded.until(({ openings }) => openings === 1);
+    await lock.read(request());
+    const [before, watching, after] = emulator.requests.map(({ connection }) => connection);
+    expect(watching).not.toBe(before);
+    expect(after).toBe(before);
+    watch?.close();
+  });
+
+  it.each<[FaultKind, boolean, string]>([
+    [{ kind: 'answer', status: 500, body: 'x' }, true, 'unknown'],
+    [{ kind: 'answer', status: 504, body: 'x' }, true, 'unknown'],
+    [{ kind: 'reset' }, true, 'unknown'],
+    [{ kind: 'reset-in-body' }, true, 'unknown'],
+    [{ kind: 'hang' }, true, 'unknown'],
+    [{ kind: 'answer', status: 200, body: '<html>' }, false, 'unknown'],
+    [{ kind: 'answer', status: 403, body: 'x' }, false, 'not-applied'],
+    [{ kind: 'answer', status: 429, body: 'x' }, false, 'not-applied'],
+  ])(
+    'when a write meets %j, the outcome is honest and it is not repeated',
+    async (fault, applies, kind) => {
+      const lease = await created();
+      emulator.fail({ fault, applies });
+      const record = { ...RECORD, renewTimeMicros: 2_000_000 };
+      expect((await lock.replace(record, lease, request(500))).kind).toBe(kind);
+      expect(emulator.requestsOf('update')).toHaveLength(1);
+      const read = await lock.read(request());
+      const expected = applies ? record : RECORD;
+      expect(read).toMatchObject({ kind: 'found', lease: { record: expected } });
+    },
+  );
+
+  it('when a PUT is delivered twice, the second is a conflict', async () => {
+    const lease = await created();
+    const record = { ...RECORD, renewTimeMicros: 2_000_000 };
+    const first = await lock.replace(record, lease, request());
+    expect(first.kind).toBe('applied');
+    expect((await lock.replace(record, lease, request())).kind).toBe('conflict');
+  });
+
+  it('when the namespace is missing, reads absent and explains the refused creation', async () => {
+    emulator.store.namespaces.clear();
+    expect((await lock.read(request())).kind).toBe('absent');
+    const outcome = await lock.create(RECORD, request());
+    expect(outcome).toMatchObject({ kind: 'not-applied', error: { reason: 'rejected' } });
+    expect(String('error' in outcome && outcome.error)).toContain('Create the namespace default');
+  });
+
+  it('when the server is away, reports it and finds it again', async () => {
+    const { port, store } = emulator;
+    const lease = await created();
+    await emulator.stop();
+    const away = await lock.replace({ ...RECORD, leaseTransitions: 2 }, lease, request());
+    expect(away.kind).toMatch(/not-applied|unknown/);
+    expect(await lock.create(RECORD, request())).toMatchObject({
+      kind: 'not-applied',
+      error: { reason: 'unreachable', code: 'ERR_LOCK_REQUEST' },
+    });
+    emulator = await ApiEmulator.start({ port, store });
+    expect((await lock.read(request())).kind).toBe('found');
+  });
+
+  it('never tells the token', async () => {
+    emulator.tokens.add('another');
+    await lock.close?.();
+    const kubeConfig = kubeConfigTo(emulator.url, undefined, 'very-secret-token');
+    lock = await leaseLock({ kubeConfig })(REQUESTER);
+    emulator.fail({ fault: { kind: 'answer', status: 401 } });
+    emulator.fail({ fault: { kind: 'answer', status: 401, body: 'bad: very-secret-token' } });
+    const outcome = await lock.read(request());
+    if (outcome.kind !== 'failed') throw new Error(outcome.kind);
+    expect(outcome.error.message).toContain('401');
+    expect(`${outcome.error.stack}${JSON.stringify(outcome.error)}`).not.toContain('very-secret');
+  });
+});
+
+const TEXT: unknown = expect.stringMatching(/./);
+
+function faultsOf(options: unknown): readonly OptionFault[] {
+  try {
+    leaseLock(options as LeaseLockOptions);
+  } catch (error) {
+    if (error instanceof LeaderElectionOptionsError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+describe('leaseLock(), when its options are wrong', () => {
+  it.each<[string, unknown, string[]]>([
+    ['null', null, ['leaseLock']],
+    ['a text', 'default', ['leaseLock']],
+    ['an unknown kubeConfig', { kubeConfig: 'laptop' }, ['leaseLock.kubeConfig']],
+    ['a path for a kubeConfig', { kubeConfig: '/home/me/.kube/config' }, ['leaseLock.kubeConfig']],
+    ['an object that is no KubeConfig', { kubeConfig: {} }, ['leaseLock.kubeConfig']],
+    ['null for a kubeConfig', { kubeConfig: null }, ['leaseLock.kubeConfig']],
+    ['an empty file', { kubeConfigFile: '' }, ['leaseLock.kubeConfigFile']],
+    ['a number for a file', { kubeConfigFile: 1 }, ['leaseLock.kubeConfigFile']],
+    [
+      'two kubeconfigs',
+      { kubeConfig: 'default', kubeConfigFile: 'f' },
+      ['leaseLock.kubeConfigFile'],
+    ],
+    ['a context of nothing', { context: 'c' }, ['leaseLock.context']],
+    ['a context in the pod', { kubeConfig: 'in-cluster', context: 'c' }, ['leaseLock.context']],
+    ['an empty context', { kubeConfig: 'default', context: ' ' }, ['leaseLock.context']],
+    ['a misspelt option', { kubeconfig: 'default' }, ['leaseLock.kubeconfig']],
+    [
+      'several at once',
+      { kubeConfig: 1, kubeConfigFile: 2, context: 3 },
+      ['leaseLock.kubeConfig', 'leaseLock.kubeConfigFile', 'leaseLock.context'],
+    ],
+  ])('%s, throws at the call and names every fault', (_, options, fields) => {
+    const faults = faultsOf(options);
+    expect(faults.map(({ field }) => field)).toEqual(fields);
+    for (const fault of faults) expect(fault).toMatchObject({ rule: TEXT, fix: TEXT });
+  });
+});
+
+describe('leaseLock(), when it looks for its cluster', () => {
+  let directory: string;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'lease-lock-'));
+  });
+
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  const ENV = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: '1' };
+  const inPod = (options: LeaseLockOptions, env: Record<string, string> = ENV) =>
+    leaseLockIn(new PodEnvironment(env, directory), options);
+  const mount = (file: string) => writeFileSync(join(directory, file), 'plans');
+
+  it('outside a pod, does not start and names the choices', async () => {
+    const starting = inPod({}, {})(REQUESTER);
+    await expect(starting).rejects.toThrow(LeaderElectionOptionsError);
+    await expect(starting).rejects.toThrow(/kubeConfig: 'default'/);
+  });
+
+  it('inside a pod, takes the namespace of the pod', async () => {
+    mount('token');
+    mount('namespace');
+    const lock = await inPod({})({ ...REQUESTER, namespace: undefined });
+    expect(lock.describe()).toBe('Lease plans/plan');
+  });
+
+  it('inside a pod, prefers the namespace that is asked for', async () => {
+    mount('token');
+    mount('namespace');
+    expect((await inPod({})(REQUESTER)).describe()).toBe('Lease default/plan');
+  });
+
+  it('and nothing tells the namespace, asks for the option', async () => {
+    mount('token');
+    const starting = inPod({})({ ...REQUESTER, namespace: undefined });
+    await expect(starting).rejects.toThrow(/set the option namespace/);
+  });
+
+  it('inside a pod without a token, reports that with every request', async () => {
+    const lock = await inPod({ kubeConfig: 'in-cluster' })(REQUESTER);
+    const outcomes = [await lock.read(request()), await lock.create(RECORD, request())];
+    expect(outcomes).toMatchObject([
+      { kind: 'failed', error: { reason: 'unreachable' } },
+      { kind: 'not-applied', error: { reason: 'unreachable' } },
+    ]);
+    expect(JSON.stringify(outcomes.map((each) => 'error' in each && each.error.message))).toContain(
+      join(directory, 'token'),
+    );
+  });
+
+  it('in a KubeConfig, takes the namespace of its context', async () => {
+    const kubeConfig = kubeConfigTo('http://127.0.0.1:1', 'from-context');
+    const lock = await leaseLock({ kubeConfig })({ ...REQUESTER, namespace: undefined });
+    expect(lock.describe()).toBe('Lease from-context/plan');
+  });
+
+  it('in a KubeConfig whose context names no namespace, asks for the option', async () => {
+    const kubeConfig = kubeConfigTo('http://127.0.0.1:1');
+    const starting = leaseLock({ kubeConfig })({ ...REQUESTER, namespace: undefined });
+    await expect(starting).rejects.toThrow(/set the option namespace/);
+  });
+
+  it('in a KubeConfig without the asked context, names those it has', async () => {
+    const kubeConfig = kubeConfigTo('http://127.0.0.1:1');
+    const starting = leaseLock({ kubeConfig, context: 'other' })(REQUESTER);
+    await expect(starting).rejects.toThrow(/name one of: test/);
+  });
+
+  it('in a file that is not there yet, starts, reports it, and goes on once it is', async () => {
+    const emulator = await ApiEmulator.start();
+    const kubeConfigFile = join(directory, 'config');
+    const requester = { ...REQUESTER, namespace: undefined };
+    const lock = await leaseLock({ kubeConfigFile })(requester);
+    expect(lock.describe()).toBe('Lease (namespace of the kubeconfig)/plan');
+    const before = await lock.create(RECORD, request());
+    expect(before).toMatchObject({ kind: 'not-applied', error: { reason: 'unreachable' } });
+    const cluster = { server: emulator.url, 'insecure-skip-tls-verify': true };
+    const context = { cluster: 'c', user: 'u', namespace: 'default' };
+    writeFileSync(
+      kubeConfigFile,
+      JSON.stringify({
+        clusters: [{ name: 'c', cluster }],
+        users: [{ name: 'u', user: { token: 't' } }],
+        contexts: [{ name: 'c', context }],
+        'current-context': 'c',
+      }),
+    );
+    expect((await lock.create(RECORD, request())).kind).toBe('applied');
+    expect(lock.describe()).toBe('Lease default/plan');
+    await lock.close?.();
+    await emulator.stop();
+  });
+});
