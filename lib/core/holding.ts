@@ -160,11 +160,7 @@ function renewOrReadBack(step: Step, tenure: Tenure): number {
 }
 
 export function onRenewDone(step: Step, request: PendingRequest, outcome: WriteOutcome): void {
-  if (outcome.kind === 'applied') observe(step, outcome.lease, { from: 'write' });
-  if (outcome.kind === 'absent') observe(step, null, { from: 'read' });
-  if (outcome.kind === 'unknown' || outcome.kind === 'not-applied') step.fail(outcome.error);
-  reviewTenure(step);
-  const { tenure } = step.state;
+  const tenure = tenureAfter(step, outcome);
   // The term ended while the request was under way. What it wrote is at best a lease to be acquired anew (R12).
   if (tenure === null) return;
   switch (outcome.kind) {
@@ -179,6 +175,15 @@ export function onRenewDone(step: Step, request: PendingRequest, outcome: WriteO
       step.updateTenure(tenure, { readBack: true });
       return step.update({ nextAttemptAt: step.now });
   }
+}
+
+/** Takes note of what a write has shown; null if the lease turned out to be lost. */
+function tenureAfter(step: Step, outcome: WriteOutcome): Tenure | null {
+  if (outcome.kind === 'applied') observe(step, outcome.lease, { from: 'write' });
+  if (outcome.kind === 'absent') observe(step, null, { from: 'read' });
+  if (outcome.kind === 'unknown' || outcome.kind === 'not-applied') step.fail(outcome.error);
+  reviewTenure(step);
+  return step.state.tenure;
 }
 
 function extend(step: Step, tenure: Tenure, anchor: Instant, renewMicros: number): void {
@@ -277,11 +282,7 @@ function proceedReleasing(step: Step, tenure: Tenure): number {
 }
 
 export function onReleaseDone(step: Step, outcome: WriteOutcome): void {
-  if (outcome.kind === 'applied') observe(step, outcome.lease, { from: 'write' });
-  if (outcome.kind === 'absent') observe(step, null, { from: 'read' });
-  if (outcome.kind === 'unknown' || outcome.kind === 'not-applied') step.fail(outcome.error);
-  reviewTenure(step);
-  const { tenure } = step.state;
+  const tenure = tenureAfter(step, outcome);
   if (tenure === null) return;
   if (outcome.kind === 'applied') return endRelease(step, tenure);
   if (outcome.kind === 'not-applied') return pauseHolding(step);
