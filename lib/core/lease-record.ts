@@ -24,8 +24,8 @@ export interface ObservedLease {
   /** Changes when the object is deleted and made again. */
   readonly uid: string;
   /**
-   * Grows with every write of any object of the store, also over delete and re-create (Kubernetes: resourceVersion).
-   * Orders representations, is the expectation of a compare-and-set and the fencing token of a term.
+   * Grows with every write of the object, also over delete and re-create (Kubernetes: resourceVersion). Orders
+   * representations, is the expectation of a compare-and-set and the fencing token of a term.
    */
   readonly revision: bigint;
   /**

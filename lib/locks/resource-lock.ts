@@ -13,7 +13,8 @@ export interface LockRequestOptions {
 export interface LeaseWatchObserver {
   /**
    * From now on every change is reported. Nothing that happened before this call needs to be: the election reads the
-   * lease once after each `opened`.
+   * lease once after each `opened`. May come again without an interruption, where a lock knows only that it is time to
+   * read.
    */
   opened(): void;
   /**

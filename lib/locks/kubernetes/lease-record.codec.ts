@@ -1,5 +1,5 @@
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
-import { formatMicroTime, parseMicroTime } from './micro-time.js';
+import { formatMicroTime, parseMicroTime } from '../micro-time.js';
 import type { ObjectAddress } from './object-address.js';
 
 /** Marks a record that its last holder released on purpose; the value is the transitions of that term (R13). */

@@ -6,7 +6,7 @@ import {
   encodeReplacement,
   RELEASED_ANNOTATION,
 } from '../../../lib/locks/kubernetes/lease-record.codec.js';
-import { formatMicroTime, parseMicroTime } from '../../../lib/locks/kubernetes/micro-time.js';
+import { formatMicroTime, parseMicroTime } from '../../../lib/locks/micro-time.js';
 import { leaseAddress } from '../../../lib/locks/kubernetes/object-address.js';
 
 const ADDRESS = leaseAddress('default', 'plan');

@@ -1,0 +1,190 @@
+import { join } from 'node:path';
+import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
+import type { ReadOutcome, WriteOutcome } from '../../core/lock-outcome.js';
+import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import type {
+  LeaseWatch,
+  LeaseWatchObserver,
+  LockRequester,
+  LockRequestOptions,
+  ResourceLock,
+  ResourceLockFactory,
+} from '../resource-lock.js';
+import { BoundedRequests } from './bounded-requests.js';
+import { fileLockError } from './file-lock-error.js';
+import { FileLockDirectory } from './file-lock-directory.js';
+import { HolderSocket } from './holder-socket.js';
+import { hostKernel } from './host-kernel.js';
+import { leaseDirectoryName } from './lease-file-name.js';
+import type { HolderProcess, ObservedLeaseFile } from './lease-file-record.js';
+import { LeaseFileStore } from './lease-file-store.js';
+import { localFileSystem, type LeaseFileSystem } from './lease-file-system.js';
+import { LeaseFileWatch } from './lease-file-watch.js';
+
+export interface FileLockOptions {
+  /**
+   * Where leases are kept, on a local file system. All processes that compete must name the same. Default: a directory
+   * of this user below the one for temporary files.
+   */
+  readonly directory?: string;
+}
+
+/**
+ * A lock for the processes of one host: a lease is a directory with one JSON file per version. Standbys learn of a
+ * release by a file notification and of the holder's death by its socket, both in milliseconds.
+ */
+export function fileLock(options: FileLockOptions = {}): ResourceLockFactory {
+  return (requester) => new FileLock(options, requester);
+}
+
+export class FileLock implements ResourceLock {
+  readonly #directory: FileLockDirectory;
+  readonly #store: LeaseFileStore;
+  readonly #socket: HolderSocket;
+  readonly #identity: string;
+  readonly #host = hostKernel();
+  readonly #files: LeaseFileSystem;
+  readonly #requests = new BoundedRequests();
+  #ownSocket: string | null = null;
+
+  constructor(
+    { directory }: FileLockOptions,
+    { leaseName, namespace = 'default', identity }: LockRequester,
+    files: LeaseFileSystem = localFileSystem,
+  ) {
+    this.#files = files;
+    this.#identity = identity;
+    this.#directory = new FileLockDirectory(directory, files);
+    const path = join(this.#directory.path, leaseDirectoryName(namespace, leaseName));
+    this.#store = new LeaseFileStore(path, files, { namespace, leaseName });
+    this.#socket = new HolderSocket(this.#directory.path, path);
+  }
+
+  read(options: LockRequestOptions): Promise<ReadOutcome> {
+    const attempt = async (abandoned: AbortSignal): Promise<ReadOutcome> => {
+      try {
+        await this.#directory.prepare();
+        const lease = await this.#store.look(abandoned);
+        return lease === null ? { kind: 'absent' } : { kind: 'found', lease };
+      } catch (error) {
+        return { kind: 'failed', error: this.#explain('read', error) };
+      }
+    };
+    return this.#requests.run(options, attempt, (why) => ({
+      kind: 'failed',
+      error: this.#abandoned('reading', why),
+    }));
+  }
+
+  create(record: LeaseRecord, options: LockRequestOptions): Promise<WriteOutcome> {
+    return this.#write('create', options, async (abandoned) => {
+      const outcome = await this.#store.create(record, await this.#holder(record), abandoned);
+      if (outcome.kind === 'applied') await this.#sweepSockets();
+      return outcome;
+    });
+  }
+
+  replace(
+    record: LeaseRecord,
+    expected: ObservedLease,
+    options: LockRequestOptions,
+  ): Promise<WriteOutcome> {
+    return this.#write('replace', options, async (abandoned) => {
+      const holder = await this.#holder(record);
+      const outcome = await this.#store.replace(record, expected, holder, abandoned);
+      const isTakeover = expected.record.holderIdentity !== record.holderIdentity;
+      if (outcome.kind === 'applied' && isTakeover) await this.#sweepSockets();
+      return outcome;
+    });
+  }
+
+  watch(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch {
+    const view = {
+      directory: this.#store.directory,
+      look: () => this.#requests.track(this.#lookForWatch()),
+      revisionOfDeletion: () => this.#store.nextUnseenRevision,
+      holderSocket: (lease: ObservedLeaseFile | null) => this.#socketOfOther(lease),
+      explain: (error: unknown) => this.#explain('watch', error),
+    };
+    return new LeaseFileWatch(view, observer, options.silenceLimitMs);
+  }
+
+  describe(): string {
+    return `lease files in ${this.#store.directory}`;
+  }
+
+  /**
+   * While the newest version names this process as the holder its socket stays open until the process ends, without
+   * keeping it alive: the work may still run, so others must wait until the lease has lapsed or this process is gone.
+   */
+  async close(): Promise<void> {
+    await this.#requests.settled();
+    if (this.#ownSocket === null) return;
+    try {
+      const lease = await this.#store.look();
+      if (lease?.source.holderProcess?.socket === this.#ownSocket) return;
+    } catch {
+      // What cannot be read may name the socket.
+      return;
+    }
+    await this.#socket.close();
+  }
+
+  #write(
+    action: string,
+    options: LockRequestOptions,
+    write: (abandoned: AbortSignal) => Promise<WriteOutcome>,
+  ): Promise<WriteOutcome> {
+    const attempt = async (abandoned: AbortSignal): Promise<WriteOutcome> => {
+      try {
+        await this.#directory.prepare();
+      } catch (error) {
+        return { kind: 'not-applied', error: this.#explain(action, error) };
+      }
+      return write(abandoned);
+    };
+    return this.#requests.run(options, attempt, (why) => ({
+      kind: 'unknown',
+      error: this.#abandoned('writing', why),
+    }));
+  }
+
+  async #lookForWatch(): Promise<ObservedLeaseFile | null> {
+    await this.#directory.prepare();
+    await this.#files.mkdir(this.#store.directory, { recursive: true });
+    return this.#store.look();
+  }
+
+  /** Listens before the write that names the socket; a record of somebody else names none. */
+  async #holder(record: LeaseRecord): Promise<HolderProcess | null> {
+    if (record.holderIdentity !== this.#identity) return null;
+    this.#ownSocket = await this.#socket.listen();
+    if (this.#ownSocket === null) return null;
+    return { host: this.#host, pid: process.pid, socket: this.#ownSocket };
+  }
+
+  #socketOfOther(lease: ObservedLeaseFile | null): string | null {
+    const process = lease?.source.holderProcess ?? null;
+    if (process === null || process.host !== this.#host) return null;
+    return process.socket === this.#ownSocket ? null : process.socket;
+  }
+
+  async #sweepSockets(): Promise<void> {
+    try {
+      await this.#socket.sweep();
+    } catch {
+      // Files of dead holders are harmless; the next takeover sweeps again.
+    }
+  }
+
+  #explain(action: string, error: unknown): LockRequestError {
+    if (error instanceof LockRequestError) return error;
+    return fileLockError(action, this.#store.directory, error);
+  }
+
+  #abandoned(action: string, why: string): LockRequestError {
+    return new LockRequestError(`Gave up ${action} ${this.describe()}: ${why}.`, {
+      reason: 'unclear',
+    });
+  }
+}

@@ -1,0 +1,188 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
+import type { WriteOutcome } from '../../core/lock-outcome.js';
+import { errorCode, fileLockError, isDefiniteRefusal } from './file-lock-error.js';
+import {
+  CREATION_FILE,
+  sortLeaseFileNames,
+  temporaryCreationFileName,
+  temporaryFileName,
+  versionFileName,
+} from './lease-file-name.js';
+import {
+  formatLeaseFile,
+  isLeaseFileSource,
+  parseLeaseFile,
+  type HolderProcess,
+  type ObservedLeaseFile,
+} from './lease-file-record.js';
+import { LeaseFileReader } from './lease-file-reader.js';
+import { removeFile, sweepLeaseFiles } from './lease-file-sweep.js';
+import type { LeaseFileSystem } from './lease-file-system.js';
+
+/**
+ * One lease as a directory of complete, never rewritten files: `created.json` and `<revision>.<uid>.json`, of which
+ * the highest revision counts. link() puts a finished temporary file in place and fails if the name is taken: that is
+ * the compare-and-set. A process may be killed or stopped between any two system calls.
+ *
+ * Why a writer that slept cannot put its file under a number that was used and swept meanwhile: its temporary file is
+ * named after the number it aims at, and it looks whether its expectation still holds only once that file is there. A
+ * sweep removes the temporary files aimed at a number before the version of that number. So either the look shows the
+ * newer version, or link() finds no temporary file. A link() that succeeds is thus the write, and definite.
+ *
+ * A lease is deleted by removing its directory. No write brings it back: without `created.json`, or with one of another
+ * uid, the version files do not count, and a writer looks there once more after link().
+ *
+ * Revisions grow with every write of this lease. A lease made anew starts above every file found and everything this
+ * process has seen, and at the wall clock's microseconds if that is more; so the order over a deletion by hand of
+ * everything breaks only if the clock was set back and no process is left that remembers, or if a creation slept
+ * through the whole life of another lease. Nothing but that order depends on the clock. Written for local file
+ * systems; nothing is flushed to disk, for a host that lost its power has no holder either.
+ */
+export class LeaseFileStore {
+  readonly #reader: LeaseFileReader;
+
+  constructor(
+    readonly directory: string,
+    private readonly files: LeaseFileSystem,
+    /** Written into the file of a new lease for people: directory names may be shortened. */
+    private readonly labels: Readonly<Record<string, string>>,
+  ) {
+    this.#reader = new LeaseFileReader(directory, files);
+  }
+
+  /** Above everything this process has seen, for a deletion, which has no number of its own. */
+  get nextUnseenRevision(): bigint {
+    return this.#reader.highestSeen + 1n;
+  }
+
+  /** The newest version, null if there is no lease. Rejects with the error of the system call. */
+  look(signal?: AbortSignal): Promise<ObservedLeaseFile | null> {
+    return this.#reader.look(signal);
+  }
+
+  async create(
+    record: LeaseRecord,
+    holderProcess: HolderProcess | null,
+    signal: AbortSignal,
+  ): Promise<WriteOutcome> {
+    const temporary = this.#path(temporaryCreationFileName());
+    const uid = randomUUID();
+    let lease: ObservedLeaseFile;
+    try {
+      await this.files.mkdir(this.directory, { recursive: true });
+      const revision = await this.#firstRevision();
+      const text = formatLeaseFile({ record, uid, revision, holderProcess }, this.labels);
+      lease = parseLeaseFile(text, { name: CREATION_FILE, uid, revision });
+      await this.files.writeFile(temporary, text, { flag: 'wx' });
+      signal.throwIfAborted();
+    } catch (error) {
+      return this.#notApplied('create', temporary, error);
+    }
+    const refused = await this.#link(temporary, CREATION_FILE, 'create');
+    // A temporary creation is swept only while there is a lease.
+    if (refused !== null) return refused === 'swept' ? { kind: 'conflict' } : refused;
+    return this.#applied(lease);
+  }
+
+  async replace(
+    record: LeaseRecord,
+    expected: ObservedLease,
+    holderProcess: HolderProcess | null,
+    signal: AbortSignal,
+  ): Promise<WriteOutcome> {
+    const { uid } = expected;
+    const revision = expected.revision + 1n;
+    const name = versionFileName(revision, uid);
+    const temporary = this.#path(temporaryFileName(revision, uid));
+    const kept = isLeaseFileSource(expected.source) ? expected.source.fields : {};
+    const text = formatLeaseFile({ record, uid, revision, holderProcess }, kept);
+    try {
+      await this.files.writeFile(temporary, text, { flag: 'wx' });
+      const current = await this.look(signal);
+      if (current === null || !isSameVersion(current, expected)) {
+        await this.#discard(temporary);
+        return { kind: current === null ? 'absent' : 'conflict' };
+      }
+      signal.throwIfAborted();
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return { kind: 'absent' };
+      return this.#notApplied('replace', temporary, error);
+    }
+    const refused = await this.#link(temporary, name, 'replace');
+    if (refused !== null && refused !== 'swept') return refused;
+    try {
+      const current = await this.look();
+      if (current === null) return { kind: 'absent' };
+      if (refused === 'swept' || current.uid !== uid) return { kind: 'conflict' };
+    } catch (error) {
+      const kind = refused === 'swept' ? 'not-applied' : 'unknown';
+      return { kind, error: fileLockError('replace', this.directory, error) };
+    }
+    return this.#applied(parseLeaseFile(text, { name, uid, revision }));
+  }
+
+  /** Null: linked. `swept`: the temporary file is gone, so the number it aimed at is of the past. */
+  async #link(
+    temporary: string,
+    name: string,
+    action: string,
+  ): Promise<WriteOutcome | 'swept' | null> {
+    try {
+      await this.files.link(temporary, this.#path(name));
+      return null;
+    } catch (error) {
+      const code = errorCode(error);
+      if (code === 'ENOENT') return 'swept';
+      await this.#discard(temporary);
+      if (code === 'EEXIST') return { kind: 'conflict' };
+      const kind = isDefiniteRefusal(error) ? 'not-applied' : 'unknown';
+      return { kind, error: fileLockError(action, this.directory, error) };
+    }
+  }
+
+  async #applied(lease: ObservedLeaseFile): Promise<WriteOutcome> {
+    this.#reader.saw(lease);
+    try {
+      await sweepLeaseFiles(this.files, this.directory, lease.uid, lease.revision);
+    } catch {
+      // What is left is harmless, and the next write sweeps again; the write itself is done.
+    }
+    return { kind: 'applied', lease };
+  }
+
+  async #notApplied(action: string, temporary: string, error: unknown): Promise<WriteOutcome> {
+    await this.#discard(temporary);
+    return { kind: 'not-applied', error: fileLockError(action, this.directory, error) };
+  }
+
+  async #discard(temporary: string): Promise<void> {
+    try {
+      await removeFile(this.files, temporary);
+    } catch {
+      // The sweep of a later write removes it; the outcome of this one is known without.
+    }
+  }
+
+  async #firstRevision(): Promise<bigint> {
+    const { versions, temporary } = sortLeaseFileNames(await this.files.readdir(this.directory));
+    const found = [...versions, ...temporary].map((file) => file.revision + 1n);
+    return [this.nextUnseenRevision, BigInt(Date.now()) * 1000n, ...found].reduce((a, b) =>
+      a > b ? a : b,
+    );
+  }
+
+  #path(name: string): string {
+    return join(this.directory, name);
+  }
+}
+
+/** The text too: an edit in place changes neither name nor number, and must not be overwritten unseen. */
+function isSameVersion(current: ObservedLeaseFile, expected: ObservedLease): boolean {
+  return (
+    current.uid === expected.uid &&
+    current.revision === expected.revision &&
+    (!isLeaseFileSource(expected.source) || expected.source.text === current.source.text)
+  );
+}
