@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { LeaseRecord, ObservedLease } from '../core/lease-record.js';
 import type { WriteOutcome } from '../core/lock-outcome.js';
+import type { MemoryDocuments } from './memory-document-store.js';
 
 /** Told of every change of one lease; `lease` is null when it was deleted. */
 export type MemoryLeaseListener = (lease: ObservedLease | null, revision: bigint) => void;
@@ -11,6 +12,8 @@ export type MemoryLeaseListener = (lease: ObservedLease | null, revision: bigint
  * what is stored (A4).
  */
 export class MemoryLeaseStore {
+  /** What is kept beside the leases, by key. */
+  readonly documents: MemoryDocuments = new Map();
   #revision = 0n;
   readonly #leases = new Map<string, ObservedLease>();
   readonly #listeners = new Map<string, Set<MemoryLeaseListener>>();

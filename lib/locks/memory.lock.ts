@@ -1,6 +1,8 @@
 import type { ObservedLease, LeaseRecord } from '../core/lease-record.js';
 import type { ReadOutcome, WriteOutcome } from '../core/lock-outcome.js';
 import { LockRequestError } from '../core/errors/lock-request.error.js';
+import type { DocumentStore } from './document-store.js';
+import { MemoryDocumentStore } from './memory-document-store.js';
 import { MemoryLeaseStore } from './memory-lease-store.js';
 import type {
   LeaseWatch,
@@ -71,6 +73,10 @@ class MemoryLock implements ResourceLock {
         stop();
       },
     };
+  }
+
+  sibling(suffix: string): DocumentStore {
+    return new MemoryDocumentStore(this.store.documents, `${this.#key}-${suffix}`);
   }
 
   describe(): string {

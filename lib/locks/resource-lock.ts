@@ -1,6 +1,7 @@
 import type { LeaseRecord, ObservedLease } from '../core/lease-record.js';
 import type { ReadOutcome, WriteOutcome } from '../core/lock-outcome.js';
 import type { LockRequestError } from '../core/errors/lock-request.error.js';
+import type { DocumentStore } from './document-store.js';
 
 export interface LockRequestOptions {
   /** Bound of the whole request, body included. */
@@ -64,6 +65,11 @@ export interface ResourceLock {
    * `silenceLimitMs` starts anew by itself.
    */
   watch?(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch;
+  /**
+   * The store of a document beside this lease, in an object of its own named `<leaseName>-<suffix>`. Uses what this
+   * lock holds, and is of no use after `close()`. A lock without it cannot carry `@LeaderCron` jobs.
+   */
+  sibling?(suffix: string): DocumentStore;
   /** For logs and errors: which object this is, e.g. `Lease default/plan-scheduler`. */
   describe(): string;
   /** Frees what the lock holds (connections, sockets). Called once, after the last request and the watch have ended. */

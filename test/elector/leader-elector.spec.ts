@@ -173,14 +173,16 @@ describe('when a term ends', () => {
   });
 
   it('has ended when stepDown returns, also inside a granted handler, which does not deadlock', async () => {
+    const led: boolean[] = [];
     const made = fixture({
       onGranted: () => {
-        if (made.elector.stepDown(60_000)) expect(made.elector.isLeader()).toBe(false);
+        led.push(made.elector.stepDown(60_000), made.elector.isLeader());
       },
     });
     made.lock.automatic = true;
     made.elector.start();
     await made.clock.advance(0);
+    expect(led).toEqual([true, false]);
     expect(made.log).toEqual([
       'granted 1 leads=true',
       'revoked 1 stepped-down leads=false aborted=true',

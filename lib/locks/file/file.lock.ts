@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type { ReadOutcome, WriteOutcome } from '../../core/lock-outcome.js';
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import type { DocumentStore } from '../document-store.js';
 import type {
   LeaseWatch,
   LeaseWatchObserver,
@@ -11,6 +12,7 @@ import type {
   ResourceLockFactory,
 } from '../resource-lock.js';
 import { BoundedRequests } from './bounded-requests.js';
+import { FileDocumentStore } from './file.document-store.js';
 import { fileLockError } from './file-lock-error.js';
 import { FileLockDirectory } from './file-lock-directory.js';
 import { HolderSocket } from './holder-socket.js';
@@ -42,6 +44,7 @@ export class FileLock implements ResourceLock {
   readonly #store: LeaseFileStore;
   readonly #socket: HolderSocket;
   readonly #identity: string;
+  readonly #lease: { readonly namespace: string; readonly leaseName: string };
   readonly #host = hostKernel();
   readonly #files: LeaseFileSystem;
   readonly #requests = new BoundedRequests();
@@ -54,6 +57,7 @@ export class FileLock implements ResourceLock {
   ) {
     this.#files = files;
     this.#identity = identity;
+    this.#lease = { namespace, leaseName };
     this.#directory = new FileLockDirectory(directory, files);
     const path = join(this.#directory.path, leaseDirectoryName(namespace, leaseName));
     this.#store = new LeaseFileStore(path, files, { namespace, leaseName });
@@ -107,6 +111,14 @@ export class FileLock implements ResourceLock {
       explain: (error: unknown) => this.#explain('watch', error),
     };
     return new LeaseFileWatch(view, observer, options.silenceLimitMs);
+  }
+
+  sibling(suffix: string): DocumentStore {
+    const { namespace } = this.#lease;
+    const leaseName = `${this.#lease.leaseName}-${suffix}`;
+    const path = join(this.#directory.path, leaseDirectoryName(namespace, leaseName));
+    const store = new LeaseFileStore(path, this.#files, { namespace, leaseName });
+    return new FileDocumentStore(this.#directory, store, this.#requests);
   }
 
   describe(): string {

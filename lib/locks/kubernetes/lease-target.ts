@@ -4,10 +4,12 @@ import {
 } from '../../core/errors/leader-election-options.error.js';
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
 import type { LockRequester } from '../resource-lock.js';
+import type { Verb } from './access-rule.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import { InClusterConnection } from './in-cluster.connection.js';
 import { KubeconfigConnection, UnknownContextError } from './kubeconfig.connection.js';
 import { MissingClientNodeError } from './kubeconfig.loader.js';
+import type { Asked } from './kubernetes-error.js';
 import type { ClusterChoice } from './lease-lock-options.js';
 import { leaseAddress, type ObjectAddress } from './object-address.js';
 import type { PodEnvironment } from './pod-environment.js';
@@ -59,9 +61,47 @@ export class LeaseTarget {
     return leaseAddress(this.known, this.leaseName);
   }
 
+  /** What a request asks for. The kubeconfig that names the namespace may be unreadable; then nothing is sent. */
+  async ask(verb: Verb): Promise<Asked | LockRequestError> {
+    const { connection } = this;
+    try {
+      const address = await this.address();
+      return { verb, address, describeCredentials: () => connection.describeCredentials() };
+    } catch (cause) {
+      if (cause instanceof LockRequestError) return cause;
+      const { message } = cause as Error;
+      return new LockRequestError(`${verb} ${this.describe()}: ${message}`, {
+        reason: 'unreachable',
+        cause,
+      });
+    }
+  }
+
+  /** Another object of the same cluster and namespace, named `<leaseName>-<suffix>`. */
+  sibling(suffix: string): LeaseTarget {
+    const name = `${this.leaseName}-${suffix}`;
+    if (name.length > MAX_NAME) throw nameTooLong(this.leaseName, suffix);
+    return new LeaseTarget(this.connection, name, this.known, this.askNamespace);
+  }
+
   describe(): string {
     return `Lease ${this.known ?? '(namespace of the kubeconfig)'}/${this.leaseName}`;
   }
+}
+
+/** Names of objects are DNS subdomains. */
+const MAX_NAME = 253;
+
+function nameTooLong(leaseName: string, suffix: string): LeaderElectionOptionsError {
+  const most = MAX_NAME - suffix.length - 1;
+  return new LeaderElectionOptionsError([
+    {
+      field: 'leaseName',
+      value: leaseName,
+      rule: `must have at most ${most} characters, as a second Lease is named <leaseName>-${suffix}`,
+      fix: 'shorten it',
+    },
+  ]);
 }
 
 const NO_CONTEXT_NAMESPACE = 'the context of the kubeconfig names none';

@@ -1,6 +1,7 @@
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type { ReadOutcome, WriteOutcome } from '../../core/lock-outcome.js';
+import type { DocumentStore } from '../document-store.js';
 import type {
   LeaseWatch,
   LeaseWatchObserver,
@@ -8,7 +9,6 @@ import type {
   ResourceLock,
   ResourceLockFactory,
 } from '../resource-lock.js';
-import type { Verb } from './access-rule.js';
 import { readOutcome, writeOutcome } from './api-outcome.js';
 import type { Asked } from './kubernetes-error.js';
 import { KubernetesTransport, type ApiAnswer } from './kubernetes-transport.js';
@@ -18,6 +18,7 @@ import {
   type LeaseLockOptions,
 } from './lease-lock-options.js';
 import { encodeNewLease, encodeReplacement } from './lease-record.codec.js';
+import { LeaseDocumentStore } from './lease.document-store.js';
 import { LeaseTarget } from './lease-target.js';
 import { KubernetesLeaseWatch } from './lease-watch.js';
 import { collectionPath, objectPath } from './object-address.js';
@@ -48,7 +49,7 @@ class LeaseLock implements ResourceLock {
 
   /** Without a resourceVersion parameter the answer comes from etcd and not from a cache (A6). */
   async read(options: LockRequestOptions): Promise<ReadOutcome> {
-    const asked = await this.ask('get');
+    const asked = await this.target.ask('get');
     if (asked instanceof LockRequestError) return { kind: 'failed', error: asked };
     const request = { method: 'GET', path: objectPath(asked.address) } as const;
     return readOutcome(asked, await this.transport.send(request, options));
@@ -92,6 +93,10 @@ class LeaseLock implements ResourceLock {
     });
   }
 
+  sibling(suffix: string): DocumentStore {
+    return new LeaseDocumentStore(this.target.sibling(suffix), this.transport);
+  }
+
   describe(): string {
     return this.target.describe();
   }
@@ -106,24 +111,8 @@ class LeaseLock implements ResourceLock {
     { signal }: LockRequestOptions,
     send: (asked: Asked) => Promise<ApiAnswer>,
   ): Promise<WriteOutcome> {
-    const asked = await this.ask(verb);
+    const asked = await this.target.ask(verb);
     if (asked instanceof LockRequestError) return { kind: 'not-applied', error: asked };
     return writeOutcome(asked, await send(asked), signal);
-  }
-
-  /** The kubeconfig that names the namespace may be unreadable; then nothing is sent, and the next request tries again. */
-  private async ask(verb: Verb): Promise<Asked | LockRequestError> {
-    const { connection } = this.target;
-    try {
-      const address = await this.target.address();
-      return { verb, address, describeCredentials: () => connection.describeCredentials() };
-    } catch (cause) {
-      if (cause instanceof LockRequestError) return cause;
-      const { message } = cause as Error;
-      return new LockRequestError(`${verb} ${this.describe()}: ${message}`, {
-        reason: 'unreachable',
-        cause,
-      });
-    }
   }
 }

@@ -1,0 +1,63 @@
+/**
+ * Leader election for NestJS on a Kubernetes Lease. This is the whole public API.
+ */
+
+// The module and its options
+export { LeaderElectionModule } from './nest/leader-election.module.js';
+export type {
+  LeaderElectionFactoryOptions,
+  LeaderElectionModuleAsyncOptions,
+  LeaderElectionModuleOptions,
+  LeaderElectionOptionsFactory,
+} from './nest/leader-election.options.js';
+export type { ElectionOptions } from './core/election-options.js';
+
+// Leadership
+export { LeadershipService } from './nest/leadership.service.js';
+export { getLeadershipToken } from './nest/leader-election.constants.js';
+export type { Leadership, RevocationReason, Term } from './core/term.js';
+export type { Revocation } from './nest/leadership-streams.js';
+
+// Decorators
+export { InjectLeadership } from './nest/decorators/inject-leadership.decorator.js';
+export { LeaderOnly, type LeaderOnlyOptions } from './nest/decorators/leader-only.decorator.js';
+export { OnGranted } from './nest/decorators/on-granted.decorator.js';
+export { OnNewLeader } from './nest/decorators/on-new-leader.decorator.js';
+export { OnRevoked } from './nest/decorators/on-revoked.decorator.js';
+
+// Errors
+export { DrainTimeoutError } from './core/errors/drain-timeout.error.js';
+export {
+  LeaderElectionOptionsError,
+  type OptionFault,
+} from './core/errors/leader-election-options.error.js';
+export { LeaderElectionError } from './core/errors/leader-election.error.js';
+export { LeadershipRevokedError } from './core/errors/leadership-revoked.error.js';
+export {
+  LockRequestError,
+  type LockRequestErrorDetails,
+} from './core/errors/lock-request.error.js';
+export { NotLeaderError } from './core/errors/not-leader.error.js';
+export { ElectionStoppedError } from './nest/errors/election-stopped.error.js';
+export { LeadershipHandlerError } from './nest/errors/leadership-handler.error.js';
+export { LeadershipUnavailableError } from './nest/errors/leadership-unavailable.error.js';
+export type { LeadershipError } from './nest/leadership-error.js';
+
+// Locks
+export { fileLock, type FileLockOptions } from './locks/file/file.lock.js';
+export { leaseLock } from './locks/kubernetes/lease.lock.js';
+export type { LeaseLockOptions } from './locks/kubernetes/lease-lock-options.js';
+export { memoryLock } from './locks/memory.lock.js';
+export type { LockChoice, LockName } from './locks/lock-selection.js';
+
+// The port, for a lock of one's own
+export type { LeaseRecord, ObservedLease } from './core/lease-record.js';
+export type { ReadOutcome, WriteOutcome } from './core/lock-outcome.js';
+export type {
+  LeaseWatch,
+  LeaseWatchObserver,
+  LockRequester,
+  LockRequestOptions,
+  ResourceLock,
+  ResourceLockFactory,
+} from './locks/resource-lock.js';

@@ -1,0 +1,17 @@
+import { LeaderElectionError } from '../../core/errors/leader-election.error.js';
+
+/**
+ * A `@LeaderOnly()` method was called on something that knows no leadership; it did not run.
+ * Code `ERR_LEADERSHIP_UNAVAILABLE`.
+ */
+export class LeadershipUnavailableError extends LeaderElectionError {
+  readonly code = 'ERR_LEADERSHIP_UNAVAILABLE';
+
+  constructor(method: string) {
+    super(
+      `${method} is @LeaderOnly() and was called on an object that knows no leadership, so it did not run. ` +
+        `Let Nest make the instance (not "new"), call it as a method (not detached: pass () => service.method()), ` +
+        `call instances from useFactory or useValue no sooner than onApplicationBootstrap, and import LeaderElectionModule.`,
+    );
+  }
+}

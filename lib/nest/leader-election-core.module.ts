@@ -1,0 +1,27 @@
+import { Global, Module } from '@nestjs/common';
+import { SystemClock } from '../elector/system-clock.js';
+import { ApplicationReadiness } from './application-readiness.js';
+import { ELECTION_CLOCK, ELECTION_RANDOM } from './leader-election.constants.js';
+import { LeaderElectionLifecycle } from './leader-election.lifecycle.js';
+import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
+import { RoleRegistry } from './role-registry.js';
+
+/**
+ * What all roles of one application share; exists once per application however many roles there are.
+ *
+ * It is global even for a role with `isGlobal: false`, because Nest runs the shutdown hooks of global modules last:
+ * the leases must outlive the application's own hooks.
+ */
+@Global()
+@Module({
+  providers: [
+    { provide: ELECTION_CLOCK, useClass: SystemClock },
+    { provide: ELECTION_RANDOM, useValue: Math.random },
+    ApplicationReadiness,
+    RoleRegistry,
+    LeadershipHandlersExplorer,
+    LeaderElectionLifecycle,
+  ],
+  exports: [ELECTION_CLOCK, ELECTION_RANDOM, ApplicationReadiness, RoleRegistry],
+})
+export class LeaderElectionCoreModule {}

@@ -1,0 +1,31 @@
+import { LeadershipService } from './leadership.service.js';
+
+// Symbols of the global registry: two loaded copies of this library (jest.resetModules) still understand each other.
+
+/** Raw options as the user's factory or `forRoot` gave them. */
+export const RAW_OPTIONS = Symbol.for('LEADER_ELECTION: raw options');
+/** What the user wrote outside of a factory: the role and how it is registered. */
+export const ROLE_REGISTRATION = Symbol.for('LEADER_ELECTION: role registration');
+/** Options after the only place that checks them. */
+export const RESOLVED_OPTIONS = Symbol.for('LEADER_ELECTION: resolved options');
+export const SELECTED_LOCK = Symbol.for('LEADER_ELECTION: lock');
+export const ROLE_ELECTION = Symbol.for('LEADER_ELECTION: election of one role');
+
+/** Internal: `overrideProvider(ELECTION_CLOCK)` puts an application on virtual time. */
+export const ELECTION_CLOCK = Symbol.for('LEADER_ELECTION: clock');
+/** Internal: uniform in [0, 1). */
+export const ELECTION_RANDOM = Symbol.for('LEADER_ELECTION: random');
+
+/** Token of one role's service, given as text so that Nest's own errors say what to do. */
+export function roleToken(role: string): symbol {
+  const registration = `LeaderElectionModule.forRoot({ role: ${JSON.stringify(role)} })`;
+  return Symbol.for(`LeadershipService of ${registration}`);
+}
+
+/**
+ * Injection token of a role's {@link LeadershipService}, for `inject: [...]` and `app.get(...)`. Without a role: of
+ * the only one; with several roles in the application that is a start-up error.
+ */
+export function getLeadershipToken(role?: string): symbol | typeof LeadershipService {
+  return role === undefined ? LeadershipService : roleToken(role);
+}

@@ -1,0 +1,60 @@
+import {
+  Injectable,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { ApplicationReadiness } from './application-readiness.js';
+import { afterLastBootstrapHook } from './bootstrap-end.js';
+import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
+import { RoleRegistry } from './role-registry.js';
+
+/**
+ * When things happen, for all roles of the application.
+ * 1. `onModuleInit`: handlers are found and checked.
+ * 2. `onApplicationBootstrap`, after the last hook of the application: the election starts. A start that fails before
+ *    has started nothing. Whoever awaits `waitForLeadership()` in a bootstrap hook starts it then.
+ * 3. One turn of the event loop later, when `init()` has returned: handlers may run.
+ * 4. `beforeApplicationShutdown`: leadership ends, work in flight is waited for, the lease is still renewed.
+ * 5. `onApplicationShutdown`, after the hooks of all modules that are not global: the lease is released.
+ *
+ * Works the same for HTTP applications that listen or not, application contexts and microservices, on Nest 11 and 12.
+ */
+@Injectable()
+export class LeaderElectionLifecycle
+  implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
+{
+  private closing = false;
+
+  constructor(
+    private readonly registry: RoleRegistry,
+    private readonly explorer: LeadershipHandlersExplorer,
+    private readonly modules: ModulesContainer,
+    private readonly readiness: ApplicationReadiness,
+  ) {}
+
+  onModuleInit(): void {
+    this.explorer.explore();
+    this.registry.seal();
+  }
+
+  onApplicationBootstrap(): void {
+    for (const election of this.registry.elections) election.applicationBootstraps();
+    afterLastBootstrapHook(this.modules, () => {
+      if (this.closing) return;
+      for (const election of this.registry.elections) election.applicationBootstrapped();
+      setImmediate(() => this.readiness.reach());
+    });
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.closing = true;
+    await Promise.all(this.registry.elections.map((election) => election.drain()));
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await Promise.all(this.registry.elections.map((election) => election.release()));
+  }
+}

@@ -1,0 +1,129 @@
+import type {
+  InjectionToken,
+  ModuleMetadata,
+  OptionalFactoryDependency,
+  Type,
+} from '@nestjs/common';
+import {
+  ELECTION_OPTION_NAMES,
+  readElectionOptions,
+  type ElectionOptions,
+  type ResolvedElectionOptions,
+} from '../core/election-options.js';
+import { OptionReader } from '../core/option-reader.js';
+import { isLockChoice, LOCK_NAMES, type LockChoice } from '../locks/lock-selection.js';
+
+export interface LeaderElectionModuleOptions extends ElectionOptions {
+  /**
+   * Where the lease is kept: `'auto'`, `'lease'`, `'file'`, `'memory'`, what `leaseLock()`, `fileLock()` or
+   * `memoryLock()` returned, or a ResourceLock of your own. Default `'auto'`: inside a pod the Lease, anywhere else the
+   * file lock, with one log line that says so.
+   */
+  readonly lock?: LockChoice;
+  /** Stand as soon as the application has started; `false`: not before `leadership.start()`. Default true. */
+  readonly autoStart?: boolean;
+  /**
+   * Make the service injectable everywhere; `false`: only in modules that import this one. Decorators reach their role
+   * in either case where `LeadershipService` can be injected. Default true.
+   */
+  readonly isGlobal?: boolean;
+}
+
+/** What a factory of `forRootAsync` returns. `role`, if repeated, must be the one given outside. */
+export type LeaderElectionFactoryOptions = Omit<
+  LeaderElectionModuleOptions,
+  'role' | 'isGlobal'
+> & {
+  readonly role?: string;
+};
+
+/** Implemented by the classes given to `useClass` and `useExisting`. */
+export interface LeaderElectionOptionsFactory {
+  createLeaderElectionOptions():
+    LeaderElectionFactoryOptions | Promise<LeaderElectionFactoryOptions>;
+}
+
+/** Exactly one of `useFactory`, `useClass` and `useExisting`. */
+export interface LeaderElectionModuleAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
+  /** Needed before the factory runs, for the injection tokens. */
+  readonly role: string;
+  /** As in {@link LeaderElectionModuleOptions.isGlobal}. Default true. */
+  readonly isGlobal?: boolean;
+  readonly inject?: (InjectionToken | OptionalFactoryDependency)[];
+  readonly useFactory?: (
+    // eslint-disable-next-line typescript/no-explicit-any -- whatever `inject` lists
+    ...dependencies: any[]
+  ) => LeaderElectionFactoryOptions | Promise<LeaderElectionFactoryOptions>;
+  readonly useClass?: Type<LeaderElectionOptionsFactory>;
+  readonly useExisting?: InjectionToken<LeaderElectionOptionsFactory>;
+}
+
+/** What stands outside of a factory, or all of it for `forRoot`. */
+export interface RoleRegistration {
+  readonly role: unknown;
+  readonly isGlobal: unknown;
+  readonly isAsync: boolean;
+}
+
+export interface ResolvedModuleOptions extends ResolvedElectionOptions {
+  readonly lock: LockChoice;
+  readonly autoStart: boolean;
+}
+
+const OPTION_NAMES = [...ELECTION_OPTION_NAMES, 'lock', 'autoStart'];
+
+/** @throws LeaderElectionOptionsError with every fault found */
+export function resolveModuleOptions(
+  raw: unknown,
+  registration: RoleRegistration,
+  defaultIdentity: string,
+): ResolvedModuleOptions {
+  const reader = readerOf(raw, registration);
+  const options: ResolvedModuleOptions = {
+    ...readElectionOptions(reader, defaultIdentity),
+    lock: readLock(reader),
+    autoStart: reader.boolean('autoStart', true),
+  };
+  reader.boolean('isGlobal', true);
+  if (registration.isAsync) checkFactoryResult(reader, raw, registration.role);
+  reader.check();
+  return options;
+}
+
+function readerOf(raw: unknown, { role, isGlobal, isAsync }: RoleRegistration): OptionReader {
+  const names = [...OPTION_NAMES, 'isGlobal'];
+  if (!isAsync) return new OptionReader(raw, names);
+  const isObject = typeof raw === 'object' && raw !== null && !Array.isArray(raw);
+  const reader = new OptionReader({ ...(isObject && raw), role, isGlobal }, names);
+  if (!isObject) {
+    const rule = 'must be an object, and it is what the factory returned';
+    reader.fault('options', raw, rule, 'return { leaseName, … } or {}');
+  }
+  return reader;
+}
+
+function readLock(reader: OptionReader): LockChoice {
+  const lock = reader.get('lock');
+  if (lock === undefined) return 'auto';
+  if (isLockChoice(lock)) return lock;
+  const names = LOCK_NAMES.map((name) => `"${name}"`).join(', ');
+  reader.fault(
+    'lock',
+    lock,
+    `must be one of ${names}, the result of leaseLock(), fileLock() or memoryLock(), or a ResourceLock`,
+    'use "auto"',
+  );
+  return 'auto';
+}
+
+function checkFactoryResult(reader: OptionReader, raw: unknown, role: unknown): void {
+  if (typeof raw !== 'object' || raw === null) return;
+  if ('role' in raw && raw.role !== undefined && raw.role !== role) {
+    const rule = `must be the role given to forRootAsync (${JSON.stringify(role)}), or absent`;
+    reader.fault('role', raw.role, rule, 'remove it from what the factory returns');
+  }
+  if ('isGlobal' in raw) {
+    const rule = 'is needed before the factory runs';
+    reader.fault('isGlobal', raw.isGlobal, rule, 'give it to forRootAsync, beside role');
+  }
+}

@@ -1,0 +1,5 @@
+import type { ElectionError } from '../core/errors/election-error.js';
+import type { LeadershipHandlerError } from './errors/leadership-handler.error.js';
+
+/** What `errors$` carries, as values. None of them stops the election. */
+export type LeadershipError = ElectionError | LeadershipHandlerError;

@@ -1,0 +1,24 @@
+/** A method decorated with `@OnGranted`, `@OnRevoked` or `@OnNewLeader`, on one instance. */
+export interface LeadershipHandler {
+  /** Class and method, e.g. `PlanScheduler.start`. */
+  readonly name: string;
+  call(...args: readonly unknown[]): unknown;
+}
+
+/** Which event a handler is for, named as its decorator is. */
+export type HandlerKind = 'OnGranted' | 'OnRevoked' | 'OnNewLeader';
+
+/** The handlers of one role, in the order in which they were found. */
+export type LeadershipHandlers = Readonly<Record<HandlerKind, readonly LeadershipHandler[]>>;
+
+/** What a decorator leaves on the method: one entry for each use, as several roles may share a method. */
+export interface HandlerMark {
+  readonly kind: HandlerKind;
+  readonly role: string | undefined;
+}
+
+export const HANDLER_MARKS = Symbol.for('nestjs-leader-election:handler-marks');
+
+export function handlerMarksOf(method: object): readonly HandlerMark[] {
+  return (Reflect.getOwnMetadata(HANDLER_MARKS, method) as HandlerMark[] | undefined) ?? [];
+}

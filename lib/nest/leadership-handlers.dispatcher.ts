@@ -1,0 +1,118 @@
+import type { RevocationReason, Term } from '../core/term.js';
+import type { ApplicationReadiness } from './application-readiness.js';
+import { LeadershipHandlerError } from './errors/leadership-handler.error.js';
+import type { ResolvedModuleOptions } from './leader-election.options.js';
+import type { LeadershipError } from './leadership-error.js';
+import type { HandlerKind, LeadershipHandler, LeadershipHandlers } from './leadership-handler.js';
+
+const LONGEST_BACKOFF_MS = 60_000;
+
+/** What the dispatcher needs of the election. */
+export interface DispatchedElection {
+  /** The term is this process's own and has not ended, by the clock. */
+  holds(term: Term): boolean;
+  currentLeader(): string | undefined;
+  stepDown(cooldownMs: number): void;
+  report(error: LeadershipError): void;
+}
+
+/**
+ * Calls the decorated handlers of one role. No call is made from inside the election: it starts with a turn of the
+ * promise queue, so that a handler which gives leadership up finds it gone when that call returns.
+ *
+ * A term's handlers are called as a pair or not at all: when it ends before its granted handlers have begun (the
+ * application was still starting, or a subscriber stepped down at once), neither kind is called for it.
+ */
+export class LeadershipHandlersDispatcher {
+  private handlers: LeadershipHandlers = { OnGranted: [], OnRevoked: [], OnNewLeader: [] };
+  private begun: Term | undefined;
+  private failedTerms = 0;
+  private leaderIsDue = false;
+
+  constructor(
+    private readonly options: Pick<ResolvedModuleOptions, 'role' | 'retryPeriodMs'>,
+    private readonly readiness: ApplicationReadiness,
+    private readonly election: DispatchedElection,
+  ) {}
+
+  use(handlers: LeadershipHandlers): void {
+    this.handlers = handlers;
+  }
+
+  /** Settles when all of them have ended; the lease is kept until then. */
+  async granted(term: Term): Promise<void> {
+    await this.readiness.whenReachedOr(term.signal);
+    if (!this.election.holds(term)) return;
+    this.begun = term;
+    const outcomes = await Promise.all(
+      this.handlers.OnGranted.map((handler) => this.callGranted(handler, term)),
+    );
+    if (outcomes.every((succeeded) => succeeded)) this.failedTerms = 0;
+  }
+
+  /** Starts at once, also while granted handlers of the term still run: they may be waiting for its signal. */
+  async revoked(term: Term, reason: RevocationReason): Promise<void> {
+    if (this.begun !== term) return;
+    this.begun = undefined;
+    await Promise.resolve();
+    await Promise.all(
+      this.handlers.OnRevoked.map((handler) => this.attempt('OnRevoked', handler, [term, reason])),
+    );
+  }
+
+  /** Calls start in the order of the changes. While the application starts only the last of them counts. */
+  leaderChanged(leader: string | undefined): void {
+    if (this.readiness.isReached) {
+      void Promise.resolve().then(() => this.callNewLeader(leader));
+    } else if (!this.leaderIsDue) {
+      this.leaderIsDue = true;
+      void this.readiness
+        .whenReached()
+        .then(() => this.callNewLeader(this.election.currentLeader()));
+    }
+  }
+
+  private async callNewLeader(leader: string | undefined): Promise<void> {
+    if (leader === undefined) return;
+    await Promise.all(
+      this.handlers.OnNewLeader.map((handler) => this.attempt('OnNewLeader', handler, [leader])),
+    );
+  }
+
+  private async callGranted(handler: LeadershipHandler, term: Term): Promise<boolean> {
+    const succeeded = await this.attempt('OnGranted', handler, [term], term.signal);
+    // Only the first failure of a term finds it still held.
+    if (!succeeded && this.election.holds(term)) {
+      this.failedTerms += 1;
+      this.election.stepDown(
+        Math.min(LONGEST_BACKOFF_MS, this.options.retryPeriodMs * 2 ** this.failedTerms),
+      );
+    }
+    return succeeded;
+  }
+
+  private async attempt(
+    kind: HandlerKind,
+    handler: LeadershipHandler,
+    args: readonly unknown[],
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    try {
+      await handler.call(...args);
+      return true;
+    } catch (error) {
+      // A worker that ends on the term's signal does what it should.
+      if (signal !== undefined && isAbortBy(signal, error)) return true;
+      this.election.report(
+        new LeadershipHandlerError(this.options.role, handler.name, `@${kind}()`, error),
+      );
+      return false;
+    }
+  }
+}
+
+/** Rejections with the signal's reason, as fetch makes them, or caused by it, as Node's timers and events do. */
+function isAbortBy(signal: AbortSignal, error: unknown): boolean {
+  if (!signal.aborted) return false;
+  return error === signal.reason || (error as { cause?: unknown } | null)?.cause === signal.reason;
+}

@@ -1,0 +1,160 @@
+import { Injectable } from '@nestjs/common';
+import { ModulesContainer, type DiscoveryService } from '@nestjs/core';
+import {
+  LeaderElectionOptionsError,
+  type OptionFault,
+} from '../core/errors/leader-election-options.error.js';
+import { classMethods, type ClassMethod } from './class-methods.js';
+import { adopt, gatesOf, type Gate } from './gated-method.js';
+import { ROLE_REGISTRATION } from './leader-election.constants.js';
+import {
+  handlerMarksOf,
+  type HandlerKind,
+  type HandlerMark,
+  type LeadershipHandler,
+} from './leadership-handler.js';
+import { LeadershipService } from './leadership.service.js';
+import { RoleRegistry } from './role-registry.js';
+
+type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
+type HandlerLists = Record<HandlerKind, LeadershipHandler[]>;
+
+/**
+ * Goes through everything the application consists of, once, when it starts: finds the decorated handlers, gives
+ * instances that Nest could not inject into their leadership, and reports everything that cannot work, all at once.
+ */
+@Injectable()
+export class LeadershipHandlersExplorer {
+  private readonly faults: OptionFault[] = [];
+  private readonly found = new Map<string, HandlerLists>();
+  private readonly explored = new Set<object>();
+
+  constructor(
+    private readonly modules: ModulesContainer,
+    private readonly registry: RoleRegistry,
+  ) {}
+
+  /** @throws LeaderElectionOptionsError */
+  explore(): void {
+    for (const { role } of this.registry.elections) {
+      this.found.set(role, { OnGranted: [], OnRevoked: [], OnNewLeader: [] });
+    }
+    for (const module of this.modules.values()) {
+      if (module.providers.has(ROLE_REGISTRATION)) continue;
+      for (const collection of [module.providers, module.controllers, module.injectables]) {
+        for (const wrapper of collection.values()) this.exploreOne(wrapper);
+      }
+    }
+    if (this.faults.length > 0) throw new LeaderElectionOptionsError(this.faults);
+    for (const election of this.registry.elections) {
+      election.dispatcher.use(this.found.get(election.role)!);
+    }
+  }
+
+  private exploreOne(wrapper: InstanceWrapper): void {
+    // An alias shares the instance of the provider that it names.
+    if (wrapper.isAlias) return;
+    this.checkInjections(wrapper);
+    const instance = instanceOf(wrapper);
+    const prototype = instance ? (Object.getPrototypeOf(instance) as object) : classOf(wrapper);
+    if (instance !== undefined) {
+      if (this.explored.has(instance)) return;
+      this.explored.add(instance);
+    }
+    for (const method of classMethods(prototype ?? null)) {
+      const name = `${wrapper.name}.${String(method.key)}`;
+      for (const gate of gatesOf(method.method)) this.exploreGate(gate, name, instance);
+      for (const mark of handlerMarksOf(method.method)) {
+        this.exploreHandler(mark, method, name, wrapper, instance);
+      }
+    }
+  }
+
+  private exploreGate(gate: Gate, name: string, instance: object | undefined): void {
+    const election = this.registry.find(gate.role);
+    if (election === undefined) {
+      this.roleFault(`@LeaderOnly() on ${name}`, gate.role);
+    } else if (instance !== undefined) {
+      adopt(instance, gate.role, new LeadershipService(election));
+    }
+  }
+
+  private exploreHandler(
+    { kind, role }: HandlerMark,
+    { key, method }: ClassMethod,
+    name: string,
+    wrapper: InstanceWrapper,
+    instance: object | undefined,
+  ): void {
+    const place = `@${kind}() on ${name}`;
+    const election = this.registry.find(role);
+    if (election === undefined) return this.roleFault(place, role);
+    if (instance === undefined) {
+      const scope = wrapper.isTransient ? 'transient' : 'request-scoped';
+      const rule = `needs the one instance of a provider or controller; this one is ${scope} or depends on such a provider`;
+      return this.fault(place, undefined, rule, 'move the handler to a provider of default scope');
+    }
+    if (kind === 'OnRevoked' && gatesOf(method).length > 0) {
+      const rule = 'never runs, as @LeaderOnly() is on the same method and leadership has ended';
+      return this.fault(place, undefined, rule, 'remove @LeaderOnly() from it');
+    }
+    this.found.get(election.role)![kind].push({
+      name,
+      call: (...args) =>
+        (instance as Record<string | symbol, ClassMethod['method']>)[key]!(...args),
+    });
+  }
+
+  /** With several roles a service injected by class would be any of them. */
+  private checkInjections(wrapper: InstanceWrapper): void {
+    if (this.registry.roles.length < 2) return;
+    const parameters = wrapper.getCtorMetadata() ?? [];
+    const properties = wrapper.getPropertiesMetadata() ?? [];
+    parameters.forEach((dependency, index) => {
+      if (dependency?.token === LeadershipService) {
+        this.roleFault(`LeadershipService at parameter ${index} of ${wrapper.name}`, undefined);
+      }
+    });
+    for (const { key, wrapper: dependency } of properties) {
+      // Gates are symbols and are reported by the method they are on.
+      if (dependency?.token === LeadershipService && typeof key === 'string') {
+        this.roleFault(`LeadershipService at ${wrapper.name}.${key}`, undefined);
+      }
+    }
+  }
+
+  private roleFault(place: string, role: string | undefined): void {
+    const roles = this.registry.listed();
+    const example = JSON.stringify(this.registry.roles[0]);
+    if (role === undefined) {
+      const rule = `must name a role, as there are several: ${roles}`;
+      this.fault(place, undefined, rule, `name it, for example ${example}`);
+    } else {
+      const rule = `must name a role of this application: ${roles}`;
+      this.fault(
+        place,
+        role,
+        rule,
+        `use one of them, or import LeaderElectionModule for this role`,
+      );
+    }
+  }
+
+  private fault(field: string, value: unknown, rule: string, fix: string): void {
+    this.faults.push({ field, value, rule, fix });
+  }
+}
+
+/** The only instance of a provider or controller of default scope. */
+function instanceOf(wrapper: InstanceWrapper): object | undefined {
+  if (wrapper.isTransient || !wrapper.isDependencyTreeStatic()) return undefined;
+  const instance: unknown = wrapper.instance;
+  return typeof instance === 'object' && instance !== null ? instance : undefined;
+}
+
+/** The class whose instances are made later; nothing is known beforehand of what a factory will make. */
+function classOf({ metatype, inject }: InstanceWrapper): object | undefined {
+  return typeof metatype === 'function' && !inject
+    ? (metatype.prototype as object | undefined)
+    : undefined;
+}

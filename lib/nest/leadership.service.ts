@@ -1,0 +1,176 @@
+import type { Observable } from 'rxjs';
+import { LeaderElectionOptionsError } from '../core/errors/leader-election-options.error.js';
+import { NotLeaderError } from '../core/errors/not-leader.error.js';
+import type { Leadership, Term } from '../core/term.js';
+import { ElectionStoppedError } from './errors/election-stopped.error.js';
+import { isPromiseLike, TRACK_WORK } from './gated-work.js';
+import type { LeadershipError } from './leadership-error.js';
+import type { Revocation } from './leadership-streams.js';
+import type { RoleElection } from './role-election.js';
+
+/**
+ * One role's election, as the application sees it. Inject it by class when there is one role, with
+ * `@InjectLeadership(role)` when there are several.
+ *
+ * Leadership is asked of the clock at every call: it ends by itself when renewals fail, also in a process whose event
+ * loop was blocked (R3). Code that goes on after a check needs `term.signal` or `term.fencingToken`.
+ */
+export class LeadershipService {
+  readonly #election: RoleElection;
+
+  constructor(election: RoleElection) {
+    this.#election = election;
+  }
+
+  get role(): string {
+    return this.#election.role;
+  }
+
+  /** This process's holder identity for the role. */
+  get identity(): string {
+    return this.#election.options.identity;
+  }
+
+  isLeader(): boolean {
+    return this.#election.elector.isLeader();
+  }
+
+  /** The current term; undefined while this process does not lead. */
+  get term(): Term | undefined {
+    return this.#election.elector.term;
+  }
+
+  /** Identity of whoever leads, on followers too; undefined when nobody is known to. */
+  get leader(): string | undefined {
+    return this.#election.leader;
+  }
+
+  /** The current state at once, then every change. Completes at shutdown, as all streams here; none ever errors. */
+  get leadership$(): Observable<Leadership> {
+    return this.#election.streams.leadership$;
+  }
+
+  /** Every term of this process, when it begins. Not replayed. */
+  get granted$(): Observable<Term> {
+    return this.#election.streams.granted$;
+  }
+
+  /** Every term of this process, when it ends, with the reason. Not replayed. */
+  get revoked$(): Observable<Revocation> {
+    return this.#election.streams.revoked$;
+  }
+
+  /** The current leader at once (undefined when nobody is known to lead), then every change. */
+  get leader$(): Observable<string | undefined> {
+    return this.#election.streams.leader$;
+  }
+
+  /** Failed requests, drains that took too long and handlers that threw, as values. */
+  get errors$(): Observable<LeadershipError> {
+    return this.#election.streams.errors$;
+  }
+
+  /** Milliseconds for which leadership is certain if no further renewal succeeds; 0 while not leading. */
+  remainingMs(): number {
+    return this.#election.elector.remainingMs();
+  }
+
+  /** Begins to stand, for `autoStart: false`. Idempotent; nothing happens once the application shuts down. */
+  start(): void {
+    this.#election.start();
+  }
+
+  /**
+   * The term, as soon as this process leads. Awaited in an `onApplicationBootstrap` hook it starts the election, which
+   * otherwise waits for all of those hooks; in `onModuleInit` it would wait for ever.
+   * @throws the signal's reason when it is aborted; ElectionStoppedError when the application shuts down
+   */
+  waitForLeadership({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Term> {
+    const { role, isStopping } = this.#election;
+    const { term } = this;
+    if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    if (term !== undefined) return Promise.resolve(term);
+    if (isStopping) return Promise.reject(new ElectionStoppedError(role));
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        waiting.unsubscribe();
+        reject(signal?.reason as Error);
+      };
+      const waiting = this.#election.streams.granted$.subscribe({
+        next: (granted) => {
+          waiting.unsubscribe();
+          signal?.removeEventListener('abort', onAbort);
+          resolve(granted);
+        },
+        complete: () => {
+          signal?.removeEventListener('abort', onAbort);
+          reject(new ElectionStoppedError(role));
+        },
+      });
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#election.awaitedBySomebody();
+    });
+  }
+
+  /**
+   * Calls `work` with the term if this process leads, and returns what it returned; undefined if it does not lead. A
+   * promise that `work` returns is gated work: the lease is not released before it has settled.
+   */
+  runIfLeader<T>(work: (term: Term) => T): T | undefined {
+    const { term } = this;
+    if (term === undefined) return undefined;
+    const result = work(term);
+    if (isPromiseLike(result)) this[TRACK_WORK](result);
+    return result;
+  }
+
+  /** A function that calls `work` while this process leads and else returns undefined, for jobs made at run time. */
+  guard<A extends unknown[], T>(work: (...args: A) => T): (...args: A) => T | undefined {
+    return (...args) => this.runIfLeader(() => work(...args));
+  }
+
+  /** @throws NotLeaderError while this process does not lead */
+  assertLeader(): Term {
+    const { term, leader, role } = this;
+    if (term === undefined) throw new NotLeaderError(role, leader);
+    return term;
+  }
+
+  /**
+   * Gives leadership up, so that another process takes it. It has ended when this returns, `@OnRevoked` handlers run
+   * and work in flight ends, then the lease is released. False if this process did not lead.
+   *
+   * This process stands again no sooner than `cooldownMs` (milliseconds) from now. Default: twice `retryPeriodMs`. A
+   * standby without a watch looks once per retry period and needs a request to take the lease; with less the one
+   * that has just stepped down could be the first to come back. Give more where `@OnRevoked` takes long.
+   */
+  stepDown({ cooldownMs }: { readonly cooldownMs?: number } = {}): boolean {
+    const { elector, options } = this.#election;
+    return elector.stepDown(checkedCooldown(cooldownMs, 2 * options.retryPeriodMs));
+  }
+
+  /** Gives leadership up and does not stand again until `resume()`. Goes on following who leads. */
+  suspend(): void {
+    this.#election.elector.suspend();
+  }
+
+  resume(): void {
+    this.#election.elector.resume();
+  }
+
+  /** @internal gated work, for `@LeaderOnly()` */
+  [TRACK_WORK](work: PromiseLike<unknown>): void {
+    this.#election.elector.track(work);
+  }
+}
+
+function checkedCooldown(cooldownMs: unknown, otherwise: number): number {
+  if (cooldownMs === undefined) return otherwise;
+  if (typeof cooldownMs === 'number' && cooldownMs >= 0 && Number.isFinite(cooldownMs)) {
+    return cooldownMs;
+  }
+  const rule = 'must be a number of milliseconds, zero or more';
+  throw new LeaderElectionOptionsError([
+    { field: 'stepDown.cooldownMs', value: cooldownMs, rule, fix: `use ${otherwise}` },
+  ]);
+}

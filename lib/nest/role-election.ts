@@ -1,0 +1,171 @@
+import type { Leadership, RevocationReason, Term } from '../core/term.js';
+import type { Clock, Timer } from '../elector/clock.js';
+import type { ElectionObserver } from '../elector/election-observer.js';
+import { LeaderElector } from '../elector/leader-elector.js';
+import type { ResourceLock } from '../locks/resource-lock.js';
+import type { SelectedLock } from '../locks/lock-selection.js';
+import type { ApplicationReadiness } from './application-readiness.js';
+import { ElectionLogger } from './election-logger.js';
+import type { ResolvedModuleOptions } from './leader-election.options.js';
+import type { LeadershipError } from './leadership-error.js';
+import { LeadershipHandlersDispatcher } from './leadership-handlers.dispatcher.js';
+import { LeadershipStreams } from './leadership-streams.js';
+
+export interface RoleElectionDependencies {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly readiness: ApplicationReadiness;
+}
+
+/** One role in one application: its elector, and everybody who is told what the elector does. */
+export class RoleElection {
+  readonly elector: LeaderElector;
+  readonly streams: LeadershipStreams;
+  readonly dispatcher: LeadershipHandlersDispatcher;
+  private readonly lock: ResourceLock;
+  private readonly log: ElectionLogger;
+  private readonly clock: Clock;
+  private readonly notice: string | undefined;
+  private lastReason: RevocationReason | undefined;
+  private started = false;
+  private stopping = false;
+  private bootstrapping = false;
+  private awaited = false;
+  private released: Promise<void> | undefined;
+
+  constructor(
+    readonly options: ResolvedModuleOptions,
+    { lock, notice }: SelectedLock,
+    { clock, random, readiness }: RoleElectionDependencies,
+  ) {
+    this.lock = lock;
+    this.clock = clock;
+    this.log = new ElectionLogger(options, lock.describe(), clock);
+    this.elector = new LeaderElector(options, { lock, clock, random, observer: this.observer() });
+    this.streams = new LeadershipStreams(() => this.leadership());
+    this.dispatcher = new LeadershipHandlersDispatcher(options, readiness, {
+      holds: (term) => this.elector.term === term,
+      currentLeader: () => this.leader,
+      stepDown: (cooldownMs) => this.elector.stepDown(cooldownMs, 'handler-failed'),
+      report: (error) => this.report(error),
+    });
+    this.notice = notice;
+  }
+
+  get role(): string {
+    return this.options.role;
+  }
+
+  get isStopping(): boolean {
+    return this.stopping;
+  }
+
+  /** Whoever leads as far as this process knows; never this process once its own validity has passed. */
+  get leader(): string | undefined {
+    const { leader } = this.elector;
+    return leader === this.options.identity && !this.elector.isLeader() ? undefined : leader;
+  }
+
+  leadership(): Leadership {
+    const { term } = this.elector;
+    const { leader, lastReason, role } = this;
+    return Object.freeze({
+      role,
+      isLeader: term !== undefined,
+      ...(leader !== undefined && { leader }),
+      ...(term !== undefined && { term }),
+      ...(term === undefined && lastReason !== undefined && { reason: lastReason }),
+    });
+  }
+
+  start(): void {
+    if (this.started || this.stopping) return;
+    this.started = true;
+    this.log.started();
+    this.elector.start();
+  }
+
+  /** Somebody waits for leadership; during the bootstrap hooks that starts the election, as it else would never come. */
+  awaitedBySomebody(): void {
+    this.awaited = true;
+    if (this.bootstrapping && this.options.autoStart) this.start();
+  }
+
+  applicationBootstraps(): void {
+    this.bootstrapping = true;
+    // Not sooner: from here on the application's own logger is in place.
+    if (this.notice !== undefined) this.log.notice(this.notice);
+    if (this.awaited) this.awaitedBySomebody();
+  }
+
+  applicationBootstrapped(): void {
+    if (this.options.autoStart) this.start();
+  }
+
+  async drain(): Promise<void> {
+    this.stopping = true;
+    const drained = this.elector.drain();
+    this.streams.noMoreGrants();
+    await drained;
+  }
+
+  /** Bounded by two request timeouts for the lease and one for the lock. */
+  release(): Promise<void> {
+    this.stopping = true;
+    this.released ??= this.elector
+      .release()
+      .then(() => this.closeLock())
+      .finally(() => this.streams.complete());
+    return this.released;
+  }
+
+  private async closeLock(): Promise<void> {
+    let bound: Timer | undefined;
+    const timedOut = new Promise<never>((_resolve, reject) => {
+      const { requestTimeoutMs } = this.options;
+      const overrun = new Error(`it took longer than ${requestTimeoutMs} ms`);
+      bound = this.clock.setTimer(() => reject(overrun), requestTimeoutMs);
+    });
+    try {
+      await Promise.race([this.lock.close?.(), timedOut]);
+    } catch (error) {
+      this.log.lockNotClosed(error);
+    } finally {
+      bound?.cancel();
+    }
+  }
+
+  private report(error: LeadershipError): void {
+    this.log.failed(error);
+    this.streams.failed(error);
+  }
+
+  private observer(): ElectionObserver {
+    return {
+      onGranted: (term: Term) => {
+        this.lastReason = undefined;
+        this.log.granted(term);
+        const handled = this.dispatcher.granted(term);
+        this.streams.granted(term);
+        return handled;
+      },
+      onRevoked: (term: Term, reason: RevocationReason) => {
+        this.lastReason = reason;
+        this.log.revoked(term, reason);
+        const handled = this.dispatcher.revoked(term, reason);
+        this.streams.revoked(term, reason);
+        return handled;
+      },
+      onLeaderChanged: (leader) => {
+        this.log.leaderChanged(leader);
+        this.dispatcher.leaderChanged(leader);
+        this.streams.changed();
+      },
+      onError: (error) => this.report(error),
+      onRenewed: (term) => this.log.renewed(term),
+      onReleased: (term) => this.log.released(term),
+      onSettling: (term, settleMs) => this.log.settling(term, settleMs),
+      onUncleanAcquisition: (term, was) => this.log.uncleanAcquisition(term, was),
+    };
+  }
+}

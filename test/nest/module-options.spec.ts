@@ -1,0 +1,156 @@
+import { Injectable, Module } from '@nestjs/common';
+import type { LeaderElectionModuleAsyncOptions, LockRequester } from '../../lib/index.js';
+import {
+  type LeaderElectionFactoryOptions,
+  LeaderElectionModule,
+  type LeaderElectionOptionsFactory,
+  memoryLock,
+  type ResourceLock,
+} from '../../lib/index.js';
+import { PodEnvironment } from '../../lib/locks/kubernetes/pod-environment.js';
+import { localIdentity } from '../../lib/locks/local-identity.js';
+import { selectLock } from '../../lib/locks/lock-selection.js';
+import { RESOLVED_OPTIONS } from '../../lib/nest/leader-election.constants.js';
+import { Elections, ROLE } from './support/elections.js';
+
+const OPTIONS: LeaderElectionFactoryOptions = {
+  leaseName: 'nightly',
+  namespace: 'jobs',
+  identity: 'pod-a',
+  leaseDurationMs: 30_000,
+  renewDeadlineMs: 20_000,
+  drainTimeoutMs: 0,
+  strict: true,
+  autoStart: false,
+  lock: memoryLock(),
+};
+
+@Injectable()
+class OptionsSource implements LeaderElectionOptionsFactory {
+  createLeaderElectionOptions(): Promise<LeaderElectionFactoryOptions> {
+    return Promise.resolve(OPTIONS);
+  }
+}
+@Module({
+  providers: [OptionsSource, { provide: 'name', useValue: 'nightly' }],
+  exports: [OptionsSource, 'name'],
+})
+class ConfigModule {}
+
+describe('the options of LeaderElectionModule', () => {
+  let elections: Elections;
+  beforeEach(() => (elections = new Elections()));
+  afterEach(() => elections.end());
+
+  const asyncForm = (options: Omit<LeaderElectionModuleAsyncOptions, 'role'>) =>
+    LeaderElectionModule.forRootAsync({ role: ROLE, ...options });
+
+  const forms = {
+    forRoot: () => LeaderElectionModule.forRoot({ role: ROLE, ...OPTIONS }),
+    useFactory: () =>
+      asyncForm({
+        imports: [ConfigModule],
+        inject: ['name'],
+        useFactory: (leaseName: string) => ({ ...OPTIONS, leaseName }),
+      }),
+    'an async useFactory that repeats the role': () =>
+      asyncForm({ useFactory: async () => Promise.resolve({ role: ROLE, ...OPTIONS }) }),
+    useClass: () => asyncForm({ useClass: OptionsSource }),
+    useExisting: () => asyncForm({ imports: [ConfigModule], useExisting: OptionsSource }),
+  };
+
+  describe('when given in any of the forms', () => {
+    it.each(Object.entries(forms))('come to the same: %s', async (_form, make) => {
+      const app = await elections.start({ imports: [make()] });
+      expect(app.get(RESOLVED_OPTIONS, { strict: false })).toEqual({
+        ...OPTIONS,
+        role: ROLE,
+        retryPeriodMs: 2_000,
+        requestTimeoutMs: 3_000,
+        releaseOnShutdown: true,
+      });
+      await elections.clock.advance(60_000);
+      expect(app.leadership().isLeader()).toBe(false);
+      app.leadership().start();
+      await elections.clock.advance(31_000);
+      expect(app.leadership().term).toMatchObject({ role: ROLE, holderIdentity: 'pod-a' });
+    });
+  });
+
+  describe('when only the role is given', () => {
+    it('complete themselves, with an identity that no other election has', async () => {
+      const app = await elections.start({
+        imports: [elections.module(), elections.module({ role: 'second' })],
+      });
+      const [first, second] = [app.leadership(ROLE), app.leadership('second')];
+      expect(first.identity).toMatch(/^.+_[0-9a-f-]{36}$/);
+      expect(first.identity).not.toBe(second.identity);
+    });
+  });
+
+  describe('when an identity is made', () => {
+    it.each([
+      [{ POD_NAME: 'pod', HOSTNAME: 'host' }, /^pod_[0-9a-f-]{36}$/],
+      [{ POD_NAME: ' ', HOSTNAME: 'host' }, /^host_/],
+      [{}, /^[^_].*_[0-9a-f-]{36}$/],
+    ])('takes the name from %p', (env, shape) => {
+      expect(localIdentity(env)).toMatch(shape);
+      expect(localIdentity(env)).not.toBe(localIdentity(env));
+    });
+  });
+
+  describe('when a lock is chosen', () => {
+    const requester: LockRequester = { leaseName: 'n', namespace: 'jobs', identity: 'pod-a' };
+    const outside = new PodEnvironment({}, '/nowhere');
+
+    it('by "auto" outside of a pod, is the file lock, and says so', async () => {
+      const { lock, notice } = await selectLock('auto', requester, outside);
+      expect(lock.constructor.name).toBe('FileLock');
+      expect(notice).toMatch(/not in a pod/);
+      await lock.close?.();
+    });
+
+    it('by name, by factory, by an async factory or ready, is what was asked for', async () => {
+      const ready = (await memoryLock()(requester)) as ResourceLock;
+      for (const choice of [
+        'memory',
+        memoryLock(),
+        async () => Promise.resolve(ready),
+        ready,
+      ] as const) {
+        const { lock, notice } = await selectLock(choice, requester, outside);
+        expect(lock.describe()).toBe('in-memory lease jobs/n');
+        expect(notice).toBeUndefined();
+      }
+      const file = await selectLock('file', requester, outside);
+      expect(file.lock.constructor.name).toBe('FileLock');
+      expect(file.notice).toBeUndefined();
+      await file.lock.close?.();
+    });
+
+    it('is told the lease, the namespace and the identity', async () => {
+      const requests: LockRequester[] = [];
+      await elections.start({
+        imports: [
+          elections.module({
+            ...OPTIONS,
+            lock: (asked) => {
+              requests.push(asked);
+              return memoryLock()(asked);
+            },
+          }),
+        ],
+      });
+      expect(requests).toEqual([
+        expect.objectContaining({ leaseName: 'nightly', namespace: 'jobs', identity: 'pod-a' }),
+      ]);
+    });
+
+    it('by a factory that makes none, stops the start', async () => {
+      const lock = () => ({}) as ResourceLock;
+      await expect(elections.create({ imports: [elections.module({ lock })] })).rejects.toThrow(
+        /made no lock for plan-scheduler/,
+      );
+    });
+  });
+});

@@ -1,0 +1,242 @@
+import { Controller, Get, Injectable, Module } from '@nestjs/common';
+import {
+  DrainTimeoutError,
+  type LeaderElectionModuleOptions,
+  LeaderOnly,
+  LeadershipService,
+  memoryLock,
+  OnGranted,
+  OnRevoked,
+  type ResourceLock,
+  type ResourceLockFactory,
+  type Term,
+} from '../../lib/index.js';
+import { Elections } from './support/elections.js';
+
+/** The memory lock, telling what is written through it and when it is closed. */
+function recording(factory: ResourceLockFactory, events: string[]): ResourceLockFactory {
+  return (requester) => {
+    const lock = factory(requester) as ResourceLock;
+    return {
+      read: (options) => lock.read(options),
+      create: (record, options) => lock.create(record, options),
+      replace: (record, expected, options) => {
+        events.push(record.holderIdentity === '' ? 'release' : 'renew');
+        return lock.replace(record, expected, options);
+      },
+      watch: (observer) => {
+        const watch = lock.watch!(observer, { silenceLimitMs: 1 });
+        return {
+          restart: () => watch.restart(),
+          close: () => {
+            events.push('unwatch');
+            watch.close();
+          },
+        };
+      },
+      describe: () => lock.describe(),
+      close: async () => void events.push('lock closed'),
+    };
+  };
+}
+
+describe('the end of an application', () => {
+  let elections: Elections;
+  let events: string[];
+  beforeEach(() => {
+    elections = new Elections();
+    events = [];
+  });
+  afterEach(() => elections.end());
+
+  const recorded = (options: Partial<LeaderElectionModuleOptions> = {}) =>
+    elections.module({ lock: recording(memoryLock(elections.store), events), ...options });
+
+  @Controller()
+  class Page {
+    @Get()
+    page(): string {
+      return 'page';
+    }
+  }
+
+  function worker(revokedTakes: Promise<void> = Promise.resolve()) {
+    @Injectable()
+    class Worker {
+      constructor(private readonly leadership: LeadershipService) {}
+      @OnGranted()
+      granted({ signal }: Term): Promise<void> {
+        return new Promise((resolve) =>
+          signal.addEventListener('abort', () => {
+            events.push(`aborted, leads: ${this.leadership.isLeader()}`);
+            resolve();
+          }),
+        );
+      }
+      @OnRevoked()
+      async revoked(): Promise<void> {
+        events.push('revoked begins');
+        await revokedTakes;
+        events.push('revoked ends');
+      }
+      onModuleDestroy = () => void events.push('destroy');
+      beforeApplicationShutdown = () => void events.push('before shutdown');
+      onApplicationShutdown = () => void events.push('shutdown');
+    }
+    return Worker;
+  }
+
+  describe('when the application closes', () => {
+    it.each([true, false])(
+      'ends leadership, drains while renewing, lets the application end, then releases (isGlobal: %p)',
+      async (isGlobal) => {
+        let finish!: () => void;
+        const Worker = worker(new Promise((resolve) => (finish = resolve)));
+        const election = recorded({ isGlobal });
+        @Module({ imports: [election], providers: [Worker], controllers: [Page] })
+        class Feature {}
+        const app = await elections.start({ imports: [Feature, election] });
+        await elections.clock.settle();
+        await app.listen(0, '127.0.0.1');
+        const url = await app.getUrl();
+        app.getHttpServer().on('close', () => events.push('http closed'));
+        const closed = app.close();
+        await elections.clock.advance(5_000);
+        expect((await fetch(url)).status).toBe(200);
+        finish();
+        await closed;
+        expect(events.filter((event, index) => event !== events[index - 1])).toEqual([
+          'destroy',
+          'before shutdown',
+          'aborted, leads: false',
+          'revoked begins',
+          'renew',
+          'revoked ends',
+          'http closed',
+          'shutdown',
+          'release',
+          'unwatch',
+          'lock closed',
+        ]);
+        expect(elections.holder()).toBe('');
+        expect(elections.clock.pendingTimers).toBe(0);
+      },
+    );
+
+    it('waits for gated work in flight: methods, runIfLeader and guard', async () => {
+      const open: (() => void)[] = [];
+      const work = () =>
+        new Promise<void>((resolve) => open.push(resolve)).then(() => void events.push('worked'));
+      class Jobs {
+        @LeaderOnly()
+        run(): Promise<void> {
+          return work();
+        }
+      }
+      const app = await elections.start({ imports: [recorded()], providers: [Jobs] });
+      await elections.clock.settle();
+      void app.get(Jobs).run();
+      void app.leadership().runIfLeader(work);
+      void app.leadership().guard(work)();
+      const closed = app.close();
+      for (const finish of open) {
+        await elections.clock.advance(1_000);
+        expect(events).not.toContain('release');
+        finish();
+      }
+      await closed;
+      expect(events.filter((event) => event !== 'renew')).toEqual([
+        'worked',
+        'worked',
+        'worked',
+        'release',
+        'unwatch',
+        'lock closed',
+      ]);
+    });
+  });
+
+  describe('when work does not end within drainTimeoutMs', () => {
+    it('closes all the same and lets the lease lapse', async () => {
+      const app = await elections.start({
+        imports: [recorded({ identity: 'pod-a', drainTimeoutMs: 5_000 })],
+        providers: [worker(new Promise(() => undefined))],
+      });
+      await elections.clock.settle();
+      const errors: unknown[] = [];
+      app.leadership().errors$.subscribe((error) => errors.push(error));
+      let closed = false;
+      void app.close().then(() => (closed = true));
+      await elections.clock.advance(4_900);
+      expect(closed).toBe(false);
+      await elections.clock.advance(200);
+      await elections.clock.settle();
+      expect(closed).toBe(true);
+      expect(events).not.toContain('release');
+      expect(elections.holder()).toBe('pod-a');
+      expect(errors).toEqual([expect.any(DrainTimeoutError)]);
+      expect(elections.clock.pendingTimers).toBe(0);
+    });
+  });
+
+  describe('when the lock hangs', () => {
+    it('closes within the bounds of its requests', async () => {
+      const hung: Promise<never> = new Promise(() => undefined);
+      let isHung = false;
+      const lock = memoryLock(elections.store);
+      const app = await elections.start({
+        imports: [
+          elections.module({
+            lock: (requester) => {
+              const inner = lock(requester) as ResourceLock;
+              return {
+                read: (options) => (isHung ? hung : inner.read(options)),
+                create: (record, options) => inner.create(record, options),
+                replace: (...args) => (isHung ? hung : inner.replace(...args)),
+                describe: () => 'a lock that hangs',
+                close: () => hung,
+              };
+            },
+          }),
+        ],
+      });
+      await elections.clock.settle();
+      expect(app.leadership().isLeader()).toBe(true);
+      isHung = true;
+      let closed = false;
+      void app.close().then(() => (closed = true));
+      await elections.clock.advance(3 * 3_000 + 200);
+      expect(closed).toBe(true);
+      expect(elections.clock.pendingTimers).toBe(0);
+    });
+  });
+
+  describe('when the election was never started', () => {
+    it('closes at once, initialised or not, and twice', async () => {
+      const idle = await elections.start({ imports: [recorded({ autoStart: false })] });
+      const raw = await elections.create({ imports: [recorded()] });
+      await idle.close();
+      await idle.close();
+      await raw.close();
+      expect(events).toEqual(['lock closed', 'lock closed']);
+      idle.leadership().start();
+      await elections.clock.advance(5_000);
+      expect(elections.holder()).toBeUndefined();
+    });
+  });
+
+  describe('when it leads or follows', () => {
+    it('installs no signal handlers and leaves no timer behind', async () => {
+      const signals = ['SIGTERM', 'SIGINT', 'beforeExit', 'exit'] as const;
+      const listeners = () => signals.map((signal) => process.listenerCount(signal));
+      const before = listeners();
+      const app = await elections.leading();
+      const follower = await elections.leading();
+      expect(listeners()).toEqual(before);
+      expect(elections.clock.pendingTimers).toBeGreaterThan(0);
+      await follower.close();
+      await app.close();
+      expect(elections.clock.pendingTimers).toBe(0);
+    });
+  });
+});
