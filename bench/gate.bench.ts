@@ -1,0 +1,74 @@
+/**
+ * What a check of leadership costs on a leader: `isLeader()`, and a method behind `@LeaderOnly()` over the same method
+ * without it. Medians of several rounds in one run; only the differences and ratios mean anything.
+ */
+import { Injectable, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import {
+  LeaderElectionModule,
+  LeaderOnly,
+  LeadershipService,
+  memoryLock,
+} from 'nestjs-leader-election';
+
+const CALLS = 2_000_000;
+const ROUNDS = 9;
+
+@Injectable()
+class Job {
+  count = 0;
+
+  bare(step: number): number {
+    this.count += step;
+    return this.count;
+  }
+
+  @LeaderOnly()
+  gated(step: number): number {
+    this.count += step;
+    return this.count;
+  }
+}
+
+@Module({
+  imports: [LeaderElectionModule.forRoot({ role: 'bench', lock: memoryLock() })],
+  providers: [Job],
+})
+class BenchModule {}
+
+function nanosecondsPerCall(call: () => unknown): number {
+  const start = process.hrtime.bigint();
+  for (let index = 0; index < CALLS; index += 1) call();
+  return Number(process.hrtime.bigint() - start) / CALLS;
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[values.length >> 1]!;
+}
+
+const app = await NestFactory.createApplicationContext(BenchModule, { logger: ['error'] });
+const leadership = app.get(LeadershipService);
+await leadership.waitForLeadership();
+const job = app.get(Job);
+
+const cases: Record<string, () => unknown> = {
+  'bare method': () => job.bare(1),
+  'performance.now()': () => performance.now(),
+  'leadership.isLeader()': () => leadership.isLeader(),
+  '@LeaderOnly() method': () => job.gated(1),
+};
+const measured = new Map<string, number[]>(Object.keys(cases).map((name) => [name, []]));
+// Interleaved, so that a busy moment of the machine hits all of them.
+for (let round = 0; round < ROUNDS; round += 1) {
+  for (const [name, call] of Object.entries(cases))
+    measured.get(name)!.push(nanosecondsPerCall(call));
+}
+await app.close();
+
+const bare = median(measured.get('bare method')!);
+for (const [name, rounds] of measured) {
+  const ns = median(rounds);
+  console.log(
+    `${name.padEnd(24)} ${ns.toFixed(1).padStart(7)} ns   ${(ns - bare).toFixed(1).padStart(7)} ns over the bare method`,
+  );
+}

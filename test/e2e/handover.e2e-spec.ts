@@ -1,0 +1,169 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ElectionCluster, NAMESPACE } from './support/election-cluster.js';
+import { Figures, median } from './support/figures.js';
+import { LeaseClient } from './support/lease-client.js';
+import { monotonicMs, type ProbeEvent } from './support/probe-process.js';
+import type { ProbeFleet } from './support/probe-fleet.js';
+
+const FIRST_BUILD_MS = 900_000;
+const HANDOVERS = 15;
+const LEASE_DURATION_MS = 15_000;
+
+let cluster: ElectionCluster;
+let fleet: ProbeFleet | undefined;
+const figures = new Figures();
+
+beforeAll(async () => {
+  cluster = await ElectionCluster.start();
+}, FIRST_BUILD_MS);
+
+afterAll(async () => {
+  figures.print();
+  await fleet?.stop();
+  await cluster?.stop();
+});
+
+/** PUT by one client, one watch delivery, PUT by another: no election can hand over faster on this server. */
+async function floor(times: number): Promise<number[]> {
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases/floor`;
+  await cluster.server.request('POST', path.slice(0, path.lastIndexOf('/')), {
+    metadata: { name: 'floor' },
+    spec: { holderIdentity: 'a' },
+  });
+  const [old, next] = [
+    new LeaseClient(cluster.server, path),
+    new LeaseClient(cluster.server, path),
+  ];
+  let released: (lease: Awaited<ReturnType<LeaseClient['get']>>) => void = () => {};
+  const stopWatching = await next.watch((lease) => {
+    if (lease.spec?.['holderIdentity'] === '') released(lease);
+  });
+  let lease = await old.get();
+  await next.get();
+  const measured: number[] = [];
+  for (let round = 0; round < times; round += 1) {
+    const seen = new Promise<typeof lease>((resolve) => (released = resolve));
+    const start = monotonicMs();
+    await old.put({ ...lease, spec: { ...lease.spec, holderIdentity: '' } });
+    const free = await seen;
+    lease = await next.put({ ...free, spec: { ...free.spec, holderIdentity: `b${round}` } });
+    measured.push(monotonicMs() - start);
+    await delay(20);
+  }
+  stopWatching();
+  old.close();
+  next.close();
+  return measured;
+}
+
+describe('when three replicas start on a real API server', () => {
+  it('makes exactly one of them the leader, and all of them know which', async () => {
+    fleet = await cluster.fleet(3);
+    await fleet.settled();
+    expect(fleet.replicas.filter(({ leads }) => leads)).toHaveLength(1);
+  });
+
+  it('leaves one PUT per retry period to the leader, and nothing but a watch to the standbys', async () => {
+    await fleet!.settled();
+    await delay(2_500);
+    const from = new Date();
+    await delay(20_000);
+    const requests = await cluster.requests(from, new Date());
+    const byVerb: Record<string, number> = {};
+    for (const { verb } of requests) byVerb[verb] = (byVerb[verb] ?? 0) + 1;
+    figures.note(
+      `20 s of steady state, three replicas, requests by verb: ${JSON.stringify(byVerb)}`,
+    );
+    expect(Object.keys(byVerb).filter((verb) => verb !== 'update' && verb !== 'watch')).toEqual([]);
+    expect(byVerb['update']).toBeGreaterThanOrEqual(9);
+    expect(byVerb['update']).toBeLessThanOrEqual(11);
+    // A watch ends when the server or the silence limit says so; it is not polled.
+    expect(byVerb['watch'] ?? 0).toBeLessThanOrEqual(3);
+  }, 60_000);
+});
+
+describe('when the leader is asked to end (SIGTERM)', () => {
+  it('hands over within five times the floor plus 5 ms at the median', async () => {
+    const floors = await floor(30);
+    const gaps: number[] = [];
+    for (let round = 0; round < HANDOVERS; round += 1) {
+      await fleet!.settled();
+      const leader = await fleet!.leader();
+      const at = leader.signal('SIGTERM');
+      const granted = await fleet!.grantedSince(at);
+      gaps.push(granted.at - at);
+      await leader.exited;
+      const { at: ready } = await fleet!.add().event('ready');
+      expect(ready).toBeGreaterThan(at);
+      await delay(200);
+    }
+    figures.add('floor: PUT, watch delivery, PUT', floors);
+    figures.add('graceful hand-over, SIGTERM to granted', gaps, '5 x floor + 5 ms at the median');
+    expect(median(gaps)).toBeLessThanOrEqual(5 * median(floors) + 5);
+  }, 180_000);
+
+  it('grants nobody before the old leader’s @OnRevoked of 3 s has ended', async () => {
+    await fleet!.stop();
+    fleet = await cluster.fleet(3, { slowRevokeMs: 3_000 });
+    const after: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      await fleet.settled();
+      const leader = await fleet.leader();
+      const at = leader.signal('SIGTERM');
+      const granted = await fleet.grantedSince(at);
+      const ended = await leader.event('revoked-handled', { since: at });
+      after.push(granted.at - ended.at);
+      expect(granted.at).toBeGreaterThanOrEqual(ended.at);
+      fleet.add();
+    }
+    figures.add('granted after the old leader’s 3 s handler had ended', after);
+  }, 90_000);
+});
+
+describe('when the leader is killed (SIGKILL)', () => {
+  it('has a new leader within the lease duration plus 250 ms', async () => {
+    await fleet!.stop();
+    fleet = await cluster.fleet(3);
+    const gaps: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      await fleet.settled();
+      const at = (await fleet.leader()).signal('SIGKILL');
+      const granted = await fleet.grantedSince(at);
+      gaps.push(granted.at - at);
+      fleet.add();
+    }
+    figures.add('crash, SIGKILL to granted', gaps, `${LEASE_DURATION_MS} + 250 ms`);
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(LEASE_DURATION_MS + 250);
+  }, 120_000);
+});
+
+describe('when the leader is stopped for longer than its lease and continued (SIGSTOP, SIGCONT)', () => {
+  it('never says that it leads after it resumes, and tells of the revocation before anything else', async () => {
+    await fleet!.settled();
+    const leader = await fleet!.leader();
+    const at = leader.signal('SIGSTOP');
+    const granted = await fleet!.grantedSince(at);
+    await delay(1_000);
+    const resumed = leader.signal('SIGCONT');
+    const revoked = await leader.event('revoked', { since: resumed });
+    expect(revoked.reason).toMatch(/^(renew-deadline|superseded)$/);
+    await delay(3_000);
+    const since = (event: ProbeEvent): boolean => event.at >= resumed;
+    expect(leader.events.filter(since)[0]?.event).toBe('revoked');
+    expect(fleet!.probesOf(leader).filter((probe) => probe > granted.at)).toEqual([]);
+    figures.note(
+      `SIGSTOP: next leader after ${(granted.at - at).toFixed(0)} ms; revoked event ` +
+        `${(revoked.at - resumed).toFixed(1)} ms after SIGCONT; probes that said leader after it resumed: 0`,
+    );
+  }, 60_000);
+});
+
+describe('when all is over', () => {
+  it('shows that no two replicas ever said isLeader() at the same time', () => {
+    const { probes, overlapping } = fleet!.overlaps();
+    figures.note(`${probes} probes that said leader, overlapping belief intervals: ${overlapping}`);
+    expect(probes).toBeGreaterThan(1_000);
+    expect(overlapping).toBe(0);
+  });
+});

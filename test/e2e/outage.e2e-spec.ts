@@ -1,0 +1,147 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { ElectionCluster, NAMESPACE } from './support/election-cluster.js';
+import { Figures } from './support/figures.js';
+import { monotonicMs } from './support/probe-process.js';
+import type { ProbeFleet } from './support/probe-fleet.js';
+
+const OUTAGE_MS = 40_000;
+const RETRY_PERIOD_MS = 2_000;
+
+let cluster: ElectionCluster;
+let fleet: ProbeFleet | undefined;
+const figures = new Figures();
+
+beforeAll(async () => {
+  cluster = await ElectionCluster.start();
+}, 900_000);
+
+afterEach(async () => {
+  const { overlapping } = fleet?.overlaps() ?? { overlapping: 0 };
+  if (overlapping > 0) throw new Error(`${overlapping} belief intervals overlap`);
+  await fleet?.stop();
+  fleet = undefined;
+});
+
+afterAll(async () => {
+  figures.print();
+  await cluster?.stop();
+});
+
+describe('when the API server is gone for 40 s', () => {
+  it('has no leader in between, and one within a retry period plus 250 ms of its return', async () => {
+    fleet = await cluster.fleet(3);
+    const leader = await fleet.leader();
+    const from = monotonicMs();
+    await cluster.server.killApiServer();
+    const revoked = await leader.event('revoked', { since: from });
+    expect(revoked.reason).toBe('renew-deadline');
+    await delay(OUTAGE_MS - (monotonicMs() - from));
+    expect(fleet.replicas.filter(({ leads }) => leads)).toEqual([]);
+    await cluster.server.startApiServer();
+    const returned = monotonicMs();
+    const granted = await fleet.grantedSince(from);
+    const gap = granted.at - returned;
+    figures.note(
+      `API server outage of 40 s: leader back ${gap.toFixed(0)} ms after /readyz said ok ` +
+        `(bound ${RETRY_PERIOD_MS} + 250 ms)`,
+    );
+    expect(gap).toBeLessThanOrEqual(RETRY_PERIOD_MS + 250);
+    expect(fleet.replicas.every(({ hasExited }) => !hasExited)).toBe(true);
+  }, 120_000);
+
+  it('explains itself a few times, not once per attempt', async () => {
+    fleet = await cluster.fleet(1);
+    const [replica] = fleet.replicas;
+    await cluster.server.killApiServer();
+    await delay(8_000);
+    const lines = replica!.log.filter((line) => line.includes('ECONNREFUSED'));
+    await cluster.server.startApiServer();
+    expect(lines.length).toBeGreaterThanOrEqual(1);
+    expect(lines.length).toBeLessThanOrEqual(4);
+  }, 60_000);
+});
+
+describe('when the API server restarts within the renew deadline', () => {
+  it('keeps its leader', async () => {
+    fleet = await cluster.fleet(3);
+    const leader = await fleet.leader();
+    await cluster.server.killApiServer();
+    await cluster.server.startApiServer();
+    await delay(3_000);
+    expect(leader.leads).toBe(true);
+    expect(
+      fleet.replicas.flatMap(({ events }) => events).filter(({ event }) => event === 'granted'),
+    ).toHaveLength(1);
+  }, 60_000);
+});
+
+describe('when people touch the lease', () => {
+  it.each<[string, string, () => Promise<void>]>([
+    ['delete it', 'lease-deleted', () => cluster.deleteLease()],
+    ['empty its holder', 'superseded', () => cluster.editLease({ holderIdentity: '' })],
+    [
+      'put another holder in',
+      'superseded',
+      () =>
+        cluster.editLease({ holderIdentity: 'somebody', renewTime: '2026-01-01T00:00:00.000000Z' }),
+    ],
+    ['change its transitions', 'superseded', () => cluster.editLease({ leaseTransitions: 77 })],
+    ['change its duration', 'superseded', () => cluster.editLease({ leaseDurationSeconds: 1 })],
+    [
+      'null its times',
+      'superseded',
+      () => cluster.editLease({ renewTime: null, acquireTime: null }),
+    ],
+  ])(
+    'revokes the leader at once when they %s',
+    async (what, reason, touch) => {
+      // One replica: with no rival the only event is its own revocation.
+      fleet = await cluster.fleet(1);
+      const leader = await fleet.leader();
+      await delay(300);
+      const at = monotonicMs();
+      await touch();
+      const revoked = await leader.event('revoked', { since: at });
+      figures.note(`${what}: revoked ${(revoked.at - at).toFixed(1)} ms after the request`);
+      expect(revoked.reason).toBe(reason);
+      // Well before the next renewal would have found out, on a machine that is not overwhelmed.
+      const again = await fleet.grantedSince(revoked.at, 25_000);
+      expect(again.term).toBeGreaterThan(1);
+    },
+    60_000,
+  );
+
+  it('keeps labels, annotations and owner references that others put on it', async () => {
+    fleet = await cluster.fleet(1);
+    const metadata = {
+      labels: { team: 'billing' },
+      annotations: { 'example.com/note': 'keep me' },
+      ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'owner', uid: 'b1' }],
+    };
+    await cluster.server.request('PATCH', cluster.leasePath, { metadata });
+    await delay(2_500);
+    fleet.replicas[0]!.signal('SIGTERM');
+    await fleet.replicas[0]!.exited;
+    const { metadata: kept, spec } = await cluster.lease();
+    expect(kept).toMatchObject({
+      ...metadata,
+      annotations: expect.objectContaining(metadata.annotations),
+    });
+    expect(spec?.['holderIdentity']).toBe('');
+    expect(fleet.replicas[0]!.events.some(({ event }) => event === 'granted')).toBe(true);
+  }, 30_000);
+});
+
+describe('when a lease left by another client holds nonsense', () => {
+  it('waits it out and leads', async () => {
+    await cluster.deleteLease();
+    await cluster.server.request('POST', cluster.leasePath.replace(/\/[^/]+$/, ''), {
+      metadata: { name: cluster.leaseName, namespace: NAMESPACE },
+      spec: { holderIdentity: 'ghost', leaseDurationSeconds: 3 },
+    });
+    const { ProbeFleet } = await import('./support/probe-fleet.js');
+    fleet = await ProbeFleet.start(2, cluster.settings());
+    expect((await cluster.lease()).spec?.['leaseTransitions']).toBe(1);
+  }, 60_000);
+});

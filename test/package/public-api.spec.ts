@@ -1,0 +1,30 @@
+import * as api from '../../lib/index.js';
+
+describe('the main entry', () => {
+  describe('when imported', () => {
+    it('exports these values and no others', () => {
+      expect(Object.keys(api).sort()).toEqual([
+        'DrainTimeoutError',
+        'ElectionStoppedError',
+        'InjectLeadership',
+        'LeaderElectionError',
+        'LeaderElectionModule',
+        'LeaderElectionOptionsError',
+        'LeaderOnly',
+        'LeadershipHandlerError',
+        'LeadershipRevokedError',
+        'LeadershipService',
+        'LeadershipUnavailableError',
+        'LockRequestError',
+        'NotLeaderError',
+        'OnGranted',
+        'OnNewLeader',
+        'OnRevoked',
+        'fileLock',
+        'getLeadershipToken',
+        'leaseLock',
+        'memoryLock',
+      ]);
+    });
+  });
+});
