@@ -97,7 +97,8 @@ export function beginDraining(step: Step, reason: WithdrawalReason): void {
   if (tenure?.stage === 'leading') {
     step.updateTenure(tenure, {
       stage: 'draining',
-      drainDeadline: step.now + step.config.drainTimeoutMs,
+      // Not this very instant: that nothing is left to drain is said only after the end of the term was heard of.
+      drainDeadline: step.now + Math.max(1, step.config.drainTimeoutMs),
     });
     endTerm(step, tenure, reason);
   } else if (tenure?.stage === 'settling') {

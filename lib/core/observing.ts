@@ -37,8 +37,10 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
     ),
     ...(source.from === 'watch' ? { mustRead: false } : {}),
   });
-  // Something new to try for: the pause after the last attempt was for the old state of things.
-  if (!sameLease && step.state.tenure === null && isFree(step, observation)) {
+  // Something new to try for: the pause after the last attempt was for the old state of things. An own record is no
+  // news but the outcome of that attempt; a proxy that sends writes twice would else keep this going at its own speed.
+  const isOwn = lease !== null && isOwnRecord(step, lease.record);
+  if (!sameLease && step.state.tenure === null && !isOwn && isFree(step, observation)) {
     step.update({ nextAttemptAt: step.now });
   }
 }

@@ -181,6 +181,16 @@ describe('when the lease becomes free', () => {
     expect(run.request.purpose).toBe('read');
   });
 
+  it('does not hammer: an own record seen after a conflict is no reason to try sooner', () => {
+    const run = new MachineRun().start().reads(representation(heldBy('x', RELEASED), 7));
+    const landed = run.written;
+    run.writes({ kind: 'conflict' });
+    run.reads(representation(landed, 8));
+    expect(run.state.pending).toBeNull();
+    expect(run.wakeAt).toBeGreaterThanOrEqual(0.8 * CONFIG.retryPeriodMs);
+    expect(run.wake().written.leaseTransitions).toBe(6);
+  });
+
   it('does not hammer: after a lost race the next attempt waits', () => {
     const run = new MachineRun().start().reads(representation(heldBy('x', RELEASED), 7));
     run.writes({ kind: 'conflict' }).reads(representation(heldBy('x', RELEASED), 7));
@@ -454,6 +464,13 @@ describe('when leadership is given up on purpose', () => {
     run.at(60_000).tick();
     expect(run.purposes).not.toContain('release');
     expect(run.purposes.filter((purpose) => purpose === 'acquire')).toHaveLength(1);
+  });
+
+  it('releases with a drain timeout of 0 when there is nothing to drain', () => {
+    const run = MachineRun.leading({ drainTimeoutMs: 0 }).at(1_000).withdraw('stepped-down');
+    run.say({ kind: 'drained', term: 1 });
+    expect(run.of('failed')).toEqual([]);
+    expect(run.request.purpose).toBe('release');
   });
 
   it('stands again after the cool-down and not before', () => {
