@@ -102,7 +102,10 @@ function apply(step: Step, event: ElectionEvent): void {
       if (step.state.candidacy === 'suspended') step.update({ candidacy: 'contending' });
       return;
     case 'drained':
-      if (step.state.undrained === event.term) step.update({ undrained: null });
+      if (step.state.undrained === event.term) {
+        step.update({ undrained: null });
+        coolDown(step);
+      }
       return;
     case 'finish':
       return finish(step);
@@ -140,10 +143,15 @@ function withdraw(step: Step, event: Extract<ElectionEvent, { kind: 'withdraw' }
   if (candidacy === 'stopping' || (candidacy === 'idle' && event.reason !== 'shutdown')) return;
   if (event.reason === 'shutdown') step.update({ candidacy: 'stopping' });
   else if (event.reason === 'suspended') step.update({ candidacy: 'suspended' });
-  step.update({
-    contendNotBefore: Math.max(step.state.contendNotBefore, step.now + event.cooldownMs),
-  });
+  step.update({ cooldownMs: event.cooldownMs });
+  coolDown(step);
   beginDraining(step, event.reason);
+}
+
+/** Counts from the end of the term's work: others cannot take the lease before it is released. */
+function coolDown(step: Step): void {
+  const { contendNotBefore, cooldownMs } = step.state;
+  step.update({ contendNotBefore: Math.max(contendNotBefore, step.now + cooldownMs) });
 }
 
 function finish(step: Step): void {

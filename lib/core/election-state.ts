@@ -122,8 +122,10 @@ export interface ElectionState {
   readonly nextAttemptAt: number;
   /** No read of a follower starts sooner. */
   readonly nextReadAt: number;
-  /** No acquisition starts sooner: the cool-down of a step-down. */
+  /** No acquisition starts sooner: one retry period after the last, and after the cool-down of a step-down. */
   readonly contendNotBefore: number;
+  /** The cool-down, which begins again when the work of the term has ended. */
+  readonly cooldownMs: number;
   readonly finishing: boolean;
   readonly finishDeadline: number;
   readonly lastAcquisition: Acquisition | null;
@@ -149,6 +151,7 @@ export const INITIAL_STATE: ElectionState = {
   nextAttemptAt: 0,
   nextReadAt: 0,
   contendNotBefore: 0,
+  cooldownMs: 0,
   finishing: false,
   finishDeadline: Infinity,
   lastAcquisition: null,

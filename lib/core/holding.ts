@@ -34,7 +34,10 @@ export function beginTenure(step: Step, request: PendingRequest, lease: Observed
     releaseDeadline: Infinity,
     readBack: false,
   };
-  step.update({ tenure, nextAttemptAt: startedAt.now + step.config.retryPeriodMs });
+  const nextAttemptAt = startedAt.now + step.config.retryPeriodMs;
+  // However short the terms are made: one acquisition per retry period.
+  const contendNotBefore = Math.max(step.state.contendNotBefore, nextAttemptAt);
+  step.update({ tenure, nextAttemptAt, contendNotBefore, cooldownMs: 0 });
   if (settleMs > 0) step.emit({ kind: 'settling', term: tenure.transitions, settleMs });
   else if (unclean !== null) {
     step.emit({ kind: 'unclean-acquisition', term: tenure.transitions, was: unclean });

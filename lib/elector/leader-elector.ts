@@ -107,8 +107,8 @@ export class LeaderElector {
   }
 
   /**
-   * Gives up the current term and stands again no sooner than `cooldownMs` from now. Leadership has ended when this
-   * returns; the lease is released once the term's work has ended. False if this process did not lead.
+   * Gives up the current term and stands again no sooner than `cooldownMs` after its work has ended. Leadership has
+   * ended when this returns; the lease is released once the work has ended. False if this process did not lead.
    */
   stepDown(
     cooldownMs: number,

@@ -52,12 +52,11 @@ export class LeadershipHandlersExplorer {
   }
 
   private exploreOne(wrapper: InstanceWrapper): void {
-    // An alias shares the instance of the provider that it names.
-    if (wrapper.isAlias) return;
     this.checkInjections(wrapper);
     const instance = instanceOf(wrapper);
     const prototype = instance ? (Object.getPrototypeOf(instance) as object) : classOf(wrapper);
     if (instance !== undefined) {
+      // An alias (useExisting) shares the instance of the provider that it names.
       if (this.explored.has(instance)) return;
       this.explored.add(instance);
     }

@@ -140,9 +140,9 @@ export class LeadershipService {
    * Gives leadership up, so that another process takes it. It has ended when this returns, `@OnRevoked` handlers run
    * and work in flight ends, then the lease is released. False if this process did not lead.
    *
-   * This process stands again no sooner than `cooldownMs` (milliseconds) from now. Default: twice `retryPeriodMs`. A
-   * standby without a watch looks once per retry period and needs a request to take the lease; with less the one
-   * that has just stepped down could be the first to come back. Give more where `@OnRevoked` takes long.
+   * This process stands again no sooner than `cooldownMs` (milliseconds) after that work has ended. Default: twice
+   * `retryPeriodMs`. A standby without a watch looks once per retry period and needs a request to take the lease; with
+   * less the one that has just stepped down could be the first to come back.
    */
   stepDown({ cooldownMs }: { readonly cooldownMs?: number } = {}): boolean {
     const { elector, options } = this.#election;

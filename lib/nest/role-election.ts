@@ -22,7 +22,7 @@ export class RoleElection {
   readonly elector: LeaderElector;
   readonly streams: LeadershipStreams;
   readonly dispatcher: LeadershipHandlersDispatcher;
-  private readonly lock: ResourceLock;
+  readonly lock: ResourceLock;
   private readonly log: ElectionLogger;
   private readonly clock: Clock;
   private readonly notice: string | undefined;

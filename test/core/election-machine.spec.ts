@@ -482,6 +482,22 @@ describe('when leadership is given up on purpose', () => {
     expect(run.wake().request.purpose).toBe('acquire');
   });
 
+  it('counts the cool-down from the end of the work, as nobody can take the lease before', () => {
+    const run = MachineRun.leading().withdraw('stepped-down', 5_000);
+    run.at(2_000).tick().applied(11).at(3_500).say({ kind: 'drained', term: 1 }).applied(12);
+    run.say({ kind: 'watch-opened' });
+    run.reads(run.state.observation!.lease);
+    expect(run.wakeAt).toBe(8_500);
+  });
+
+  it('acquires once per retry period at most, however short the terms are made', () => {
+    const run = MachineRun.leading().at(10).withdraw('stepped-down', 0);
+    run.say({ kind: 'drained', term: 1 }).applied(11);
+    run.say({ kind: 'watch-opened' });
+    run.reads(run.state.observation!.lease);
+    expect(run.wakeAt).toBe(2_000);
+  });
+
   it('follows but does not stand while suspended, and stands again on resume', () => {
     const run = MachineRun.leading().withdraw('suspended').say({ kind: 'drained', term: 1 });
     run.applied(11).at(30_000).tick();

@@ -136,14 +136,25 @@ describe('the start of an application', () => {
           events.push('bootstrapped');
         }
       }
-      return keep(NestFactory.createApplicationContext(RootModule, quiet));
+      const starting = NestFactory.createApplicationContext(RootModule, quiet);
+      return keep(
+        starting.then((app) => {
+          events.push('init has ended');
+          return app;
+        }),
+      );
     };
 
     it('is leader, and its handlers wait for the end', async () => {
       await early(() => turns(20));
       await turns(5);
-      expect(events.slice(0, 3)).toEqual(['Worker.onModuleInit', 'leads true', 'bootstrapped']);
-      expect(events.slice(3).sort()).toEqual(['granted true', 'new leader']);
+      expect(events.slice(0, 4)).toEqual([
+        'Worker.onModuleInit',
+        'leads true',
+        'bootstrapped',
+        'init has ended',
+      ]);
+      expect(events.slice(4).sort()).toEqual(['granted true', 'new leader']);
     });
 
     it('calls no handler of a term that is over by then', async () => {
@@ -152,7 +163,8 @@ describe('the start of an application', () => {
         await turns(20);
       });
       await turns(5);
-      expect(events).toEqual(['Worker.onModuleInit', 'leads true', 'bootstrapped']);
+      expect(events.at(-1)).toBe('init has ended');
+      expect(events).not.toContain('granted true');
       await app.close();
       expect(events).not.toContain('revoked');
     });

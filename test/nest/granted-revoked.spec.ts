@@ -346,6 +346,18 @@ describe('@OnGranted(), @OnRevoked() and @OnNewLeader()', () => {
     });
   });
 
+  describe('when leadership is given up in the middle of other code', () => {
+    it('calls no handler before that code goes on', async () => {
+      const app = await elections.leading([Worker]);
+      const { events } = app.get(Worker);
+      events.length = 0;
+      app.leadership().stepDown();
+      events.push(['goes on']);
+      await elections.clock.settle();
+      expect(events.map(([kind]) => kind)).toEqual(['goes on', 'stepped-down']);
+    });
+  });
+
   describe('when a handler cannot be called', () => {
     it.each([Scope.REQUEST, Scope.TRANSIENT])('stops the start for scope %p', async (scope) => {
       @Injectable({ scope })

@@ -133,6 +133,7 @@ describe('an application with several roles', () => {
           ByDecorator,
           Unnamed,
           { provide: 'made', useFactory: (l) => ({ l }), inject: [LeadershipService] },
+          { provide: 'alias', useExisting: LeadershipService },
         ],
       });
       const error = (await app.init().catch((thrown: unknown) => thrown)) as Error;
@@ -143,6 +144,7 @@ describe('an application with several roles', () => {
           '@OnGranted() on Unnamed.start',
           'LeadershipService at ByDecorator.leadership',
           'LeadershipService at parameter 0 of ByClass',
+          'LeadershipService at parameter 0 of alias',
           'LeadershipService at parameter 0 of made',
         ],
       );

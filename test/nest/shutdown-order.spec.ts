@@ -1,4 +1,4 @@
-import { Controller, Get, Injectable, Module } from '@nestjs/common';
+import { Controller, Get, Injectable, Module, type Type } from '@nestjs/common';
 import {
   DrainTimeoutError,
   type LeaderElectionModuleOptions,
@@ -60,6 +60,17 @@ describe('the end of an application', () => {
     }
   }
 
+  /** Nest runs the shutdown hooks of a module later the farther it is from the root. */
+  function deep(levels: number): Type {
+    @Module({ imports: levels > 0 ? [deep(levels - 1)] : [] })
+    class Deep {
+      onApplicationShutdown(): void {
+        if (levels === 0) events.push('deep shutdown');
+      }
+    }
+    return Deep;
+  }
+
   function worker(revokedTakes: Promise<void> = Promise.resolve()) {
     @Injectable()
     class Worker {
@@ -95,7 +106,7 @@ describe('the end of an application', () => {
         const election = recorded({ isGlobal });
         @Module({ imports: [election], providers: [Worker], controllers: [Page] })
         class Feature {}
-        const app = await elections.start({ imports: [Feature, election] });
+        const app = await elections.start({ imports: [Feature, election, deep(5)] });
         await elections.clock.settle();
         await app.listen(0, '127.0.0.1');
         const url = await app.getUrl();
@@ -114,6 +125,7 @@ describe('the end of an application', () => {
           'revoked ends',
           'http closed',
           'shutdown',
+          'deep shutdown',
           'release',
           'unwatch',
           'lock closed',
@@ -123,37 +135,37 @@ describe('the end of an application', () => {
       },
     );
 
-    it('waits for gated work in flight: methods, runIfLeader and guard', async () => {
-      const open: (() => void)[] = [];
-      const work = () =>
-        new Promise<void>((resolve) => open.push(resolve)).then(() => void events.push('worked'));
-      class Jobs {
-        @LeaderOnly()
-        run(): Promise<void> {
-          return work();
+    it.each(['a gated method', 'runIfLeader', 'guard'])(
+      'waits for gated work in flight: %s',
+      async (kind) => {
+        let finish!: () => void;
+        const work = () =>
+          new Promise<void>((resolve) => (finish = resolve)).then(() => void events.push('worked'));
+        class Jobs {
+          @LeaderOnly()
+          run(): Promise<void> {
+            return work();
+          }
         }
-      }
-      const app = await elections.start({ imports: [recorded()], providers: [Jobs] });
-      await elections.clock.settle();
-      void app.get(Jobs).run();
-      void app.leadership().runIfLeader(work);
-      void app.leadership().guard(work)();
-      const closed = app.close();
-      for (const finish of open) {
-        await elections.clock.advance(1_000);
+        const app = await elections.start({ imports: [recorded()], providers: [Jobs] });
+        await elections.clock.settle();
+        const leadership = app.leadership();
+        if (kind === 'runIfLeader') void leadership.runIfLeader(work);
+        else if (kind === 'guard') void leadership.guard(work)();
+        else void app.get(Jobs).run();
+        const closed = app.close();
+        await elections.clock.advance(5_000);
         expect(events).not.toContain('release');
         finish();
-      }
-      await closed;
-      expect(events.filter((event) => event !== 'renew')).toEqual([
-        'worked',
-        'worked',
-        'worked',
-        'release',
-        'unwatch',
-        'lock closed',
-      ]);
-    });
+        await closed;
+        expect(events.filter((event) => event !== 'renew')).toEqual([
+          'worked',
+          'release',
+          'unwatch',
+          'lock closed',
+        ]);
+      },
+    );
   });
 
   describe('when work does not end within drainTimeoutMs', () => {
