@@ -1,0 +1,51 @@
+import type { ChaosOptions } from './chaos-options.js';
+import type { LeadershipFigures } from './leadership-changes.js';
+
+export interface ChaosReport extends Omit<ChaosOptions, 'json' | 'changes'>, LeadershipFigures {
+  readonly elapsedSeconds: number;
+  readonly interrupted: boolean;
+  readonly overlaps: number;
+  readonly tokensOutOfOrder: number;
+  readonly processes: number;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly faultsMissed: number;
+  readonly wallClockStepsBy: 'libfaketime' | 'Date.now';
+  readonly registerWrites: { readonly accepted: number; readonly refused: number };
+  /** From the end of the last fault to a leader. */
+  readonly leaderAfterHealingMs: number | null;
+  readonly violations: readonly string[];
+  /** Where the histories, logs and faults are; only of a failure. */
+  readonly kept?: string;
+}
+
+/** For people. */
+export function describeReport(report: ChaosReport): string {
+  const { violations, faults, changesByFault, endsByReason, registerWrites, kept } = report;
+  const rows: [string, string | number][] = [
+    ['seed', `${report.seed}${report.strict ? ', strict' : ''}, ${report.lock} lock`],
+    ['leadership changes', `${report.leadershipChanges} in ${report.elapsedSeconds.toFixed(0)} s`],
+    ['  by fault', listed(changesByFault)],
+    ['terms ended by', listed(endsByReason)],
+    ['overlaps', report.overlaps],
+    ['tokens out of order', report.tokensOutOfOrder],
+    ['probes', report.probes],
+    ['closest handover', `${report.closestHandoverMs?.toFixed(3) ?? '-'} ms`],
+    [
+      'longest time without a leader',
+      `${report.longestLeaderlessMs.toFixed(0)} ms (${report.longestLeaderlessAfter.join(', ')})`,
+    ],
+    ['register', `${registerWrites.accepted} writes accepted, ${registerWrites.refused} refused`],
+    ['faults', listed(faults)],
+    ['processes', report.processes],
+    ['violations', violations.length === 0 ? 'none' : violations.length],
+    ...violations.slice(0, 20).map((violation): [string, string] => ['', violation]),
+    ...(kept === undefined ? [] : [['kept in', kept] as [string, string]]),
+  ];
+  return rows.map(([name, value]) => `${name.padEnd(30)} ${value}`).join('\n');
+}
+
+function listed(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(', ');
+}

@@ -1,0 +1,68 @@
+import type { ChaosOptions } from './chaos-options.js';
+import type { ChaosReport } from './chaos-report.js';
+import { ChaosRun } from './chaos-run.js';
+import { ChaosWorld } from './chaos-world.js';
+import { checkHistory } from './history-check.js';
+import { counted, leadershipFigures } from './leadership-changes.js';
+import { RunDirectory } from './run-directory.js';
+
+/** One run from beginning to end; whatever it started is gone when it is over. */
+export async function chaos(options: ChaosOptions, interrupted: AbortSignal): Promise<ChaosReport> {
+  const directory = new RunDirectory();
+  try {
+    const world = await ChaosWorld.start(options, directory);
+    const run = new ChaosRun(options, world, interrupted);
+    try {
+      await run.complete();
+    } finally {
+      await world.endReplicas();
+      await world.stop();
+    }
+    return judge(options, { directory, world, run, interrupted: interrupted.aborted });
+  } finally {
+    await directory.remove();
+  }
+}
+
+interface Outcome {
+  readonly directory: RunDirectory;
+  readonly world: ChaosWorld;
+  readonly run: ChaosRun;
+  readonly interrupted: boolean;
+}
+
+function judge(
+  options: ChaosOptions,
+  { directory, world, run, interrupted }: Outcome,
+): ChaosReport {
+  const { register, slots, clockSteps } = world;
+  const { injector } = run;
+  const processes = slots.flatMap(({ names }) => names);
+  const histories = processes.map((name) => directory.history(name));
+  const { accepted } = register;
+  const verdict = checkHistory({ histories, accepted, termsMayRestart: options.strict });
+  const beliefs = histories.flatMap((history) => history.beliefs);
+  const violations = [...verdict.violations, ...run.complaints, ...world.complaints];
+  const { json: _json, changes: _changes, ...described } = options;
+  const report: ChaosReport = {
+    ...described,
+    elapsedSeconds: Math.round(run.elapsedSeconds),
+    interrupted,
+    ...leadershipFigures(beliefs, injector.injected),
+    overlaps: verdict.overlaps,
+    tokensOutOfOrder: verdict.tokensOutOfOrder,
+    processes: processes.length,
+    faults: counted(injector.injected.map(({ kind }) => kind)),
+    faultsMissed: injector.missed,
+    wallClockStepsBy: clockSteps.library === undefined ? 'Date.now' : 'libfaketime',
+    registerWrites: {
+      accepted: accepted.reduce((sum, { count }) => sum + count, 0),
+      refused: register.refusals,
+    },
+    leaderAfterHealingMs: run.leaderAfterHealingMs,
+    violations,
+  };
+  if (violations.length === 0) return report;
+  const kept = directory.keep(options.seed, { report, faults: injector.injected, accepted });
+  return { ...report, kept };
+}

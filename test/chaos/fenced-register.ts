@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+
+/** Successive writes that one process made with one token. */
+export interface AcceptedWrites {
+  readonly token: bigint;
+  readonly process: string;
+  count: number;
+}
+
+/**
+ * What a fenced resource is: it remembers the highest token that it has seen and refuses lower ones. Over TCP, one
+ * `<token> <process>` per line.
+ */
+export class FencedRegister {
+  readonly accepted: AcceptedWrites[] = [];
+  refusals = 0;
+  private readonly sockets = new Set<Socket>();
+  private highest = -1n;
+
+  private constructor(private readonly server: Server) {
+    server.on('connection', (socket: Socket) => this.serve(socket));
+  }
+
+  static async start(): Promise<FencedRegister> {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new FencedRegister(server);
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  write(token: bigint, process: string): boolean {
+    if (token < this.highest) {
+      this.refusals += 1;
+      return false;
+    }
+    this.highest = token;
+    const last = this.accepted.at(-1);
+    if (last?.token === token && last.process === process) last.count += 1;
+    else this.accepted.push({ token, process, count: 1 });
+    return true;
+  }
+
+  async stop(): Promise<void> {
+    const closed = new Promise((resolve) => this.server.close(resolve));
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
+  }
+
+  private serve(socket: Socket): void {
+    this.sockets.add(socket);
+    socket.on('error', () => undefined).once('close', () => this.sockets.delete(socket));
+    createInterface({ input: socket }).on('line', (line) => {
+      const [, token, process] = /^(\d+) (\S+)$/.exec(line) ?? [];
+      // A process that is killed in a write leaves half a line.
+      if (token !== undefined && process !== undefined) this.write(BigInt(token), process);
+    });
+  }
+}

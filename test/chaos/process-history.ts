@@ -1,0 +1,79 @@
+import type { Belief } from './belief.js';
+
+type Draft = { -readonly [Field in keyof Belief]: Belief[Field] };
+
+/**
+ * Reads what one `HistoryRecorder` wrote and checks I3 on the way: granted and revoked alternate, and every point lies
+ * between the two of its term.
+ */
+export class ProcessHistory {
+  readonly beliefs: Belief[] = [];
+  readonly violations: string[] = [];
+  private current: Draft | undefined;
+  private latest = -Infinity;
+
+  private constructor(readonly process: string) {}
+
+  static read(process: string, text: string): ProcessHistory {
+    const history = new ProcessHistory(process);
+    const lines = text.split('\n');
+    // What follows the last line end is nothing, or the torn line of a process that was killed.
+    lines.pop();
+    for (const line of lines) history.line(line);
+    return history;
+  }
+
+  private line(line: string): void {
+    const [kind, ns, term, detail] = line.split(' ');
+    const at = Number(ns) / 1e6;
+    if (at < this.latest) this.violate(`goes back in time: ${line}`);
+    this.latest = at;
+    if (kind === 'G') this.granted(Number(term), BigInt(detail!));
+    else if (kind === 'R') this.revoked(at, Number(term), detail!);
+    else if (kind === 'P') this.believed(at, Number(term));
+    else this.violate(`has an unreadable line: ${line}`);
+  }
+
+  private granted(term: number, token: bigint): void {
+    if (this.current !== undefined) {
+      this.violate(`was granted term ${term} before term ${this.current.term} was revoked`);
+    }
+    this.current = {
+      process: this.process,
+      term,
+      token,
+      from: undefined,
+      to: undefined,
+      points: 0,
+      revokedAt: undefined,
+      reason: undefined,
+    };
+    this.beliefs.push(this.current);
+  }
+
+  private revoked(at: number, term: number, reason: string): void {
+    const { current } = this;
+    this.current = undefined;
+    if (current?.term !== term) {
+      this.violate(`revoked term ${term}, which it did not have`);
+      return;
+    }
+    current.revokedAt = at;
+    current.reason = reason;
+  }
+
+  private believed(at: number, term: number): void {
+    const { current } = this;
+    if (current?.term !== term) {
+      this.violate(`believed at ${at} to lead in term ${term}, which it did not have`);
+      return;
+    }
+    current.from ??= at;
+    current.to = at;
+    current.points += 1;
+  }
+
+  private violate(what: string): void {
+    this.violations.push(`I3: ${this.process} ${what}`);
+  }
+}

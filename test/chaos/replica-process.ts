@@ -1,0 +1,84 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Lifeline } from '../support/control-plane/lifeline.js';
+import type { ReplicaOrder, ReplicaReport, ReplicaSettings } from './replica-settings.js';
+
+const PROGRAM = fileURLToPath(new URL('./replica.js', import.meta.url));
+
+export interface ReplicaLaunch {
+  readonly settings: ReplicaSettings;
+  readonly logFile: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly lifeline: Lifeline;
+}
+
+/** One process, from its start to its end. */
+export class ReplicaProcess {
+  readonly name: string;
+  readonly exited: Promise<void>;
+  /** Undefined until it has started up. */
+  identity: string | undefined;
+  /** As far as it has told: a stopped process tells nothing. */
+  leads = false;
+  hasExited = false;
+  /** What it died of, if nobody had ended it. */
+  crash: string | undefined;
+  private readonly child: ChildProcess;
+  private isEnding = false;
+
+  constructor({ settings, logFile, env, lifeline }: ReplicaLaunch) {
+    this.name = settings.name;
+    const log = openSync(logFile, 'a');
+    this.child = spawn(process.execPath, [PROGRAM], {
+      // Ctrl+C in the terminal is for the chaos, which ends its replicas itself.
+      detached: true,
+      stdio: ['ignore', log, log, 'ipc'],
+      env: {
+        PATH: process.env['PATH'],
+        HOME: process.env['HOME'],
+        NO_COLOR: '1',
+        ...env,
+        CHAOS_REPLICA: JSON.stringify(settings),
+      },
+    });
+    closeSync(log);
+    lifeline.add(this.pid);
+    this.child.on('message', (report: ReplicaReport) => this.heard(report));
+    // An order to a process that has just died is an order too late.
+    this.child.on('error', () => undefined);
+    this.exited = once(this.child, 'exit').then(([code, signal]) => {
+      lifeline.remove(this.pid);
+      this.hasExited = true;
+      this.leads = false;
+      if (!this.isEnding) this.crash = `${this.name} ended by itself: ${signal ?? `code ${code}`}`;
+    });
+  }
+
+  get isReady(): boolean {
+    return this.identity !== undefined && !this.isEnding && !this.hasExited;
+  }
+
+  order(order: ReplicaOrder): void {
+    if (this.child.connected) this.child.send(order, () => undefined);
+  }
+
+  end(signal: 'SIGTERM' | 'SIGKILL'): void {
+    this.isEnding = true;
+    this.child.kill(signal);
+  }
+
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.child.kill(signal);
+  }
+
+  private get pid(): number {
+    return this.child.pid!;
+  }
+
+  private heard(report: ReplicaReport): void {
+    if (report.kind === 'ready') this.identity = report.identity;
+    else this.leads = report.kind === 'granted';
+  }
+}

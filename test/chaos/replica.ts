@@ -1,0 +1,102 @@
+/** One replica under chaos: a Nest application that writes down what it believes. See `ReplicaSettings`. */
+import { connect, type Socket } from 'node:net';
+import { Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import {
+  fileLock,
+  LeaderElectionModule,
+  LeadershipService,
+  leaseLock,
+  type Term,
+} from 'nestjs-leader-election';
+import { HistoryRecorder, monotonicNs } from './history-recorder.js';
+import type { ReplicaOrder, ReplicaReport, ReplicaSettings } from './replica-settings.js';
+
+const settings = JSON.parse(process.env['CHAOS_REPLICA']!) as ReplicaSettings;
+
+const PROBE_PERIOD_MS = 2;
+const REGISTER_PERIOD_MS = 50;
+
+function report(report: ReplicaReport): void {
+  if (process.connected) process.send!(report, () => undefined);
+}
+
+function toRegister(): Socket {
+  const socket = connect(settings.registerPort, '127.0.0.1');
+  return socket.on('error', () => undefined).unref();
+}
+
+@Injectable()
+class Probe implements OnApplicationBootstrap {
+  private readonly history = new HistoryRecorder(settings.historyFile);
+  private readonly register = toRegister();
+  private granted: Term | undefined;
+
+  constructor(private readonly leadership: LeadershipService) {}
+
+  onApplicationBootstrap(): void {
+    this.leadership.granted$.subscribe((term) => {
+      this.granted = term;
+      this.history.granted(term.number, term.fencingToken);
+      this.probe();
+      report({ kind: 'granted' });
+    });
+    this.leadership.revoked$.subscribe(({ term, reason }) => {
+      this.granted = undefined;
+      this.history.revoked(term.number, reason);
+      report({ kind: 'revoked' });
+    });
+    setInterval(() => this.probe(), PROBE_PERIOD_MS).unref();
+    setInterval(() => this.writeToRegister(), REGISTER_PERIOD_MS).unref();
+  }
+
+  private probe(): void {
+    const at = monotonicNs();
+    const term = this.believedTerm();
+    if (term !== undefined) this.history.believed(at, term.number);
+  }
+
+  private writeToRegister(): void {
+    const term = this.believedTerm();
+    if (term !== undefined) this.register.write(`${term.fencingToken} ${settings.name}\n`);
+  }
+
+  private believedTerm(): Term | undefined {
+    if (settings.sabotage === 'believe-without-clock') return this.granted;
+    return this.leadership.isLeader() ? this.leadership.term : undefined;
+  }
+}
+
+@Module({
+  imports: [
+    LeaderElectionModule.forRoot({
+      role: 'chaos',
+      leaseName: settings.leaseName,
+      ...settings.options,
+      lock:
+        settings.lockDirectory === undefined
+          ? leaseLock({ kubeConfigFile: settings.kubeConfigFile! })
+          : fileLock({ directory: settings.lockDirectory }),
+    }),
+  ],
+  providers: [Probe],
+})
+class ChaosModule {}
+
+/** The wall clock of this process alone; where libfaketime is present, the whole process is stepped by that instead. */
+function stepWallClock(ms: number): void {
+  const before = Date.now.bind(Date);
+  Date.now = () => before() + ms;
+}
+
+const app = await NestFactory.createApplicationContext(ChaosModule, {
+  logger: ['error', 'warn', 'log'],
+});
+app.enableShutdownHooks();
+const leadership = app.get(LeadershipService);
+process.on('message', (order: ReplicaOrder) => {
+  if (order.kind === 'step-down') leadership.stepDown();
+  else stepWallClock(order.ms);
+});
+process.channel?.unref();
+report({ kind: 'ready', identity: leadership.identity });

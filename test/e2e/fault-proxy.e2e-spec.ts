@@ -1,0 +1,133 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { FaultProxy } from '../support/fault-proxy/fault-proxy.js';
+import { ElectionCluster } from './support/election-cluster.js';
+import { Figures } from './support/figures.js';
+import { ProbeFleet } from './support/probe-fleet.js';
+import { monotonicMs, type ProbeProcess } from './support/probe-process.js';
+
+const LEASE_MS = 3_000;
+const DEADLINE_MS = 2_000;
+const REQUEST_TIMEOUT_MS = 500;
+const OPTIONS = {
+  leaseDurationMs: LEASE_MS,
+  renewDeadlineMs: DEADLINE_MS,
+  retryPeriodMs: 400,
+  requestTimeoutMs: REQUEST_TIMEOUT_MS,
+};
+/** What a busy machine may add to an instant that timers decide. */
+const BUSY_MS = 500;
+
+let cluster: ElectionCluster;
+let fleet: ProbeFleet;
+let proxy: FaultProxy;
+let leader: ProbeProcess;
+const figures = new Figures();
+
+beforeAll(async () => {
+  cluster = await ElectionCluster.start();
+}, 900_000);
+
+/** A leader behind a proxy, and a standby with a connection of its own. */
+beforeEach(async () => {
+  await cluster.deleteLease();
+  proxy = await FaultProxy.start(Number(new URL(cluster.server.url).port));
+  fleet = new ProbeFleet(cluster.settings({ options: OPTIONS }));
+  leader = fleet.add({ kubeConfigFile: kubeConfigThrough(proxy) });
+  await leader.event('granted');
+  await fleet.add().event('leader');
+});
+
+afterEach(async () => {
+  const { overlapping } = fleet.overlaps();
+  await fleet.stop();
+  await proxy.stop();
+  if (overlapping > 0) throw new Error('two replicas believed to lead at once');
+});
+
+afterAll(async () => {
+  figures.print();
+  await cluster?.stop();
+});
+
+function kubeConfigThrough({ port }: FaultProxy): string {
+  const config = JSON.parse(readFileSync(cluster.kubeConfigFile, 'utf8')) as {
+    clusters: { cluster: { server: string } }[];
+  };
+  config.clusters[0]!.cluster.server = `https://127.0.0.1:${port}`;
+  const file = join(fleet.directory, 'proxied.kubeconfig');
+  writeFileSync(file, JSON.stringify(config));
+  return file;
+}
+
+describe('when the leader is cut off', () => {
+  it.each([
+    ['both ways', 'both'],
+    ['on the way to the server', 'to-server'],
+    ['on the way back', 'to-client'],
+  ] as const)('stops believing in time and is replaced: %s (F10, F11)', async (_way, direction) => {
+    const cutAt = monotonicMs();
+    proxy.shape(direction, { kind: 'blackhole', bytes: 'keep' });
+    const revoked = await leader.event('revoked', { since: cutAt });
+    const granted = await fleet.grantedSince(cutAt);
+    expect(revoked.at - cutAt).toBeLessThan(DEADLINE_MS + BUSY_MS);
+    expect(granted.replica).not.toBe(leader);
+    expect(granted.at).toBeGreaterThan(revoked.at);
+    figures.note(
+      `cut off ${direction}: revoked after ${(revoked.at - cutAt).toFixed(0)} ms, ` +
+        `next leader after ${(granted.at - cutAt).toFixed(0)} ms`,
+    );
+  });
+
+  it('leaves ghosts that the server refuses after the heal (F12)', async () => {
+    proxy.shape('both', { kind: 'blackhole', bytes: 'keep' });
+    const cutAt = monotonicMs();
+    const { replica: next, token } = await fleet.grantedSince(cutAt);
+    expect(next).not.toBe(leader);
+    const healedAt = new Date();
+    proxy.heal();
+    await delay(1_500);
+    const late = await cluster.requests(healedAt, new Date());
+    const refused = late.filter(({ code }) => code === 409);
+    expect(refused.map(({ verb }) => verb)).toContain('update');
+    expect(next.leads).toBe(true);
+    expect(fleet.replicas.flatMap(({ events }) => events).findLast((e) => e.token)?.token).toBe(
+      token,
+    );
+    figures.note(`${refused.length} ghost(s) delivered over TLS after the heal, each answered 409`);
+  });
+});
+
+describe('when connections break and new ones can be made', () => {
+  it.each<[string, () => void]>([
+    ['reset (F14)', () => proxy.reset()],
+    ['closed', () => proxy.close()],
+    ['half open (F13)', () => proxy.halfOpen('server')],
+  ])('keeps its leader: %s', async (_how, break_) => {
+    const at = monotonicMs();
+    break_();
+    await delay(2 * DEADLINE_MS);
+    expect(leader.leads).toBe(true);
+    expect(leader.events.filter(({ event, at: told }) => event === 'revoked' && told > at)).toEqual(
+      [],
+    );
+  });
+});
+
+describe('when answers are late (F15)', () => {
+  it('keeps its leader while they come within the request timeout', async () => {
+    proxy.shape('to-client', { kind: 'delay', ms: 100 });
+    await delay(2 * DEADLINE_MS);
+    expect(leader.events.filter(({ event }) => event === 'revoked')).toEqual([]);
+  });
+
+  it('loses it when they never do', async () => {
+    const at = monotonicMs();
+    proxy.shape('to-client', { kind: 'delay', ms: DEADLINE_MS + 1_000 });
+    const revoked = await leader.event('revoked', { since: at });
+    expect(revoked.at - at).toBeLessThan(DEADLINE_MS + BUSY_MS);
+    expect((await fleet.grantedSince(at)).replica).not.toBe(leader);
+  });
+});
