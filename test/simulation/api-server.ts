@@ -1,0 +1,129 @@
+import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
+import type { LockRequest } from '../../lib/core/election-state.js';
+import type { WriteOutcome } from '../../lib/core/lock-outcome.js';
+import type { ApplyResult } from './lease-store.js';
+import type { Flight, Outcome } from './network.js';
+import type { World } from './world.js';
+
+type WriteRequest = Exclude<LockRequest, { verb: 'read' }>;
+
+/** Carries requests out on the store, and watches over what they overwrite. */
+export class ApiServer {
+  constructor(private readonly world: World) {}
+
+  perform(flight: Flight): Outcome {
+    const { store } = this.world;
+    if (flight.request.verb === 'read') {
+      if (store.lease === null) return { kind: 'absent' };
+      return { kind: 'found', lease: this.world.representation(store.lease) };
+    }
+    return this.outcome(this.write(flight, flight.request));
+  }
+
+  /** A request that is delivered once more; nobody waits for its answer. */
+  repeat(flight: Flight): void {
+    if (flight.request.verb === 'read') return;
+    const result = this.write(flight, flight.request);
+    if (result !== 'applied') this.world.count('duplicate-applied-once');
+  }
+
+  private write(flight: Flight, request: WriteRequest): ApplyResult {
+    const { world } = this;
+    const { store, now } = world;
+    const { replica } = flight;
+    const before = { lease: store.lease, writer: store.writer, writtenAt: store.writtenAt };
+    const result =
+      request.verb === 'create'
+        ? store.create(request.record, replica.id, now)
+        : store.replace(request.record, this.expectation(request.expected), replica.id, now);
+    world.trace?.add(
+      now,
+      'store',
+      `${request.verb} by ${replica.name} ${describe(request.record)} on ${request.verb === 'replace' ? request.expected.revision : '-'}: ${result} ${store.revision}`,
+    );
+    if (result === 'applied') this.onApplied(flight, request.record, before);
+    if (result === 'conflict' && request.verb === 'replace') this.onConflict(flight, request);
+    return result;
+  }
+
+  private expectation(expected: ObservedLease): { uid: string | undefined; revision: bigint } {
+    const { omitsUid } = this.world.engine.sabotage;
+    if (omitsUid) this.world.violate('conditional-writes', 'a write carries no uid');
+    return { uid: omitsUid ? undefined : expected.uid, revision: expected.revision };
+  }
+
+  private onApplied(
+    flight: Flight,
+    record: LeaseRecord,
+    before: { lease: ObservedLease | null; writer: number | null; writtenAt: number },
+  ): void {
+    const { world } = this;
+    const { replica } = flight;
+    this.checkForeignLease(flight, before);
+    if (record.holderIdentity !== '') replica.hasHeldSince(flight.sentAt);
+    if (flight.givenUp && !replica.believes) {
+      const isAcquire = record.acquireTimeMicros === record.renewTimeMicros;
+      if (record.holderIdentity !== '') {
+        world.count(isAcquire ? 'ghost-acquire-applied' : 'ghost-applied-after-revoke');
+      }
+    }
+    world.announce();
+  }
+
+  /** S5: a held record of another process is replaced only after its whole duration on the writer's clock (R5). */
+  private checkForeignLease(
+    { replica }: Flight,
+    before: { lease: ObservedLease | null; writer: number | null; writtenAt: number },
+  ): void {
+    const { world } = this;
+    const former = before.lease?.record;
+    if (former === undefined || former.holderIdentity === '' || before.writer === replica.id)
+      return;
+    // By hand it names again the process that had written all the rest of it.
+    if (before.writer === null && former.holderIdentity === replica.config.identity) return;
+    world.count('takeover');
+    if (world.scenario.restores || world.scenario.sleeps) return;
+    const seconds = former.leaseDurationSeconds;
+    const duration =
+      seconds !== null && seconds > 0 ? seconds * 1_000 : replica.config.leaseDurationMs;
+    const waited = (world.now - before.writtenAt) * replica.clockRate;
+    if (waited < duration - 1e-3) {
+      world.violate(
+        'foreign-lease-respected',
+        `${replica.name} replaced a lease of ${duration} ms after ${waited.toFixed(1)} ms`,
+      );
+    }
+  }
+
+  private onConflict(
+    { replica }: Flight,
+    request: Extract<LockRequest, { verb: 'replace' }>,
+  ): void {
+    const { world } = this;
+    const { writer, lease } = world.store;
+    if (writer === replica.id && lease?.record.holderIdentity !== '') {
+      world.count('conflict-after-own-success');
+    }
+    if (request.record.holderIdentity === '') world.count('release-conflict');
+  }
+
+  private outcome(result: ApplyResult): WriteOutcome {
+    const { store, scenario } = this.world;
+    switch (result) {
+      case 'applied':
+      case 'unchanged':
+        return { kind: 'applied', lease: this.world.representation(store.lease!) };
+      case 'absent':
+        return scenario.network.tellsAbsent ? { kind: 'absent' } : { kind: 'conflict' };
+      case 'conflict':
+        return { kind: 'conflict' };
+      default:
+        return result satisfies never;
+    }
+  }
+}
+
+function describe(record: LeaseRecord): string {
+  const { holderIdentity, leaseTransitions, renewTimeMicros } = record;
+  return `"${holderIdentity}" #${leaseTransitions} renewed ${renewTimeMicros}`;
+}

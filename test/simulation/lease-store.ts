@@ -1,0 +1,121 @@
+import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
+
+export interface StoredVersion {
+  readonly lease: ObservedLease | null;
+  readonly revision: bigint;
+}
+
+/** What a write did. `unchanged`: it equals what is stored, so nothing was written (A4). */
+export type ApplyResult = 'applied' | 'unchanged' | 'conflict' | 'absent';
+
+/** One Lease as the API server keeps it: compare-and-set on uid and revision (A1, A3), no-op writes (A4). */
+export class LeaseStore {
+  lease: ObservedLease | null = null;
+  /** Which process wrote the present timing key, and when in true time; null for people and strangers. */
+  writer: number | null = null;
+  writtenAt = 0;
+  revision = 0n;
+  /** Revision of the last change of holder, term or duration, of a deletion or of an edit by hand. */
+  changedHandsAt = 0n;
+  private uids = 0;
+  readonly history: StoredVersion[] = [];
+
+  create(record: LeaseRecord, writer: number | null, now: number): ApplyResult {
+    if (this.lease !== null) return 'conflict';
+    this.uids++;
+    this.put(record, `uid-${this.uids}`, writer, now);
+    return 'applied';
+  }
+
+  /** Without a uid, a write to a deleted object makes it anew whatever version it expects (A3). */
+  replace(
+    record: LeaseRecord,
+    expected: { readonly uid: string | undefined; readonly revision: bigint },
+    writer: number | null,
+    now: number,
+  ): ApplyResult {
+    const { lease } = this;
+    if (lease === null) {
+      if (expected.uid !== undefined) return 'absent';
+      return this.create(record, writer, now);
+    }
+    if (expected.uid !== undefined && lease.uid !== expected.uid) return 'conflict';
+    if (lease.revision !== expected.revision) return 'conflict';
+    if (sameRecord(lease.record, record)) return 'unchanged';
+    this.put(record, lease.uid, writer, now);
+    return 'applied';
+  }
+
+  /** By hand: no expectation. */
+  edit(change: Partial<LeaseRecord>, now: number): void {
+    if (this.lease === null) return;
+    const { record, uid } = this.lease;
+    const keepsHolder = (change.holderIdentity ?? record.holderIdentity) === record.holderIdentity;
+    this.put({ ...record, ...change }, uid, keepsHolder ? this.writer : null, now);
+    this.changedHandsAt = this.revision;
+  }
+
+  /** A change of metadata: a new version with the same timing key. */
+  touch(): void {
+    if (this.lease === null) return;
+    this.revision++;
+    this.lease = { ...this.lease, revision: this.revision };
+    this.remember();
+  }
+
+  delete(now: number): void {
+    if (this.lease === null) return;
+    this.revision++;
+    this.lease = null;
+    this.writer = null;
+    this.writtenAt = now;
+    this.changedHandsAt = this.revision;
+    this.remember();
+  }
+
+  /** From a backup: revisions go back too. */
+  restore(version: StoredVersion, now: number): void {
+    this.lease = version.lease;
+    this.revision = version.revision;
+    this.writer = null;
+    this.writtenAt = now;
+  }
+
+  private put(record: LeaseRecord, uid: string, writer: number | null, now: number): void {
+    this.revision++;
+    const timingKey = timingKeyOf(uid, record);
+    if (timingKey !== this.lease?.timingKey) {
+      this.writer = writer;
+      this.writtenAt = now;
+    }
+    const former = this.lease?.record;
+    if (
+      former?.holderIdentity !== record.holderIdentity ||
+      former.leaseTransitions !== record.leaseTransitions
+    ) {
+      this.changedHandsAt = this.revision;
+    }
+    this.lease = { record, uid, revision: this.revision, timingKey };
+    this.remember();
+  }
+
+  private remember(): void {
+    this.history.push({ lease: this.lease, revision: this.revision });
+    if (this.history.length > 128) this.history.splice(0, 64);
+  }
+}
+
+function timingKeyOf(uid: string, record: LeaseRecord): string {
+  return `${uid}|${record.holderIdentity}|${record.renewTimeMicros}|${record.acquireTimeMicros}|${record.leaseDurationSeconds}|${record.leaseTransitions}`;
+}
+
+function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
+  return (
+    a.renewTimeMicros === b.renewTimeMicros &&
+    a.holderIdentity === b.holderIdentity &&
+    a.acquireTimeMicros === b.acquireTimeMicros &&
+    a.leaseDurationSeconds === b.leaseDurationSeconds &&
+    a.leaseTransitions === b.leaseTransitions &&
+    a.releasedTransitions === b.releasedTransitions
+  );
+}

@@ -1,0 +1,25 @@
+import type { FaultKind } from './fault.js';
+
+/** What is wrong at present between one candidate and the API server. */
+export class Link {
+  private readonly until = new Map<FaultKind, number>();
+  private readonly severities = new Map<FaultKind, number>();
+
+  begin(kind: FaultKind, until: number, severity: number): void {
+    this.until.set(kind, Math.max(until, this.until.get(kind) ?? 0));
+    this.severities.set(kind, severity);
+  }
+
+  suffers(kind: FaultKind, now: number): boolean {
+    if (this.until.size === 0) return false;
+    return now < (this.until.get(kind) ?? 0);
+  }
+
+  endOf(kind: FaultKind): number {
+    return this.until.get(kind) ?? 0;
+  }
+
+  severity(kind: FaultKind): number {
+    return this.severities.get(kind) ?? 0;
+  }
+}

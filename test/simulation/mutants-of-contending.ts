@@ -1,0 +1,149 @@
+import type { Mutant } from './mutant.js';
+
+const CONTENDING = 'core/contending.ts';
+const OBSERVING = 'core/observing.ts';
+
+/** What may be wrong with when and how the lease is taken. */
+export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
+  {
+    name: 'takeover-from-renew-time',
+    breaks: 'R5: the record’s renewTime decides on the wall clock when its lease has run out',
+    patches: [
+      {
+        file: OBSERVING,
+        from: 'at: since + leaseDurationOf(lease.record, step.config) + jitter * EXPIRY_JITTER_MS,',
+        to: 'at: step.now + ((lease.record.renewTimeMicros ?? 0) - step.at.wallMicros) / 1_000 + leaseDurationOf(lease.record, step.config) + jitter * EXPIRY_JITTER_MS,',
+      },
+    ],
+  },
+  {
+    name: 'renewals-unseen',
+    breaks: 'R5: the wait is not started anew at a renewal',
+    patches: [
+      {
+        file: OBSERVING,
+        from: 'timingKeyOf(known.lease) === timingKeyOf(lease);',
+        to: 'known.lease?.record.holderIdentity === lease?.record.holderIdentity && timingKeyOf(lease) !== "never";',
+      },
+    ],
+  },
+  {
+    name: 'own-duration',
+    breaks: 'R5: waits its own lease duration and not the record’s',
+    patches: [
+      {
+        file: OBSERVING,
+        from: 'return seconds === null || !(seconds > 0) ? config.leaseDurationMs : seconds * 1_000;',
+        to: 'return seconds === null || seconds !== 0 ? config.leaseDurationMs : config.leaseDurationMs;',
+      },
+    ],
+  },
+  {
+    name: 'same-renew',
+    breaks: 'R7: renewTime has whole seconds, and an unchanged revision counts as a renewal',
+    patches: [
+      {
+        file: 'core/step.ts',
+        from: 'const renewMicros = Math.max(wallMicros, this.state.lastRenewMicros + 1);',
+        to: 'const renewMicros = Math.floor(Math.max(wallMicros, this.state.lastRenewMicros) / 1_000_000) * 1_000_000;',
+      },
+      {
+        file: 'core/holding.ts',
+        from: 'if (outcome.lease.revision === request.baseRevision) return pauseHolding(step);',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'second-key',
+    breaks: '3.7: the timing key has whole seconds',
+    patches: [],
+    sabotage: { coarseTimingKey: true },
+  },
+  {
+    name: 'ghost-acquire-believed',
+    breaks: '3.5: a read that shows an own acquisition of unknown outcome begins a term',
+    patches: [
+      {
+        file: CONTENDING,
+        from: "  observe(step, outcome.kind === 'found' ? outcome.lease : null, { from: 'read' });\n",
+        to: `  observe(step, outcome.kind === 'found' ? outcome.lease : null, { from: 'read' });
+  if (step.state.acquireUnresolved && outcome.kind === 'found' && isOwnRecord(step, outcome.lease.record) && contendFrom(step) <= step.now) {
+    step.update({ acquireUnresolved: false, mustRead: false });
+    return beginTenure(step, request, outcome.lease);
+  }
+`,
+      },
+    ],
+  },
+  {
+    name: 'undrained-ignored',
+    breaks: 'R10: a new term begins beside the work of the last one',
+    patches: [{ file: CONTENDING, from: 'if (undrained !== null) return Infinity;', to: '' }],
+  },
+  {
+    name: 'no-settling',
+    breaks: 'R13: strict mode takes a missing or emptied lease at once',
+    patches: [
+      {
+        file: CONTENDING,
+        from: 'return Math.max(step.config.leaseDurationMs, formerMs);',
+        to: 'return 0 * formerMs;',
+      },
+    ],
+    traits: { strict: true, lawless: true },
+  },
+  {
+    name: 'any-release-is-clean',
+    breaks: 'R13: any empty holder counts as a clean release',
+    patches: [
+      {
+        file: 'core/lease-record.ts',
+        from: 'if (record.releasedTransitions === record.leaseTransitions) return true;',
+        to: 'return true;',
+      },
+    ],
+    traits: { strict: true, lawless: true },
+  },
+  {
+    name: 'same-transitions',
+    breaks: 'R12: an acquisition does not count a transition',
+    patches: [
+      {
+        file: 'core/lease-record.ts',
+        from: 'return transitions >= MAX_TRANSITIONS ? 1 : transitions + 1;',
+        to: 'return transitions >= MAX_TRANSITIONS ? 1 : Math.max(1, transitions);',
+      },
+    ],
+  },
+  {
+    name: 'watch-unordered',
+    breaks: 'R14: old watch events are adopted',
+    patches: [
+      {
+        file: OBSERVING,
+        from: "if (source.from !== 'read' && known !== null && revision <= known.revision) return;",
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'identity-is-proof',
+    breaks: 'R8: whatever names this identity is its own',
+    patches: [
+      {
+        file: OBSERVING,
+        from: '    record.leaseTransitions === lastAcquisition.transitions &&\n    record.acquireTimeMicros !== null &&\n    lastAcquisition.acquireTimesMicros.includes(record.acquireTimeMicros) &&\n    record.renewTimeMicros !== null &&\n    record.renewTimeMicros >= record.acquireTimeMicros &&\n    record.renewTimeMicros <= lastRenewMicros',
+        to: '    lastRenewMicros > 0',
+      },
+    ],
+    traits: { sharedIdentity: true },
+  },
+  {
+    name: 'no-uid',
+    breaks: 'R6: writes carry no uid, so that a deleted lease is made anew by a renewal',
+    patches: [],
+    sabotage: { omitsUid: true },
+    traits: { lawless: true },
+  },
+];

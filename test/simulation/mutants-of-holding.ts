@@ -1,0 +1,200 @@
+import type { Mutant } from './mutant.js';
+import type { Durations } from './option-draw.js';
+
+const HOLDING = 'core/holding.ts';
+
+/** Little room between renew deadline and lease duration, and much between two renewals. */
+const TIGHT: Durations = {
+  leaseDurationMs: 5_000,
+  renewDeadlineMs: 4_000,
+  retryPeriodMs: 1_000,
+  requestTimeoutMs: 2_700,
+};
+
+/** One lost renewal, and the next one is sent just before the end of validity. */
+const SLOW_RENEWAL: Durations = {
+  leaseDurationMs: 5_000,
+  renewDeadlineMs: 4_000,
+  retryPeriodMs: 2_000,
+  requestTimeoutMs: 1_500,
+};
+
+/** What may be wrong with how a term is held, ended and released. */
+export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
+  {
+    name: 'anchor-end',
+    breaks: 'R4: validity counts from the answer to a renewal',
+    patches: [
+      {
+        file: HOLDING,
+        from: 'return extend(step, tenure, request.startedAt, tenure.sentRenewMicros);',
+        to: 'return extend(step, tenure, step.at, tenure.sentRenewMicros);',
+      },
+    ],
+    traits: { durations: TIGHT, clockError: 0.11, faultCount: 40 },
+    kinds: ['slow', 'hold-responses', 'drop-requests', 'drop-responses'],
+  },
+  {
+    name: 'late-success',
+    breaks: 'R4: validity counts from the answer to an acquisition, however late',
+    patches: [
+      { file: HOLDING, from: '    anchor: startedAt,', to: '    anchor: step.at,' },
+      {
+        file: HOLDING,
+        from: 'validUntil: startedAt.now + step.config.renewDeadlineMs,',
+        to: 'validUntil: step.now + step.config.renewDeadlineMs,',
+      },
+      {
+        file: 'core/contending.ts',
+        from: 'if (!stillOurs || !inTime || contendFrom(step) > step.now) {',
+        to: 'if (!stillOurs || (!inTime && inTime) || contendFrom(step) > step.now) {',
+      },
+    ],
+    traits: { faultCount: 60 },
+    kinds: ['pause', 'block', 'slow', 'kill', 'drop-requests'],
+  },
+  {
+    name: 'resurrect',
+    breaks:
+      'R4: an answer is looked at before the clock; safe for exclusion, but the term has a hole',
+    patches: [
+      {
+        file: 'core/election-machine.ts',
+        from: '  expireTenure(step);\n  // 2. What happened.',
+        to: '  // 2. What happened.',
+      },
+    ],
+    traits: { durations: SLOW_RENEWAL, faultCount: 80 },
+    kinds: ['refuse', 'slow', 'late-timers', 'block'],
+  },
+  {
+    name: 'flag',
+    breaks: 'R3: leadership is a flag and not a question to the clock',
+    patches: [
+      {
+        file: 'core/election-machine.ts',
+        from: "state.tenure.stage === 'leading' && now < state.tenure.validUntil",
+        to: "state.tenure.stage === 'leading' && now > 0",
+      },
+    ],
+  },
+  {
+    name: 'release-first',
+    breaks: 'R10: leads on until the release is answered',
+    patches: [
+      {
+        file: 'core/election-machine.ts',
+        from: "state.tenure.stage === 'leading' && now < state.tenure.validUntil",
+        to: "state.tenure.stage !== 'settling' && now < state.tenure.validUntil",
+      },
+    ],
+  },
+  {
+    name: 'resume-after-failed-release',
+    breaks: 'R11: a release of unknown outcome is taken back',
+    patches: [
+      {
+        file: HOLDING,
+        from: '  // Write again only if the lease still names',
+        to: `  if (step.now < tenure.validUntil && step.state.candidacy === 'contending') {
+    step.updateTenure(tenure, { stage: 'leading' });
+    step.update({ undrained: null, nextAttemptAt: tenure.validUntil });
+    step.emit({ kind: 'granted', term: tenure.transitions, fencingToken: tenure.fencingToken });
+    return;
+  }
+  // Write again only if the lease still names`,
+      },
+    ],
+    kinds: ['step-down', 'ghost', 'lose-response', 'hold-requests', 'drop-responses'],
+  },
+  {
+    name: 'wall-expiry',
+    breaks: 'R1: validity is measured on the wall clock',
+    patches: [
+      {
+        file: 'core/step.ts',
+        from: 'return this.now - instant.now + (slept > SUSPENSION_NOISE_MS ? slept : 0);',
+        to: 'return (this.at.wallMicros - instant.wallMicros) / 1_000 + 0 * slept * SUSPENSION_NOISE_MS;',
+      },
+      {
+        file: HOLDING,
+        from: 'if (validUntil < tenure.validUntil) step',
+        to: 'if (validUntil !== tenure.validUntil) step',
+      },
+    ],
+  },
+  {
+    name: 'get-extends',
+    breaks: '3.8: a read that shows the own record extends validity',
+    patches: [
+      {
+        file: HOLDING,
+        from: 'if (landed && tenure.sentRenewMicros > tenure.appliedRenewMicros) {',
+        to: 'if (landed || step.now > 0) {',
+      },
+      {
+        file: HOLDING,
+        from: 'return extend(step, tenure, tenure.sentAt, tenure.sentRenewMicros);',
+        to: 'return extend(step, tenure, step.at, tenure.sentRenewMicros);',
+      },
+    ],
+  },
+  {
+    name: 'unknown-counts',
+    breaks: 'R9: a renewal of unknown outcome counts as applied',
+    patches: [
+      {
+        file: HOLDING,
+        from: '      // Neither a conflict nor silence says who holds the lease: look at once (R9).',
+        to: "      if (outcome.kind === 'unknown') return extend(step, tenure, request.startedAt, tenure.sentRenewMicros);",
+      },
+    ],
+  },
+  {
+    name: 'blind-release',
+    breaks: 'R11: a release is repeated on whatever record there is now',
+    patches: [
+      {
+        file: HOLDING,
+        from: '  if (tenure === null) return;\n  const lease = observation?.lease ?? null;',
+        to: "  if (tenure === null || tenure.stage === 'releasing') return;\n  const lease = observation?.lease ?? null;",
+      },
+    ],
+  },
+  {
+    name: 'release-undrained',
+    breaks: 'R10: releases though work of the term still runs',
+    patches: [
+      {
+        file: HOLDING,
+        from: 'if (undrained === null && !waitsForFinish) {',
+        to: 'if (!waitsForFinish) {',
+      },
+    ],
+  },
+  {
+    name: 'settling-stop-marks-clean',
+    breaks: 'R13: the release of a term that was never granted promises that nobody believes',
+    patches: [
+      {
+        file: HOLDING,
+        from: 'releasedTransitions: tenure.effective ? tenure.transitions : null,',
+        to: 'releasedTransitions: tenure.transitions,',
+      },
+    ],
+    traits: { strict: true, lawless: true },
+  },
+  {
+    name: 'forgets-sleep',
+    breaks: '3.12: the time that the machine slept is not counted',
+    patches: [
+      {
+        file: 'core/step.ts',
+        from: '(slept > SUSPENSION_NOISE_MS ? slept : 0)',
+        to: '0 * slept * SUSPENSION_NOISE_MS',
+      },
+    ],
+    traits: { sleeps: true, lawless: false, restores: false, watches: false, faultCount: 80 },
+    kinds: ['sleep', 'drop-requests', 'lose-request'],
+  },
+];

@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { FAULT_KINDS } from './fault.js';
+import { MutantBuild } from './mutant-build.js';
+import { killMutant } from './mutant-hunt.js';
+import { MUTANTS } from './mutants.js';
+import { drawScenario } from './scenario-draw.js';
+import { runSchedule } from './schedule-run.js';
+import { shrink } from './shrink.js';
+
+let build: MutantBuild;
+beforeAll(async () => {
+  build = await MutantBuild.open();
+});
+afterAll(() => build.close());
+
+describe('a wrong election', () => {
+  it.each([
+    'anchor-end',
+    'flag',
+    'unknown-counts',
+    'get-extends',
+    'takeover-from-renew-time',
+    'renewals-unseen',
+    'release-undrained',
+    'second-key',
+    'no-settling',
+    'no-uid',
+    'deadline-after-duration',
+  ])('is found out: %s', async (name) => {
+    const mutant = MUTANTS.find((candidate) => candidate.name === name)!;
+    const engine = await build.engineOf(mutant);
+    const hunt = { firstSeed: 1, schedules: 100, kinds: FAULT_KINDS, untilOverlap: false };
+    expect((await killMutant(mutant, engine, hunt)).seedsToKill).not.toBeNull();
+  });
+
+  it('is built from the very text of the library: every patch still fits', async () => {
+    for (const mutant of MUTANTS) await expect(build.engineOf(mutant)).resolves.toBeDefined();
+  }, 30_000);
+
+  it('is refused when the library no longer has the text to be changed', async () => {
+    const patches = [{ file: 'core/step.ts', from: 'no such text', to: '' }];
+    const mutant = { name: 'outdated', breaks: 'nothing', patches };
+    await expect(build.engineOf(mutant)).rejects.toThrow('has this text 0 times');
+  });
+});
+
+describe('shrinking', () => {
+  it('keeps the failure and removes the faults that have no part in it', async () => {
+    const mutant = MUTANTS.find(({ name }) => name === 'unknown-counts')!;
+    const engine = await build.engineOf(mutant);
+    const fails = async (scenario: Parameters<typeof runSchedule>[0]): Promise<boolean> =>
+      (await runSchedule(scenario, engine)).violations.length > 0;
+    for (let seed = 1; ; seed++) {
+      const wishes = { seed, candidates: 3, minutes: 10, kinds: FAULT_KINDS };
+      const scenario = drawScenario({ ...wishes, fixed: { faultCount: 20 } });
+      if (!(await fails(scenario))) continue;
+      const smallest = await shrink(scenario, fails);
+      expect(await fails(smallest)).toBe(true);
+      expect(smallest.faults.length).toBeLessThan(5);
+      return;
+    }
+  }, 30_000);
+});

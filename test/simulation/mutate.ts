@@ -1,0 +1,47 @@
+import { parseArgs } from 'node:util';
+import { FAULT_KINDS } from './fault.js';
+import { killMutant } from './mutant-hunt.js';
+import { MutantBuild } from './mutant-build.js';
+import { MUTANTS } from './mutants.js';
+
+/** `npm run simulate:mutants`: how many schedules it takes to find each wrong election out. */
+Error.stackTraceLimit = 0;
+const { values } = parseArgs({
+  options: {
+    schedules: { type: 'string', default: '3000' },
+    seed: { type: 'string', default: '1' },
+    only: { type: 'string' },
+    'until-overlap': { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+const build = await MutantBuild.open();
+const verdicts = [];
+try {
+  for (const mutant of MUTANTS) {
+    if (values.only !== undefined && !mutant.name.includes(values.only)) continue;
+    const engine = await build.engineOf(mutant);
+    const verdict = await killMutant(mutant, engine, {
+      firstSeed: Number(values.seed),
+      schedules: Number(values.schedules),
+      kinds: FAULT_KINDS,
+      untilOverlap: values['until-overlap'],
+    });
+    verdicts.push(verdict);
+    if (!values.json) {
+      const { seedsToKill, seedsToOverlap, rule } = verdict;
+      const fate = seedsToKill === null ? 'SURVIVED' : `${seedsToKill} (${rule})`;
+      const overlap = String(seedsToOverlap ?? '-');
+      console.log(
+        `${mutant.name.padEnd(28)} ${fate.padEnd(32)} ${overlap.padEnd(6)} ${mutant.breaks}`,
+      );
+    }
+  }
+} finally {
+  await build.close();
+}
+const survivors = verdicts.filter(
+  ({ seedsToKill, explained }) => seedsToKill === null && !explained,
+);
+if (values.json) console.log(JSON.stringify({ verdicts, survivors: survivors.length }));
+process.exitCode = survivors.length > 0 ? 1 : 0;

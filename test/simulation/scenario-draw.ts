@@ -1,0 +1,194 @@
+import { resolveElectionOptions } from '../../lib/core/election-options.js';
+import type { ElectionConfig } from '../../lib/core/election-state.js';
+import type { LeaseRecord } from '../../lib/core/lease-record.js';
+import { drawFaults, drawKinds } from './fault-draw.js';
+import type { FaultKind } from './fault.js';
+import { drawDurations, type Durations } from './option-draw.js';
+import { RandomStream } from './random-stream.js';
+import type { CandidateTraits, NetworkTraits, Scenario } from './scenario.js';
+
+export interface ScenarioWishes {
+  readonly seed: number;
+  readonly candidates: number;
+  readonly minutes: number;
+  /** The kinds to choose from. */
+  readonly kinds: readonly FaultKind[];
+  /** In place of what the seed would draw. */
+  readonly fixed?: Partial<ScenarioTraits>;
+}
+
+/** What a seed decides first; a mutant's targeted schedules fix some of it. */
+export interface ScenarioTraits {
+  readonly durations: Durations;
+  readonly strict: boolean;
+  readonly lawless: boolean;
+  readonly sleeps: boolean;
+  readonly restores: boolean;
+  readonly sharedIdentity: boolean;
+  readonly watches: boolean;
+  /** How much of the clock error that the durations allow for is made use of (H3). */
+  readonly clockErrorShare: number;
+  /** By how much the fastest and the slowest clock are off, whatever the durations allow for. */
+  readonly clockError?: number;
+  readonly faultCount: number;
+  /** Every one of the kinds, in place of a random choice among them. */
+  readonly allKinds: boolean;
+}
+
+/** Lease durations without a change that follow the healing (L3). */
+const CALM_LEASES = 10;
+
+export function drawScenario(wishes: ScenarioWishes): Scenario {
+  const random = new RandomStream(wishes.seed, 'scenario');
+  const traits = { ...drawTraits(random), ...wishes.fixed };
+  const candidates = drawCandidates(random, wishes, traits);
+  const network = drawNetwork(random, traits.durations);
+  const endAt = wishes.minutes * 60_000;
+  const handOverAt = endAt - handOverBound(candidates, traits.durations) - 100;
+  const healAt = handOverAt - calmAfterHealing(candidates, traits);
+  const offered = wishes.kinds.filter((kind) => allowed(kind, traits));
+  const kinds = traits.allKinds ? offered : drawKinds(random, offered);
+  const faults = drawFaults(wishes.seed, {
+    kinds,
+    count: traits.faultCount,
+    slots: wishes.candidates,
+    from: 0,
+    healAt,
+    durations: traits.durations,
+  });
+  return {
+    seed: wishes.seed,
+    candidates,
+    kinds,
+    faults,
+    network,
+    leftBehind: drawLeftBehind(random),
+    lawless: traits.lawless,
+    strict: traits.strict,
+    sleeps: traits.sleeps,
+    restores: traits.restores,
+    sharedIdentity: traits.sharedIdentity,
+    healAt,
+    handOverAt,
+    endAt,
+  };
+}
+
+function drawTraits(random: RandomStream): ScenarioTraits {
+  const lawful = random.chance(0.6);
+  const strict = random.chance(lawful ? 0.2 : 0.6);
+  return {
+    durations: drawDurations(random),
+    strict,
+    lawless: !lawful && random.chance(0.8),
+    sleeps: !lawful && !strict && random.chance(0.3),
+    restores: !lawful && !strict && random.chance(0.2),
+    sharedIdentity: random.chance(0.06),
+    watches: random.chance(0.75),
+    clockErrorShare: random.chance(0.4) ? 0.999 : random.next() ** 3,
+    faultCount: random.whole(4, 40),
+    allKinds: false,
+  };
+}
+
+/** The largest error for which R / (1 - error) <= D / (1 + error); more than 30 % is not worth a try. */
+function toleratedClockError({ leaseDurationMs, renewDeadlineMs }: Durations): number {
+  const slack = leaseDurationMs - renewDeadlineMs;
+  return Math.min(0.3, slack / (leaseDurationMs + renewDeadlineMs));
+}
+
+function allowed(kind: FaultKind, traits: ScenarioTraits): boolean {
+  if (kind === 'delete' || kind === 'edit') return traits.lawless;
+  if (kind === 'sleep') return traits.sleeps;
+  if (kind === 'restore') return traits.restores;
+  return true;
+}
+
+function drawCandidates(
+  random: RandomStream,
+  wishes: ScenarioWishes,
+  traits: ScenarioTraits,
+): CandidateTraits[] {
+  const clockError =
+    traits.clockError ?? traits.clockErrorShare * toleratedClockError(traits.durations);
+  const unboundedLock = random.chance(0.1);
+  const releaseOnShutdown = random.chance(0.85);
+  const drainTimeoutMs = random.pick([0, 500, 5_000, 20_000]);
+  return Array.from({ length: wishes.candidates }, (_, slot) => {
+    const sign = random.chance(0.6) ? (slot % 2 === 0 ? -1 : 1) : random.between(-1, 1);
+    return {
+      config: resolved(`c${slot}`, traits, { releaseOnShutdown, drainTimeoutMs }),
+      startsAt: random.between(0, 3_000),
+      clockRate: 1 + sign * clockError,
+      wallStartMs: 1_767_225_600_000 + (random.chance(0.5) ? random.between(-3.6e6, 3.6e6) : 0),
+      watches: traits.watches && random.chance(0.9),
+      slowWorkShare: random.chance(0.5) ? 0 : random.next(),
+      unboundedLock,
+    };
+  });
+}
+
+function resolved(
+  identity: string,
+  traits: ScenarioTraits,
+  others: Partial<ElectionConfig>,
+): ElectionConfig {
+  const { durations, strict } = traits;
+  const options = { role: 'role', identity, strict, ...durations, ...others };
+  if (durations.unchecked !== true) return resolveElectionOptions(options, identity);
+  const { unchecked: _, ...rest } = options;
+  return { ...resolveElectionOptions({ role: 'role' }, identity), ...rest };
+}
+
+function drawNetwork(random: RandomStream, durations: Durations): NetworkTraits {
+  const most = Math.min(durations.requestTimeoutMs / 8, random.pick([2, 20, 200]));
+  return {
+    leastDelayMs: most / 10,
+    mostDelayMs: most,
+    latestTimerMs: random.chance(0.5) ? 0 : random.pick([1, 5, 20]),
+    watchSendsState: random.chance(0.5),
+    tellsAbsent: random.chance(0.3),
+  };
+}
+
+/** Time for a leader to be found after healing, and for the calm after that; by the slowest clock. */
+function calmAfterHealing(candidates: readonly CandidateTraits[], traits: ScenarioTraits): number {
+  const { leaseDurationMs } = traits.durations;
+  const slowest = Math.min(...candidates.map(({ clockRate }) => clockRate));
+  return settlingBound(traits.durations, traits.strict, slowest) + CALM_LEASES * leaseDurationMs;
+}
+
+/**
+ * One leader within D + 2p (L1). On top of it: a request under way when the faults end may take its whole bound, the
+ * candidates' jitter, and in strict mode another D before the grant. An edit may have made the lease twice as long.
+ */
+export function settlingBound(durations: Durations, strict: boolean, slowest: number): number {
+  const { leaseDurationMs: D, retryPeriodMs: p, requestTimeoutMs: T } = durations;
+  return ((strict ? 4 : 2) * D + 2 * p + 3 * T + 1_500) / slowest;
+}
+
+/** L2: how soon after its clean release somebody else leads; a whole polling period where there is no watch. */
+export function handOverBound(
+  candidates: readonly CandidateTraits[],
+  { retryPeriodMs, requestTimeoutMs }: Durations,
+): number {
+  const slowest = Math.min(...candidates.map(({ clockRate }) => clockRate));
+  const watching = candidates.every(({ watches }) => watches);
+  return (
+    (watching ? 1_000 + requestTimeoutMs : retryPeriodMs + 2 * requestTimeoutMs + 500) / slowest
+  );
+}
+
+function drawLeftBehind(random: RandomStream): LeaseRecord | null {
+  if (random.chance(0.4)) return null;
+  const micros = 1_767_225_500_000_000;
+  const released = random.chance(0.3);
+  return {
+    holderIdentity: released || random.chance(0.2) ? '' : 'left-behind',
+    leaseDurationSeconds: released ? 1 : random.pick([null, 0, 1, 15, 40]),
+    acquireTimeMicros: random.chance(0.2) ? null : micros,
+    renewTimeMicros: random.chance(0.2) ? null : micros,
+    leaseTransitions: random.pick([0, 3, 2_147_483_646, 2_147_483_647]),
+    releasedTransitions: random.pick([null, 3]),
+  };
+}

@@ -1,0 +1,88 @@
+import type { LockRequest } from '../../lib/core/election-state.js';
+import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
+import type { ReadOutcome, WriteOutcome } from '../../lib/core/lock-outcome.js';
+import type {
+  LeaseWatch,
+  LeaseWatchObserver,
+  LockRequestOptions,
+  ResourceLock,
+} from '../../lib/locks/resource-lock.js';
+import { silence, type Flight, type Network, type Outcome } from './network.js';
+import type { Replica } from './replica.js';
+import { SimulatedWatch } from './simulated-watch.js';
+import type { World } from './world.js';
+
+/** The Lease lock of one process: bounds its requests, and leaves the rest to the network. */
+export class SimulatedLock implements ResourceLock {
+  readonly watch?: (
+    observer: LeaseWatchObserver,
+    options: { readonly silenceLimitMs: number },
+  ) => LeaseWatch;
+
+  constructor(
+    private readonly world: World,
+    private readonly replica: Replica,
+    private readonly network: Network,
+  ) {
+    if (!replica.traits.watches) return;
+    this.watch = (observer, { silenceLimitMs }) => {
+      const watch = new SimulatedWatch(world, replica, observer, {
+        silenceLimitMs,
+        delay: () => network.delay(),
+      });
+      replica.watch = watch;
+      watch.begin();
+      return watch;
+    };
+  }
+
+  read(options: LockRequestOptions): Promise<ReadOutcome> {
+    return this.send({ verb: 'read' }, options) as Promise<ReadOutcome>;
+  }
+
+  create(record: LeaseRecord, options: LockRequestOptions): Promise<WriteOutcome> {
+    return this.send({ verb: 'create', record }, options) as Promise<WriteOutcome>;
+  }
+
+  replace(
+    record: LeaseRecord,
+    expected: ObservedLease,
+    options: LockRequestOptions,
+  ): Promise<WriteOutcome> {
+    return this.send({ verb: 'replace', record, expected }, options) as Promise<WriteOutcome>;
+  }
+
+  describe(): string {
+    return 'the simulated lease';
+  }
+
+  private send(request: LockRequest, { timeoutMs, signal }: LockRequestOptions): Promise<Outcome> {
+    const { world, replica } = this;
+    replica.onRequest(request);
+    return new Promise<Outcome>((resolve) => {
+      const sentAt = replica.clock.now();
+      const flight: Flight = {
+        replica,
+        request,
+        sentAt,
+        givenUp: false,
+        answer: (outcome) => {
+          // The library has given it up: the connection is closed, and nobody listens.
+          if (flight.givenUp || signal.aborted) return;
+          flight.givenUp = outcome.kind === 'unknown' || outcome.kind === 'failed';
+          bound.cancelled = true;
+          replica.onAnswer(request, outcome, sentAt);
+          world.promisesMove('answer');
+          resolve(outcome);
+        },
+      };
+      const limit = replica.traits.unboundedLock ? 60_000 : timeoutMs;
+      const { clock } = replica;
+      const bound = world.queue.at(clock.trueTimeOf(sentAt + limit), replica, () => {
+        flight.answer(silence(request));
+        flight.givenUp = true;
+      });
+      this.network.send(flight);
+    });
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * Situations that a run must have been in (the practice of "sometimes" assertions): a run in which one of them never
+ * came up has proved less than it seems.
+ */
+export const SITUATIONS = [
+  'granted',
+  'takeover',
+  'ghost-applied-after-revoke',
+  'ghost-acquire-applied',
+  'conflict-after-own-success',
+  'late-success',
+  'release-conflict',
+  'released',
+  'watch-gap',
+  'old-watch-event',
+  'near-miss',
+  'settle-stop',
+  'deadline-passed-while-stopped',
+  'answer-before-overdue-deadline',
+  'drain-timeout',
+  'duplicate-applied-once',
+  'retry-after',
+] as const;
+
+export type Situation = (typeof SITUATIONS)[number];
+export type SituationCounts = Record<Situation, number>;
+
+export function noSituations(): SituationCounts {
+  return Object.fromEntries(SITUATIONS.map((name) => [name, 0])) as SituationCounts;
+}
+
+export function addSituations(sum: SituationCounts, more: SituationCounts): void {
+  for (const name of SITUATIONS) sum[name] += more[name];
+}

@@ -1,0 +1,83 @@
+import type { Clock, Timer } from '../../lib/elector/clock.js';
+import type { EventOwner, EventQueue, SimulatedEvent } from './event-queue.js';
+
+export interface ClockQuality {
+  /** Milliseconds of this clock per millisecond of true time. */
+  readonly rate: number;
+  readonly wallStartMs: number;
+}
+
+/** `uptime` is read in steps of this size. */
+const BOOT_TIME_STEP_MS = 10;
+
+/** The clocks of one process: its own rate and start, a wall clock that people set, and sleep that it does not count. */
+export class VirtualClock implements Clock {
+  /** Shift of the wall clock by whoever sets it. */
+  wallShiftMs = 0;
+  private readonly bornAt: number;
+  private sleptMs = 0;
+  private asleepSince: number | undefined;
+  /** Timers that were set and have neither fired nor been called off. */
+  pendingTimers = 0;
+
+  constructor(
+    private readonly queue: EventQueue,
+    private readonly owner: EventOwner,
+    private readonly quality: ClockQuality,
+    private readonly lateness: () => number,
+  ) {
+    this.bornAt = queue.now;
+  }
+
+  now(): number {
+    const until = this.asleepSince ?? this.queue.now;
+    return (until - this.bornAt - this.sleptMs) * this.quality.rate;
+  }
+
+  /** Whole milliseconds, as `Date.now()` gives them. */
+  wallMicros(): number {
+    return Math.floor(this.quality.wallStartMs + this.queue.now + this.wallShiftMs) * 1_000;
+  }
+
+  suspendedMs(): number {
+    const uptime = this.now() + this.sleptMs;
+    return Math.floor(uptime / BOOT_TIME_STEP_MS) * BOOT_TIME_STEP_MS - this.now();
+  }
+
+  /** Like `setTimeout`: whole milliseconds, never early, at least one. */
+  setTimer(callback: () => void, delayMs: number): Timer {
+    const due = this.now() + Math.max(1, Math.ceil(delayMs));
+    const event = this.queue.at(this.trueTimeOf(due) + this.lateness(), this.owner, () => {
+      if (this.now() < due) return this.queue.postpone(event, this.trueTimeOf(due) + 1e-6);
+      this.end(event);
+      callback();
+    });
+    this.pendingTimers++;
+    return { cancel: () => this.end(event) };
+  }
+
+  private end(event: SimulatedEvent): void {
+    if (event.cancelled) return;
+    event.cancelled = true;
+    this.pendingTimers--;
+  }
+
+  /** When this clock will show `reading` if nothing sleeps until then. */
+  trueTimeOf(reading: number): number {
+    return this.bornAt + this.sleptMs + reading / this.quality.rate;
+  }
+
+  get rate(): number {
+    return this.quality.rate;
+  }
+
+  fallAsleep(): void {
+    this.asleepSince = this.queue.now;
+  }
+
+  wakeUp(): void {
+    if (this.asleepSince === undefined) return;
+    this.sleptMs += this.queue.now - this.asleepSince;
+    this.asleepSince = undefined;
+  }
+}

@@ -1,0 +1,145 @@
+import type { ObservedLease } from '../../lib/core/lease-record.js';
+import type { LeaderElector } from '../../lib/elector/leader-elector.js';
+import { BeliefHistory } from './belief-history.js';
+import { EventQueue } from './event-queue.js';
+import { LeaseStore } from './lease-store.js';
+import type { Link } from './link.js';
+import { RandomStream } from './random-stream.js';
+import type { Replica } from './replica.js';
+import type { Scenario } from './scenario.js';
+import { noSituations, type Situation, type SituationCounts } from './sometimes.js';
+import type { Trace } from './trace.js';
+
+/** The invariants of safety-rules section 9, by name. */
+export type Rule =
+  | 'disjoint-beliefs'
+  | 'token-order'
+  | 'event-alternation'
+  | 'belief-within-validity'
+  | 'needless-revocation'
+  | 'conditional-writes'
+  | 'foreign-lease-respected'
+  | 'release-after-drain'
+  | 'request-budget'
+  | 'nothing-after-stop'
+  | 'stop-ends'
+  | 'one-leader-after-healing'
+  | 'calm-after-healing'
+  | 'quick-hand-over'
+  | 'no-exception';
+
+export interface Violation {
+  readonly rule: Rule;
+  readonly at: number;
+  readonly detail: string;
+}
+
+/** The code under test: production's, or a mutant of it. */
+export interface Engine {
+  readonly LeaderElector: typeof LeaderElector;
+  /** What a mutant changes outside `lib/core`: in the lock or in the world. */
+  readonly sabotage: Sabotage;
+}
+
+export interface Sabotage {
+  /** Writes carry no `metadata.uid`. */
+  readonly omitsUid?: true;
+  /** Representations are told apart by whole seconds only. */
+  readonly coarseTimingKey?: true;
+}
+
+const SETTLED = Promise.resolve();
+
+/** Promise callbacks that one event may set off run within this many turns; `checkSettled` proves it. */
+const TURNS = { answer: 6, lifecycle: 24 } as const;
+
+/** One schedule's true time, store, network and processes, and what was found out about them. */
+export class World {
+  readonly queue = new EventQueue();
+  readonly store = new LeaseStore();
+  readonly beliefs = new BeliefHistory();
+  readonly situations: SituationCounts = noSituations();
+  readonly violations: Violation[] = [];
+  readonly replicas: Replica[] = [];
+  readonly links: Link[] = [];
+  serverDownUntil = 0;
+  private turns = 0;
+
+  constructor(
+    readonly scenario: Scenario,
+    readonly engine: Engine,
+    readonly trace: Trace | undefined,
+    private readonly checkSettled: boolean,
+  ) {}
+
+  get now(): number {
+    return this.queue.now;
+  }
+
+  get healed(): boolean {
+    return this.now >= this.scenario.healAt;
+  }
+
+  stream(name: string): RandomStream {
+    return new RandomStream(this.scenario.seed, name);
+  }
+
+  count(situation: Situation): void {
+    this.situations[situation]++;
+  }
+
+  violate(rule: Rule, detail: string, at = this.now): void {
+    this.violations.push({ rule, at, detail });
+    this.trace?.add(at, '!', `${rule}: ${detail}`);
+  }
+
+  /** Whoever resolves a promise that the elector may be waiting for says so. */
+  promisesMove(where: keyof typeof TURNS): void {
+    this.turns = Math.max(this.turns, TURNS[where]);
+  }
+
+  /** As a lock parses it: anew each time, so that nothing may depend on two of them being one object. */
+  representation(lease: ObservedLease): ObservedLease {
+    const copy = { ...lease, record: { ...lease.record } };
+    if (!this.engine.sabotage.coarseTimingKey) return copy;
+    const { holderIdentity, renewTimeMicros, leaseTransitions } = lease.record;
+    const seconds = Math.floor((renewTimeMicros ?? 0) / 1_000_000);
+    return { ...copy, timingKey: `${lease.uid}|${holderIdentity}|${seconds}|${leaseTransitions}` };
+  }
+
+  /** Tells all watches that the store has changed. */
+  announce(): void {
+    for (const { alive, watch } of this.replicas) if (alive) watch?.changed();
+  }
+
+  async run(): Promise<void> {
+    const { queue } = this;
+    const { endAt } = this.scenario;
+    for (let event = queue.next(endAt); event !== undefined; event = queue.next(endAt)) {
+      const { owner } = event;
+      if (owner !== null && !owner.accepts(event)) continue;
+      try {
+        event.happen();
+      } catch (error) {
+        this.violate('no-exception', String((error as Error).stack ?? error));
+      }
+      while (this.turns > 0) await this.settle();
+      owner?.settled();
+    }
+    this.beliefs.endAll(endAt);
+  }
+
+  private async settle(): Promise<void> {
+    const { turns } = this;
+    this.turns = 0;
+    for (let turn = 0; turn < turns; turn++) await SETTLED;
+    if (!this.checkSettled) return;
+    const before = this.activity();
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    if (this.activity() !== before) throw new Error('promises had not settled; raise the turns');
+  }
+
+  private activity(): number {
+    return this.replicas.reduce((sum, { activity }) => sum + activity, 0);
+  }
+}
