@@ -376,6 +376,29 @@ describe('when the lease turns out to be someone else’s', () => {
   });
 });
 
+describe('when nothing works for hours', () => {
+  it('never gives up standing, at one attempt per retry period', () => {
+    const run = MachineRun.standingBy().at(15_000).tick();
+    const hour = 3_600_000;
+    while (run.now < hour) {
+      const { pending } = run.state;
+      if (pending?.purpose === 'read') run.reads({ kind: 'failed', error: unreachable });
+      else if (pending) run.writes({ kind: 'not-applied', error: unreachable });
+      else run.wake();
+    }
+    const attempts = run.purposes.filter((purpose) => purpose === 'acquire').length;
+    expect(attempts).toBeGreaterThanOrEqual((hour - 15_000) / CONFIG.retryPeriodMs - 1);
+    expect(attempts).toBeLessThanOrEqual(hour / (0.8 * CONFIG.retryPeriodMs) + 1);
+  });
+
+  it('renews whatever becomes of its watch', () => {
+    const run = MachineRun.leading().say({ kind: 'watch-opened' });
+    run.at(1_000).say({ kind: 'watch-interrupted' }).at(2_000).tick();
+    expect(run.request.purpose).toBe('renew');
+    expect(run.applied(11).state.tenure?.validUntil).toBe(12_000);
+  });
+});
+
 describe('when the server refuses a renewal', () => {
   it('waits the usual period after a rejection', () => {
     const run = MachineRun.leading().at(2_000).tick().at(2_010);
