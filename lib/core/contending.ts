@@ -59,7 +59,10 @@ export function onReadWhileFollowing(
     step.fail(outcome.error);
     return step.update({ nextReadAt: retryAt(step, request, outcome.error) });
   }
-  observe(step, outcome.kind === 'found' ? outcome.lease : null, { from: 'read' });
+  observe(step, outcome.kind === 'found' ? outcome.lease : null, {
+    from: 'read',
+    knownAtStart: request.baseRevision,
+  });
   step.update({
     mustRead: false,
     acquireUnresolved: false,

@@ -90,7 +90,10 @@ export interface PendingRequest {
   readonly id: number;
   readonly purpose: Purpose;
   readonly startedAt: Instant;
-  /** Revision the write was conditioned on; a reply that still has it changed nothing (R7). */
+  /**
+   * Revision that a replacement was conditioned on, and a reply that still has it changed nothing (R7); for a read, the
+   * newest one known when it was sent.
+   */
   readonly baseRevision: bigint | null;
   /** The write this is: an acquisition after the observed lease ran out on our clock, not after a release. */
   readonly afterExpiry: boolean;

@@ -11,6 +11,8 @@ interface Source {
   readonly from: 'read' | 'write' | 'watch';
   /** Known for a deletion that a watch reported; representations bring their own. */
   readonly revision?: bigint;
+  /** What was known when a read was sent. */
+  readonly knownAtStart?: bigint | null;
 }
 
 /**
@@ -24,6 +26,7 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
   // A read may not be old: a lower revision there means that the store was restored, and everything seen before it is
   // void (safety-rules 3.9).
   if (source.from !== 'read' && known !== null && revision <= known.revision) return;
+  if (known !== null && isOvertaken(source, revision, known.revision)) return;
   const sameLease =
     known !== null && revision >= known.revision && timingKeyOf(known.lease) === timingKeyOf(lease);
   const observation: Observation = sameLease
@@ -45,6 +48,11 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
   }
 }
 
+/** The watch told of something newer while the answer of the read was on its way; that is no restored store. */
+function isOvertaken({ knownAtStart }: Source, revision: bigint, known: bigint): boolean {
+  return knownAtStart !== undefined && revision >= (knownAtStart ?? 0n) && revision < known;
+}
+
 export function markHolderDied(step: Step, timingKey: string): void {
   const { observation } = step.state;
   if (observation === null || timingKeyOf(observation.lease) !== timingKey) return;
@@ -56,8 +64,9 @@ export function markHolderDied(step: Step, timingKey: string): void {
 
 /**
  * True if this process wrote the record: by its identity, the transition number and the acquire time of one of its
- * last attempts, and a renew time that it can have sent. The identity alone does not do: another process may have been given the same one, and a
- * record that merely names us is somebody else's until a lease duration has passed (R8, safety-rules 3.13).
+ * last attempts, and a renew time that it can have sent. The identity alone does not do: another process may have been
+ * given the same one, and a record that merely names us is somebody else's until a lease duration has passed (R8,
+ * safety-rules 3.13).
  */
 export function isOwnRecord(step: Step, record: LeaseRecord): boolean {
   const { lastAcquisition, lastRenewMicros } = step.state;

@@ -57,7 +57,10 @@ export class Step {
         id,
         purpose,
         startedAt: this.at,
-        baseRevision: request.verb === 'replace' ? request.expected.revision : null,
+        baseRevision:
+          request.verb === 'replace'
+            ? request.expected.revision
+            : (this.state.observation?.revision ?? null),
         afterExpiry: details.afterExpiry ?? false,
         unclean: details.unclean ?? null,
         settleMs: details.settleMs ?? 0,

@@ -121,6 +121,17 @@ describe('when another holder renews', () => {
     expect(run.state.pending).toBeNull();
   });
 
+  it('keeps what the watch told while the answer of a read was on its way', () => {
+    const run = new MachineRun().start().reads(representation(heldBy('other'), 10));
+    run.say({ kind: 'watch-opened' });
+    run.watch(representation(heldBy('other', RELEASED), 11));
+    run.reads(representation(heldBy('other'), 10));
+    expect(run.request).toMatchObject({
+      purpose: 'acquire',
+      request: { expected: { revision: 11n } },
+    });
+  });
+
   it('adopts an older revision from a read, with a whole new wait', () => {
     const run = new MachineRun().start().reads(representation(heldBy('other'), 10));
     run.wake();
