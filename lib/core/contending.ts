@@ -25,8 +25,9 @@ export function proceedFollowing(step: Step): number {
   }
   const orphan = orphanedTenure(step, observation);
   if (orphan !== null) {
-    if (step.now < nextAttemptAt) return nextAttemptAt;
-    step.update({ tenure: orphan });
+    // When all is to end there is no later attempt to pause for.
+    if (step.now < nextAttemptAt && !step.state.finishing) return nextAttemptAt;
+    step.update({ tenure: orphan, nextAttemptAt: step.now });
     return proceedHolding(step);
   }
   if (stopping) return Infinity;

@@ -648,6 +648,12 @@ describe('when the application shuts down', () => {
     expect(run.applied(11).of('stopped')).toHaveLength(1);
   });
 
+  it('gives such a lease back at once, however long the retry period is', () => {
+    const run = new MachineRun({ retryPeriodMs: 60_000 }).start().reads(null);
+    run.at(100).withdraw('shutdown').say({ kind: 'finish' });
+    expect(run.applied(10).request.purpose).toBe('release');
+  });
+
   it('stops within two request timeouts though nothing is ever answered', () => {
     const run = MachineRun.leading().withdraw('shutdown').say({ kind: 'drained', term: 1 });
     run.say({ kind: 'finish' });
