@@ -1,6 +1,11 @@
 import { isCleanRelease, nextTransitions, type LeaseRecord } from './lease-record.js';
 import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
-import type { Observation, PendingRequest, Tenure } from './election-state.js';
+import {
+  RETRY_BACKOFF_MS,
+  type Observation,
+  type PendingRequest,
+  type Tenure,
+} from './election-state.js';
 import { beginTenure, proceedHolding } from './holding.js';
 import { claimableAt, isOwnRecord, leaseDurationOf, observe } from './observing.js';
 import type { LockRequestError } from './errors/lock-request.error.js';
@@ -25,9 +30,8 @@ export function proceedFollowing(step: Step): number {
   }
   const orphan = orphanedTenure(step, observation);
   if (orphan !== null) {
-    // When all is to end there is no later attempt to pause for.
-    if (step.now < nextAttemptAt && !step.state.finishing) return nextAttemptAt;
-    step.update({ tenure: orphan, nextAttemptAt: step.now });
+    if (step.now < nextAttemptAt) return nextAttemptAt;
+    step.update({ tenure: orphan });
     return proceedHolding(step);
   }
   if (stopping) return Infinity;
@@ -190,6 +194,8 @@ function orphanedTenure(step: Step, observation: Observation): Tenure | null {
 
 /** One retry period from start to start, spread by up to a fifth so that candidates do not march in step. */
 function retryAt(step: Step, request: PendingRequest, error?: LockRequestError): number {
+  // When all is to end there is no later period to wait for.
+  if (step.state.finishing) return step.now + RETRY_BACKOFF_MS;
   const usual = request.startedAt.now + step.config.retryPeriodMs * (0.8 + 0.2 * step.at.random);
   const asked = Math.min(error?.retryAfterMs ?? 0, step.config.leaseDurationMs);
   return Math.max(usual, step.now + asked);

@@ -161,7 +161,12 @@ function finish(step: Step): void {
   }
   // Time for a request that is under way and for the release after it, and no more: closing must end.
   const finishDeadline = step.now + 2 * step.config.requestTimeoutMs;
-  step.update({ finishing: true, finishDeadline, nextReadAt: step.now });
+  step.update({
+    finishing: true,
+    finishDeadline,
+    nextReadAt: step.now,
+    nextAttemptAt: step.now,
+  });
 }
 
 /** Starts the next request if one is due; answers when it wants to look again. */
