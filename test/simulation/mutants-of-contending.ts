@@ -66,8 +66,9 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     patches: [
       {
         file: CONTENDING,
-        from: "  observe(step, outcome.kind === 'found' ? outcome.lease : null, { from: 'read' });\n",
-        to: `  observe(step, outcome.kind === 'found' ? outcome.lease : null, { from: 'read' });
+        from: '    knownAtStart: request.baseRevision,\n  });\n',
+        to: `    knownAtStart: request.baseRevision,
+  });
   if (step.state.acquireUnresolved && outcome.kind === 'found' && isOwnRecord(step, outcome.lease.record) && contendFrom(step) <= step.now) {
     step.update({ acquireUnresolved: false, mustRead: false });
     return beginTenure(step, request, outcome.lease);
