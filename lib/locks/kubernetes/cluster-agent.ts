@@ -75,7 +75,9 @@ export class ClusterAgent extends Agent {
       done(error as Error, undefined as unknown as Duplex);
       return;
     }
-    done(null, socket);
+    // It may have died since it was opened, and Node would wait for an event that has passed.
+    if (socket.destroyed) done(new Error('the connection was closed as it was made'), socket);
+    else done(null, socket);
   }
 }
 

@@ -2,6 +2,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import type { ClusterAccess } from './cluster-connection.js';
+import { outliveErrors } from './outlive-errors.js';
 import { openTunnel } from './proxy-tunnel.js';
 import { RawSocketStream } from './raw-socket-stream.js';
 
@@ -117,8 +118,6 @@ function untilEvent<T extends Socket>(socket: T, event: string, signal: AbortSig
     };
     const fail = (error: Error) => {
       settle();
-      // Whatever else the dying socket reports has been reported by this rejection.
-      socket.on('error', () => undefined);
       reject(error);
     };
     const closed = () => fail(new Error('the connection was closed while it was being made'));
@@ -126,6 +125,7 @@ function untilEvent<T extends Socket>(socket: T, event: string, signal: AbortSig
       settle();
       resolve(socket);
     };
+    outliveErrors(socket);
     socket.once('error', fail);
     socket.once('close', closed);
     socket.once(event, done);

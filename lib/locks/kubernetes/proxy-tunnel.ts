@@ -1,6 +1,7 @@
 import { request as requestOverTcp } from 'node:http';
 import { request as requestOverTls } from 'node:https';
 import type { Socket } from 'node:net';
+import { outliveErrors } from './outlive-errors.js';
 
 export interface TunnelTarget {
   readonly hostname: string;
@@ -37,6 +38,7 @@ export function openTunnel(proxy: URL, target: TunnelTarget): Promise<Socket> {
       reject(new Error(`${named} answered ${status} to CONNECT ${authority}`));
     };
     request.on('connect', (response, socket: Socket, head) => {
+      outliveErrors(socket);
       if (response.statusCode !== 200) {
         socket.destroy();
         refuse(response.statusCode);
