@@ -61,7 +61,7 @@ export class LeadershipHandlersExplorer {
       this.explored.add(instance);
     }
     for (const method of classMethods(prototype ?? null)) {
-      const name = `${wrapper.name}.${String(method.key)}`;
+      const name = `${String(wrapper.name)}.${String(method.key)}`;
       for (const gate of gatesOf(method.method)) this.exploreGate(gate, name, instance);
       for (const mark of handlerMarksOf(method.method)) {
         this.exploreHandler(mark, method, name, wrapper, instance);
@@ -111,13 +111,16 @@ export class LeadershipHandlersExplorer {
     const properties = wrapper.getPropertiesMetadata() ?? [];
     parameters.forEach((dependency, index) => {
       if (dependency?.token === LeadershipService) {
-        this.roleFault(`LeadershipService at parameter ${index} of ${wrapper.name}`, undefined);
+        this.roleFault(
+          `LeadershipService at parameter ${index} of ${String(wrapper.name)}`,
+          undefined,
+        );
       }
     });
     for (const { key, wrapper: dependency } of properties) {
       // Gates are symbols and are reported by the method they are on.
       if (dependency?.token === LeadershipService && typeof key === 'string') {
-        this.roleFault(`LeadershipService at ${wrapper.name}.${key}`, undefined);
+        this.roleFault(`LeadershipService at ${String(wrapper.name)}.${key}`, undefined);
       }
     }
   }

@@ -77,6 +77,18 @@ describe('@OnGranted(), @OnRevoked() and @OnNewLeader()', () => {
       expect(second!.number).toBeGreaterThan(first!.number);
     });
 
+    it('calls handlers of what a factory made under a symbol', async () => {
+      const terms: number[] = [];
+      class Made {
+        @OnGranted()
+        start(term: Term): void {
+          terms.push(term.number);
+        }
+      }
+      await elections.leading([{ provide: Symbol('made'), useFactory: () => new Made() }]);
+      expect(terms).toEqual([1]);
+    });
+
     it('calls handlers of controllers, of factories, and inherited ones, each instance once', async () => {
       const calls: string[] = [];
       class Base {
