@@ -3,11 +3,16 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:https';
 import type { Certificate } from './certificate.js';
 import { FaultScript, type Fault } from './fault.js';
-import { answerOf, leaseTarget, logOf } from './lease-routes.js';
-import { LeaseStore } from './lease-store.js';
+import { AccessGrants, unauthorized } from './access-grants.js';
+import { ApiAnswers } from './api-answers.js';
+import { logOf, nameAsked, targetOf } from './api-routes.js';
+import type { ClusterState } from './cluster-state.js';
+import { fieldSelector } from './field-selector.js';
+import type { LeaseObject } from './object-kind.js';
+import type { ObjectStore } from './object-store.js';
 import { misbehave, send } from './misbehaviour.js';
 import type { LoggedRequest, LoggedVerb } from './request-log.js';
-import { forbidden, ok, statusAnswer, type Answer } from './status-body.js';
+import { forbidden, ok, type Answer } from './status-body.js';
 import { WatchStreams } from './watch-streams.js';
 
 export interface ApiEmulatorOptions {
@@ -16,17 +21,20 @@ export interface ApiEmulatorOptions {
   /** A CA whose client certificates are demanded. */
   readonly clientCa?: string;
   readonly port?: number;
-  readonly store?: LeaseStore;
+  /** Of an earlier one, as after a restart; the other kinds come with it. */
+  readonly store?: ObjectStore<LeaseObject>;
 }
 
-/** An API server that knows Leases: real versions and watches, and faults on demand. */
+/** An API server that knows Leases, ConfigMaps and Pods: real versions and watches, and faults on demand. */
 export class ApiEmulator {
   readonly requests: LoggedRequest[] = [];
   readonly watches: WatchStreams;
   connections = 0;
   /** Tokens that are accepted; empty: everybody is. */
   readonly tokens = new Set<string>();
-  /** Verbs that RBAC refuses. */
+  /** Who may do what; nobody is refused anything until it grants something. */
+  readonly access = new AccessGrants();
+  /** Verbs that are refused to everybody. */
   readonly forbidden = new Set<LoggedVerb>();
   user = 'system:serviceaccount:default:planner';
   private readonly faults = new FaultScript();
@@ -34,10 +42,10 @@ export class ApiEmulator {
 
   private constructor(
     private readonly server: Server,
-    readonly store: LeaseStore,
+    private readonly answers: ApiAnswers,
     private readonly scheme: string,
   ) {
-    this.watches = new WatchStreams(store);
+    this.watches = new WatchStreams(answers.state);
   }
 
   static async start(options: ApiEmulatorOptions = {}): Promise<ApiEmulator> {
@@ -50,7 +58,7 @@ export class ApiEmulator {
             ...(clientCa && { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
           });
     const scheme = certificate === undefined ? 'http' : 'https';
-    const emulator = new ApiEmulator(server, options.store ?? new LeaseStore(), scheme);
+    const emulator = new ApiEmulator(server, new ApiAnswers(options.store?.state), scheme);
     server.on('connection', (socket: Socket) => emulator.connected(socket));
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       void emulator.handle(request, response);
@@ -60,6 +68,23 @@ export class ApiEmulator {
       server.listen(options.port ?? 0, '127.0.0.1', resolve);
     });
     return emulator;
+  }
+
+  get state(): ClusterState {
+    return this.answers.state;
+  }
+
+  /** The Leases. */
+  get store(): ObjectStore<LeaseObject> {
+    return this.answers.storeOf('Lease') as ObjectStore<LeaseObject>;
+  }
+
+  get configMaps(): ObjectStore {
+    return this.answers.storeOf('ConfigMap');
+  }
+
+  get pods(): ObjectStore {
+    return this.answers.storeOf('Pod');
   }
 
   get port(): number {
@@ -124,7 +149,7 @@ export class ApiEmulator {
       await new Promise((resolve) => setTimeout(resolve, ms));
       return this.respond(logged, request, response);
     }
-    const answer = fault.applies === true ? answerOf(this.store, logged) : ok({ kind: 'Lease' });
+    const answer = fault.applies === true ? this.answers.answer(logged) : ok({ kind: 'Lease' });
     return misbehave(fault.fault, answer, response, raw);
   }
 
@@ -139,25 +164,25 @@ export class ApiEmulator {
 
   private respond(logged: LoggedRequest, request: IncomingMessage, response: ServerResponse): void {
     const refusal = this.refusal(logged);
-    const target = leaseTarget(logged);
+    const target = targetOf(logged.path);
     if (refusal === undefined && logged.verb === 'watch' && target !== null) {
-      this.watches.serve(request, response, {
-        ...target,
-        socket: this.rawSocket(request.socket),
-      });
-      return;
+      const { fault } = fieldSelector(target.kind, logged.query.get('fieldSelector') ?? '');
+      if (fault !== undefined) return send(response, fault);
+      const socket = this.rawSocket(request.socket);
+      return this.watches.serve(request, response, { ...target, query: logged.query, socket });
     }
-    send(response, refusal ?? answerOf(this.store, logged));
+    send(response, refusal ?? this.answers.answer(logged));
   }
 
-  private refusal(logged: LoggedRequest): Answer | undefined {
-    const { headers, verb } = logged;
-    const token = headers.authorization?.replace(/^Bearer /, '') ?? '';
-    if (this.tokens.size > 0 && !this.tokens.has(token)) {
-      return statusAnswer(401, 'Unauthorized', 'Unauthorized');
+  private refusal({ headers, verb, path, query }: LoggedRequest): Answer | undefined {
+    const token = headers.authorization?.replace(/^Bearer /, '');
+    if (this.tokens.size > 0 && !this.tokens.has(token ?? '')) return unauthorized();
+    const target = targetOf(path);
+    if (target === null) return undefined;
+    const asked = { ...target, name: nameAsked(target, query) };
+    if (this.forbidden.has(verb)) {
+      return forbidden(verb, { ...asked, user: this.user }, target.kind);
     }
-    if (!this.forbidden.has(verb)) return undefined;
-    const { namespace, name = '' } = leaseTarget(logged) ?? { namespace: '' };
-    return forbidden(verb, { namespace, name, user: this.user });
+    return this.access.refusal({ ...asked, verb, token });
   }
 }

@@ -1,22 +1,5 @@
 import { describe, it, expect } from '@jest/globals';
-
-/** A Lease, or a Status; `details` only in the latter. */
-export interface ApiBody {
-  readonly kind?: string;
-  readonly metadata?: Readonly<Record<string, unknown>>;
-  readonly spec?: Readonly<Record<string, unknown>>;
-  readonly message?: string;
-  readonly reason?: string;
-  readonly details?: Readonly<Record<string, unknown>>;
-}
-
-export interface ApiReply {
-  readonly status: number;
-  readonly body: ApiBody;
-}
-
-/** Sends one request as somebody who may do everything; `path` begins with `/apis`. */
-export type SendToApi = (method: string, path: string, body?: unknown) => Promise<ApiReply>;
+import type { ApiBody, SendToApi } from './api-caller.js';
 
 const nameOf = (lease: ApiBody) => String(lease.metadata?.['name']);
 
@@ -65,7 +48,15 @@ export function describeLeaseApi(
     it.each([{ leaseDurationSeconds: 0 }, { leaseTransitions: -1 }])(
       'when the spec has %j, answers 422',
       async (change) => {
-        expect((await create({ ...SPEC, ...change })).status).toBe(422);
+        const { status, body } = await create({ ...SPEC, ...change }, 'refused');
+        const field = `spec.${Object.keys(change)[0]}`;
+        expect([status, body.details]).toMatchObject([
+          422,
+          { kind: 'Lease', causes: [{ reason: 'FieldValueInvalid', field }] },
+        ]);
+        expect(body.message).toMatch(
+          /^Lease\.coordination\.k8s\.io "refused" is invalid: spec\..*: must be greater than/,
+        );
       },
     );
 
@@ -95,8 +86,13 @@ export function describeLeaseApi(
 
     it('when a PUT names no version, answers 422', async () => {
       const lease = await existing();
-      const { status } = await put(lease, { holderIdentity: 'b' }, { resourceVersion: undefined });
-      expect(status).toBe(422);
+      const unversioned = { resourceVersion: undefined };
+      const { status, body } = await put(lease, { holderIdentity: 'b' }, unversioned);
+      expect([status, body.message]).toEqual([
+        422,
+        `leases.coordination.k8s.io "${nameOf(lease)}" is invalid: metadata.resourceVersion: ` +
+          'Invalid value: 0: must be specified for an update',
+      ]);
     });
 
     it('when a PUT names an old version, answers 409', async () => {
@@ -118,7 +114,9 @@ export function describeLeaseApi(
     it('when a PUT with a uid meets a deleted Lease, answers 409', async () => {
       const lease = await existing();
       await send('DELETE', pathOf(lease));
-      expect((await put(lease)).status).toBe(409);
+      const { status, body } = await put(lease);
+      expect([status, body.reason]).toEqual([409, 'Conflict']);
+      expect(body.message).toMatch(/UID in precondition: [^,]+, UID in object meta: $/);
     });
 
     it('when a PUT without a uid meets a deleted Lease, creates another', async () => {
@@ -158,6 +156,11 @@ export function describeLeaseApi(
         spec: SPEC,
       });
       expect([status, body.details?.['kind']]).toEqual([404, 'namespaces']);
+    });
+
+    it('when a create names a version, answers 500', async () => {
+      const metadata = { name: 'versioned', resourceVersion: '5' };
+      expect((await send('POST', leases, { metadata, spec: SPEC })).status).toBe(500);
     });
 
     it('when labels and annotations are sent, keeps them', async () => {
