@@ -83,12 +83,13 @@ export class LeaseStore {
 
   private put(record: LeaseRecord, uid: string, writer: number | null, now: number): void {
     this.revision++;
-    const timingKey = timingKeyOf(uid, record);
-    if (timingKey !== this.lease?.timingKey) {
+    const former = this.lease?.record;
+    const keepsKey = former !== undefined && this.lease!.uid === uid && sameTiming(former, record);
+    const timingKey = keepsKey ? this.lease!.timingKey : timingKeyOf(uid, record);
+    if (!keepsKey) {
       this.writer = writer;
       this.writtenAt = now;
     }
-    const former = this.lease?.record;
     if (
       former?.holderIdentity !== record.holderIdentity ||
       former.leaseTransitions !== record.leaseTransitions
@@ -106,16 +107,29 @@ export class LeaseStore {
 }
 
 function timingKeyOf(uid: string, record: LeaseRecord): string {
-  return `${uid}|${record.holderIdentity}|${record.renewTimeMicros}|${record.acquireTimeMicros}|${record.leaseDurationSeconds}|${record.leaseTransitions}`;
+  const renewed = microsText(record.renewTimeMicros);
+  const acquired = microsText(record.acquireTimeMicros);
+  return `${uid}|${record.holderIdentity}|${renewed}|${acquired}|${record.leaseDurationSeconds}|${record.leaseTransitions}`;
+}
+
+/** In two parts, because a number of that size takes twice as long to be written out. */
+function microsText(micros: number | null): string {
+  if (micros === null) return '';
+  const seconds = Math.floor(micros / 1_000_000);
+  return `${seconds}.${micros - seconds * 1_000_000}`;
 }
 
 function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
+  return a.releasedTransitions === b.releasedTransitions && sameTiming(a, b);
+}
+
+/** Whether two records of one object have the same timing key. */
+function sameTiming(a: LeaseRecord, b: LeaseRecord): boolean {
   return (
     a.renewTimeMicros === b.renewTimeMicros &&
     a.holderIdentity === b.holderIdentity &&
     a.acquireTimeMicros === b.acquireTimeMicros &&
     a.leaseDurationSeconds === b.leaseDurationSeconds &&
-    a.leaseTransitions === b.leaseTransitions &&
-    a.releasedTransitions === b.releasedTransitions
+    a.leaseTransitions === b.leaseTransitions
   );
 }

@@ -3,16 +3,18 @@ import type { FaultKind } from './fault.js';
 /** What is wrong at present between one candidate and the API server. */
 export class Link {
   private readonly until = new Map<FaultKind, number>();
+  /** When the last of it is over. */
+  private quietFrom = 0;
   private readonly severities = new Map<FaultKind, number>();
 
   begin(kind: FaultKind, until: number, severity: number): void {
     this.until.set(kind, Math.max(until, this.until.get(kind) ?? 0));
     this.severities.set(kind, severity);
+    this.quietFrom = Math.max(this.quietFrom, until);
   }
 
   suffers(kind: FaultKind, now: number): boolean {
-    if (this.until.size === 0) return false;
-    return now < (this.until.get(kind) ?? 0);
+    return now < this.quietFrom && now < (this.until.get(kind) ?? 0);
   }
 
   endOf(kind: FaultKind): number {

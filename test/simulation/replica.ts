@@ -83,9 +83,13 @@ export class Replica implements EventOwner {
 
   accepts(event: SimulatedEvent): boolean {
     if (!this.alive) return false;
-    if (this.frozen === undefined) return true;
-    this.deferred.push(event);
-    return false;
+    if (this.frozen !== undefined) {
+      this.deferred.push(event);
+      return false;
+    }
+    // Its stop goes on through promises, whichever event lets it.
+    if (this.stopping && !this.stopped) this.world.promisesMove('lifecycle');
+    return true;
   }
 
   settled(): void {
@@ -190,6 +194,7 @@ export class Replica implements EventOwner {
   private onStopped(): void {
     this.log('has stopped');
     this.stopped = true;
+    this.activity++;
     const { pendingTimers } = this.clock;
     if (pendingTimers > 0 || this.watch?.isClosed === false || this.elector.isLeader()) {
       this.world.violate('nothing-after-stop', `${this.name} left ${pendingTimers} timers`);
