@@ -61,3 +61,10 @@ export type {
   ResourceLock,
   ResourceLockFactory,
 } from './locks/resource-lock.js';
+export type {
+  DocumentReadOutcome,
+  DocumentStore,
+  DocumentWriteOutcome,
+  JsonDocument,
+  StoredDocument,
+} from './locks/document-store.js';

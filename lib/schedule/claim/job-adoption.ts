@@ -1,0 +1,67 @@
+import { NEVER_RUN, type ActiveRun, type JobRecord } from './job-record.js';
+import type { LedgerChange, Verdict } from './ledger-change.js';
+
+export interface AdoptionRequest {
+  readonly job: string;
+  readonly schedule: string;
+  readonly now: number;
+  /** True for a run that cannot be under way any more, as the lease of its term has gone. */
+  readonly isOver: (run: ActiveRun) => boolean;
+  /** True for a report that this process has told, by the nonce it was stored with. */
+  readonly isTold: (claim: string) => boolean;
+}
+
+/** True if a leader has something to write before it schedules by this record. */
+export function needsAdoption(
+  record: JobRecord | undefined,
+  { schedule, isOver, isTold }: AdoptionRequest,
+): boolean {
+  if (record === undefined || record.schedule !== schedule) return true;
+  return record.active.some(isOver) || record.untold.some(({ claim }) => isTold(claim));
+}
+
+/**
+ * What a leader does with a job before it schedules it. A job that the fleet has not seen, or that got another
+ * schedule, begins now: nothing of it was missed before. Runs of leaders that are gone are given up, and stored to be
+ * told; reports that have been told are removed.
+ */
+export class JobAdoption implements LedgerChange<void> {
+  readonly job: string;
+
+  constructor(private readonly request: AdoptionRequest) {
+    this.job = request.job;
+  }
+
+  decide(record: JobRecord | undefined): Verdict<void> {
+    const { schedule, now, isOver, isTold } = this.request;
+    if (record !== undefined && !needsAdoption(record, this.request)) {
+      return { kind: 'settled', result: undefined };
+    }
+    const known = record ?? { ...NEVER_RUN, accountedThrough: now, claim: '', schedule };
+    const isSame = known.schedule === schedule;
+    const over = known.active.filter(isOver);
+    const untold = known.untold.filter(({ claim }) => !isTold(claim));
+    return {
+      kind: 'write',
+      record: {
+        ...known,
+        schedule,
+        accountedThrough: isSame ? known.accountedThrough : Math.max(known.accountedThrough, now),
+        active: known.active.filter((run) => !isOver(run)),
+        untold: over.length === 0 ? untold : [...untold, interruption(over)],
+        ...(over.length > 0 && { lastFailed: failureOf(over.at(-1)!, now) }),
+      },
+    };
+  }
+}
+
+/** Called after a run, which is given up only once: a change that is written twice does not give up the same ones. */
+function interruption(over: readonly ActiveRun[]): JobRecord['untold'][number] {
+  const claim = `${over.at(-1)!.run}/interrupted`;
+  const times = over.map(({ scheduledTime }) => scheduledTime);
+  return { claim, reason: 'interrupted', times, isCapped: false };
+}
+
+function failureOf({ scheduledTime, holderIdentity, term }: ActiveRun, at: number) {
+  return { scheduledTime, at, reason: `interrupted: ${holderIdentity} ended in term ${term}` };
+}

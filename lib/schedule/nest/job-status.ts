@@ -1,0 +1,63 @@
+import type { JobRecord } from '../claim/job-record.js';
+
+/** A run that has begun and is not known to have ended. */
+export interface ActiveRunStatus {
+  readonly scheduledTime: Date;
+  readonly startedAt: Date;
+  readonly term: number;
+  readonly fencingToken: bigint | undefined;
+  readonly holderIdentity: string;
+}
+
+/** What the fleet knows of a job, as `kubectl get cronjob` tells it of a CronJob. */
+export interface JobStatus {
+  readonly name: string;
+  /** By this process; null while suspended here, and when there is no further one. */
+  readonly nextTick: Date | null;
+  /** Nominal time of the last tick that was started. */
+  readonly lastScheduleTime: Date | null;
+  /** When a run last ended well. */
+  readonly lastSuccessfulTime: Date | null;
+  readonly lastFailed: {
+    readonly scheduledTime: Date;
+    readonly at: Date;
+    readonly reason: string;
+  } | null;
+  readonly active: readonly ActiveRunStatus[];
+  /** Ticks missed since the fleet first saw the job. */
+  readonly missedCount: number;
+  readonly lastMissedTime: Date | null;
+}
+
+/** `record` undefined: no leader has seen the job yet. */
+export function jobStatus(
+  name: string,
+  nextTick: number | null,
+  record: JobRecord | undefined,
+): JobStatus {
+  const failed = record?.lastFailed ?? null;
+  return {
+    name,
+    nextTick: date(nextTick),
+    lastScheduleTime: date(record?.lastScheduleTime),
+    lastSuccessfulTime: date(record?.lastSuccessfulTime),
+    lastFailed: failed && {
+      scheduledTime: new Date(failed.scheduledTime),
+      at: new Date(failed.at),
+      reason: failed.reason,
+    },
+    active: (record?.active ?? []).map((run) => ({
+      scheduledTime: new Date(run.scheduledTime),
+      startedAt: new Date(run.startedAt),
+      term: run.term,
+      fencingToken: /^\d+$/.test(run.fencingToken) ? BigInt(run.fencingToken) : undefined,
+      holderIdentity: run.holderIdentity,
+    })),
+    missedCount: record?.missedCount ?? 0,
+    lastMissedTime: date(record?.lastMissedTime),
+  };
+}
+
+function date(time: number | null | undefined): Date | null {
+  return time === null || time === undefined ? null : new Date(time);
+}

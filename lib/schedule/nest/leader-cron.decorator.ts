@@ -1,0 +1,52 @@
+import { Inject } from '@nestjs/common';
+import { methodTarget } from '../../nest/decorators/decorator-target.js';
+import type { LeaderCronOptions } from './leader-cron.options.js';
+import { LEADER_SCHEDULE_PRESENCE } from './leader-schedule.constants.js';
+
+/** One use of the decorator, unchecked. */
+export interface LeaderCronMark {
+  readonly schedule: unknown;
+  readonly options: unknown;
+}
+
+const LEADER_CRON = Symbol.for('nestjs-leader-election:leader-cron');
+
+/**
+ * A job with the semantics of a Kubernetes CronJob: each tick is started at most once in the whole fleet, whoever
+ * believes to lead, and what a failover made it miss is caught up or reported. The method is called with a
+ * `LeaderCronContext`. It may throw: that is logged and recorded, and the schedule goes on.
+ *
+ * Needs `LeaderScheduleModule`. On providers and controllers of the default scope. Everything is checked when the
+ * application starts.
+ *
+ * @param schedule a cron expression of five or six fields (the sixth, in front, is the second), one of the presets such
+ * as `@daily`, a `CronExpression` of @nestjs/schedule, or a Date for a single run
+ */
+export function LeaderCron(
+  schedule: string | Date,
+  options: LeaderCronOptions = {},
+): MethodDecorator {
+  return (target, key, descriptor) => {
+    const { prototype } = methodTarget('@LeaderCron()', target, key, descriptor);
+    const method = descriptor.value as object;
+    const marks: LeaderCronMark[] = [...leaderCronMarksOf(method), { schedule, options }];
+    Reflect.defineMetadata(LEADER_CRON, marks, method);
+    requireModule(prototype);
+  };
+}
+
+export function leaderCronMarksOf(method: object): readonly LeaderCronMark[] {
+  return (Reflect.getOwnMetadata(LEADER_CRON, method) as LeaderCronMark[] | undefined) ?? [];
+}
+
+/** Lets Nest refuse to make the class where the module is missing. Nothing is kept on the instance. */
+function requireModule(prototype: object): void {
+  if (LEADER_SCHEDULE_PRESENCE in prototype) return;
+  Object.defineProperty(prototype, LEADER_SCHEDULE_PRESENCE, {
+    configurable: true,
+    enumerable: false,
+    get: () => undefined,
+    set: () => {},
+  });
+  Inject(LEADER_SCHEDULE_PRESENCE)(prototype, LEADER_SCHEDULE_PRESENCE);
+}

@@ -1,0 +1,91 @@
+import { Injectable } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import type { OptionFault } from '../../core/errors/leader-election-options.error.js';
+import { classMethods, type ClassMethod } from '../../nest/class-methods.js';
+import type { LeaderCronContext } from '../runner/job-definition.js';
+import { leaderCronMarksOf, type LeaderCronMark } from './leader-cron.decorator.js';
+import type { WrittenJob } from './leader-cron.options.js';
+
+type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
+type InstanceWrapper = NestModule['providers'] extends Map<unknown, infer W> ? W : never;
+
+export interface FoundJobs {
+  readonly jobs: readonly WrittenJob[];
+  readonly faults: readonly OptionFault[];
+}
+
+/** Finds the decorated methods of an application, each once. */
+@Injectable()
+export class LeaderCronExplorer {
+  constructor(private readonly modules: ModulesContainer) {}
+
+  explore(): FoundJobs {
+    const jobs: WrittenJob[] = [];
+    const faults: OptionFault[] = [];
+    const explored = new Set<object>();
+    for (const wrapper of this.wrappers()) {
+      const instance = instanceOf(wrapper);
+      const owner = instance ? prototypeOf(instance) : prototypeOfClass(wrapper);
+      if (wrapper.isAlias || (instance !== undefined && explored.has(instance))) continue;
+      if (instance !== undefined) explored.add(instance);
+      for (const method of classMethods(owner)) {
+        const name = `${nameOf(wrapper)}.${String(method.key)}`;
+        for (const mark of leaderCronMarksOf(method.method)) {
+          if (instance === undefined) faults.push(scopeFault(name, wrapper));
+          else jobs.push(jobOf(name, mark, method, instance));
+        }
+      }
+    }
+    return { jobs, faults };
+  }
+
+  private *wrappers(): Iterable<InstanceWrapper> {
+    for (const module of this.modules.values()) {
+      for (const collection of [module.providers, module.controllers, module.injectables]) {
+        yield* collection.values() as Iterable<InstanceWrapper>;
+      }
+    }
+  }
+}
+
+function jobOf(
+  name: string,
+  { schedule, options }: LeaderCronMark,
+  { key }: ClassMethod,
+  owner: object,
+): WrittenJob {
+  const methods = owner as Record<string | symbol, (context: LeaderCronContext) => unknown>;
+  const run = (context: LeaderCronContext): unknown => methods[key]!(context);
+  const place = `@LeaderCron() on ${name}`;
+  return { place, defaultName: name, schedule, options, run, owner };
+}
+
+function scopeFault(name: string, { isTransient }: InstanceWrapper): OptionFault {
+  const scope = isTransient ? 'transient' : 'request-scoped';
+  return {
+    field: `@LeaderCron() on ${name}`,
+    value: undefined,
+    rule: `needs the one instance of a provider or controller; this one is ${scope} or depends on such a provider`,
+    fix: 'move the job to a provider of default scope',
+  };
+}
+
+function instanceOf(wrapper: InstanceWrapper): object | undefined {
+  if (wrapper.isTransient || !wrapper.isDependencyTreeStatic()) return undefined;
+  const instance: unknown = wrapper.instance;
+  return typeof instance === 'object' && instance !== null ? instance : undefined;
+}
+
+function prototypeOf(instance: object): object | null {
+  return Object.getPrototypeOf(instance) as object | null;
+}
+
+function prototypeOfClass({ metatype, inject }: InstanceWrapper): object | null {
+  if (typeof metatype !== 'function' || inject) return null;
+  return (metatype.prototype as object | undefined) ?? null;
+}
+
+/** Of the class where it is known; a provider made by a factory is called after its token, which may be a symbol. */
+function nameOf({ name }: InstanceWrapper): string {
+  return String(name);
+}

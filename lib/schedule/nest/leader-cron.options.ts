@@ -1,0 +1,150 @@
+import {
+  LeaderElectionOptionsError,
+  type OptionFault,
+} from '../../core/errors/leader-election-options.error.js';
+import { OptionReader } from '../../core/option-reader.js';
+import type { ConcurrencyPolicy } from '../claim/tick-decision.js';
+import type { JobDefinition, MissedReport } from '../runner/job-definition.js';
+import { isTimeZone, localTimeZone } from '../tick/time-zone.js';
+import { readSchedule } from './schedule-reading.js';
+
+/** Names and meanings as in the spec of a `batch/v1` CronJob, where it has them. */
+export interface LeaderCronOptions {
+  /**
+   * Tells the job from every other of the application, also over restarts: what the fleet knows of the job is kept
+   * under it. Default for a decorated method: `<class>.<method>`; give one if class names are minified.
+   */
+  readonly name?: string;
+  /** May be absent if the application has one role. */
+  readonly role?: string;
+  /**
+   * An IANA time zone, e.g. `'Europe/Berlin'`. Default: that of the process; name one where replicas may differ.
+   */
+  readonly timeZone?: string;
+  /**
+   * When a tick is due while a run is active. `'Allow'`: both run. `'Forbid'`: the tick waits as long as
+   * `startingDeadlineSeconds` lets it, and is else missed. `'Replace'`: the active run's signal is aborted, its end
+   * awaited, and then the newest tick started. Default `'Forbid'`.
+   */
+  readonly concurrencyPolicy?: ConcurrencyPolicy;
+  /**
+   * How many seconds after its nominal time a tick may still be started: the latest one missed by a failover, a
+   * restart or a suspension is then caught up once. Whole seconds, 0 or more. Default: none, a missed tick is only
+   * reported.
+   */
+  readonly startingDeadlineSeconds?: number;
+  /** Do not schedule until `LeaderSchedule.resume(name)`. Default false. */
+  readonly suspend?: boolean;
+  /** Milliseconds after which a run's signal is aborted. The run counts as failed. Default: none. */
+  readonly timeoutMs?: number;
+  /**
+   * Called for ticks that were not run, once in the whole fleet (twice only if the leader dies right after it). Of a
+   * decorated method it is called with the provider as `this`.
+   */
+  readonly onMissed?: (report: MissedReport) => unknown;
+}
+
+/** A job as it was written, from a decorator or from `LeaderSchedule.add()`. */
+export interface WrittenJob {
+  /** For messages, e.g. `@LeaderCron() on PlanScheduler.close`. */
+  readonly place: string;
+  readonly defaultName: string | undefined;
+  readonly schedule: unknown;
+  readonly options: unknown;
+  readonly run: JobDefinition['run'];
+  /** What `onMissed` is called on. */
+  readonly owner?: object;
+}
+
+export interface ReadJob {
+  readonly role: string | undefined;
+  readonly timeZone: string;
+  readonly definition: JobDefinition;
+}
+
+const OPTION_NAMES = [
+  'name',
+  'role',
+  'timeZone',
+  'concurrencyPolicy',
+  'startingDeadlineSeconds',
+  'suspend',
+  'timeoutMs',
+  'onMissed',
+];
+const POLICIES: readonly ConcurrencyPolicy[] = ['Allow', 'Forbid', 'Replace'];
+
+/** About 68 years; more is no deadline. */
+const LONGEST_DEADLINE_SECONDS = 2_147_483_647;
+
+/** The checked job, or every fault of it. `now` is for schedules that never occur again. */
+export function readJob(written: WrittenJob, now: number): ReadJob | OptionFault[] {
+  const reader = new OptionReader(written.options ?? {}, OPTION_NAMES);
+  const name = reader.text('name', 'close-plans') ?? written.defaultName;
+  const timeZone = readTimeZone(reader);
+  const seconds = readDeadline(reader);
+  const definition: JobDefinition = {
+    name: reader.required('name', name, 'close-plans'),
+    schedule: readSchedule(reader, written.schedule, timeZone, now),
+    concurrencyPolicy: readPolicy(reader),
+    startingDeadlineMs: seconds === null ? null : seconds * 1_000,
+    timeoutMs:
+      reader.get('timeoutMs') === undefined ? null : reader.milliseconds('timeoutMs', 60_000, 1),
+    suspend: reader.boolean('suspend', false),
+    run: written.run,
+    onMissed: readOnMissed(reader, written.owner),
+  };
+  const role = reader.text('role', 'plan-scheduler');
+  const faults = faultsOf(reader, written.place);
+  return faults.length > 0 ? faults : { role, timeZone, definition };
+}
+
+function readTimeZone(reader: OptionReader): string {
+  const timeZone = reader.text('timeZone', 'Europe/Berlin');
+  if (timeZone === undefined) return localTimeZone();
+  if (isTimeZone(timeZone)) return timeZone;
+  const rule = 'must be an IANA time zone that this platform knows';
+  reader.fault('timeZone', timeZone, rule, 'use for example "Europe/Berlin" or "Etc/UTC"');
+  return 'UTC';
+}
+
+function readPolicy(reader: OptionReader): ConcurrencyPolicy {
+  const policy = reader.get('concurrencyPolicy');
+  if (policy === undefined) return 'Forbid';
+  const known = POLICIES.find((each) => each === policy);
+  if (known !== undefined) return known;
+  const rule = `must be one of ${POLICIES.map((each) => `"${each}"`).join(', ')}`;
+  reader.fault('concurrencyPolicy', policy, rule, 'use "Forbid"');
+  return 'Forbid';
+}
+
+function readDeadline(reader: OptionReader): number | null {
+  const seconds = reader.get('startingDeadlineSeconds');
+  if (seconds === undefined) return null;
+  const isWhole = typeof seconds === 'number' && Number.isInteger(seconds);
+  if (isWhole && seconds >= 0 && seconds <= LONGEST_DEADLINE_SECONDS) return seconds;
+  const rule = 'must be a whole number of seconds, 0 or more';
+  const fix = 'use for example 60, or leave it out to catch up nothing';
+  reader.fault('startingDeadlineSeconds', seconds, rule, fix);
+  return null;
+}
+
+function readOnMissed(reader: OptionReader, owner: object | undefined): JobDefinition['onMissed'] {
+  const onMissed = reader.get('onMissed');
+  if (onMissed === undefined) return null;
+  if (typeof onMissed === 'function') {
+    return (report) => Reflect.apply(onMissed, owner, [report]) as unknown;
+  }
+  reader.fault('onMissed', onMissed, 'must be a function', 'use (report) => { … }');
+  return null;
+}
+
+function faultsOf(reader: OptionReader, place: string): OptionFault[] {
+  try {
+    reader.check();
+    return [];
+  } catch (error) {
+    if (!(error instanceof LeaderElectionOptionsError)) throw error;
+    return error.faults.map((fault) => ({ ...fault, field: `${place}: ${fault.field}` }));
+  }
+}

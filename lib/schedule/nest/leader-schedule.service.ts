@@ -1,0 +1,178 @@
+import { Inject, Injectable, Optional } from '@nestjs/common';
+import { SchedulerRegistry } from '@nestjs/schedule';
+import {
+  LeaderElectionOptionsError,
+  type OptionFault,
+} from '../../core/errors/leader-election-options.error.js';
+import { NotLeaderError } from '../../core/errors/not-leader.error.js';
+import type { Clock } from '../../elector/clock.js';
+import { ELECTION_CLOCK } from '../../nest/leader-election.constants.js';
+import { readJobRecord } from '../claim/job-record.js';
+import type { LeaderCronContext } from '../runner/job-definition.js';
+import type { TriggerResult } from '../runner/run-keeper.js';
+import { wallMs } from '../runner/schedule-environment.js';
+import { jobStatus, type JobStatus } from './job-status.js';
+import { LeaderCronJob } from './leader-cron-job.js';
+import { readJob, type LeaderCronOptions, type WrittenJob } from './leader-cron.options.js';
+import { RoleSchedules } from './role-schedules.js';
+import type { ScheduledJob } from './scheduled-job.js';
+
+interface RegisteredJob extends ScheduledJob {
+  readonly cronJob: LeaderCronJob;
+}
+
+/** The jobs of this application, decorated ones and those added at run time. */
+@Injectable()
+export class LeaderSchedule {
+  private readonly jobs = new Map<string, RegisteredJob>();
+
+  constructor(
+    private readonly schedules: RoleSchedules,
+    @Inject(ELECTION_CLOCK) private readonly clock: Clock,
+    @Optional() private readonly registry?: SchedulerRegistry,
+  ) {}
+
+  /**
+   * Adds a job as `@LeaderCron()` does. Add it in every replica: whoever leads schedules what it knows.
+   * @throws LeaderElectionOptionsError with every fault of it
+   */
+  add(
+    name: string,
+    schedule: string | Date,
+    handler: (context: LeaderCronContext) => unknown,
+    options: Omit<LeaderCronOptions, 'name'> = {},
+  ): void {
+    this.schedules.assertRunning();
+    const place = `LeaderSchedule.add(${JSON.stringify(name)})`;
+    const faults = this.register([
+      { place, defaultName: undefined, schedule, options: { ...options, name }, run: handler },
+    ]);
+    if (faults.length > 0) throw new LeaderElectionOptionsError(faults);
+  }
+
+  /**
+   * Ends the schedule of a job in this process. What runs goes on; the promise resolves when nothing of it runs any
+   * more. The fleet keeps what it knows of the job, so adding it again does not repeat a tick.
+   */
+  async remove(name: string): Promise<void> {
+    const { role, runner } = this.job(name);
+    this.jobs.delete(name);
+    if (this.registry?.doesExist('cron', name)) this.registry.deleteCronJob(name);
+    role.schedule.remove(name);
+    await runner.idle();
+  }
+
+  /** What this process knows of its jobs; asks nobody. */
+  list(): ScheduledJobView[] {
+    return [...this.jobs.values()].map(({ name, role, schedule, timeZone, runner }) => {
+      const { nextTick } = runner;
+      return {
+        name,
+        role: role.name,
+        schedule,
+        timeZone,
+        suspended: runner.suspended,
+        nextTick: nextTick === null ? null : new Date(nextTick),
+      };
+    });
+  }
+
+  /**
+   * One run now, beside the schedule; no tick is used up. Waits for its end.
+   * @throws NotLeaderError while this process does not lead the job's role
+   */
+  trigger(name: string): Promise<TriggerResult> {
+    const { role, runner } = this.job(name);
+    const { elector, leader } = role.election;
+    const { term } = elector;
+    if (term === undefined) {
+      return Promise.reject(new NotLeaderError(role.name, leader, `Job "${name}"`));
+    }
+    return runner.trigger(term);
+  }
+
+  /**
+   * What the whole fleet knows of a job, on followers too. Costs one read of the object beside the lease.
+   * @throws LockRequestError if it cannot be read
+   */
+  async inspect(name: string): Promise<JobStatus> {
+    const { role, runner } = this.job(name);
+    const signal = new AbortController().signal;
+    const record = readJobRecord(await role.schedule.inspect(signal), name);
+    return jobStatus(name, runner.nextTick, record);
+  }
+
+  /** Stops scheduling a job in this process, until `resume()`. What runs goes on. */
+  suspend(name: string): void {
+    this.job(name).runner.suspend();
+  }
+
+  /** The latest tick of the meantime is caught up if `startingDeadlineSeconds` lets it; the others were missed. */
+  resume(name: string): void {
+    this.job(name).runner.resume();
+  }
+
+  /** @internal Adds all jobs that have no fault, and returns the faults of the others. */
+  register(written: readonly WrittenJob[]): OptionFault[] {
+    return written.flatMap((job) => this.registerOne(job));
+  }
+
+  private registerOne(written: WrittenJob): OptionFault[] {
+    const read = readJob(written, wallMs(this.clock));
+    if (Array.isArray(read)) return read;
+    const { name } = read.definition;
+    const election = this.schedules.find(read.role, written.place);
+    const faults = [
+      ...('field' in election ? [election] : []),
+      ...(this.isTaken(name) ? [duplicate(written.place, name)] : []),
+    ];
+    if ('field' in election || faults.length > 0) return faults;
+    const schedule = written.schedule as string | Date;
+    const cronJob = new LeaderCronJob(schedule, read.timeZone, () => this.trigger(name));
+    const roleSchedule = this.schedules.of(election);
+    const run = (context: LeaderCronContext): unknown => {
+      cronJob.lastExecution = new Date(wallMs(this.clock));
+      return read.definition.run(context);
+    };
+    const runner = roleSchedule.add({ ...read.definition, run });
+    cronJob.follow(runner);
+    this.registry?.addCronJob(name, cronJob);
+    const role = { name: election.role, schedule: roleSchedule, election };
+    this.jobs.set(name, { name, role, schedule, timeZone: read.timeZone, runner, cronJob });
+    return [];
+  }
+
+  private isTaken(name: string): boolean {
+    return this.jobs.has(name) || this.registry?.doesExist('cron', name) === true;
+  }
+
+  private job(name: string): RegisteredJob {
+    const job = this.jobs.get(name);
+    if (job !== undefined) return job;
+    const known = [...this.jobs.keys()].map((each) => JSON.stringify(each)).join(', ');
+    const rule = `must be the name of a job of this application: ${known || 'it has none'}`;
+    const fault = { field: 'name', value: name, rule, fix: 'use one of them, or add the job' };
+    throw new LeaderElectionOptionsError([fault]);
+  }
+}
+
+/** A job as this process sees it. */
+export interface ScheduledJobView {
+  readonly name: string;
+  readonly role: string;
+  readonly schedule: string | Date;
+  readonly timeZone: string;
+  /** In this process; others have their own switch. */
+  readonly suspended: boolean;
+  /** Null while suspended, and when there is no further one. */
+  readonly nextTick: Date | null;
+}
+
+function duplicate(place: string, name: string): OptionFault {
+  return {
+    field: `${place}: name`,
+    value: name,
+    rule: 'must be unique among the jobs of the application and the cron jobs of SchedulerRegistry',
+    fix: 'give one of them another name',
+  };
+}

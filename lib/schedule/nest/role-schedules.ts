@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  LeaderElectionOptionsError,
+  type OptionFault,
+} from '../../core/errors/leader-election-options.error.js';
+import type { Term } from '../../core/term.js';
+import type { Clock } from '../../elector/clock.js';
+import type { DocumentStore } from '../../locks/document-store.js';
+import { ApplicationReadiness } from '../../nest/application-readiness.js';
+import { ELECTION_CLOCK } from '../../nest/leader-election.constants.js';
+import type { RoleElection } from '../../nest/role-election.js';
+import { RoleRegistry } from '../../nest/role-registry.js';
+import { RoleSchedule } from '../runner/role-schedule.js';
+import { ScheduleLedger } from '../runner/schedule-ledger.js';
+import { SCHEDULE_SUFFIX } from './leader-schedule.constants.js';
+import { ScheduleLogger } from './schedule-logger.js';
+
+/** Pause between attempts to reach the store, as the election makes it between attempts to renew. */
+const RETRY_MS = 250;
+
+/** The schedules of one application, one per role that has jobs. */
+@Injectable()
+export class RoleSchedules {
+  private readonly byRole = new Map<string, RoleSchedule>();
+  private isStopped = false;
+
+  constructor(
+    private readonly registry: RoleRegistry,
+    private readonly readiness: ApplicationReadiness,
+    @Inject(ELECTION_CLOCK) private readonly clock: Clock,
+  ) {}
+
+  /** The election a job belongs to, or why there is none. */
+  find(role: string | undefined, place: string): RoleElection | OptionFault {
+    const election = this.registry.find(role);
+    if (election === undefined) return this.roleFault(role, place);
+    if (election.lock.sibling !== undefined) return election;
+    return {
+      field: `${place}: lock`,
+      value: election.lock,
+      rule: `the lock of role ${JSON.stringify(election.role)} has no method sibling(), where claims of ticks are kept`,
+      fix: 'use leaseLock(), fileLock() or memoryLock(), or add sibling(suffix) to your ResourceLock',
+    };
+  }
+
+  of(election: RoleElection): RoleSchedule {
+    const known = this.byRole.get(election.role);
+    if (known !== undefined) return known;
+    const schedule = this.scheduleOf(election, election.lock.sibling!(SCHEDULE_SUFFIX));
+    this.byRole.set(election.role, schedule);
+    this.follow(election, schedule);
+    return schedule;
+  }
+
+  /** Nothing is scheduled any more in this application. */
+  stop(): void {
+    this.isStopped = true;
+    for (const schedule of this.byRole.values()) schedule.stop();
+  }
+
+  assertRunning(): void {
+    if (!this.isStopped) return;
+    const rule = 'cannot be used while the application shuts down';
+    const fault = { field: 'LeaderSchedule', value: undefined, rule, fix: 'add jobs earlier' };
+    throw new LeaderElectionOptionsError([fault]);
+  }
+
+  private scheduleOf({ elector, options }: RoleElection, store: DocumentStore): RoleSchedule {
+    const { clock } = this;
+    const { role, requestTimeoutMs, renewDeadlineMs, leaseDurationMs } = options;
+    const observer = new ScheduleLogger(role);
+    const ledger = new ScheduleLedger(store, clock, {
+      requestTimeoutMs,
+      retryMs: RETRY_MS,
+      onError: (error) => observer.onError(error),
+    });
+    return new RoleSchedule(ledger, {
+      clock,
+      observer,
+      leadership: {
+        get term() {
+          return elector.term;
+        },
+        track: (work) => elector.track(work),
+      },
+      nonce: randomUUID,
+      leaseDurationMs,
+      claimTimeoutMs: renewDeadlineMs,
+    });
+  }
+
+  /** Each term once, and none before the application has been initialised. */
+  private follow(election: RoleElection, schedule: RoleSchedule): void {
+    const begun = new WeakSet<Term>();
+    election.streams.leadership$.subscribe(({ term }) => {
+      if (term === undefined || begun.has(term)) return;
+      begun.add(term);
+      void this.readiness.whenReachedOr(term.signal).then(() => {
+        if (!term.signal.aborted) schedule.begin(term);
+      });
+    });
+  }
+
+  private roleFault(role: string | undefined, place: string): OptionFault {
+    const roles = this.registry.listed();
+    if (role !== undefined) {
+      const rule = `must be a role of this application: ${roles || 'it has none'}`;
+      const fix = 'use one of them, or import LeaderElectionModule for this role';
+      return { field: `${place}: role`, value: role, rule, fix };
+    }
+    const isNone = this.registry.roles.length === 0;
+    const rule = isNone
+      ? 'needs a role, and the application has none'
+      : `must name a role, as there are several: ${roles}`;
+    const fix = isNone ? 'import LeaderElectionModule.forRoot({ role: … })' : 'name one of them';
+    return { field: `${place}: role`, value: role, rule, fix };
+  }
+}

@@ -1,0 +1,190 @@
+import type { Term } from '../../core/term.js';
+import type { Timer } from '../../elector/clock.js';
+import { JobAdoption, needsAdoption, type AdoptionRequest } from '../claim/job-adoption.js';
+import type { ActiveRun, JobRecord } from '../claim/job-record.js';
+import { decideTick, type TickDecision } from '../claim/tick-decision.js';
+import { dueTicks } from '../tick/due-ticks.js';
+import { ActiveRuns } from './active-runs.js';
+import { missedTicks, type JobDefinition } from './job-definition.js';
+import { RunKeeper, type TriggerResult } from './run-keeper.js';
+import { wallMs, type ScheduleEnvironment } from './schedule-environment.js';
+import type { ScheduleLedger } from './schedule-ledger.js';
+import { TickClaimant, type ClaimOrder } from './tick-claimant.js';
+
+/** Somebody may set the wall clock while a timer sleeps. */
+const LONGEST_SLEEP_MS = 60_000;
+
+/**
+ * One job in one process. While this process leads it sleeps until the next nominal time, looks which ticks nobody has
+ * accounted for, decides, and claims; everything that can change the decision leads back to {@link evaluate}.
+ */
+export class JobRunner {
+  private term: Term | undefined;
+  private armedAfter = Infinity;
+  private timer: Timer | undefined;
+  /** A claim or an adoption is under way; the decision after it is made on what it finds. */
+  private isBusy = false;
+  private isSuspended: boolean;
+  private readonly stopping = new AbortController();
+  private readonly active: ActiveRuns;
+  private readonly keeper: RunKeeper;
+  private readonly claimant: TickClaimant;
+  /** Reports that this process has told and has not yet seen removed, by the nonce they were stored with. */
+  private told = new Set<string>();
+
+  constructor(
+    readonly definition: JobDefinition,
+    private readonly ledger: ScheduleLedger,
+    private readonly environment: ScheduleEnvironment,
+  ) {
+    this.isSuspended = definition.suspend;
+    this.active = new ActiveRuns(environment.clock, environment.leaseDurationMs);
+    this.keeper = new RunKeeper(definition, ledger, environment, this.active, () =>
+      this.evaluate(),
+    );
+    this.claimant = new TickClaimant(
+      definition,
+      ledger,
+      environment,
+      this.active,
+      this.keeper,
+      this.stopping.signal,
+    );
+  }
+
+  get isStopped(): boolean {
+    return this.stopping.signal.aborted;
+  }
+
+  get suspended(): boolean {
+    return this.isSuspended;
+  }
+
+  /** Nominal time of the next tick; null if there is none, or if the job is suspended or stopped. */
+  get nextTick(): number | null {
+    if (this.isStopped || this.isSuspended) return null;
+    return this.definition.schedule.next(this.now());
+  }
+
+  /** This process leads, and the ledger knows the document. */
+  begin(term: Term): void {
+    if (this.isStopped) return;
+    this.term = term;
+    this.armedAfter = this.now();
+    term.signal.addEventListener('abort', () => this.end(term), { once: true });
+    this.evaluate();
+  }
+
+  suspend(): void {
+    this.isSuspended = true;
+    this.timer?.cancel();
+  }
+
+  /** Ticks of the meantime count as missed. */
+  resume(): void {
+    if (!this.isSuspended) return;
+    this.isSuspended = false;
+    this.armedAfter = Math.max(this.armedAfter, this.now());
+    this.evaluate();
+  }
+
+  /** Schedules nothing any more. What runs goes on. */
+  stop(): void {
+    this.timer?.cancel();
+    this.stopping.abort();
+  }
+
+  /** Resolves when nothing of this job runs. */
+  idle(): Promise<void> {
+    return this.keeper.idle();
+  }
+
+  /** One run now, beside the schedule. */
+  trigger(term: Term): Promise<TriggerResult> {
+    return this.keeper.trigger(term);
+  }
+
+  private end(term: Term): void {
+    if (this.term !== term) return;
+    this.term = undefined;
+    this.timer?.cancel();
+  }
+
+  private evaluate(): void {
+    this.timer?.cancel();
+    const { term, ledger } = this;
+    if (term === undefined || this.isStopped || this.isSuspended || this.isBusy) return;
+    const record = ledger.known(this.definition.name);
+    if (record !== undefined) this.tell(record);
+    const adoption = this.adoptionRequest(term);
+    if (record === undefined || needsAdoption(record, adoption)) {
+      return this.occupy(this.adopt(term, adoption));
+    }
+    const now = this.now();
+    const due = dueTicks(this.definition.schedule, record.accountedThrough, now);
+    const decision = decideTick({
+      now,
+      due,
+      startingDeadlineMs: this.definition.startingDeadlineMs,
+      armedAfter: this.armedAfter,
+      concurrencyPolicy: this.definition.concurrencyPolicy,
+      activeRuns: this.active.count(record, term),
+    });
+    if (decision.kind === 'claim' || decision.kind === 'report') {
+      const isCapped = due?.isCapped === true;
+      return this.occupy(this.claim(term, { decision, record, isCapped }));
+    }
+    if (decision.kind === 'replace') for (const run of this.active.running) run.replace();
+    this.sleep(now, decision, this.active.nextExpiryMs(record, term));
+  }
+
+  private sleep(now: number, decision: TickDecision, expiryMs: number): void {
+    const next = this.definition.schedule.next(now) ?? Infinity;
+    const until = decision.kind === 'wait' ? Math.min(next, decision.until) : next;
+    const delayMs = Math.min(until - now, expiryMs, LONGEST_SLEEP_MS);
+    this.timer = this.environment.clock.setTimer(() => this.evaluate(), delayMs);
+  }
+
+  /** One write at a time; the lease is not released before its outcome has been heard. */
+  private occupy(work: Promise<void>): void {
+    this.isBusy = true;
+    const done = work.finally(() => {
+      this.isBusy = false;
+      this.evaluate();
+    });
+    this.environment.leadership.track(done);
+  }
+
+  private adoptionRequest(term: Term): AdoptionRequest {
+    const { name, schedule } = this.definition;
+    const isOver = (run: ActiveRun) => this.active.isOver(run, term);
+    const isTold = (claim: string) => this.told.has(claim);
+    return { job: name, schedule: schedule.text, now: this.now(), isOver, isTold };
+  }
+
+  private async adopt(term: Term, request: AdoptionRequest): Promise<void> {
+    await this.claimant.submit(new JobAdoption(request), term, null);
+  }
+
+  private async claim(term: Term, order: ClaimOrder): Promise<void> {
+    if (await this.claimant.claim(term, order)) return;
+    this.armedAfter = Math.max(this.armedAfter, order.decision.tick);
+  }
+
+  /**
+   * Tells what is stored to be told. It is removed after that, so a leader that dies in between leaves it to the next:
+   * a report may come twice, and none is lost.
+   */
+  private tell({ untold }: JobRecord): void {
+    const told = this.told;
+    this.told = new Set(untold.map(({ claim }) => claim));
+    for (const { claim, reason, times, isCapped } of untold) {
+      if (told.has(claim)) continue;
+      this.keeper.report({ job: this.definition.name, reason, ...missedTicks(times, isCapped) });
+    }
+  }
+
+  private now(): number {
+    return wallMs(this.environment.clock);
+  }
+}

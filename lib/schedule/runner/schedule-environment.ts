@@ -1,0 +1,45 @@
+import type { LockRequestError } from '../../core/errors/lock-request.error.js';
+import type { Term } from '../../core/term.js';
+import type { Clock } from '../../elector/clock.js';
+import type { MissedReport } from './job-definition.js';
+import type { RunOutcome } from './job-run.js';
+
+/** What a schedule needs of an election. */
+export interface ScheduleLeadership {
+  /** Asked of the clock at every call; undefined while this process does not lead. */
+  readonly term: Term | undefined;
+  /** The lease is not released before this work has ended. */
+  track(work: PromiseLike<unknown>): void;
+}
+
+/** Told what the schedule does. Must not throw. */
+export interface ScheduleObserver {
+  onStarted(job: string, scheduledTime: Date): void;
+  onEnded(job: string, scheduledTime: Date, outcome: RunOutcome): void;
+  onMissed(report: MissedReport): void;
+  /** A claim had no known outcome by its deadline, so the tick was not started here. */
+  onUnresolved(job: string, scheduledTime: Date): void;
+  /** How a run ended could not be recorded. */
+  onUnrecorded(job: string, scheduledTime: Date): void;
+  /** A tick was claimed when leadership ended, and handed back (or, if that failed, lost). */
+  onReturned(job: string, scheduledTime: Date, isReturned: boolean): void;
+  /** An `onMissed` callback threw. */
+  onCallbackFailed(job: string, error: unknown): void;
+  onError(error: LockRequestError): void;
+}
+
+/** What all jobs of one role share. */
+export interface ScheduleEnvironment {
+  readonly clock: Clock;
+  readonly leadership: ScheduleLeadership;
+  readonly observer: ScheduleObserver;
+  /** A text that no other call in any process returns. */
+  readonly nonce: () => string;
+  readonly leaseDurationMs: number;
+  /** How long a claim without `startingDeadlineSeconds`, and a record of an ended run, may take. */
+  readonly claimTimeoutMs: number;
+}
+
+export function wallMs(clock: Clock): number {
+  return Math.floor(clock.wallMicros() / 1_000);
+}

@@ -1,0 +1,213 @@
+import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import type { Clock } from '../../elector/clock.js';
+import type {
+  DocumentStore,
+  DocumentWriteOutcome,
+  JsonDocument,
+  StoredDocument,
+} from '../../locks/document-store.js';
+import { readJobRecord, writeJobRecord, type JobRecord } from '../claim/job-record.js';
+import type { LedgerChange } from '../claim/ledger-change.js';
+import { PendingChange, type SubmitOptions, type Submitted } from './pending-change.js';
+
+export interface LedgerOptions {
+  /** Bound of one request, in milliseconds. */
+  readonly requestTimeoutMs: number;
+  /** Pause after a request that failed, in milliseconds. */
+  readonly retryMs: number;
+  /** A request failed; the ledger goes on as long as somebody waits for it. */
+  readonly onError: (error: LockRequestError) => void;
+}
+
+const NOTHING_STORED: JsonDocument = {};
+
+/**
+ * The document with the records of all jobs of one role. Changes are made one write at a time, all that wait in the
+ * same write. The version of the own last write is the expectation of the next, so a change costs one request.
+ *
+ * A change is settled only by a version that is known to be stored. After a conflict, a timeout, a reset or a 5xx the
+ * document is read, and every change decides anew; one that is not settled by its deadline is `unresolved`, and its
+ * write may or may not be found in the store later.
+ */
+export class ScheduleLedger {
+  private readonly pending = new Set<PendingChange>();
+  /** Undefined: not known. `stored` null: there is no document. */
+  private current: { readonly stored: StoredDocument | null } | undefined;
+  private isWorking = false;
+
+  constructor(
+    private readonly store: DocumentStore,
+    private readonly clock: Clock,
+    private readonly options: LedgerOptions,
+  ) {}
+
+  /** The record as last read or written; undefined if there is none, or if none is known. */
+  known(job: string): JobRecord | undefined {
+    return readJobRecord(this.document, job);
+  }
+
+  /** Reads the document, again and again until it could be read; false if the signal was aborted before. */
+  async load(signal: AbortSignal): Promise<boolean> {
+    this.current = undefined;
+    while (!signal.aborted) {
+      const failure = await this.read(this.options.requestTimeoutMs, signal);
+      if (failure === undefined) return true;
+      if (!signal.aborted) await this.pause(failure, signal);
+    }
+    return false;
+  }
+
+  submit<R>(change: LedgerChange<R>, options: SubmitOptions): Promise<Submitted<R>> {
+    return new Promise((resolve) => {
+      const entry = new PendingChange(change, options, resolve as (result: unknown) => void);
+      if (entry.isOver(this.clock.now())) return entry.giveUp();
+      this.pending.add(entry);
+      entry.onAbort(() => {
+        if (!entry.isInFlight && this.pending.delete(entry)) entry.giveUp();
+      });
+      if (!this.isWorking) void this.work();
+    });
+  }
+
+  /** The document as it is stored now, for people; independent of everything else here. */
+  async inspect(signal: AbortSignal): Promise<JsonDocument> {
+    const { requestTimeoutMs: timeoutMs } = this.options;
+    const outcome = await this.store.read({ timeoutMs, signal });
+    if (outcome.kind === 'failed') throw outcome.error;
+    return outcome.kind === 'found' ? outcome.stored.document : NOTHING_STORED;
+  }
+
+  private get document(): JsonDocument {
+    return this.current?.stored?.document ?? NOTHING_STORED;
+  }
+
+  private async work(): Promise<void> {
+    this.isWorking = true;
+    while (this.dropOver()) {
+      // What is submitted in the same turn goes into the same write.
+      await Promise.resolve();
+      const failure = this.current === undefined ? await this.readOnce() : await this.writeOnce();
+      if (failure !== undefined && this.dropOver()) await this.pause(failure, undefined);
+    }
+    this.isWorking = false;
+  }
+
+  /** Lets go of changes that nobody waits for any more. True if any are left. */
+  private dropOver(): boolean {
+    const now = this.clock.now();
+    for (const entry of this.pending) {
+      if (!entry.isOver(now)) continue;
+      this.pending.delete(entry);
+      entry.giveUp();
+    }
+    return this.pending.size > 0;
+  }
+
+  private readOnce(): Promise<LockRequestError | undefined> {
+    return this.read(this.requestTimeoutMs(), new AbortController().signal);
+  }
+
+  private async read(
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<LockRequestError | undefined> {
+    const outcome = await settled(
+      () => this.store.read({ timeoutMs, signal }),
+      (error) => ({ kind: 'failed' as const, error }),
+    );
+    if (outcome.kind !== 'failed') {
+      this.current = { stored: outcome.kind === 'found' ? outcome.stored : null };
+      return undefined;
+    }
+    if (!signal.aborted) this.options.onError(outcome.error);
+    return outcome.error;
+  }
+
+  /** Settles what can be settled by the known version, and writes the rest. */
+  private async writeOnce(): Promise<LockRequestError | undefined> {
+    const { document, written } = this.propose();
+    if (written.length === 0) return undefined;
+    for (const entry of written) entry.isInFlight = true;
+    const outcome = await this.write(document);
+    for (const entry of written) entry.isInFlight = false;
+    if (outcome.kind === 'applied') {
+      this.current = { stored: outcome.stored };
+      // What was written is settled by its own success, also if its time has run out meanwhile.
+      this.propose();
+      return undefined;
+    }
+    this.current = undefined;
+    if (!('error' in outcome)) return undefined;
+    this.options.onError(outcome.error);
+    return outcome.error;
+  }
+
+  private propose(): { readonly document: JsonDocument; readonly written: PendingChange[] } {
+    let document = this.document;
+    const written: PendingChange[] = [];
+    for (const entry of this.pending) {
+      const { job } = entry.change;
+      const verdict = entry.change.decide(readJobRecord(document, job));
+      if (verdict.kind === 'write') {
+        document = writeJobRecord(document, job, verdict.record);
+        written.push(entry);
+      } else {
+        this.pending.delete(entry);
+        entry.settle(verdict.result);
+      }
+    }
+    return { document, written };
+  }
+
+  private write(document: JsonDocument): Promise<DocumentWriteOutcome> {
+    const stored = this.current?.stored ?? null;
+    const options = { timeoutMs: this.requestTimeoutMs(), signal: new AbortController().signal };
+    return settled(
+      () =>
+        stored === null
+          ? this.store.create(document, options)
+          : this.store.replace(document, stored, options),
+      (error) => ({ kind: 'unknown' as const, error }),
+    );
+  }
+
+  /** No request outlives the last change that waits for it by much. */
+  private requestTimeoutMs(): number {
+    const now = this.clock.now();
+    const longest = Math.max(...[...this.pending].map(({ deadline }) => deadline - now));
+    return Math.max(1, Math.min(this.options.requestTimeoutMs, Math.ceil(longest)));
+  }
+
+  private pause(failure: LockRequestError, signal: AbortSignal | undefined): Promise<void> {
+    const { clock, options } = this;
+    const wait = Math.max(options.retryMs, failure.retryAfterMs ?? 0);
+    const bound = signal === undefined ? this.remainingMs() : Infinity;
+    return new Promise((resolve) => {
+      const timer = clock.setTimer(done, Math.min(wait, bound));
+      signal?.addEventListener('abort', done, { once: true });
+      function done(): void {
+        timer.cancel();
+        signal?.removeEventListener('abort', done);
+        resolve();
+      }
+    });
+  }
+
+  private remainingMs(): number {
+    const now = this.clock.now();
+    return Math.max(0, ...[...this.pending].map(({ deadline }) => deadline - now));
+  }
+}
+
+/** A store that throws has told nothing. */
+async function settled<T>(
+  request: () => Promise<T>,
+  broken: (error: LockRequestError) => T,
+): Promise<T> {
+  try {
+    return await request();
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    return broken(new LockRequestError(message, { reason: 'unclear', cause }));
+  }
+}

@@ -1,0 +1,266 @@
+import { describe, expect, it } from '@jest/globals';
+import { JobAdoption } from '../../../lib/schedule/claim/job-adoption.js';
+import {
+  NEVER_RUN,
+  readJobRecord,
+  shortReason,
+  writeJobRecord,
+  type ActiveRun,
+  type JobRecord,
+} from '../../../lib/schedule/claim/job-record.js';
+import { RunEnd } from '../../../lib/schedule/claim/run-end.js';
+import { TickClaim } from '../../../lib/schedule/claim/tick-claim.js';
+import { TickReturn } from '../../../lib/schedule/claim/tick-return.js';
+
+const RUN: ActiveRun = {
+  run: 'mine',
+  scheduledTime: 5_000,
+  startedAt: 5_001,
+  term: 3,
+  fencingToken: '77',
+  holderIdentity: 'pod_1',
+};
+const record = (change: Partial<JobRecord> = {}): JobRecord => ({
+  ...NEVER_RUN,
+  schedule: 'S',
+  accountedThrough: 2_000,
+  claim: 'earlier',
+  ...change,
+});
+const claim = (missed: number[] = []) =>
+  new TickClaim({
+    job: 'job',
+    schedule: 'S',
+    tick: 5_000,
+    nonce: 'mine',
+    run: RUN,
+    missed,
+    basis: 2_000,
+    reason: 'not-started',
+    isCapped: false,
+  });
+
+describe('when a tick is claimed', () => {
+  it('is won by the version that carries its own nonce, and by no other', () => {
+    const settled = (change: Partial<JobRecord>) => claim().decide(record(change));
+    const won = { kind: 'settled', result: { kind: 'won', missed: [] } };
+    const taken = { kind: 'settled', result: { kind: 'taken' } };
+    expect(settled({ accountedThrough: 5_000, claim: 'mine' })).toEqual(won);
+    expect(settled({ accountedThrough: 5_000, claim: 'other' })).toEqual(taken);
+    expect(settled({ accountedThrough: 6_000, claim: 'mine' })).toEqual(taken);
+    expect(settled({ accountedThrough: 6_000, claim: 'other' })).toEqual(taken);
+  });
+
+  it('writes the step from below the tick to the tick', () => {
+    expect(claim([3_000, 4_000]).decide(record())).toMatchObject({
+      kind: 'write',
+      record: {
+        accountedThrough: 5_000,
+        claim: 'mine',
+        lastScheduleTime: 5_000,
+        missedCount: 2,
+        lastMissedTime: 4_000,
+        active: [RUN],
+        untold: [{ claim: 'mine', reason: 'not-started', times: [3_000, 4_000] }],
+      },
+    });
+  });
+
+  it('counts no missed tick that another has accounted for meanwhile', () => {
+    const change = claim([3_000, 4_000]);
+    change.decide(record());
+    const verdict = change.decide(record({ accountedThrough: 3_000, missedCount: 7 }));
+    expect(verdict).toMatchObject({ record: { missedCount: 8 } });
+    expect(change.decide(record({ accountedThrough: 5_000, claim: 'mine' }))).toMatchObject({
+      result: { kind: 'won', missed: [4_000] },
+    });
+  });
+
+  it('is given up when a tick before it was handed back since the decision', () => {
+    const verdict = claim([3_000, 4_000]).decide(record({ accountedThrough: 1_999 }));
+    expect(verdict).toEqual({ kind: 'settled', result: { kind: 'outdated' } });
+  });
+
+  it('is the first of a job that has no record', () => {
+    expect(claim().decide(undefined)).toMatchObject({
+      kind: 'write',
+      record: { accountedThrough: 5_000, missedCount: 0 },
+    });
+  });
+});
+
+describe('when a tick is handed back', () => {
+  const back = () => new TickReturn('job', { tick: 5_000, nonce: 'mine' }, 1_000);
+  const claimed = record({
+    accountedThrough: 5_000,
+    claim: 'mine',
+    lastScheduleTime: 5_000,
+    active: [RUN],
+    missedCount: 2,
+  });
+
+  it('opens the tick and nothing before it', () => {
+    const change = back();
+    const verdict = change.decide(claimed);
+    if (verdict.kind !== 'write') throw new Error(verdict.kind);
+    expect(verdict.record).toMatchObject({
+      accountedThrough: 4_999,
+      lastScheduleTime: 1_000,
+      active: [],
+      missedCount: 2,
+    });
+    expect(change.decide(verdict.record)).toEqual({ kind: 'settled', result: true });
+    expect(claim().decide(verdict.record).kind).toBe('write');
+  });
+
+  it.each([
+    ['of another', { ...claimed, claim: 'other' }],
+    ['that a later claim has left behind', { ...claimed, accountedThrough: 6_000, claim: 'other' }],
+    [
+      'that a later claim of the same nonce has left behind',
+      { ...claimed, accountedThrough: 6_000 },
+    ],
+    ['whose record is gone', undefined],
+  ])('leaves a tick alone %s', (_what, found) => {
+    expect(back().decide(found)).toEqual({ kind: 'settled', result: false });
+  });
+});
+
+describe('when a run has ended', () => {
+  const end = (failure: string | null) =>
+    new RunEnd('job', { run: 'mine', scheduledTime: 5_000, endedAt: 9_000, failure });
+
+  it('is recorded once', () => {
+    const change = end(null);
+    const verdict = change.decide(record({ active: [RUN] }));
+    if (verdict.kind !== 'write') throw new Error(verdict.kind);
+    expect(verdict.record).toMatchObject({ active: [], lastSuccessfulTime: 9_000 });
+    expect(change.decide(verdict.record)).toEqual({ kind: 'settled', result: undefined });
+  });
+
+  it('keeps the latest success', () => {
+    const verdict = end(null).decide(record({ active: [RUN], lastSuccessfulTime: 10_000 }));
+    expect(verdict).toMatchObject({ record: { lastSuccessfulTime: 10_000 } });
+  });
+
+  it('keeps the reason of a failure', () => {
+    expect(end('Error: no').decide(record({ active: [RUN] }))).toMatchObject({
+      record: { lastFailed: { scheduledTime: 5_000, at: 9_000, reason: 'Error: no' } },
+    });
+  });
+});
+
+describe('when a leader adopts a job', () => {
+  const adopt = (isOver = false) =>
+    new JobAdoption({
+      job: 'job',
+      schedule: 'S',
+      now: 9_000,
+      isOver: () => isOver,
+      isTold: (claim) => claim === 'told',
+    });
+
+  it('writes nothing for one that is as it left it', () => {
+    expect(adopt().decide(record({ active: [RUN] }))).toEqual({
+      kind: 'settled',
+      result: undefined,
+    });
+  });
+
+  it('begins a new one now', () => {
+    expect(adopt().decide(undefined)).toMatchObject({ record: { accountedThrough: 9_000 } });
+  });
+
+  it('begins one with another schedule now, and never goes back', () => {
+    const changed = (accountedThrough: number) =>
+      adopt().decide(record({ schedule: 'T', accountedThrough }));
+    expect(changed(2_000)).toMatchObject({ record: { schedule: 'S', accountedThrough: 9_000 } });
+    expect(changed(20_000)).toMatchObject({ record: { accountedThrough: 20_000 } });
+  });
+
+  it('removes the reports that it has told, and keeps the others', () => {
+    const report = (claim: string) =>
+      ({ claim, reason: 'forbidden', times: [1_000], isCapped: false }) as const;
+    const untold = [report('told'), report('new')];
+    expect(adopt().decide(record({ untold }))).toMatchObject({
+      kind: 'write',
+      record: { untold: [report('new')] },
+    });
+    expect(adopt().decide(record({ untold: [report('new')] })).kind).toBe('settled');
+  });
+
+  it('gives up runs of leaders that are gone, and stores which to be told', () => {
+    const change = adopt(true);
+    const verdict = change.decide(record({ active: [RUN] }));
+    if (verdict.kind !== 'write') throw new Error(verdict.kind);
+    expect(verdict.record).toMatchObject({
+      accountedThrough: 2_000,
+      active: [],
+      lastFailed: { scheduledTime: 5_000, reason: 'interrupted: pod_1 ended in term 3' },
+    });
+    expect(verdict.record.untold).toEqual([
+      { claim: 'mine/interrupted', reason: 'interrupted', times: [5_000], isCapped: false },
+    ]);
+    expect(change.decide({ ...verdict.record, untold: [] }).kind).toBe('settled');
+  });
+});
+
+describe('when a record is stored', () => {
+  const full = record({
+    lastScheduleTime: 5_000,
+    lastSuccessfulTime: 4_000,
+    lastFailed: { scheduledTime: 1_000, at: 2_000, reason: 'no' },
+    missedCount: 3,
+    lastMissedTime: 500,
+    active: [RUN],
+  });
+
+  it('reads as it was written, with times people can read', () => {
+    const document = writeJobRecord({}, 'job', full);
+    expect(readJobRecord(JSON.parse(JSON.stringify(document)), 'job')).toMatchObject(full);
+    expect(JSON.stringify(document)).toContain('"accountedThrough":"1970-01-01T00:00:02.000Z"');
+  });
+
+  it('keeps what it does not understand, of the document, of other jobs and of this one', () => {
+    const document = { later: 1, jobs: { other: { x: 1 }, job: { y: 2 } } };
+    const first = writeJobRecord(document, 'job', { ...full, source: { y: 2 } });
+    expect(first).toMatchObject({ later: 1, jobs: { other: { x: 1 }, job: { y: 2 } } });
+  });
+
+  it.each([
+    [null],
+    [5],
+    ['x'],
+    [{}],
+    [{ jobs: 5 }],
+    [{ jobs: { job: [] } }],
+    [{ jobs: { job: { accountedThrough: 'x' } } }],
+  ])('takes nonsense for no record: %j', (document) => {
+    expect(readJobRecord((document as never) ?? {}, 'job')).toBeUndefined();
+  });
+
+  it('reads a record with nonsense in its other fields', () => {
+    const accountedThrough = '2026-01-01T00:00:00.000Z';
+    const job = {
+      accountedThrough,
+      missedCount: -1,
+      active: [1, {}, { run: 'r' }],
+      lastFailed: 'x',
+    };
+    expect(readJobRecord({ jobs: { job } }, 'job')).toMatchObject({
+      missedCount: 0,
+      active: [],
+      lastFailed: null,
+    });
+  });
+
+  it('does not take what every object has for a job', () => {
+    expect(readJobRecord({ jobs: {} }, 'constructor')).toBeUndefined();
+  });
+
+  it('shortens a reason to one line', () => {
+    expect(shortReason(new TypeError('a\n b'))).toBe('TypeError: a b');
+    expect(shortReason('x'.repeat(500))).toHaveLength(200);
+    expect(shortReason(undefined)).toBe('undefined');
+  });
+});

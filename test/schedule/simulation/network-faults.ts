@@ -1,0 +1,61 @@
+import type { RandomStream } from '../../simulation/random-stream.js';
+
+/** How bad one run is. Every probability is per request; drawn anew for each seed, so that runs differ in kind. */
+export interface FaultMix {
+  readonly loseRequest: number;
+  readonly loseAnswer: number;
+  readonly failBefore: number;
+  readonly failAfter: number;
+  /** The request arrives once more, later. */
+  readonly duplicate: number;
+  /** No answer, and the request arrives up to 20 s later. */
+  readonly ghost: number;
+  readonly slow: number;
+  /** The term ends while a write is under way. */
+  readonly loseTermOnWrite: number;
+  /** Mean seconds between events of a replica; Infinity for never. */
+  readonly pauseEvery: number;
+  readonly partitionEvery: number;
+  readonly restartEvery: number;
+  readonly stepClockEvery: number;
+  readonly loseTermEvery: number;
+  /** Largest difference of a wall clock from true time, in milliseconds. */
+  readonly skewMs: number;
+}
+
+export function drawFaults(random: RandomStream): FaultMix {
+  const rate = (most: number): number => (random.chance(0.5) ? random.between(0, most) : 0);
+  const every = (least: number): number =>
+    random.chance(0.5) ? random.between(least, 5 * least) : Infinity;
+  return {
+    loseRequest: rate(0.2),
+    loseAnswer: rate(0.2),
+    failBefore: rate(0.1),
+    failAfter: rate(0.1),
+    duplicate: rate(0.2),
+    ghost: rate(0.15),
+    slow: rate(0.2),
+    loseTermOnWrite: rate(0.1),
+    pauseEvery: every(10),
+    partitionEvery: every(20),
+    restartEvery: every(20),
+    stepClockEvery: every(15),
+    loseTermEvery: every(8),
+    skewMs: random.pick([0, 20, 500, 3_000]),
+  };
+}
+
+/** How often each fault met a request or a replica: a fault that never happens tests nothing. */
+export class FaultCount {
+  readonly counts: Record<string, number> = {};
+
+  add(what: string): void {
+    this.counts[what] = (this.counts[what] ?? 0) + 1;
+  }
+
+  merge(other: FaultCount): void {
+    for (const [what, count] of Object.entries(other.counts)) {
+      this.counts[what] = (this.counts[what] ?? 0) + count;
+    }
+  }
+}

@@ -1,0 +1,217 @@
+import type { Term } from '../../../lib/core/term.js';
+import type { Clock, Timer } from '../../../lib/elector/clock.js';
+import type { ConcurrencyPolicy } from '../../../lib/schedule/claim/tick-decision.js';
+import type { MissedReport } from '../../../lib/schedule/runner/job-definition.js';
+import type { RoleSchedule } from '../../../lib/schedule/runner/role-schedule.js';
+import type { ScheduleLedger } from '../../../lib/schedule/runner/schedule-ledger.js';
+import type { TickSchedule } from '../../../lib/schedule/tick/tick-schedule.js';
+import type { EventOwner, EventQueue, SimulatedEvent } from '../../simulation/event-queue.js';
+import type { RandomStream } from '../../simulation/random-stream.js';
+import type { FaultCount, FaultMix } from './network-faults.js';
+import type { SimulatedDocument } from './simulated-document.js';
+import { SimulatedDocumentStore } from './simulated-document-store.js';
+
+/** The classes under test: those of the library, or of a mutant of it. */
+export interface ScheduleEngine {
+  readonly RoleSchedule: typeof RoleSchedule;
+  readonly ScheduleLedger: typeof ScheduleLedger;
+}
+
+export interface ProcessTraits {
+  readonly engine: ScheduleEngine;
+  readonly queue: EventQueue;
+  readonly document: SimulatedDocument;
+  readonly random: RandomStream;
+  readonly faults: FaultMix;
+  readonly count: FaultCount;
+  readonly schedule: TickSchedule;
+  readonly policy: ConcurrencyPolicy;
+  readonly startingDeadlineMs: number | null;
+  readonly onStart: (scheduledTime: number) => void;
+  readonly onMissed: (report: MissedReport) => void;
+}
+
+/** The wall clock shows this at true time 0. */
+export const EPOCH_MS = Date.UTC(2026, 0, 1);
+
+/** One process that believes that it leads, whatever the others believe; in between it loses a term and gets the next. */
+export class SimulatedProcess implements EventOwner, Clock {
+  private isDead = false;
+  private pausedUntil = 0;
+  private cutOffUntil = 0;
+  private skewMs: number;
+  private current: { readonly term: Term; readonly abort: AbortController } | undefined;
+  private readonly role: RoleSchedule;
+  private nonces = 0;
+
+  constructor(
+    readonly identity: string,
+    private readonly traits: ProcessTraits,
+  ) {
+    const { faults, random } = traits;
+    this.skewMs = random.between(-faults.skewMs, faults.skewMs);
+    this.role = this.scheduleOn(
+      new SimulatedDocumentStore(traits.document, {
+        ...traits,
+        owner: this,
+        cutOffUntil: () => this.cutOffUntil,
+        onWrite: () => this.perhapsLoseTerm(),
+      }),
+    );
+    this.planTroubles();
+    this.begin();
+  }
+
+  // EventOwner: a stopped process gets its events later, a dead one never.
+  accepts(event: SimulatedEvent): boolean {
+    if (this.isDead) return false;
+    if (this.traits.queue.now >= this.pausedUntil) return true;
+    this.traits.queue.postpone(event, this.pausedUntil + this.traits.random.between(0, 5));
+    return false;
+  }
+
+  settled(): void {}
+
+  // Clock
+  now(): number {
+    return this.traits.queue.now;
+  }
+
+  wallMicros(): number {
+    return Math.round((EPOCH_MS + this.traits.queue.now + this.skewMs) * 1_000);
+  }
+
+  suspendedMs(): number {
+    return 0;
+  }
+
+  setTimer(callback: () => void, delayMs: number): Timer {
+    const event = this.traits.queue.after(Math.max(0, delayMs), this, callback);
+    return { cancel: () => (event.cancelled = true) };
+  }
+
+  /** SIGKILL: what it has sent may still arrive. */
+  kill(): void {
+    this.isDead = true;
+  }
+
+  private begin(): void {
+    const abort = new AbortController();
+    const { random } = this.traits;
+    // Tokens in any order: nothing may depend on who is the rightful leader.
+    const term: Term = Object.freeze({
+      role: 'simulated',
+      number: random.whole(1, 9),
+      fencingToken: BigInt(random.whole(1, 9)),
+      holderIdentity: this.identity,
+      grantedAt: new Date(0),
+      signal: abort.signal,
+    });
+    this.current = { term, abort };
+    this.role.begin(term);
+  }
+
+  private loseTerm(): void {
+    this.traits.count.add('term lost');
+    const { abort } = this.current!;
+    this.current = undefined;
+    abort.abort(new Error('revoked'));
+    this.traits.queue.after(this.traits.random.between(0, 2_000), this, () => this.begin());
+  }
+
+  private perhapsLoseTerm(): void {
+    const { random, faults, queue } = this.traits;
+    if (!random.chance(faults.loseTermOnWrite)) return;
+    queue.after(random.between(0, 10), this, () => {
+      if (this.current !== undefined) this.loseTerm();
+    });
+  }
+
+  private planTroubles(): void {
+    const { faults, random, queue, count } = this.traits;
+    const plan = (everySeconds: number, what: () => void): void => {
+      if (everySeconds === Infinity) return;
+      const again = (): void => {
+        queue.after(random.between(0.2, 1.8) * everySeconds * 1_000, this, () => {
+          what();
+          again();
+        });
+      };
+      again();
+    };
+    plan(faults.pauseEvery, () => {
+      count.add('paused');
+      this.pausedUntil = queue.now + random.between(100, 15_000);
+    });
+    plan(faults.partitionEvery, () => {
+      count.add('cut off');
+      this.cutOffUntil = queue.now + random.between(500, 20_000);
+    });
+    plan(faults.stepClockEvery, () => {
+      count.add('clock stepped');
+      this.skewMs = random.between(-faults.skewMs, faults.skewMs) * 2;
+    });
+    plan(faults.loseTermEvery, () => {
+      if (this.current !== undefined) this.loseTerm();
+    });
+  }
+
+  private scheduleOn(store: SimulatedDocumentStore): RoleSchedule {
+    const { engine, random, schedule, policy, startingDeadlineMs, count, onStart, onMissed } =
+      this.traits;
+    const ledger = new engine.ScheduleLedger(store, this, {
+      requestTimeoutMs: 2_000,
+      retryMs: 250,
+      onError: () => undefined,
+    });
+    const role = new engine.RoleSchedule(ledger, {
+      clock: this,
+      leadership: termsOf(() => this.current?.term),
+      observer: {
+        ...SILENT,
+        onMissed,
+        onReturned: (_job, _time, isReturned) =>
+          count.add(isReturned ? 'handed back' : 'not handed back'),
+      },
+      nonce: () => `${this.identity}/${(this.nonces += 1)}`,
+      leaseDurationMs: 3_000,
+      claimTimeoutMs: 2_500,
+    });
+    role.add({
+      name: 'job',
+      schedule,
+      concurrencyPolicy: policy,
+      startingDeadlineMs,
+      timeoutMs: null,
+      suspend: false,
+      onMissed: null,
+      run: ({ scheduledTime }) => {
+        onStart(scheduledTime.getTime());
+        const workMs = random.chance(0.2) ? random.between(100, 3_000) : 0;
+        if (workMs === 0) return undefined;
+        return new Promise<void>((resolve) => void this.setTimer(resolve, workMs));
+      },
+    });
+    return role;
+  }
+}
+
+function termsOf(current: () => Term | undefined) {
+  return {
+    get term(): Term | undefined {
+      return current();
+    },
+    track: () => undefined,
+  };
+}
+
+const SILENT = {
+  onStarted: () => undefined,
+  onEnded: () => undefined,
+  onMissed: () => undefined,
+  onUnresolved: () => undefined,
+  onUnrecorded: () => undefined,
+  onReturned: () => undefined,
+  onCallbackFailed: () => undefined,
+  onError: () => undefined,
+};

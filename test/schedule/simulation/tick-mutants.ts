@@ -1,0 +1,74 @@
+import type { SourcePatch } from '../../simulation/mutant.js';
+
+/** A wrong claim: the simulation must find it out. */
+export interface TickMutant {
+  readonly name: string;
+  readonly breaks: string;
+  readonly patch: SourcePatch;
+}
+
+export const TICK_MUTANTS: readonly TickMutant[] = [
+  {
+    name: 'forget what was not told',
+    breaks: 'a report is stored until it is told',
+    patch: {
+      file: 'schedule/runner/job-runner.ts',
+      from: 'if (told.has(claim)) continue;',
+      to: 'if (told.has(claim) || !claim.startsWith(this.term!.holderIdentity)) continue;',
+    },
+  },
+  {
+    name: 'run on timeout',
+    breaks: 'an unknown outcome does not run',
+    patch: {
+      file: 'schedule/runner/schedule-ledger.ts',
+      from: "    if (outcome.kind === 'applied') {",
+      to: "    if (outcome.kind === 'unknown') { this.current = { stored: { document, version: null } }; this.propose(); }\n    if (outcome.kind === 'applied') {",
+    },
+  },
+  {
+    name: 'no nonce',
+    breaks: 'only the nonce that made the step runs',
+    patch: {
+      file: 'schedule/claim/tick-claim.ts',
+      from: 'record.accountedThrough === tick && record.claim === nonce',
+      to: 'record.accountedThrough === tick',
+    },
+  },
+  {
+    name: 'last tick may go back',
+    breaks: 'accountedThrough only grows',
+    patch: {
+      file: 'schedule/claim/tick-claim.ts',
+      from: 'record.accountedThrough >= tick',
+      to: 'record.accountedThrough === tick',
+    },
+  },
+  {
+    name: "the timer's time",
+    breaks: 'nominal times are computed',
+    patch: {
+      file: 'schedule/claim/tick-decision.ts',
+      from: 'const tick = due.newest;',
+      to: 'const tick = now;',
+    },
+  },
+  {
+    name: 'hand back what was started',
+    breaks: 'only a tick that will never be started is handed back',
+    patch: {
+      file: 'schedule/runner/tick-claimant.ts',
+      from: 'this.keeper.start(term, run, missed);\n        return true;',
+      to: 'this.keeper.start(term, run, missed);',
+    },
+  },
+  {
+    name: 'hand back blindly',
+    breaks: 'a tick is handed back only by its claimant',
+    patch: {
+      file: 'schedule/claim/tick-return.ts',
+      from: 'record?.accountedThrough !== tick || record.claim !== nonce',
+      to: 'record === undefined || record.accountedThrough < tick',
+    },
+  },
+];

@@ -1,0 +1,148 @@
+import type { Term } from '../../../lib/core/term.js';
+import type { JsonDocument } from '../../../lib/locks/document-store.js';
+import { readJobRecord, type JobRecord } from '../../../lib/schedule/claim/job-record.js';
+import type {
+  JobDefinition,
+  LeaderCronContext,
+  MissedReport,
+} from '../../../lib/schedule/runner/job-definition.js';
+import { RoleSchedule } from '../../../lib/schedule/runner/role-schedule.js';
+import { ScheduleLedger } from '../../../lib/schedule/runner/schedule-ledger.js';
+import { cronSchedule } from '../../../lib/schedule/tick/tick-schedule.js';
+import { TimeZone } from '../../../lib/schedule/tick/time-zone.js';
+import { ManualClock } from '../../support/manual-clock.js';
+import { ScriptedDocumentStore } from './scripted-document-store.js';
+
+export const JOB = 'job';
+export const CLAIM_TIMEOUT_MS = 10_000;
+export const LEASE_DURATION_MS = 15_000;
+
+type Handler = (context: LeaderCronContext) => unknown;
+
+/** One process with one job, led by whoever the test says; several may share a clock and a store. */
+export class ScheduledProcess {
+  readonly schedule: RoleSchedule;
+  readonly started: LeaderCronContext[] = [];
+  readonly missed: MissedReport[] = [];
+  readonly log: string[] = [];
+  readonly work = new Set<PromiseLike<unknown>>();
+  handler: Handler = () => undefined;
+  private current: { readonly term: Term; readonly abort: AbortController } | undefined;
+  private nonces = 0;
+
+  constructor(
+    readonly identity = 'a',
+    readonly clock = new ManualClock(),
+    readonly store = new ScriptedDocumentStore(),
+  ) {
+    const ledger = new ScheduleLedger(store, clock, {
+      requestTimeoutMs: 3_000,
+      retryMs: 250,
+      onError: (error) => void this.log.push(`error ${error.reason}`),
+    });
+    const termOf = () => this.current?.term;
+    this.schedule = new RoleSchedule(ledger, {
+      clock,
+      leadership: {
+        get term() {
+          return termOf();
+        },
+        track: (work) => this.track(work),
+      },
+      nonce: () => `${identity}-${(this.nonces += 1)}`,
+      leaseDurationMs: LEASE_DURATION_MS,
+      claimTimeoutMs: CLAIM_TIMEOUT_MS,
+      observer: {
+        onStarted: () => undefined,
+        onEnded: (_job, _time, { failure }) => void this.log.push(`ended ${failure ?? 'well'}`),
+        onMissed: (report) => void this.missed.push(report),
+        onUnresolved: () => void this.log.push('unresolved'),
+        onUnrecorded: () => void this.log.push('unrecorded'),
+        onReturned: (_job, _time, isReturned) => void this.log.push(`returned ${isReturned}`),
+        onCallbackFailed: (_job, error) => void this.log.push(`callback ${String(error)}`),
+        onError: () => undefined,
+      },
+    });
+  }
+
+  /** A job every minute unless told otherwise. */
+  async withJob(change: Partial<JobDefinition> & { expression?: string } = {}): Promise<this> {
+    const { expression = '* * * * *', ...definition } = change;
+    this.schedule.add({
+      name: JOB,
+      schedule: cronSchedule(expression, new TimeZone('UTC')),
+      concurrencyPolicy: 'Forbid',
+      startingDeadlineMs: null,
+      timeoutMs: null,
+      suspend: false,
+      onMissed: null,
+      run: (context) => {
+        this.started.push(context);
+        return this.handler(context);
+      },
+      ...definition,
+    });
+    await this.clock.settle();
+    return this;
+  }
+
+  /** Tokens grow with the terms, as those of an election do. */
+  async lead(number = 1): Promise<this> {
+    const abort = new AbortController();
+    const term: Term = {
+      role: 'role',
+      number,
+      fencingToken: BigInt(number),
+      holderIdentity: this.identity,
+      grantedAt: new Date(0),
+      signal: abort.signal,
+    };
+    this.current = { term, abort };
+    this.schedule.begin(term);
+    await this.clock.settle();
+    return this;
+  }
+
+  async lose(): Promise<void> {
+    const { abort } = this.current!;
+    this.current = undefined;
+    abort.abort(new Error('revoked'));
+    await this.clock.settle();
+  }
+
+  /** True if nothing is left that the lease would be kept for. */
+  get isDrained(): boolean {
+    return this.work.size === 0;
+  }
+
+  get term(): Term | undefined {
+    return this.current?.term;
+  }
+
+  /** Nominal times of what was started, as hh:mm:ss. */
+  get startedTimes(): string[] {
+    return this.started.map(({ scheduledTime }) => clockTime(scheduledTime));
+  }
+
+  async record(): Promise<JobRecord> {
+    return readJobRecord(await this.store.document(), JOB)!;
+  }
+
+  async edit(change: Record<string, unknown>): Promise<void> {
+    const document = await this.store.document();
+    const jobs = document['jobs'] as Record<string, JsonDocument>;
+    await this.store.put({ ...document, jobs: { ...jobs, [JOB]: { ...jobs[JOB], ...change } } });
+  }
+
+  private track(work: PromiseLike<unknown>): void {
+    this.work.add(work);
+    const ended = (): void => {
+      this.work.delete(work);
+    };
+    work.then(ended, ended);
+  }
+}
+
+export function clockTime(time: Date): string {
+  return time.toISOString().slice(11, 19);
+}

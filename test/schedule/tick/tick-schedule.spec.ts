@@ -1,0 +1,223 @@
+import { describe, expect, it } from '@jest/globals';
+import { CronExpression } from '@nestjs/schedule';
+import { CronTime } from 'cron';
+import {
+  CronExpressionFault,
+  parseCronExpression,
+} from '../../../lib/schedule/tick/cron-expression.js';
+import { cronSchedule, onceSchedule } from '../../../lib/schedule/tick/tick-schedule.js';
+import { isTimeZone, TimeZone } from '../../../lib/schedule/tick/time-zone.js';
+
+/** The cron package looks no further than 8 years from the day on which the test runs. */
+const LAST_COMPARED = Date.UTC(2030, 0, 1);
+const NEW_YORK = 'America/New_York';
+const BERLIN = 'Europe/Berlin';
+
+/** The ticks in (from, until] as instants. */
+function ticks(expression: string, zone: string, from: string, until: string): string[] {
+  const schedule = cronSchedule(expression, new TimeZone(zone));
+  const found: string[] = [];
+  const end = Date.parse(until);
+  for (
+    let tick = schedule.next(Date.parse(from));
+    tick !== null && tick <= end;
+    tick = schedule.next(tick)
+  ) {
+    found.push(new Date(tick).toISOString().replace('.000Z', 'Z'));
+  }
+  return found;
+}
+
+/**
+ * The rules of robfig/cron v3, which the CronJob controller computes its times with: it walks through instants and
+ * compares what the clock of the zone shows. So a skipped time does not occur, and a repeated one occurs twice, for
+ * fixed hours as for wildcards (its own test: `30 1` on the autumn day, asked at 01:45 EDT, is 01:30 EST).
+ */
+describe('when the clocks change', () => {
+  const HOURLY = '0 * * * *';
+  const DAILY = '30 2 * * *';
+  const EARLY = '30 1 * * *';
+
+  it.each([
+    // America/New_York, 2026-03-08: 02:00 EST becomes 03:00 EDT at 07:00Z.
+    [
+      HOURLY,
+      NEW_YORK,
+      '2026-03-08T05:30Z',
+      '2026-03-08T08:30Z',
+      ['03-08T06:00', '03-08T07:00', '03-08T08:00'],
+    ],
+    [DAILY, NEW_YORK, '2026-03-07T00:00Z', '2026-03-09T12:00Z', ['03-07T07:30', '03-09T06:30']],
+    // America/New_York, 2026-11-01: 02:00 EDT becomes 01:00 EST at 06:00Z.
+    [
+      HOURLY,
+      NEW_YORK,
+      '2026-11-01T04:30Z',
+      '2026-11-01T07:30Z',
+      ['11-01T05:00', '11-01T06:00', '11-01T07:00'],
+    ],
+    [
+      DAILY,
+      NEW_YORK,
+      '2026-10-31T00:00Z',
+      '2026-11-02T12:00Z',
+      ['10-31T06:30', '11-01T07:30', '11-02T07:30'],
+    ],
+    [EARLY, NEW_YORK, '2026-11-01T00:00Z', '2026-11-01T23:00Z', ['11-01T05:30', '11-01T06:30']],
+    // Europe/Berlin, 2026-03-29: 02:00 CET becomes 03:00 CEST at 01:00Z.
+    [
+      HOURLY,
+      BERLIN,
+      '2026-03-28T23:30Z',
+      '2026-03-29T02:30Z',
+      ['03-29T00:00', '03-29T01:00', '03-29T02:00'],
+    ],
+    [DAILY, BERLIN, '2026-03-28T00:00Z', '2026-03-30T12:00Z', ['03-28T01:30', '03-30T00:30']],
+    // Europe/Berlin, 2026-10-25: 03:00 CEST becomes 02:00 CET at 01:00Z. Here 02:30 is the repeated time.
+    [
+      HOURLY,
+      BERLIN,
+      '2026-10-24T23:30Z',
+      '2026-10-25T02:30Z',
+      ['10-25T00:00', '10-25T01:00', '10-25T02:00'],
+    ],
+    [
+      DAILY,
+      BERLIN,
+      '2026-10-24T00:00Z',
+      '2026-10-26T12:00Z',
+      ['10-24T00:30', '10-25T00:30', '10-25T01:30', '10-26T01:30'],
+    ],
+  ])(
+    '%s in %s runs as the CronJob controller has it from %s to %s',
+    (expression, zone, from, until, expected) => {
+      const found = ticks(expression, zone, from, until);
+      expect(found.map((tick) => tick.slice('2026-'.length, -':00Z'.length))).toEqual(expected);
+    },
+  );
+
+  it.each([
+    [NEW_YORK, '2026-03-08T06:00:00Z', '2026-03-08T08:00:00Z'],
+    [NEW_YORK, '2026-11-01T05:00:00Z', '2026-11-01T07:00:00Z'],
+    [BERLIN, '2026-03-29T00:00:00Z', '2026-03-29T02:00:00Z'],
+    [BERLIN, '2026-10-25T00:00:00Z', '2026-10-25T02:00:00Z'],
+  ])('every minute in %s is every minute of true time around %s', (zone, from, until) => {
+    const found = ticks('* * * * *', zone, from, until);
+    expect(found).toHaveLength(120);
+    expect(new Set(found).size).toBe(120);
+    expect(found.map((tick) => Date.parse(tick))).toEqual(
+      Array.from({ length: 120 }, (_, minute) => Date.parse(from) + (minute + 1) * 60_000),
+    );
+  });
+
+  it('finds times after a change that lies between them', () => {
+    expect(ticks('0 12 1 */6 *', BERLIN, '2026-01-01T12:00Z', '2027-01-02T00:00Z')).toEqual([
+      '2026-07-01T10:00:00Z',
+      '2027-01-01T11:00:00Z',
+    ]);
+  });
+
+  it('leaves out a day whose midnight does not exist, at that time only', () => {
+    // Santiago, 2026-09-06: 00:00 becomes 01:00.
+    expect(
+      ticks('0 0 * * *', 'America/Santiago', '2026-09-05T05:00Z', '2026-09-07T05:00Z'),
+    ).toEqual(['2026-09-07T03:00:00Z']);
+    expect(
+      ticks('0 1 * * *', 'America/Santiago', '2026-09-05T06:00Z', '2026-09-06T06:00Z'),
+    ).toEqual(['2026-09-06T04:00:00Z']);
+  });
+});
+
+describe('when the clocks do not change', () => {
+  const EXPRESSIONS = [
+    ...Object.values(CronExpression),
+    '*/7 */3 * * * *',
+    '5-20/5 0,30 8-18/2 * * mon-fri',
+    '0 0 28 2 *',
+    '15 10 1,15 * 1',
+    '0 0 31 */2 7',
+    '@weekly',
+    '@weekdays',
+    '3/20 1/30 * * * *',
+  ];
+
+  it.each([...new Set(EXPRESSIONS)])(
+    '%s has the times that the cron package gives it',
+    (expression) => {
+      const schedule = cronSchedule(expression, new TimeZone('UTC'));
+      const peer = new CronTime(expression, 'UTC');
+      let [own, theirs] = [Date.UTC(2026, 0, 1, 0, 0, 1), Date.UTC(2026, 0, 1, 0, 0, 1)];
+      for (let tick = 0; tick < 8 && own < LAST_COMPARED; tick += 1) {
+        own = schedule.next(own)!;
+        theirs = peer.getNextDateFrom(new Date(theirs), 'UTC').toMillis();
+        expect(new Date(own).toISOString()).toBe(new Date(theirs).toISOString());
+      }
+    },
+  );
+
+  it('gives a time strictly after the instant it is asked for', () => {
+    const schedule = cronSchedule('* * * * * *', new TimeZone('UTC'));
+    expect(schedule.next(1_000)).toBe(2_000);
+    expect(schedule.next(1_001)).toBe(2_000);
+    expect(schedule.next(999)).toBe(1_000);
+  });
+
+  it('combines the two day fields as crontab does', () => {
+    const days = (expression: string) =>
+      ticks(expression, 'UTC', '2026-02-01T12:00Z', '2026-02-28T12:00Z').map((tick) =>
+        tick.slice(8, 10),
+      );
+    expect(days('0 0 13 * 5')).toEqual(['06', '13', '20', '27']);
+    expect(days('0 0 13 * *')).toEqual(['13']);
+    expect(days('0 0 ? * 5')).toEqual(['06', '13', '20', '27']);
+  });
+
+  it('finds nothing where there is nothing to find', () => {
+    expect(cronSchedule('0 0 30 2 *', new TimeZone('UTC')).next(0)).toBeNull();
+  });
+});
+
+describe('when a schedule is a date', () => {
+  it('has one tick', () => {
+    const schedule = onceSchedule(new Date(5_000));
+    expect(schedule.next(4_999)).toBe(5_000);
+    expect(schedule.next(5_000)).toBeNull();
+  });
+});
+
+describe('when an expression is not one', () => {
+  it.each([
+    ['', 'is empty'],
+    ['* * *', 'has 3 fields'],
+    ['* * * * * * *', 'has 7 fields'],
+    ['@fortnightly', 'is none of @yearly'],
+    ['60 * * * *', '"60" as minute, outside of 0-59'],
+    ['* 24 * * *', 'outside of 0-23'],
+    ['* * 0 * *', 'outside of 1-31'],
+    ['* * * 13 *', 'outside of 1-12'],
+    ['* * * * 8', 'outside of 0-7'],
+    ['*/0 * * * *', 'a step of zero'],
+    ['5-1 * * * *', 'a range that ends before it begins'],
+    ['* * * foo *', 'a name that is not known'],
+    ['jan * * * *', 'a name that is not known'],
+    ['1, * * * *', 'no number, range or list'],
+    ['-1 * * * *', 'no number, range or list'],
+    ['*-5 * * * *', 'which is no range'],
+    ['1.5 * * * *', 'no number, range or list'],
+  ])('%j %s', (expression, why) => {
+    expect(() => parseCronExpression(expression)).toThrow(CronExpressionFault);
+    expect(() => parseCronExpression(expression)).toThrow(why);
+  });
+});
+
+describe('when a time zone is named', () => {
+  it.each([
+    ['Europe/Berlin', true],
+    ['UTC', true],
+    ['Etc/UTC', true],
+    ['Mars/Olympus', false],
+    ['', false],
+  ])('%j is one: %s', (name, expected) => {
+    expect(isTimeZone(name)).toBe(expected);
+  });
+});
