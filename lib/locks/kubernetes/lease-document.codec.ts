@@ -1,7 +1,12 @@
 import type { ObservedLease } from '../../core/lease-record.js';
 import type { StoredDocument } from '../document-store.js';
 import { parseDocument } from '../document-text.js';
-import { isObject, type JsonObject } from './lease-record.codec.js';
+import {
+  conditionalReplacement,
+  isObject,
+  metadataOf,
+  type JsonObject,
+} from './lease-record.codec.js';
 import type { ObjectAddress } from './object-address.js';
 
 /** The annotation that holds the document, as JSON text. */
@@ -24,30 +29,16 @@ export function encodeNewDocument(text: string, address: ObjectAddress): JsonObj
   return { apiVersion, kind, metadata: { name, namespace, annotations }, spec: {} };
 }
 
-/** The whole object as it was read, with the document exchanged; names version (A1) and uid (A3). */
+/** The whole object as it was read, with the document exchanged. */
 export function encodeDocumentReplacement(
   text: string,
   expected: ObservedLease,
   address: ObjectAddress,
 ): JsonObject {
-  const metadata = metadataOf(expected);
-  return {
-    ...(isObject(expected.source) ? expected.source : {}),
-    apiVersion: address.apiVersion,
-    kind: address.kind,
-    metadata: {
-      ...metadata,
-      name: address.name,
-      namespace: address.namespace,
-      uid: expected.uid,
-      resourceVersion: String(expected.revision),
-      annotations: { ...annotationsOf(metadata), [DOCUMENT_ANNOTATION]: text },
-    },
-  };
-}
-
-function metadataOf({ source }: ObservedLease): JsonObject {
-  return isObject(source) && isObject(source['metadata']) ? source['metadata'] : {};
+  return conditionalReplacement(expected, address, {
+    ...annotationsOf(metadataOf(expected)),
+    [DOCUMENT_ANNOTATION]: text,
+  });
 }
 
 function annotationsOf(metadata: JsonObject): JsonObject {

@@ -57,22 +57,33 @@ export function encodeNewLease(record: LeaseRecord, address: ObjectAddress): Jso
   };
 }
 
-/**
- * A Lease to PUT over the expected representation: the object as it was read, with our fields set. It names the
- * version (A1) and the uid: with a uid the server answers 409 where it would otherwise re-create a deleted Lease (A3).
- */
+/** A Lease to PUT over the expected representation: the object as it was read, with our fields set. */
 export function encodeReplacement(
   record: LeaseRecord,
   expected: ObservedLease,
   address: ObjectAddress,
 ): JsonObject {
   const source = isObject(expected.source) ? expected.source : {};
-  const { annotations: oldAnnotations, ...metadata } = isObject(source['metadata'])
-    ? source['metadata']
-    : {};
-  const annotations = encodeAnnotations(record, oldAnnotations);
+  const spec = isObject(source['spec']) ? source['spec'] : {};
+  const annotations = encodeAnnotations(record, metadataOf(expected)['annotations']);
   return {
-    ...source,
+    ...conditionalReplacement(expected, address, annotations),
+    spec: encodeSpec(record, spec),
+  };
+}
+
+/**
+ * The object as it was read with other annotations, to PUT over the expected representation. It names the version (A1)
+ * and the uid: with a uid the server answers 409 where it would otherwise re-create a deleted Lease (A3).
+ */
+export function conditionalReplacement(
+  expected: ObservedLease,
+  address: ObjectAddress,
+  annotations: JsonObject | undefined,
+): JsonObject {
+  const { annotations: _former, ...metadata } = metadataOf(expected);
+  return {
+    ...(isObject(expected.source) ? expected.source : {}),
     apiVersion: address.apiVersion,
     kind: address.kind,
     metadata: {
@@ -83,8 +94,11 @@ export function encodeReplacement(
       resourceVersion: String(expected.revision),
       ...(annotations && { annotations }),
     },
-    spec: encodeSpec(record, isObject(source['spec']) ? source['spec'] : {}),
   };
+}
+
+export function metadataOf({ source }: ObservedLease): JsonObject {
+  return isObject(source) && isObject(source['metadata']) ? source['metadata'] : {};
 }
 
 function decodeRecord(spec: JsonObject, metadata: JsonObject): LeaseRecord {

@@ -6,7 +6,6 @@ import {
 } from '../../../lib/locks/kubernetes/lease-record.codec.js';
 import { leaseLock } from '../../../lib/locks/kubernetes/lease.lock.js';
 import { leaseAddress, objectPath } from '../../../lib/locks/kubernetes/object-address.js';
-import { describeLeaseApi } from '../../support/api-emulator/lease-api.contract.js';
 import { ControlPlane } from '../../support/control-plane/control-plane.js';
 import { RecordedWatch } from '../recorded-watch.js';
 import { describeResourceLock } from '../resource-lock.contract.js';
@@ -38,12 +37,6 @@ afterAll(() => controlPlane?.stop());
 function requester(leaseName: string, identity = 'first') {
   return { leaseName, namespace: NAMESPACE, identity };
 }
-
-describeLeaseApi(
-  'a real API server',
-  () => (method, path, body) => controlPlane.request(method, path, body),
-  'default',
-);
 
 describeResourceLock('leaseLock() on a real API server', async () => {
   const leaseName = `contract-${++leases}`;
