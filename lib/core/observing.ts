@@ -30,7 +30,7 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
   const sameLease =
     known !== null && revision >= known.revision && timingKeyOf(known.lease) === timingKeyOf(lease);
   const observation: Observation = sameLease
-    ? { ...known, lease, revision }
+    ? { lease, revision, since: known.since, jitter: known.jitter, holderDied: known.holderDied }
     : { lease, revision, since: step.now, jitter: step.at.random, holderDied: false };
   step.update({
     observation,
@@ -38,7 +38,7 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
       step.state.highestTransitions,
       lease?.record.leaseTransitions ?? 0,
     ),
-    ...(source.from === 'watch' ? { mustRead: false } : {}),
+    mustRead: source.from !== 'watch' && step.state.mustRead,
   });
   // Something new to try for: the pause after the last attempt was for the old state of things. An own record is no
   // news but the outcome of that attempt; a proxy that sends writes twice would else keep this going at its own speed.

@@ -17,22 +17,30 @@ const SUSPENSION_NOISE_MS = 50;
 export class Step {
   readonly effects: ElectionEffect[] = [];
 
+  private copied: ElectionState | undefined;
+
   constructor(
-    public state: ElectionState,
+    private readonly initial: ElectionState,
     readonly at: Instant,
     readonly config: ElectionConfig,
   ) {}
+
+  /** The same object from the first change on: what is to be kept of it is taken out of it. */
+  get state(): ElectionState {
+    return this.copied ?? this.initial;
+  }
 
   get now(): number {
     return this.at.now;
   }
 
   update(change: Partial<ElectionState>): void {
-    this.state = { ...this.state, ...change };
+    this.copied ??= copyOfState(this.initial);
+    Object.assign(this.copied, change);
   }
 
   updateTenure(tenure: Tenure, change: Partial<Tenure>): void {
-    this.update({ tenure: { ...tenure, ...change } });
+    this.update({ tenure: Object.assign(copyOfTenure(tenure), change) });
   }
 
   emit(effect: ElectionEffect): void {
@@ -89,4 +97,49 @@ export class Step {
     this.update({ lastRenewMicros: renewMicros });
     return renewMicros;
   }
+}
+
+/** Field by field: V8 takes ten times as long to spread an object that came out of a spread itself. */
+function copyOfState(state: ElectionState): ElectionState {
+  return {
+    candidacy: state.candidacy,
+    observation: state.observation,
+    watching: state.watching,
+    mustRead: state.mustRead,
+    tenure: state.tenure,
+    pending: state.pending,
+    lastRequestId: state.lastRequestId,
+    undrained: state.undrained,
+    nextAttemptAt: state.nextAttemptAt,
+    nextReadAt: state.nextReadAt,
+    contendNotBefore: state.contendNotBefore,
+    cooldownMs: state.cooldownMs,
+    finishing: state.finishing,
+    finishDeadline: state.finishDeadline,
+    lastAcquisition: state.lastAcquisition,
+    acquireUnresolved: state.acquireUnresolved,
+    lastRenewMicros: state.lastRenewMicros,
+    highestTransitions: state.highestTransitions,
+    leader: state.leader,
+  };
+}
+
+function copyOfTenure(tenure: Tenure): Tenure {
+  return {
+    stage: tenure.stage,
+    uid: tenure.uid,
+    transitions: tenure.transitions,
+    fencingToken: tenure.fencingToken,
+    anchor: tenure.anchor,
+    validUntil: tenure.validUntil,
+    acquireTimeMicros: tenure.acquireTimeMicros,
+    appliedRenewMicros: tenure.appliedRenewMicros,
+    sentRenewMicros: tenure.sentRenewMicros,
+    sentAt: tenure.sentAt,
+    effective: tenure.effective,
+    settledAt: tenure.settledAt,
+    drainDeadline: tenure.drainDeadline,
+    releaseDeadline: tenure.releaseDeadline,
+    readBack: tenure.readBack,
+  };
 }

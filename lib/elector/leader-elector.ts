@@ -43,7 +43,7 @@ type Occurrence = ElectionEvent extends infer E ? (E extends E ? Omit<E, 'at'> :
 export class LeaderElector {
   private state: ElectionState = INITIAL_STATE;
   private current: { readonly term: Term; readonly abort: AbortController } | undefined;
-  private wakeUp: Timer | undefined;
+  private wakeUp: { readonly at: number; readonly timer: Timer } | undefined;
   private watch: LeaseWatch | undefined;
   private readonly requests: LockRequests;
   private readonly work = new WorkInFlight();
@@ -169,7 +169,7 @@ export class LeaderElector {
    * order, so that what an observer says while it is being told comes after what is still to be told.
    */
   private dispatch(occurrence: Occurrence): void {
-    const event = { ...occurrence, at: this.instant() } as ElectionEvent;
+    const event = Object.assign(occurrence, { at: this.instant() }) as ElectionEvent;
     const { state, effects } = transition(this.state, event, this.config);
     this.state = state;
     this.effects.push(...effects);
@@ -232,15 +232,23 @@ export class LeaderElector {
     }
   }
 
+  /** A standby's wish moves with every renewal it sees. A timer that is set for earlier may stay: it only asks again. */
   private wakeAt(instant: number): void {
-    this.wakeUp?.cancel();
-    this.wakeUp = undefined;
+    if (this.wakeUp !== undefined) {
+      if (this.wakeUp.at <= instant && instant !== Infinity) return;
+      this.wakeUp.timer.cancel();
+      this.wakeUp = undefined;
+    }
     if (instant === Infinity) return;
     const { clock } = this.dependencies;
-    this.wakeUp = clock.setTimer(
-      () => this.dispatch({ kind: 'tick' }),
+    const timer = clock.setTimer(
+      () => {
+        this.wakeUp = undefined;
+        this.dispatch({ kind: 'tick' });
+      },
       Math.max(0, instant - clock.now()),
     );
+    this.wakeUp = { at: instant, timer };
   }
 
   private onGranted(number: number, fencingToken: bigint): void {

@@ -18,6 +18,8 @@ export class LeaseStore {
   /** Revision of the last change of holder, term or duration, of a deletion or of an edit by hand. */
   changedHandsAt = 0n;
   private uids = 0;
+  /** The part of the timing key that renewals leave as it is. */
+  private termKey: { uid: string; record: LeaseRecord; text: string } | undefined;
   readonly history: StoredVersion[] = [];
 
   create(record: LeaseRecord, writer: number | null, now: number): ApplyResult {
@@ -85,7 +87,7 @@ export class LeaseStore {
     this.revision++;
     const former = this.lease?.record;
     const keepsKey = former !== undefined && this.lease!.uid === uid && sameTiming(former, record);
-    const timingKey = keepsKey ? this.lease!.timingKey : timingKeyOf(uid, record);
+    const timingKey = keepsKey ? this.lease!.timingKey : this.timingKeyOf(uid, record);
     if (!keepsKey) {
       this.writer = writer;
       this.writtenAt = now;
@@ -100,16 +102,22 @@ export class LeaseStore {
     this.remember();
   }
 
+  /** What a term keeps is written out once: numbers of that size take their time. */
+  private timingKeyOf(uid: string, record: LeaseRecord): string {
+    let { termKey } = this;
+    if (termKey?.uid !== uid || !sameTerm(termKey.record, record)) {
+      const { holderIdentity, acquireTimeMicros, leaseDurationSeconds, leaseTransitions } = record;
+      const text = `${uid}|${holderIdentity}|${microsText(acquireTimeMicros)}|${leaseDurationSeconds}|${leaseTransitions}|`;
+      termKey = { uid, record, text };
+      this.termKey = termKey;
+    }
+    return termKey.text + microsText(record.renewTimeMicros);
+  }
+
   private remember(): void {
     this.history.push({ lease: this.lease, revision: this.revision });
     if (this.history.length > 128) this.history.splice(0, 64);
   }
-}
-
-function timingKeyOf(uid: string, record: LeaseRecord): string {
-  const renewed = microsText(record.renewTimeMicros);
-  const acquired = microsText(record.acquireTimeMicros);
-  return `${uid}|${record.holderIdentity}|${renewed}|${acquired}|${record.leaseDurationSeconds}|${record.leaseTransitions}`;
 }
 
 /** In two parts, because a number of that size takes twice as long to be written out. */
@@ -125,8 +133,11 @@ function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
 
 /** Whether two records of one object have the same timing key. */
 function sameTiming(a: LeaseRecord, b: LeaseRecord): boolean {
+  return a.renewTimeMicros === b.renewTimeMicros && sameTerm(a, b);
+}
+
+function sameTerm(a: LeaseRecord, b: LeaseRecord): boolean {
   return (
-    a.renewTimeMicros === b.renewTimeMicros &&
     a.holderIdentity === b.holderIdentity &&
     a.acquireTimeMicros === b.acquireTimeMicros &&
     a.leaseDurationSeconds === b.leaseDurationSeconds &&

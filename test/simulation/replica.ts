@@ -94,9 +94,10 @@ export class Replica implements EventOwner {
 
   settled(): void {
     if (!this.alive) return;
-    const { isLeader, validUntil, term } = this.elector.probe();
     const { beliefs, now } = this.world;
-    if (!isLeader || term === undefined) return beliefs.ends(this.id, now);
+    if (!this.elector.isLeader()) return beliefs.ends(this.id, now);
+    const { validUntil, term } = this.elector.probe();
+    if (term === undefined) return beliefs.ends(this.id, now);
     const end = this.clock.trueTimeOf(validUntil!);
     const latest = this.heldSince + this.config.renewDeadlineMs;
     if (end < now - 1e-6 || validUntil! > latest + 1e-6) this.violatesValidity(term);
