@@ -31,7 +31,7 @@ export function proceedFollowing(step: Step): number {
   const orphan = orphanedTenure(step, observation);
   if (orphan !== null) {
     if (step.now < nextAttemptAt) return nextAttemptAt;
-    step.update({ tenure: orphan });
+    step.state.tenure = orphan;
     return proceedHolding(step);
   }
   if (stopping) return Infinity;
@@ -62,17 +62,16 @@ export function onReadWhileFollowing(
 ): void {
   if (outcome.kind === 'failed') {
     step.fail(outcome.error);
-    return step.update({ nextReadAt: retryAt(step, request, outcome.error) });
+    step.state.nextReadAt = retryAt(step, request, outcome.error);
+    return;
   }
   observe(step, outcome.kind === 'found' ? outcome.lease : null, {
     from: 'read',
     knownAtStart: request.baseRevision,
   });
-  step.update({
-    mustRead: false,
-    acquireUnresolved: false,
-    nextReadAt: retryAt(step, request),
-  });
+  step.state.mustRead = false;
+  step.state.acquireUnresolved = false;
+  step.state.nextReadAt = retryAt(step, request);
 }
 
 /** Every acquisition counts one transition, also that of a record which still names this process (R12). */
@@ -86,12 +85,10 @@ function acquire(step: Step, observation: Observation, afterExpiry: boolean): nu
   const { lastAcquisition } = step.state;
   const earlier =
     lastAcquisition?.transitions === leaseTransitions ? lastAcquisition.acquireTimesMicros : [];
-  step.update({
-    lastAcquisition: {
-      transitions: leaseTransitions,
-      acquireTimesMicros: [...earlier, renewTimeMicros].slice(-REMEMBERED_ATTEMPTS),
-    },
-  });
+  step.state.lastAcquisition = {
+    transitions: leaseTransitions,
+    acquireTimesMicros: [...earlier, renewTimeMicros].slice(-REMEMBERED_ATTEMPTS),
+  };
   const record: LeaseRecord = {
     holderIdentity: config.identity,
     leaseDurationSeconds: config.leaseDurationMs / 1_000,
@@ -125,7 +122,8 @@ function settleMs(step: Step, former: LeaseRecord | undefined): number {
 }
 
 export function onAcquireDone(step: Step, request: PendingRequest, outcome: WriteOutcome): void {
-  step.update({ nextAttemptAt: retryAt(step, request), nextReadAt: retryAt(step, request) });
+  step.state.nextAttemptAt = retryAt(step, request);
+  step.state.nextReadAt = retryAt(step, request);
   switch (outcome.kind) {
     case 'applied':
       observe(step, outcome.lease, { from: 'write' });
@@ -134,16 +132,20 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
       // Someone was faster, or an own earlier attempt has landed. A watch tells in a moment which; if this attempt
       // was made because nothing had been heard for a whole lease, the watch is deaf.
       if (request.afterExpiry && step.state.watching) step.emit({ kind: 'restart-watch' });
-      if (request.afterExpiry || !step.state.watching) step.update({ nextReadAt: step.now });
-      return step.update({ mustRead: true });
+      if (request.afterExpiry || !step.state.watching) step.state.nextReadAt = step.now;
+      step.state.mustRead = true;
+      return;
     case 'absent':
       return observe(step, null, { from: 'read' });
     case 'not-applied':
       step.fail(outcome.error);
-      return step.update({ nextAttemptAt: retryAt(step, request, outcome.error) });
+      step.state.nextAttemptAt = retryAt(step, request, outcome.error);
+      return;
     case 'unknown':
       step.fail(outcome.error);
-      return step.update({ acquireUnresolved: true, mustRead: true });
+      step.state.acquireUnresolved = true;
+      step.state.mustRead = true;
+      return;
     default:
       return outcome satisfies never;
   }
@@ -151,13 +153,15 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
 
 function onAcquired(step: Step, request: PendingRequest): void {
   const lease = step.state.observation?.lease ?? null;
-  step.update({ acquireUnresolved: false, mustRead: false });
+  step.state.acquireUnresolved = false;
+  step.state.mustRead = false;
   const stillOurs = lease !== null && isOwnRecord(step, lease.record);
   const inTime = step.holderElapsedSince(request.startedAt) < step.config.renewDeadlineMs;
   // A success that came too late to believe in, or after this process had stopped standing, is no term. The record
   // names us all the same: it is acquired anew, or let go of.
   if (!stillOurs || !inTime || contendFrom(step) > step.now) {
-    return step.update({ nextAttemptAt: step.now });
+    step.state.nextAttemptAt = step.now;
+    return;
   }
   beginTenure(step, request, lease);
 }

@@ -12,7 +12,7 @@
  * With hand edits and deletes, two processes may believe until the older one notices: at once with a watch, else at
  * its next renewal. `strict` closes that too, for a wait of one lease duration before such a grant (R13).
  *
- * Pure: time, randomness and every answer come in on the event, and what to do goes out as effects. `expire` comes
+ * Pure: the clocks, the dice and every answer come in as arguments, and what to do goes out as effects. `expire` comes
  * before the event is looked at, so no late answer can extend a term whose time is up (R4).
  */
 import {
@@ -32,6 +32,7 @@ import type {
   ElectionEffect,
   ElectionEvent,
   ElectionState,
+  Instant,
 } from './election-state.js';
 import { Step } from './step.js';
 
@@ -43,10 +44,11 @@ export interface Transition {
 export function transition(
   state: ElectionState,
   event: ElectionEvent,
+  at: Instant,
   config: ElectionConfig,
 ): Transition {
   if (state.candidacy === 'stopped') return { state, effects: [] };
-  const step = new Step(state, event.at, config);
+  const step = new Step(state, at, config);
   // 1. The clock speaks first.
   expireTenure(step);
   // 2. What happened.
@@ -58,7 +60,7 @@ export function transition(
   // 4. What others are told.
   const leader = leaderAsObserved(step);
   if (leader !== step.state.leader) {
-    step.update({ leader });
+    step.state.leader = leader;
     step.emit({ kind: 'leader-changed', leader });
   }
   step.emit({ kind: 'wake', at: Math.min(wakeAt, nextDeadline(step)) });
@@ -76,11 +78,9 @@ function apply(step: Step, event: ElectionEvent): void {
       return;
     case 'start':
       if (step.state.candidacy === 'idle') {
-        step.update({
-          candidacy: 'contending',
-          nextAttemptAt: step.now,
-          nextReadAt: step.now,
-        });
+        step.state.candidacy = 'contending';
+        step.state.nextAttemptAt = step.now;
+        step.state.nextReadAt = step.now;
       }
       return;
     case 'read-done':
@@ -88,22 +88,26 @@ function apply(step: Step, event: ElectionEvent): void {
       return onAnswer(step, event);
     case 'watch-opened':
       // Whatever happened before the watch opened is only to be had by a read.
-      return step.update({ watching: true, mustRead: true, nextReadAt: step.now });
+      step.state.watching = true;
+      step.state.mustRead = true;
+      step.state.nextReadAt = step.now;
+      return;
     case 'watch-changed':
       observe(step, event.lease, { from: 'watch', revision: event.revision });
       return reviewTenure(step);
     case 'watch-interrupted':
-      return step.update({ watching: false });
+      step.state.watching = false;
+      return;
     case 'holder-died':
       return markHolderDied(step, event.timingKey);
     case 'withdraw':
       return withdraw(step, event);
     case 'resume':
-      if (step.state.candidacy === 'suspended') step.update({ candidacy: 'contending' });
+      if (step.state.candidacy === 'suspended') step.state.candidacy = 'contending';
       return;
     case 'drained':
       if (step.state.undrained === event.term) {
-        step.update({ undrained: null });
+        step.state.undrained = null;
         coolDown(step);
       }
       return;
@@ -118,7 +122,7 @@ function onAnswer(step: Step, event: Extract<ElectionEvent, { outcome: unknown }
   const request = step.state.pending;
   // An answer nobody waits for any more: its request counted as unknown when it was given up.
   if (request === null || request.id !== event.id) return;
-  step.update({ pending: null });
+  step.state.pending = null;
   if (event.kind === 'read-done') {
     return step.state.tenure
       ? onReadWhileHolding(step, event.outcome)
@@ -141,9 +145,9 @@ function onAnswer(step: Step, event: Extract<ElectionEvent, { outcome: unknown }
 function withdraw(step: Step, event: Extract<ElectionEvent, { kind: 'withdraw' }>): void {
   const { candidacy } = step.state;
   if (candidacy === 'stopping' || (candidacy === 'idle' && event.reason !== 'shutdown')) return;
-  if (event.reason === 'shutdown') step.update({ candidacy: 'stopping' });
-  else if (event.reason === 'suspended') step.update({ candidacy: 'suspended' });
-  step.update({ cooldownMs: event.cooldownMs });
+  if (event.reason === 'shutdown') step.state.candidacy = 'stopping';
+  else if (event.reason === 'suspended') step.state.candidacy = 'suspended';
+  step.state.cooldownMs = event.cooldownMs;
   coolDown(step);
   beginDraining(step, event.reason);
 }
@@ -151,22 +155,20 @@ function withdraw(step: Step, event: Extract<ElectionEvent, { kind: 'withdraw' }
 /** Counts from the end of the term's work: others cannot take the lease before it is released. */
 function coolDown(step: Step): void {
   const { contendNotBefore, cooldownMs } = step.state;
-  step.update({ contendNotBefore: Math.max(contendNotBefore, step.now + cooldownMs) });
+  step.state.contendNotBefore = Math.max(contendNotBefore, step.now + cooldownMs);
 }
 
 function finish(step: Step): void {
   if (step.state.finishing) return;
   if (step.state.candidacy !== 'stopping') {
-    withdraw(step, { kind: 'withdraw', at: step.at, reason: 'shutdown', cooldownMs: 0 });
+    withdraw(step, { kind: 'withdraw', reason: 'shutdown', cooldownMs: 0 });
   }
   // Time for a request that is under way and for the release after it, and no more: closing must end.
   const finishDeadline = step.now + 2 * step.config.requestTimeoutMs;
-  step.update({
-    finishing: true,
-    finishDeadline,
-    nextReadAt: step.now,
-    nextAttemptAt: step.now,
-  });
+  step.state.finishing = true;
+  step.state.finishDeadline = finishDeadline;
+  step.state.nextReadAt = step.now;
+  step.state.nextAttemptAt = step.now;
 }
 
 /** Starts the next request if one is due; answers when it wants to look again. */
@@ -191,12 +193,13 @@ function proceed(step: Step): number {
 function abandonPending(step: Step): void {
   const { pending } = step.state;
   if (pending === null) return;
-  step.update({ pending: null });
+  step.state.pending = null;
   step.emit({ kind: 'abandon-request', id: pending.id });
 }
 
 function stop(step: Step): number {
-  step.update({ candidacy: 'stopped', tenure: null });
+  step.state.candidacy = 'stopped';
+  step.state.tenure = null;
   step.emit({ kind: 'stopped' });
   return Infinity;
 }

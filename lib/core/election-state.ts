@@ -170,7 +170,7 @@ export type WithdrawalReason = Extract<
   'stepped-down' | 'handler-failed' | 'suspended' | 'shutdown'
 >;
 
-export type ElectionEvent = { readonly at: Instant } & (
+export type ElectionEvent =
   | { readonly kind: 'start' }
   | { readonly kind: 'tick' }
   | { readonly kind: 'read-done'; readonly id: number; readonly outcome: ReadOutcome }
@@ -188,8 +188,7 @@ export type ElectionEvent = { readonly at: Instant } & (
   /** The handlers and the work of this ended term have all ended. */
   | { readonly kind: 'drained'; readonly term: number }
   /** The application is gone: release now if that is safe, then stop. */
-  | { readonly kind: 'finish' }
-);
+  | { readonly kind: 'finish' };
 
 export type LockRequest =
   | { readonly verb: 'read' }

@@ -37,7 +37,10 @@ export function beginTenure(step: Step, request: PendingRequest, lease: Observed
   const nextAttemptAt = startedAt.now + step.config.retryPeriodMs;
   // However short the terms are made: one acquisition per retry period.
   const contendNotBefore = Math.max(step.state.contendNotBefore, nextAttemptAt);
-  step.update({ tenure, nextAttemptAt, contendNotBefore, cooldownMs: 0 });
+  step.state.tenure = tenure;
+  step.state.nextAttemptAt = nextAttemptAt;
+  step.state.contendNotBefore = contendNotBefore;
+  step.state.cooldownMs = 0;
   if (settleMs > 0) step.emit({ kind: 'settling', term: tenure.transitions, settleMs });
   else if (unclean !== null) {
     step.emit({ kind: 'unclean-acquisition', term: tenure.transitions, was: unclean });
@@ -85,12 +88,14 @@ function isIntact(step: Step, record: LeaseRecord): boolean {
 }
 
 function loseTenure(step: Step, tenure: Tenure, reason: RevocationReason): void {
-  step.update({ tenure: null, mustRead: true, nextReadAt: step.now });
+  step.state.tenure = null;
+  step.state.mustRead = true;
+  step.state.nextReadAt = step.now;
   if (tenure.stage === 'leading') endTerm(step, tenure, reason);
 }
 
 function endTerm(step: Step, tenure: Tenure, reason: RevocationReason): void {
-  step.update({ undrained: tenure.transitions });
+  step.state.undrained = tenure.transitions;
   step.emit({ kind: 'revoked', term: tenure.transitions, reason });
 }
 
@@ -128,7 +133,7 @@ function proceedDraining(step: Step, tenure: Tenure): number {
   }
   if (undrained !== null && (finishing || step.now >= tenure.drainDeadline)) {
     // Work may still run: whoever follows must wait the lease out.
-    step.update({ tenure: null });
+    step.state.tenure = null;
     const { role, drainTimeoutMs } = step.config;
     step.emit({ kind: 'failed', error: new DrainTimeoutError(role, undrained, drainTimeoutMs) });
     return Infinity;
@@ -173,11 +178,13 @@ export function onRenewDone(step: Step, request: PendingRequest, outcome: WriteO
       if (outcome.lease.revision === request.baseRevision) return pauseHolding(step);
       return extend(step, tenure, request.startedAt, tenure.sentRenewMicros);
     case 'not-applied':
-      return step.update({ nextAttemptAt: retryOfRejected(step, tenure, request, outcome.error) });
+      step.state.nextAttemptAt = retryOfRejected(step, tenure, request, outcome.error);
+      return;
     default:
       // Neither a conflict nor silence says who holds the lease: look at once (R9).
       step.updateTenure(tenure, { readBack: true });
-      return step.update({ nextAttemptAt: step.now });
+      step.state.nextAttemptAt = step.now;
+      return;
   }
 }
 
@@ -197,12 +204,12 @@ function extend(step: Step, tenure: Tenure, anchor: Instant, renewMicros: number
     appliedRenewMicros: renewMicros,
     readBack: false,
   });
-  step.update({ nextAttemptAt: anchor.now + step.config.retryPeriodMs });
+  step.state.nextAttemptAt = anchor.now + step.config.retryPeriodMs;
   step.emit({ kind: 'renewed', term: tenure.transitions });
 }
 
 function pauseHolding(step: Step): void {
-  step.update({ nextAttemptAt: step.now + RETRY_BACKOFF_MS });
+  step.state.nextAttemptAt = step.now + RETRY_BACKOFF_MS;
 }
 
 /** Obeys a Retry-After only as far as it leaves time for one more whole request before validity ends (R18). */
@@ -238,7 +245,7 @@ export function onReadWhileHolding(step: Step, outcome: ReadOutcome): void {
     return extend(step, tenure, tenure.sentAt, tenure.sentRenewMicros);
   }
   step.updateTenure(tenure, { readBack: false });
-  if (tenure.stage === 'releasing') step.update({ nextAttemptAt: step.now });
+  if (tenure.stage === 'releasing') step.state.nextAttemptAt = step.now;
   else pauseHolding(step);
 }
 
@@ -246,20 +253,22 @@ export function onReadWhileHolding(step: Step, outcome: ReadOutcome): void {
 function beginRelease(step: Step, tenure: Tenure): void {
   const { candidacy, finishing, finishDeadline } = step.state;
   if (candidacy === 'stopping' && !step.config.releaseOnShutdown) {
-    return step.update({ tenure: null });
+    step.state.tenure = null;
+    return;
   }
   step.updateTenure(tenure, {
     stage: 'releasing',
     releaseDeadline: finishing ? finishDeadline : step.now + 2 * step.config.requestTimeoutMs,
   });
-  step.update({ nextAttemptAt: step.now });
+  step.state.nextAttemptAt = step.now;
 }
 
 function proceedReleasing(step: Step, tenure: Tenure): number {
   const { now, config } = step;
   if (now >= tenure.releaseDeadline) {
     // Left to lapse; from here on that record counts as anybody's.
-    step.update({ tenure: null, lastAcquisition: null });
+    step.state.tenure = null;
+    step.state.lastAcquisition = null;
     return Infinity;
   }
   if (now < step.state.nextAttemptAt) {
@@ -292,11 +301,12 @@ export function onReleaseDone(step: Step, outcome: WriteOutcome): void {
   if (outcome.kind === 'not-applied') return pauseHolding(step);
   // Write again only if the lease still names this process with these transitions: read first (R11).
   step.updateTenure(tenure, { readBack: true });
-  step.update({ nextAttemptAt: step.now });
+  step.state.nextAttemptAt = step.now;
 }
 
 function endRelease(step: Step, tenure: Tenure): void {
-  step.update({ tenure: null, lastAcquisition: null });
+  step.state.tenure = null;
+  step.state.lastAcquisition = null;
   step.emit({ kind: 'released', term: tenure.transitions });
 }
 

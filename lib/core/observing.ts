@@ -32,19 +32,17 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
   const observation: Observation = sameLease
     ? { lease, revision, since: known.since, jitter: known.jitter, holderDied: known.holderDied }
     : { lease, revision, since: step.now, jitter: step.at.random, holderDied: false };
-  step.update({
-    observation,
-    highestTransitions: Math.max(
-      step.state.highestTransitions,
-      lease?.record.leaseTransitions ?? 0,
-    ),
-    mustRead: source.from !== 'watch' && step.state.mustRead,
-  });
+  step.state.observation = observation;
+  step.state.highestTransitions = Math.max(
+    step.state.highestTransitions,
+    lease?.record.leaseTransitions ?? 0,
+  );
+  if (source.from === 'watch') step.state.mustRead = false;
   // Something new to try for: the pause after the last attempt was for the old state of things. An own record is no
   // news but the outcome of that attempt; a proxy that sends writes twice would else keep this going at its own speed.
   const isOwn = lease !== null && isOwnRecord(step, lease.record);
   if (!sameLease && step.state.tenure === null && !isOwn && isFree(step, observation)) {
-    step.update({ nextAttemptAt: step.now });
+    step.state.nextAttemptAt = step.now;
   }
 }
 
@@ -56,10 +54,8 @@ function isOvertaken({ knownAtStart }: Source, revision: bigint, known: bigint):
 export function markHolderDied(step: Step, timingKey: string): void {
   const { observation } = step.state;
   if (observation === null || timingKeyOf(observation.lease) !== timingKey) return;
-  step.update({
-    observation: { ...observation, holderDied: true, since: step.now },
-    nextAttemptAt: step.now,
-  });
+  step.state.observation = { ...observation, holderDied: true, since: step.now };
+  step.state.nextAttemptAt = step.now;
 }
 
 /**

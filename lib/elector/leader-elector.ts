@@ -33,9 +33,6 @@ export interface ElectionProbe {
   readonly term: Term | undefined;
 }
 
-/** An event before the clock is read. */
-type Occurrence = ElectionEvent extends infer E ? (E extends E ? Omit<E, 'at'> : never) : never;
-
 /**
  * Drives the machine: performs its effects, feeds the answers back, and is the only place that waits. One instance
  * stands for one role, once: after `release()` it stays stopped.
@@ -168,9 +165,8 @@ export class LeaderElector {
    * Decides at once, so that whoever says `stepDown()` finds leadership ended when the call returns; performs in
    * order, so that what an observer says while it is being told comes after what is still to be told.
    */
-  private dispatch(occurrence: Occurrence): void {
-    const event = Object.assign(occurrence, { at: this.instant() }) as ElectionEvent;
-    const { state, effects } = transition(this.state, event, this.config);
+  private dispatch(event: ElectionEvent): void {
+    const { state, effects } = transition(this.state, event, this.instant(), this.config);
     this.state = state;
     this.effects.push(...effects);
     if (this.performing) return;

@@ -37,8 +37,9 @@ export class LockRequests {
       finish(failed(id, request, new Error(`the lock gave no outcome within ${timeoutMs} ms`)));
     }, timeoutMs + OVERRUN_MS);
     this.pending = { id, abort, overrun };
-    this.perform(id, request, { timeoutMs, signal: abort.signal }).then(finish, (cause: unknown) =>
-      finish(failed(id, request, cause)),
+    this.perform(request, { timeoutMs, signal: abort.signal }).then(
+      (outcome) => finish(answerOf(id, request, outcome)),
+      (cause: unknown) => finish(failed(id, request, cause)),
     );
   }
 
@@ -50,24 +51,41 @@ export class LockRequests {
     this.pending = undefined;
   }
 
-  private async perform(
-    id: number,
+  /** No promise of its own around the lock's: a lock may be anybody's, and one that throws has failed too. */
+  private perform(
     request: LockRequest,
     options: LockRequestOptions,
-  ): Promise<RequestAnswer> {
-    switch (request.verb) {
-      case 'read':
-        return { kind: 'read-done', id, outcome: await this.lock.read(options) };
-      case 'create':
-        return { kind: 'write-done', id, outcome: await this.lock.create(request.record, options) };
-      case 'replace':
-        return {
-          kind: 'write-done',
-          id,
-          outcome: await this.lock.replace(request.record, request.expected, options),
-        };
+  ): Promise<ReadOutcome | WriteOutcome> {
+    try {
+      return Promise.resolve(this.call(request, options));
+    } catch (cause) {
+      return Promise.reject(cause as Error);
     }
   }
+
+  private call(
+    request: LockRequest,
+    options: LockRequestOptions,
+  ): Promise<ReadOutcome | WriteOutcome> {
+    switch (request.verb) {
+      case 'read':
+        return this.lock.read(options);
+      case 'create':
+        return this.lock.create(request.record, options);
+      case 'replace':
+        return this.lock.replace(request.record, request.expected, options);
+    }
+  }
+}
+
+function answerOf(
+  id: number,
+  { verb }: LockRequest,
+  outcome: ReadOutcome | WriteOutcome,
+): RequestAnswer {
+  return verb === 'read'
+    ? { kind: 'read-done', id, outcome: outcome as ReadOutcome }
+    : { kind: 'write-done', id, outcome: outcome as WriteOutcome };
 }
 
 /** A lock that throws or hangs has told nothing: a write may have been applied (safety-rules 3.4). */

@@ -6,23 +6,30 @@ export interface EventOwner {
 }
 
 export interface SimulatedEvent {
-  at: number;
-  order: number;
   readonly owner: EventOwner | null;
   readonly happen: () => void;
   cancelled: boolean;
 }
 
-/** True time, in milliseconds, and what happens when. Events of one instant happen in the order they were set. */
+const FIRST_CAPACITY = 256;
+
+/**
+ * True time, in milliseconds, and what happens when. Events of one instant happen in the order they were set. A heap
+ * of four children a node whose keys lie in typed arrays: comparing them is most of its work, and a number in an object
+ * is a box.
+ */
 export class EventQueue {
   now = 0;
   processed = 0;
-  private readonly heap: SimulatedEvent[] = [];
+  private size = 0;
+  private instants = new Float64Array(FIRST_CAPACITY);
+  private orders = new Float64Array(FIRST_CAPACITY);
+  private readonly events: SimulatedEvent[] = [];
   private added = 0;
 
   at(at: number, owner: EventOwner | null, happen: () => void): SimulatedEvent {
-    const event = { at: Math.max(at, this.now), order: 0, owner, happen, cancelled: false };
-    this.push(event);
+    const event = { owner, happen, cancelled: false };
+    this.push(Math.max(at, this.now), event);
     return event;
   }
 
@@ -32,58 +39,78 @@ export class EventQueue {
 
   /** Sets an event that was held back anew. */
   postpone(event: SimulatedEvent, at: number): void {
-    event.at = at;
-    this.push(event);
+    this.push(at, event);
   }
 
   /** The next event not later than `until`; time has moved to it. */
   next(until: number): SimulatedEvent | undefined {
-    for (;;) {
-      const first = this.heap[0];
-      if (first === undefined || first.at > until) {
-        this.now = until;
-        return undefined;
-      }
+    while (this.size > 0) {
+      const at = this.instants[0]!;
+      if (at > until) break;
+      const first = this.events[0]!;
       this.removeFirst();
       if (first.cancelled) continue;
-      this.now = first.at;
+      this.now = at;
       this.processed++;
       return first;
     }
+    this.now = until;
+    return undefined;
   }
 
-  private push(event: SimulatedEvent): void {
-    event.order = this.added++;
-    const { heap } = this;
-    let index = heap.length;
-    heap.push(event);
+  private push(at: number, event: SimulatedEvent): void {
+    if (this.size === this.instants.length) this.grow();
+    const { instants, orders, events } = this;
+    let index = this.size++;
+    // The newest of all: whatever is of the same instant was set before it.
     while (index > 0) {
-      const parent = (index - 1) >> 1;
-      if (!before(event, heap[parent]!)) break;
-      heap[index] = heap[parent]!;
+      const parent = (index - 1) >> 2;
+      const instant = instants[parent]!;
+      if (instant <= at) break;
+      instants[index] = instant;
+      orders[index] = orders[parent]!;
+      events[index] = events[parent]!;
       index = parent;
     }
-    heap[index] = event;
+    instants[index] = at;
+    orders[index] = this.added++;
+    events[index] = event;
   }
 
   private removeFirst(): void {
-    const { heap } = this;
-    const last = heap.pop()!;
-    const size = heap.length;
+    const { instants, orders, events } = this;
+    const size = --this.size;
+    const at = instants[size]!;
+    const order = orders[size]!;
+    const event = events.pop()!;
     if (size === 0) return;
     let index = 0;
-    for (;;) {
-      let child = 2 * index + 1;
-      if (child >= size) break;
-      if (child + 1 < size && before(heap[child + 1]!, heap[child]!)) child++;
-      if (!before(heap[child]!, last)) break;
-      heap[index] = heap[child]!;
-      index = child;
+    for (let child = 1; child < size; child = 4 * index + 1) {
+      let least = child;
+      let instant = instants[child]!;
+      const end = Math.min(child + 4, size);
+      for (let other = child + 1; other < end; other++) {
+        const its = instants[other]!;
+        if (its > instant || (its === instant && orders[other]! > orders[least]!)) continue;
+        least = other;
+        instant = its;
+      }
+      if (instant > at || (instant === at && orders[least]! > order)) break;
+      instants[index] = instant;
+      orders[index] = orders[least]!;
+      events[index] = events[least]!;
+      index = least;
     }
-    heap[index] = last;
+    instants[index] = at;
+    orders[index] = order;
+    events[index] = event;
   }
-}
 
-function before(a: SimulatedEvent, b: SimulatedEvent): boolean {
-  return a.at < b.at || (a.at === b.at && a.order < b.order);
+  private grow(): void {
+    const { instants, orders } = this;
+    this.instants = new Float64Array(2 * instants.length);
+    this.instants.set(instants);
+    this.orders = new Float64Array(2 * orders.length);
+    this.orders.set(orders);
+  }
 }

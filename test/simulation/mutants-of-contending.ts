@@ -70,7 +70,8 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
         to: `    knownAtStart: request.baseRevision,
   });
   if (step.state.acquireUnresolved && outcome.kind === 'found' && isOwnRecord(step, outcome.lease.record) && contendFrom(step) <= step.now) {
-    step.update({ acquireUnresolved: false, mustRead: false });
+    step.state.acquireUnresolved = false;
+    step.state.mustRead = false;
     return beginTenure(step, request, outcome.lease);
   }
 `,

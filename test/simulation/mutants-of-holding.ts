@@ -98,7 +98,8 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
         from: '  // Write again only if the lease still names',
         to: `  if (step.now < tenure.validUntil && step.state.candidacy === 'contending') {
     step.updateTenure(tenure, { stage: 'leading' });
-    step.update({ undrained: null, nextAttemptAt: tenure.validUntil });
+    step.state.undrained = null;
+    step.state.nextAttemptAt = tenure.validUntil;
     step.emit({ kind: 'granted', term: tenure.transitions, fencingToken: tenure.fencingToken });
     return;
   }

@@ -42,8 +42,8 @@ async function runShare(
   };
   const worker = new Worker(new URL('./batch-worker.js', import.meta.url), {
     workerData: { batches },
-    // Nearly everything dies young: a larger nursery saves an eighth of the time.
-    resourceLimits: { maxYoungGenerationSizeMb: 96 },
+    // Nearly everything dies young: a larger nursery saves an eighth of the time, and helpers of the collector only wait.
+    resourceLimits: { maxYoungGenerationSizeMb: 192 },
   });
   worker.on('message', take);
   await new Promise<void>((resolve, reject) => {

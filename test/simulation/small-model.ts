@@ -17,8 +17,6 @@ import {
   type ModelState,
 } from './model-state.js';
 
-type Occurrence = ElectionEvent extends infer E ? (E extends E ? Omit<E, 'at'> : never) : never;
-
 const LOST = new LockRequestError('lost', { reason: 'unclear' });
 
 /** Two candidates on the pure machine, one store, and a network that may do anything within the bounds. */
@@ -145,11 +143,11 @@ export class SmallModel {
   }
 
   private deliver(state: ModelState, { node, id, outcome, verb }: Answer): ModelState {
-    const event =
+    const event: ElectionEvent =
       verb === 'read'
         ? { kind: 'read-done', id, outcome: outcome as ReadOutcome }
         : { kind: 'write-done', id, outcome: outcome as WriteOutcome };
-    return this.tell(state, node, event as Occurrence, `${verb} is ${outcome.kind}`);
+    return this.tell(state, node, event, `${verb} is ${outcome.kind}`);
   }
 
   private silence(node: number, id: number, isRead: boolean): Answer {
@@ -158,12 +156,11 @@ export class SmallModel {
       : { node, id, verb: 'replace', outcome: { kind: 'unknown', error: LOST } };
   }
 
-  private tell(state: ModelState, index: number, what: Occurrence, name: string): ModelState {
+  private tell(state: ModelState, index: number, what: ElectionEvent, name: string): ModelState {
     const now = this.clock(state, index);
     const at = { now, wallMicros: now * 1_000, suspendedMs: 0, random: 0 };
     const node = state.nodes[index]!;
-    const event = { ...what, at } as ElectionEvent;
-    const { state: machine, effects } = transition(node.state, event, this.configs[index]!);
+    const { state: machine, effects } = transition(node.state, what, at, this.configs[index]!);
     let { wakeAt, sent } = node;
     const flights = [...state.flights];
     for (const effect of effects) {

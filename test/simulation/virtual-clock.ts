@@ -40,8 +40,8 @@ export class VirtualClock implements Clock {
   }
 
   suspendedMs(): number {
-    const uptime = this.now() + this.sleptMs;
-    return Math.floor(uptime / BOOT_TIME_STEP_MS) * BOOT_TIME_STEP_MS - this.now();
+    const now = this.now();
+    return Math.floor((now + this.sleptMs) / BOOT_TIME_STEP_MS) * BOOT_TIME_STEP_MS - now;
   }
 
   /** Like `setTimeout`: whole milliseconds, never early, at least one. */

@@ -11,7 +11,6 @@ import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js'
 import type { ReadOutcome, WriteOutcome } from '../../lib/core/lock-outcome.js';
 
 type RequestEffect = Extract<ElectionEffect, { kind: 'request' }>;
-type Bare<E> = E extends E ? Omit<E, 'at'> : never;
 
 export const CONFIG: ElectionConfig = {
   role: 'role',
@@ -80,18 +79,14 @@ export class MachineRun {
     return this;
   }
 
-  say(event: Bare<ElectionEvent>): this {
+  say(event: ElectionEvent): this {
     const at = {
       now: this.now,
       wallMicros: 1_000_000_000_000 + this.now * 1_000,
       suspendedMs: this.suspendedMs,
       random: this.random,
     };
-    const { state, effects } = transition(
-      this.state,
-      { ...event, at } as ElectionEvent,
-      this.config,
-    );
+    const { state, effects } = transition(this.state, event, at, this.config);
     this.state = state;
     for (const effect of effects) {
       if (effect.kind === 'wake') this.wakeAt = effect.at;
