@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ElectionCluster } from '../e2e/support/election-cluster.js';
+import { ElectionCluster, NAMESPACE, SERVICE_ACCOUNT } from '../e2e/support/election-cluster.js';
+import { readmeRole } from '../e2e/support/readme-role.js';
 import { FaultProxy } from '../support/fault-proxy/fault-proxy.js';
 import type { LeaseFault, ServerFault } from './fault.js';
 
@@ -16,6 +17,15 @@ export class ChaosCluster {
   static async start(directory: string, minutes: number): Promise<ChaosCluster> {
     const anHourMore = 3_600;
     const cluster = await ElectionCluster.start(Math.ceil(minutes * 60) + anHourMore);
+    await cluster.server.applyRole(NAMESPACE, SERVICE_ACCOUNT, [
+      ...readmeRole().rules,
+      {
+        apiGroups: ['coordination.k8s.io'],
+        resources: ['leases'],
+        resourceNames: [`${cluster.leaseName}-schedule`],
+        verbs: ['get', 'update'],
+      },
+    ]);
     await cluster.deleteLease();
     return new ChaosCluster(cluster, directory);
   }

@@ -8,15 +8,21 @@ export interface ChaosOptions {
   /** Stops after so many leadership changes; Infinity: when the time is up. */
   readonly changes: number;
   readonly lock: 'lease' | 'file';
-  /** Replicas stand in strict mode, and people delete and edit the lease. */
+  /**
+   * Replicas stand in strict mode, and people delete and edit the lease. Never the schedule's object beside it: its
+   * deletion voids the claims, and nothing is promised across that (docs/scheduling.md).
+   */
   readonly strict: boolean;
   readonly json: boolean;
   /** Replicas that are wrong on purpose, to see the checks fail. */
   readonly sabotage: Sabotage | undefined;
 }
 
-/** `not-strict`: together with `strict`, which then only brings the deletes and edits. */
-const SABOTAGES = ['believe-without-clock', 'not-strict'] as const;
+/**
+ * `not-strict`: together with `strict`, which then only brings the deletes and edits. `claim-alone`: every process
+ * claims ticks for itself.
+ */
+const SABOTAGES = ['believe-without-clock', 'not-strict', 'claim-alone'] as const;
 export type Sabotage = (typeof SABOTAGES)[number];
 
 const USAGE =

@@ -6,6 +6,9 @@ export interface ChaosReport extends Omit<ChaosOptions, 'json' | 'changes'>, Lea
   readonly interrupted: boolean;
   readonly overlaps: number;
   readonly tokensOutOfOrder: number;
+  /** Of the job that runs every second: how many were started, and how many of them more than once. */
+  readonly ticks: number;
+  readonly doubleTicks: number;
   readonly processes: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly faultsMissed: number;
@@ -28,6 +31,7 @@ export function describeReport(report: ChaosReport): string {
     ['terms ended by', listed(endsByReason)],
     ['overlaps', report.overlaps],
     ['tokens out of order', report.tokensOutOfOrder],
+    ['ticks', `${report.ticks} started, ${report.doubleTicks} of them twice`],
     ['probes', report.probes],
     ['closest handover', `${report.closestHandoverMs?.toFixed(3) ?? '-'} ms`],
     [

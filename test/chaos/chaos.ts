@@ -42,7 +42,12 @@ function judge(
   const { accepted } = register;
   const verdict = checkHistory({ histories, accepted, termsMayRestart: options.strict });
   const beliefs = histories.flatMap((history) => history.beliefs);
-  const violations = [...verdict.violations, ...run.complaints, ...world.complaints];
+  const violations = [
+    ...verdict.violations,
+    ...(verdict.ticks === 0 && !interrupted ? ['no tick was ever started'] : []),
+    ...run.complaints,
+    ...world.complaints,
+  ];
   const { json: _json, changes: _changes, ...described } = options;
   const report: ChaosReport = {
     ...described,
@@ -51,6 +56,8 @@ function judge(
     ...leadershipFigures(beliefs, injector.injected),
     overlaps: verdict.overlaps,
     tokensOutOfOrder: verdict.tokensOutOfOrder,
+    ticks: verdict.ticks,
+    doubleTicks: verdict.doubleTicks,
     processes: processes.length,
     faults: counted(injector.injected.map(({ kind }) => kind)),
     faultsMissed: injector.missed,

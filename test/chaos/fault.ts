@@ -4,7 +4,8 @@ import type { Direction } from '../support/fault-proxy/stream-condition.js';
 export type ProcessFault =
   | { readonly kind: 'step-down' | 'sigterm' | 'sigkill' }
   | { readonly kind: 'sigstop'; readonly ms: number }
-  | { readonly kind: 'wall-clock-step'; readonly byMs: number };
+  /** There and back again. */
+  | { readonly kind: 'wall-clock-step'; readonly byMs: number; readonly ms: number };
 
 /** What happens to the connections of one process. */
 export type NetworkFault =

@@ -5,7 +5,10 @@ import { checkHistory, type HistoryVerdict } from './history-check.js';
 import { leadershipFigures } from './leadership-changes.js';
 import { ProcessHistory } from './process-history.js';
 
-/** `G at term token`, `R at term reason`, `P at term`, separated by commas; times in whole milliseconds. */
+/**
+ * `G at term token`, `R at term reason`, `P at term`, `T at term token tick`, separated by commas; times in whole
+ * milliseconds.
+ */
 function history(process: string, made: string): ProcessHistory {
   const lines = made.split(',').map((line) => {
     const [kind, at, ...rest] = line.trim().split(' ');
@@ -38,6 +41,8 @@ describe('when the history is as it should be', () => {
       violations: [],
       overlaps: 0,
       tokensOutOfOrder: 0,
+      ticks: 0,
+      doubleTicks: 0,
     });
   });
 
@@ -101,6 +106,9 @@ describe('when events and points do not fit (I3)', () => {
     ['a point before the grant', 'P 9 1, G 10 1 100', 'believed at 9 to lead in term 1'],
     ['a point after the revocation', `${A}, P 22 1`, 'believed at 22 to lead in term 1'],
     ['a point of another term', 'G 10 1 100, P 11 2', 'believed at 11 to lead in term 2'],
+    ['a tick of another term', 'G 10 1 100, T 11 2 100 1000', 'started a tick at 11 in term 2'],
+    ['a tick after the revocation', `${A}, T 22 1 100 1000`, 'started a tick at 22 in term 1'],
+    ['a tick with another token', 'G 10 1 100, T 11 1 99 1000', 'started a tick at 11 in term 1'],
     ['a clock that goes back', 'G 10 1 100, P 9 1', 'goes back in time'],
     ['nonsense', 'X 10 1', 'has an unreadable line'],
   ])('finds %s', (_case, made, message) => {
@@ -130,6 +138,39 @@ describe('when the register was written as it should not have been (I4)', () => 
     ],
   ])('finds %s', (_case, accepted, message) => {
     expect(verdict({ a: A, b: B }, { accepted }).violations).toEqual([message]);
+  });
+});
+
+describe('when ticks are started', () => {
+  const ticking = (made: string, starts: string) => made.replace(', R ', `, ${starts}, R `);
+
+  it('takes every tick once, in whatever order of time', () => {
+    const a = ticking(A, 'T 20 1 100 2000, T 20 1 100 1000');
+    const b = ticking(B, 'T 40 2 200 3000');
+    expect(verdict({ a, b })).toMatchObject({ ticks: 3, doubleTicks: 0, violations: [] });
+  });
+
+  it('finds one that two processes started (I5)', () => {
+    const a = ticking(A, 'T 20 1 100 1000');
+    const b = ticking(B, 'T 40 2 200 1000');
+    expect(verdict({ a, b })).toMatchObject({
+      ticks: 2,
+      doubleTicks: 1,
+      violations: [
+        'I5: the tick of 1970-01-01T00:00:01.000Z was started 2 times: ' +
+          'a term 1 token 100 at 20.000, b term 2 token 200 at 40.000',
+      ],
+    });
+  });
+
+  it('finds one that a process started again, and counts it once however often', () => {
+    const a = ticking(A, 'T 20 1 100 1000, T 20 1 100 1000, T 20 1 100 1000');
+    expect(verdict({ a })).toMatchObject({ ticks: 3, doubleTicks: 1 });
+  });
+
+  it('counts the last one of a process that was killed right after it', () => {
+    const torn = ProcessHistory.read('a', 'G 1000000 1 100\nT 2000000 1 100 1000\nT 30000');
+    expect(torn.ticks).toEqual([{ process: 'a', at: 2, term: 1, token: 100n, tick: 1_000 }]);
   });
 });
 

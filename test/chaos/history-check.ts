@@ -1,12 +1,17 @@
 import { inOrder, type Belief, type ProbedBelief } from './belief.js';
 import type { AcceptedWrites } from './fenced-register.js';
 import type { ProcessHistory } from './process-history.js';
+import { startedAgain, type StartedTick } from './started-tick.js';
 
 export interface HistoryVerdict {
   readonly violations: readonly string[];
   /** Pairs of terms of different processes between whose points lies one of the other. */
   readonly overlaps: number;
   readonly tokensOutOfOrder: number;
+  /** Starts of ticks. */
+  readonly ticks: number;
+  /** Ticks that were started more than once. */
+  readonly doubleTicks: number;
 }
 
 export interface HistoryToCheck {
@@ -17,7 +22,7 @@ export interface HistoryToCheck {
   readonly termsMayRestart: boolean;
 }
 
-/** Merges the histories of all processes and checks I1 to I4 (safety-rules section 7). */
+/** Merges the histories of all processes and checks I1 to I5 (safety-rules section 7). */
 export function checkHistory({
   histories,
   accepted,
@@ -28,6 +33,8 @@ export function checkHistory({
   const overlaps = overlapsOf(probed);
   const tokens = pairsOutOfOrder(probed, (earlier, later) => earlier.token < later.token);
   const terms = pairsOutOfOrder(probed, (earlier, later) => earlier.term < later.term);
+  const ticks = histories.flatMap((history) => history.ticks);
+  const doubled = startedAgain(ticks);
   const violations = [
     ...overlaps.map(([one, other]) => `I1: ${shown(one)} overlaps ${shown(other)}`),
     ...tokens.map(
@@ -38,8 +45,19 @@ export function checkHistory({
     ),
     ...histories.flatMap((history) => history.violations),
     ...registerViolations(accepted, beliefs),
+    ...doubled.map(
+      (starts) =>
+        `I5: the tick of ${new Date(starts[0]!.tick).toISOString()} was started ${starts.length} times: ` +
+        starts.map(shownStart).join(', '),
+    ),
   ];
-  return { violations, overlaps: overlaps.length, tokensOutOfOrder: tokens.length };
+  return {
+    violations,
+    overlaps: overlaps.length,
+    tokensOutOfOrder: tokens.length,
+    ticks: ticks.length,
+    doubleTicks: doubled.length,
+  };
 }
 
 type Pair = readonly [ProbedBelief, ProbedBelief];
@@ -85,4 +103,8 @@ function registerViolations(
 
 function shown({ process, term, token, from, to }: ProbedBelief): string {
   return `${process} term ${term} token ${token} [${from.toFixed(3)}, ${to.toFixed(3)}]`;
+}
+
+function shownStart({ process, at, term, token }: StartedTick): string {
+  return `${process} term ${term} token ${token} at ${at.toFixed(3)}`;
 }

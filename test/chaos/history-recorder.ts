@@ -6,8 +6,9 @@ export function monotonicNs(): bigint {
 
 /**
  * Appends to the history of one process. A line is in the file when the call returns, so that it outlives the process
- * however that ends. `G <ns> <term> <token>`, `R <ns> <term> <reason>`, `P <ns> <term>`: granted, revoked, and a point
- * in time at which the process believed to lead, all on the clock that the processes of a machine share.
+ * however that ends. `G <ns> <term> <token>`, `R <ns> <term> <reason>`, `P <ns> <term>`, `T <ns> <term> <token> <tick>`:
+ * granted, revoked, a point in time at which the process believed to lead, and a tick that it started, by its nominal
+ * time in milliseconds since the epoch. `ns` is of the clock that the processes of a machine share.
  */
 export class HistoryRecorder {
   private readonly file: number;
@@ -27,6 +28,10 @@ export class HistoryRecorder {
   /** `at` must have been read before the process was asked: it stays true though it is stopped in between. */
   believed(at: bigint, term: number): void {
     this.append(`P ${at} ${term}`);
+  }
+
+  started(term: number, token: bigint, tick: number): void {
+    this.append(`T ${monotonicNs()} ${term} ${token} ${tick}`);
   }
 
   private append(line: string): void {

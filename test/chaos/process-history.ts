@@ -1,13 +1,15 @@
 import type { Belief } from './belief.js';
+import type { StartedTick } from './started-tick.js';
 
 type Draft = { -readonly [Field in keyof Belief]: Belief[Field] };
 
 /**
  * Reads what one `HistoryRecorder` wrote and checks I3 on the way: granted and revoked alternate, and every point lies
- * between the two of its term.
+ * between the two of its term, and so does every tick that was started.
  */
 export class ProcessHistory {
   readonly beliefs: Belief[] = [];
+  readonly ticks: StartedTick[] = [];
   readonly violations: string[] = [];
   private current: Draft | undefined;
   private latest = -Infinity;
@@ -24,13 +26,14 @@ export class ProcessHistory {
   }
 
   private line(line: string): void {
-    const [kind, ns, term, detail] = line.split(' ');
+    const [kind, ns, term, detail, tick] = line.split(' ');
     const at = Number(ns) / 1e6;
     if (at < this.latest) this.violate(`goes back in time: ${line}`);
     this.latest = at;
     if (kind === 'G') this.granted(Number(term), BigInt(detail!));
     else if (kind === 'R') this.revoked(at, Number(term), detail!);
     else if (kind === 'P') this.believed(at, Number(term));
+    else if (kind === 'T') this.started(at, Number(term), BigInt(detail!), Number(tick));
     else this.violate(`has an unreadable line: ${line}`);
   }
 
@@ -71,6 +74,14 @@ export class ProcessHistory {
     current.from ??= at;
     current.to = at;
     current.points += 1;
+  }
+
+  private started(at: number, term: number, token: bigint, tick: number): void {
+    const { process, current } = this;
+    this.ticks.push({ process, at, term, token, tick });
+    if (current?.term !== term || current.token !== token) {
+      this.violate(`started a tick at ${at} in term ${term} token ${token}, which it did not have`);
+    }
   }
 
   private violate(what: string): void {

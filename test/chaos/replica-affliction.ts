@@ -19,7 +19,9 @@ export async function afflict(
     case 'step-down':
       return process.order({ kind: 'step-down' });
     case 'wall-clock-step':
-      return clockSteps.step(slot, fault.byMs);
+      clockSteps.step(slot, fault.byMs);
+      await wait(fault.ms);
+      return clockSteps.step(slot, -fault.byMs);
     case 'sigterm':
       return slot.shutDown();
     case 'sigkill':

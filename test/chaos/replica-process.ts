@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Lifeline } from '../support/control-plane/lifeline.js';
+import { faultOfEnd } from './process-end.js';
 import type { ReplicaOrder, ReplicaReport, ReplicaSettings } from './replica-settings.js';
 
 const PROGRAM = fileURLToPath(new URL('./replica.js', import.meta.url));
@@ -23,7 +24,7 @@ export class ReplicaProcess {
   /** As far as it has told: a stopped process tells nothing. */
   leads = false;
   hasExited = false;
-  /** What it died of, if nobody had ended it. */
+  /** What it died of, if not of what it was told. */
   crash: string | undefined;
   private readonly child: ChildProcess;
   private isEnding = false;
@@ -48,11 +49,13 @@ export class ReplicaProcess {
     this.child.on('message', (report: ReplicaReport) => this.heard(report));
     // An order to a process that has just died is an order too late.
     this.child.on('error', () => undefined);
-    this.exited = once(this.child, 'exit').then(([code, signal]) => {
+    this.exited = once(this.child, 'exit').then((end) => {
+      const [code, signal] = end as [number | null, string | null];
       lifeline.remove(this.pid);
       this.hasExited = true;
       this.leads = false;
-      if (!this.isEnding) this.crash = `${this.name} ended by itself: ${signal ?? `code ${code}`}`;
+      const fault = faultOfEnd({ code, signal, wasTold: this.isEnding });
+      if (fault !== undefined) this.crash = `${this.name} ${fault}`;
     });
   }
 

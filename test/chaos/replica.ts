@@ -9,6 +9,11 @@ import {
   leaseLock,
   type Term,
 } from 'nestjs-leader-election';
+import {
+  LeaderCron,
+  LeaderScheduleModule,
+  type LeaderCronContext,
+} from 'nestjs-leader-election/schedule';
 import { HistoryRecorder, monotonicNs } from './history-recorder.js';
 import type { ReplicaOrder, ReplicaReport, ReplicaSettings } from './replica-settings.js';
 
@@ -16,6 +21,12 @@ const settings = JSON.parse(process.env['CHAOS_REPLICA']!) as ReplicaSettings;
 
 const PROBE_PERIOD_MS = 2;
 const REGISTER_PERIOD_MS = 50;
+const JOB = {
+  name: settings.sabotage === 'claim-alone' ? settings.name : 'every-second',
+  timeZone: 'Etc/UTC',
+  // A new leader catches up, and so comes near the last tick of the one before it.
+  startingDeadlineSeconds: 10,
+};
 
 function report(report: ReplicaReport): void {
   if (process.connected) process.send!(report, () => undefined);
@@ -50,6 +61,11 @@ class Probe implements OnApplicationBootstrap {
     setInterval(() => this.writeToRegister(), REGISTER_PERIOD_MS).unref();
   }
 
+  @LeaderCron('* * * * * *', JOB)
+  tick({ scheduledTime, term }: LeaderCronContext): void {
+    this.history.started(term.number, term.fencingToken, scheduledTime.getTime());
+  }
+
   private probe(): void {
     const at = monotonicNs();
     const term = this.believedTerm();
@@ -78,6 +94,7 @@ class Probe implements OnApplicationBootstrap {
           ? leaseLock({ kubeConfigFile: settings.kubeConfigFile! })
           : fileLock({ directory: settings.lockDirectory }),
     }),
+    LeaderScheduleModule,
   ],
   providers: [Probe],
 })

@@ -1,0 +1,52 @@
+import { describe, expect, it } from '@jest/globals';
+import { RandomStream } from '../simulation/random-stream.js';
+import type { ChaosOptions } from './chaos-options.js';
+import type { Fault } from './fault.js';
+import { FaultPlan } from './fault-plan.js';
+
+function faults(options: Pick<ChaosOptions, 'lock' | 'strict'>, seed = 1): Fault[] {
+  const plan = new FaultPlan(new RandomStream(seed, 'chaos'), options);
+  return Array.from({ length: 3_000 }, () => plan.next().fault);
+}
+
+const kinds = (of: readonly Fault[]) => new Set(of.map(({ kind }) => kind));
+
+const OF_PROCESSES = ['step-down', 'sigterm', 'sigkill', 'sigstop', 'wall-clock-step'];
+const OF_THE_NETWORK = ['partition', 'delay', 'throttle', 'reset', 'close', 'half-open', 'refuse'];
+const OF_SERVERS = ['api-server-kill', 'api-server-stop', 'etcd-kill', 'etcd-stop'];
+
+describe('when faults are planned', () => {
+  const onLease = faults({ lock: 'lease', strict: false });
+
+  it('plans the same ones for the same seed', () => {
+    expect(faults({ lock: 'lease', strict: false })).toEqual(onLease);
+    expect(faults({ lock: 'lease', strict: false }, 2)).not.toEqual(onLease);
+  });
+
+  it('ends, stops and isolates replicas, both ways and one way, and ends and stops servers', () => {
+    expect(kinds(onLease)).toEqual(new Set([...OF_PROCESSES, ...OF_THE_NETWORK, ...OF_SERVERS]));
+    const cuts = onLease.flatMap((fault) => (fault.kind === 'partition' ? [fault.direction] : []));
+    expect(new Set(cuts)).toEqual(new Set(['both', 'to-server', 'to-client']));
+  });
+
+  it('lets people delete and edit the lease in strict mode only', () => {
+    const strict = kinds(faults({ lock: 'lease', strict: true }));
+    expect([...strict].filter((kind) => !kinds(onLease).has(kind)).sort()).toEqual([
+      'lease-delete',
+      'lease-edit',
+    ]);
+  });
+
+  it('leaves network and servers alone where the lock has none', () => {
+    expect(kinds(faults({ lock: 'file', strict: false }))).toEqual(new Set(OF_PROCESSES));
+  });
+
+  it('sets clocks back by up to an hour, and ahead by seconds', () => {
+    const steps = onLease.flatMap((fault) =>
+      fault.kind === 'wall-clock-step' ? [fault.byMs] : [],
+    );
+    expect(Math.min(...steps)).toBeLessThan(-1_800_000);
+    expect(Math.max(...steps)).toBeGreaterThan(1_000);
+    expect(Math.max(...steps)).toBeLessThanOrEqual(3_000);
+  });
+});
