@@ -82,6 +82,8 @@ export class ApiServer {
     // By hand it names again the process that had written all the rest of it.
     if (before.writer === null && former.holderIdentity === replica.config.identity) return;
     world.count('takeover');
+    const deathWasTold = before.writer !== null && !world.replicas[before.writer]!.alive;
+    if (deathWasTold && world.scenario.reportsDeath) return;
     if (world.scenario.restores || world.scenario.sleeps) return;
     const seconds = former.leaseDurationSeconds;
     const duration =

@@ -2,6 +2,7 @@ import type { LeaseRecord } from '../../lib/core/lease-record.js';
 import { REQUEST_FAULTS, WATCH_FAULTS, type Fault } from './fault.js';
 import { Replica } from './replica.js';
 import { longest } from './scenario.js';
+import { Stranger } from './stranger.js';
 import type { World } from './world.js';
 
 const LINK_FAULTS: readonly string[] = [...REQUEST_FAULTS, ...WATCH_FAULTS];
@@ -10,6 +11,7 @@ const LINK_FAULTS: readonly string[] = [...REQUEST_FAULTS, ...WATCH_FAULTS];
 export class FaultInjector {
   private readonly incarnations: number[] = [];
   private readonly current: (Replica | undefined)[] = [];
+  private strangers = 0;
 
   constructor(private readonly world: World) {}
 
@@ -55,6 +57,8 @@ export class FaultInjector {
         return;
       case 'churn':
         return this.churn(until, 20 + severity * 1_000);
+      case 'stranger':
+        return this.bringStranger(until, severity);
       case 'delete':
       case 'edit':
       case 'restore':
@@ -79,13 +83,16 @@ export class FaultInjector {
         replica.clock.wallShiftMs += (severity - 0.5) * 7_200_000;
         return;
       case 'kill':
-        replica.kill();
+        this.kill(replica);
         world.queue.at(until, null, () => this.startReplica(slot));
         return;
       case 'stop':
         return this.stop(replica, until);
       case 'step-down':
         return this.ask(replica, () => replica.elector.stepDown(severity * ms));
+      case 'fail-handler':
+        replica.failsHandlersUntil = until;
+        return;
       case 'suspend':
         return this.ask(replica, () => {
           replica.elector.suspend();
@@ -101,9 +108,19 @@ export class FaultInjector {
   private stop(replica: Replica, until: number): void {
     this.ask(replica, () => replica.stop());
     this.world.queue.at(until, null, () => {
-      replica.kill();
+      this.kill(replica);
       this.startReplica(replica.slot);
     });
+  }
+
+  /** Where the lock can tell that the holder's process is gone, it tells of what that process had written. */
+  private kill(replica: Replica): void {
+    const { scenario, store, replicas } = this.world;
+    replica.kill();
+    if (!scenario.reportsDeath || store.writer !== replica.id || store.lease === null) return;
+    for (const { alive, watch } of replicas) {
+      if (alive) watch?.holderDied(store.lease.timingKey);
+    }
   }
 
   private ask(replica: Replica, request: () => void, at = this.world.now): void {
@@ -112,6 +129,14 @@ export class FaultInjector {
       this.world.promisesMove('lifecycle');
       request();
     });
+  }
+
+  /** Stays for longer than other faults last: it has to find the lease free first. */
+  private bringStranger(until: number, severity: number): void {
+    const { scenario } = this.world;
+    const patienceMs = 6 * longest(scenario.candidates, 'leaseDurationMs');
+    const leavesAt = Math.min(until + patienceMs, scenario.healAt - 1);
+    new Stranger(this.world, -++this.strangers, leavesAt, severity < 0.5).poll();
   }
 
   /** Somebody keeps changing the labels, so that every expectation is outdated soon. */

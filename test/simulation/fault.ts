@@ -29,12 +29,16 @@ export const PROCESS_FAULTS = [
   'kill',
   'stop',
   'step-down',
+  'fail-handler',
   'suspend',
   'interrupt-watch',
 ] as const;
 
-/** What happens to the store; `churn` is somebody who keeps changing the object's labels. */
-export const STORE_FAULTS = ['server-down', 'churn'] as const;
+/**
+ * What happens to the store; `churn` is somebody who keeps changing the object's labels, `stranger` another client that
+ * stands too.
+ */
+export const STORE_FAULTS = ['server-down', 'churn', 'stranger'] as const;
 
 /** What the theorem excludes (H3, H4): drawn only in schedules that say so. */
 export const LAWLESS_FAULTS = ['delete', 'edit', 'restore', 'sleep'] as const;

@@ -1,5 +1,5 @@
 import { longest } from './scenario.js';
-import { handOverBound, settlingBound } from './scenario-draw.js';
+import { handOverBound, longestDurations, settlingBound } from './scenario-draw.js';
 import type { World } from './world.js';
 
 /** S1. Where assumptions of the theorem are broken on purpose, overlap is measured and bounded by validity. */
@@ -63,13 +63,7 @@ export function judgeLiveness(world: World): void {
   const { scenario, beliefs } = world;
   const { candidates, healAt, handOverAt, strict } = scenario;
   const slowest = Math.min(...candidates.map(({ clockRate }) => clockRate));
-  const durations = {
-    leaseDurationMs: longest(candidates, 'leaseDurationMs'),
-    renewDeadlineMs: longest(candidates, 'renewDeadlineMs'),
-    retryPeriodMs: longest(candidates, 'retryPeriodMs'),
-    requestTimeoutMs: longest(candidates, 'requestTimeoutMs'),
-  };
-  const settledAt = healAt + settlingBound(durations, strict, slowest);
+  const settledAt = healAt + settlingBound(longestDurations(candidates), strict, slowest);
   const believing = beliefs.beliefs.filter(({ from, to }) => to > settledAt && from < handOverAt);
   if (believing.length === 1 && believing[0]!.from <= settledAt && believing[0]!.to >= handOverAt)
     return;
@@ -88,7 +82,7 @@ export function judgeHandOver(world: World): void {
   if (stopped === undefined) return;
   if (!stopped.stopped) world.violate('stop-ends', `${stopped.name} has not stopped`, handOverAt);
   if (!stopped.config.releaseOnShutdown || candidates.length === 1) return;
-  const bound = handOverBound(candidates, stopped.config);
+  const bound = handOverBound(candidates, longestDurations(candidates));
   const next = beliefs.beliefs.find(({ from }) => from >= handOverAt);
   if (next === undefined || next.from > handOverAt + bound) {
     const detail = `the next leader comes ${(next?.from ?? Infinity) - handOverAt} ms after the stop`;

@@ -28,6 +28,18 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     ],
   },
   {
+    name: 'any-death',
+    breaks: 'R5: the death of an earlier holder sets free what another has taken since',
+    patches: [
+      {
+        file: OBSERVING,
+        from: 'if (observation === null || timingKeyOf(observation.lease) !== timingKey) return;',
+        to: "if (observation === null || timingKey === 'none') return;",
+      },
+    ],
+    traits: { reportsDeath: true, watches: true },
+  },
+  {
     name: 'own-duration',
     breaks: 'R5: waits its own lease duration and not the record’s',
     patches: [

@@ -30,6 +30,7 @@ export class Replica implements EventOwner {
   stopped = false;
   stopping = false;
   lateTimersUntil = 0;
+  failsHandlersUntil = 0;
   /** Counts everything that reaches the elector; tells whether promises had settled. */
   activity = 0;
   private heldSince = -Infinity;

@@ -5,7 +5,7 @@ import { drawFaults, drawKinds } from './fault-draw.js';
 import type { FaultKind } from './fault.js';
 import { drawDurations, type Durations } from './option-draw.js';
 import { RandomStream } from './random-stream.js';
-import type { CandidateTraits, NetworkTraits, Scenario } from './scenario.js';
+import { longest, type CandidateTraits, type NetworkTraits, type Scenario } from './scenario.js';
 
 export interface ScenarioWishes {
   readonly seed: number;
@@ -25,6 +25,9 @@ export interface ScenarioTraits {
   readonly sleeps: boolean;
   readonly restores: boolean;
   readonly sharedIdentity: boolean;
+  readonly reportsDeath: boolean;
+  /** Every candidate has settings of its own. Strict mode assumes one lease duration, so not there. */
+  readonly mixed: boolean;
   readonly watches: boolean;
   /** How much of the clock error that the durations allow for is made use of (H3). */
   readonly clockErrorShare: number;
@@ -42,10 +45,11 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   const random = new RandomStream(wishes.seed, 'scenario');
   const traits = { ...drawTraits(random), ...wishes.fixed };
   const candidates = drawCandidates(random, wishes, traits);
-  const network = drawNetwork(random, traits.durations);
+  const durations = longestDurations(candidates);
+  const network = drawNetwork(random, candidates);
   const endAt = wishes.minutes * 60_000;
-  const handOverAt = endAt - handOverBound(candidates, traits.durations) - 100;
-  const healAt = handOverAt - calmAfterHealing(candidates, traits);
+  const handOverAt = endAt - handOverBound(candidates, durations) - 100;
+  const healAt = handOverAt - calmAfterHealing(candidates, durations, traits.strict);
   const offered = wishes.kinds.filter((kind) => allowed(kind, traits));
   const kinds = traits.allKinds ? offered : drawKinds(random, offered);
   const faults = drawFaults(wishes.seed, {
@@ -54,7 +58,7 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
     slots: wishes.candidates,
     from: 0,
     healAt,
-    durations: traits.durations,
+    durations,
   });
   return {
     seed: wishes.seed,
@@ -68,6 +72,7 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
     sleeps: traits.sleeps,
     restores: traits.restores,
     sharedIdentity: traits.sharedIdentity,
+    reportsDeath: traits.reportsDeath,
     healAt,
     handOverAt,
     endAt,
@@ -84,6 +89,8 @@ function drawTraits(random: RandomStream): ScenarioTraits {
     sleeps: !lawful && !strict && random.chance(0.3),
     restores: !lawful && !strict && random.chance(0.2),
     sharedIdentity: random.chance(0.06),
+    reportsDeath: random.chance(0.15),
+    mixed: !strict && random.chance(0.2),
     watches: random.chance(0.75),
     clockErrorShare: random.chance(0.4) ? 0.999 : random.next() ** 3,
     faultCount: random.whole(4, 40),
@@ -101,6 +108,8 @@ function allowed(kind: FaultKind, traits: ScenarioTraits): boolean {
   if (kind === 'delete' || kind === 'edit') return traits.lawless;
   if (kind === 'sleep') return traits.sleeps;
   if (kind === 'restore') return traits.restores;
+  // It does not settle after a hand edit, and its own watch is not simulated: what the law excludes it does not survive.
+  if (kind === 'stranger') return !traits.lawless && !traits.restores;
   return true;
 }
 
@@ -109,15 +118,24 @@ function drawCandidates(
   wishes: ScenarioWishes,
   traits: ScenarioTraits,
 ): CandidateTraits[] {
-  const clockError =
-    traits.clockError ?? traits.clockErrorShare * toleratedClockError(traits.durations);
+  const settings = Array.from({ length: wishes.candidates }, () =>
+    traits.mixed && wishes.fixed?.durations === undefined
+      ? drawDurations(random)
+      : traits.durations,
+  );
+  const tolerated = Math.min(...settings.map(toleratedClockError));
+  const clockError = traits.clockError ?? traits.clockErrorShare * tolerated;
   const unboundedLock = random.chance(0.1);
   const releaseOnShutdown = random.chance(0.85);
   const drainTimeoutMs = random.pick([0, 500, 5_000, 20_000]);
-  return Array.from({ length: wishes.candidates }, (_, slot) => {
+  return settings.map((durations, slot) => {
     const sign = random.chance(0.6) ? (slot % 2 === 0 ? -1 : 1) : random.between(-1, 1);
     return {
-      config: resolved(`c${slot}`, traits, { releaseOnShutdown, drainTimeoutMs }),
+      config: resolved(`c${slot}`, durations, {
+        strict: traits.strict,
+        releaseOnShutdown,
+        drainTimeoutMs,
+      }),
       startsAt: random.between(0, 3_000),
       clockRate: 1 + sign * clockError,
       wallStartMs: 1_767_225_600_000 + (random.chance(0.5) ? random.between(-3.6e6, 3.6e6) : 0),
@@ -130,18 +148,18 @@ function drawCandidates(
 
 function resolved(
   identity: string,
-  traits: ScenarioTraits,
+  durations: Durations,
   others: Partial<ElectionConfig>,
 ): ElectionConfig {
-  const { durations, strict } = traits;
-  const options = { role: 'role', identity, strict, ...durations, ...others };
+  const options = { role: 'role', identity, ...durations, ...others };
   if (durations.unchecked !== true) return resolveElectionOptions(options, identity);
   const { unchecked: _, ...rest } = options;
   return { ...resolveElectionOptions({ role: 'role' }, identity), ...rest };
 }
 
-function drawNetwork(random: RandomStream, durations: Durations): NetworkTraits {
-  const most = Math.min(durations.requestTimeoutMs / 8, random.pick([2, 20, 200]));
+function drawNetwork(random: RandomStream, candidates: readonly CandidateTraits[]): NetworkTraits {
+  const shortest = Math.min(...candidates.map(({ config }) => config.requestTimeoutMs));
+  const most = Math.min(shortest / 8, random.pick([2, 20, 200]));
   return {
     leastDelayMs: most / 10,
     mostDelayMs: most,
@@ -152,10 +170,23 @@ function drawNetwork(random: RandomStream, durations: Durations): NetworkTraits 
 }
 
 /** Time for a leader to be found after healing, and for the calm after that; by the slowest clock. */
-function calmAfterHealing(candidates: readonly CandidateTraits[], traits: ScenarioTraits): number {
-  const { leaseDurationMs } = traits.durations;
+function calmAfterHealing(
+  candidates: readonly CandidateTraits[],
+  durations: Durations,
+  strict: boolean,
+): number {
   const slowest = Math.min(...candidates.map(({ clockRate }) => clockRate));
-  return settlingBound(traits.durations, traits.strict, slowest) + CALM_LEASES * leaseDurationMs;
+  return settlingBound(durations, strict, slowest) + CALM_LEASES * durations.leaseDurationMs;
+}
+
+/** The slowest of them is what everybody has to wait for. */
+export function longestDurations(candidates: readonly CandidateTraits[]): Durations {
+  return {
+    leaseDurationMs: longest(candidates, 'leaseDurationMs'),
+    renewDeadlineMs: longest(candidates, 'renewDeadlineMs'),
+    retryPeriodMs: longest(candidates, 'retryPeriodMs'),
+    requestTimeoutMs: longest(candidates, 'requestTimeoutMs'),
+  };
 }
 
 /**

@@ -19,6 +19,8 @@ export interface Scenario {
   /** The store goes back to an earlier state. */
   readonly restores: boolean;
   readonly sharedIdentity: boolean;
+  /** Watches tell of the holder's death, as the file lock's do. */
+  readonly reportsDeath: boolean;
   /** From here on everything works. */
   readonly healAt: number;
   /** Then the leader is stopped in good order. */
@@ -46,6 +48,12 @@ export interface NetworkTraits {
   readonly watchSendsState: boolean;
   /** Answers a write of a missing object by "absent" where others say "conflict". */
   readonly tellsAbsent: boolean;
+}
+
+/** Candidates of a rolling update, whose settings differ. */
+export function isMixed(candidates: readonly CandidateTraits[]): boolean {
+  const [first] = candidates;
+  return candidates.some(({ config }) => config.leaseDurationMs !== first?.config.leaseDurationMs);
 }
 
 export function longest(candidates: readonly CandidateTraits[], field: DurationField): number {

@@ -1,7 +1,7 @@
 import { FaultInjector } from './fault-injector.js';
 import { Link } from './link.js';
 import { judgeBeliefs, judgeHandOver, judgeLiveness, judgeTerms } from './judgement.js';
-import type { Scenario } from './scenario.js';
+import { isMixed, type Scenario } from './scenario.js';
 import type { SituationCounts } from './sometimes.js';
 import { Trace } from './trace.js';
 import { World, type Engine, type Violation } from './world.js';
@@ -35,6 +35,7 @@ export async function runSchedule(
 ): Promise<ScheduleResult> {
   const trace = wanted === 'none' ? undefined : new Trace(wanted === 'lines');
   const world = new World(scenario, engine, trace, checkSettled);
+  if (isMixed(scenario.candidates)) world.count('mixed-settings');
   world.links.push(...scenario.candidates.map(() => new Link()));
   new FaultInjector(world).begin();
   await world.run();

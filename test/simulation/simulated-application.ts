@@ -34,7 +34,9 @@ export class SimulatedApplication implements ElectionObserver {
     this.settling = false;
     const gated = this.work();
     if (gated !== undefined) replica.elector.track(gated);
-    return this.work();
+    const handled = this.work();
+    if (world.now < replica.failsHandlersUntil) this.fail(handled);
+    return handled;
   }
 
   onRevoked(term: Term, reason: RevocationReason): Promise<void> | undefined {
@@ -72,6 +74,17 @@ export class SimulatedApplication implements ElectionObserver {
         `${replica.name} releases #${released} with ${openWork} pieces of work open, leader: ${believes}`,
       );
     }
+  }
+
+  /** The handler of the grant fails, at once or when its work has ended: the term is given up, as the module does. */
+  private fail(handled: Promise<void> | undefined): void {
+    const { world, replica } = this;
+    const giveUp = (): void => {
+      const cooldownMs = replica.random.next() * replica.config.leaseDurationMs;
+      if (replica.elector.stepDown(cooldownMs, 'handler-failed')) world.count('handler-failed');
+    };
+    if (handled === undefined) giveUp();
+    else void handled.then(giveUp);
   }
 
   /** Nobody is revoked because of old news. */

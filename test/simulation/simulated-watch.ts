@@ -90,6 +90,13 @@ export class SimulatedWatch implements LeaseWatch {
     }
   }
 
+  /** The process that wrote this timing key is gone. */
+  holderDied(timingKey: string): void {
+    if (!this.attached || this.isClosed) return;
+    this.world.count('death-reported');
+    this.deliver(() => this.observer.holderDied?.(timingKey));
+  }
+
   private report(lease: ObservedLease | null, revision: bigint, outOfOrder: boolean): void {
     const copy = lease === null ? null : this.world.representation(lease);
     if (outOfOrder && revision < this.world.store.revision) this.world.count('old-watch-event');

@@ -20,6 +20,10 @@ export const SITUATIONS = [
   'drain-timeout',
   'duplicate-applied-once',
   'retry-after',
+  'handler-failed',
+  'death-reported',
+  'stranger-led',
+  'mixed-settings',
 ] as const;
 
 export type Situation = (typeof SITUATIONS)[number];
