@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,11 @@ import { ControlPlane } from '../support/control-plane/control-plane.js';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const CONSUMERS = ['esm-nest-12', 'cjs-nest-11'];
+const fixtures = join(root, 'test', 'package', 'consumers');
+const CONSUMERS = ['esm-nest-12', 'cjs-nest-11', 'cjs-nest-11-oldest-peers'];
+const OPTIONAL_PEERS = ['@kubernetes/client-node', '@nestjs/schedule', 'cron'];
+const INSTALL_LIMIT_MS = 300_000;
+const RUN_LIMIT_MS = 60_000;
 
 let folder: string;
 let tarball: string;
@@ -29,42 +33,100 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+/** A fresh folder with what the fixture pins and the tarball, compiled: the types of the library are checked too. */
+async function install(name: string): Promise<string> {
+  const cwd = join(folder, name);
+  cpSync(join(fixtures, name), cwd, { recursive: true });
+  for (const file of readdirSync(fixtures).filter((each) => each.endsWith('.ts'))) {
+    cpSync(join(fixtures, file), join(cwd, file));
+  }
+  await run('npm', ['install', '--no-audit', '--no-fund', tarball], { cwd });
+  await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], { cwd });
+  return cwd;
+}
+
+/** What the application says of itself when it has ended. */
+async function outputOf(
+  consumer: string,
+  application: string,
+  environment: NodeJS.ProcessEnv = {},
+): Promise<unknown> {
+  const { stdout } = await run(process.execPath, [join('out', `${application}.js`)], {
+    cwd: consumer,
+    env: { ...process.env, ...environment },
+  });
+  return JSON.parse(stdout);
+}
+
 describe.each(CONSUMERS)(
   'when the packed tarball is installed in the fresh application %s',
   (name) => {
     let consumer: string;
 
     beforeAll(async () => {
-      consumer = join(folder, name);
-      const fixtures = join(root, 'test', 'package', 'consumers');
-      cpSync(join(fixtures, name), consumer, { recursive: true });
-      cpSync(join(fixtures, 'app.ts'), join(consumer, 'app.ts'));
-      await run('npm', ['install', '--no-audit', '--no-fund', tarball], { cwd: consumer });
-      // The types are checked too, those of the library included.
-      await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], {
-        cwd: consumer,
-      });
-    }, 300_000);
+      consumer = await install(name);
+    }, INSTALL_LIMIT_MS);
 
     const expected = ['granted 1 bigint', 'tick', 'revoked 1 shutdown'];
 
-    it('leads, ticks and hands over in memory', async () => {
-      const { stdout } = await run(process.execPath, ['out/app.js'], { cwd: consumer });
-      expect(JSON.parse(stdout)).toEqual(expected);
-    }, 60_000);
+    it(
+      'leads, ticks and hands over in memory',
+      async () => {
+        expect(await outputOf(consumer, 'app')).toEqual(expected);
+      },
+      RUN_LIMIT_MS,
+    );
 
-    it('does so on a real API server through its own version of client-node', async () => {
-      const namespace = `consumer-${name}`;
-      await server.createNamespace(namespace);
-      const env = {
-        ...process.env,
-        CONSUMER_KUBECONFIG: server.kubeconfigFor(server.adminToken, namespace),
-      };
-      const { stdout } = await run(process.execPath, ['out/app.js'], { cwd: consumer, env });
-      expect(JSON.parse(stdout)).toEqual(expected);
-      const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/consumer`;
-      const { body } = await server.request('GET', path);
-      expect(body.spec).toMatchObject({ holderIdentity: '', leaseTransitions: 1 });
-    }, 60_000);
+    it(
+      'does so on a real API server through its own version of client-node',
+      async () => {
+        const namespace = `consumer-${name}`;
+        await server.createNamespace(namespace);
+        const CONSUMER_KUBECONFIG = server.kubeconfigFor(server.adminToken, namespace);
+        expect(await outputOf(consumer, 'app', { CONSUMER_KUBECONFIG })).toEqual(expected);
+        const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/consumer`;
+        const { body } = await server.request('GET', path);
+        expect(body.spec).toMatchObject({ holderIdentity: '', leaseTransitions: 1 });
+      },
+      RUN_LIMIT_MS,
+    );
+
+    it(
+      'runs a @LeaderCron() job with its context, known to its own version of @nestjs/schedule',
+      async () => {
+        expect(await outputOf(consumer, 'leader-cron')).toEqual({
+          milliseconds: 0,
+          countsMissed: true,
+          term: 1,
+          isAborted: false,
+          isRecorded: true,
+          isListedAsActive: true,
+          hasNextDate: true,
+          isActiveAtTheEnd: false,
+        });
+      },
+      RUN_LIMIT_MS,
+    );
   },
 );
+
+describe('when it is installed in an application without the optional peers', () => {
+  let consumer: string;
+
+  beforeAll(async () => {
+    consumer = await install('esm-no-optional-peers');
+  }, INSTALL_LIMIT_MS);
+
+  it('brings none of them along', () => {
+    const found = OPTIONAL_PEERS.filter((peer) => existsSync(join(consumer, 'node_modules', peer)));
+    expect(found).toEqual([]);
+  });
+
+  it(
+    'leads with the main entry alone',
+    async () => {
+      expect(await outputOf(consumer, 'required-peers')).toEqual({ work: 'done' });
+    },
+    RUN_LIMIT_MS,
+  );
+});
