@@ -7,9 +7,8 @@ import {
   RELEASED_ANNOTATION,
 } from '../../../lib/locks/kubernetes/lease-record.codec.js';
 import { formatMicroTime, parseMicroTime } from '../../../lib/locks/micro-time.js';
-import { leaseAddress } from '../../../lib/locks/kubernetes/object-address.js';
+import { ADDRESS, decoded, wire } from './wire-lease.js';
 
-const ADDRESS = leaseAddress('default', 'plan');
 const MICROS = Date.UTC(2026, 0, 2, 3, 4, 5) * 1000 + 678_901;
 
 const RECORD: LeaseRecord = {
@@ -20,27 +19,6 @@ const RECORD: LeaseRecord = {
   leaseTransitions: 3,
   releasedTransitions: null,
 };
-
-function wire(spec: unknown, metadata: Record<string, unknown> = {}): Record<string, unknown> {
-  return {
-    apiVersion: 'coordination.k8s.io/v1',
-    kind: 'Lease',
-    metadata: {
-      name: 'plan',
-      namespace: 'default',
-      uid: 'u-1',
-      resourceVersion: '42',
-      ...metadata,
-    },
-    ...(spec !== undefined && { spec }),
-  };
-}
-
-function decoded(json: unknown) {
-  const result = decodeLease(json, ADDRESS);
-  if (!result.ok) throw new Error(result.problem);
-  return result.lease;
-}
 
 describe('MicroTime', () => {
   it.each([
