@@ -46,7 +46,10 @@ export class ApiClient {
     options: ApiRequestOptions = {},
   ): Promise<ApiResponse<Body>> {
     const { timeLimitMs = 30_000 } = options;
+    const sent = body === undefined ? '' : JSON.stringify(body);
     const headers = {
+      // Node frames the body of a DELETE only if told its length.
+      'content-length': Buffer.byteLength(sent),
       authorization: `Bearer ${options.token ?? this.token}`,
       accept: 'application/json',
       'content-type':
@@ -80,7 +83,7 @@ export class ApiClient {
             });
           });
       });
-      request.end(body === undefined ? undefined : JSON.stringify(body));
+      request.end(sent);
     });
   }
 

@@ -72,6 +72,14 @@ describe('the control plane', () => {
     expect((await controlPlane.request('GET', LEASES, undefined, { token: 'x' })).status).toBe(401);
   });
 
+  it('deletes only what meets the preconditions of the DELETE', async () => {
+    const lease = await existing();
+    const another = { preconditions: { uid: '00000000-0000-4000-8000-000000000000' } };
+    expect((await controlPlane.request('DELETE', pathOf(lease), another)).status).toBe(409);
+    const itself = { preconditions: { uid: lease.metadata?.uid } };
+    expect((await controlPlane.request('DELETE', pathOf(lease), itself)).status).toBe(200);
+  });
+
   it('writes each request to the audit log once, a watch when it starts', async () => {
     const lease = await existing();
     const name = lease.metadata?.name as string;
