@@ -4,9 +4,11 @@ import {
   decodeLease,
   encodeReplacement,
 } from '../../../lib/locks/kubernetes/lease-record.codec.js';
+import { DOCUMENT_ANNOTATION } from '../../../lib/locks/kubernetes/lease-document.codec.js';
 import { leaseLock } from '../../../lib/locks/kubernetes/lease.lock.js';
 import { leaseAddress, objectPath } from '../../../lib/locks/kubernetes/object-address.js';
 import { ControlPlane } from '../../support/control-plane/control-plane.js';
+import { describeDocumentStore } from '../document-store.contract.js';
 import { RecordedWatch } from '../recorded-watch.js';
 import { describeResourceLock } from '../resource-lock.contract.js';
 
@@ -38,18 +40,26 @@ function requester(leaseName: string, identity = 'first') {
   return { leaseName, namespace: NAMESPACE, identity };
 }
 
+/** Two candidates of one lease, with a connection each. */
+async function contenders(leaseName: string) {
+  const lock = () => leaseLock({ kubeConfigFile: controlPlane.adminKubeconfig });
+  return {
+    first: await lock()(requester(leaseName)),
+    second: await lock()(requester(leaseName, 'second')),
+  };
+}
+
 describeResourceLock('leaseLock() on a real API server', async () => {
   const leaseName = `contract-${++leases}`;
   const address = leaseAddress(NAMESPACE, leaseName);
   const path = objectPath(address);
-  const lock = () => leaseLock({ kubeConfigFile: controlPlane.adminKubeconfig });
+  const remove = async () => void (await controlPlane.request('DELETE', path));
   return {
-    first: await lock()(requester(leaseName)),
+    ...(await contenders(leaseName)),
     firstIdentity: 'first',
-    second: await lock()(requester(leaseName, 'second')),
     secondIdentity: 'second',
     name: `${NAMESPACE}/${leaseName}`,
-    deleteByHand: async () => void (await controlPlane.request('DELETE', path)),
+    deleteByHand: remove,
     editByHand: async (change) => {
       const { body } = await controlPlane.request('GET', path);
       const stored = decodeLease(body, address);
@@ -58,7 +68,22 @@ describeResourceLock('leaseLock() on a real API server', async () => {
       const edited = encodeReplacement({ ...record, ...change }, stored.lease, address);
       await controlPlane.request('PUT', path, edited);
     },
-    dispose: async () => void (await controlPlane.request('DELETE', path)),
+    dispose: remove,
+  };
+});
+
+describeDocumentStore('leaseLock().sibling() on a real API server', async () => {
+  const leaseName = `contract-${++leases}`;
+  const path = objectPath(leaseAddress(NAMESPACE, `${leaseName}-schedule`));
+  const remove = async () => void (await controlPlane.request('DELETE', path));
+  return {
+    ...(await contenders(leaseName)),
+    deleteByHand: remove,
+    spoilByHand: async () => {
+      const annotations = { [DOCUMENT_ANNOTATION]: 'not json' };
+      await controlPlane.request('PATCH', path, { metadata: { annotations } });
+    },
+    dispose: remove,
   };
 });
 
