@@ -1,4 +1,4 @@
-import type { LockRequestError } from '../core/errors/lock-request.error.js';
+import type { NothingFound, UnconfirmedWrite } from '../core/lock-outcome.js';
 import type { LockRequestOptions } from './resource-lock.js';
 
 /** A JSON object. What a writer does not understand of it, it writes back. */
@@ -11,19 +11,12 @@ export interface StoredDocument {
   readonly version: unknown;
 }
 
-/** What a read found. `failed`: nothing was learned. */
 export type DocumentReadOutcome =
-  | { readonly kind: 'found'; readonly stored: StoredDocument }
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'failed'; readonly error: LockRequestError };
+  { readonly kind: 'found'; readonly stored: StoredDocument } | NothingFound;
 
-/** What is known of a write; the kinds mean what they mean for a lease (`WriteOutcome`). */
+/** What is known of a write. `applied`: it is in the store, as `stored`; for the rest see {@link UnconfirmedWrite}. */
 export type DocumentWriteOutcome =
-  | { readonly kind: 'applied'; readonly stored: StoredDocument }
-  | { readonly kind: 'conflict' }
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'not-applied'; readonly error: LockRequestError }
-  | { readonly kind: 'unknown'; readonly error: LockRequestError };
+  { readonly kind: 'applied'; readonly stored: StoredDocument } | UnconfirmedWrite;
 
 /**
  * The store of one small document beside a lease, with the lease's own rules: every write is a compare-and-set on the
