@@ -6,7 +6,8 @@ import type {
   StoredDocument,
 } from '../../lib/locks/document-store.js';
 import { MAX_DOCUMENT_BYTES } from '../../lib/locks/document-text.js';
-import type { LockRequestOptions, ResourceLock } from '../../lib/locks/resource-lock.js';
+import type { ResourceLock } from '../../lib/locks/resource-lock.js';
+import { request } from './lock-request.js';
 
 /** What a lock gives to the contract of the stores it makes. No object exists at the start. */
 export interface DocumentStoreFixture {
@@ -175,10 +176,6 @@ export function describeDocumentStore(
       });
     });
   });
-}
-
-function request(): LockRequestOptions {
-  return { timeoutMs: 30_000, signal: new AbortController().signal };
 }
 
 function applied(outcome: DocumentWriteOutcome): StoredDocument {

@@ -10,10 +10,10 @@ import { memoryLock } from '../../lib/locks/memory.lock.js';
 import { ApiEmulator } from '../support/api-emulator/api-emulator.js';
 import { kubeConfigTo } from '../support/api-emulator/emulated-cluster.js';
 import { describeDocumentStore } from './document-store.contract.js';
+import { request } from './lock-request.js';
 
 const REQUESTER = { leaseName: 'plan', namespace: 'default', identity: 'first' };
 const ANNOTATION = 'nestjs-leader-election/schedule';
-const request = () => ({ timeoutMs: 10_000, signal: new AbortController().signal });
 
 describeDocumentStore('memoryLock().sibling()', async () => {
   const store = new MemoryLeaseStore();

@@ -2,10 +2,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
+import type { ObservedLease } from '../../lib/core/lease-record.js';
 import { FileLock } from '../../lib/locks/file/file.lock.js';
 import { FileLockProcesses } from './file-lock.processes.js';
 import type { WorkerTask, WriteFault } from './file-lock.worker.js';
+import { held } from './lease-records.js';
+import { request } from './lock-request.js';
 import { RecordedWatch } from './recorded-watch.js';
 
 const LEASE = { namespace: 'plans', leaseName: 'plan-scheduler' };
@@ -33,14 +35,6 @@ describe('fileLock() among processes', () => {
 
   const start = (task: WorkerTask, identity = 'worker') =>
     processes.start({ directory, identity, task });
-  const held = (holderIdentity: string, leaseTransitions: number): LeaseRecord => ({
-    holderIdentity,
-    leaseDurationSeconds: 15,
-    acquireTimeMicros: 1,
-    renewTimeMicros: 1,
-    leaseTransitions,
-    releasedTransitions: null,
-  });
   const read = async () => {
     const outcome = await lock.read(request());
     if (outcome.kind === 'failed') throw outcome.error;
@@ -48,7 +42,9 @@ describe('fileLock() among processes', () => {
   };
   const take = async () => {
     const lease = await read();
-    const record = held('survivor', (lease?.record.leaseTransitions ?? 0) + 1);
+    const record = held('survivor', {
+      leaseTransitions: (lease?.record.leaseTransitions ?? 0) + 1,
+    });
     const outcome =
       lease === null
         ? await lock.create(record, request())
@@ -378,7 +374,3 @@ describe('fileLock() among processes', () => {
     );
   });
 });
-
-function request() {
-  return { timeoutMs: 60_000, signal: new AbortController().signal };
-}

@@ -11,6 +11,8 @@ import { FileLockDirectory } from '../../lib/locks/file/file-lock-directory.js';
 import { leaseDirectoryName, sortLeaseFileNames } from '../../lib/locks/file/lease-file-name.js';
 import { localFileSystem, type LeaseFileSystem } from '../../lib/locks/file/lease-file-system.js';
 import { RecordedWatch } from './recorded-watch.js';
+import { EMPTY_RECORD, held } from './lease-records.js';
+import { request } from './lock-request.js';
 import { describeResourceLock } from './resource-lock.contract.js';
 
 const LEASE = { namespace: 'plans', leaseName: 'plan-scheduler' };
@@ -176,12 +178,8 @@ describe('fileLock()', () => {
       await writeFile(await newestFile(leaseDirectory), text);
       const found = await read(lock);
       expect(found.record).toEqual({
+        ...EMPTY_RECORD,
         holderIdentity: expect.stringContaining('unreadable'),
-        leaseDurationSeconds: null,
-        acquireTimeMicros: null,
-        renewTimeMicros: null,
-        leaseTransitions: 0,
-        releasedTransitions: null,
       });
       expect(found).toMatchObject({ uid: lease.uid, revision: lease.revision });
       expect(found.timingKey).not.toBe(lease.timingKey);
@@ -202,14 +200,7 @@ describe('fileLock()', () => {
         releasedTransitions: 1.5,
         holderProcess: 'me',
       });
-      expect((await read(lock)).record).toEqual({
-        holderIdentity: '',
-        leaseDurationSeconds: null,
-        acquireTimeMicros: null,
-        renewTimeMicros: null,
-        leaseTransitions: 0,
-        releasedTransitions: null,
-      });
+      expect((await read(lock)).record).toEqual(EMPTY_RECORD);
     });
 
     it('goes on with a damaged creation file, before and after the first renewal', async () => {
@@ -515,22 +506,6 @@ describe('fileLock()', () => {
     });
   });
 });
-
-function held(holderIdentity: string, change: Partial<LeaseRecord> = {}): LeaseRecord {
-  return {
-    holderIdentity,
-    leaseDurationSeconds: 15,
-    acquireTimeMicros: 1_767_323_045_678_901,
-    renewTimeMicros: 1_767_323_045_678_901,
-    leaseTransitions: 1,
-    releasedTransitions: null,
-    ...change,
-  };
-}
-
-function request() {
-  return { timeoutMs: 30_000, signal: new AbortController().signal };
-}
 
 async function create(lock: FileLock): Promise<ObservedLease> {
   const outcome = await lock.create(held('first'), request());

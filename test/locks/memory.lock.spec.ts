@@ -1,18 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import type { LeaseRecord } from '../../lib/core/lease-record.js';
 import { MemoryLeaseStore } from '../../lib/locks/memory-lease-store.js';
 import { memoryLeaseKey, memoryLock } from '../../lib/locks/memory.lock.js';
+import { held } from './lease-records.js';
+import { request } from './lock-request.js';
 import { describeResourceLock } from './resource-lock.contract.js';
 
 const REQUESTER = { leaseName: 'plan-scheduler', namespace: 'plans', identity: 'first' };
-const RECORD: LeaseRecord = {
-  holderIdentity: 'first',
-  leaseDurationSeconds: 15,
-  acquireTimeMicros: 1,
-  renewTimeMicros: 1,
-  leaseTransitions: 1,
-  releasedTransitions: null,
-};
+const RECORD = held('first');
 
 describeResourceLock('memoryLock()', async () => {
   const store = new MemoryLeaseStore();
@@ -31,8 +25,6 @@ describeResourceLock('memoryLock()', async () => {
 });
 
 describe('memoryLock()', () => {
-  const request = () => ({ timeoutMs: 1000, signal: new AbortController().signal });
-
   it('shares one store among the locks of one call', async () => {
     const makeLock = memoryLock();
     await (await makeLock(REQUESTER)).create(RECORD, request());

@@ -1,11 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
 import type { WriteOutcome } from '../../lib/core/lock-outcome.js';
-import type {
-  LeaseWatch,
-  LockRequestOptions,
-  ResourceLock,
-} from '../../lib/locks/resource-lock.js';
+import type { LeaseWatch, ResourceLock } from '../../lib/locks/resource-lock.js';
+import { held, NOW_MICROS } from './lease-records.js';
+import { request } from './lock-request.js';
 import { RecordedWatch } from './recorded-watch.js';
 
 /** What a lock gives to its contract. No object exists at the start. */
@@ -24,8 +22,6 @@ export interface ResourceLockFixture {
   /** Called after the locks were closed. */
   dispose(): Promise<void>;
 }
-
-const NOW_MICROS = Date.UTC(2026, 0, 2, 3, 4, 5) * 1000 + 678_901;
 
 /** What every {@link ResourceLock} must do, stated once for all of them. */
 export function describeResourceLock(
@@ -48,15 +44,6 @@ export function describeResourceLock(
       await fixture.dispose();
     });
 
-    const held = (by: string, change: Partial<LeaseRecord> = {}): LeaseRecord => ({
-      holderIdentity: by,
-      leaseDurationSeconds: 15,
-      acquireTimeMicros: NOW_MICROS,
-      renewTimeMicros: NOW_MICROS,
-      leaseTransitions: 1,
-      releasedTransitions: null,
-      ...change,
-    });
     const heldByFirst = (change?: Partial<LeaseRecord>) => held(fixture.firstIdentity, change);
     const heldBySecond = (change?: Partial<LeaseRecord>) => held(fixture.secondIdentity, change);
     const created = async (record = heldByFirst()) =>
@@ -360,10 +347,6 @@ export function describeResourceLock(
       });
     });
   });
-}
-
-function request(): LockRequestOptions {
-  return { timeoutMs: 30_000, signal: new AbortController().signal };
 }
 
 function applied(outcome: WriteOutcome): ObservedLease {

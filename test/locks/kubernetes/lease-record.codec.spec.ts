@@ -7,15 +7,14 @@ import {
   RELEASED_ANNOTATION,
 } from '../../../lib/locks/kubernetes/lease-record.codec.js';
 import { formatMicroTime, parseMicroTime } from '../../../lib/locks/micro-time.js';
+import { EMPTY_RECORD, NOW_MICROS } from '../lease-records.js';
 import { ADDRESS, decoded, wire } from './wire-lease.js';
-
-const MICROS = Date.UTC(2026, 0, 2, 3, 4, 5) * 1000 + 678_901;
 
 const RECORD: LeaseRecord = {
   holderIdentity: 'pod-1_abc',
   leaseDurationSeconds: 15,
-  acquireTimeMicros: MICROS,
-  renewTimeMicros: MICROS + 1,
+  acquireTimeMicros: NOW_MICROS,
+  renewTimeMicros: NOW_MICROS + 1,
   leaseTransitions: 3,
   releasedTransitions: null,
 };
@@ -23,8 +22,8 @@ const RECORD: LeaseRecord = {
 describe('MicroTime', () => {
   it.each([
     [0, '1970-01-01T00:00:00.000000Z'],
-    [MICROS, '2026-01-02T03:04:05.678901Z'],
-    [MICROS - 678_901, '2026-01-02T03:04:05.000000Z'],
+    [NOW_MICROS, '2026-01-02T03:04:05.678901Z'],
+    [NOW_MICROS - 678_901, '2026-01-02T03:04:05.000000Z'],
     [-1, '1969-12-31T23:59:59.999999Z'],
   ])('when %d microseconds are written, has exactly six fraction digits', (micros, text) => {
     expect(formatMicroTime(micros)).toBe(text);
@@ -32,12 +31,12 @@ describe('MicroTime', () => {
   });
 
   it.each([
-    ['no fraction', '2026-01-02T03:04:05Z', MICROS - 678_901],
-    ['three digits', '2026-01-02T03:04:05.678Z', MICROS - 901],
-    ['nine digits', '2026-01-02T03:04:05.678901234Z', MICROS],
-    ['an offset to the east', '2026-01-02T05:04:05.678901+02:00', MICROS],
-    ['an offset to the west', '2026-01-01T21:34:05.678901-05:30', MICROS],
-    ['lower case', '2026-01-02t03:04:05.678901z', MICROS],
+    ['no fraction', '2026-01-02T03:04:05Z', NOW_MICROS - 678_901],
+    ['three digits', '2026-01-02T03:04:05.678Z', NOW_MICROS - 901],
+    ['nine digits', '2026-01-02T03:04:05.678901234Z', NOW_MICROS],
+    ['an offset to the east', '2026-01-02T05:04:05.678901+02:00', NOW_MICROS],
+    ['an offset to the west', '2026-01-01T21:34:05.678901-05:30', NOW_MICROS],
+    ['lower case', '2026-01-02t03:04:05.678901z', NOW_MICROS],
   ])('when a time with %s is read, is understood', (_, text, micros) => {
     expect(parseMicroTime(text)).toBe(micros);
   });
@@ -63,14 +62,6 @@ describe('decodeLease', () => {
     expect(lease).toMatchObject({ record: RECORD, uid: 'u-1', revision: 42n });
   });
 
-  const EMPTY = {
-    holderIdentity: '',
-    leaseDurationSeconds: null,
-    acquireTimeMicros: null,
-    renewTimeMicros: null,
-    leaseTransitions: 0,
-    releasedTransitions: null,
-  };
   it.each([
     ['the spec is absent', undefined],
     ['the spec is null', null],
@@ -96,7 +87,7 @@ describe('decodeLease', () => {
     ],
     ['numbers exceed int32', { leaseDurationSeconds: 2 ** 31, leaseTransitions: 2 ** 31 }],
   ])('when %s, reads an empty record', (_, spec) => {
-    expect(decoded(wire(spec)).record).toEqual(EMPTY);
+    expect(decoded(wire(spec)).record).toEqual(EMPTY_RECORD);
   });
 
   it('when the holder is not a text, still reads a holder, so that the lease is not taken for free', () => {

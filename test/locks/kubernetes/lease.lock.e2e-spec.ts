@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, it, expect } from '@jest/globals';
-import type { LeaseRecord } from '../../../lib/core/lease-record.js';
 import {
   decodeLease,
   encodeReplacement,
@@ -9,22 +8,15 @@ import { leaseLock } from '../../../lib/locks/kubernetes/lease.lock.js';
 import { leaseAddress, objectPath } from '../../../lib/locks/kubernetes/object-address.js';
 import { ControlPlane } from '../../support/control-plane/control-plane.js';
 import { describeDocumentStore } from '../document-store.contract.js';
+import { held } from '../lease-records.js';
+import { request } from '../lock-request.js';
 import { RecordedWatch } from '../recorded-watch.js';
 import { describeResourceLock } from '../resource-lock.contract.js';
 
 /** The first run on a machine builds the servers. */
 const BUILD_LIMIT_MS = 900_000;
 const NAMESPACE = 'lease-lock';
-const RECORD: LeaseRecord = {
-  holderIdentity: 'first',
-  leaseDurationSeconds: 15,
-  acquireTimeMicros: 1_000_000,
-  renewTimeMicros: 1_000_001,
-  leaseTransitions: 1,
-  releasedTransitions: null,
-};
-
-const request = () => ({ timeoutMs: 10_000, signal: new AbortController().signal });
+const RECORD = held('first');
 
 let controlPlane: ControlPlane;
 let leases = 0;

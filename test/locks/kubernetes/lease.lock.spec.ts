@@ -6,7 +6,6 @@ import {
   LeaderElectionOptionsError,
   type OptionFault,
 } from '../../../lib/core/errors/leader-election-options.error.js';
-import type { LeaseRecord } from '../../../lib/core/lease-record.js';
 import type { LeaseLockOptions } from '../../../lib/locks/kubernetes/lease-lock-options.js';
 import {
   encodeReplacement,
@@ -19,21 +18,14 @@ import type { LockRequester, ResourceLock } from '../../../lib/locks/resource-lo
 import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
 import { kubeConfigTo } from '../../support/api-emulator/emulated-cluster.js';
 import type { FaultKind } from '../../support/api-emulator/fault.js';
+import { held } from '../lease-records.js';
+import { request } from '../lock-request.js';
 import { RecordedWatch } from '../recorded-watch.js';
 import { describeResourceLock } from '../resource-lock.contract.js';
 
 const REQUESTER: LockRequester = { leaseName: 'plan', namespace: 'default', identity: 'first' };
-const RECORD: LeaseRecord = {
-  holderIdentity: 'first',
-  leaseDurationSeconds: 15,
-  acquireTimeMicros: 1_000_000,
-  renewTimeMicros: 1_000_001,
-  leaseTransitions: 1,
-  releasedTransitions: null,
-};
+const RECORD = held('first');
 const ADDRESS = leaseAddress('default', 'plan');
-
-const request = (timeoutMs = 10_000) => ({ timeoutMs, signal: new AbortController().signal });
 
 describeResourceLock('leaseLock() on the API emulator', async () => {
   const emulator = await ApiEmulator.start();
