@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { FIRST_START_LIMIT_MS } from '../support/control-plane/control-plane.js';
 import { ElectionCluster, NAMESPACE, SERVICE_ACCOUNT } from './support/election-cluster.js';
 import { ProbeFleet } from './support/probe-fleet.js';
 import { readmeRole } from './support/readme-role.js';
@@ -17,7 +18,7 @@ beforeAll(async () => {
   copyFileSync(cluster.server.caFile, join(serviceAccountDirectory, 'ca.crt'));
   writeFileSync(join(serviceAccountDirectory, 'namespace'), NAMESPACE);
   await rotateToken();
-}, 900_000);
+}, FIRST_START_LIMIT_MS);
 
 afterEach(async () => {
   await fleet?.stop();

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { FIRST_START_LIMIT_MS } from '../support/control-plane/control-plane.js';
 import { FaultProxy } from '../support/fault-proxy/fault-proxy.js';
 import { ElectionCluster } from './support/election-cluster.js';
 import { Figures } from './support/figures.js';
@@ -28,7 +29,7 @@ const figures = new Figures();
 
 beforeAll(async () => {
   cluster = await ElectionCluster.start();
-}, 900_000);
+}, FIRST_START_LIMIT_MS);
 
 /** A leader behind a proxy, and a standby with a connection of its own. */
 beforeEach(async () => {

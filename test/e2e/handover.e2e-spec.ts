@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { FIRST_START_LIMIT_MS } from '../support/control-plane/control-plane.js';
 import { ElectionCluster, NAMESPACE } from './support/election-cluster.js';
 import { Figures, median } from './support/figures.js';
 import { LeaseClient } from './support/lease-client.js';
 import { monotonicMs, type ProbeEvent } from './support/probe-process.js';
 import type { ProbeFleet } from './support/probe-fleet.js';
 
-const FIRST_BUILD_MS = 900_000;
 const HANDOVERS = 15;
 const LEASE_DURATION_MS = 15_000;
 
@@ -16,7 +16,7 @@ const figures = new Figures();
 
 beforeAll(async () => {
   cluster = await ElectionCluster.start();
-}, FIRST_BUILD_MS);
+}, FIRST_START_LIMIT_MS);
 
 afterAll(async () => {
   figures.print();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ControlPlane } from '../support/control-plane/control-plane.js';
+import { ControlPlane, FIRST_START_LIMIT_MS } from '../support/control-plane/control-plane.js';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -26,7 +26,7 @@ beforeAll(async () => {
     cwd: root,
   });
   tarball = join(folder, (JSON.parse(stdout) as { filename: string }[])[0]!.filename);
-}, 900_000);
+}, FIRST_START_LIMIT_MS);
 
 afterAll(async () => {
   await server?.stop();

@@ -6,15 +6,13 @@ import {
 import { DOCUMENT_ANNOTATION } from '../../../lib/locks/kubernetes/lease-document.codec.js';
 import { leaseLock } from '../../../lib/locks/kubernetes/lease.lock.js';
 import { leaseAddress, objectPath } from '../../../lib/locks/kubernetes/object-address.js';
-import { ControlPlane } from '../../support/control-plane/control-plane.js';
+import { ControlPlane, FIRST_START_LIMIT_MS } from '../../support/control-plane/control-plane.js';
 import { describeDocumentStore } from '../document-store.contract.js';
 import { held } from '../lease-records.js';
 import { request } from '../lock-request.js';
 import { RecordedWatch } from '../recorded-watch.js';
 import { describeResourceLock } from '../resource-lock.contract.js';
 
-/** The first run on a machine builds the servers. */
-const BUILD_LIMIT_MS = 900_000;
 const NAMESPACE = 'lease-lock';
 const RECORD = held('first');
 
@@ -24,7 +22,7 @@ let leases = 0;
 beforeAll(async () => {
   controlPlane = await ControlPlane.start();
   await controlPlane.createNamespace(NAMESPACE);
-}, BUILD_LIMIT_MS);
+}, FIRST_START_LIMIT_MS);
 
 afterAll(() => controlPlane?.stop());
 

@@ -1,7 +1,7 @@
 import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from '@jest/globals';
-import { ControlPlane } from '../control-plane/control-plane.js';
+import { ControlPlane, FIRST_START_LIMIT_MS } from '../control-plane/control-plane.js';
 import { describeAccessApi } from './access-api.contract.js';
 import { ApiCaller } from './api-caller.js';
 import { describeConfigMapApi } from './config-map-api.contract.js';
@@ -10,15 +10,13 @@ import { describePodApi } from './pod-api.contract.js';
 import { describeRestoreApi } from './restore-api.contract.js';
 import { describeWatchApi } from './watch-api.contract.js';
 
-/** The first run on a machine builds the servers. */
-const BUILD_LIMIT_MS = 900_000;
 const NAME = 'a real API server';
 
 let controlPlane: ControlPlane;
 
 beforeAll(async () => {
   controlPlane = await ControlPlane.start();
-}, BUILD_LIMIT_MS);
+}, FIRST_START_LIMIT_MS);
 
 afterAll(() => controlPlane?.stop());
 

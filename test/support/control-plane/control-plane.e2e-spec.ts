@@ -9,11 +9,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import type { ApiObject, ApiResponse } from './api-client.js';
-import { ControlPlane } from './control-plane.js';
+import { ControlPlane, FIRST_START_LIMIT_MS } from './control-plane.js';
 import { Lifeline } from './lifeline.js';
 
-/** The first run on a machine builds the servers. */
-const BUILD_LIMIT_MS = 900_000;
 const NAMESPACE = 'facts';
 const LEASES = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases`;
 const SPEC = {
@@ -29,7 +27,7 @@ let leases = 0;
 beforeAll(async () => {
   controlPlane = await ControlPlane.start();
   await controlPlane.createNamespace(NAMESPACE);
-}, BUILD_LIMIT_MS);
+}, FIRST_START_LIMIT_MS);
 
 afterAll(() => controlPlane?.stop());
 

@@ -22,6 +22,9 @@ export interface ControlPlaneOptions {
   apiServerArguments?: readonly string[];
 }
 
+/** How long the first start on a machine may take, which builds the servers. */
+export const FIRST_START_LIMIT_MS = 900_000;
+
 const READY_LIMIT_MS = 60_000;
 const PROBE_LIMIT_MS = 3_000;
 const PORT_ATTEMPTS = 5;
