@@ -1,116 +1,116 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { HANDOVER_KINDS, handOver, type Handover } from './handover.js';
+import { RunDirectory } from '../../chaos/run-directory.js';
+import { readChaosTicksOptions, type TickLock } from './chaos-ticks-options.js';
 import { TickCluster } from './tick-cluster.js';
 import { TickFleet, type TickGround } from './tick-fleet.js';
-import type { TickHistory } from './tick-history.js';
+import { describeLock, type LockReport } from './tick-report.js';
+import { runFleets } from './tick-run.js';
+import { totalsOf } from './tick-totals.js';
 
 /**
  * `npm run chaos:ticks`: real processes, a job every second, and handovers of every kind, on the real API server and
- * on the file lock. Exit code 1 if a tick was started twice, if a graceful handover missed one, or if one was neither
- * started nor reported.
+ * on the file lock. Exit code 1 if a tick was started twice, if a graceful handover missed one, if one was neither
+ * started nor reported, or if a process ended that nobody had ended.
  */
-const { values } = parseArgs({
-  options: {
-    handovers: { type: 'string', default: '50' },
-    lock: { type: 'string', default: 'lease,file' },
-    kinds: { type: 'string', default: HANDOVER_KINDS.join(',') },
-    deadline: { type: 'string', default: '10' },
-    keep: { type: 'boolean', default: false },
-  },
-});
+const PATIENCE_MS = 30_000;
+const INTERRUPTED = 130;
 
-const REPLICAS = 3;
-const directory = mkdtempSync(join(tmpdir(), 'chaos-ticks-'));
-let failed = false;
+const options = readChaosTicksOptions(process.argv.slice(2));
+const abort = new AbortController();
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    // The second time: the lifelines of processes and files see to it that nothing is left.
+    if (interrupted) process.exit(INTERRUPTED);
+    process.stderr.write('ending the run; once more to end it at once\n');
+    interrupted = true;
+    abort.abort();
+  });
+}
 
-if (values.lock.includes('lease')) {
-  const cluster = await TickCluster.start(directory);
+process.stderr.write(`seed ${options.seed}\n`);
+const begun = performance.now();
+const directory = new RunDirectory();
+const reports: LockReport[] = [];
+let kept: string | undefined;
+try {
+  for (const lock of options.locks) {
+    if (abort.signal.aborted) break;
+    const report = lock === 'lease' ? await runOnLease() : await runOnFile();
+    process.stderr.write(`\n${describeLock(report)}\n`);
+    reports.push(report);
+  }
+} finally {
+  const found = reports.length < options.locks.length || reports.some(isViolated);
+  if (found || options.keep) kept = directory.keep(options.seed, { options, reports });
+  await directory.remove();
+  if (kept !== undefined) process.stderr.write(`histories: ${kept}\n`);
+}
+const seconds = secondsSince(begun);
+if (options.json) {
+  const { seed, fleets, handovers, deadlines } = options;
+  const result = { seed, fleets, handovers, deadlines, seconds, interrupted, locks: reports };
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+} else {
+  process.stdout.write(`${Math.round(seconds)} s, seed ${options.seed}\n`);
+}
+process.exitCode = reports.some(isViolated) ? 1 : interrupted ? INTERRUPTED : 0;
+
+async function runOnLease(): Promise<LockReport> {
+  const cluster = await TickCluster.start(directory.path);
   try {
-    await run('Lease on a kube-apiserver', await cluster.ground());
-    const requests = Object.entries(await cluster.requests()).map(
-      ([what, count]) => `${what}: ${count}`,
-    );
-    console.log(`  requests: ${requests.join(', ')}`);
+    const report = await runOn('lease', (fleet) => cluster.ground(fleet));
+    return { ...report, requests: await cluster.requests() };
   } finally {
     await cluster.stop();
   }
 }
-if (values.lock.includes('file')) {
-  const lockDirectory = join(directory, 'locks');
-  await run('file lock', { leaseName: 'ticks', lockDirectory });
-}
-if (values.keep || failed) console.log(`histories: ${directory}`);
-else rmSync(directory, { recursive: true, force: true });
-process.exitCode = failed ? 1 : 0;
 
-async function run(title: string, ground: TickGround): Promise<void> {
-  const home = join(directory, title.replace(/\W+/g, '-'));
-  mkdirSync(home);
-  const fleet = new TickFleet(home, ground, Number(values.deadline));
-  const handovers: Handover[] = [];
-  const kinds = HANDOVER_KINDS.filter(
-    (kind) => values.kinds.includes(kind) && (kind !== 'partition' || ground.connect !== undefined),
-  );
-  try {
-    for (let index = 0; index < REPLICAS; index += 1) await fleet.add();
-    await fleet.tickOfAnother(undefined, 0);
-    await sleep(3_000);
-    for (let round = 0; round < Number(values.handovers); round += 1) {
-      for (const kind of kinds) handovers.push(await handOver(fleet, kind));
-    }
-    await sleep(1_500);
-  } finally {
-    print(title, fleet.history(), handovers);
-    await fleet.stop();
-  }
+function runOnFile(): Promise<LockReport> {
+  const lockDirectory = join(directory.path, 'locks');
+  return runOn('file', (fleet) => ({ leaseName: fleet, lockDirectory }));
 }
 
-function print(title: string, history: TickHistory, handovers: readonly Handover[]): void {
-  console.log(
-    `\n${title}: ${handovers.length} handovers, startingDeadlineSeconds ${values.deadline}`,
-  );
-  console.log('  kind       handovers   ticks  started  doubled  reported  unaccounted');
-  const doubled = history.doubled;
-  for (const kind of HANDOVER_KINDS) {
-    const ofKind = handovers.filter((handover) => handover.kind === kind);
-    if (ofKind.length === 0) continue;
-    const accounts = ofKind.map(({ from, until }) => history.within(from, until));
-    const sum = (of: (account: (typeof accounts)[number]) => number): number =>
-      accounts.reduce((total, account) => total + of(account), 0);
-    const twice = doubled.filter((tick) =>
-      ofKind.some(({ from, until }) => tick > from && tick <= until),
-    ).length;
-    const unaccounted = accounts.flatMap((account) => account.unaccounted);
-    const reported = sum((account) => account.reported);
-    console.log(
-      `  ${kind.padEnd(10)} ${cell(ofKind.length, 9)} ${cell(
-        sum((account) => account.ticks),
-        7,
-      )} ` +
-        `${cell(
-          sum((account) => account.started),
-          8,
-        )} ${cell(twice, 8)} ${cell(reported, 9)} ${cell(unaccounted.length, 12)}` +
-        (unaccounted.length > 0 ? `  ${unaccounted.slice(0, 5).join(' ')}` : ''),
+async function runOn(
+  lock: TickLock,
+  groundOf: (fleet: string) => TickGround | Promise<TickGround>,
+): Promise<LockReport> {
+  const started = performance.now();
+  const fleets: TickFleet[] = [];
+  for (let index = 0; index < options.fleets; index += 1) {
+    const name = `${lock}-ticks-${index + 1}`;
+    const home = join(directory.path, name);
+    mkdirSync(home);
+    fleets.push(
+      new TickFleet({
+        name,
+        directory: home,
+        ground: await groundOf(name),
+        startingDeadlineSeconds: options.deadlines[index % options.deadlines.length]!,
+        lifeline: directory.lifeline,
+        signal: abort.signal,
+        patienceMs,
+      }),
     );
-    if (unaccounted.length > 0 || (kind === 'graceful' && reported > 0)) failed = true;
   }
-  const ticks = [...history.starts.keys()];
-  const whole = history.within(Math.min(...ticks) - 1, Math.max(...ticks));
-  const sorted = [...history.lateness].sort((a, b) => a - b);
-  const at = (share: number): number => sorted[Math.floor(share * (sorted.length - 1))]!;
-  console.log(
-    `  whole run: ${whole.ticks} ticks, ${whole.started} started, ${doubled.length} doubled, ` +
-      `${whole.reported} reported as missed, ${whole.unaccounted.length} unaccounted; ` +
-      `lateness ms p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}`,
-  );
-  if (doubled.length > 0 || whole.unaccounted.length > 0) failed = true;
+  const kinds = options.kinds.filter((kind) => kind !== 'partition' || lock === 'lease');
+  const outcomes = await runFleets(fleets, { ...options, kinds }, abort);
+  const seconds = secondsSince(started);
+  return { lock, seconds, requests: undefined, ...totalsOf(outcomes) };
 }
 
-function cell(value: number, width: number): string {
-  return String(value).padStart(width);
+/** A machine that has more to do than it has processors is waited for as much longer. */
+function patienceMs(): number {
+  const processors = availableParallelism();
+  return PATIENCE_MS * Math.max(1, options.fleets / processors, loadavg()[0]! / processors);
+}
+
+function isViolated({ violations }: LockReport): boolean {
+  return violations.length > 0;
+}
+
+function secondsSince(instant: number): number {
+  return Math.round(performance.now() - instant) / 1_000;
 }

@@ -1,5 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { TickFleet, TickReplica } from './tick-fleet.js';
+import type { RandomStream } from '../../simulation/random-stream.js';
+import type { TickFleet } from './tick-fleet.js';
+import type { TickReplicaProcess } from './tick-replica-process.js';
 
 export type HandoverKind = 'graceful' | 'kill -9' | 'SIGSTOP' | 'partition';
 
@@ -17,22 +18,23 @@ export interface Handover {
   readonly until: number;
 }
 
+const TAIL_MS = 2_000;
+
 /** Takes leadership from the leader in one way, and waits until another has run two ticks and the fleet is whole. */
-export async function handOver(fleet: TickFleet, kind: HandoverKind): Promise<Handover> {
-  const leader = await settledLeader(fleet);
-  // Anywhere within a second: the claim itself has to be hit too.
-  await sleep(Math.random() * 1_000);
+export async function handOver(
+  fleet: TickFleet,
+  kind: HandoverKind,
+  random: RandomStream,
+): Promise<Handover> {
+  const leader = await leaderAtRandomInstant(fleet, random);
   const begun = Math.floor(Date.now() / 1_000);
-  await take(fleet, leader, kind, async () => {
-    await fleet.tickOfAnother(leader, begun);
-  });
-  await sleep(2_000);
+  await take(fleet, leader, kind, () => fleet.tickOfAnother(leader, begun));
   return { kind, from: begun - 1, until: Math.floor(Date.now() / 1_000) - 1 };
 }
 
 async function take(
   fleet: TickFleet,
-  leader: TickReplica,
+  leader: TickReplicaProcess,
   kind: HandoverKind,
   untilTaken: () => Promise<void>,
 ): Promise<void> {
@@ -41,27 +43,34 @@ async function take(
     case 'kill -9':
       await fleet.end(leader, kind === 'graceful' ? 'SIGTERM' : 'SIGKILL');
       await untilTaken();
-      await fleet.add();
+      await Promise.all([fleet.add(), fleet.sleep(TAIL_MS)]);
       return;
     case 'SIGSTOP':
-      leader.child.kill('SIGSTOP');
+      leader.signal('SIGSTOP');
       await untilTaken();
-      leader.child.kill('SIGCONT');
+      leader.signal('SIGCONT');
+      await fleet.sleep(TAIL_MS);
       return;
     case 'partition':
       // What was written meanwhile arrives after the heal: ghosts.
       leader.proxy!.shape('both', { kind: 'blackhole', bytes: 'keep' });
       await untilTaken();
       leader.proxy!.heal();
+      await fleet.sleep(TAIL_MS);
       return;
     default:
       return kind satisfies never;
   }
 }
 
-async function settledLeader(fleet: TickFleet): Promise<TickReplica> {
-  for (let leader = fleet.leader(); ; leader = fleet.leader()) {
-    if (leader !== undefined) return leader;
-    await sleep(20);
+/** Anywhere within a second, as the claim itself has to be hit too; and the leader is still the leader then. */
+async function leaderAtRandomInstant(
+  fleet: TickFleet,
+  random: RandomStream,
+): Promise<TickReplicaProcess> {
+  for (;;) {
+    const leader = await fleet.settledLeader();
+    await fleet.sleep(random.between(0, 1_000));
+    if (fleet.leader() === leader) return leader;
   }
 }

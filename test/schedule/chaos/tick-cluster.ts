@@ -5,11 +5,10 @@ import { FaultProxy } from '../../support/fault-proxy/fault-proxy.js';
 import type { TickGround } from './tick-fleet.js';
 
 const NAMESPACE = 'ticks';
-const ACCOUNT = 'replica';
-const LEASE = 'ticks';
 const RESOURCE = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };
+const TOKEN_SECONDS = 14_400;
 
-/** A real API server, with exactly the rights that the docs name. */
+/** A real API server, where each fleet has an account with exactly the rights that the docs name. */
 export class TickCluster {
   private constructor(
     private readonly server: ControlPlane,
@@ -18,28 +17,34 @@ export class TickCluster {
 
   static async start(directory: string): Promise<TickCluster> {
     const server = await ControlPlane.start();
-    await server.createNamespace(NAMESPACE);
-    await server.createServiceAccount(NAMESPACE, ACCOUNT);
-    await server.applyRole(NAMESPACE, ACCOUNT, [
-      { ...RESOURCE, verbs: ['create'] },
-      { ...RESOURCE, resourceNames: [LEASE], verbs: ['get', 'update', 'watch'] },
-      { ...RESOURCE, resourceNames: [`${LEASE}-schedule`], verbs: ['get', 'update'] },
-    ]);
+    try {
+      await server.createNamespace(NAMESPACE);
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
     return new TickCluster(server, directory);
   }
 
-  async ground(): Promise<TickGround> {
-    const token = await this.server.createToken(NAMESPACE, ACCOUNT, 14_400);
+  /** The fleet's name is that of its lease and of its account. */
+  async ground(fleet: string): Promise<TickGround> {
+    await this.server.createServiceAccount(NAMESPACE, fleet);
+    await this.server.applyRole(NAMESPACE, fleet, [
+      { ...RESOURCE, verbs: ['create'] },
+      { ...RESOURCE, resourceNames: [fleet], verbs: ['get', 'update', 'watch'] },
+      { ...RESOURCE, resourceNames: [`${fleet}-schedule`], verbs: ['get', 'update'] },
+    ]);
+    const token = await this.server.createToken(NAMESPACE, fleet, TOKEN_SECONDS);
     const kubeConfig = this.server.kubeconfigFor(token, NAMESPACE);
-    return { leaseName: LEASE, connect: () => this.connect(kubeConfig) };
+    return { leaseName: fleet, connect: () => this.connect(kubeConfig) };
   }
 
-  /** Requests of replicas for the schedule and for the lease, from the server's own log. */
+  /** Requests of all replicas for their lease and for their schedule, from the server's own log. */
   async requests(): Promise<Record<string, number>> {
     const counts: Record<string, number> = {};
-    for (const entry of await this.server.auditLog()) {
-      if (entry.user !== `system:serviceaccount:${NAMESPACE}:${ACCOUNT}`) continue;
-      const what = `${entry.verb} ${entry.name ?? '(by collection)'}`;
+    for (const { user, verb, name } of await this.server.auditLog()) {
+      if (!user.startsWith(`system:serviceaccount:${NAMESPACE}:`)) continue;
+      const what = `${verb} ${name?.endsWith('-schedule') ? 'schedule' : 'lease'}`;
       counts[what] = (counts[what] ?? 0) + 1;
     }
     return counts;

@@ -1,22 +1,13 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FaultProxy } from '../../support/fault-proxy/fault-proxy.js';
-import { readHistory, TickHistory } from './tick-history.js';
-import type { TickEvent, TickReplicaSettings } from './tick-replica-settings.js';
+import type { Lifeline } from '../../support/control-plane/lifeline.js';
+import type { FaultProxy } from '../../support/fault-proxy/fault-proxy.js';
+import type { TickHistoryFile } from './tick-history-file.js';
+import { TickHistory } from './tick-history.js';
+import { TickReplicaProcess } from './tick-replica-process.js';
+import type { TickReplicaSettings } from './tick-replica-settings.js';
 
-const PROGRAM = fileURLToPath(new URL('./tick-replica.js', import.meta.url));
-
-export interface TickReplica {
-  readonly name: string;
-  readonly historyFile: string;
-  readonly child: ChildProcess;
-  /** Its own way to the API server; undefined on the file lock. */
-  readonly proxy: FaultProxy | undefined;
-}
+const POLL_MS = 20;
 
 /** Where replicas find their lock. */
 export interface TickGround {
@@ -26,102 +17,134 @@ export interface TickGround {
   readonly connect?: () => Promise<{ proxy: FaultProxy; kubeConfigFile: string }>;
 }
 
+export interface TickFleetSettings {
+  readonly name: string;
+  readonly directory: string;
+  readonly ground: TickGround;
+  readonly startingDeadlineSeconds: number;
+  readonly lifeline: Lifeline;
+  /** Ends every wait. */
+  readonly signal: AbortSignal;
+  /** How long to wait for what must happen, at the machine's present pace. */
+  readonly patienceMs: () => number;
+}
+
 /** Replicas of one application, replaced as they end; their histories stay. */
 export class TickFleet {
-  private replicas: TickReplica[] = [];
-  private readonly files: string[] = [];
+  readonly name: string;
+  private replicas: TickReplicaProcess[] = [];
+  private readonly histories: TickHistoryFile[] = [];
   private launched = 0;
+  private isStopped = false;
 
-  constructor(
-    private readonly directory: string,
-    private readonly ground: TickGround,
-    private readonly startingDeadlineSeconds: number,
-  ) {}
-
-  async add(): Promise<TickReplica> {
-    const name = `replica-${(this.launched += 1)}`;
-    const historyFile = join(this.directory, `${name}.jsonl`);
-    const connection = await this.ground.connect?.();
-    const settings: TickReplicaSettings = {
-      name,
-      historyFile,
-      leaseName: this.ground.leaseName,
-      startingDeadlineSeconds: this.startingDeadlineSeconds,
-      ...(this.ground.lockDirectory && { lockDirectory: this.ground.lockDirectory }),
-      ...(connection && { kubeConfigFile: connection.kubeConfigFile }),
-    };
-    const log = openSync(join(this.directory, `${name}.log`), 'a');
-    const child = spawn(process.execPath, [PROGRAM], {
-      stdio: ['ignore', log, log],
-      env: {
-        PATH: process.env['PATH'],
-        HOME: process.env['HOME'],
-        NO_COLOR: '1',
-        TICK_REPLICA: JSON.stringify(settings),
-      },
-    });
-    closeSync(log);
-    const replica = { name, historyFile, child, proxy: connection?.proxy };
-    this.replicas.push(replica);
-    this.files.push(historyFile);
-    await this.until(`${name} to be ready`, () =>
-      readHistory(historyFile).some(({ event }) => event === 'ready'),
-    );
-    return replica;
+  constructor(private readonly settings: TickFleetSettings) {
+    this.name = settings.name;
   }
 
-  /** The living replica that was granted and has not been revoked since. */
-  leader(): TickReplica | undefined {
-    return this.replicas.find(({ historyFile }) => {
-      const last = readHistory(historyFile).findLast(isChange);
-      return last?.event === 'granted';
+  async add(): Promise<void> {
+    const { directory, ground, startingDeadlineSeconds, lifeline } = this.settings;
+    const name = `replica-${(this.launched += 1)}`;
+    const connection = await ground.connect?.();
+    if (this.isStopped) {
+      await connection?.proxy.stop();
+      throw this.failure('stopped');
+    }
+    const settings: TickReplicaSettings = {
+      name,
+      historyFile: join(directory, `${name}.jsonl`),
+      leaseName: ground.leaseName,
+      startingDeadlineSeconds,
+      ...(ground.lockDirectory && { lockDirectory: ground.lockDirectory }),
+      ...(connection && { kubeConfigFile: connection.kubeConfigFile }),
+    };
+    const replica = new TickReplicaProcess({
+      settings,
+      logFile: join(directory, `${name}.log`),
+      lifeline,
+      proxy: connection?.proxy,
     });
+    this.replicas.push(replica);
+    this.histories.push(replica.history);
+    await this.until(`${name} to be ready`, () => replica.history.look().isReady);
+  }
+
+  /** The one living replica that says it leads; undefined while none does, or two do. */
+  leader(): TickReplicaProcess | undefined {
+    const leaders = this.replicas.filter(({ history }) => history.look().leads);
+    return leaders.length === 1 ? leaders[0] : undefined;
+  }
+
+  async settledLeader(): Promise<TickReplicaProcess> {
+    await this.until('one leader', () => this.leader() !== undefined);
+    return this.leader()!;
   }
 
   /** Waits until another replica than this one has started a tick after the given one. */
-  async tickOfAnother(than: TickReplica | undefined, after: number): Promise<TickReplica> {
-    const find = (): TickReplica | undefined =>
-      this.replicas.find(
-        (replica) =>
-          replica !== than &&
-          readHistory(replica.historyFile).some(
-            (event) => event.event === 'started' && event.tick > after,
-          ),
-      );
-    await this.until('a tick of another replica', () => find() !== undefined);
-    return find()!;
+  async tickOfAnother(than: TickReplicaProcess | undefined, after: number): Promise<void> {
+    await this.until('a tick of another replica', () =>
+      this.replicas.some(
+        (replica) => replica !== than && replica.history.look().latestTick > after,
+      ),
+    );
   }
 
-  async end(replica: TickReplica, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const exited = once(replica.child, 'exit');
-    replica.child.kill(signal);
-    await exited;
-    await this.forget(replica);
+  /**
+   * Waits for each tick so far to be started or reported, which a new leader does in its own time. Answers up to which
+   * tick that has to be so now.
+   */
+  async allAccounted(): Promise<number> {
+    const last = Math.floor(Date.now() / 1_000) - 1;
+    const begun = performance.now();
+    do {
+      await this.sleep(100);
+      const history = this.history();
+      if (history.within(history.firstTick - 1, last).unaccounted.length === 0) break;
+    } while (performance.now() - begun < this.settings.patienceMs());
+    return last;
+  }
+
+  async end(replica: TickReplicaProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    replica.end(signal);
+    await this.until(`${replica.name} to end`, () => replica.hasExited);
+    this.replicas = this.replicas.filter((each) => each !== replica);
+    await replica.proxy?.stop();
+    if (replica.crash !== undefined) throw this.failure(replica.crash);
   }
 
   history(): TickHistory {
-    return new TickHistory(this.files.flatMap(readHistory));
+    return new TickHistory(this.histories.flatMap((history) => history.look().events));
   }
 
+  async sleep(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.settings.signal });
+    this.assertWhole();
+  }
+
+  /** Ends every process, whatever has happened before. */
   async stop(): Promise<void> {
-    for (const replica of this.replicas) await this.end(replica, 'SIGKILL');
+    this.isStopped = true;
+    const replicas = this.replicas.splice(0);
+    for (const replica of replicas) replica.end('SIGKILL');
+    await Promise.all(replicas.map(({ exited }) => exited));
+    await Promise.all(replicas.flatMap(({ proxy }) => (proxy ? [proxy.stop()] : [])));
   }
 
-  private async forget(replica: TickReplica): Promise<void> {
-    this.replicas = this.replicas.filter((each) => each !== replica);
-    await replica.proxy?.stop();
-  }
-
-  private async until(what: string, holds: () => boolean, withinMs = 30_000): Promise<void> {
-    const giveUpAt = performance.now() + withinMs;
+  private async until(what: string, holds: () => boolean): Promise<void> {
+    const begun = performance.now();
     while (!holds()) {
-      if (performance.now() > giveUpAt)
-        throw new Error(`waited ${withinMs} ms for ${what}, in ${this.directory}`);
-      await sleep(20);
+      const waitedMs = performance.now() - begun;
+      if (waitedMs > this.settings.patienceMs())
+        throw this.failure(`waited ${Math.round(waitedMs)} ms for ${what}`);
+      await this.sleep(POLL_MS);
     }
   }
-}
 
-function isChange({ event }: TickEvent): boolean {
-  return event === 'granted' || event === 'revoked';
+  private assertWhole(): void {
+    const crash = this.replicas.find((replica) => replica.crash !== undefined)?.crash;
+    if (crash !== undefined) throw this.failure(crash);
+  }
+
+  private failure(what: string): Error {
+    return new Error(`${this.name}: ${what}`);
+  }
 }

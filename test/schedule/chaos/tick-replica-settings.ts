@@ -18,6 +18,8 @@ export type TickEvent =
       readonly tick: number;
       /** How late, in milliseconds of the wall clock. */
       readonly lateMs: number;
+      /** Due before this replica had become the leader. */
+      readonly caughtUp: boolean;
     }
   | {
       readonly event: 'missed';

@@ -36,9 +36,10 @@ class EverySecond {
     onMissed: ({ reason, times }: MissedReport) =>
       tell({ event: 'missed', reason, ticks: times.map((time) => time.getTime() / 1_000) }),
   })
-  tick({ scheduledTime }: LeaderCronContext): void {
-    const lateMs = Date.now() - scheduledTime.getTime();
-    tell({ event: 'started', tick: scheduledTime.getTime() / 1_000, lateMs });
+  tick({ scheduledTime, term }: LeaderCronContext): void {
+    const dueAt = scheduledTime.getTime();
+    const caughtUp = dueAt <= term.grantedAt.getTime();
+    tell({ event: 'started', tick: dueAt / 1_000, lateMs: Date.now() - dueAt, caughtUp });
   }
 
   @OnGranted()
