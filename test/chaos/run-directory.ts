@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, lstatSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Lifeline } from '../support/control-plane/lifeline.js';
@@ -27,7 +27,7 @@ export class RunDirectory {
       writeFileSync(join(this.path, `${name}.json`), JSON.stringify(content, asText, 2));
     }
     const kept = mkdtempSync(join(tmpdir(), `chaos-failure-seed-${seed}-`));
-    cpSync(this.path, kept, { recursive: true, filter: (path) => !path.endsWith('.kubeconfig') });
+    cpSync(this.path, kept, { recursive: true, filter: isEvidence });
     return kept;
   }
 
@@ -44,6 +44,11 @@ export class RunDirectory {
       throw error;
     }
   }
+}
+
+/** Neither a credential nor a socket of the file lock, which cannot be copied. */
+function isEvidence(path: string): boolean {
+  return !path.endsWith('.kubeconfig') && !lstatSync(path).isSocket();
 }
 
 function asText(_key: string, value: unknown): unknown {
