@@ -28,6 +28,19 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     ],
   },
   {
+    name: 'own-record-is-news',
+    breaks: 'R2: an own record shown again ends the pause between two attempts',
+    patches: [
+      {
+        file: OBSERVING,
+        from: '!sameLease && step.state.tenure === null && !isOwn && isFree(step, observation)',
+        to: '!sameLease && step.state.tenure === null && (!isOwn || isOwn) && isFree(step, observation)',
+      },
+    ],
+    traits: { faultCount: 60 },
+    kinds: ['resend', 'kill'],
+  },
+  {
     name: 'any-death',
     breaks: 'R5: the death of an earlier holder sets free what another has taken since',
     patches: [

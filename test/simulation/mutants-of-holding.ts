@@ -174,6 +174,17 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     ],
   },
   {
+    name: 'no-time-to-drain',
+    breaks: 'R10: with a drain timeout of 0 nothing is ever released',
+    patches: [
+      {
+        file: HOLDING,
+        from: 'Math.max(1, step.config.drainTimeoutMs)',
+        to: 'step.config.drainTimeoutMs',
+      },
+    ],
+  },
+  {
     name: 'settling-stop-marks-clean',
     breaks: 'R13: the release of a term that was never granted promises that nobody believes',
     patches: [

@@ -16,10 +16,13 @@ export const DEFAULT_DURATIONS: Durations = {
   requestTimeoutMs: 3_000,
 };
 
-/** The defaults in a third of all schedules; else anything that the options accept, extremes preferred. */
+/**
+ * The defaults in half of all schedules; else anything that the options accept, extremes preferred. A short lease has
+ * many more events in the same time than a long one.
+ */
 export function drawDurations(random: RandomStream): Durations {
-  if (random.chance(0.33)) return DEFAULT_DURATIONS;
-  const leaseDurationMs = 1_000 * random.pick([2, 3, 3, 5, 8, 10, 15, 20]);
+  if (random.chance(0.5)) return DEFAULT_DURATIONS;
+  const leaseDurationMs = 1_000 * random.pick([2, 3, 5, 8, 10, 12, 15, 20]);
   const share = random.chance(0.5) ? 0.8 : random.between(0.35, 0.8);
   const renewDeadlineMs = Math.max(600, Math.floor(leaseDurationMs * share));
   const forBoth = renewDeadlineMs - RETRY_BACKOFF_MS;

@@ -14,6 +14,7 @@ export class Stranger {
   private readonly retryPeriodMs: number;
   private readonly identity: string;
   private observed: { readonly timingKey: string; readonly since: number } | undefined;
+  private validUntil = 0;
   private held: { readonly number: number; readonly fencingToken: bigint } | undefined;
 
   constructor(
@@ -33,6 +34,8 @@ export class Stranger {
   poll(): void {
     const { world } = this;
     if (world.now >= this.until) return this.end();
+    // Its process ends when its renew deadline has passed.
+    if (this.held !== undefined && world.now >= this.validUntil) return this.lose();
     if (world.now >= world.serverDownUntil) this.renewOrTake();
     const next = Math.min(world.now + this.retryPeriodMs, this.until);
     world.queue.at(next, null, () => this.poll());
@@ -72,13 +75,8 @@ export class Stranger {
     if (result !== 'applied') return;
     if (this.held === undefined) world.count('stranger-led');
     this.held ??= { number: leaseTransitions, fencingToken: world.store.revision };
-    world.beliefs.holds(
-      this.process,
-      world.now,
-      world.now + this.renewDeadlineMs,
-      this.held,
-      false,
-    );
+    this.validUntil = world.now + this.renewDeadlineMs;
+    world.beliefs.holds(this.process, world.now, this.validUntil, this.held, false);
   }
 
   private end(): void {
