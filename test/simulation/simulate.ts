@@ -16,7 +16,7 @@ const sum = emptyResult();
 const started = performance.now();
 const usedBefore = process.cpuUsage();
 for (const seed of FAILED_ONCE) merge(sum, await runBatch({ ...wishes, seed, schedules: 1 }));
-await Promise.all(shares(wishes).map((batches) => runShare(batches, wishes, sum)));
+await Promise.all(shares(wishes).map((batches) => runShare(batches, sum)));
 // Of all threads together: what a batch measures includes the batches of the other workers.
 const { user, system } = process.cpuUsage(usedBefore);
 sum.cpuMs = (user + system) / 1_000;
@@ -31,14 +31,10 @@ function shares({ schedules, seed, workers, ...rest }: SimulationArguments): Bat
   return all;
 }
 
-async function runShare(
-  batches: readonly Batch[],
-  { json }: SimulationArguments,
-  into: BatchResult,
-): Promise<void> {
+async function runShare(batches: readonly Batch[], into: BatchResult): Promise<void> {
   const take = (result: BatchResult): void => {
     merge(into, result);
-    if (!json) console.error(`${into.schedules} schedules, ${into.failures.length} violations`);
+    console.error(`${into.schedules} schedules, ${into.failures.length} violations`);
   };
   const worker = new Worker(new URL('./batch-worker.js', import.meta.url), {
     workerData: { batches },
