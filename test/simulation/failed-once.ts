@@ -8,4 +8,6 @@ export const FAILED_ONCE: readonly number[] = [
   24,
   // any-death: the death of an earlier holder must not set free what another has taken since.
   1_193,
+  // The judge and not the election: edited there and back by hand, a lease is as old as it was.
+  9_938,
 ];

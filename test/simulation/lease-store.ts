@@ -18,6 +18,8 @@ export class LeaseStore {
   /** Revision of the last change of holder, term or duration, of a deletion or of an edit by hand. */
   changedHandsAt = 0n;
   private uids = 0;
+  /** Who had written, and when, what people have changed since. */
+  private readonly editedAway = new Map<string, { writer: number | null; writtenAt: number }>();
   /** The part of the timing key that renewals leave as it is. */
   private termKey: { uid: string; record: LeaseRecord; text: string } | undefined;
   readonly history: StoredVersion[] = [];
@@ -51,10 +53,14 @@ export class LeaseStore {
   /** By hand: no expectation. */
   edit(change: Partial<LeaseRecord>, now: number): void {
     if (this.lease === null) return;
-    const { record, uid } = this.lease;
+    const { record, uid, timingKey } = this.lease;
+    this.editedAway.set(timingKey, { writer: this.writer, writtenAt: this.writtenAt });
     const keepsHolder = (change.holderIdentity ?? record.holderIdentity) === record.holderIdentity;
     this.put({ ...record, ...change }, uid, keepsHolder ? this.writer : null, now);
     this.changedHandsAt = this.revision;
+    // Edited back: to whoever did not see it in between nothing has happened, and nobody has written meanwhile.
+    const origin = this.editedAway.get(this.lease.timingKey);
+    if (origin !== undefined) Object.assign(this, origin);
   }
 
   /** A change of metadata: a new version with the same timing key. */

@@ -34,6 +34,9 @@ function shares({ schedules, seed, workers, ...rest }: SimulationArguments): Bat
 async function runShare(batches: readonly Batch[], into: BatchResult): Promise<void> {
   const take = (result: BatchResult): void => {
     merge(into, result);
+    for (const { seed, rule, detail } of result.failures) {
+      console.error(`seed ${seed}: ${rule}: ${detail}`);
+    }
     console.error(`${into.schedules} schedules, ${into.failures.length} violations`);
   };
   const worker = new Worker(new URL('./batch-worker.js', import.meta.url), {
