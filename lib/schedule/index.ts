@@ -10,6 +10,6 @@ export { LeaderSchedule, type ScheduledJobView } from './nest/leader-schedule.se
 export type { ActiveRunStatus, JobStatus } from './nest/job-status.js';
 export type { ConcurrencyPolicy } from './claim/tick-decision.js';
 export type { LeaderCronContext, MissedReport, MissedTicks } from './runner/job-definition.js';
-export type { TriggerResult } from './runner/run-keeper.js';
+export type { TriggerResult } from './runner/run-trigger.js';
 export { JobReplacedError } from './errors/job-replaced.error.js';
 export { JobTimeoutError } from './errors/job-timeout.error.js';

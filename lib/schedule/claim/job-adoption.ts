@@ -17,13 +17,14 @@ export function needsAdoption(
   { schedule, isOver, isTold }: AdoptionRequest,
 ): boolean {
   if (record === undefined || record.schedule !== schedule) return true;
+  if (record.unknownSince !== null) return true;
   return record.active.some(isOver) || record.untold.some(({ claim }) => isTold(claim));
 }
 
 /**
  * What a leader does with a job before it schedules it. A job that the fleet has not seen, or that got another
  * schedule, begins now: nothing of it was missed before. Runs of leaders that are gone are given up, and stored to be
- * told; reports that have been told are removed.
+ * told; reports that have been told are removed, and so is the mark of a leader that did not know the job.
  */
 export class JobAdoption implements LedgerChange<void> {
   readonly job: string;
@@ -32,12 +33,13 @@ export class JobAdoption implements LedgerChange<void> {
     this.job = request.job;
   }
 
-  decide(record: JobRecord | undefined): Verdict<void> {
+  decide(record: JobRecord | undefined, sweptThrough = -Infinity): Verdict<void> {
     const { schedule, now, isOver, isTold } = this.request;
     if (record !== undefined && !needsAdoption(record, this.request)) {
       return { kind: 'settled', result: undefined };
     }
-    const known = record ?? { ...NEVER_RUN, accountedThrough: now, claim: '', schedule };
+    const begun = { schedule, accountedThrough: Math.max(now, sweptThrough), claim: '' };
+    const known = record ?? { ...NEVER_RUN, ...begun };
     const isSame = known.schedule === schedule;
     const over = known.active.filter(isOver);
     const untold = known.untold.filter(({ claim }) => !isTold(claim));
@@ -48,6 +50,7 @@ export class JobAdoption implements LedgerChange<void> {
         schedule,
         accountedThrough: isSame ? known.accountedThrough : Math.max(known.accountedThrough, now),
         active: known.active.filter((run) => !isOver(run)),
+        unknownSince: null,
         untold: over.length === 0 ? untold : [...untold, interruption(over)],
         ...(over.length > 0 && { lastFailed: failureOf(over.at(-1)!, now) }),
       },

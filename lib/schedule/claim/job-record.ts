@@ -16,7 +16,7 @@ export interface ActiveRun {
 export interface FailedRun {
   readonly scheduledTime: number;
   readonly at: number;
-  /** One line, at most {@link LONGEST_REASON} characters. */
+  /** One line, as `shortReason()` makes it. */
   readonly reason: string;
 }
 
@@ -46,11 +46,11 @@ export interface JobRecord {
   readonly lastMissedTime: number | null;
   readonly active: readonly ActiveRun[];
   readonly untold: readonly UntoldReport[];
+  /** When a leader first found it and did not know the job; null if the last one that wrote did. */
+  readonly unknownSince: number | null;
   /** The stored object: what this version does not understand it writes back. */
   readonly source?: JsonDocument;
 }
-
-export const LONGEST_REASON = 200;
 
 const REASONS: readonly MissedReason[] = ['not-started', 'forbidden', 'interrupted'];
 
@@ -62,6 +62,7 @@ export const NEVER_RUN: Omit<JobRecord, 'schedule' | 'accountedThrough' | 'claim
   lastMissedTime: null,
   active: [],
   untold: [],
+  unknownSince: null,
 };
 
 /** The records of a document by job. One that does not say how far ticks are accounted for is no record. */
@@ -82,6 +83,7 @@ export function readJobRecord(document: JsonDocument, job: string): JobRecord | 
     lastMissedTime: readTime(source['lastMissedTime']),
     active: readList(source['active']).flatMap((run) => readActive(run) ?? []),
     untold: readList(source['untold']).flatMap((report) => readUntold(report) ?? []),
+    unknownSince: readTime(source['unknownSince']),
     source,
   };
 }
@@ -116,15 +118,20 @@ export function writeJobRecord(
       startedAt: printTime(run.startedAt),
     })),
     untold: record.untold.map((report) => ({ ...report, times: report.times.map(printTime) })),
+    unknownSince: printTime(record.unknownSince),
   };
   return { ...document, jobs: { ...jobs, [job]: written } };
 }
 
-/** One line of limited length: the object is small, and people read it. */
-export function shortReason(error: unknown): string {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  const line = text.replace(/\s+/g, ' ').trim();
-  return line.length > LONGEST_REASON ? `${line.slice(0, LONGEST_REASON - 1)}…` : line;
+/** The document with one record less. */
+export function withoutJobRecord(document: JsonDocument, job: string): JsonDocument {
+  const jobs = isJsonObject(document['jobs']) ? Object.entries(document['jobs']) : [];
+  return { ...document, jobs: Object.fromEntries(jobs.filter(([name]) => name !== job)) };
+}
+
+/** Undefined for what no version of this library has written. */
+export function fencingTokenOf({ fencingToken }: ActiveRun): bigint | undefined {
+  return /^\d{1,30}$/.test(fencingToken) ? BigInt(fencingToken) : undefined;
 }
 
 function readActive(value: unknown): ActiveRun | undefined {

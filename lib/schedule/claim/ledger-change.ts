@@ -7,7 +7,8 @@ import type { JobRecord } from './job-record.js';
  */
 export interface LedgerChange<R> {
   readonly job: string;
-  decide(record: JobRecord | undefined): Verdict<R>;
+  /** `sweptThrough`: a record that begins now accounts for every tick up to there, as one of the job may have been removed. */
+  decide(record: JobRecord | undefined, sweptThrough: number): Verdict<R>;
 }
 
 export type Verdict<R> =

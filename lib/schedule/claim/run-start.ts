@@ -1,17 +1,24 @@
-import type { ActiveRun, JobRecord } from './job-record.js';
+import { NEVER_RUN, type ActiveRun, type JobRecord } from './job-record.js';
 import type { LedgerChange, Verdict } from './ledger-change.js';
 
-/** Makes a run that belongs to no tick known, so that `Forbid` and people see it. True once it is. */
-export class RunStart implements LedgerChange<boolean> {
+/**
+ * Makes a run that belongs to no tick known, so that `Forbid` and people see it. A job that the fleet has not seen
+ * begins with it: no tick before it was missed.
+ */
+export class RunStart implements LedgerChange<void> {
   constructor(
     readonly job: string,
+    private readonly schedule: string,
     private readonly run: ActiveRun,
   ) {}
 
-  decide(record: JobRecord | undefined): Verdict<boolean> {
-    if (record === undefined) return { kind: 'settled', result: false };
-    const isKnown = record.active.some(({ run }) => run === this.run.run);
-    if (isKnown) return { kind: 'settled', result: true };
-    return { kind: 'write', record: { ...record, active: [...record.active, this.run] } };
+  decide(record: JobRecord | undefined, sweptThrough = -Infinity): Verdict<void> {
+    const { schedule, run } = this;
+    if (record?.active.some((active) => active.run === run.run)) {
+      return { kind: 'settled', result: undefined };
+    }
+    const accountedThrough = Math.max(run.startedAt, sweptThrough);
+    const known = record ?? { ...NEVER_RUN, schedule, accountedThrough, claim: '' };
+    return { kind: 'write', record: { ...known, active: [...known.active, run] } };
   }
 }

@@ -1,9 +1,9 @@
-import { NEVER_RUN, type ActiveRun, type JobRecord, type MissedReason } from './job-record.js';
+import type { ActiveRun, JobRecord, MissedReason } from './job-record.js';
 import type { LedgerChange, Verdict } from './ledger-change.js';
 
 /**
- * `won`: this process, and no other, may start the tick. `taken`: another has accounted for it. `outdated`: an earlier
- * tick was handed back since the decision, which has to be made anew.
+ * `won`: this process, and no other, may start the tick. `taken`: another has accounted for it. `outdated`: since the
+ * decision an earlier tick was handed back, or the record has gone; so it has to be made anew.
  */
 export type ClaimResult =
   | { readonly kind: 'won'; readonly missed: readonly number[] }
@@ -43,34 +43,35 @@ export class TickClaim implements LedgerChange<ClaimResult> {
 
   decide(record: JobRecord | undefined): Verdict<ClaimResult> {
     const { tick, nonce, schedule, run, missed, basis, reason, isCapped } = this.request;
-    if (record !== undefined && record.accountedThrough >= tick) {
+    // Whether the tick has been run is known by the record alone.
+    if (record === undefined) return { kind: 'settled', result: { kind: 'outdated' } };
+    if (record.accountedThrough >= tick) {
       const isOwn = record.accountedThrough === tick && record.claim === nonce;
       return {
         kind: 'settled',
         result: isOwn ? { kind: 'won', missed: this.counted } : { kind: 'taken' },
       };
     }
-    if (record !== undefined && record.accountedThrough < basis) {
+    if (record.accountedThrough < basis) {
       return { kind: 'settled', result: { kind: 'outdated' } };
     }
     // What another process has accounted for meanwhile it has also reported.
-    this.counted = missed.filter((time) => time > (record?.accountedThrough ?? -Infinity));
-    const known = record ?? { ...NEVER_RUN };
+    this.counted = missed.filter((time) => time > record.accountedThrough);
     return {
       kind: 'write',
       record: {
-        ...known,
+        ...record,
         schedule,
         accountedThrough: tick,
         claim: nonce,
-        missedCount: known.missedCount + this.counted.length,
-        lastMissedTime: this.counted.at(-1) ?? known.lastMissedTime,
-        lastScheduleTime: run === null ? known.lastScheduleTime : tick,
-        active: run === null ? known.active : [...known.active, run],
+        missedCount: record.missedCount + this.counted.length,
+        lastMissedTime: this.counted.at(-1) ?? record.lastMissedTime,
+        lastScheduleTime: run === null ? record.lastScheduleTime : tick,
+        active: run === null ? record.active : [...record.active, run],
         untold:
           this.counted.length === 0
-            ? known.untold
-            : [...known.untold, { claim: nonce, reason, times: this.counted, isCapped }],
+            ? record.untold
+            : [...record.untold, { claim: nonce, reason, times: this.counted, isCapped }],
       },
     };
   }

@@ -9,7 +9,7 @@ import type { Clock } from '../../elector/clock.js';
 import { ELECTION_CLOCK } from '../../nest/leader-election.constants.js';
 import { readJobRecord } from '../claim/job-record.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
-import type { TriggerResult } from '../runner/run-keeper.js';
+import type { TriggerResult } from '../runner/run-trigger.js';
 import { wallMs } from '../runner/schedule-environment.js';
 import { jobStatus, type JobStatus } from './job-status.js';
 import { LeaderCronJob } from './leader-cron-job.js';

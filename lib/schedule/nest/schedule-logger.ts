@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { shortReason } from '../claim/short-reason.js';
 import type { MissedReport } from '../runner/job-definition.js';
 import type { RunOutcome } from '../runner/job-run.js';
 import type { ScheduleObserver } from '../runner/schedule-environment.js';
@@ -58,7 +59,15 @@ export class ScheduleLogger implements ScheduleObserver {
 
   onCallbackFailed(job: string, error: unknown): void {
     const stack = error instanceof Error ? error.stack : undefined;
-    this.write('error', job, `onMissed failed: ${String(error)}`, stack);
+    this.write('error', job, `onMissed failed: ${shortReason(error)}`, stack);
+  }
+
+  onForgotten(job: string): void {
+    this.write(
+      'log',
+      job,
+      'has been unknown to every leader for 30 days, and its record is removed',
+    );
   }
 
   /** Until something works again the same failure is told once. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../../elector/clock.js';
-import type { ActiveRun, JobRecord } from '../claim/job-record.js';
+import { fencingTokenOf, type ActiveRun, type JobRecord } from '../claim/job-record.js';
 import type { JobRun } from './job-run.js';
 
 /** Whose eyes a record is looked at with. */
@@ -13,45 +13,82 @@ export interface RecordReader {
  * term may last. Under this leader an earlier term's lease has gone. A record of the same or a later term by another
  * is against the order of terms (a lease deleted or edited by hand, a restored backup); then the run counts until it
  * has been seen for a whole lease duration.
+ *
+ * It outlives the schedule of its job: what runs while the job is removed and added again still counts.
  */
 export class ActiveRuns {
-  /** Undefined: not begun, or ended and not yet recorded as such. */
-  private readonly own = new Map<string, JobRun | undefined>();
+  /** `recorded`: may be started as soon as the write is known to be stored. `ended`: its end is not yet recorded. */
+  private readonly own = new Map<string, 'recorded' | 'ended' | JobRun>();
   private readonly firstSeen = new Map<string, number>();
+  private readonly waiting = new Set<() => void>();
+  private onFreed: () => void = () => {};
 
   constructor(
     private readonly clock: Clock,
     private readonly leaseDurationMs: number,
   ) {}
 
+  /** Tells the job's present schedule, and no earlier one, when a tick may have been waiting for this. */
+  follow(onFreed: () => void): void {
+    this.onFreed = onFreed;
+  }
+
+  freed(): void {
+    this.onFreed();
+  }
+
   /** From before its claim is sent until its end is recorded a run is this process's own affair. */
   reserve(run: string): void {
-    this.own.set(run, undefined);
+    this.own.set(run, 'recorded');
   }
 
   begin(run: JobRun): void {
     this.own.set(run.claim.run, run);
   }
 
+  end(run: string): void {
+    this.own.set(run, 'ended');
+  }
+
   forget(run: string): void {
     this.own.delete(run);
+    for (const look of [...this.waiting]) look();
+  }
+
+  get isEmpty(): boolean {
+    return this.own.size === 0;
   }
 
   get running(): JobRun[] {
-    return [...this.own.values()].filter((run) => run !== undefined);
+    return [...this.own.values()].filter((run) => typeof run === 'object');
+  }
+
+  /** Resolves when the own runs of this moment are forgotten; later ones are not waited for. */
+  idle(): Promise<void> {
+    const runs = [...this.own.keys()];
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (runs.some((run) => this.own.has(run))) return;
+        this.waiting.delete(look);
+        resolve();
+      };
+      this.waiting.add(look);
+      look();
+    });
   }
 
   /** True if a recorded run cannot be under way any more. */
   isOver(recorded: ActiveRun, reader: RecordReader): boolean {
     if (this.own.has(recorded.run)) return false;
-    const token = tokenOf(recorded);
-    if (token === null || token < reader.fencingToken) return true;
+    const token = fencingTokenOf(recorded);
+    if (token === undefined || token < reader.fencingToken) return true;
     if (recorded.holderIdentity === reader.holderIdentity) return true;
     return this.clock.now() >= this.seenSince(recorded.run) + this.leaseDurationMs;
   }
 
   count(record: JobRecord | undefined, reader: RecordReader): number {
-    return this.running.length + this.ofOthers(record, reader).length;
+    const own = [...this.own.values()].filter((run) => run !== 'ended');
+    return own.length + this.ofOthers(record, reader).length;
   }
 
   /** Milliseconds until the first run of another stops counting; Infinity if there is none. */
@@ -76,8 +113,4 @@ export class ActiveRuns {
     this.firstSeen.set(run, since);
     return since;
   }
-}
-
-function tokenOf({ fencingToken }: ActiveRun): bigint | null {
-  return /^\d{1,30}$/.test(fencingToken) ? BigInt(fencingToken) : null;
 }

@@ -1,6 +1,7 @@
 import type { Term } from '../../core/term.js';
 import type { Clock, Timer } from '../../elector/clock.js';
-import { shortReason, type ActiveRun } from '../claim/job-record.js';
+import type { ActiveRun } from '../claim/job-record.js';
+import { shortReason } from '../claim/short-reason.js';
 import { JobReplacedError } from '../errors/job-replaced.error.js';
 import { JobTimeoutError } from '../errors/job-timeout.error.js';
 import type { JobDefinition, MissedTicks } from './job-definition.js';

@@ -4,9 +4,10 @@ import { JobAdoption, needsAdoption, type AdoptionRequest } from '../claim/job-a
 import type { ActiveRun, JobRecord } from '../claim/job-record.js';
 import { decideTick, type TickDecision } from '../claim/tick-decision.js';
 import { dueTicks } from '../tick/due-ticks.js';
-import { ActiveRuns } from './active-runs.js';
+import type { ActiveRuns } from './active-runs.js';
 import { missedTicks, type JobDefinition } from './job-definition.js';
-import { RunKeeper, type TriggerResult } from './run-keeper.js';
+import { RunKeeper } from './run-keeper.js';
+import { RunTrigger, type TriggerResult } from './run-trigger.js';
 import { wallMs, type ScheduleEnvironment } from './schedule-environment.js';
 import type { ScheduleLedger } from './schedule-ledger.js';
 import { TickClaimant, type ClaimOrder } from './tick-claimant.js';
@@ -26,9 +27,9 @@ export class JobRunner {
   private isBusy = false;
   private isSuspended: boolean;
   private readonly stopping = new AbortController();
-  private readonly active: ActiveRuns;
   private readonly keeper: RunKeeper;
   private readonly claimant: TickClaimant;
+  private readonly triggered: RunTrigger;
   /** Reports that this process has told and has not yet seen removed, by the nonce they were stored with. */
   private told = new Set<string>();
 
@@ -36,20 +37,14 @@ export class JobRunner {
     readonly definition: JobDefinition,
     private readonly ledger: ScheduleLedger,
     private readonly environment: ScheduleEnvironment,
+    private readonly active: ActiveRuns,
   ) {
     this.isSuspended = definition.suspend;
-    this.active = new ActiveRuns(environment.clock, environment.leaseDurationMs);
-    this.keeper = new RunKeeper(definition, ledger, environment, this.active, () =>
-      this.evaluate(),
-    );
-    this.claimant = new TickClaimant(
-      definition,
-      ledger,
-      environment,
-      this.active,
-      this.keeper,
-      this.stopping.signal,
-    );
+    active.follow(() => this.evaluate());
+    const shared = [definition, ledger, environment, active] as const;
+    this.keeper = new RunKeeper(...shared);
+    this.claimant = new TickClaimant(...shared, this.keeper, this.stopping.signal);
+    this.triggered = new RunTrigger(...shared, this.keeper, this.stopping.signal);
   }
 
   get isStopped(): boolean {
@@ -94,14 +89,14 @@ export class JobRunner {
     this.stopping.abort();
   }
 
-  /** Resolves when nothing of this job runs. */
+  /** Resolves when what runs now, or is about to, has ended and is recorded. */
   idle(): Promise<void> {
-    return this.keeper.idle();
+    return this.active.idle();
   }
 
   /** One run now, beside the schedule. */
   trigger(term: Term): Promise<TriggerResult> {
-    return this.keeper.trigger(term);
+    return this.triggered.trigger(term);
   }
 
   private end(term: Term): void {

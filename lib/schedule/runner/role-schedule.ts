@@ -1,13 +1,16 @@
 import type { Term } from '../../core/term.js';
 import type { JsonDocument } from '../../locks/document-store.js';
+import { sweepJobs, type SweptDocument } from '../claim/job-sweep.js';
+import { ActiveRuns } from './active-runs.js';
 import type { JobDefinition } from './job-definition.js';
 import { JobRunner } from './job-runner.js';
-import type { ScheduleEnvironment } from './schedule-environment.js';
+import { wallMs, type ScheduleEnvironment } from './schedule-environment.js';
 import type { ScheduleLedger } from './schedule-ledger.js';
 
 /** All jobs of one role in one process. */
 export class RoleSchedule {
   private readonly runners = new Map<string, JobRunner>();
+  private readonly active = new Map<string, ActiveRuns>();
   /** Set once its document has been read. */
   private term: Term | undefined;
   private isStopped = false;
@@ -15,7 +18,13 @@ export class RoleSchedule {
   constructor(
     private readonly ledger: ScheduleLedger,
     private readonly environment: ScheduleEnvironment,
-  ) {}
+  ) {
+    const { observer } = environment;
+    ledger.sweepBy(
+      (document) => this.sweep(document),
+      (job) => observer.onForgotten(job),
+    );
+  }
 
   get jobs(): JobRunner[] {
     return [...this.runners.values()];
@@ -26,8 +35,12 @@ export class RoleSchedule {
   }
 
   add(definition: JobDefinition): JobRunner {
-    const runner = new JobRunner(definition, this.ledger, this.environment);
-    this.runners.set(definition.name, runner);
+    const { name } = definition;
+    const { clock, leaseDurationMs } = this.environment;
+    const active = this.active.get(name) ?? new ActiveRuns(clock, leaseDurationMs);
+    const runner = new JobRunner(definition, this.ledger, this.environment, active);
+    this.active.set(name, active);
+    this.runners.set(name, runner);
     if (this.term !== undefined && !this.isStopped) runner.begin(this.term);
     return runner;
   }
@@ -37,6 +50,9 @@ export class RoleSchedule {
     const runner = this.runners.get(name);
     this.runners.delete(name);
     runner?.stop();
+    void runner?.idle().then(() => {
+      if (!this.runners.has(name) && this.active.get(name)?.isEmpty) this.active.delete(name);
+    });
     return runner;
   }
 
@@ -54,6 +70,15 @@ export class RoleSchedule {
 
   inspect(signal: AbortSignal): Promise<JsonDocument> {
     return this.ledger.inspect(signal);
+  }
+
+  /** Only a leader judges what is unknown: another may have heard of nothing for long. */
+  private sweep(document: JsonDocument): SweptDocument {
+    const { term, runners } = this;
+    if (term === undefined || this.isStopped) return { document, forgotten: [] };
+    const isKnown = (job: string): boolean => runners.has(job);
+    const now = wallMs(this.environment.clock);
+    return sweepJobs(document, { now, fencingToken: term.fencingToken, isKnown });
   }
 
   private async beginLoaded(term: Term): Promise<void> {

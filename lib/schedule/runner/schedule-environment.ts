@@ -25,6 +25,8 @@ export interface ScheduleObserver {
   onReturned(job: string, scheduledTime: Date, isReturned: boolean): void;
   /** An `onMissed` callback threw. */
   onCallbackFailed(job: string, error: unknown): void;
+  /** No leader has known the job for a long time: its record was removed. */
+  onForgotten(job: string): void;
   onError(error: LockRequestError): void;
 }
 

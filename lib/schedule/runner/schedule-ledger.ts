@@ -6,9 +6,11 @@ import type {
   JsonDocument,
   StoredDocument,
 } from '../../locks/document-store.js';
-import { readJobRecord, writeJobRecord, type JobRecord } from '../claim/job-record.js';
+import { readJobRecord, type JobRecord } from '../claim/job-record.js';
+import type { SweptDocument } from '../claim/job-sweep.js';
 import type { LedgerChange } from '../claim/ledger-change.js';
 import { PendingChange, type SubmitOptions, type Submitted } from './pending-change.js';
+import { PendingChanges, type ProposedWrite } from './pending-changes.js';
 
 export interface LedgerOptions {
   /** Bound of one request, in milliseconds. */
@@ -30,10 +32,15 @@ const NOTHING_STORED: JsonDocument = {};
  * write may or may not be found in the store later.
  */
 export class ScheduleLedger {
-  private readonly pending = new Set<PendingChange>();
+  private readonly pending = new PendingChanges();
   /** Undefined: not known. `stored` null: there is no document. */
   private current: { readonly stored: StoredDocument | null } | undefined;
   private isWorking = false;
+  private sweep: (document: JsonDocument) => SweptDocument = (document) => ({
+    document,
+    forgotten: [],
+  });
+  private onForgotten: (job: string) => void = () => {};
 
   constructor(
     private readonly store: DocumentStore,
@@ -44,6 +51,15 @@ export class ScheduleLedger {
   /** The record as last read or written; undefined if there is none, or if none is known. */
   known(job: string): JobRecord | undefined {
     return readJobRecord(this.document, job);
+  }
+
+  /** What tidies the document whenever it is written anyway. */
+  sweepBy(
+    sweep: (document: JsonDocument) => SweptDocument,
+    onForgotten: (job: string) => void,
+  ): void {
+    this.sweep = sweep;
+    this.onForgotten = onForgotten;
   }
 
   /** Reads the document, again and again until it could be read; false if the signal was aborted before. */
@@ -62,9 +78,6 @@ export class ScheduleLedger {
       const entry = new PendingChange(change, options, resolve as (result: unknown) => void);
       if (entry.isOver(this.clock.now())) return entry.giveUp();
       this.pending.add(entry);
-      entry.onAbort(() => {
-        if (!entry.isInFlight && this.pending.delete(entry)) entry.giveUp();
-      });
       if (!this.isWorking) void this.work();
     });
   }
@@ -92,15 +105,8 @@ export class ScheduleLedger {
     this.isWorking = false;
   }
 
-  /** Lets go of changes that nobody waits for any more. True if any are left. */
   private dropOver(): boolean {
-    const now = this.clock.now();
-    for (const entry of this.pending) {
-      if (!entry.isOver(now)) continue;
-      this.pending.delete(entry);
-      entry.giveUp();
-    }
-    return this.pending.size > 0;
+    return this.pending.dropOver(this.clock.now());
   }
 
   private readOnce(): Promise<LockRequestError | undefined> {
@@ -125,13 +131,15 @@ export class ScheduleLedger {
 
   /** Settles what can be settled by the known version, and writes the rest. */
   private async writeOnce(): Promise<LockRequestError | undefined> {
-    const { document, written } = this.propose();
-    if (written.length === 0) return undefined;
-    for (const entry of written) entry.isInFlight = true;
+    const proposed = this.propose();
+    if (proposed.changes.length === 0) return undefined;
+    const { document, forgotten } = this.sweep(proposed.document);
+    for (const entry of proposed.changes) entry.isInFlight = true;
     const outcome = await this.write(document);
-    for (const entry of written) entry.isInFlight = false;
+    for (const entry of proposed.changes) entry.isInFlight = false;
     if (outcome.kind === 'applied') {
       this.current = { stored: outcome.stored };
+      for (const job of forgotten) this.onForgotten(job);
       // What was written is settled by its own success, also if its time has run out meanwhile.
       this.propose();
       return undefined;
@@ -142,21 +150,8 @@ export class ScheduleLedger {
     return outcome.error;
   }
 
-  private propose(): { readonly document: JsonDocument; readonly written: PendingChange[] } {
-    let document = this.document;
-    const written: PendingChange[] = [];
-    for (const entry of this.pending) {
-      const { job } = entry.change;
-      const verdict = entry.change.decide(readJobRecord(document, job));
-      if (verdict.kind === 'write') {
-        document = writeJobRecord(document, job, verdict.record);
-        written.push(entry);
-      } else {
-        this.pending.delete(entry);
-        entry.settle(verdict.result);
-      }
-    }
-    return { document, written };
+  private propose(): ProposedWrite {
+    return this.pending.proposeOn(this.document);
   }
 
   private write(document: JsonDocument): Promise<DocumentWriteOutcome> {
@@ -173,15 +168,14 @@ export class ScheduleLedger {
 
   /** No request outlives the last change that waits for it by much. */
   private requestTimeoutMs(): number {
-    const now = this.clock.now();
-    const longest = Math.max(...[...this.pending].map(({ deadline }) => deadline - now));
-    return Math.max(1, Math.min(this.options.requestTimeoutMs, Math.ceil(longest)));
+    const longest = Math.ceil(this.pending.longestWaitMs(this.clock.now()));
+    return Math.max(1, Math.min(this.options.requestTimeoutMs, longest));
   }
 
   private pause(failure: LockRequestError, signal: AbortSignal | undefined): Promise<void> {
     const { clock, options } = this;
     const wait = Math.max(options.retryMs, failure.retryAfterMs ?? 0);
-    const bound = signal === undefined ? this.remainingMs() : Infinity;
+    const bound = signal === undefined ? this.pending.longestWaitMs(clock.now()) : Infinity;
     return new Promise((resolve) => {
       const timer = clock.setTimer(done, Math.min(wait, bound));
       signal?.addEventListener('abort', done, { once: true });
@@ -191,11 +185,6 @@ export class ScheduleLedger {
         resolve();
       }
     });
-  }
-
-  private remainingMs(): number {
-    const now = this.clock.now();
-    return Math.max(0, ...[...this.pending].map(({ deadline }) => deadline - now));
   }
 }
 

@@ -100,11 +100,12 @@ export class TickClaimant {
   private async handBack(run: ActiveRun, previous: number | null): Promise<void> {
     const { clock, observer, claimTimeoutMs } = this.environment;
     const { name } = this.definition;
-    this.active.forget(run.run);
     const claimed = { tick: run.scheduledTime, nonce: run.run };
     const returned = await this.ledger.submit(new TickReturn(name, claimed, previous), {
       deadline: clock.now() + claimTimeoutMs,
     });
+    this.active.forget(run.run);
+    this.active.freed();
     const isReturned = returned.kind === 'settled' && returned.result;
     observer.onReturned(name, new Date(run.scheduledTime), isReturned);
   }

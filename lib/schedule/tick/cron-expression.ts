@@ -24,9 +24,11 @@ const FIELDS: readonly FieldRule[] = [
 
 const PRESETS: Readonly<Record<string, string>> = {
   '@yearly': '0 0 0 1 1 *',
+  '@annually': '0 0 0 1 1 *',
   '@monthly': '0 0 0 1 * *',
   '@weekly': '0 0 0 * * 0',
   '@daily': '0 0 0 * * *',
+  '@midnight': '0 0 0 * * *',
   '@hourly': '0 0 * * * *',
   '@minutely': '0 * * * * *',
   '@secondly': '* * * * * *',

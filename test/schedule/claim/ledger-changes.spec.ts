@@ -3,12 +3,12 @@ import { JobAdoption } from '../../../lib/schedule/claim/job-adoption.js';
 import {
   NEVER_RUN,
   readJobRecord,
-  shortReason,
   writeJobRecord,
   type ActiveRun,
   type JobRecord,
 } from '../../../lib/schedule/claim/job-record.js';
 import { RunEnd } from '../../../lib/schedule/claim/run-end.js';
+import { shortReason } from '../../../lib/schedule/claim/short-reason.js';
 import { TickClaim } from '../../../lib/schedule/claim/tick-claim.js';
 import { TickReturn } from '../../../lib/schedule/claim/tick-return.js';
 
@@ -81,11 +81,8 @@ describe('when a tick is claimed', () => {
     expect(verdict).toEqual({ kind: 'settled', result: { kind: 'outdated' } });
   });
 
-  it('is the first of a job that has no record', () => {
-    expect(claim().decide(undefined)).toMatchObject({
-      kind: 'write',
-      record: { accountedThrough: 5_000, missedCount: 0 },
-    });
+  it('is given up where the record has gone, and with it whether the tick has been run', () => {
+    expect(claim().decide(undefined)).toEqual({ kind: 'settled', result: { kind: 'outdated' } });
   });
 });
 
@@ -171,6 +168,19 @@ describe('when a leader adopts a job', () => {
     expect(adopt().decide(undefined)).toMatchObject({ record: { accountedThrough: 9_000 } });
   });
 
+  it('begins one after every tick of a record that was removed', () => {
+    expect(adopt().decide(undefined, 10_000)).toMatchObject({
+      record: { accountedThrough: 10_000 },
+    });
+  });
+
+  it('takes off the mark of a leader that did not know it', () => {
+    expect(adopt().decide(record({ unknownSince: 1_000 }))).toMatchObject({
+      kind: 'write',
+      record: { accountedThrough: 2_000, unknownSince: null },
+    });
+  });
+
   it('begins one with another schedule now, and never goes back', () => {
     const changed = (accountedThrough: number) =>
       adopt().decide(record({ schedule: 'T', accountedThrough }));
@@ -213,6 +223,7 @@ describe('when a record is stored', () => {
     missedCount: 3,
     lastMissedTime: 500,
     active: [RUN],
+    unknownSince: 6_000,
   });
 
   it('reads as it was written, with times people can read', () => {

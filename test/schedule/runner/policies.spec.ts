@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
-import { JOB, LEASE_DURATION_MS, ScheduledProcess } from '../support/scheduled-process.js';
+import { LEASE_DURATION_MS, ScheduledProcess } from '../support/scheduled-process.js';
 
 const MINUTE_MS = 60_000;
 
@@ -166,6 +166,32 @@ describe('when a handler throws', () => {
   });
 });
 
+describe('when what a handler throws cannot be printed', () => {
+  const unprintable = [
+    ['an object without a prototype', Object.create(null)],
+    [
+      'an error whose message throws',
+      Object.defineProperty(new Error(), 'message', {
+        get: () => {
+          throw new Error('in the getter');
+        },
+      }),
+    ],
+  ] as const;
+
+  it.each(unprintable)('is recorded all the same: %s', async (_what, thrown) => {
+    const process = await (await new ScheduledProcess().withJob()).lead();
+    process.handler = () => Promise.reject(thrown as Error);
+    await process.clock.advance(MINUTE_MS);
+    expect(await process.record()).toMatchObject({
+      active: [],
+      lastFailed: { reason: expect.stringContaining('cannot be printed') },
+    });
+    await process.clock.advance(MINUTE_MS);
+    expect(process.started).toHaveLength(2);
+  });
+});
+
 describe('when the term ends during a run', () => {
   it('aborts its signal, and keeps the lease until its end is recorded', async () => {
     const { process, finish } = await busy({}, true);
@@ -178,27 +204,5 @@ describe('when the term ends during a run', () => {
       active: [],
       lastSuccessfulTime: expect.any(Number),
     });
-  });
-});
-
-describe('when a run is triggered by hand', () => {
-  it('runs beside the schedule and uses up no tick', async () => {
-    const process = await (await new ScheduledProcess().withJob()).lead();
-    const before = (await process.record()).accountedThrough;
-    await expect(process.schedule.job(JOB)!.trigger(process.term!)).resolves.toBe('succeeded');
-    expect((await process.record()).accountedThrough).toBe(before);
-    await process.clock.advance(MINUTE_MS);
-    expect(process.started).toHaveLength(2);
-  });
-
-  it("is refused by 'Forbid' while a run is active", async () => {
-    const { process } = await busy({});
-    await expect(process.schedule.job(JOB)!.trigger(process.term!)).resolves.toBe('forbidden');
-  });
-
-  it('tells whether it failed', async () => {
-    const process = await (await new ScheduledProcess().withJob()).lead();
-    process.handler = () => Promise.reject(new Error('no'));
-    await expect(process.schedule.job(JOB)!.trigger(process.term!)).resolves.toBe('failed');
   });
 });

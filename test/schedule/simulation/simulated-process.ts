@@ -213,5 +213,6 @@ const SILENT = {
   onUnrecorded: () => undefined,
   onReturned: () => undefined,
   onCallbackFailed: () => undefined,
+  onForgotten: () => undefined,
   onError: () => undefined,
 };

@@ -60,6 +60,7 @@ export class ScheduledProcess {
         onUnrecorded: () => void this.log.push('unrecorded'),
         onReturned: (_job, _time, isReturned) => void this.log.push(`returned ${isReturned}`),
         onCallbackFailed: (_job, error) => void this.log.push(`callback ${String(error)}`),
+        onForgotten: (job) => void this.log.push(`forgotten ${job}`),
         onError: () => undefined,
       },
     });
@@ -124,10 +125,11 @@ export class ScheduledProcess {
     return this.started.map(({ scheduledTime }) => clockTime(scheduledTime));
   }
 
-  async record(): Promise<JobRecord> {
-    return readJobRecord(await this.store.document(), JOB)!;
+  async record(name = JOB): Promise<JobRecord> {
+    return readJobRecord(await this.store.document(), name)!;
   }
 
+  /** Changes the stored record of {@link JOB}. */
   async edit(change: Record<string, unknown>): Promise<void> {
     const document = await this.store.document();
     const jobs = document['jobs'] as Record<string, JsonDocument>;

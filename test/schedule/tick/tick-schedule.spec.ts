@@ -172,6 +172,24 @@ describe('when the clocks do not change', () => {
     expect(days('0 0 ? * 5')).toEqual(['06', '13', '20', '27']);
   });
 
+  // robfig/cron v3: a star with a step above 1 restricts its field, so one of the two is enough.
+  it('takes a star with a step for a restriction, and one with a step of 1 for none', () => {
+    const days = (expression: string) =>
+      ticks(expression, 'UTC', '2026-02-01T12:00Z', '2026-02-28T12:00Z').map((tick) =>
+        tick.slice(8, 10),
+      );
+    expect(days('0 0 */10 * 0')).toEqual(['08', '11', '15', '21', '22']);
+    expect(days('0 0 */1 * 0')).toEqual(['08', '15', '22']);
+    expect(days('0 0 13,* * 0')).toEqual(['08', '15', '22']);
+  });
+
+  it.each([
+    ['@annually', '@yearly'],
+    ['@midnight', '@daily'],
+  ])('knows %s of a CronJob as %s', (name, same) => {
+    expect(parseCronExpression(name)).toEqual(parseCronExpression(same));
+  });
+
   it('finds nothing where there is nothing to find', () => {
     expect(cronSchedule('0 0 30 2 *', new TimeZone('UTC')).next(0)).toBeNull();
   });
@@ -191,6 +209,7 @@ describe('when an expression is not one', () => {
     ['* * *', 'has 3 fields'],
     ['* * * * * * *', 'has 7 fields'],
     ['@fortnightly', 'is none of @yearly'],
+    ['@every 1h', 'is none of @yearly'],
     ['60 * * * *', '"60" as minute, outside of 0-59'],
     ['* 24 * * *', 'outside of 0-23'],
     ['* * 0 * *', 'outside of 1-31'],

@@ -1,0 +1,74 @@
+import type { JsonDocument } from '../../locks/document-store.js';
+import {
+  fencingTokenOf,
+  jobNames,
+  readJobRecord,
+  withoutJobRecord,
+  writeJobRecord,
+  type JobRecord,
+} from './job-record.js';
+
+const DAY_MS = 86_400_000;
+
+/** How long the record of a job is kept that no leader knows. Longer than a version of the application is rolled out. */
+export const KEPT_UNKNOWN_MS = 30 * DAY_MS;
+
+/** The leader that looks. */
+export interface SweepingLeader {
+  readonly now: number;
+  readonly fencingToken: bigint;
+  readonly isKnown: (job: string) => boolean;
+}
+
+export interface SweptDocument {
+  readonly document: JsonDocument;
+  /** Jobs whose records are in it no more. */
+  readonly forgotten: readonly string[];
+}
+
+/**
+ * Removes the records of jobs that the application no longer has. Replicas of two versions may lead in turn, so a
+ * leader first marks a record whose job it does not know. A leader that knows the job takes the mark off; one that
+ * finds it after {@link KEPT_UNKNOWN_MS} removes the record. The age of the last tick would not do: that of a yearly
+ * job is old while the job is well.
+ *
+ * No tick runs twice by it: a claim that finds no record is refused, and a job that gets a record again begins after
+ * every tick of every record that was ever removed ({@link sweptThrough}).
+ */
+export function sweepJobs(document: JsonDocument, leader: SweepingLeader): SweptDocument {
+  const forgotten: string[] = [];
+  let swept = document;
+  for (const job of jobNames(document)) {
+    const record = readJobRecord(document, job);
+    if (record === undefined) continue;
+    if (!leader.isKnown(job) && isExpired(record, leader)) {
+      forgotten.push(job);
+      swept = withoutJobRecord(swept, job);
+      swept = sweptUpTo(swept, record.accountedThrough);
+    } else if (leader.isKnown(job) !== (record.unknownSince === null)) {
+      const unknownSince = leader.isKnown(job) ? null : leader.now;
+      swept = writeJobRecord(swept, job, { ...record, unknownSince });
+    }
+  }
+  return { document: swept, forgotten };
+}
+
+/** Every tick of a record that was removed is at or before this; -Infinity if none was. */
+export function sweptThrough(document: JsonDocument): number {
+  const written = document['sweptThrough'];
+  const time = typeof written === 'string' ? Date.parse(written) : NaN;
+  return Number.isNaN(time) ? -Infinity : time;
+}
+
+function sweptUpTo(document: JsonDocument, tick: number): JsonDocument {
+  const latest = Math.max(tick, sweptThrough(document));
+  return { ...document, sweptThrough: new Date(latest).toISOString() };
+}
+
+/** A run of the present term may be under way though its job was removed; one of an earlier term has no lease. */
+function isExpired(record: JobRecord, { now, fencingToken }: SweepingLeader): boolean {
+  const { unknownSince, accountedThrough, active } = record;
+  if (unknownSince === null) return false;
+  const isOld = Math.max(unknownSince, accountedThrough) <= now - KEPT_UNKNOWN_MS;
+  return isOld && active.every((run) => (fencingTokenOf(run) ?? -1n) < fencingToken);
+}
