@@ -1,5 +1,6 @@
 import { CronJob } from 'cron';
 import type { JobRunner } from '../runner/job-runner.js';
+import { spelledOut } from '../tick/cron-expression.js';
 
 /**
  * How a job looks to the `SchedulerRegistry` of @nestjs/schedule. It has no timer of its own: `start()` and `stop()`
@@ -14,7 +15,7 @@ export class LeaderCronJob extends CronJob {
     timeZone: string,
     private readonly trigger: () => Promise<unknown>,
   ) {
-    const cronTime = typeof schedule === 'string' ? schedule.replaceAll('?', '*') : schedule;
+    const cronTime = typeof schedule === 'string' ? spelledOut(schedule) : schedule;
     super(cronTime, () => undefined, null, false, timeZone);
   }
 

@@ -52,7 +52,7 @@ export class ActiveRuns {
 
   forget(run: string): void {
     this.own.delete(run);
-    for (const look of [...this.waiting]) look();
+    for (const look of this.waiting) look();
   }
 
   get isEmpty(): boolean {

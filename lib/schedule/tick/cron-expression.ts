@@ -72,6 +72,12 @@ export function parseCronExpression(expression: string): CronFields {
   };
 }
 
+/** The same expression in words that the `cron` package knows too. */
+export function spelledOut(expression: string): string {
+  const text = expression.trim().toLowerCase();
+  return PRESETS[text] ?? expression.trim().replaceAll('?', '*');
+}
+
 function isAny(part: string): boolean {
   return part.split(',').some((range) => /^[*?](\/1)?$/.test(range));
 }

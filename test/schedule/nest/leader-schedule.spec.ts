@@ -1,0 +1,197 @@
+import 'reflect-metadata';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
+import { CronExpression, SchedulerRegistry } from '@nestjs/schedule';
+import { LeaderElectionOptionsError } from '../../../lib/index.js';
+import { LeaderCron, LeaderSchedule, LeaderScheduleModule } from '../../../lib/schedule/index.js';
+import { Jobs, MINUTE_MS, ScheduledApplications } from '../support/scheduled-applications.js';
+
+let elections: ScheduledApplications;
+
+beforeEach(() => {
+  elections = new ScheduledApplications();
+});
+afterEach(() => elections.end());
+
+describe('when jobs are managed at run time', () => {
+  it('adds, lists, suspends, resumes and removes them', async () => {
+    const application = await elections.started();
+    const schedule = application.get(LeaderSchedule);
+    const runs: string[] = [];
+    schedule.add('tenant-1', '* * * * *', () => runs.push('tenant-1'), { timeZone: 'UTC' });
+    await elections.clock.advance(MINUTE_MS);
+    expect(runs).toEqual(['tenant-1']);
+    expect(schedule.list()).toEqual([
+      {
+        name: 'tenant-1',
+        role: 'plan-scheduler',
+        schedule: '* * * * *',
+        timeZone: 'UTC',
+        suspended: false,
+        nextTick: new Date('2026-01-01T00:02:00Z'),
+      },
+    ]);
+    schedule.suspend('tenant-1');
+    await elections.clock.advance(MINUTE_MS);
+    expect(schedule.list()).toMatchObject([{ suspended: true, nextTick: null }]);
+    schedule.resume('tenant-1');
+    await elections.clock.advance(MINUTE_MS);
+    expect(runs).toHaveLength(2);
+    await schedule.remove('tenant-1');
+    await elections.clock.advance(MINUTE_MS);
+    expect(runs).toHaveLength(2);
+    expect(schedule.list()).toEqual([]);
+  });
+
+  it('tells followers too what the fleet knows of a job', async () => {
+    const leader = await elections.started(Jobs);
+    const follower = await elections.started(Jobs);
+    await elections.clock.advance(MINUTE_MS);
+    const status = await follower.get(LeaderSchedule).inspect('Jobs.everyMinute');
+    expect(status).toMatchObject({
+      name: 'Jobs.everyMinute',
+      lastScheduleTime: new Date('2026-01-01T00:01:00Z'),
+      lastSuccessfulTime: new Date('2026-01-01T00:01:00Z'),
+      lastFailed: null,
+      active: [],
+      missedCount: 0,
+    });
+    expect(leader.get(Jobs).contexts).toHaveLength(1);
+  });
+
+  it('tells followers which runs are active, how the last one failed, and what was missed', async () => {
+    let fail!: (error: Error) => void;
+    @Injectable()
+    class Failing {
+      @LeaderCron('* * * * *', { name: 'failing' })
+      run(): Promise<void> {
+        return new Promise((_resolve, reject) => (fail = reject));
+      }
+    }
+    const leader = await elections.started(Failing);
+    const follower = await elections.started(Failing);
+    await elections.clock.advance(2 * MINUTE_MS);
+    const { fencingToken, number, holderIdentity } = leader.leadership().term!;
+    const during = await follower.get(LeaderSchedule).inspect('failing');
+    expect(during).toMatchObject({
+      active: [
+        {
+          scheduledTime: new Date('2026-01-01T00:01:00Z'),
+          startedAt: expect.any(Date),
+          term: number,
+          fencingToken,
+          holderIdentity,
+        },
+      ],
+      lastSuccessfulTime: null,
+      missedCount: 1,
+      lastMissedTime: new Date('2026-01-01T00:02:00Z'),
+    });
+    fail(new Error('no ink'));
+    await elections.clock.settle();
+    expect(await follower.get(LeaderSchedule).inspect('failing')).toMatchObject({
+      active: [],
+      lastFailed: {
+        scheduledTime: new Date('2026-01-01T00:01:00Z'),
+        at: expect.any(Date),
+        reason: 'Error: no ink',
+      },
+    });
+  });
+
+  it('adds a job again that was removed, without repeating a tick', async () => {
+    const application = await elections.started();
+    const schedule = application.get(LeaderSchedule);
+    const times: string[] = [];
+    const add = () =>
+      schedule.add('again', '* * * * *', (context) => {
+        times.push(context.scheduledTime.toISOString().slice(11, 16));
+      });
+    add();
+    await elections.clock.advance(MINUTE_MS);
+    await schedule.remove('again');
+    expect(application.get(SchedulerRegistry).doesExist('cron', 'again')).toBe(false);
+    add();
+    await elections.clock.advance(MINUTE_MS);
+    expect(times).toEqual(['00:01', '00:02']);
+  });
+
+  it.each([
+    ['an expression', 'x', {}, 'schedule', '30 2 * * *'],
+    ['a zone', '* * * * *', { timeZone: 'Mars/Olympus' }, 'timeZone', 'Europe/Berlin'],
+    ['a deadline', '* * * * *', { startingDeadlineSeconds: -1 }, 'startingDeadlineSeconds', '60'],
+    ['a role', '* * * * *', { role: 'nobody' }, 'role', 'LeaderElectionModule'],
+  ])('refuses %s that is wrong, and names the fix', async (_what, written, options, field, fix) => {
+    const schedule = (await elections.started()).get(LeaderSchedule);
+    let thrown: unknown;
+    try {
+      schedule.add('wrong', written, () => undefined, options);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toBeInstanceOf(LeaderElectionOptionsError);
+    expect((thrown as LeaderElectionOptionsError).faults).toMatchObject([
+      { field: `LeaderSchedule.add("wrong"): ${field}`, fix: expect.stringContaining(fix) },
+    ]);
+    expect(schedule.list()).toEqual([]);
+  });
+
+  it('triggers a run on the leader, and refuses on a follower', async () => {
+    const leader = await elections.started(Jobs);
+    const follower = await elections.started(Jobs);
+    await expect(leader.get(LeaderSchedule).trigger('Jobs.everyMinute')).resolves.toBe('succeeded');
+    expect(leader.get(Jobs).contexts).toHaveLength(1);
+    await expect(follower.get(LeaderSchedule).trigger('Jobs.everyMinute')).rejects.toMatchObject({
+      code: 'ERR_NOT_LEADER',
+    });
+  });
+
+  it('throws for a name that no job has', async () => {
+    const application = await elections.started(Jobs);
+    const schedule = application.get(LeaderSchedule);
+    expect(() => schedule.suspend('nothing')).toThrow('"Jobs.everyMinute"');
+    await expect(schedule.inspect('nothing')).rejects.toThrow(LeaderElectionOptionsError);
+  });
+});
+
+describe('when the application has the ScheduleModule of @nestjs/schedule', () => {
+  it('lists every job in its SchedulerRegistry, and obeys what is done there', async () => {
+    const application = await elections.started(Jobs);
+    const registry = application.get(SchedulerRegistry);
+    const job = registry.getCronJob('Jobs.everyMinute');
+    await elections.clock.advance(MINUTE_MS);
+    expect(job.isActive).toBe(true);
+    expect(job.lastDate()).toEqual(new Date('2026-01-01T00:01:00Z'));
+    expect(job.cronTime.source).toBe(CronExpression.EVERY_MINUTE);
+    void job.stop();
+    expect(job.isActive).toBe(false);
+    await elections.clock.advance(MINUTE_MS);
+    expect(application.get(Jobs).contexts).toHaveLength(1);
+    job.start();
+    await elections.clock.advance(0);
+    await job.fireOnTick();
+    expect(application.get(Jobs).contexts.length).toBeGreaterThanOrEqual(2);
+    expect(() => job.setTime(job.cronTime)).toThrow('LeaderSchedule');
+  });
+
+  it.each([['@annually'], ['@midnight'], ['0 0 ? * MON-FRI'], [new Date('2020-01-01T00:00:00Z')]])(
+    'lists %s, which the cron package does not know or would not start',
+    async (written) => {
+      const application = await elections.started();
+      const schedule = application.get(LeaderSchedule);
+      schedule.add('job', written, () => undefined, { timeZone: 'UTC' });
+      expect(application.get(SchedulerRegistry).getCronJob('job').isActive).toBe(true);
+      await elections.clock.advance(MINUTE_MS);
+      expect(schedule.list()).toMatchObject([{ name: 'job', schedule: written }]);
+    },
+  );
+
+  it('is not needed', async () => {
+    const application = await elections.start({
+      imports: [elections.module(), LeaderScheduleModule],
+      providers: [Jobs],
+    });
+    await elections.clock.advance(MINUTE_MS);
+    expect(application.get(Jobs).contexts).toHaveLength(1);
+  });
+});
