@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
+import type { Fate } from '../support/scripted-document-store.js';
 import { clockTime, JOB, ScheduledProcess } from '../support/scheduled-process.js';
 
 const MINUTE_MS = 60_000;
@@ -62,6 +63,23 @@ describe('when ticks were missed while nobody led', () => {
     await (await third.withJob({ startingDeadlineMs: 30_000 })).lead(3);
     expect(third.started).toEqual([]);
     expect(third.missed).toEqual([]);
+  });
+
+  it('reports them again only if the leader ends before it could store that it has told them', async () => {
+    const second = await takenOver(2, { startingDeadlineMs: 1_000 });
+    await second.lose();
+    const { clock, store } = second;
+    await clock.advance(MINUTE_MS);
+    store.fatesOfWrites.push('ok', ...Array<Fate>(100).fill('lost'));
+    const third = new ScheduledProcess('c', clock, store);
+    await (await third.withJob({ startingDeadlineMs: 1_000 })).lead(3);
+    await third.lose();
+    store.fatesOfWrites.length = 0;
+    const fourth = new ScheduledProcess('d', clock, store);
+    await (await fourth.withJob({ startingDeadlineMs: 1_000 })).lead(4);
+    expect(third.missed).toMatchObject([{ count: 1 }]);
+    expect(fourth.missed).toEqual(third.missed);
+    expect((await fourth.record()).missedCount).toBe(3);
   });
 
   it('counts no more than 100, says that there were more, and runs the latest', async () => {

@@ -1,6 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
-import { LEASE_DURATION_MS, ScheduledProcess } from '../support/scheduled-process.js';
+import {
+  CLAIM_TIMEOUT_MS,
+  LEASE_DURATION_MS,
+  ScheduledProcess,
+} from '../support/scheduled-process.js';
+import type { Fate } from '../support/scripted-document-store.js';
 
 const MINUTE_MS = 60_000;
 
@@ -189,6 +194,25 @@ describe('when what a handler throws cannot be printed', () => {
     });
     await process.clock.advance(MINUTE_MS);
     expect(process.started).toHaveLength(2);
+  });
+});
+
+describe('when the end of a run cannot be recorded', () => {
+  it('is reported as interrupted, and the schedule goes on', async () => {
+    const { process, finish } = await busy({});
+    const { store, clock } = process;
+    store.fatesOfReads.push(...Array<Fate>(200).fill('lost'));
+    store.fatesOfWrites.push(...Array<Fate>(200).fill('lost'));
+    await finish();
+    await clock.advance(CLAIM_TIMEOUT_MS + 1_000);
+    expect([process.log[0], process.log.at(-1)]).toEqual(['ended well', 'unrecorded']);
+    store.fatesOfReads.length = 0;
+    store.fatesOfWrites.length = 0;
+    await clock.advance(MINUTE_MS);
+    expect(process.missed).toMatchObject([
+      { reason: 'interrupted', times: [new Date('2026-01-01T00:01:00Z')] },
+    ]);
+    expect(process.startedTimes).toEqual(['00:01:00', '00:02:00']);
   });
 });
 
