@@ -75,7 +75,7 @@ export class RoleSchedule {
   /** Only a leader judges what is unknown: another may have heard of nothing for long. */
   private sweep(document: JsonDocument): SweptDocument {
     const { term, runners } = this;
-    if (term === undefined || this.isStopped) return { document, forgotten: [] };
+    if (term === undefined) return { document, forgotten: [] };
     const isKnown = (job: string): boolean => runners.has(job);
     const now = wallMs(this.environment.clock);
     return sweepJobs(document, { now, fencingToken: term.fencingToken, isKnown });

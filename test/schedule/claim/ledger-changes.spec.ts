@@ -8,6 +8,7 @@ import {
   type JobRecord,
 } from '../../../lib/schedule/claim/job-record.js';
 import { RunEnd } from '../../../lib/schedule/claim/run-end.js';
+import { RunStart } from '../../../lib/schedule/claim/run-start.js';
 import { shortReason } from '../../../lib/schedule/claim/short-reason.js';
 import { TickClaim } from '../../../lib/schedule/claim/tick-claim.js';
 import { TickReturn } from '../../../lib/schedule/claim/tick-return.js';
@@ -144,6 +145,24 @@ describe('when a run has ended', () => {
     expect(end('Error: no').decide(record({ active: [RUN] }))).toMatchObject({
       record: { lastFailed: { scheduledTime: 5_000, at: 9_000, reason: 'Error: no' } },
     });
+  });
+});
+
+describe('when a run is triggered', () => {
+  const start = () => new RunStart('job', 'S', RUN);
+
+  it('is added once to what is active, and uses up no tick', () => {
+    const verdict = start().decide(record({ active: [{ ...RUN, run: 'other' }] }));
+    if (verdict.kind !== 'write') throw new Error(verdict.kind);
+    expect(verdict.record).toEqual(record({ active: [{ ...RUN, run: 'other' }, RUN] }));
+    expect(start().decide(verdict.record)).toEqual({ kind: 'settled', result: undefined });
+  });
+
+  it('begins a job that the fleet has not seen, after every tick of a record that was removed', () => {
+    const begun = (sweptThrough?: number) => start().decide(undefined, sweptThrough);
+    const active = [RUN];
+    expect(begun()).toMatchObject({ record: { schedule: 'S', accountedThrough: 5_001, active } });
+    expect(begun(9_000)).toMatchObject({ record: { accountedThrough: 9_000 } });
   });
 });
 

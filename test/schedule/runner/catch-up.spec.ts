@@ -82,6 +82,21 @@ describe('when ticks were missed while nobody led', () => {
     expect((await fourth.record()).missedCount).toBe(3);
   });
 
+  it('does not tell them again when the same process leads again', async () => {
+    const second = await takenOver(2, { startingDeadlineMs: 1_000 });
+    await second.lose();
+    const { clock, store } = second;
+    await clock.advance(MINUTE_MS);
+    store.fatesOfWrites.push('ok', ...Array<Fate>(100).fill('lost'));
+    await second.lead(3);
+    await second.lose();
+    store.fatesOfWrites.length = 0;
+    expect((await second.record()).untold).toHaveLength(1);
+    await second.lead(4);
+    expect(second.missed).toMatchObject([{ count: 2 }, { count: 1 }]);
+    expect((await second.record()).untold).toEqual([]);
+  });
+
   it('counts no more than 100, says that there were more, and runs the latest', async () => {
     const process = await takenOver(600, { startingDeadlineMs: 30_000 });
     expect(process.startedTimes).toEqual(['10:01:00']);

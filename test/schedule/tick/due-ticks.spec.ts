@@ -31,6 +31,9 @@ describe('when an interval has passed', () => {
     const due = dueTicks(every('* * * * *'), 0, 101 * 60_000)!;
     expect(due.earlier).toHaveLength(MOST_MISSED);
     expect(due).toMatchObject({ newest: 101 * 60_000, isCapped: false });
+    const more = dueTicks(every('* * * * *'), 0, 102 * 60_000)!;
+    expect(more.earlier).toEqual(due.earlier);
+    expect(more).toMatchObject({ newest: 102 * 60_000, isCapped: true });
   });
 
   it.each([
