@@ -93,6 +93,7 @@ describe('when ticks were missed while nobody led', () => {
     store.fatesOfWrites.length = 0;
     expect((await second.record()).untold).toHaveLength(1);
     await second.lead(4);
+    await clock.advance(1_000);
     expect(second.missed).toMatchObject([{ count: 2 }, { count: 1 }]);
     expect((await second.record()).untold).toEqual([]);
   });
