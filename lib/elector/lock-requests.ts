@@ -51,7 +51,7 @@ export class LockRequests {
     this.pending = undefined;
   }
 
-  /** No promise of its own around the lock's: a lock may be anybody's, and one that throws has failed too. */
+  /** A lock of somebody else's may throw where it should reject: that is an outcome all the same. */
   private perform(
     request: LockRequest,
     options: LockRequestOptions,
