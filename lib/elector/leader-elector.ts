@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { isLeader, transition } from '../core/election-machine.js';
 import {
   INITIAL_STATE,
@@ -250,6 +251,8 @@ export class LeaderElector {
   private onGranted(number: number, fencingToken: bigint): void {
     const { clock, observer } = this.dependencies;
     const abort = new AbortController();
+    // Every job and every run listens: more than ten are no leak, and Node.js would warn of one.
+    setMaxListeners(Infinity, abort.signal);
     const term: Term = Object.freeze({
       role: this.config.role,
       number,

@@ -1,3 +1,4 @@
+import { getMaxListeners } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import type { ElectionConfig } from '../../lib/core/election-state.js';
 import { LeaderElector } from '../../lib/elector/leader-elector.js';
@@ -101,6 +102,11 @@ describe('when an elector leads', () => {
       holderIdentity: 'me',
     });
     expect(elector.term!.signal.aborted).toBe(false);
+  });
+
+  it('lets any number of jobs and handlers listen to the end of the term', async () => {
+    const { elector } = await leading();
+    expect(getMaxListeners(elector.term!.signal)).toBe(Infinity);
   });
 
   it('tells in a probe the very reading of the clock that decided', async () => {
