@@ -21,6 +21,8 @@ const LONGEST_SLEEP_MS = 60_000;
  */
 export class JobRunner {
   private term: Term | undefined;
+  /** A term may outlive the schedule of a job by far. */
+  private unfollow: () => void = () => {};
   private armedAfter = Infinity;
   private timer: Timer | undefined;
   /** A claim or an adoption is under way; the decision after it is made on what it finds. */
@@ -66,7 +68,9 @@ export class JobRunner {
     if (this.isStopped) return;
     this.term = term;
     this.armedAfter = this.now();
-    term.signal.addEventListener('abort', () => this.end(term), { once: true });
+    const onEnd = (): void => this.end(term);
+    term.signal.addEventListener('abort', onEnd, { once: true });
+    this.unfollow = () => term.signal.removeEventListener('abort', onEnd);
     this.evaluate();
   }
 
@@ -86,6 +90,7 @@ export class JobRunner {
   /** Schedules nothing any more. What runs goes on. */
   stop(): void {
     this.timer?.cancel();
+    this.unfollow();
     this.stopping.abort();
   }
 

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
 import { ManualClock } from '../../support/manual-clock.js';
@@ -60,6 +61,21 @@ describe('when a job is removed and added again while it runs', () => {
     await process.clock.settle();
     await idle;
     expect((await process.record()).active).toHaveLength(1);
+  });
+});
+
+describe('when a job is removed and added again and again in one term', () => {
+  it('leaves nothing behind on the signal of the term', async () => {
+    const process = await leading();
+    const listeners = () => getEventListeners(process.term!.signal, 'abort').length;
+    const before = listeners();
+    for (let round = 0; round < 20; round += 1) {
+      process.schedule.remove(JOB);
+      await process.withJob();
+    }
+    expect(listeners()).toBe(before);
+    await process.clock.advance(MINUTE_MS);
+    expect(process.startedTimes).toEqual(['00:01:00']);
   });
 });
 
