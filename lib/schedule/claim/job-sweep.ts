@@ -17,6 +17,8 @@ export const KEPT_UNKNOWN_MS = 30 * DAY_MS;
 export interface SweepingLeader {
   readonly now: number;
   readonly fencingToken: bigint;
+  /** How long a record is kept whose job it does not know, from when it was marked. */
+  readonly keptUnknownMs: number;
   readonly isKnown: (job: string) => boolean;
 }
 
@@ -29,7 +31,7 @@ export interface SweptDocument {
 /**
  * Removes the records of jobs that the application no longer has. Replicas of two versions may lead in turn, so a
  * leader first marks a record whose job it does not know. A leader that knows the job takes the mark off; one that
- * finds it after {@link KEPT_UNKNOWN_MS} removes the record. The age of the last tick would not do: that of a yearly
+ * finds it after `keptUnknownMs` removes the record. The age of the last tick would not do: that of a yearly
  * job is old while the job is well.
  *
  * No tick runs twice by it: a claim that finds no record is refused, and a job that gets a record again begins after
@@ -66,9 +68,12 @@ function sweptUpTo(document: JsonDocument, tick: number): JsonDocument {
 }
 
 /** A run of the present term may be under way though its job was removed; one of an earlier term has no lease. */
-function isExpired(record: JobRecord, { now, fencingToken }: SweepingLeader): boolean {
+function isExpired(
+  record: JobRecord,
+  { now, fencingToken, keptUnknownMs }: SweepingLeader,
+): boolean {
   const { unknownSince, accountedThrough, active } = record;
   if (unknownSince === null) return false;
-  const isOld = Math.max(unknownSince, accountedThrough) <= now - KEPT_UNKNOWN_MS;
+  const isOld = Math.max(unknownSince, accountedThrough) <= now - keptUnknownMs;
   return isOld && active.every((run) => (fencingTokenOf(run) ?? -1n) < fencingToken);
 }

@@ -11,6 +11,7 @@ import { ApplicationReadiness } from '../../nest/application-readiness.js';
 import { ELECTION_CLOCK } from '../../nest/leader-election.constants.js';
 import type { RoleElection } from '../../nest/role-election.js';
 import { RoleRegistry } from '../../nest/role-registry.js';
+import { KEPT_UNKNOWN_MS } from '../claim/job-sweep.js';
 import { RoleSchedule } from '../runner/role-schedule.js';
 import { ScheduleLedger } from '../runner/schedule-ledger.js';
 import { SCHEDULE_SUFFIX } from './leader-schedule.constants.js';
@@ -87,6 +88,7 @@ export class RoleSchedules {
       nonce: randomUUID,
       leaseDurationMs,
       claimTimeoutMs: renewDeadlineMs,
+      keptUnknownMs: KEPT_UNKNOWN_MS,
     });
   }
 

@@ -77,8 +77,9 @@ export class RoleSchedule {
     const { term, runners } = this;
     if (term === undefined) return { document, forgotten: [] };
     const isKnown = (job: string): boolean => runners.has(job);
-    const now = wallMs(this.environment.clock);
-    return sweepJobs(document, { now, fencingToken: term.fencingToken, isKnown });
+    const { clock, keptUnknownMs } = this.environment;
+    const { fencingToken } = term;
+    return sweepJobs(document, { now: wallMs(clock), fencingToken, keptUnknownMs, isKnown });
   }
 
   private async beginLoaded(term: Term): Promise<void> {

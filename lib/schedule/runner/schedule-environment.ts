@@ -40,6 +40,8 @@ export interface ScheduleEnvironment {
   readonly leaseDurationMs: number;
   /** How long a claim without `startingDeadlineSeconds`, and a record of an ended run, may take. */
   readonly claimTimeoutMs: number;
+  /** How long the record of a job is kept that no leader knows. */
+  readonly keptUnknownMs: number;
 }
 
 export function wallMs(clock: Clock): number {

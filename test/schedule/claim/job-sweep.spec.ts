@@ -29,8 +29,13 @@ const run = (fencingToken: string): ActiveRun => ({
 });
 const stored = (change: Partial<JobRecord>): JsonDocument =>
   writeJobRecord({ later: 1 }, 'job', record(change));
-const sweep = (document: JsonDocument, known: string[] = [], now = NOW) =>
-  sweepJobs(document, { now, fencingToken: 10n, isKnown: (job) => known.includes(job) });
+const sweep = (document: JsonDocument, known: string[] = [], keptUnknownMs = KEPT_UNKNOWN_MS) =>
+  sweepJobs(document, {
+    now: NOW,
+    fencingToken: 10n,
+    keptUnknownMs,
+    isKnown: (job) => known.includes(job),
+  });
 
 describe('when a leader finds the record of a job that it does not know', () => {
   it('marks it, and keeps everything else of it', () => {
@@ -49,6 +54,12 @@ describe('when a leader finds the record of a job that it does not know', () => 
     expect(document).toEqual({ later: 1, jobs: {}, sweptThrough: '2026-05-02T00:00:00.000Z' });
     expect(forgotten).toEqual(['job']);
     expect(sweptThrough(document)).toBe(LONG_AGO);
+  });
+
+  it('removes it as early as it is told to', () => {
+    const document = stored({ unknownSince: NOW - 500 });
+    expect(sweep(document, [], 501).forgotten).toEqual([]);
+    expect(sweep(document, [], 500).forgotten).toEqual(['job']);
   });
 
   it('never says less than it has said before', () => {

@@ -19,8 +19,13 @@ export interface FaultMix {
   readonly restartEvery: number;
   readonly stepClockEvery: number;
   readonly loseTermEvery: number;
-  /** Largest difference of a wall clock from true time, in milliseconds. */
+  /** Between changes of what a process knows of a job: it removes the job, or adds it again. */
+  readonly changeJobEvery: number;
+  readonly triggerEvery: number;
+  /** Largest difference of a wall clock from true time when a process starts, in milliseconds; twice that later. */
   readonly skewMs: number;
+  /** How long the record of a job is kept that no leader knows. */
+  readonly keptUnknownMs: number;
 }
 
 export function drawFaults(random: RandomStream): FaultMix {
@@ -41,11 +46,40 @@ export function drawFaults(random: RandomStream): FaultMix {
     restartEvery: every(20),
     stepClockEvery: every(15),
     loseTermEvery: every(8),
-    skewMs: random.pick([0, 20, 500, 3_000]),
+    changeJobEvery: every(3),
+    triggerEvery: every(1),
+    skewMs: random.pick([0, 20, 500, 3_000, 10_000]),
+    keptUnknownMs: random.pick([500, 2_000, 5_000]),
   };
 }
 
-/** How often each fault met a request or a replica: a fault that never happens tests nothing. */
+/** What has to happen sometimes: a fault that never strikes, and a rule that is never needed, test nothing. */
+export const SOMETIMES: readonly string[] = [
+  'answer lost',
+  'clock stepped',
+  'cut off',
+  'duplicated',
+  'failed after',
+  'failed before',
+  'ghost',
+  'handed back',
+  'job added',
+  'job removed',
+  'killed',
+  'not handed back',
+  'partitioned',
+  'paused',
+  'record made anew',
+  'record swept',
+  'request lost',
+  'term lost',
+  'trigger failed',
+  'trigger forbidden',
+  'trigger succeeded',
+  'trigger unresolved',
+];
+
+/** How often each of them did, to a request, a replica, a record or a caller. */
 export class FaultCount {
   readonly counts: Record<string, number> = {};
 

@@ -11,6 +11,11 @@ export class SimulatedDocument {
   private revision = 0;
   writes = 0;
 
+  /** `onWritten`: told every step from one version to the next. */
+  constructor(
+    private readonly onWritten: (before: JsonDocument, after: JsonDocument) => void = () => {},
+  ) {}
+
   read(): DocumentVersion | undefined {
     return this.current;
   }
@@ -19,7 +24,9 @@ export class SimulatedDocument {
   write(document: JsonDocument, expected: number | null): DocumentVersion | undefined {
     if ((this.current?.revision ?? null) !== expected) return undefined;
     this.writes += 1;
+    const before = JSON.parse(this.current?.text ?? '{}') as JsonDocument;
     this.current = { text: JSON.stringify(document), revision: (this.revision += 1) };
+    this.onWritten(before, document);
     return this.current;
   }
 }

@@ -1,15 +1,14 @@
+import { setMaxListeners } from 'node:events';
 import type { Term } from '../../../lib/core/term.js';
 import type { Clock, Timer } from '../../../lib/elector/clock.js';
-import type { ConcurrencyPolicy } from '../../../lib/schedule/claim/tick-decision.js';
-import type { MissedReport } from '../../../lib/schedule/runner/job-definition.js';
 import type { RoleSchedule } from '../../../lib/schedule/runner/role-schedule.js';
 import type { ScheduleLedger } from '../../../lib/schedule/runner/schedule-ledger.js';
-import type { TickSchedule } from '../../../lib/schedule/tick/tick-schedule.js';
 import type { EventOwner, EventQueue, SimulatedEvent } from '../../simulation/event-queue.js';
-import type { RandomStream } from '../../simulation/random-stream.js';
-import type { FaultCount, FaultMix } from './network-faults.js';
+import type { JobHistory } from './job-history.js';
+import type { FaultMix } from './network-faults.js';
 import type { SimulatedDocument } from './simulated-document.js';
 import { SimulatedDocumentStore } from './simulated-document-store.js';
+import { SimulatedJob, type JobTraits } from './simulated-job.js';
 
 /** The classes under test: those of the library, or of a mutant of it. */
 export interface ScheduleEngine {
@@ -17,18 +16,14 @@ export interface ScheduleEngine {
   readonly ScheduleLedger: typeof ScheduleLedger;
 }
 
-export interface ProcessTraits {
+export interface ProcessTraits extends JobTraits {
   readonly engine: ScheduleEngine;
   readonly queue: EventQueue;
   readonly document: SimulatedDocument;
-  readonly random: RandomStream;
   readonly faults: FaultMix;
-  readonly count: FaultCount;
-  readonly schedule: TickSchedule;
-  readonly policy: ConcurrencyPolicy;
-  readonly startingDeadlineMs: number | null;
-  readonly onStart: (scheduledTime: number) => void;
-  readonly onMissed: (report: MissedReport) => void;
+  readonly histories: readonly JobHistory[];
+  /** True time from which every process knows every job, and nothing is triggered. */
+  readonly calmFrom: number;
 }
 
 /** The wall clock shows this at true time 0. */
@@ -42,6 +37,7 @@ export class SimulatedProcess implements EventOwner, Clock {
   private skewMs: number;
   private current: { readonly term: Term; readonly abort: AbortController } | undefined;
   private readonly role: RoleSchedule;
+  private readonly jobs: readonly SimulatedJob[];
   private nonces = 0;
 
   constructor(
@@ -58,6 +54,10 @@ export class SimulatedProcess implements EventOwner, Clock {
         onWrite: () => this.perhapsLoseTerm(),
       }),
     );
+    const host = { clock: this, role: this.role, isDead: () => this.isDead };
+    this.jobs = traits.histories.map((history) => new SimulatedJob(history, host, traits));
+    const knowsAll = faults.changeJobEvery === Infinity || this.isCalm;
+    for (const job of this.jobs) if (knowsAll || random.chance(0.5)) job.add();
     this.planTroubles();
     this.begin();
   }
@@ -95,8 +95,13 @@ export class SimulatedProcess implements EventOwner, Clock {
     this.isDead = true;
   }
 
+  private get isCalm(): boolean {
+    return this.traits.queue.now >= this.traits.calmFrom;
+  }
+
   private begin(): void {
     const abort = new AbortController();
+    setMaxListeners(Infinity, abort.signal);
     const { random } = this.traits;
     // Tokens in any order: nothing may depend on who is the rightful leader.
     const term: Term = Object.freeze({
@@ -154,45 +159,47 @@ export class SimulatedProcess implements EventOwner, Clock {
     plan(faults.loseTermEvery, () => {
       if (this.current !== undefined) this.loseTerm();
     });
+    for (const job of this.jobs) {
+      plan(faults.changeJobEvery, () => this.changeKnowledge(job));
+      plan(faults.triggerEvery, () => {
+        if (this.current !== undefined && !this.isCalm) job.trigger(this.current.term);
+      });
+    }
+  }
+
+  /** As if a process of another version took its place. */
+  private changeKnowledge(job: SimulatedJob): void {
+    const { count } = this.traits;
+    if (!job.isKnown) {
+      count.add('job added');
+      job.add();
+    } else if (!this.isCalm) {
+      count.add('job removed');
+      job.remove();
+    }
   }
 
   private scheduleOn(store: SimulatedDocumentStore): RoleSchedule {
-    const { engine, random, schedule, policy, startingDeadlineMs, count, onStart, onMissed } =
-      this.traits;
+    const { engine, faults, count, histories } = this.traits;
     const ledger = new engine.ScheduleLedger(store, this, {
       requestTimeoutMs: 2_000,
       retryMs: 250,
       onError: () => undefined,
     });
-    const role = new engine.RoleSchedule(ledger, {
+    return new engine.RoleSchedule(ledger, {
       clock: this,
       leadership: termsOf(() => this.current?.term),
       observer: {
         ...SILENT,
-        onMissed,
+        onMissed: (report) => histories.find(({ job }) => job === report.job)?.missed(report),
         onReturned: (_job, _time, isReturned) =>
           count.add(isReturned ? 'handed back' : 'not handed back'),
       },
       nonce: () => `${this.identity}/${(this.nonces += 1)}`,
       leaseDurationMs: 3_000,
       claimTimeoutMs: 2_500,
+      keptUnknownMs: faults.keptUnknownMs,
     });
-    role.add({
-      name: 'job',
-      schedule,
-      concurrencyPolicy: policy,
-      startingDeadlineMs,
-      timeoutMs: null,
-      suspend: false,
-      onMissed: null,
-      run: ({ scheduledTime }) => {
-        onStart(scheduledTime.getTime());
-        const workMs = random.chance(0.2) ? random.between(100, 3_000) : 0;
-        if (workMs === 0) return undefined;
-        return new Promise<void>((resolve) => void this.setTimer(resolve, workMs));
-      },
-    });
-    return role;
   }
 }
 

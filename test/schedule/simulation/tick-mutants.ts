@@ -71,4 +71,58 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
       to: 'record === undefined || record.accountedThrough < tick',
     },
   },
+  {
+    name: 'begin at now after a sweep',
+    breaks: 'a record made anew begins after every tick of those that were swept',
+    patch: {
+      file: 'schedule/claim/job-adoption.ts',
+      from: 'accountedThrough: Math.max(now, sweptThrough)',
+      to: 'accountedThrough: now',
+    },
+  },
+  {
+    name: 'claim without a record',
+    breaks: 'what no record tells of is not claimed',
+    patch: {
+      file: 'schedule/claim/tick-claim.ts',
+      from: "if (record === undefined) return { kind: 'settled', result: { kind: 'outdated' } };",
+      to: "record ??= { accountedThrough: basis, claim: '', missedCount: 0, active: [], untold: [], lastScheduleTime: null, lastSuccessfulTime: null, lastMissedTime: null, lastFailed: null, unknownSince: null };",
+    },
+  },
+  {
+    name: 'sweep what is not marked',
+    breaks: 'a record is swept only after it was marked for as long as it is kept',
+    patch: {
+      file: 'schedule/claim/job-sweep.ts',
+      from: 'if (unknownSince === null) return false;',
+      to: '',
+    },
+  },
+  {
+    name: 'trigger without reserving',
+    breaks: 'a run counts from before it is sent to be recorded',
+    patch: {
+      file: 'schedule/runner/run-trigger.ts',
+      from: 'this.active.reserve(claim.run);',
+      to: '',
+    },
+  },
+  {
+    name: 'a trigger uses up ticks',
+    breaks: 'a triggered run accounts for no tick',
+    patch: {
+      file: 'schedule/claim/run-start.ts',
+      from: 'record: { ...known,',
+      to: 'record: { ...known, accountedThrough: Math.max(known.accountedThrough, accountedThrough),',
+    },
+  },
+  {
+    name: 'tell before the run has ended',
+    breaks: 'a trigger ends with what became of its run',
+    patch: {
+      file: 'schedule/runner/run-trigger.ts',
+      from: 'const { succeeded } = await run.ended;',
+      to: 'const succeeded = true;',
+    },
+  },
 ];

@@ -1,23 +1,13 @@
-import { cronSchedule } from '../../../lib/schedule/tick/tick-schedule.js';
-import { TimeZone } from '../../../lib/schedule/tick/time-zone.js';
-import type { MissedReport } from '../../../lib/schedule/runner/job-definition.js';
 import { EventQueue } from '../../simulation/event-queue.js';
 import { RandomStream } from '../../simulation/random-stream.js';
-import { drawFaults, FaultCount } from './network-faults.js';
+import { JobHistory, type HistoryVerdict } from './job-history.js';
+import { drawFaults, FaultCount, type FaultMix } from './network-faults.js';
+import { RecordLife } from './record-life.js';
 import { SimulatedDocument } from './simulated-document.js';
 import { EPOCH_MS, SimulatedProcess, type ScheduleEngine } from './simulated-process.js';
 
-export interface TickRun {
+export interface TickRun extends HistoryVerdict {
   readonly seed: number;
-  readonly ticks: number;
-  readonly started: number;
-  /** Nominal times that were started more than once. */
-  readonly doubled: readonly string[];
-  /** Reported as not started though they were. */
-  readonly contradicted: readonly string[];
-  readonly missed: number;
-  /** Neither started nor reported, from the first tick that was. */
-  readonly silent: number;
   readonly writes: number;
   readonly faults: FaultCount;
 }
@@ -25,61 +15,78 @@ export interface TickRun {
 /** Seconds at the end without a new tick counted, in which what is outstanding is settled. */
 const LEISURE_SECONDS = 60;
 
-/** A job every second in three processes that all believe that they lead, for so many ticks. */
+/**
+ * A job every second in three processes that all believe that they lead, for so many seconds. Where a job comes and
+ * goes there is a second one, in whose writes the record of the first is swept; it is due less often, so that what is
+ * swept of it is older.
+ */
 export async function simulateTicks(
   engine: ScheduleEngine,
   seed: number,
-  ticks: number,
+  seconds: number,
 ): Promise<TickRun> {
   const random = new RandomStream(seed, 'ticks');
-  const [queue, document, count] = [new EventQueue(), new SimulatedDocument(), new FaultCount()];
+  const [queue, count] = [new EventQueue(), new FaultCount()];
   const faults = drawFaults(random);
-  const starts = new Map<number, number>();
-  const reported = new Set<number>();
-  const notStarted = new Map<number, number>();
+  const policy = random.pick(['Allow', 'Allow', 'Forbid', 'Forbid', 'Replace'] as const);
+  const histories = [historyOf('job', 1, faults, count)];
+  if (faults.changeJobEvery < Infinity) histories.push(historyOf('other', 5, faults, count));
+  const document = new SimulatedDocument((before, after) => {
+    for (const { life } of histories) life.written(before, after, EPOCH_MS + queue.now);
+  });
   const traits = {
     engine,
     queue,
     document,
     random,
-    faults,
+    // Under Replace a call waits for the runs before it, so that its run could not be known by its time.
+    faults: policy === 'Replace' ? { ...faults, triggerEvery: Infinity } : faults,
     count,
-    schedule: cronSchedule('* * * * * *', new TimeZone('UTC')),
-    policy: random.pick(['Allow', 'Allow', 'Forbid', 'Replace'] as const),
+    histories,
+    calmFrom: seconds * 1_000,
+    policy,
     startingDeadlineMs: random.pick([null, 1_000, 10_000]),
-    onStart: (time: number) => {
-      const tick = Math.floor(time / 1_000);
-      starts.set(tick, (starts.get(tick) ?? 0) + 1);
-    },
-    onMissed: ({ times, reason }: MissedReport) => {
-      for (const time of times) {
-        const tick = Math.floor(time.getTime() / 1_000);
-        reported.add(tick);
-        if (reason !== 'interrupted') notStarted.set(tick, (notStarted.get(tick) ?? 0) + 1);
-      }
-    },
   };
   const processes = ['a', 'b', 'c'].map((name) => new SimulatedProcess(name, traits));
   planRestarts(processes, traits);
-  await runUntil(queue, (ticks + LEISURE_SECONDS) * 1_000);
+  await runUntil(queue, (seconds + LEISURE_SECONDS) * 1_000);
 
-  const first = EPOCH_MS / 1_000 + 1;
-  const within = Array.from({ length: ticks }, (_, index) => first + index);
-  const begun = Math.min(...starts.keys(), ...reported);
+  const verdicts = histories.map((history) => history.verdict(EPOCH_MS, seconds));
   return {
     seed,
-    ticks,
-    started: within.filter((tick) => starts.has(tick)).length,
-    doubled: [...starts].filter(([, times]) => times > 1).map(([tick]) => printed(tick)),
-    contradicted: [...notStarted]
-      .filter(([tick]) => starts.has(tick))
-      .map(([tick]) => printed(tick)),
-    missed: within.filter((tick) => reported.has(tick)).length,
-    silent: within.filter((tick) => tick > begun && !starts.has(tick) && !reported.has(tick))
-      .length,
+    ticks: sum(verdicts.map(({ ticks }) => ticks)),
+    started: sum(verdicts.map(({ started }) => started)),
+    doubled: verdicts.flatMap(({ doubled }) => doubled),
+    contradicted: verdicts.flatMap(({ contradicted }) => contradicted),
+    missed: sum(verdicts.map(({ missed }) => missed)),
+    silent: verdicts.flatMap(({ silent }) => silent),
+    excused: sum(verdicts.map(({ excused }) => excused)),
+    overlapped: verdicts.flatMap(({ overlapped }) => overlapped),
+    astray: verdicts.flatMap(({ astray }) => astray),
     writes: document.writes,
     faults: count,
   };
+}
+
+/** What a run did against the rules, by rule. */
+export function faultsOf({ doubled, contradicted, silent, overlapped, astray }: TickRun) {
+  return { doubled, contradicted, silent, overlapped, astray };
+}
+
+function historyOf(
+  job: string,
+  everySeconds: number,
+  faults: FaultMix,
+  count: FaultCount,
+): JobHistory {
+  const life = new RecordLife({
+    job,
+    keptUnknownMs: faults.keptUnknownMs,
+    skewMs: 2 * faults.skewMs,
+    onSwept: () => count.add('record swept'),
+    onRecreated: () => count.add('record made anew'),
+  });
+  return new JobHistory(job, everySeconds, life);
 }
 
 function planRestarts(
@@ -110,6 +117,6 @@ async function runUntil(queue: EventQueue, until: number): Promise<void> {
   }
 }
 
-function printed(tick: number): string {
-  return new Date(tick * 1_000).toISOString();
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

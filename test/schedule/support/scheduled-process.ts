@@ -1,6 +1,8 @@
+import { setMaxListeners } from 'node:events';
 import type { Term } from '../../../lib/core/term.js';
 import type { JsonDocument } from '../../../lib/locks/document-store.js';
 import { readJobRecord, type JobRecord } from '../../../lib/schedule/claim/job-record.js';
+import { KEPT_UNKNOWN_MS } from '../../../lib/schedule/claim/job-sweep.js';
 import type {
   JobDefinition,
   LeaderCronContext,
@@ -52,6 +54,7 @@ export class ScheduledProcess {
       nonce: () => `${identity}-${(this.nonces += 1)}`,
       leaseDurationMs: LEASE_DURATION_MS,
       claimTimeoutMs: CLAIM_TIMEOUT_MS,
+      keptUnknownMs: KEPT_UNKNOWN_MS,
       observer: {
         onStarted: () => undefined,
         onEnded: (_job, _time, { failure }) => void this.log.push(`ended ${failure ?? 'well'}`),
@@ -90,6 +93,7 @@ export class ScheduledProcess {
   /** Tokens grow with the terms, as those of an election do. */
   async lead(number = 1): Promise<this> {
     const abort = new AbortController();
+    setMaxListeners(Infinity, abort.signal);
     const term: Term = {
       role: 'role',
       number,
