@@ -58,8 +58,11 @@ export function grantIfSettled(step: Step): void {
 export function expireTenure(step: Step): void {
   const { tenure } = step.state;
   if (tenure === null) return;
-  const validUntil =
-    step.now + step.config.renewDeadlineMs - step.holderElapsedSince(tenure.anchor);
+  // Never later than the instant that `isLeader()` goes by, not even by a rounding error.
+  const validUntil = Math.min(
+    tenure.validUntil,
+    step.now + step.config.renewDeadlineMs - step.holderElapsedSince(tenure.anchor),
+  );
   if (validUntil < tenure.validUntil) step.updateTenure(tenure, { validUntil });
   const believes = tenure.stage === 'leading' || tenure.stage === 'settling';
   if (believes && step.now >= validUntil) loseTenure(step, tenure, 'renew-deadline');

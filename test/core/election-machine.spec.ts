@@ -229,6 +229,17 @@ describe('when a leader renews', () => {
     expect(run.isLeader()).toBe(false);
   });
 
+  // Found by the simulation: the end of validity, computed anew from the elapsed time, was a rounding error later.
+  it.each([47_038.749, 21_800.709, 55_407.467])(
+    'ends the term at the very instant at which isLeader() does, anchored at %d',
+    (anchor) => {
+      const run = new MachineRun().at(anchor).start().reads(null).applied(10);
+      run.at(anchor + 10_000).tick();
+      expect(run.isLeader()).toBe(false);
+      expect(run.of('revoked')).toMatchObject([{ reason: 'renew-deadline' }]);
+    },
+  );
+
   it('writes a greater renew time every time, also when the wall clock stands still or goes back', () => {
     const run = MachineRun.leading();
     const first = run.of('request').at(-1)!.request as { record: LeaseRecord };
@@ -725,6 +736,19 @@ describe('when strict', () => {
     expect(run.written).toMatchObject({ holderIdentity: '', releasedTransitions: null });
     expect(run.written.acquireTimeMicros).not.toBe(run.written.renewTimeMicros);
   });
+
+  it.each([6_000.0057, 6_000.0247])(
+    'grants nothing at the very instant at which validity ends, anchored at %d',
+    (anchor) => {
+      const run = new MachineRun(strict).start().reads(null).applied(10).at(anchor).tick();
+      run
+        .applied(11)
+        .at(anchor + 2_000)
+        .tick();
+      run.at(anchor + 10_000).writes({ kind: 'unknown', error: unclear });
+      expect(run.of('granted')).toEqual([]);
+    },
+  );
 
   it('tells nobody of a loss while settling, as nothing was granted', () => {
     const run = new MachineRun(strict).start().reads(null).applied(10).watch(null, 11n);

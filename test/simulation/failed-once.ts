@@ -10,4 +10,6 @@ export const FAILED_ONCE: readonly number[] = [
   1_193,
   // The judge and not the election: edited there and back by hand, a lease is as old as it was.
   9_938,
+  // Granted at the very instant at which validity ended: a rounding error apart from what isLeader() said.
+  383_960,
 ];

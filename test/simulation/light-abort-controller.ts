@@ -1,9 +1,16 @@
+class LightSignal {
+  aborted = false;
+  reason: unknown;
+
+  setMaxListeners(): void {}
+}
+
 /**
  * The parts of `AbortController` that the elector uses. The platform's own takes a tenth of all time of a schedule;
  * a run checks on some schedules that the traces are the same with it.
  */
 export class LightAbortController {
-  readonly signal: { aborted: boolean; reason: unknown } = { aborted: false, reason: undefined };
+  readonly signal = new LightSignal();
 
   abort(reason?: unknown): void {
     if (this.signal.aborted) return;

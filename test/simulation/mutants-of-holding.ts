@@ -119,6 +119,11 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
       },
       {
         file: HOLDING,
+        from: 'const validUntil = Math.min(\n    tenure.validUntil,',
+        to: 'const validUntil = Math.max(\n    0,',
+      },
+      {
+        file: HOLDING,
         from: 'if (validUntil < tenure.validUntil) step',
         to: 'if (validUntil !== tenure.validUntil) step',
       },
