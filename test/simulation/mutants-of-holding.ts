@@ -64,8 +64,8 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
         to: '  // 2. What happened.',
       },
     ],
-    traits: { durations: SLOW_RENEWAL, faultCount: 80 },
-    kinds: ['refuse', 'slow', 'late-timers', 'block'],
+    traits: { durations: SLOW_RENEWAL, faultCount: 80, allKinds: true },
+    kinds: ['late-timers', 'slow'],
   },
   {
     name: 'flag',
