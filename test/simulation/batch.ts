@@ -27,7 +27,6 @@ export interface FailedSchedule {
 export interface BatchResult {
   schedules: number;
   events: number;
-  cpuMs: number;
   /** Schedules that were run again with the platform's own parts and a full settling after every event. */
   rechecked: number;
   nearestMissMs: number;
@@ -47,7 +46,6 @@ export function emptyResult(): BatchResult {
   return {
     schedules: 0,
     events: 0,
-    cpuMs: 0,
     rechecked: 0,
     nearestMissMs: Infinity,
     longestLawlessOverlapMs: 0,
@@ -59,7 +57,6 @@ export function emptyResult(): BatchResult {
 
 export async function runBatch(batch: Batch, engine: Engine = PRODUCTION): Promise<BatchResult> {
   const sum = emptyResult();
-  const before = process.cpuUsage();
   for (let seed = batch.seed; seed < batch.seed + batch.schedules; seed++) {
     const scenario = drawScenario({ ...batch, seed });
     const recheck = (seed - batch.seed) % RECHECK_EVERY === 0;
@@ -74,8 +71,6 @@ export async function runBatch(batch: Batch, engine: Engine = PRODUCTION): Promi
     }
     add(sum, result);
   }
-  const { user, system } = process.cpuUsage(before);
-  sum.cpuMs = (user + system) / 1_000;
   return sum;
 }
 
@@ -94,7 +89,6 @@ function add(sum: BatchResult, result: ScheduleResult): void {
 export function merge(sum: BatchResult, more: BatchResult): void {
   sum.schedules += more.schedules;
   sum.events += more.events;
-  sum.cpuMs += more.cpuMs;
   sum.rechecked += more.rechecked;
   sum.nearestMissMs = Math.min(sum.nearestMissMs, more.nearestMissMs);
   sum.longestLawlessOverlapMs = Math.max(sum.longestLawlessOverlapMs, more.longestLawlessOverlapMs);

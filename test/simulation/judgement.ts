@@ -1,4 +1,4 @@
-import { longest } from './scenario.js';
+import { longest, slowestClock } from './scenario.js';
 import { handOverBound, longestDurations, settlingBound } from './scenario-draw.js';
 import type { World } from './world.js';
 
@@ -26,7 +26,7 @@ function sleepBound({ scenario }: World): number {
   if (kinds.some((kind) => kind === 'late-timers' || kind === 'pause' || kind === 'block')) {
     return Infinity;
   }
-  const slowest = Math.min(...candidates.map(({ clockRate }) => clockRate));
+  const slowest = slowestClock(candidates);
   const [p, T] = [longest(candidates, 'retryPeriodMs'), longest(candidates, 'requestTimeoutMs')];
   return (Math.max(p, T) + 200) / slowest + network.latestTimerMs;
 }
@@ -62,7 +62,7 @@ export function judgeTerms(world: World): void {
 export function judgeLiveness(world: World): void {
   const { scenario, beliefs } = world;
   const { candidates, healAt, handOverAt, strict } = scenario;
-  const slowest = Math.min(...candidates.map(({ clockRate }) => clockRate));
+  const slowest = slowestClock(candidates);
   const settledAt = healAt + settlingBound(longestDurations(candidates), strict, slowest);
   const believing = beliefs.beliefs.filter(({ from, to }) => to > settledAt && from < handOverAt);
   if (believing.length === 1 && believing[0]!.from <= settledAt && believing[0]!.to >= handOverAt)

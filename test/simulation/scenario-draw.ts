@@ -5,7 +5,13 @@ import { drawFaults, drawKinds } from './fault-draw.js';
 import type { FaultKind } from './fault.js';
 import { drawDurations, type Durations } from './option-draw.js';
 import { RandomStream } from './random-stream.js';
-import { longest, type CandidateTraits, type NetworkTraits, type Scenario } from './scenario.js';
+import {
+  longest,
+  slowestClock,
+  type CandidateTraits,
+  type NetworkTraits,
+  type Scenario,
+} from './scenario.js';
 
 export interface ScenarioWishes {
   readonly seed: number;
@@ -175,7 +181,7 @@ function calmAfterHealing(
   durations: Durations,
   strict: boolean,
 ): number {
-  const slowest = Math.min(...candidates.map(({ clockRate }) => clockRate));
+  const slowest = slowestClock(candidates);
   return settlingBound(durations, strict, slowest) + CALM_LEASES * durations.leaseDurationMs;
 }
 
@@ -203,7 +209,7 @@ export function handOverBound(
   candidates: readonly CandidateTraits[],
   { retryPeriodMs, requestTimeoutMs }: Durations,
 ): number {
-  const slowest = Math.min(...candidates.map(({ clockRate }) => clockRate));
+  const slowest = slowestClock(candidates);
   const watching = candidates.every(({ watches }) => watches);
   return (
     (watching ? 1_000 + requestTimeoutMs : retryPeriodMs + 2 * requestTimeoutMs + 500) / slowest

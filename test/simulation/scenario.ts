@@ -60,4 +60,9 @@ export function longest(candidates: readonly CandidateTraits[], field: DurationF
   return Math.max(...candidates.map(({ config }) => config[field]));
 }
 
+/** Milliseconds of the slowest clock per millisecond of true time: by it everything takes longest. */
+export function slowestClock(candidates: readonly CandidateTraits[]): number {
+  return Math.min(...candidates.map(({ clockRate }) => clockRate));
+}
+
 type DurationField = 'leaseDurationMs' | 'renewDeadlineMs' | 'retryPeriodMs' | 'requestTimeoutMs';

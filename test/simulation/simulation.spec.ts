@@ -3,7 +3,7 @@ import { PRODUCTION, runBatch } from './batch.js';
 import { FAILED_ONCE } from './failed-once.js';
 import { FAULT_KINDS } from './fault.js';
 import { drawScenario } from './scenario-draw.js';
-import { longest } from './scenario.js';
+import { longest, slowestClock } from './scenario.js';
 import { runSchedule } from './schedule-run.js';
 
 const ALL = { candidates: 3, minutes: 10, kinds: FAULT_KINDS };
@@ -35,7 +35,7 @@ describe('when people delete and edit the lease, and strict mode is off', () => 
     for (let seed = 1; seed <= 60; seed++) {
       const scenario = drawScenario({ ...ALL, kinds: ['delete', 'edit'], seed, fixed });
       const { candidates, network } = scenario;
-      const slowest = Math.min(...candidates.map(({ clockRate }) => clockRate));
+      const slowest = slowestClock(candidates);
       const noticedWithinMs =
         (longest(candidates, 'retryPeriodMs') + longest(candidates, 'requestTimeoutMs')) / slowest +
         network.latestTimerMs;

@@ -1,12 +1,7 @@
 import type { ObservedLease } from '../../core/lease-record.js';
 import type { StoredDocument } from '../document-store.js';
-import { parseDocument } from '../document-text.js';
-import {
-  conditionalReplacement,
-  isObject,
-  metadataOf,
-  type JsonObject,
-} from './lease-record.codec.js';
+import { isJsonObject, parseDocument } from '../document-text.js';
+import { conditionalReplacement, metadataOf, type JsonObject } from './lease-record.codec.js';
 import type { ObjectAddress } from './object-address.js';
 
 /** The annotation that holds the document, as JSON text. */
@@ -42,5 +37,5 @@ export function encodeDocumentReplacement(
 }
 
 function annotationsOf(metadata: JsonObject): JsonObject {
-  return isObject(metadata['annotations']) ? metadata['annotations'] : {};
+  return isJsonObject(metadata['annotations']) ? metadata['annotations'] : {};
 }

@@ -1,4 +1,5 @@
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
+import { isJsonObject } from '../document-text.js';
 import { formatMicroTime, parseMicroTime } from '../micro-time.js';
 import type { ObjectAddress } from './object-address.js';
 
@@ -19,11 +20,11 @@ export type DecodedLease =
  * the answer usable at all is required: kind, name, uid and a resourceVersion that orders.
  */
 export function decodeLease(json: unknown, address: ObjectAddress): DecodedLease {
-  if (!isObject(json)) return notALease('is not a JSON object');
+  if (!isJsonObject(json)) return notALease('is not a JSON object');
   if (json['kind'] !== address.kind) {
     return notALease(`is of kind ${shown(json['kind'])}, not ${address.kind}`);
   }
-  const metadata = isObject(json['metadata']) ? json['metadata'] : {};
+  const metadata = isJsonObject(json['metadata']) ? json['metadata'] : {};
   const { name, uid, resourceVersion } = metadata;
   if (name !== address.name) return notALease(`names ${shown(name)}, not "${address.name}"`);
   if (typeof uid !== 'string' || uid === '') return notALease('has no metadata.uid');
@@ -32,7 +33,7 @@ export function decodeLease(json: unknown, address: ObjectAddress): DecodedLease
       `has metadata.resourceVersion ${shown(resourceVersion)}, which is not a whole number`,
     );
   }
-  const spec = isObject(json['spec']) ? json['spec'] : {};
+  const spec = isJsonObject(json['spec']) ? json['spec'] : {};
   return {
     ok: true,
     lease: {
@@ -63,8 +64,8 @@ export function encodeReplacement(
   expected: ObservedLease,
   address: ObjectAddress,
 ): JsonObject {
-  const source = isObject(expected.source) ? expected.source : {};
-  const spec = isObject(source['spec']) ? source['spec'] : {};
+  const source = isJsonObject(expected.source) ? expected.source : {};
+  const spec = isJsonObject(source['spec']) ? source['spec'] : {};
   const annotations = encodeAnnotations(record, metadataOf(expected)['annotations']);
   return {
     ...conditionalReplacement(expected, address, annotations),
@@ -83,7 +84,7 @@ export function conditionalReplacement(
 ): JsonObject {
   const { annotations: _former, ...metadata } = metadataOf(expected);
   return {
-    ...(isObject(expected.source) ? expected.source : {}),
+    ...(isJsonObject(expected.source) ? expected.source : {}),
     apiVersion: address.apiVersion,
     kind: address.kind,
     metadata: {
@@ -98,11 +99,11 @@ export function conditionalReplacement(
 }
 
 export function metadataOf({ source }: ObservedLease): JsonObject {
-  return isObject(source) && isObject(source['metadata']) ? source['metadata'] : {};
+  return isJsonObject(source) && isJsonObject(source['metadata']) ? source['metadata'] : {};
 }
 
 function decodeRecord(spec: JsonObject, metadata: JsonObject): LeaseRecord {
-  const annotations = isObject(metadata['annotations']) ? metadata['annotations'] : {};
+  const annotations = isJsonObject(metadata['annotations']) ? metadata['annotations'] : {};
   const released = annotations[RELEASED_ANNOTATION];
   return {
     holderIdentity: decodeHolder(spec['holderIdentity']),
@@ -161,15 +162,11 @@ function setOrOmit(target: Record<string, unknown>, field: string, value: unknow
 }
 
 function encodeAnnotations(record: LeaseRecord, old: unknown): JsonObject | undefined {
-  const annotations: Record<string, unknown> = isObject(old) ? { ...old } : {};
+  const annotations: Record<string, unknown> = isJsonObject(old) ? { ...old } : {};
   const { releasedTransitions } = record;
   const marker = releasedTransitions === null ? null : String(releasedTransitions);
   setOrOmit(annotations, RELEASED_ANNOTATION, marker);
   return Object.keys(annotations).length === 0 ? undefined : annotations;
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function notALease(problem: string): DecodedLease {

@@ -1,6 +1,7 @@
 import type { ObservedLease } from '../../core/lease-record.js';
 import { asStatus, type ApiStatus } from './api-status.js';
-import { decodeLease, isObject } from './lease-record.codec.js';
+import { isJsonObject } from '../document-text.js';
+import { decodeLease } from './lease-record.codec.js';
 import type { ObjectAddress } from './object-address.js';
 
 /** One line of a watch. */
@@ -14,7 +15,7 @@ export type WatchEvent =
 /** Throws an Error that says what is wrong with the line. */
 export function parseWatchEvent(line: string, address: ObjectAddress): WatchEvent {
   const json: unknown = JSON.parse(line);
-  if (!isObject(json)) throw new Error('an event is not a JSON object');
+  if (!isJsonObject(json)) throw new Error('an event is not a JSON object');
   const { type, object } = json;
   switch (type) {
     case 'BOOKMARK':
@@ -41,7 +42,7 @@ function parseChange(type: string, object: unknown, address: ObjectAddress): Wat
 
 /** The field selector leaves no others; a server in between that ignores selectors does. */
 function isNamedOtherwise(object: unknown, address: ObjectAddress): boolean {
-  if (!isObject(object) || !isObject(object['metadata'])) return false;
+  if (!isJsonObject(object) || !isJsonObject(object['metadata'])) return false;
   const { name } = object['metadata'];
   return typeof name === 'string' && name !== address.name;
 }
