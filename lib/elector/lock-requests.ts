@@ -1,6 +1,7 @@
 import type { ElectionEffect, LockRequest } from '../core/election-state.js';
 import { LockRequestError } from '../core/errors/lock-request.error.js';
 import type { ReadOutcome, WriteOutcome } from '../core/lock-outcome.js';
+import { messageOf } from '../core/thrown-value.js';
 import type { LockRequestOptions, ResourceLock } from '../locks/resource-lock.js';
 import type { Clock, Timer } from './clock.js';
 
@@ -90,11 +91,13 @@ function answerOf(
 
 /** A lock that throws or hangs has told nothing: a write may have been applied (safety-rules 3.4). */
 function failed(id: number, request: LockRequest, cause: unknown): RequestAnswer {
-  const detail = cause instanceof Error ? cause.message : String(cause);
-  const error = new LockRequestError(`The lock failed to ${request.verb} the lease: ${detail}`, {
-    reason: 'unclear',
-    cause,
-  });
+  const error = new LockRequestError(
+    `The lock failed to ${request.verb} the lease: ${messageOf(cause)}`,
+    {
+      reason: 'unclear',
+      cause,
+    },
+  );
   return request.verb === 'read'
     ? { kind: 'read-done', id, outcome: { kind: 'failed', error } }
     : { kind: 'write-done', id, outcome: { kind: 'unknown', error } };

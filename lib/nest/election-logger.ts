@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { LeadershipHandlerError } from './errors/leadership-handler.error.js';
 import type { RevocationReason, Term } from '../core/term.js';
+import { messageOf, stackOf } from '../core/thrown-value.js';
 import type { Clock } from '../elector/clock.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import type { LeadershipError } from './leadership-error.js';
@@ -91,15 +92,13 @@ export class ElectionLogger {
   }
 
   lockNotClosed(cause: unknown): void {
-    this.write(
-      'warn',
-      `the lock did not close: ${cause instanceof Error ? cause.message : String(cause)}`,
-    );
+    this.write('warn', `the lock did not close: ${messageOf(cause)}`);
   }
 
   failed(error: LeadershipError): void {
     const now = this.clock.now();
-    const earlier = this.told.get(error.message);
+    const text = messageOf(error);
+    const earlier = this.told.get(text);
     if (earlier !== undefined && now - earlier.at < REPEAT_AFTER_MS) {
       earlier.unspoken += 1;
       return;
@@ -107,10 +106,10 @@ export class ElectionLogger {
     for (const [message, { at }] of this.told) {
       if (now - at >= REPEAT_AFTER_MS) this.told.delete(message);
     }
-    this.told.set(error.message, { at: now, unspoken: 0 });
+    this.told.set(text, { at: now, unspoken: 0 });
     const repeated = earlier?.unspoken ? ` (and ${earlier.unspoken} times before this)` : '';
     this.safely(() =>
-      this.logger.error(`${this.prefix}: ${error.message}${repeated}`, stackWorthTelling(error)),
+      this.logger.error(`${this.prefix}: ${text}${repeated}`, stackWorthTelling(error)),
     );
   }
 
@@ -131,7 +130,7 @@ export class ElectionLogger {
     try {
       log();
     } catch (error) {
-      process.emitWarning(`The application's logger threw: ${String(error)}`, 'LeaderElection');
+      process.emitWarning(`The application's logger threw: ${messageOf(error)}`, 'LeaderElection');
     }
   }
 }
@@ -139,5 +138,5 @@ export class ElectionLogger {
 /** A handler's stack is the user's; that of a failed request says nothing its message does not. */
 function stackWorthTelling(error: LeadershipError): string | undefined {
   if (!(error instanceof LeadershipHandlerError)) return undefined;
-  return error.cause instanceof Error ? error.cause.stack : undefined;
+  return stackOf(error.cause);
 }

@@ -1,4 +1,5 @@
 import type { RevocationReason, Term } from '../core/term.js';
+import { causeOf } from '../core/thrown-value.js';
 import type { ApplicationReadiness } from './application-readiness.js';
 import { LeadershipHandlerError } from './errors/leadership-handler.error.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
@@ -14,6 +15,12 @@ export interface DispatchedElection {
   currentLeader(): string | undefined;
   stepDown(cooldownMs: number): void;
   report(error: LeadershipError): void;
+}
+
+interface AttemptOptions {
+  /** What the handler threw is no failure. */
+  readonly isExpected?: (error: unknown) => boolean;
+  readonly onFailure?: () => void;
 }
 
 /**
@@ -80,29 +87,34 @@ export class LeadershipHandlersDispatcher {
   }
 
   private async callGranted(handler: LeadershipHandler, term: Term): Promise<boolean> {
-    const succeeded = await this.attempt('OnGranted', handler, [term], term.signal);
-    // Only the first failure of a term finds it still held.
-    if (!succeeded && this.election.holds(term)) {
-      this.failedTerms += 1;
-      this.election.stepDown(
-        Math.min(LONGEST_BACKOFF_MS, this.options.retryPeriodMs * 2 ** this.failedTerms),
-      );
-    }
-    return succeeded;
+    return this.attempt('OnGranted', handler, [term], {
+      isExpected: (error) => isAbortBy(term.signal, error),
+      onFailure: () => this.giveUp(term),
+    });
+  }
+
+  /** Only the first failure of a term finds it still held. */
+  private giveUp(term: Term): void {
+    if (!this.election.holds(term)) return;
+    this.failedTerms += 1;
+    this.election.stepDown(
+      Math.min(LONGEST_BACKOFF_MS, this.options.retryPeriodMs * 2 ** this.failedTerms),
+    );
   }
 
   private async attempt(
     kind: HandlerKind,
     handler: LeadershipHandler,
     args: readonly unknown[],
-    signal?: AbortSignal,
+    { isExpected, onFailure }: AttemptOptions = {},
   ): Promise<boolean> {
     try {
       await handler.call(...args);
       return true;
     } catch (error) {
-      // A worker that ends on the term's signal does what it should.
-      if (signal !== undefined && isAbortBy(signal, error)) return true;
+      if (isExpected?.(error)) return true;
+      // First, whatever the telling of the error sets off.
+      onFailure?.();
       this.election.report(
         new LeadershipHandlerError(this.options.role, handler.name, `@${kind}()`, error),
       );
@@ -111,8 +123,11 @@ export class LeadershipHandlersDispatcher {
   }
 }
 
-/** Rejections with the signal's reason, as fetch makes them, or caused by it, as Node's timers and events do. */
+/**
+ * A worker that ends on the term's signal does what it should: rejections with the signal's reason, as fetch makes
+ * them, or caused by it, as Node's timers and events do.
+ */
 function isAbortBy(signal: AbortSignal, error: unknown): boolean {
   if (!signal.aborted) return false;
-  return error === signal.reason || (error as { cause?: unknown } | null)?.cause === signal.reason;
+  return error === signal.reason || causeOf(error) === signal.reason;
 }

@@ -1,4 +1,4 @@
-import { distinctUntilChanged, map, Observable, Subject } from 'rxjs';
+import { config, distinctUntilChanged, map, Observable, Subject } from 'rxjs';
 import type { Leadership, RevocationReason, Term } from '../core/term.js';
 import type { LeadershipError } from './leadership-error.js';
 
@@ -37,17 +37,17 @@ export class LeadershipStreams {
   }
 
   granted(term: Term): void {
-    this.grants.next(term);
+    guarded(() => this.grants.next(term));
     this.changed();
   }
 
   revoked(term: Term, reason: RevocationReason): void {
-    this.revocations.next({ term, reason });
+    guarded(() => this.revocations.next({ term, reason }));
     this.changed();
   }
 
   failed(error: LeadershipError): void {
-    this.failures.next(error);
+    guarded(() => this.failures.next(error));
   }
 
   /** Tells the current state if it differs from the last one told. */
@@ -63,19 +63,33 @@ export class LeadershipStreams {
       return;
     }
     this.last = next;
-    this.changes.next(next);
+    guarded(() => this.changes.next(next));
   }
 
   /** This process no longer stands. */
   noMoreGrants(): void {
-    this.grants.complete();
+    guarded(() => this.grants.complete());
   }
 
   complete(): void {
     this.stopped = true;
-    this.grants.complete();
-    this.revocations.complete();
-    this.changes.complete();
-    this.failures.complete();
+    for (const stream of [this.grants, this.revocations, this.changes, this.failures]) {
+      guarded(() => stream.complete());
+    }
+  }
+}
+
+/**
+ * rxjs reports what a subscriber throws later, as an unhandled error; under its `useDeprecatedSynchronousErrorHandling`,
+ * or for a Subscriber of the user's own, it throws at once, which must not reach the election.
+ */
+function guarded(tell: () => void): void {
+  try {
+    tell();
+  } catch (error) {
+    queueMicrotask(() => {
+      if (config.onUnhandledError === null) throw error;
+      config.onUnhandledError(error);
+    });
   }
 }

@@ -9,6 +9,7 @@ import {
   type RevocationReason,
   type Term,
 } from '../../lib/index.js';
+import { hostileValues } from '../support/hostile-values.js';
 import { Elections } from './support/elections.js';
 
 /** Settled from outside: a handler that takes as long as the test likes. */
@@ -290,6 +291,52 @@ describe('@OnGranted(), @OnRevoked() and @OnNewLeader()', () => {
         expect.stringContaining('Broken.breaks'),
         expect.stringContaining('Broken.rejects'),
       ]);
+    });
+  });
+
+  describe('when a handler throws something that cannot be looked at', () => {
+    it.each(Object.entries(hostileValues()))(
+      'steps down all the same: %s',
+      async (_what, thrown) => {
+        class Broken {
+          @OnGranted()
+          start(): void {
+            throw thrown;
+          }
+          @OnRevoked()
+          stop(): void {
+            throw thrown;
+          }
+        }
+        const app = await elections.create({ imports: [elections.module()], providers: [Broken] });
+        const leadership = app.leadership();
+        const causes: unknown[] = [];
+        leadership.errors$.subscribe(({ cause }) => causes.push(cause));
+        await app.init();
+        await elections.clock.settle();
+        expect(leadership.isLeader()).toBe(false);
+        expect(elections.holder()).toBe('');
+        expect(causes).toHaveLength(2);
+        expect(causes.every((cause) => Object.is(cause, thrown))).toBe(true);
+        await elections.clock.advance(5_000);
+        expect(causes).toHaveLength(4);
+      },
+    );
+
+    it('has stepped down before the error is told', async () => {
+      class Broken {
+        @OnGranted()
+        start(): void {
+          throw new Error('no database');
+        }
+      }
+      const app = await elections.create({ imports: [elections.module()], providers: [Broken] });
+      const leadership = app.leadership();
+      const leadsWhenTold: boolean[] = [];
+      leadership.errors$.subscribe(() => leadsWhenTold.push(leadership.isLeader()));
+      await app.init();
+      await elections.clock.settle();
+      expect(leadsWhenTold).toEqual([false]);
     });
   });
 

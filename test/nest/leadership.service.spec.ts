@@ -6,6 +6,7 @@ import {
   type Leadership,
   LeadershipService,
   NotLeaderError,
+  OnRevoked,
   type Revocation,
   type Term,
 } from '../../lib/index.js';
@@ -160,6 +161,36 @@ describe('LeadershipService', () => {
       } finally {
         rxjsConfig.onUnhandledError = null;
       }
+    });
+
+    it('still waits for @OnRevoked before it releases where rxjs throws at once', async () => {
+      const unhandled: unknown[] = [];
+      let end!: () => void;
+      const ended = new Promise<void>((resolve) => (end = resolve));
+      class Slow {
+        @OnRevoked()
+        stop(): Promise<void> {
+          return ended;
+        }
+      }
+      const app = await elections.leading([Slow], { identity: 'pod-a' });
+      app.leadership().revoked$.subscribe(() => {
+        throw new Error('subscriber');
+      });
+      rxjsConfig.onUnhandledError = (error) => unhandled.push(error);
+      rxjsConfig.useDeprecatedSynchronousErrorHandling = true;
+      try {
+        app.leadership().stepDown({ cooldownMs: 60_000 });
+      } finally {
+        rxjsConfig.useDeprecatedSynchronousErrorHandling = false;
+      }
+      await elections.clock.advance(5_000);
+      expect(elections.holder()).toBe('pod-a');
+      end();
+      await elections.clock.settle();
+      expect(elections.holder()).toBe('');
+      expect(unhandled).toEqual([new Error('subscriber')]);
+      rxjsConfig.onUnhandledError = null;
     });
   });
 

@@ -1,4 +1,5 @@
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { codeOf, messageOf } from '../../core/thrown-value.js';
 
 const FIXES: Readonly<Record<string, string>> = {
   EACCES: 'give this user the right to read and write the directory, or choose another one',
@@ -24,7 +25,7 @@ const FIXES: Readonly<Record<string, string>> = {
 const PASSING = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE']);
 
 export function errorCode(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException | null)?.code;
+  return codeOf(error);
 }
 
 /** True if a system call that failed so cannot have had an effect, now or later. */
@@ -35,9 +36,8 @@ export function isDefiniteRefusal(error: unknown): boolean {
 export function fileLockError(action: string, path: string, error: unknown): LockRequestError {
   const code = errorCode(error);
   const fix = FIXES[code ?? ''];
-  const reason = error instanceof Error ? error.message : String(error);
   return new LockRequestError(
-    `Cannot ${action} the lease in ${path}: ${reason}.` +
+    `Cannot ${action} the lease in ${path}: ${messageOf(error)}.` +
       (fix === undefined ? '' : ` Fix: ${fix} (fileLock({ directory })).`),
     {
       reason: fix === undefined ? 'unclear' : PASSING.has(code ?? '') ? 'unreachable' : 'rejected',

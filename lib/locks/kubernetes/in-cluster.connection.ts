@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { codeOf, messageOf } from '../../core/thrown-value.js';
 import type { ClusterAccess, ClusterConnection } from './cluster-connection.js';
 import { PodEnvironment } from './pod-environment.js';
 import { describeToken } from './token-facts.js';
@@ -62,7 +63,7 @@ export class InClusterConnection implements ClusterConnection {
     try {
       text = await readFile(file, 'utf8');
     } catch (cause) {
-      const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
+      const code = codeOf(cause) ?? messageOf(cause);
       throw new LockRequestError(
         `the service account's ${what} cannot be read: ${file}: ${code}. ${remedy(code)}`,
         { reason: 'unreachable', cause },

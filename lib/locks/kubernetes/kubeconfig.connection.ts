@@ -1,4 +1,5 @@
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { messageOf } from '../../core/thrown-value.js';
 import type { ClusterAccess, ClusterConnection, ClusterTls } from './cluster-connection.js';
 import {
   describeSource,
@@ -97,7 +98,7 @@ export class KubeconfigConnection implements ClusterConnection {
       await kubeConfig.applyToHTTPSOptions(options);
     } catch (cause) {
       throw new LockRequestError(
-        `${where} gives no credentials: ${(cause as Error).message}.${httpHint(cluster.server)}`,
+        `${where} gives no credentials: ${messageOf(cause)}.${httpHint(cluster.server)}`,
         { reason: 'unreachable', cause },
       );
     }

@@ -1,4 +1,5 @@
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { messageOf } from '../../core/thrown-value.js';
 
 /**
  * What is used of `KubeConfig` of `@kubernetes/client-node`, so that an instance can be passed without that package's
@@ -30,7 +31,7 @@ export class MissingClientNodeError extends Error {
   constructor(cause: unknown) {
     super(
       'reading a kubeconfig needs the optional peer dependency @kubernetes/client-node, which cannot be imported ' +
-        `(${(cause as Error).message}). Install it: npm install @kubernetes/client-node`,
+        `(${messageOf(cause)}). Install it: npm install @kubernetes/client-node`,
       { cause },
     );
     this.name = 'MissingClientNodeError';
@@ -55,7 +56,7 @@ export async function loadKubeConfig(
     else kubeConfig.loadFromDefault();
   } catch (cause) {
     throw new LockRequestError(
-      `${where} cannot be read: ${(cause as Error).message}. ` +
+      `${where} cannot be read: ${messageOf(cause)}. ` +
         'Check that the path is right and that this user may read it.',
       { reason: 'unreachable', cause },
     );

@@ -3,6 +3,7 @@ import {
   type OptionFault,
 } from '../../core/errors/leader-election-options.error.js';
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { messageOf } from '../../core/thrown-value.js';
 import type { LockRequester } from '../resource-lock.js';
 import type { Verb } from './access-rule.js';
 import type { ClusterConnection } from './cluster-connection.js';
@@ -69,8 +70,7 @@ export class LeaseTarget {
       return { verb, address, describeCredentials: () => connection.describeCredentials() };
     } catch (cause) {
       if (cause instanceof LockRequestError) return cause;
-      const { message } = cause as Error;
-      return new LockRequestError(`${verb} ${this.describe()}: ${message}`, {
+      return new LockRequestError(`${verb} ${this.describe()}: ${messageOf(cause)}`, {
         reason: 'unreachable',
         cause,
       });

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { messageOf } from '../../core/thrown-value.js';
 import type { ClusterAgent } from './cluster-agent.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import { exchange, ExchangeFailure, readBody } from './http-exchange.js';
@@ -129,7 +130,7 @@ function tell(call: () => void): void {
   try {
     call();
   } catch (cause) {
-    throw new LockRequestError(`the observer threw: ${(cause as Error).message}.`, {
+    throw new LockRequestError(`the observer threw: ${messageOf(cause)}.`, {
       reason: 'unclear',
       cause,
     });

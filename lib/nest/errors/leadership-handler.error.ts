@@ -1,4 +1,5 @@
 import { LeaderElectionError } from '../../core/errors/leader-election.error.js';
+import { messageOf } from '../../core/thrown-value.js';
 
 /**
  * A handler threw; `cause` is what it threw. Code `ERR_LEADERSHIP_HANDLER`.
@@ -14,7 +15,6 @@ export class LeadershipHandlerError extends LeaderElectionError {
     decorator: string,
     cause: unknown,
   ) {
-    const detail = cause instanceof Error ? cause.message : String(cause);
-    super(`${decorator} ${handler} of role "${role}" failed: ${detail}`, { cause });
+    super(`${decorator} ${handler} of role "${role}" failed: ${messageOf(cause)}`, { cause });
   }
 }

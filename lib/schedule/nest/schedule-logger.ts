@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { messageOf, stackOf } from '../../core/thrown-value.js';
 import { shortReason } from '../claim/short-reason.js';
 import type { MissedReport } from '../runner/job-definition.js';
 import type { RunOutcome } from '../runner/job-run.js';
@@ -29,8 +30,7 @@ export class ScheduleLogger implements ScheduleObserver {
   onEnded(job: string, scheduledTime: Date, { succeeded, error, failure }: RunOutcome): void {
     const tick = `the tick of ${scheduledTime.toISOString()}`;
     if (succeeded) return this.write('debug', job, `has ended ${tick}`);
-    const stack = error instanceof Error ? error.stack : undefined;
-    this.write('error', job, `failed in ${tick}: ${failure}`, stack);
+    this.write('error', job, `failed in ${tick}: ${failure}`, stackOf(error));
   }
 
   onMissed({ job, reason, count, times, isCapped }: MissedReport): void {
@@ -58,8 +58,7 @@ export class ScheduleLogger implements ScheduleObserver {
   }
 
   onCallbackFailed(job: string, error: unknown): void {
-    const stack = error instanceof Error ? error.stack : undefined;
-    this.write('error', job, `onMissed failed: ${shortReason(error)}`, stack);
+    this.write('error', job, `onMissed failed: ${shortReason(error)}`, stackOf(error));
   }
 
   onForgotten(job: string): void {
@@ -94,7 +93,7 @@ export class ScheduleLogger implements ScheduleObserver {
     try {
       log();
     } catch (error) {
-      process.emitWarning(`The application's logger threw: ${String(error)}`, 'LeaderSchedule');
+      process.emitWarning(`The application's logger threw: ${messageOf(error)}`, 'LeaderSchedule');
     }
   }
 }

@@ -1,4 +1,5 @@
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { messageOf } from '../../core/thrown-value.js';
 import type { Clock } from '../../elector/clock.js';
 import type {
   DocumentStore,
@@ -196,7 +197,6 @@ async function settled<T>(
   try {
     return await request();
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    return broken(new LockRequestError(message, { reason: 'unclear', cause }));
+    return broken(new LockRequestError(messageOf(cause), { reason: 'unclear', cause }));
   }
 }
