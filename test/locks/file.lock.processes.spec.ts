@@ -264,6 +264,23 @@ describe('fileLock() among processes', () => {
       watch.close();
     });
 
+    it('is known also where the path is too long for the address of a socket', async () => {
+      const long = join(directory, 'x'.repeat(120));
+      const holder = processes.start({
+        directory: long,
+        identity: 'worker',
+        task: { kind: 'hold' },
+      });
+      await holder.report();
+      const standby = new FileLock({ directory: long }, { ...LEASE, identity: 'standby' });
+      const { recorded, watch } = await follow(standby);
+      holder.signal('SIGKILL');
+      await recorded.until(({ deaths }) => deaths.length > 0);
+      expect(recorded.deaths).toEqual([recorded.last?.lease?.timingKey]);
+      watch.close();
+      await standby.close();
+    });
+
     // Elsewhere a refused connection alone is no proof.
     if (process.platform === 'linux')
       it('is known to a standby that comes later', async () => {

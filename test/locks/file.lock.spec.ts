@@ -1,13 +1,25 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
+import { constants, hostname, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
 import { LockRequestError } from '../../lib/core/errors/lock-request.error.js';
 import { FileLock, fileLock } from '../../lib/locks/file/file.lock.js';
 import { FileLockDirectory } from '../../lib/locks/file/file-lock-directory.js';
+import { hostKernel, type HostKernel } from '../../lib/locks/file/host-kernel.js';
 import { leaseDirectoryName, sortLeaseFileNames } from '../../lib/locks/file/lease-file-name.js';
 import { localFileSystem, type LeaseFileSystem } from '../../lib/locks/file/lease-file-system.js';
 import { RecordedWatch } from './recorded-watch.js';
@@ -52,8 +64,8 @@ describe('fileLock()', () => {
     await rm(directory, { recursive: true });
   });
 
-  const makeLock = (identity = 'first', files?: LeaseFileSystem) => {
-    const lock = new FileLock({ directory }, { ...LEASE, identity }, files);
+  const makeLock = (identity = 'first', files?: LeaseFileSystem, readKernel?: () => HostKernel) => {
+    const lock = new FileLock({ directory }, { ...LEASE, identity }, files, readKernel);
     locks.push(lock);
     return lock;
   };
@@ -114,6 +126,18 @@ describe('fileLock()', () => {
       expect(versions).toEqual([...versions].sort());
       expect(versions).toHaveLength(9);
       expect(removed).toHaveLength(9 + 14);
+    });
+
+    it('touches the creation file now and then, which is otherwise never written again', async () => {
+      const lock = makeLock();
+      let lease = await create(lock);
+      const created = join(leaseDirectory, 'created.json');
+      await utimes(created, 1, 1);
+      for (let renewal = 1; renewal <= 64; renewal++) {
+        expect((await stat(created)).mtimeMs).toBe(1000);
+        lease = await replace(lock, held('first', { renewTimeMicros: renewal }), lease);
+      }
+      expect((await stat(created)).mtimeMs).toBeGreaterThan(1000);
     });
 
     it('writes back what it does not understand', async () => {
@@ -277,14 +301,184 @@ describe('fileLock()', () => {
       },
     );
 
-    it('does not know whether a link was made that failed for another reason', async () => {
+    /** What link(2) and its wrappers answer before they change anything; every other error may come after. */
+    const REFUSALS = {
+      EACCES: 'rejected',
+      EPERM: 'rejected',
+      EROFS: 'rejected',
+      ENOTDIR: 'rejected',
+      ENAMETOOLONG: 'rejected',
+      ELOOP: 'rejected',
+      ENOTSUP: 'rejected',
+      EOPNOTSUPP: 'rejected',
+      ENOSYS: 'rejected',
+      EXDEV: 'rejected',
+      EMLINK: 'rejected',
+      ENOSPC: 'unreachable',
+      EDQUOT: 'unreachable',
+      EMFILE: 'unreachable',
+      ENFILE: 'unreachable',
+    } as const;
+    const afterLinkFailedWith = async (code: string) => {
+      const lease = await create(makeLock());
+      const lock = makeLock('second', failing('link', code));
+      const replacement = await lock.replace(held('second'), lease, request());
+      await rm(leaseDirectory, { recursive: true });
+      return { replacement, creation: await lock.create(held('second'), request()) };
+    };
+
+    it.each([...Object.keys(constants.errno), 'UNKNOWN', 'toString', ''])(
+      'knows what became of a link that failed with "%s"',
+      async (code) => {
+        const outcome =
+          code === 'EEXIST' || code === 'ENOENT' // The name is taken; the temporary file was swept.
+            ? { kind: 'conflict' }
+            : Object.hasOwn(REFUSALS, code)
+              ? {
+                  kind: 'not-applied',
+                  error: { reason: REFUSALS[code as keyof typeof REFUSALS] },
+                }
+              : { kind: 'unknown', error: { reason: 'unclear' } };
+        const { replacement, creation } = await afterLinkFailedWith(code);
+        expect(creation).toMatchObject(outcome);
+        expect(replacement).toMatchObject(outcome);
+      },
+    );
+
+    it('may have words for a failure that leaves the outcome open', async () => {
       const { creation } = await outcomesIn(directory, failing('link', 'EIO'));
-      expect(creation).toMatchObject({ kind: 'unknown', error: { reason: 'unclear' } });
+      expect(creation).toMatchObject({
+        kind: 'unknown',
+        error: { message: expect.stringMatching(/EIO: link\. Fix: .*check the disk/) },
+      });
+    });
+
+    describe.each([
+      { code: 'EMFILE', reason: 'unreachable', fix: 'raise its limit (ulimit -n)' },
+      { code: 'ENFILE', reason: 'unreachable', fix: 'raise its limit (fs.file-max)' },
+      { code: 'ENOSPC', reason: 'unreachable', fix: 'free some space there' },
+      { code: 'EROFS', reason: 'rejected', fix: 'mount it writable' },
+      { code: 'EACCES', reason: 'rejected', fix: 'give this user the right' },
+    ])('by $code', ({ code, reason, fix }) => {
+      it.each(['readdir', 'readFile', 'writeFile', 'mkdir', 'link'] as const)(
+        'says so when %s fails, and works as soon as it does not',
+        async (call) => {
+          const lease = await create(makeLock());
+          let isBroken = true;
+          const files = new Proxy(localFileSystem, {
+            get: (target, name: keyof LeaseFileSystem) =>
+              name === call && isBroken ? failing(call, code)[call] : target[name],
+          });
+          const lock = makeLock('second', files);
+          const error = { reason, message: expect.stringContaining(`Fix: `) };
+          const outcomes = [
+            await lock.read(request()),
+            await lock.replace(held('second'), lease, request()),
+          ];
+          const failed = outcomes.filter((outcome) => 'error' in outcome);
+          expect(failed.length).toBeGreaterThan(0);
+          for (const outcome of failed) {
+            expect(outcome).toMatchObject({
+              kind: expect.stringMatching(/^(failed|not-applied)$/),
+              error,
+            });
+            expect(outcome.error.message).toContain(fix);
+            const namesDirectory = outcome.error.message.includes('fileLock({ directory })');
+            expect(namesDirectory).toBe(code !== 'EMFILE' && code !== 'ENFILE');
+          }
+          isBroken = false;
+          await replace(lock, held('second'), await read(lock));
+        },
+      );
     });
 
     it('keeps a write that could not be swept after', async () => {
       const { creation } = await outcomesIn(directory, failing('unlink', 'EACCES'));
       expect(creation.kind).toBe('applied');
+    });
+
+    describe('because a file there cannot be removed', () => {
+      const sparing = (isSpared: (name: string) => boolean): LeaseFileSystem => ({
+        ...localFileSystem,
+        unlink: (path) =>
+          isSpared(basename(String(path)))
+            ? failing('unlink', 'EPERM').unlink(path)
+            : localFileSystem.unlink(path),
+      });
+      const renewTimes = async (lock: FileLock, times: number, lease: ObservedLease) => {
+        let newest = lease;
+        for (let renewal = 1; renewal <= times; renewal++) {
+          newest = await replace(lock, held('first', { renewTimeMicros: renewal }), newest);
+        }
+        return newest;
+      };
+
+      it.each(['a version', 'a temporary file', 'a temporary creation'])(
+        'sweeps everything but %s and what it protects',
+        async (kind) => {
+          const lease = await create(makeLock());
+          const version = `${lease.revision + 1n}.${lease.uid}`;
+          const stuck = {
+            'a version': `${version}.json`,
+            'a temporary file': `${version}.crashed.tmp`,
+            'a temporary creation': 'created.crashed.tmp',
+          }[kind]!;
+          if (kind !== 'a version') await writeFile(join(leaseDirectory, stuck), '{}');
+          const lock = makeLock(
+            'first',
+            sparing((name) => name === stuck),
+          );
+          await renewTimes(lock, 50, lease);
+          const files = await readdir(leaseDirectory);
+          expect(files.length).toBeLessThanOrEqual(MOST_FILES);
+          expect(files).toContain(stuck);
+          expect(files.includes(`${version}.json`)).toBe(kind !== 'a temporary creation');
+        },
+      );
+
+      it('gives no number a second time to a writer that slept, whose temporary file nobody could remove', async () => {
+        const lease = await create(makeLock());
+        let wake = () => undefined as void;
+        const woken = new Promise<void>((resolve) => (wake = resolve));
+        let fellAsleep = () => undefined as void;
+        const asleep = new Promise<void>((resolve) => (fellAsleep = resolve));
+        const link: LeaseFileSystem['link'] = async (from, to) => {
+          fellAsleep();
+          await woken;
+          return localFileSystem.link(from, to);
+        };
+        const sleeper = makeLock('sleeper', { ...localFileSystem, link });
+        const written = sleeper.replace(held('sleeper'), lease, request());
+        await asleep;
+        const others = makeLock(
+          'first',
+          sparing((name) => name.endsWith('.tmp')),
+        );
+        const newest = await renewTimes(others, 12, lease);
+        wake();
+        expect((await written).kind).toBe('conflict');
+        expect(await read(makeLock())).toMatchObject({ revision: newest.revision });
+      });
+
+      it('removes no newer version once a directory is so full that it may be listed piecemeal', async () => {
+        const lease = await create(makeLock());
+        for (let note = 0; note < 40; note++) {
+          await writeFile(join(leaseDirectory, `note-${note}`), '');
+        }
+        const stuck = `${lease.revision + 2n}.${lease.uid}.json`;
+        await renewTimes(
+          makeLock(
+            'first',
+            sparing((name) => name === stuck),
+          ),
+          20,
+          lease,
+        );
+        const { versions } = sortLeaseFileNames(await readdir(leaseDirectory));
+        expect(versions.map(({ revision }) => revision - lease.revision)).toEqual(
+          Array.from({ length: 19 }, (_, index) => BigInt(index + 2)),
+        );
+      });
     });
 
     it('interrupts a watch, and opens it as soon as the directory can be read', async () => {
@@ -347,16 +541,103 @@ describe('fileLock()', () => {
     });
   });
 
-  describe('when the path is too long for a socket', () => {
-    it('works without one: the time of the lease decides', async () => {
+  describe('when the path is too long for the address of a socket', () => {
+    it('listens at that path all the same, and leaves nothing behind', async () => {
       const long = join(directory, 'x'.repeat(120));
       const lock = await fileLock({ directory: long })({ ...LEASE, identity: 'first' });
       const outcome = await lock.create(held('first'), request());
-      expect(outcome).toMatchObject({
-        kind: 'applied',
-        lease: { source: { holderProcess: null } },
+      if (outcome.kind !== 'applied') throw new Error(outcome.kind);
+      const [socket] = await readdir(join(long, 's'));
+      expect(outcome.lease).toMatchObject({
+        source: { holderProcess: { socket: join(long, 's', socket!) } },
       });
+      await lock.replace(held(''), outcome.lease, request());
       await lock.close?.();
+      expect(await readdir(join(long, 's'))).toEqual([]);
+    });
+  });
+
+  describe('when no socket can be made for a moment', () => {
+    it('names one from the next renewal on', async () => {
+      await writeFile(join(directory, 's'), 'in the way');
+      const lock = makeLock();
+      const lease = await create(lock);
+      expect(lease).toMatchObject({ source: { holderProcess: null } });
+      await rm(join(directory, 's'));
+      const renewed = await replace(lock, held('first', { renewTimeMicros: 1 }), lease);
+      expect(renewed).toMatchObject({
+        source: { holderProcess: { socket: expect.stringContaining(join(directory, 's')) } },
+      });
+    });
+  });
+
+  describe('when a request is abandoned before its link', () => {
+    it.each(['create', 'replace'] as const)('links nothing any more (%s)', async (action) => {
+      const lease = action === 'replace' ? await create(makeLock()) : undefined;
+      const controller = new AbortController();
+      const writeFileAndAbort = (async (...args: Parameters<typeof localFileSystem.writeFile>) => {
+        await localFileSystem.writeFile(...args);
+        controller.abort();
+      }) as LeaseFileSystem['writeFile'];
+      const links: string[] = [];
+      const link: LeaseFileSystem['link'] = (from, to) => {
+        links.push(String(to));
+        return localFileSystem.link(from, to);
+      };
+      const lock = makeLock('slow', { ...localFileSystem, writeFile: writeFileAndAbort, link });
+      const options = { ...request(), signal: controller.signal };
+      const outcome =
+        lease === undefined
+          ? await lock.create(held('slow'), options)
+          : await lock.replace(held('slow'), lease, options);
+      expect(outcome).toMatchObject({ kind: 'unknown' });
+      await lock.close();
+      expect(links).toEqual([]);
+      expect((await readdir(leaseDirectory)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+    });
+
+    it.each(['create', 'replace'] as const)(
+      'links nothing when it is abandoned during its last look (%s)',
+      async (action) => {
+        const lease = action === 'replace' ? await create(makeLock()) : undefined;
+        const controller = new AbortController();
+        const last = action === 'create' ? 'writeFile' : 'readFile';
+        const links: string[] = [];
+        const files = new Proxy(localFileSystem, {
+          get: (target, name: keyof LeaseFileSystem) => {
+            const call = target[name] as (...args: unknown[]) => Promise<unknown>;
+            return async (...args: unknown[]) => {
+              if (name === 'link') links.push(String(args[1]));
+              const result = await call(...args);
+              if (name === last) controller.abort();
+              return result;
+            };
+          },
+        });
+        const lock = makeLock('slow', files);
+        const options = { ...request(), signal: controller.signal };
+        if (lease === undefined) await lock.create(held('slow'), options);
+        else await lock.replace(held('slow'), lease, options);
+        await lock.close();
+        expect(links).toEqual([]);
+      },
+    );
+
+    it('makes no system call when it was aborted before it began', async () => {
+      const calls: string[] = [];
+      const files = new Proxy(localFileSystem, {
+        get: (target, name: keyof LeaseFileSystem) => {
+          calls.push(name);
+          return target[name];
+        },
+      });
+      const lock = makeLock('slow', files);
+      const signal = AbortSignal.abort();
+      expect(await lock.create(held('slow'), { ...request(), signal })).toMatchObject({
+        kind: 'unknown',
+        error: { message: expect.stringContaining('it was aborted') },
+      });
+      expect(calls).toEqual([]);
     });
   });
 
@@ -424,8 +705,8 @@ describe('fileLock()', () => {
       () => new Promise<void>((resolve) => (server ? server.close(() => resolve()) : resolve())),
     );
 
-    const deathsAfter = async (holderProcess: object) => {
-      const lock = makeLock('second');
+    const deathsAfter = async (holderProcess: object, readKernel?: () => HostKernel) => {
+      const lock = makeLock('second', localFileSystem, readKernel);
       await create(makeLock());
       await editFields(leaseDirectory, { holderProcess });
       const recorded = new RecordedWatch();
@@ -438,6 +719,14 @@ describe('fileLock()', () => {
       watch.close();
       return recorded.deaths;
     };
+    /** A path of exactly as many bytes as an address holds, where every connection is refused. */
+    const refusing = () => join(directory, 'r'.repeat(108 - Buffer.byteLength(directory) - 1));
+    const own = async () => {
+      await create(makeLock());
+      const holderProcess = await stored();
+      await rm(leaseDirectory, { recursive: true });
+      return holderProcess;
+    };
     const stored = async () => {
       const fields = JSON.parse(await readFile(join(leaseDirectory, 'created.json'), 'utf8'));
       return (fields as { holderProcess: { host: string } }).holderProcess;
@@ -447,6 +736,24 @@ describe('fileLock()', () => {
       const socket = join(directory, 'refused');
       await writeFile(socket, '');
       expect(await deathsAfter({ host: 'another', pid: 1, socket })).toEqual([]);
+    });
+
+    it.each([
+      ['at a path that is no address: nothing', () => ''],
+      ['at a relative path', () => 'package.json'],
+      ['at an abstract name', () => '\0refusing'],
+      ['at a path that an address would cut', () => `${refusing()}${'x'.repeat(120)}`],
+    ])('does not take it for dead %s', async (_, socket) => {
+      await writeFile(refusing(), '');
+      const { host } = await own();
+      expect(await deathsAfter({ host, pid: 1, socket: socket() })).toEqual([]);
+    });
+
+    it('does not take it for dead by a refusal where only the host has the same name', async () => {
+      await writeFile(refusing(), '');
+      const kernel = { name: 'linux localhost', isUnique: false };
+      const holderProcess = { host: kernel.name, pid: 1, socket: refusing() };
+      expect(await deathsAfter(holderProcess, () => kernel)).toEqual([]);
     });
 
     it('does not take it for dead when its socket file is out of sight', async () => {
@@ -464,6 +771,44 @@ describe('fileLock()', () => {
       const socket = join(directory, 'busy');
       server = createServer((connection) => connection.destroy()).listen(socket);
       expect(await deathsAfter({ host, pid: 1, socket })).toEqual([]);
+    });
+  });
+
+  describe('when the kernel is named', () => {
+    const onLinux = process.platform === 'linux';
+
+    it('is known by its boot on Linux, and by nothing but the host name elsewhere', () => {
+      const kernel = hostKernel(() => 'boot-1\n');
+      expect(kernel).toEqual(
+        onLinux
+          ? { name: 'boot-1', isUnique: true }
+          : { name: `${process.platform} ${hostname()}`, isUnique: false },
+      );
+    });
+
+    const missing = (): string => {
+      throw Object.assign(new Error('ENOENT: open'), { code: 'ENOENT' });
+    };
+    it.each([
+      ['is missing', missing],
+      ['is empty', () => '\n'],
+    ])('does not pass for unique when the file with the boot %s', (_, read) => {
+      const kernel = hostKernel(read);
+      expect(kernel).toEqual({ name: `${process.platform} ${hostname()}`, isUnique: false });
+    });
+
+    it('is asked for again after it could not be learned for a moment', async () => {
+      let isKnown = false;
+      const lock = makeLock('first', localFileSystem, () => ({
+        name: isKnown ? 'boot-1' : 'linux localhost',
+        isUnique: isKnown,
+      }));
+      const lease = await create(lock);
+      expect(lease).toMatchObject({ source: { holderProcess: { host: 'linux localhost' } } });
+      isKnown = true;
+      expect(await replace(lock, held('first', { renewTimeMicros: 1 }), lease)).toMatchObject({
+        source: { holderProcess: { host: 'boot-1' } },
+      });
     });
   });
 

@@ -16,7 +16,7 @@ import { FileDocumentStore } from './file.document-store.js';
 import { fileLockError } from './file-lock-error.js';
 import { FileLockDirectory } from './file-lock-directory.js';
 import { HolderSocket } from './holder-socket.js';
-import { hostKernel } from './host-kernel.js';
+import { hostKernel, type HostKernel } from './host-kernel.js';
 import { leaseDirectoryName } from './lease-file-name.js';
 import type { HolderProcess, ObservedLeaseFile } from './lease-file-record.js';
 import { LeaseFileStore } from './lease-file-store.js';
@@ -25,8 +25,9 @@ import { LeaseFileWatch } from './lease-file-watch.js';
 
 export interface FileLockOptions {
   /**
-   * Where leases are kept, on a local file system. All processes that compete must name the same. Default: a directory
-   * of this user below the one for temporary files.
+   * Where leases are kept, on a local file system. All processes that compete must name the same, and may read and write
+   * there. Default: a directory of this user below the one for temporary files, which the processes of another user do
+   * not share: those elect a leader of their own.
    */
   readonly directory?: string;
 }
@@ -45,15 +46,16 @@ export class FileLock implements ResourceLock {
   readonly #socket: HolderSocket;
   readonly #identity: string;
   readonly #lease: { readonly namespace: string; readonly leaseName: string };
-  readonly #host = hostKernel();
   readonly #files: LeaseFileSystem;
   readonly #requests = new BoundedRequests();
   #ownSocket: string | null = null;
+  #knownKernel: HostKernel | undefined;
 
   constructor(
     { directory }: FileLockOptions,
     { leaseName, namespace = 'default', identity }: LockRequester,
     files: LeaseFileSystem = localFileSystem,
+    private readonly readKernel: () => HostKernel = hostKernel,
   ) {
     this.#files = files;
     this.#identity = identity;
@@ -108,6 +110,7 @@ export class FileLock implements ResourceLock {
       look: () => this.#requests.track(this.#lookForWatch()),
       revisionOfDeletion: () => this.#store.nextUnseenRevision,
       holderSocket: (lease: ObservedLeaseFile | null) => this.#socketOfOther(lease),
+      isHostUnique: () => this.#kernel.isUnique,
       explain: (error: unknown) => this.#explain('watch', error),
     };
     return new LeaseFileWatch(view, observer, options.silenceLimitMs);
@@ -172,12 +175,20 @@ export class FileLock implements ResourceLock {
     if (record.holderIdentity !== this.#identity) return null;
     this.#ownSocket = await this.#socket.listen();
     if (this.#ownSocket === null) return null;
-    return { host: this.#host, pid: process.pid, socket: this.#ownSocket };
+    return { host: this.#kernel.name, pid: process.pid, socket: this.#ownSocket };
+  }
+
+  /** Asked again until it is known for certain: the reason may be a descriptor that was lacking. */
+  get #kernel(): HostKernel {
+    if (this.#knownKernel !== undefined) return this.#knownKernel;
+    const kernel = this.readKernel();
+    if (kernel.isUnique) this.#knownKernel = kernel;
+    return kernel;
   }
 
   #socketOfOther(lease: ObservedLeaseFile | null): string | null {
     const process = lease?.source.holderProcess ?? null;
-    if (process === null || process.host !== this.#host) return null;
+    if (process === null || process.host !== this.#kernel.name) return null;
     return process.socket === this.#ownSocket ? null : process.socket;
   }
 

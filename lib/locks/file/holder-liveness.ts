@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import { errorCode } from './file-lock-error.js';
+import { codeOf } from '../../core/thrown-value.js';
+import { withShortPath } from './short-socket-path.js';
 
 /**
  * A dying process may close its connections a moment before it stops listening. After these attempts the next look
@@ -13,9 +14,9 @@ const RETRY_DELAYS_MS = [0, 20, 200];
  * Proof is a refused connection to a socket that once listened, for a live holder never stops listening while a record
  * names its socket: ECONNREFUSED after a connection on which the process itself had spoken was closed. ENOENT then counts
  * too, for an orderly exit removes the file. Without such a connection ENOENT proves nothing (the file may have been
- * removed by hand, or be out of sight of this container), and ECONNREFUSED does on Linux only, where it means exactly
- * that nobody listens; BSD systems also answer so when a stopped process has a full queue. Everything else - no answer,
- * no permission, a full queue - proves nothing: the lease's time decides.
+ * removed by hand, or be out of sight of this container), and ECONNREFUSED does only under a kernel of a unique name, and
+ * on Linux, where it means exactly that nobody listens; BSD systems also answer so when a stopped process has a full
+ * queue. Everything else (no answer, no permission, a full queue) proves nothing: the lease's time decides.
  */
 export class HolderLiveness {
   #path: string | null = null;
@@ -26,8 +27,12 @@ export class HolderLiveness {
   #hasHungUp = false;
   #isDead = false;
 
-  /** `died` is called once for a path. */
-  constructor(private readonly died: (path: string) => void) {}
+  constructor(
+    /** Called once for a path. */
+    private readonly died: (path: string) => void,
+    /** False where the process at the path may be one of another kernel. */
+    private readonly isSurelyOfThisKernel: () => boolean,
+  ) {}
 
   /** Called with every new look at the lease; a connection that failed without proof is then tried again. */
   follow(path: string | null): void {
@@ -51,7 +56,14 @@ export class HolderLiveness {
   }
 
   #connect(path: string): void {
-    const connection = connect({ path });
+    let connection: Socket;
+    try {
+      connection = withShortPath(path, (short) => connect({ path: short }));
+    } catch {
+      // No place for a short path, for now or for good: that proves nothing.
+      this.#connectLater(path);
+      return;
+    }
     this.#connection = connection;
     connection.unref();
     let speaks = false;
@@ -60,12 +72,12 @@ export class HolderLiveness {
       speaks = true;
     });
     connection.on('error', (error) => {
-      code = errorCode(error);
+      code = codeOf(error);
     });
     connection.on('close', () => {
       if (this.#connection !== connection) return;
       this.#connection = undefined;
-      if (isProof(code, this.#hasHungUp)) {
+      if (this.#isProof(code)) {
         this.#isDead = true;
         this.died(path);
         return;
@@ -73,6 +85,11 @@ export class HolderLiveness {
       if (speaks) this.#hasHungUp = true;
       this.#connectLater(path);
     });
+  }
+
+  #isProof(code: string | undefined): boolean {
+    if (this.#hasHungUp) return code === 'ECONNREFUSED' || code === 'ENOENT';
+    return process.platform === 'linux' && this.isSurelyOfThisKernel() && code === 'ECONNREFUSED';
   }
 
   #connectLater(path: string): void {
@@ -84,9 +101,4 @@ export class HolderLiveness {
     }, delay);
     this.#retry.unref();
   }
-}
-
-function isProof(code: string | undefined, hasHungUp: boolean): boolean {
-  if (hasHungUp) return code === 'ECONNREFUSED' || code === 'ENOENT';
-  return process.platform === 'linux' && code === 'ECONNREFUSED';
 }

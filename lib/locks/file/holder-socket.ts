@@ -2,12 +2,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { errorCode } from './file-lock-error.js';
+import { codeOf } from '../../core/thrown-value.js';
 import { localFileSystem } from './lease-file-system.js';
 import { removeFile } from './lease-file-sweep.js';
-
-/** sun_path holds 104 bytes with its final zero on macOS, 108 on Linux. */
-const LONGEST_PATH = 103;
+import { withShortPath } from './short-socket-path.js';
 
 /**
  * The socket on which a holder listens from before its first write until its process ends. That nobody listens any
@@ -18,21 +16,23 @@ export class HolderSocket {
   #listening: Promise<string | null> | undefined;
   #server: Server | undefined;
   readonly #connections = new Set<Socket>();
+  readonly #directory: string;
   readonly #prefix: string;
 
-  constructor(
-    private readonly directory: string,
-    leaseDirectory: string,
-  ) {
+  constructor(directory: string, leaseDirectory: string) {
+    this.#directory = join(directory, 's');
     this.#prefix = `${createHash('sha256').update(leaseDirectory).digest('hex').slice(0, 8)}-`;
   }
 
   /**
-   * The path, once something listens there. Null where no socket can be made (path too long, a file system without
-   * them): others then wait until the lease has lapsed, which is all that is lost.
+   * The path, once something listens there. Null where no socket could be made this time (no descriptor is left, a file
+   * system without sockets): others then wait until the lease has lapsed, which is all that is lost.
    */
   listen(): Promise<string | null> {
-    this.#listening ??= this.#listen().catch(() => null);
+    this.#listening ??= this.#listen().catch(() => {
+      this.#listening = undefined;
+      return null;
+    });
     return this.#listening;
   }
 
@@ -42,10 +42,9 @@ export class HolderSocket {
    */
   async sweep(): Promise<void> {
     const own = await this.#listening;
-    const directory = this.#socketDirectory();
-    if (own == null || directory === null || process.platform === 'win32') return;
-    for (const name of await readdir(directory)) {
-      const path = join(directory, name);
+    if (own == null || process.platform === 'win32') return;
+    for (const name of await readdir(this.#directory)) {
+      const path = join(this.#directory, name);
       if (name.startsWith(this.#prefix) && path !== own && (await isRefused(path))) {
         await removeFile(localFileSystem, path);
       }
@@ -53,23 +52,24 @@ export class HolderSocket {
   }
 
   async close(): Promise<void> {
-    await this.#listening;
+    const path = await this.#listening;
     const server = this.#server;
-    if (server === undefined) return;
+    if (server === undefined || path == null) return;
     this.#server = undefined;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const connection of this.#connections) connection.destroy();
     await closed;
+    // Node removes the path it bound, which may have been a short one of that moment.
+    if (process.platform !== 'win32') await removeFile(localFileSystem, path);
   }
 
-  async #listen(): Promise<string | null> {
+  async #listen(): Promise<string> {
     const path = await this.#newPath();
-    if (path === null) return null;
     const server = createServer((connection) => this.#greet(connection));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      // Exclusive: a worker of node:cluster would else let its primary listen, which outlives it.
-      server.listen({ path, exclusive: true }, resolve);
+      // Exclusive: a worker of node:cluster would otherwise let its primary listen, which outlives it.
+      withShortPath(path, (short) => server.listen({ path: short, exclusive: true }, resolve));
     });
     server.unref();
     // Of single connections that could not be accepted; the socket listens on.
@@ -89,30 +89,22 @@ export class HolderSocket {
     connection.write('\n');
   }
 
-  async #newPath(): Promise<string | null> {
+  async #newPath(): Promise<string> {
     const name = `${this.#prefix}${randomUUID().slice(-12)}`;
     if (process.platform === 'win32') return `\\\\.\\pipe\\nestjs-leader-election-${name}`;
-    const directory = this.#socketDirectory();
-    if (directory === null) return null;
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    return join(directory, name);
-  }
-
-  #socketDirectory(): string | null {
-    const directory = join(this.directory, 's');
-    const longest = join(directory, `${this.#prefix}123456789012`);
-    return Buffer.byteLength(longest) <= LONGEST_PATH ? directory : null;
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    return join(this.#directory, name);
   }
 }
 
 function isRefused(path: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const probe = connect({ path });
+    const probe = withShortPath(path, (short) => connect({ path: short }));
     probe.unref();
     probe.once('connect', () => {
       probe.destroy();
       resolve(false);
     });
-    probe.once('error', (error) => resolve(errorCode(error) === 'ECONNREFUSED'));
+    probe.once('error', (error) => resolve(codeOf(error) === 'ECONNREFUSED'));
   });
 }

@@ -20,6 +20,8 @@ export interface LeaseFileNames {
   /** Written but perhaps never linked; named after the version they aim at. */
   readonly temporary: readonly LeaseFileName[];
   readonly temporaryCreations: readonly string[];
+  /** Of all names, also those of others. */
+  readonly count: number;
 }
 
 /**
@@ -55,6 +57,7 @@ export function sortLeaseFileNames(names: readonly string[]): LeaseFileNames {
     versions: matching(names, VERSION),
     temporary: matching(names, TEMPORARY),
     temporaryCreations: names.filter((name) => TEMPORARY_CREATION.test(name)),
+    count: names.length,
   };
 }
 

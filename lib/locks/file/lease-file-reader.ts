@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { errorCode } from './file-lock-error.js';
+import { codeOf } from '../../core/thrown-value.js';
 import { CREATION_FILE, sortLeaseFileNames } from './lease-file-name.js';
 import { parseCreationFile, parseLeaseFile, type ObservedLeaseFile } from './lease-file-record.js';
 import type { LeaseFileSystem } from './lease-file-system.js';
@@ -10,9 +10,10 @@ const MOST_ATTEMPTS = 100;
 /**
  * Reads the newest version of a lease; linearizable.
  *
- * A directory with so few files is listed by one system call. Should a file system list it piecemeal while it changes:
- * versions are swept oldest first, so if the highest of the listing can still be opened after it, nothing above it was
- * removed during the listing, and so nothing above it was missed that was there when the listing began.
+ * A directory with so few files is listed by one system call. Should there be many, so that it is listed piecemeal while
+ * it changes: versions are then swept strictly oldest first, so if the highest of the listing can still be opened after
+ * it, nothing above it was removed during the listing, and so nothing above it was missed that was there when the listing
+ * began.
  */
 export class LeaseFileReader {
   /** The highest revision this process has read or written. */
@@ -54,7 +55,7 @@ async function unlessMissing<T>(result: Promise<T>): Promise<T | null> {
   try {
     return await result;
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return null;
+    if (codeOf(error) === 'ENOENT') return null;
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isAbsolute } from 'node:path';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import { CREATION_FILE, isUid, type LeaseFileName } from './lease-file-name.js';
 import { formatMicroTime, parseMicroTime } from '../micro-time.js';
@@ -141,6 +142,8 @@ function parseHolderProcess(value: unknown): HolderProcess | null {
   if (typeof host !== 'string' || typeof pid !== 'number' || typeof socket !== 'string') {
     return null;
   }
+  // Anything else is an edit, and might reach something that refuses: another directory's file, a port, no file at all.
+  if (!isAbsolute(socket) || socket.includes('\0')) return null;
   return { host, pid, socket };
 }
 

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type { WriteOutcome } from '../../core/lock-outcome.js';
-import { errorCode, fileLockError, isDefiniteRefusal } from './file-lock-error.js';
+import { codeOf } from '../../core/thrown-value.js';
+import { fileLockError } from './file-lock-error.js';
 import {
   CREATION_FILE,
   sortLeaseFileNames,
@@ -20,6 +21,7 @@ import {
 import { LeaseFileReader } from './lease-file-reader.js';
 import { removeFile, sweepLeaseFiles } from './lease-file-sweep.js';
 import type { LeaseFileSystem } from './lease-file-system.js';
+import { isDefiniteRefusal } from './system-call-failure.js';
 
 /**
  * One lease as a directory of complete, never rewritten files: `created.json` and `<revision>.<uid>.json`, of which
@@ -107,7 +109,7 @@ export class LeaseFileStore {
       }
       signal.throwIfAborted();
     } catch (error) {
-      if (errorCode(error) === 'ENOENT') return { kind: 'absent' };
+      if (codeOf(error) === 'ENOENT') return { kind: 'absent' };
       return this.#notApplied('replace', temporary, error);
     }
     const refused = await this.#link(temporary, name, 'replace');
@@ -133,7 +135,7 @@ export class LeaseFileStore {
       await this.files.link(temporary, this.#path(name));
       return null;
     } catch (error) {
-      const code = errorCode(error);
+      const code = codeOf(error);
       if (code === 'ENOENT') return 'swept';
       await this.#discard(temporary);
       if (code === 'EEXIST') return { kind: 'conflict' };

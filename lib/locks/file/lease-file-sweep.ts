@@ -1,19 +1,35 @@
 import { join } from 'node:path';
-import { errorCode } from './file-lock-error.js';
-import { CREATION_FILE, sortLeaseFileNames, type LeaseFileName } from './lease-file-name.js';
+import { codeOf } from '../../core/thrown-value.js';
+import {
+  CREATION_FILE,
+  sortLeaseFileNames,
+  versionFileName,
+  type LeaseFileName,
+} from './lease-file-name.js';
 import { parseCreationFile, UNREADABLE } from './lease-file-record.js';
 import type { LeaseFileSystem } from './lease-file-system.js';
 
 /** How many versions stay; more than one only so that a reader rarely has to look twice. */
 export const KEPT_VERSIONS = 4n;
 
-/** Writes between two touches of the creation file, which else is never written again. */
+/** Writes between two touches of the creation file, which is otherwise never written again. */
 const WRITES_PER_TOUCH = 64n;
+
+/**
+ * So few names are listed by one system call, at one instant: on Linux it takes several hundred, and where a file system
+ * hands them out by the page, a page takes these.
+ */
+const LISTED_AT_ONCE = 32;
 
 /**
  * Removes what no longer counts after `newest` was linked by this process: lost and crashed writers' temporary files,
  * old versions, all files of deleted leases. Safety needs no sweep at all; it needs the order of this one (see
- * LeaseFileStore): first the temporary files, then the versions, the oldest first, and nothing more after a failure.
+ * LeaseFileStore): first the temporary files, then the versions, the oldest first.
+ *
+ * What cannot be removed (another user's file, a directory of that name, a file marked immutable) stays, and with it
+ * what it protects. While a temporary file is there, the version that it aims at is too, or its writer could take that
+ * number a second time. While an older version is there and the listing is long, all newer ones are, for a reader who is
+ * shown a directory piece by piece relies on it (see LeaseFileReader).
  *
  * No clock and no file time decides what goes, only numbers: any process may be stopped here for any time.
  */
@@ -32,12 +48,17 @@ export async function sweepLeaseFiles(
   const lost = names.temporary.filter(
     (file) => isPast(file) || (file.uid === uid && file.revision <= newest),
   );
-  for (const name of [...names.temporaryCreations, ...lost.map((file) => file.name)]) {
-    await removeFile(files, join(directory, name));
+  const isRemoved = (name: string) => triedToRemove(files, join(directory, name));
+  for (const name of names.temporaryCreations) await isRemoved(name);
+  const aimedAt = new Set<string>();
+  for (const file of lost) {
+    if (!(await isRemoved(file.name))) aimedAt.add(versionFileName(file.revision, file.uid));
   }
   for (const file of names.versions) {
     const isOld = file.uid === uid && file.revision <= newest - KEPT_VERSIONS;
-    if (isPast(file) || isOld) await removeFile(files, join(directory, file.name));
+    if (!isPast(file) && !isOld) continue;
+    const isGone = !aimedAt.has(file.name) && (await isRemoved(file.name));
+    if (!isGone && names.count > LISTED_AT_ONCE) return;
   }
   const writes = newest - created.revision;
   if (writes > 0n && writes % WRITES_PER_TOUCH === 0n) {
@@ -47,11 +68,21 @@ export async function sweepLeaseFiles(
   }
 }
 
+async function triedToRemove(files: LeaseFileSystem, path: string): Promise<boolean> {
+  try {
+    await removeFile(files, path);
+    return true;
+  } catch {
+    // Whoever asks leaves what rests on its absence.
+    return false;
+  }
+}
+
 /** Another process may remove the same file at the same time. */
 export async function removeFile(files: LeaseFileSystem, path: string): Promise<void> {
   try {
     await files.unlink(path);
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error;
+    if (codeOf(error) !== 'ENOENT') throw error;
   }
 }

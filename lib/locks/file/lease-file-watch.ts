@@ -15,6 +15,8 @@ export interface LeaseFileView {
   revisionOfDeletion(): bigint;
   /** The socket that proves whether the holder lives; null for nobody, for this lock itself and for other hosts. */
   holderSocket(lease: ObservedLeaseFile | null): string | null;
+  /** False if processes of other hosts may pass for ones of this. */
+  isHostUnique(): boolean;
   explain(error: unknown): LockRequestError;
 }
 
@@ -30,10 +32,13 @@ export class LeaseFileWatch implements LeaseWatch {
   #mustLookAgain = false;
   #deadSocket: string | null = null;
   #toldDead: string | undefined;
-  readonly #liveness = new HolderLiveness((socket) => {
-    this.#deadSocket = socket;
-    this.#look();
-  });
+  readonly #liveness = new HolderLiveness(
+    (socket) => {
+      this.#deadSocket = socket;
+      this.#look();
+    },
+    () => this.view.isHostUnique(),
+  );
   readonly #repair: NodeJS.Timeout;
 
   constructor(
