@@ -14,7 +14,10 @@ export type { ElectionOptions } from './core/election-options.js';
 
 // Leadership
 export { LeadershipService } from './nest/leadership.service.js';
-export { getLeadershipToken } from './nest/leader-election.constants.js';
+export {
+  getLeaderElectionOptionsToken,
+  getLeadershipToken,
+} from './nest/leader-election.constants.js';
 export type { Leadership, RevocationReason, Term } from './core/term.js';
 export type { Revocation } from './nest/leadership-streams.js';
 

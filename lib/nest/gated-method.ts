@@ -62,14 +62,14 @@ export function gateMethod(
   descriptor.value = gated;
 }
 
-/** Gives an instance that Nest did not inject into (`useFactory`, `useValue`) its leadership; no-op if it has one. */
+/** Gives an instance its leadership, also one that Nest did not inject into (`useFactory`, `useValue`). */
 export function adopt(
   instance: object,
   role: string | undefined,
   leadership: LeadershipService,
 ): void {
   const target = instance as Record<symbol, unknown>;
-  target[leadershipKeyOf(role)] ??= leadership;
+  target[leadershipKeyOf(role)] = leadership;
 }
 
 /** The text is what Nest prints when it cannot inject the property. */

@@ -2,7 +2,7 @@ import { LeadershipService } from './leadership.service.js';
 
 // Symbols of the global registry: two loaded copies of this library (jest.resetModules) still understand each other.
 
-/** Raw options as the user's factory or `forRoot` gave them. */
+/** Options of any role as the user's factory or `forRoot` gave them. */
 export const RAW_OPTIONS = Symbol.for('LEADER_ELECTION: raw options');
 /** What the user wrote outside of a factory: the role and how it is registered. */
 export const ROLE_REGISTRATION = Symbol.for('LEADER_ELECTION: role registration');
@@ -28,4 +28,16 @@ export function roleToken(role: string): symbol {
  */
 export function getLeadershipToken(role?: string): symbol | typeof LeadershipService {
   return role === undefined ? LeadershipService : roleToken(role);
+}
+
+/**
+ * Token of the options as they were given to the module of a role, before they are checked. For tests:
+ * `overrideProvider(getLeaderElectionOptionsToken()).useValue({ lock: 'memory' })` replaces all of them; the role may be
+ * left out, as it stays that of the module.
+ * @param role absent: the options of every role of the application
+ */
+export function getLeaderElectionOptionsToken(role?: string): symbol {
+  return role === undefined
+    ? RAW_OPTIONS
+    : Symbol.for(`options of LeaderElectionModule.forRoot({ role: ${JSON.stringify(role)} })`);
 }

@@ -85,14 +85,14 @@ export function resolveModuleOptions(
     autoStart: reader.boolean('autoStart', true),
   };
   reader.boolean('isGlobal', true);
-  if (registration.isAsync) checkFactoryResult(reader, raw, registration.role);
+  checkRegistration(raw, registration, reader);
   reader.check();
   return options;
 }
 
 function readerOf(raw: unknown, { role, isGlobal, isAsync }: RoleRegistration): OptionReader {
   const names = [...OPTION_NAMES, 'isGlobal'];
-  if (!isAsync) return new OptionReader(raw, names);
+  if (!isAsync && !lacksRole(raw)) return new OptionReader(raw, names);
   const isObject = typeof raw === 'object' && raw !== null && !Array.isArray(raw);
   const reader = new OptionReader({ ...(isObject && raw), role, isGlobal }, names);
   if (!isObject) {
@@ -100,6 +100,11 @@ function readerOf(raw: unknown, { role, isGlobal, isAsync }: RoleRegistration): 
     reader.fault('options', raw, rule, 'return { leaseName, … } or {}');
   }
   return reader;
+}
+
+/** As options are that a test puts in the place of those given to `forRoot`. */
+function lacksRole(raw: unknown): boolean {
+  return typeof raw === 'object' && raw !== null && !('role' in raw);
 }
 
 function readLock(reader: OptionReader): LockChoice {
@@ -116,13 +121,18 @@ function readLock(reader: OptionReader): LockChoice {
   return 'auto';
 }
 
-function checkFactoryResult(reader: OptionReader, raw: unknown, role: unknown): void {
+function checkRegistration(
+  raw: unknown,
+  { role, isAsync }: RoleRegistration,
+  reader: OptionReader,
+): void {
   if (typeof raw !== 'object' || raw === null) return;
   if ('role' in raw && raw.role !== undefined && raw.role !== role) {
-    const rule = `must be the role given to forRootAsync (${JSON.stringify(role)}), or absent`;
-    reader.fault('role', raw.role, rule, 'remove it from what the factory returns');
+    const rule = `must be the role given to ${isAsync ? 'forRootAsync' : 'forRoot'} (${JSON.stringify(role)}), or absent`;
+    const fix = `remove it from ${isAsync ? 'what the factory returns' : 'the options that take the place of those'}`;
+    reader.fault('role', raw.role, rule, fix);
   }
-  if ('isGlobal' in raw) {
+  if (isAsync && 'isGlobal' in raw) {
     const rule = 'is needed before the factory runs';
     reader.fault('isGlobal', raw.isGlobal, rule, 'give it to forRootAsync, beside role');
   }

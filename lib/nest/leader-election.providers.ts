@@ -1,4 +1,4 @@
-import type { DynamicModule, FactoryProvider, Provider } from '@nestjs/common';
+import type { DynamicModule, FactoryProvider } from '@nestjs/common';
 import type { Clock } from '../elector/clock.js';
 import { localIdentity } from '../locks/local-identity.js';
 import { selectLock, type SelectedLock } from '../locks/lock-selection.js';
@@ -7,6 +7,7 @@ import { LeaderElectionCoreModule } from './leader-election-core.module.js';
 import {
   ELECTION_CLOCK,
   ELECTION_RANDOM,
+  getLeaderElectionOptionsToken,
   RAW_OPTIONS,
   RESOLVED_OPTIONS,
   ROLE_ELECTION,
@@ -25,7 +26,9 @@ import { RoleRegistry } from './role-registry.js';
 
 /** Makes a module with raw options the module of one role: raw options → checked options → lock → election → service. */
 export function registerRole(raw: DynamicModule, registration: RoleRegistration): DynamicModule {
-  const token = roleToken(String(registration.role));
+  const role = String(registration.role);
+  const token = roleToken(role);
+  const options = getLeaderElectionOptionsToken(role);
   return {
     ...raw,
     global: registration.isGlobal !== false,
@@ -33,22 +36,44 @@ export function registerRole(raw: DynamicModule, registration: RoleRegistration)
     providers: [
       ...(raw.providers ?? []),
       { provide: ROLE_REGISTRATION, useValue: registration },
-      ...ELECTION_PROVIDERS,
-      { provide: token, useFactory: serviceOf, inject: [ROLE_ELECTION] },
-      SERVICE_OF_THE_ONLY_ROLE,
+      { provide: options, useFactory: (given: unknown) => given, inject: [RAW_OPTIONS] },
+      {
+        provide: RESOLVED_OPTIONS,
+        useFactory: resolveOptions,
+        inject: [options, ROLE_REGISTRATION],
+      },
+      SELECTED_LOCK_PROVIDER,
+      ROLE_ELECTION_PROVIDER,
+      { provide: token, useFactory: serviceOf, inject: [ROLE_ELECTION, RoleRegistry] },
+      {
+        provide: LeadershipService,
+        useFactory: serviceOfTheOnlyRole,
+        inject: [token, RoleRegistry],
+      },
     ],
     exports: [token, LeadershipService],
   };
 }
 
-const serviceOf = (election: RoleElection): LeadershipService => new LeadershipService(election);
+function resolveOptions(raw: unknown, registration: RoleRegistration): ResolvedModuleOptions {
+  return resolveModuleOptions(raw, registration, localIdentity());
+}
 
-const RESOLVED_OPTIONS_PROVIDER: FactoryProvider = {
-  provide: RESOLVED_OPTIONS,
-  useFactory: (raw: unknown, registration: RoleRegistration): ResolvedModuleOptions =>
-    resolveModuleOptions(raw, registration, localIdentity()),
-  inject: [RAW_OPTIONS, ROLE_REGISTRATION],
-};
+/** A test that overrides `LeadershipService` means the service of the only role, whatever token it is injected by. */
+function serviceOf(election: RoleElection, registry: RoleRegistry): LeadershipService {
+  return registry.overriddenService() ?? new LeadershipService(election);
+}
+
+/**
+ * Every role's module exports the class token. With one role it is that role's service; with several, whichever module
+ * Nest finds first would win in silence, so all of them give a service that refuses by name.
+ */
+function serviceOfTheOnlyRole(
+  service: LeadershipService,
+  registry: RoleRegistry,
+): LeadershipService {
+  return registry.roles.length > 1 ? registry.ambiguousService() : service;
+}
 
 const SELECTED_LOCK_PROVIDER: FactoryProvider = {
   provide: SELECTED_LOCK,
@@ -79,21 +104,4 @@ const ROLE_ELECTION_PROVIDER: FactoryProvider = {
     ApplicationReadiness,
     RoleRegistry,
   ],
-};
-
-const ELECTION_PROVIDERS: Provider[] = [
-  RESOLVED_OPTIONS_PROVIDER,
-  SELECTED_LOCK_PROVIDER,
-  ROLE_ELECTION_PROVIDER,
-];
-
-/**
- * Every role's module exports the class token. With one role it is that role's service; with several, whichever module
- * Nest finds first would win in silence, so all of them give a service that refuses by name.
- */
-const SERVICE_OF_THE_ONLY_ROLE: FactoryProvider = {
-  provide: LeadershipService,
-  useFactory: (election: RoleElection, registry: RoleRegistry): LeadershipService =>
-    registry.roles.length > 1 ? registry.ambiguousService() : serviceOf(election),
-  inject: [ROLE_ELECTION, RoleRegistry],
 };

@@ -13,7 +13,7 @@ import {
   type HandlerMark,
   type LeadershipHandler,
 } from './leadership-handler.js';
-import { LeadershipService } from './leadership.service.js';
+import { electionOf, LeadershipService } from './leadership.service.js';
 import { RoleRegistry } from './role-registry.js';
 
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
@@ -48,6 +48,8 @@ export class LeadershipHandlersExplorer {
     if (this.faults.length > 0) throw new LeaderElectionOptionsError(this.faults);
     for (const election of this.registry.elections) {
       election.dispatcher.use(this.found.get(election.role)!);
+      const service = this.registry.service(election);
+      if (electionOf(service) !== election) election.replacedBy(service);
     }
   }
 
@@ -74,7 +76,7 @@ export class LeadershipHandlersExplorer {
     if (election === undefined) {
       this.roleFault(`@LeaderOnly() on ${name}`, gate.role);
     } else if (instance !== undefined) {
-      adopt(instance, gate.role, new LeadershipService(election));
+      adopt(instance, gate.role, this.registry.service(election));
     }
   }
 

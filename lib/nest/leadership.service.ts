@@ -8,6 +8,13 @@ import type { LeadershipError } from './leadership-error.js';
 import type { Revocation } from './leadership-streams.js';
 import type { RoleElection } from './role-election.js';
 
+const ELECTION = Symbol.for('nestjs-leader-election:election');
+
+/** The election behind a service, also through a proxy of it; undefined for what a test puts in its place. */
+export function electionOf(service: object): RoleElection | undefined {
+  return (service as { [ELECTION]?: RoleElection })[ELECTION];
+}
+
 /**
  * One role's election, as the application sees it. Inject it by class when there is one role, with
  * `@InjectLeadership(role)` when there are several.
@@ -16,68 +23,69 @@ import type { RoleElection } from './role-election.js';
  * loop was blocked (R3). Code that goes on after a check needs `term.signal` or `term.fencingToken`.
  */
 export class LeadershipService {
-  readonly #election: RoleElection;
+  /** Not a private field: instances may be wrapped in a proxy, through which those cannot be read. */
+  declare private readonly [ELECTION]: RoleElection;
 
   constructor(election: RoleElection) {
-    this.#election = election;
+    Object.defineProperty(this, ELECTION, { value: election });
   }
 
   get role(): string {
-    return this.#election.role;
+    return this[ELECTION].role;
   }
 
   /** This process's holder identity for the role. */
   get identity(): string {
-    return this.#election.options.identity;
+    return this[ELECTION].options.identity;
   }
 
   isLeader(): boolean {
-    return this.#election.elector.isLeader();
+    return this[ELECTION].elector.isLeader();
   }
 
   /** The current term; undefined while this process does not lead. */
   get term(): Term | undefined {
-    return this.#election.elector.term;
+    return this[ELECTION].elector.term;
   }
 
   /** Identity of whoever leads, on followers too; undefined when nobody is known to. */
   get leader(): string | undefined {
-    return this.#election.leader;
+    return this[ELECTION].leader;
   }
 
   /** The current state at once, then every change. Completes at shutdown, as all streams here; none ever errors. */
   get leadership$(): Observable<Leadership> {
-    return this.#election.streams.leadership$;
+    return this[ELECTION].streams.leadership$;
   }
 
   /** Every term of this process, when it begins. Not replayed. */
   get granted$(): Observable<Term> {
-    return this.#election.streams.granted$;
+    return this[ELECTION].streams.granted$;
   }
 
   /** Every term of this process, when it ends, with the reason. Not replayed. */
   get revoked$(): Observable<Revocation> {
-    return this.#election.streams.revoked$;
+    return this[ELECTION].streams.revoked$;
   }
 
   /** The current leader at once (undefined when nobody is known to lead), then every change. */
   get leader$(): Observable<string | undefined> {
-    return this.#election.streams.leader$;
+    return this[ELECTION].streams.leader$;
   }
 
   /** Failed requests, drains that took too long and handlers that threw, as values. */
   get errors$(): Observable<LeadershipError> {
-    return this.#election.streams.errors$;
+    return this[ELECTION].streams.errors$;
   }
 
   /** Milliseconds for which leadership is certain if no further renewal succeeds; 0 while not leading. */
   remainingMs(): number {
-    return this.#election.elector.remainingMs();
+    return this[ELECTION].elector.remainingMs();
   }
 
   /** Begins to stand, for `autoStart: false`. Idempotent; nothing happens once the application shuts down. */
   start(): void {
-    this.#election.start();
+    this[ELECTION].start();
   }
 
   /**
@@ -86,7 +94,7 @@ export class LeadershipService {
    * @throws the signal's reason when it is aborted; ElectionStoppedError when the application shuts down
    */
   waitForLeadership({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Term> {
-    const { role, isStopping } = this.#election;
+    const { role, isStopping } = this[ELECTION];
     const { term } = this;
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
     if (term !== undefined) return Promise.resolve(term);
@@ -96,7 +104,7 @@ export class LeadershipService {
         waiting.unsubscribe();
         reject(signal?.reason as Error);
       };
-      const waiting = this.#election.streams.granted$.subscribe({
+      const waiting = this[ELECTION].streams.granted$.subscribe({
         next: (granted) => {
           waiting.unsubscribe();
           signal?.removeEventListener('abort', onAbort);
@@ -108,7 +116,7 @@ export class LeadershipService {
         },
       });
       signal?.addEventListener('abort', onAbort, { once: true });
-      this.#election.awaitedBySomebody();
+      this[ELECTION].awaitedBySomebody();
     });
   }
 
@@ -145,22 +153,22 @@ export class LeadershipService {
    * less the one that has just stepped down could be the first to come back.
    */
   stepDown({ cooldownMs }: { readonly cooldownMs?: number } = {}): boolean {
-    const { elector, options } = this.#election;
+    const { elector, options } = this[ELECTION];
     return elector.stepDown(checkedCooldown(cooldownMs, 2 * options.retryPeriodMs));
   }
 
   /** Gives leadership up and does not stand again until `resume()`. Goes on following who leads. */
   suspend(): void {
-    this.#election.elector.suspend();
+    this[ELECTION].elector.suspend();
   }
 
   resume(): void {
-    this.#election.elector.resume();
+    this[ELECTION].elector.resume();
   }
 
   /** @internal gated work, for `@LeaderOnly()` */
   [TRACK_WORK](work: PromiseLike<unknown>): void {
-    this.#election.elector.track(work);
+    this[ELECTION].elector.track(work);
   }
 }
 

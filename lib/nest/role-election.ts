@@ -9,6 +9,7 @@ import { ElectionLogger } from './election-logger.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import type { LeadershipError } from './leadership-error.js';
 import { LeadershipHandlersDispatcher } from './leadership-handlers.dispatcher.js';
+import type { LeadershipService } from './leadership.service.js';
 import { LeadershipStreams } from './leadership-streams.js';
 
 export interface RoleElectionDependencies {
@@ -32,6 +33,7 @@ export class RoleElection {
   private bootstrapping = false;
   private awaited = false;
   private released: Promise<void> | undefined;
+  private replacement: Partial<LeadershipService> | undefined;
 
   constructor(
     readonly options: ResolvedModuleOptions,
@@ -44,9 +46,9 @@ export class RoleElection {
     this.elector = new LeaderElector(options, { lock, clock, random, observer: this.observer() });
     this.streams = new LeadershipStreams(() => this.leadership());
     this.dispatcher = new LeadershipHandlersDispatcher(options, readiness, {
-      holds: (term) => this.elector.term === term,
-      currentLeader: () => this.leader,
-      stepDown: (cooldownMs) => this.elector.stepDown(cooldownMs, 'handler-failed'),
+      holds: (term) => (this.replacement ?? this.elector).term === term,
+      currentLeader: () => (this.replacement ?? this).leader,
+      stepDown: (cooldownMs) => this.stepDown(cooldownMs),
       report: (error) => this.report(error),
     });
     this.notice = notice;
@@ -78,8 +80,21 @@ export class RoleElection {
     });
   }
 
+  /**
+   * A test has put another service in the place of this election's: it decides who leads, its streams call the handlers,
+   * and this process does not compete.
+   */
+  replacedBy(service: Partial<LeadershipService>): void {
+    this.replacement = service;
+    service.granted$?.subscribe?.((term) => void this.dispatcher.granted(term));
+    service.revoked$?.subscribe?.(({ term, reason }) => {
+      void this.dispatcher.revoked(term, reason);
+    });
+    service.leader$?.subscribe?.((leader) => this.dispatcher.leaderChanged(leader));
+  }
+
   start(): void {
-    if (this.started || this.stopping) return;
+    if (this.started || this.stopping || this.replacement !== undefined) return;
     this.started = true;
     this.log.started();
     this.elector.start();
@@ -117,6 +132,11 @@ export class RoleElection {
       .then(() => this.closeLock())
       .finally(() => this.streams.complete());
     return this.released;
+  }
+
+  private stepDown(cooldownMs: number): void {
+    if (this.replacement === undefined) this.elector.stepDown(cooldownMs, 'handler-failed');
+    else this.replacement.stepDown?.({ cooldownMs });
   }
 
   private async closeLock(): Promise<void> {

@@ -1,20 +1,24 @@
 import { Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { LeaderElectionOptionsError } from '../core/errors/leader-election-options.error.js';
-import { ROLE_REGISTRATION } from './leader-election.constants.js';
+import { ROLE_REGISTRATION, roleToken } from './leader-election.constants.js';
 import type { RoleRegistration } from './leader-election.options.js';
 import { LeadershipService } from './leadership.service.js';
 import type { RoleElection } from './role-election.js';
+
+type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
 
 /** The roles of one application: known from the module graph before any provider is made. */
 @Injectable()
 export class RoleRegistry {
   readonly roles: readonly string[];
   private readonly byRole = new Map<string, RoleElection>();
+  private readonly registrations: ReadonlyMap<string, NestModule>;
   private sealed = false;
 
   constructor(modules: ModulesContainer) {
-    this.roles = registeredRoles(modules);
+    this.registrations = registeredRoles(modules);
+    this.roles = [...this.registrations.keys()];
   }
 
   get elections(): RoleElection[] {
@@ -34,6 +38,26 @@ export class RoleRegistry {
   find(role: string | undefined): RoleElection | undefined {
     if (role !== undefined) return this.byRole.get(role);
     return this.roles.length === 1 ? this.byRole.get(this.roles[0]!) : undefined;
+  }
+
+  /**
+   * The one service of a role, or what a test has put in its place under either of its tokens. Known once all providers
+   * have been made.
+   */
+  service({ role }: RoleElection): LeadershipService {
+    const { providers } = this.registrations.get(role)!;
+    const token = this.roles.length === 1 ? LeadershipService : roleToken(role);
+    return providers.get(token)!.instance as LeadershipService;
+  }
+
+  /** What a test gave by `overrideProvider(LeadershipService).useValue()`, if there is one role. */
+  overriddenService(): LeadershipService | undefined {
+    const [registration] = this.registrations.values();
+    if (this.roles.length !== 1 || registration === undefined) return undefined;
+    const wrapper = registration.providers.get(LeadershipService);
+    return wrapper?.isNotMetatype && wrapper.metatype === null
+      ? (wrapper.instance as LeadershipService)
+      : undefined;
   }
 
   /** `"a", "b"`, for messages. */
@@ -57,17 +81,19 @@ export class RoleRegistry {
   }
 }
 
-function registeredRoles(modules: ModulesContainer): string[] {
-  const roles: string[] = [];
+function registeredRoles(modules: ModulesContainer): Map<string, NestModule> {
+  const registrations = new Map<string, NestModule>();
+  const twice = new Set<string>();
   for (const module of modules.values()) {
     const registration = module.providers.get(ROLE_REGISTRATION)?.instance as
       RoleRegistration | undefined;
-    if (typeof registration?.role === 'string') roles.push(registration.role);
+    if (typeof registration?.role !== 'string') continue;
+    if (registrations.has(registration.role)) twice.add(registration.role);
+    registrations.set(registration.role, module);
   }
-  const twice = roles.filter((role, index) => roles.indexOf(role) !== index);
-  if (twice.length === 0) return roles;
+  if (twice.size === 0) return registrations;
   throw new LeaderElectionOptionsError(
-    [...new Set(twice)].map((role) => ({
+    [...twice].map((role) => ({
       field: 'role',
       value: role,
       rule: 'is registered by more than one LeaderElectionModule of this application',

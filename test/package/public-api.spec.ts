@@ -21,6 +21,7 @@ describe('the main entry', () => {
         'OnNewLeader',
         'OnRevoked',
         'fileLock',
+        'getLeaderElectionOptionsToken',
         'getLeadershipToken',
         'leaseLock',
         'memoryLock',

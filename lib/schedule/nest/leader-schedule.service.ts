@@ -83,8 +83,7 @@ export class LeaderSchedule {
    */
   trigger(name: string): Promise<TriggerResult> {
     const { role, runner } = this.job(name);
-    const { elector, leader } = role.election;
-    const { term } = elector;
+    const { term, leader } = this.schedules.leadership(role.election);
     if (term === undefined) {
       return Promise.reject(new NotLeaderError(role.name, leader, `Job "${name}"`));
     }

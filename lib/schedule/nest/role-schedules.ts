@@ -9,6 +9,7 @@ import type { Clock } from '../../elector/clock.js';
 import type { DocumentStore } from '../../locks/document-store.js';
 import { ApplicationReadiness } from '../../nest/application-readiness.js';
 import { ELECTION_CLOCK } from '../../nest/leader-election.constants.js';
+import type { LeadershipService } from '../../nest/leadership.service.js';
 import type { RoleElection } from '../../nest/role-election.js';
 import { RoleRegistry } from '../../nest/role-registry.js';
 import { KEPT_UNKNOWN_MS } from '../claim/job-sweep.js';
@@ -67,8 +68,15 @@ export class RoleSchedules {
     throw new LeaderElectionOptionsError([fault]);
   }
 
-  private scheduleOf({ elector, options }: RoleElection, store: DocumentStore): RoleSchedule {
+  /** Who leads, for the jobs of a role. */
+  leadership(election: RoleElection): LeadershipService {
+    return this.registry.service(election);
+  }
+
+  private scheduleOf(election: RoleElection, store: DocumentStore): RoleSchedule {
     const { clock } = this;
+    const { elector, options } = election;
+    const service = this.leadership(election);
     const { role, requestTimeoutMs, renewDeadlineMs, leaseDurationMs } = options;
     const observer = new ScheduleLogger(role);
     const ledger = new ScheduleLedger(store, clock, {
@@ -81,7 +89,7 @@ export class RoleSchedules {
       observer,
       leadership: {
         get term() {
-          return elector.term;
+          return service.term;
         },
         track: (work) => elector.track(work),
       },
@@ -95,7 +103,7 @@ export class RoleSchedules {
   /** Each term once, and none before the application has been initialised. */
   private follow(election: RoleElection, schedule: RoleSchedule): void {
     const begun = new WeakSet<Term>();
-    election.streams.leadership$.subscribe(({ term }) => {
+    this.leadership(election).leadership$?.subscribe(({ term }) => {
       if (term === undefined || begun.has(term)) return;
       begun.add(term);
       void this.readiness.whenReachedOr(term.signal).then(() => {
