@@ -1,11 +1,14 @@
-import { fileLock } from './file/file.lock.js';
-import { leaseLock } from './kubernetes/lease.lock.js';
-import { PodEnvironment } from './kubernetes/pod-environment.js';
-import { memoryLock } from './memory.lock.js';
+import { LeaderElectionOptionsError } from '../core/errors/leader-election-options.error.js';
+import { FileLock, fileLock } from './file/file.lock.js';
+import { checkPod } from './kubernetes/lease-lock-options.js';
+import { leaseLockIn } from './kubernetes/lease.lock.js';
+import { MemoryLock, memoryLock } from './memory.lock.js';
+import { ProcessSurroundings } from './process-surroundings.js';
 import type { LockRequester, ResourceLock, ResourceLockFactory } from './resource-lock.js';
 
 /**
- * - `auto`: inside a pod the Lease, anywhere else the file lock. A kubeconfig is never used without being asked for.
+ * - `auto`: in a pod the Lease; under a test runner the memory lock; anywhere else, in development only, the file lock.
+ *   A kubeconfig is never used without being asked for.
  * - `lease`: `leaseLock()`. - `file`: `fileLock()`. - `memory`: `memoryLock()`, shared with nobody.
  */
 export type LockName = 'auto' | 'lease' | 'file' | 'memory';
@@ -17,10 +20,15 @@ export const LOCK_NAMES: readonly LockName[] = ['auto', 'lease', 'file', 'memory
 
 const LOCK_METHODS = ['read', 'create', 'replace', 'describe'] as const;
 
+/** What people should know about the lock: what it does not do, or that it was not they who chose it. */
+export interface LockNotice {
+  readonly level: 'log' | 'warn';
+  readonly text: string;
+}
+
 export interface SelectedLock {
   readonly lock: ResourceLock;
-  /** What people should know about the choice; undefined where they made it themselves. */
-  readonly notice?: string;
+  readonly notice: LockNotice | undefined;
 }
 
 export function isLockChoice(value: unknown): value is LockChoice {
@@ -28,30 +36,95 @@ export function isLockChoice(value: unknown): value is LockChoice {
   return typeof value === 'function' || isResourceLock(value);
 }
 
-/** Makes the lock of one election. No choice ever means "assume leadership". */
+/**
+ * Makes the lock of one election. No choice ever means "assume leadership".
+ *
+ * @throws LeaderElectionOptionsError where `auto` must not guess: what is missing of a pod, or no pod in production
+ */
 export async function selectLock(
   choice: LockChoice,
   requester: LockRequester,
-  pod: PodEnvironment = new PodEnvironment(),
+  surroundings: ProcessSurroundings = new ProcessSurroundings(),
 ): Promise<SelectedLock> {
-  if (typeof choice === 'object') return { lock: choice };
-  if (choice === 'auto' && !pod.isInPod()) {
-    const lock = await made(fileLock(), requester);
-    return {
-      lock,
-      notice:
-        `not in a pod: only processes of this host compete, for ${lock.describe()} ` +
-        `(choose with the option "lock")`,
-    };
-  }
-  return { lock: await made(typeof choice === 'function' ? choice : named(choice), requester) };
+  if (choice === 'auto') return automaticLock(requester, surroundings);
+  const lock =
+    typeof choice === 'object'
+      ? choice
+      : await made(typeof choice === 'function' ? choice : named(choice, surroundings), requester);
+  return { lock, notice: limitOf(lock, surroundings) };
 }
 
-function named(name: LockName): ResourceLockFactory {
+/** A test runner counts more than a pod: tests that run in a cluster must not compete for a Lease there. */
+async function automaticLock(
+  requester: LockRequester,
+  surroundings: ProcessSurroundings,
+): Promise<SelectedLock> {
+  const runner = surroundings.testRunner();
+  if (runner !== undefined) {
+    const lock = await made(memoryLock(), requester);
+    const text = `lock 'auto' is the memory lock under ${runner}: this application competes with no other, not even in this process`;
+    return { lock, notice: { level: 'log', text } };
+  }
+  if (surroundings.pod.sign() !== undefined) {
+    checkPod('lock', 'auto', surroundings.pod);
+    return { lock: await made(leaseLockIn(surroundings.pod, {}), requester), notice: undefined };
+  }
+  if (surroundings.isProduction) throw new LeaderElectionOptionsError([UNCHOSEN]);
+  const lock = await made(fileLock(), requester);
+  const container = surroundings.containerSign();
+  if (container !== undefined) {
+    const text =
+      `lock 'auto' is the file lock in this container, which is no pod (found ${container}): ` +
+      `other containers elect leaders of their own. If this runs in several, ${CHOOSE}.`;
+    return { lock, notice: { level: 'warn', text } };
+  }
+  const text = `lock 'auto' is the file lock outside a pod: only processes of this user on this machine compete, with ${lock.describe()}`;
+  return { lock, notice: { level: 'log', text } };
+}
+
+const CHOOSE =
+  'use fileLock({ directory }) with a directory that all processes share, on one machine, or leaseLock({ kubeConfig }) for a cluster';
+
+const UNCHOSEN = {
+  field: 'lock',
+  value: 'auto',
+  rule: 'must be chosen where NODE_ENV is production and the process does not run in a pod, as a guess could make every process lead',
+  fix: "for the processes of one machine lock: fileLock({ directory }) with a directory they all share, or lock: 'file' if one user runs them all; for a cluster lock: leaseLock({ kubeConfig })",
+};
+
+/** What a lock that was asked for does not do, where that is likely to matter. */
+function limitOf(lock: ResourceLock, surroundings: ProcessSurroundings): LockNotice | undefined {
+  if (surroundings.testRunner() !== undefined) return undefined;
+  const isInPod = surroundings.pod.sign() !== undefined;
+  if (lock instanceof MemoryLock && (isInPod || surroundings.isProduction)) {
+    const instead = isInPod ? "use lock: 'lease'" : CHOOSE;
+    const text =
+      'the memory lock is shared with no other process: every process leads and runs what must run once. ' +
+      `If there are several, ${instead}.`;
+    return { level: 'warn', text };
+  }
+  if (!(lock instanceof FileLock && lock.isInDefaultDirectory)) return undefined;
+  const where = lock.describe();
+  if (isInPod) {
+    const text = `the ${where} are this pod's own: every pod elects a leader of its own. If there are several, use lock: 'lease'.`;
+    return { level: 'warn', text };
+  }
+  const container = surroundings.containerSign();
+  if (container !== undefined) {
+    const text = `the ${where} are this container's own (found ${container}): other containers elect leaders of their own. If this runs in several, ${CHOOSE}.`;
+    return { level: 'warn', text };
+  }
+  if (!surroundings.isProduction) return undefined;
+  const text =
+    `only processes of this user with this directory for temporary files compete, with ${where}; ` +
+    'if there are others, name a directory that all share: fileLock({ directory })';
+  return { level: 'log', text };
+}
+
+function named(name: Exclude<LockName, 'auto'>, { pod }: ProcessSurroundings): ResourceLockFactory {
   switch (name) {
-    case 'auto':
     case 'lease':
-      return leaseLock();
+      return leaseLockIn(pod, {});
     case 'file':
       return fileLock();
     case 'memory':

@@ -27,7 +27,7 @@ export function memoryLeaseKey(requester: Pick<LockRequester, 'leaseName' | 'nam
 }
 
 /** Delivers by promise only, never by timer, so that a test with a manual clock stays deterministic. */
-class MemoryLock implements ResourceLock {
+export class MemoryLock implements ResourceLock {
   readonly #key: string;
 
   constructor(

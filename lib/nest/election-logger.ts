@@ -3,6 +3,7 @@ import { LeadershipHandlerError } from './errors/leadership-handler.error.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import { messageOf, stackOf } from '../core/thrown-value.js';
 import type { Clock } from '../elector/clock.js';
+import type { LockNotice } from '../locks/lock-selection.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import type { LeadershipError } from './leadership-error.js';
 
@@ -31,8 +32,8 @@ export class ElectionLogger {
     this.prefix = `Role "${role}", ${lease}, as ${identity}`;
   }
 
-  notice(text: string): void {
-    this.write('log', text);
+  notice({ level, text }: LockNotice): void {
+    this.write(level, text);
   }
 
   started(): void {

@@ -16,8 +16,9 @@ import { isLockChoice, LOCK_NAMES, type LockChoice } from '../locks/lock-selecti
 export interface LeaderElectionModuleOptions extends ElectionOptions {
   /**
    * Where the lease is kept: `'auto'`, `'lease'`, `'file'`, `'memory'`, what `leaseLock()`, `fileLock()` or
-   * `memoryLock()` returned, or a ResourceLock of your own. Default `'auto'`: inside a pod the Lease, anywhere else the
-   * file lock, with one log line that says so.
+   * `memoryLock()` returned, or a ResourceLock of your own. Default `'auto'`: in a pod the Lease; under a test runner
+   * the memory lock; anywhere else the file lock, with one log line that says so, but with `NODE_ENV=production` a
+   * start-up error.
    */
   readonly lock?: LockChoice;
   /** Stand as soon as the application has started; `false`: not before `leadership.start()`. Default true. */
@@ -116,7 +117,7 @@ function readLock(reader: OptionReader): LockChoice {
     'lock',
     lock,
     `must be one of ${names}, the result of leaseLock(), fileLock() or memoryLock(), or a ResourceLock`,
-    'use "auto"',
+    'name one of these, or leave it out',
   );
   return 'auto';
 }

@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../elector/clock.js';
 import type { ElectionObserver } from '../elector/election-observer.js';
 import { LeaderElector } from '../elector/leader-elector.js';
 import type { ResourceLock } from '../locks/resource-lock.js';
-import type { SelectedLock } from '../locks/lock-selection.js';
+import type { LockNotice, SelectedLock } from '../locks/lock-selection.js';
 import type { ApplicationReadiness } from './application-readiness.js';
 import { ElectionLogger } from './election-logger.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
@@ -26,7 +26,7 @@ export class RoleElection {
   readonly lock: ResourceLock;
   private readonly log: ElectionLogger;
   private readonly clock: Clock;
-  private readonly notice: string | undefined;
+  private readonly notice: LockNotice | undefined;
   private lastReason: RevocationReason | undefined;
   private started = false;
   private stopping = false;

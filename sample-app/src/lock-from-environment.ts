@@ -3,7 +3,7 @@ import { fileLock, leaseLock, type LeaderElectionModuleOptions } from 'nestjs-le
 /**
  * `LOCK=file` (optionally with `LOCK_DIRECTORY`): a file on this machine. `LOCK=lease`: the Lease of a cluster, through
  * the kubeconfig that kubectl uses, optionally in `NAMESPACE`. Neither: what `lock: 'auto'` finds, which is the Lease
- * inside a pod and the file anywhere else.
+ * inside a pod and in development the file. `npm start` says `LOCK=file`.
  */
 export function lockFromEnvironment(
   environment: NodeJS.ProcessEnv,

@@ -22,7 +22,8 @@ class Replica {
       // A process group of its own: Ctrl+C reaches this program alone, which then ends each replica once.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env: { ...process.env, ...(process.stdout.isTTY ? {} : { NO_COLOR: '1' }) },
+      // Named, so that it runs anywhere: in a container, with NODE_ENV=production, in a pod.
+      env: { LOCK: 'file', ...process.env, ...(process.stdout.isTTY ? {} : { NO_COLOR: '1' }) },
     });
     for (const stream of [this.process.stdout!, this.process.stderr!]) {
       createInterface({ input: stream }).on('line', (line) => {

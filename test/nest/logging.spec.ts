@@ -144,17 +144,12 @@ describe('the log', () => {
 
   describe('when the lock is chosen automatically', () => {
     it('says which one it is', async () => {
-      const { KUBERNETES_SERVICE_HOST: host } = process.env;
-      delete process.env['KUBERNETES_SERVICE_HOST'];
       const app = await elections.create({
         imports: [elections.module({ lock: 'auto', autoStart: false })],
       });
-      if (host !== undefined) process.env['KUBERNETES_SERVICE_HOST'] = host;
       app.useLogger(logger);
       await app.init();
-      await app.close();
-      app.leadership().start();
-      expect(texts('log')).toEqual([expect.stringContaining('not in a pod')]);
+      expect(texts('log')).toEqual([expect.stringMatching(/memory lock under Jest/)]);
     });
   });
 

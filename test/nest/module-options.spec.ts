@@ -7,9 +7,7 @@ import {
   memoryLock,
   type ResourceLock,
 } from '../../lib/index.js';
-import { PodEnvironment } from '../../lib/locks/kubernetes/pod-environment.js';
 import { localIdentity } from '../../lib/locks/local-identity.js';
-import { selectLock } from '../../lib/locks/lock-selection.js';
 import { RESOLVED_OPTIONS } from '../../lib/nest/leader-election.constants.js';
 import { Elections, ROLE } from './support/elections.js';
 
@@ -100,34 +98,6 @@ describe('the options of LeaderElectionModule', () => {
   });
 
   describe('when a lock is chosen', () => {
-    const requester: LockRequester = { leaseName: 'n', namespace: 'jobs', identity: 'pod-a' };
-    const outside = new PodEnvironment({}, '/nowhere');
-
-    it('by "auto" outside of a pod, is the file lock, and says so', async () => {
-      const { lock, notice } = await selectLock('auto', requester, outside);
-      expect(lock.constructor.name).toBe('FileLock');
-      expect(notice).toMatch(/not in a pod/);
-      await lock.close?.();
-    });
-
-    it('by name, by factory, by an async factory or ready, is what was asked for', async () => {
-      const ready = (await memoryLock()(requester)) as ResourceLock;
-      for (const choice of [
-        'memory',
-        memoryLock(),
-        async () => Promise.resolve(ready),
-        ready,
-      ] as const) {
-        const { lock, notice } = await selectLock(choice, requester, outside);
-        expect(lock.describe()).toBe('in-memory lease jobs/n');
-        expect(notice).toBeUndefined();
-      }
-      const file = await selectLock('file', requester, outside);
-      expect(file.lock.constructor.name).toBe('FileLock');
-      expect(file.notice).toBeUndefined();
-      await file.lock.close?.();
-    });
-
     it('is told the lease, the namespace and the identity', async () => {
       const requests: LockRequester[] = [];
       await elections.start({

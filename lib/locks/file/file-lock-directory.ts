@@ -14,14 +14,14 @@ const WRITABLE_BY_OTHERS = 0o022;
  */
 export class FileLockDirectory {
   readonly path: string;
-  readonly #isDefault: boolean;
+  readonly isDefault: boolean;
 
   constructor(
     directory: string | undefined,
     private readonly files: LeaseFileSystem,
     temporaryDirectory = tmpdir(),
   ) {
-    this.#isDefault = directory === undefined;
+    this.isDefault = directory === undefined;
     this.path = resolve(directory ?? join(temporaryDirectory, defaultName()));
   }
 
@@ -30,7 +30,7 @@ export class FileLockDirectory {
    * grant and withhold leadership: such a directory is refused.
    */
   async prepare(): Promise<void> {
-    if (!this.#isDefault) {
+    if (!this.isDefault) {
       await this.files.mkdir(this.path, { recursive: true });
       return;
     }

@@ -66,6 +66,11 @@ export class FileLock implements ResourceLock {
     this.#socket = new HolderSocket(this.#directory.path, path);
   }
 
+  /** No directory was named: other users, containers and TMPDIRs have directories of their own. */
+  get isInDefaultDirectory(): boolean {
+    return this.#directory.isDefault;
+  }
+
   read(options: LockRequestOptions): Promise<ReadOutcome> {
     const attempt = async (abandoned: AbortSignal): Promise<ReadOutcome> => {
       try {

@@ -57,18 +57,35 @@ export function chooseCluster(
     return { kind: 'kubeconfig', source: { kind: 'instance', kubeConfig }, context };
   }
   // A token that is not mounted yet is left to the requests; an address that is not in the environment never comes.
-  const hasServer = Boolean(pod.env['KUBERNETES_SERVICE_HOST']);
-  if (kubeConfig === 'in-cluster' ? hasServer : pod.isInPod()) return { kind: 'in-cluster' };
-  throw new LeaderElectionOptionsError([
-    {
-      field: 'leaseLock.kubeConfig',
-      value: kubeConfig,
-      rule:
-        'this process does not run in a pod (no KUBERNETES_SERVICE_HOST or no service-account token), ' +
-        'and a cluster is joined from outside only on request',
-      fix: "leaseLock({ kubeConfig: 'default' }) to use your kubeconfig, or lock: 'file' to run without a cluster",
-    },
-  ]);
+  if (kubeConfig === 'in-cluster' && pod.env['KUBERNETES_SERVICE_HOST']) {
+    return { kind: 'in-cluster' };
+  }
+  const sign = pod.sign();
+  if (sign === undefined) throw new LeaderElectionOptionsError([outsideAPod(kubeConfig)]);
+  checkPod('leaseLock.kubeConfig', kubeConfig, pod);
+  return { kind: 'in-cluster' };
+}
+
+/** @throws LeaderElectionOptionsError that names everything that a process in a pod lacks to use its Lease */
+export function checkPod(field: string, value: unknown, pod: PodEnvironment): void {
+  const faults = pod.lacks().map(({ what, fix }) => ({
+    field,
+    value,
+    rule: `this process runs in a pod (${pod.sign()}), whose Lease it must use, and ${what}`,
+    fix,
+  }));
+  if (faults.length > 0) throw new LeaderElectionOptionsError(faults);
+}
+
+function outsideAPod(kubeConfig: unknown): OptionFault {
+  return {
+    field: 'leaseLock.kubeConfig',
+    value: kubeConfig,
+    rule:
+      'this process does not run in a pod (no KUBERNETES_SERVICE_HOST, no mounted service account), ' +
+      'and a cluster is joined from outside only on request',
+    fix: "leaseLock({ kubeConfig: 'default' }) to use your kubeconfig, or lock: 'file' for the processes of one machine",
+  };
 }
 
 function faultsOf(options: unknown): OptionFault[] {

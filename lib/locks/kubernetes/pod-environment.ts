@@ -1,6 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+const MOUNT =
+  'mount the service account: remove automountServiceAccountToken: false from the pod and its ServiceAccount, ' +
+  'or project a serviceAccountToken and the kube-root-ca.crt ConfigMap to that folder';
+
+/** One thing a pod lacks; both halves of a sentence. */
+export interface PodLack {
+  readonly what: string;
+  readonly fix: string;
+}
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Where the kubelet mounts the token, the CA and the namespace of a pod's service account. */
@@ -13,9 +23,28 @@ export class PodEnvironment {
     readonly directory: string = SERVICE_ACCOUNT_DIRECTORY,
   ) {}
 
-  /** True with a mounted service-account token and the address of the API server. */
-  isInPod(): boolean {
-    return this.env['KUBERNETES_SERVICE_HOST'] ? existsSync(this.tokenFile) : false;
+  /**
+   * What shows that this is a pod, e.g. `KUBERNETES_SERVICE_HOST is set`; undefined where nothing does. Half of what a
+   * pod has is enough: a pod that is taken for a laptop would elect a leader of its own.
+   */
+  sign(): string | undefined {
+    if (this.env['KUBERNETES_SERVICE_HOST']) return 'KUBERNETES_SERVICE_HOST is set';
+    return existsSync(this.directory) ? `${this.directory} is mounted` : undefined;
+  }
+
+  /** What a process in a pod needs of it to reach its API server and does not have. */
+  lacks(): PodLack[] {
+    const lacks: PodLack[] = [];
+    if (!this.env['KUBERNETES_SERVICE_HOST']) {
+      lacks.push({
+        what: 'KUBERNETES_SERVICE_HOST is not set',
+        fix: 'start the process with the environment that Kubernetes gives the container (env -i and sudo drop it)',
+      });
+    }
+    for (const file of [this.tokenFile, this.caFile]) {
+      if (!existsSync(file)) lacks.push({ what: `there is no ${file}`, fix: MOUNT });
+    }
+    return lacks;
   }
 
   get tokenFile(): string {

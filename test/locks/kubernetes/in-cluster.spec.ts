@@ -30,14 +30,15 @@ function unmount(file: string): void {
 const pod = (env: Record<string, string> = ENV) => new PodEnvironment(env, directory);
 
 describe('PodEnvironment', () => {
-  it.each<[string, boolean, Record<string, string>, boolean]>([
-    ['token and address are there', true, ENV, true],
-    ['the token is missing', false, ENV, false],
-    ['the address is missing', true, {}, false],
-    ['the address is empty', true, { KUBERNETES_SERVICE_HOST: '' }, false],
-  ])('when %s, knows whether it is a pod', (_, hasToken, env, isInPod) => {
-    if (!hasToken) unmount('token');
-    expect(pod(env).isInPod()).toBe(isInPod);
+  it.each<[string, Record<string, string>, string, RegExp | undefined]>([
+    ['the address', ENV, '/nowhere', /KUBERNETES_SERVICE_HOST is set/],
+    ['the mount', {}, '', /is mounted/],
+    ['the mount and an empty address', { KUBERNETES_SERVICE_HOST: '' }, '', /is mounted/],
+    ['neither', {}, '/nowhere', undefined],
+  ])('when there is %s, says whether that shows a pod', (_, env, other, sign) => {
+    const found = new PodEnvironment(env, other || directory).sign();
+    if (sign === undefined) expect(found).toBeUndefined();
+    else expect(found).toMatch(sign);
   });
 
   it('when the mount has a namespace, takes it', () => {

@@ -233,13 +233,22 @@ describe('leaseLock(), when it looks for its cluster', () => {
   const mount = (file: string) => writeFileSync(join(directory, file), 'plans');
 
   it('outside a pod, does not start and names the choices', async () => {
-    const starting = inPod({}, {})(REQUESTER);
+    const outside = new PodEnvironment({}, join(directory, 'absent'));
+    const starting = leaseLockIn(outside, {})(REQUESTER) as Promise<unknown>;
     await expect(starting).rejects.toThrow(LeaderElectionOptionsError);
     await expect(starting).rejects.toThrow(/kubeConfig: 'default'/);
   });
 
+  it('in half a pod, does not start and names what is missing, and no other lock', async () => {
+    const starting = inPod({}, {})(REQUESTER) as Promise<unknown>;
+    await expect(starting).rejects.toThrow(LeaderElectionOptionsError);
+    await expect(starting).rejects.toThrow(/KUBERNETES_SERVICE_HOST is not set(.|\n)*no .*token/);
+    await expect(starting).rejects.not.toThrow(/'file'|fileLock|'memory'/);
+  });
+
   it('inside a pod, takes the namespace of the pod', async () => {
     mount('token');
+    mount('ca.crt');
     mount('namespace');
     const lock = await inPod({})({ ...REQUESTER, namespace: undefined });
     expect(lock.describe()).toBe('Lease plans/plan');
@@ -247,12 +256,14 @@ describe('leaseLock(), when it looks for its cluster', () => {
 
   it('inside a pod, prefers the namespace that is asked for', async () => {
     mount('token');
+    mount('ca.crt');
     mount('namespace');
     expect((await inPod({})(REQUESTER)).describe()).toBe('Lease default/plan');
   });
 
   it('and nothing tells the namespace, asks for the option', async () => {
     mount('token');
+    mount('ca.crt');
     const starting = inPod({})({ ...REQUESTER, namespace: undefined });
     await expect(starting).rejects.toThrow(/set the option namespace/);
   });
