@@ -13,3 +13,4 @@ export type { LeaderCronContext, MissedReport, MissedTicks } from './runner/job-
 export type { TriggerResult } from './runner/run-trigger.js';
 export { JobReplacedError } from './errors/job-replaced.error.js';
 export { JobTimeoutError } from './errors/job-timeout.error.js';
+export { JobWaitsForItselfError } from './errors/job-waits-for-itself.error.js';

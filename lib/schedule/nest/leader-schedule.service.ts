@@ -52,7 +52,8 @@ export class LeaderSchedule {
 
   /**
    * Ends the schedule of a job in this process. What runs goes on; the promise resolves when nothing of it runs any
-   * more. The fleet keeps what it knows of the job, so adding it again does not repeat a tick.
+   * more. The fleet keeps what it knows of the job, so adding it again does not repeat a tick. Called by a handler it
+   * waits neither for that run nor for one that waits for it.
    */
   async remove(name: string): Promise<void> {
     const { role, runner } = this.job(name);
@@ -80,6 +81,7 @@ export class LeaderSchedule {
   /**
    * One run now, beside the schedule; no tick is used up. Waits for its end.
    * @throws NotLeaderError while this process does not lead the job's role
+   * @throws JobWaitsForItselfError if it is called from a run that would have to end first (`'Replace'`)
    */
   trigger(name: string): Promise<TriggerResult> {
     const { role, runner } = this.job(name);

@@ -3,7 +3,7 @@ import type { LockRequestError } from '../../core/errors/lock-request.error.js';
 import { messageOf, stackOf } from '../../core/thrown-value.js';
 import { shortReason } from '../claim/short-reason.js';
 import type { MissedReport } from '../runner/job-definition.js';
-import type { RunOutcome } from '../runner/job-run.js';
+import { REPLACE_GRACE_MS, type RunOutcome } from '../runner/job-run.js';
 import type { ScheduleObserver } from '../runner/schedule-environment.js';
 
 const WHY: Readonly<Record<MissedReport['reason'], string>> = {
@@ -44,6 +44,16 @@ export class ScheduleLogger implements ScheduleObserver {
     const tick = scheduledTime.toISOString();
     const why = 'whether its claim was stored is not known';
     this.write('warn', job, `does not start the tick of ${tick}: ${why}`);
+  }
+
+  onOverdue(job: string, scheduledTime: Date): void {
+    const tick = `the tick of ${scheduledTime.toISOString()}`;
+    const grace = `${REPLACE_GRACE_MS / 1_000} s`;
+    this.write(
+      'error',
+      job,
+      `has ignored its signal for ${grace} in ${tick}; the next run no longer waits for it (concurrencyPolicy 'Replace')`,
+    );
   }
 
   onUnrecorded(job: string, scheduledTime: Date): void {

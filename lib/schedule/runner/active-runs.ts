@@ -1,11 +1,19 @@
 import type { Clock } from '../../elector/clock.js';
 import { fencingTokenOf, type ActiveRun, type JobRecord } from '../claim/job-record.js';
 import type { JobRun } from './job-run.js';
+import { RunWaiter } from './run-waiter.js';
 
 /** Whose eyes a record is looked at with. */
 export interface RecordReader {
   readonly holderIdentity: string;
   readonly fencingToken: bigint;
+}
+
+/** A run of this process, from before its claim is sent until its end is recorded. */
+interface OwnRun {
+  readonly waiter: RunWaiter;
+  /** `recorded`: may be started as soon as the write is known to be stored. `ended`: its end is not yet recorded. */
+  readonly state: 'recorded' | 'ended' | JobRun;
 }
 
 /**
@@ -17,8 +25,7 @@ export interface RecordReader {
  * It outlives the schedule of its job: what runs while the job is removed and added again still counts.
  */
 export class ActiveRuns {
-  /** `recorded`: may be started as soon as the write is known to be stored. `ended`: its end is not yet recorded. */
-  private readonly own = new Map<string, 'recorded' | 'ended' | JobRun>();
+  private readonly own = new Map<string, OwnRun>();
   private readonly firstSeen = new Map<string, number>();
   private readonly waiting = new Set<() => void>();
   private onFreed: () => void = () => {};
@@ -38,16 +45,21 @@ export class ActiveRuns {
   }
 
   /** From before its claim is sent until its end is recorded a run is this process's own affair. */
-  reserve(run: string): void {
-    this.own.set(run, 'recorded');
+  reserve(run: string, waiter = new RunWaiter()): void {
+    this.own.set(run, { waiter, state: 'recorded' });
   }
 
   begin(run: JobRun): void {
-    this.own.set(run.claim.run, run);
+    this.own.set(run.claim.run, { waiter: run.waiter, state: run });
   }
 
-  end(run: string): void {
-    this.own.set(run, 'ended');
+  end({ claim, waiter }: JobRun): void {
+    this.own.set(claim.run, { waiter, state: 'ended' });
+  }
+
+  /** Whoever a run that has been reserved is for those that wait for it. */
+  waiterOf(run: string): RunWaiter {
+    return this.own.get(run)?.waiter ?? new RunWaiter();
   }
 
   forget(run: string): void {
@@ -60,12 +72,21 @@ export class ActiveRuns {
   }
 
   get running(): JobRun[] {
-    return [...this.own.values()].filter((run) => typeof run === 'object');
+    return [...this.own.values()].flatMap(({ state }) => (typeof state === 'object' ? state : []));
   }
 
-  /** Resolves when the own runs of this moment are forgotten; later ones are not waited for. */
-  idle(): Promise<void> {
-    const runs = [...this.own.keys()];
+  /**
+   * Resolves when the own runs of this moment are forgotten; later ones are not waited for, and neither is the caller,
+   * if it is a run, nor one that waits for it.
+   */
+  idle(caller?: RunWaiter): Promise<void> {
+    const awaited = [...this.own].filter(([, { waiter }]) => !caller || !waiter.needs(caller));
+    const idle = this.untilForgotten(awaited.map(([run]) => run));
+    const waiters = awaited.map(([, { waiter }]) => waiter);
+    return caller === undefined ? idle : caller.during(waiters, idle);
+  }
+
+  private untilForgotten(runs: readonly string[]): Promise<void> {
     return new Promise((resolve) => {
       const look = (): void => {
         if (runs.some((run) => this.own.has(run))) return;
@@ -87,7 +108,7 @@ export class ActiveRuns {
   }
 
   count(record: JobRecord | undefined, reader: RecordReader): number {
-    const own = [...this.own.values()].filter((run) => run !== 'ended');
+    const own = [...this.own.values()].filter(({ state }) => isActive(state));
     return own.length + this.ofOthers(record, reader).length;
   }
 
@@ -113,4 +134,9 @@ export class ActiveRuns {
     this.firstSeen.set(run, since);
     return since;
   }
+}
+
+/** One that ignores its signal for too long is no reason for another to wait. */
+function isActive(state: OwnRun['state']): boolean {
+  return typeof state === 'object' ? !state.isOverdue : state !== 'ended';
 }

@@ -8,12 +8,19 @@ import type { ActiveRuns } from './active-runs.js';
 import { missedTicks, type JobDefinition } from './job-definition.js';
 import { RunKeeper } from './run-keeper.js';
 import { RunTrigger, type TriggerResult } from './run-trigger.js';
+import { RunWaiter } from './run-waiter.js';
 import { wallMs, type ScheduleEnvironment } from './schedule-environment.js';
 import type { ScheduleLedger } from './schedule-ledger.js';
 import { TickClaimant, type ClaimOrder } from './tick-claimant.js';
 
 /** Somebody may set the wall clock while a timer sleeps. */
 const LONGEST_SLEEP_MS = 60_000;
+
+/** No decision needs as many writes; a store that answers at once must not keep the process from renewing its lease. */
+const MOST_WRITES_IN_A_ROW = 10;
+
+/** Pause where a look leads to nothing that would lead to another. */
+const PAUSE_MS = 1_000;
 
 /**
  * One job in one process. While this process leads it sleeps until the next nominal time, looks which ticks nobody has
@@ -27,6 +34,7 @@ export class JobRunner {
   private timer: Timer | undefined;
   /** A claim or an adoption is under way; the decision after it is made on what it finds. */
   private isBusy = false;
+  private writesInARow = 0;
   private isSuspended: boolean;
   private readonly stopping = new AbortController();
   private readonly keeper: RunKeeper;
@@ -94,9 +102,12 @@ export class JobRunner {
     this.stopping.abort();
   }
 
-  /** Resolves when what runs now, or is about to, has ended and is recorded. */
+  /**
+   * Resolves when what runs now, or is about to, has ended and is recorded. Called by a run it waits neither for that
+   * one nor for one that waits for it.
+   */
   idle(): Promise<void> {
-    return this.active.idle();
+    return this.active.idle(RunWaiter.current);
   }
 
   /** One run now, beside the schedule. */
@@ -114,6 +125,9 @@ export class JobRunner {
     this.timer?.cancel();
     const { term, ledger } = this;
     if (term === undefined || this.isStopped || this.isSuspended || this.isBusy) return;
+    // The clock knows that a term is over before its signal does: that needs a timer, and the process may have frozen.
+    const isOver = this.environment.leadership.term !== term;
+    if (isOver || this.writesInARow >= MOST_WRITES_IN_A_ROW) return this.lookAfter(PAUSE_MS);
     const record = ledger.known(this.definition.name);
     if (record !== undefined) this.tell(record);
     const adoption = this.adoptionRequest(term);
@@ -134,7 +148,7 @@ export class JobRunner {
       const isCapped = due?.isCapped === true;
       return this.occupy(this.claim(term, { decision, record, isCapped }));
     }
-    if (decision.kind === 'replace') for (const run of this.active.running) run.replace();
+    if (decision.kind === 'replace') this.keeper.replace(this.active.running);
     this.sleep(now, decision, this.active.nextExpiryMs(record, term));
   }
 
@@ -142,6 +156,11 @@ export class JobRunner {
     const next = this.definition.schedule.next(now) ?? Infinity;
     const until = decision.kind === 'wait' ? Math.min(next, decision.until) : next;
     const delayMs = Math.min(until - now, expiryMs, LONGEST_SLEEP_MS);
+    this.lookAfter(delayMs);
+  }
+
+  private lookAfter(delayMs: number): void {
+    this.writesInARow = 0;
     this.timer = this.environment.clock.setTimer(() => this.evaluate(), delayMs);
   }
 
@@ -150,6 +169,7 @@ export class JobRunner {
     this.isBusy = true;
     const done = work.finally(() => {
       this.isBusy = false;
+      this.writesInARow += 1;
       this.evaluate();
     });
     this.environment.leadership.track(done);

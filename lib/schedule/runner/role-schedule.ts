@@ -50,9 +50,12 @@ export class RoleSchedule {
     const runner = this.runners.get(name);
     this.runners.delete(name);
     runner?.stop();
-    void runner?.idle().then(() => {
-      if (!this.runners.has(name) && this.active.get(name)?.isEmpty) this.active.delete(name);
-    });
+    void this.active
+      .get(name)
+      ?.idle()
+      .then(() => {
+        if (!this.runners.has(name) && this.active.get(name)?.isEmpty) this.active.delete(name);
+      });
     return runner;
   }
 

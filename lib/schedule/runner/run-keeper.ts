@@ -31,10 +31,23 @@ export class RunKeeper {
   start(term: Term, claim: ActiveRun, missed: MissedTicks): JobRun {
     const { clock, leadership, observer } = this.environment;
     observer.onStarted(this.definition.name, new Date(claim.scheduledTime));
-    const run = new JobRun(this.definition, claim, term, missed, clock);
+    const waiter = this.active.waiterOf(claim.run);
+    const run = new JobRun(this.definition, claim, term, missed, clock, waiter);
     this.active.begin(run);
+    run.start();
     leadership.track(this.untilRecorded(run));
     return run;
+  }
+
+  /** Asks what runs to make place. */
+  replace(runs: readonly JobRun[]): void {
+    const { observer } = this.environment;
+    for (const run of runs) {
+      run.replace(() => {
+        observer.onOverdue(this.definition.name, new Date(run.claim.scheduledTime));
+        this.active.freed();
+      });
+    }
   }
 
   report(report: MissedReport): void {
@@ -58,14 +71,15 @@ export class RunKeeper {
     return recorded.kind === 'settled';
   }
 
-  private async untilRecorded({ claim, ended }: JobRun): Promise<void> {
+  private async untilRecorded(run: JobRun): Promise<void> {
     const { observer } = this.environment;
     const { name } = this.definition;
-    const outcome = await ended;
+    const { claim } = run;
+    const outcome = await run.ended;
     const scheduledTime = new Date(claim.scheduledTime);
-    observer.onEnded(name, scheduledTime, outcome);
-    this.active.end(claim.run);
+    this.active.end(run);
     const recording = this.record(claim, outcome.failure, outcome.endedAt);
+    observer.onEnded(name, scheduledTime, outcome);
     // The next tick may be claimed in the same write.
     this.active.freed();
     const isRecorded = await recording;

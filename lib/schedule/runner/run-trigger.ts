@@ -2,9 +2,11 @@ import type { Term } from '../../core/term.js';
 import type { ActiveRun } from '../claim/job-record.js';
 import { RunStart } from '../claim/run-start.js';
 import type { ActiveRuns } from './active-runs.js';
+import { JobWaitsForItselfError } from '../errors/job-waits-for-itself.error.js';
 import { missedTicks, type JobDefinition } from './job-definition.js';
 import type { JobRun } from './job-run.js';
 import type { RunKeeper } from './run-keeper.js';
+import { RunWaiter } from './run-waiter.js';
 import { wallMs, type ScheduleEnvironment } from './schedule-environment.js';
 import type { ScheduleLedger } from './schedule-ledger.js';
 
@@ -26,13 +28,22 @@ export class RunTrigger {
     private readonly stopping: AbortSignal,
   ) {}
 
+  /** @throws JobWaitsForItselfError */
   async trigger(term: Term): Promise<TriggerResult> {
-    if (this.definition.concurrencyPolicy === 'Replace') await this.endRunning();
+    const caller = RunWaiter.current;
+    if (this.definition.concurrencyPolicy === 'Replace') await this.endRunning(caller);
     // Nothing may come between this look and the reservation.
     if (!this.isFree(term)) return 'forbidden';
-    const { clock, nonce, leadership } = this.environment;
+    const { clock, nonce } = this.environment;
     const claim = this.keeper.claimOf(term, wallMs(clock), nonce());
-    this.active.reserve(claim.run);
+    const waiter = new RunWaiter();
+    this.active.reserve(claim.run, waiter);
+    const result = this.run(term, claim);
+    return caller === undefined ? result : caller.during([waiter], result);
+  }
+
+  private async run(term: Term, claim: ActiveRun): Promise<TriggerResult> {
+    const { leadership } = this.environment;
     const starting = this.start(term, claim);
     leadership.track(starting);
     const run = await starting;
@@ -48,10 +59,15 @@ export class RunTrigger {
     return concurrencyPolicy === 'Allow' || this.active.count(this.ledger.known(name), term) === 0;
   }
 
-  private async endRunning(): Promise<void> {
-    const { running } = this.active;
-    for (const run of running) run.replace();
-    await Promise.all(running.map(({ ended }) => ended));
+  private async endRunning(caller: RunWaiter | undefined): Promise<void> {
+    const running = this.active.running.filter(({ isOverdue }) => !isOverdue);
+    if (caller !== undefined && running.some(({ waiter }) => waiter.needs(caller))) {
+      throw new JobWaitsForItselfError(this.definition.name);
+    }
+    this.keeper.replace(running);
+    const ended = Promise.all(running.map(({ madePlace }) => madePlace));
+    const waiters = running.map(({ waiter }) => waiter);
+    await (caller === undefined ? ended : caller.during(waiters, ended));
   }
 
   /** Undefined: it was not started, and is not recorded as active. */

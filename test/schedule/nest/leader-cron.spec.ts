@@ -105,6 +105,20 @@ describe('when a method is decorated with @LeaderCron()', () => {
   });
 });
 
+describe('when the event loop is blocked past the renew deadline until a tick is due', () => {
+  it('lets the election find out, and catches the tick up when it leads again', async () => {
+    const application = await elections.started(Jobs);
+    await elections.clock.advance(MINUTE_MS - 1_000);
+    elections.clock.stall(20_000);
+    await elections.clock.advance(0);
+    await elections.clock.advance(10_000);
+    expect(application.leadership().isLeader()).toBe(true);
+    expect(application.get(Jobs).contexts).toMatchObject([
+      { scheduledTime: new Date('2026-01-01T00:01:00Z'), term: { number: 2 } },
+    ]);
+  });
+});
+
 describe('when the application has not been initialised', () => {
   it('starts no job', async () => {
     let release!: () => void;

@@ -80,6 +80,26 @@ describe('when the application shuts down', () => {
     expect(next.get(Deaf).runs).toBe(0);
   });
 
+  it('does not wait for a run that waits for its own job', async () => {
+    const application = await elections.started();
+    const schedule = application.get(LeaderSchedule);
+    const ended: string[] = [];
+    const end = (what: string) => () => void ended.push(what);
+    schedule.add('removes itself', '* * * * *', () =>
+      schedule.remove('removes itself').then(end('removed')),
+    );
+    schedule.add(
+      'replaces itself',
+      '* * * * *',
+      () => schedule.trigger('replaces itself').catch(({ code }: { code: string }) => end(code)()),
+      { concurrencyPolicy: 'Replace' },
+    );
+    await elections.clock.advance(MINUTE_MS);
+    expect(ended.sort()).toEqual(['ERR_JOB_WAITS_FOR_ITSELF', 'removed']);
+    await application.close();
+    expect(elections.holder()).toBe('');
+  });
+
   it('takes no job at run time any more', async () => {
     const application = await elections.started();
     await application.close();

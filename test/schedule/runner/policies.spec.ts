@@ -1,16 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
-import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
+import { REPLACE_GRACE_MS } from '../../../lib/schedule/runner/job-run.js';
 import {
   CLAIM_TIMEOUT_MS,
   LEASE_DURATION_MS,
   ScheduledProcess,
 } from '../support/scheduled-process.js';
+import { hostileValues } from '../../support/hostile-values.js';
 import type { Fate } from '../support/scripted-document-store.js';
 
 const MINUTE_MS = 60_000;
 
+function raise(message: string): never {
+  throw new Error(message);
+}
+
 /** A leader whose runs end when the test says so. */
-async function busy(change: Partial<JobDefinition>, stubborn = false) {
+async function busy(change: Parameters<ScheduledProcess['withJob']>[0], stubborn = false) {
   const process = await (await new ScheduledProcess().withJob(change)).lead();
   const finishers: (() => void)[] = [];
   process.handler = ({ signal }) =>
@@ -120,12 +125,29 @@ describe("when concurrencyPolicy is 'Replace'", () => {
   });
 
   it('waits for a run that ignores its signal, then starts the latest tick only', async () => {
-    const { process, finish } = await busy({ concurrencyPolicy: 'Replace' }, true);
-    await process.clock.advance(2 * MINUTE_MS + 10_000);
-    expect(process.startedTimes).toEqual(['00:01:00']);
+    const change = { concurrencyPolicy: 'Replace', expression: '*/10 * * * * *' } as const;
+    const { process, finish } = await busy(change, true);
+    const before = process.started.length;
+    await process.clock.advance(25_000);
+    expect(process.started).toHaveLength(before);
     await finish();
-    expect(process.startedTimes).toEqual(['00:01:00', '00:03:00']);
-    expect(process.missed).toMatchObject([{ reason: 'not-started', count: 1 }]);
+    expect(process.startedTimes.slice(before)).toEqual(['00:01:20']);
+    expect(process.missed.at(-1)).toMatchObject({ reason: 'not-started', count: 2 });
+  });
+
+  it('waits 30 s for a run that ignores its signal, and no longer', async () => {
+    const { process, finish } = await busy({ concurrencyPolicy: 'Replace' }, true);
+    await process.clock.advance(MINUTE_MS + REPLACE_GRACE_MS - 1);
+    expect(process.startedTimes).toEqual(['00:01:00']);
+    await process.clock.advance(1);
+    expect(process.startedTimes).toEqual(['00:01:00', '00:02:00']);
+    expect(process.log).toEqual(['overdue']);
+    expect((await process.record()).active).toHaveLength(2);
+    expect(process.isDrained).toBe(false);
+    await finish();
+    expect(process.isDrained).toBe(true);
+    expect((await process.record()).active).toEqual([]);
+    expect(process.missed).toEqual([]);
   });
 });
 
@@ -171,30 +193,63 @@ describe('when a handler throws', () => {
   });
 });
 
-describe('when what a handler throws cannot be printed', () => {
-  const unprintable = [
-    ['an object without a prototype', Object.create(null)],
-    [
-      'an error whose message throws',
-      Object.defineProperty(new Error(), 'message', {
-        get: () => {
-          throw new Error('in the getter');
-        },
-      }),
-    ],
-  ] as const;
-
-  it.each(unprintable)('is recorded all the same: %s', async (_what, thrown) => {
+describe('when a handler returns something with a then()', () => {
+  it('is waited for, and its then() is called once', async () => {
     const process = await (await new ScheduledProcess().withJob()).lead();
-    process.handler = () => Promise.reject(thrown as Error);
+    const asked: string[] = [];
+    let done!: () => void;
+    process.handler = () =>
+      new Proxy({} as PromiseLike<void>, {
+        get: (_target, key) => {
+          asked.push(String(key));
+          return (resolve: () => void) => {
+            asked.push('called');
+            done = resolve;
+          };
+        },
+      });
     await process.clock.advance(MINUTE_MS);
-    expect(await process.record()).toMatchObject({
-      active: [],
-      lastFailed: { reason: expect.stringContaining('cannot be printed') },
-    });
-    await process.clock.advance(MINUTE_MS);
-    expect(process.started).toHaveLength(2);
+    expect(asked).toEqual(['then', 'called']);
+    expect((await process.record()).active).toHaveLength(1);
+    done();
+    await process.clock.settle();
+    expect(process.log).toEqual(['ended well']);
+    expect(process.isDrained).toBe(true);
   });
+
+  it('counts as failed if its then() cannot be read', async () => {
+    const process = await (await new ScheduledProcess().withJob()).lead();
+    process.handler = () => new Proxy({}, { get: () => raise('no then') });
+    await process.clock.advance(MINUTE_MS);
+    expect(process.log).toEqual(['ended Error: no then']);
+    expect((await process.record()).active).toEqual([]);
+  });
+});
+
+describe('when an observer throws at the end of a run', () => {
+  it('has recorded the end all the same, and the schedule goes on', async () => {
+    const process = await (await new ScheduledProcess().withJob()).lead();
+    process.onEnded = () => raise('in the observer');
+    await process.clock.advance(2 * MINUTE_MS);
+    expect(process.started).toHaveLength(2);
+    expect(await process.record()).toMatchObject({ active: [], lastFailed: null });
+  });
+});
+
+describe('when what a handler throws cannot be read', () => {
+  it.each(Object.entries(hostileValues()))(
+    'is recorded all the same: %s',
+    async (_what, thrown) => {
+      const process = await (await new ScheduledProcess().withJob()).lead();
+      process.handler = () => Promise.reject(thrown as Error);
+      await process.clock.advance(MINUTE_MS);
+      const { active, lastFailed } = await process.record();
+      expect(active).toEqual([]);
+      expect(lastFailed).toMatchObject({ reason: expect.any(String) });
+      await process.clock.advance(MINUTE_MS);
+      expect(process.started).toHaveLength(2);
+    },
+  );
 });
 
 describe('when the end of a run cannot be recorded', () => {

@@ -217,6 +217,7 @@ const SILENT = {
   onEnded: () => undefined,
   onMissed: () => undefined,
   onUnresolved: () => undefined,
+  onOverdue: () => undefined,
   onUnrecorded: () => undefined,
   onReturned: () => undefined,
   onCallbackFailed: () => undefined,

@@ -10,6 +10,7 @@ import type { TickMutant } from './tick-mutants.js';
 
 /** The folders of the library that the simulation drives. */
 const PARTS = [
+  'core',
   'core/errors',
   'locks',
   'schedule/claim',

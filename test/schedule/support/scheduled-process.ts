@@ -29,7 +29,9 @@ export class ScheduledProcess {
   readonly log: string[] = [];
   readonly work = new Set<PromiseLike<unknown>>();
   handler: Handler = () => undefined;
+  onEnded: () => void = () => undefined;
   private current: { readonly term: Term; readonly abort: AbortController } | undefined;
+  private isFrozen = false;
   private nonces = 0;
 
   constructor(
@@ -42,7 +44,7 @@ export class ScheduledProcess {
       retryMs: 250,
       onError: (error) => void this.log.push(`error ${error.reason}`),
     });
-    const termOf = () => this.current?.term;
+    const termOf = () => (this.isFrozen ? undefined : this.current?.term);
     this.schedule = new RoleSchedule(ledger, {
       clock,
       leadership: {
@@ -57,9 +59,13 @@ export class ScheduledProcess {
       keptUnknownMs: KEPT_UNKNOWN_MS,
       observer: {
         onStarted: () => undefined,
-        onEnded: (_job, _time, { failure }) => void this.log.push(`ended ${failure ?? 'well'}`),
+        onEnded: (_job, _time, { failure }) => {
+          this.log.push(`ended ${failure ?? 'well'}`);
+          this.onEnded();
+        },
         onMissed: (report) => void this.missed.push(report),
         onUnresolved: () => void this.log.push('unresolved'),
+        onOverdue: () => void this.log.push('overdue'),
         onUnrecorded: () => void this.log.push('unrecorded'),
         onReturned: (_job, _time, isReturned) => void this.log.push(`returned ${isReturned}`),
         onCallbackFailed: (_job, error) => void this.log.push(`callback ${String(error)}`),
@@ -103,6 +109,7 @@ export class ScheduledProcess {
       signal: abort.signal,
     };
     this.current = { term, abort };
+    this.isFrozen = false;
     this.schedule.begin(term);
     await this.clock.settle();
     return this;
@@ -113,6 +120,11 @@ export class ScheduledProcess {
     this.current = undefined;
     abort.abort(new Error('revoked'));
     await this.clock.settle();
+  }
+
+  /** The term is over by the clock, and its signal does not know yet, as that takes a timer. */
+  freeze(): void {
+    this.isFrozen = true;
   }
 
   /** True if nothing is left that the lease would be kept for. */
