@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
 import { codeOf, messageOf } from '../../core/thrown-value.js';
@@ -10,6 +10,10 @@ import { describeToken } from './token-facts.js';
  * The API server of the cluster this pod runs in, as the pod's service account. Token and CA are read before every
  * request: two small files every retry period, and a rotation can be neither missed nor late. If they cannot be read
  * (no file descriptor left, a mount being swapped) the last ones serve on until the server refuses them.
+ *
+ * Read synchronously, because they are in memory (the kubelet mounts a tmpfs, so a read takes microseconds), whereas an
+ * asynchronous read waits in the thread pool behind the application's own work: a few password hashes at once would
+ * cost leadership. Nothing else of a request on a pod needs that pool either: the server is an address, not a name.
  */
 export class InClusterConnection implements ClusterConnection {
   private last: { readonly token: string; readonly ca: string } | undefined;
@@ -29,7 +33,7 @@ export class InClusterConnection implements ClusterConnection {
         { reason: 'unreachable' },
       );
     }
-    const { token, ca } = await this.read();
+    const { token, ca } = this.read();
     return {
       server: new URL(this.server),
       headers: { Authorization: `Bearer ${token}` },
@@ -40,17 +44,17 @@ export class InClusterConnection implements ClusterConnection {
   /** The kept token was refused: from here on only what the files say counts. */
   async refresh(): Promise<void> {
     this.last = undefined;
-    await this.read();
+    this.read();
   }
 
   describeCredentials(): string {
     return `the service-account token in ${this.pod.tokenFile}${describeToken(this.last?.token)}`;
   }
 
-  private async read(): Promise<{ token: string; ca: string }> {
+  private read(): { token: string; ca: string } {
     try {
-      const token = (await this.readText(this.pod.tokenFile, 'token')).trim();
-      const ca = await this.readText(this.pod.caFile, 'CA certificate');
+      const token = this.readText(this.pod.tokenFile, 'token').trim();
+      const ca = this.readText(this.pod.caFile, 'CA certificate');
       this.last = { token, ca };
     } catch (error) {
       if (this.last === undefined) throw error;
@@ -58,10 +62,10 @@ export class InClusterConnection implements ClusterConnection {
     return this.last;
   }
 
-  private async readText(file: string, what: string): Promise<string> {
+  private readText(file: string, what: string): string {
     let text: string;
     try {
-      text = await readFile(file, 'utf8');
+      text = readFileSync(file, 'utf8');
     } catch (cause) {
       const code = codeOf(cause) ?? messageOf(cause);
       throw new LockRequestError(

@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it, expect } from '@jest/globals';
 import { LockRequestError } from '../../../lib/core/errors/lock-request.error.js';
 import { InClusterConnection } from '../../../lib/locks/kubernetes/in-cluster.connection.js';
+import { KubernetesTransport } from '../../../lib/locks/kubernetes/kubernetes-transport.js';
 import { PodEnvironment } from '../../../lib/locks/kubernetes/pod-environment.js';
+import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
+import { selfSignedCertificate } from '../../support/api-emulator/certificate.js';
+import { withBusyThreadPool } from '../../support/busy-thread-pool.js';
 
 const ENV = { KUBERNETES_SERVICE_HOST: '10.0.0.1', KUBERNETES_SERVICE_PORT: '6443' };
 
@@ -121,5 +125,34 @@ describe('InClusterConnection', () => {
     await connection.access();
     expect(connection.describeCredentials()).toContain(join(directory, 'token'));
     expect(connection.describeCredentials()).not.toContain('first-token');
+  });
+});
+
+describe('a request of a pod, when every thread of the pool is busy', () => {
+  it.each<[string, number]>([
+    ['on a new connection', 0],
+    ['on a kept connection', 1],
+  ])('is answered %s, with the token as the file has it', async (_, requestsBefore) => {
+    const certificate = selfSignedCertificate();
+    const emulator = await ApiEmulator.start({ certificate });
+    const env = {
+      KUBERNETES_SERVICE_HOST: '127.0.0.1',
+      KUBERNETES_SERVICE_PORT: String(emulator.port),
+    };
+    mount('ca.crt', certificate.cert);
+    const transport = new KubernetesTransport(new InClusterConnection(pod(env)));
+    const path = '/apis/coordination.k8s.io/v1/namespaces/plans/leases/plan';
+    const send = () =>
+      transport.send(
+        { method: 'GET', path },
+        { timeoutMs: 2_000, signal: new AbortController().signal },
+      );
+    for (let i = 0; i < requestsBefore; i++) await send();
+    mount('token', 'rotated-token');
+    const answer = await withBusyThreadPool(send);
+    transport.close();
+    await emulator.stop();
+    expect(answer).toMatchObject({ kind: 'response', status: 404 });
+    expect(emulator.requests.at(-1)?.headers.authorization).toBe('Bearer rotated-token');
   });
 });
