@@ -1,8 +1,15 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls } from 'node:tls';
+import {
+  connect as connectTls,
+  createSecureContext,
+  type ConnectionOptions,
+  type SecureContextOptions,
+} from 'node:tls';
+import { LockRequestError } from '../../core/errors/lock-request.error.js';
 import type { ClusterAccess } from './cluster-connection.js';
 import { outliveErrors } from './outlive-errors.js';
+import { readableKey } from './private-key.js';
 import { openTunnel } from './proxy-tunnel.js';
 import { RawSocketStream } from './raw-socket-stream.js';
 
@@ -16,21 +23,30 @@ export interface OpenSocketOptions {
   readonly tcpLimitMs?: number | undefined;
 }
 
-/** A socket over which HTTP to the API server can be spoken: TCP, then a proxy's tunnel, then TLS. */
+/**
+ * A socket over which HTTP to the API server can be spoken: TCP, then a proxy's tunnel, then TLS. Whatever fails on the
+ * way, by an event or by throwing, leaves no connection open.
+ */
 export async function openClusterSocket(
   access: ClusterAccess,
   options: OpenSocketOptions,
 ): Promise<Duplex> {
   const { proxy, signal } = options;
   const { hostname, port } = hostAndPort(access.server);
+  // First, because a key that cannot be read is no reason to connect.
+  const tls = access.server.protocol === 'https:' ? tlsOptions(access, hostname) : undefined;
   const raw =
     proxy === undefined
       ? await openTcpSocket(hostname, port, options)
       : await openTunnel(proxy, { hostname, port, signal });
-  const socket =
-    access.server.protocol === 'https:' ? await openTlsOver(raw, hostname, access, signal) : raw;
-  rawSockets.set(socket, raw);
-  return socket;
+  try {
+    const socket = tls === undefined ? raw : await openTlsOver(raw, tls, signal);
+    rawSockets.set(socket, raw);
+    return socket;
+  } catch (error) {
+    raw.destroy();
+    throw error;
+  }
 }
 
 /**
@@ -86,24 +102,37 @@ function openTcpSocket(
 
 const LOOKUP_ALLOWANCE_MS = 5_000;
 
-function openTlsOver(
-  raw: Socket,
-  hostname: string,
-  access: ClusterAccess,
-  signal: AbortSignal,
-): Promise<Duplex> {
-  const { ca, servername, ...tls } = access.tls;
-  const name = servername ?? (isIP(hostname) === 0 ? hostname : undefined);
-  const socket = connectTls({
-    ...tls,
-    ...(ca !== undefined && { ca: ca as string | Buffer | (string | Buffer)[] }),
-    ...(name !== undefined && { servername: name }),
-    socket: new RawSocketStream(raw),
-    host: hostname,
-    ALPNProtocols: ['http/1.1'],
-  });
+function openTlsOver(raw: Socket, tls: ConnectionOptions, signal: AbortSignal): Promise<Duplex> {
+  const socket = connectTls({ ...tls, socket: new RawSocketStream(raw) });
   socket.once('close', () => raw.destroy());
   return untilEvent(socket, 'secureConnect', signal);
+}
+
+function tlsOptions({ tls }: ClusterAccess, hostname: string): ConnectionOptions {
+  const { servername, rejectUnauthorized = true, ca, key, ...rest } = tls;
+  const context: SecureContextOptions = {
+    ...rest,
+    ...(ca !== undefined && { ca: ca as string | Buffer | (string | Buffer)[] }),
+    ...(key !== undefined && { key: readableKey(key) }),
+    // As in Go, any certificate of the CA bundle is trusted, also an intermediate without its root.
+    allowPartialTrustChain: true,
+  };
+  const name = servername ?? hostname;
+  try {
+    return {
+      secureContext: createSecureContext(context),
+      // Never left to NODE_TLS_REJECT_UNAUTHORIZED: the token would go to whoever answers.
+      rejectUnauthorized,
+      host: name,
+      ...(isIP(name) === 0 && { servername: name }),
+      ALPNProtocols: ['http/1.1'],
+    };
+  } catch (cause) {
+    throw new LockRequestError(
+      `TLS cannot use the configured CA, client certificate and key: ${(cause as Error).message}.`,
+      { reason: 'unreachable', cause },
+    );
+  }
 }
 
 /** Resolves with the socket at its event; an abort before it destroys the socket. */

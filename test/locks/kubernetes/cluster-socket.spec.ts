@@ -2,9 +2,14 @@ import { createServer as createTlsServer } from 'node:tls';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { connect } from 'node:net';
 import { createServer as createHttpServer } from 'node:http';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { ClusterTls } from '../../../lib/locks/kubernetes/cluster-connection.js';
 import { openClusterSocket, resetSocket } from '../../../lib/locks/kubernetes/cluster-socket.js';
+import { readableKey } from '../../../lib/locks/kubernetes/private-key.js';
 import { selfSignedCertificate, type Certificate } from '../../support/api-emulator/certificate.js';
+import { CertificateAuthority } from '../../support/control-plane/certificate-authority.js';
 
 let certificate: Certificate;
 const servers: Server[] = [];
@@ -61,4 +66,105 @@ describe('when a connection fails while no request uses it', () => {
     resetSocket(socket);
     expect(() => socket.emit('error', new Error('write EPIPE'))).not.toThrow();
   });
+});
+
+function open(port: number, tls: ClusterTls, proxy?: URL) {
+  return openClusterSocket(
+    { server: new URL(`https://127.0.0.1:${port}`), headers: {}, tls },
+    { proxy, signal: new AbortController().signal },
+  );
+}
+
+describe('when TLS cannot be set up', () => {
+  it('because the client key cannot be read, says so and makes no connection', async () => {
+    let connections = 0;
+    const server = tlsServer().on('connection', () => connections++);
+    const { cert } = certificate;
+    const key = '-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5\n-----END PRIVATE KEY-----\n';
+    const opening = open(await listening(server), { ca: cert, cert, key });
+    await expect(opening).rejects.toThrow(/^TLS cannot use the configured CA, client certificate/);
+    expect(connections).toBe(0);
+  });
+
+  it.each<[string, boolean]>([
+    ['', false],
+    [' through a proxy', true],
+  ])('because it throws on the open connection%s, closes that one', async (_, tunnelled) => {
+    const accepted: import('node:net').Socket[] = [];
+    const server = plainServer().on('connection', (socket) => accepted.push(socket));
+    const port = await listening(server);
+    const proxy = tunnelled
+      ? new URL(`http://127.0.0.1:${await listening(proxyServer())}`)
+      : undefined;
+    const servername = { length: 5 } as unknown as string;
+    await expect(open(port, { servername }, proxy)).rejects.toThrow(/"name" argument|servername/);
+    const [socket] = accepted.length > 0 ? accepted : await once(server, 'connection');
+    if (!socket.destroyed) await once(socket.resume(), 'close');
+    expect(socket.destroyed).toBe(true);
+  });
+});
+
+describe('when the server shows a certificate', () => {
+  const root = new CertificateAuthority();
+  const intermediate = new CertificateAuthority(root);
+  const serving = intermediate.issueServingCertificate(['127.0.0.1']);
+  const server = (chain: string): Server =>
+    createTlsServer({ cert: chain, key: serving.key }, (socket) => socket.on('error', () => {}));
+  const whole = serving.certificate + intermediate.certificate;
+
+  it.each<[string, string, string]>([
+    ['the root', root.certificate, whole],
+    ['nothing but the intermediate', intermediate.certificate, whole],
+    [
+      'the intermediate, which the server does not send',
+      intermediate.certificate,
+      serving.certificate,
+    ],
+  ])('and the CA bundle holds %s, trusts it', async (_, ca, chain) => {
+    const socket = await open(await listening(server(chain)), { ca });
+    expect(socket).toMatchObject({ authorized: true });
+    socket.destroy();
+  });
+
+  it('of another authority, does not trust it', async () => {
+    const ca = new CertificateAuthority().certificate;
+    await expect(open(await listening(server(whole)), { ca })).rejects.toThrow(/certificate/);
+  });
+
+  it('for an address that is expected by name, trusts it', async () => {
+    const { certificate: cert, key } = root.issueServingCertificate(['10.96.0.1', 'kubernetes']);
+    const named = createTlsServer({ cert, key }, (socket) => socket.on('error', () => {}));
+    const port = await listening(named);
+    const ca = root.certificate;
+    for (const servername of ['10.96.0.1', 'kubernetes']) {
+      (await open(port, { ca, servername })).destroy();
+    }
+    await expect(open(port, { ca })).rejects.toThrow(/127\.0\.0\.1/);
+  });
+});
+
+describe('readableKey()', () => {
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  const labelled = (pem: string | Buffer, label: string) =>
+    pem.toString().replaceAll(/(?<=BEGIN |END )[A-Z ]*PRIVATE KEY/g, label);
+
+  it.each([
+    ['PKCS#1', rsa, rsa.export({ type: 'pkcs1', format: 'pem' })],
+    ['PKCS#8', rsa, rsa.export({ type: 'pkcs8', format: 'pem' })],
+    ['PKCS#8 of EC', ec, ec.export({ type: 'pkcs8', format: 'pem' })],
+    ['SEC1', ec, ec.export({ type: 'sec1', format: 'pem' })],
+  ])('when the key is %s, reads it under every label', (_, key, pem) => {
+    for (const label of ['PRIVATE KEY', 'RSA PRIVATE KEY', 'EC PRIVATE KEY']) {
+      const read = createPrivateKey(readableKey(labelled(pem, label)));
+      expect(read.equals(key)).toBe(true);
+    }
+  });
+
+  it.each(['', 'no key', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----'])(
+    'when it is none (%j), leaves it to TLS to say so',
+    (text) => {
+      expect(readableKey(text)).toBe(text);
+    },
+  );
 });

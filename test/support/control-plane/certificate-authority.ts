@@ -36,10 +36,11 @@ export class CertificateAuthority {
   // A name of its own for each authority: two of them can then stand in one bundle.
   private readonly name = `control plane test authority ${randomBytes(4).toString('hex')}`;
 
-  constructor() {
+  /** A root, or an intermediate that `issuer` vouches for. */
+  constructor(issuer?: CertificateAuthority) {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     this.key = privateKey;
-    this.certificate = this.certify(this.name, publicKey, [
+    this.certificate = (issuer ?? this).certify(this.name, publicKey, [
       extension(OID.basicConstraints, sequence(boolean(true)), boolean(true)),
     ]);
   }
