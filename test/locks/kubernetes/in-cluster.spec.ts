@@ -34,15 +34,18 @@ function unmount(file: string): void {
 const pod = (env: Record<string, string> = ENV) => new PodEnvironment(env, directory);
 
 describe('PodEnvironment', () => {
-  it.each<[string, Record<string, string>, string, RegExp | undefined]>([
-    ['the address', ENV, '/nowhere', /KUBERNETES_SERVICE_HOST is set/],
-    ['the mount', {}, '', /is mounted/],
-    ['the mount and an empty address', { KUBERNETES_SERVICE_HOST: '' }, '', /is mounted/],
+  it.each<[string, Record<string, string>, string, unknown]>([
+    ['the address', ENV, '/nowhere', expect.stringContaining('KUBERNETES_SERVICE_HOST is set')],
+    ['the mount', {}, '', expect.stringContaining('is mounted')],
+    [
+      'the mount and an empty address',
+      { KUBERNETES_SERVICE_HOST: '' },
+      '',
+      expect.stringContaining('is mounted'),
+    ],
     ['neither', {}, '/nowhere', undefined],
   ])('when there is %s, says whether that shows a pod', (_, env, other, sign) => {
-    const found = new PodEnvironment(env, other || directory).sign();
-    if (sign === undefined) expect(found).toBeUndefined();
-    else expect(found).toMatch(sign);
+    expect(new PodEnvironment(env, other || directory).sign()).toEqual(sign);
   });
 
   it('when the mount has a namespace, takes it', () => {
