@@ -4,6 +4,8 @@ import type { LedgerChange, Verdict } from './ledger-change.js';
 export interface AdoptionRequest {
   readonly job: string;
   readonly schedule: string;
+  /** True if ticks of a record under that schedule are those of the job, however it is written. */
+  readonly continues: (schedule: string) => boolean;
   readonly now: number;
   /** True for a run that cannot be under way any more, as the lease of its term has gone. */
   readonly isOver: (run: ActiveRun) => boolean;
@@ -14,9 +16,9 @@ export interface AdoptionRequest {
 /** True if a leader has something to write before it schedules by this record. */
 export function needsAdoption(
   record: JobRecord | undefined,
-  { schedule, isOver, isTold }: AdoptionRequest,
+  { continues, isOver, isTold }: AdoptionRequest,
 ): boolean {
-  if (record === undefined || record.schedule !== schedule) return true;
+  if (record === undefined || !continues(record.schedule)) return true;
   if (record.unknownSince !== null) return true;
   return record.active.some(isOver) || record.untold.some(({ claim }) => isTold(claim));
 }
@@ -34,20 +36,20 @@ export class JobAdoption implements LedgerChange<void> {
   }
 
   decide(record: JobRecord | undefined, sweptThrough = -Infinity): Verdict<void> {
-    const { schedule, now, isOver, isTold } = this.request;
+    const { schedule, continues, now, isOver, isTold } = this.request;
     if (record !== undefined && !needsAdoption(record, this.request)) {
       return { kind: 'settled', result: undefined };
     }
     const begun = { schedule, accountedThrough: Math.max(now, sweptThrough), claim: '' };
     const known = record ?? { ...NEVER_RUN, ...begun };
-    const isSame = known.schedule === schedule;
+    const isSame = continues(known.schedule);
     const over = known.active.filter(isOver);
     const untold = known.untold.filter(({ claim }) => !isTold(claim));
     return {
       kind: 'write',
       record: {
         ...known,
-        schedule,
+        schedule: isSame ? known.schedule : schedule,
         accountedThrough: isSame ? known.accountedThrough : Math.max(known.accountedThrough, now),
         active: known.active.filter((run) => !isOver(run)),
         unknownSince: null,

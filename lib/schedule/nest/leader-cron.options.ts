@@ -6,7 +6,7 @@ import { OptionReader } from '../../core/option-reader.js';
 import type { ConcurrencyPolicy } from '../claim/tick-decision.js';
 import type { JobDefinition, MissedReport } from '../runner/job-definition.js';
 import { isTimeZone, localTimeZone } from '../tick/time-zone.js';
-import { readSchedule } from './schedule-reading.js';
+import { readSchedule, type ScheduleReading } from './schedule-reading.js';
 
 /** Names and meanings as in the spec of a `batch/v1` CronJob, where it has them. */
 export interface LeaderCronOptions {
@@ -15,6 +15,12 @@ export interface LeaderCronOptions {
    * under it. Default for a decorated method: `<class>.<method>`; give one if class names are minified.
    */
   readonly name?: string;
+  /**
+   * Of a schedule that is a Date: replicas that compute the Date each for itself name the same run by it. It runs once,
+   * at the date of the first one to lead, for as long as the fleet keeps the job's record. Without a key the Date is the
+   * run, and must be a whole second.
+   */
+  readonly key?: string;
   /** May be absent if the application has one role. */
   readonly role?: string;
   /**
@@ -64,6 +70,7 @@ export interface ReadJob {
 
 const OPTION_NAMES = [
   'name',
+  'key',
   'role',
   'timeZone',
   'concurrencyPolicy',
@@ -77,15 +84,15 @@ const POLICIES: readonly ConcurrencyPolicy[] = ['Allow', 'Forbid', 'Replace'];
 /** About 68 years; more is no deadline. */
 const LONGEST_DEADLINE_SECONDS = 2_147_483_647;
 
-/** The checked job, or every fault of it. `now` is for schedules that never occur again. */
-export function readJob(written: WrittenJob, now: number): ReadJob | OptionFault[] {
+/** The checked job, or every fault of it. */
+export function readJob(written: WrittenJob, reading: ScheduleReading): ReadJob | OptionFault[] {
   const reader = new OptionReader(written.options ?? {}, OPTION_NAMES);
   const name = reader.text('name', 'close-plans') ?? written.defaultName;
   const timeZone = readTimeZone(reader);
   const seconds = readDeadline(reader);
   const definition: JobDefinition = {
     name: reader.required('name', name, 'close-plans'),
-    schedule: readSchedule(reader, written.schedule, timeZone, now),
+    schedule: readSchedule(reader, written.schedule, timeZone, reading),
     concurrencyPolicy: readPolicy(reader),
     startingDeadlineMs: seconds === null ? null : seconds * 1_000,
     timeoutMs:

@@ -11,6 +11,7 @@ import { readJobRecord } from '../claim/job-record.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
 import type { TriggerResult } from '../runner/run-trigger.js';
 import { wallMs } from '../runner/schedule-environment.js';
+import { TimeZones } from '../tick/time-zone.js';
 import { jobStatus, type JobStatus } from './job-status.js';
 import { LeaderCronJob } from './leader-cron-job.js';
 import { readJob, type LeaderCronOptions, type WrittenJob } from './leader-cron.options.js';
@@ -25,6 +26,7 @@ interface RegisteredJob extends ScheduledJob {
 @Injectable()
 export class LeaderSchedule {
   private readonly jobs = new Map<string, RegisteredJob>();
+  private readonly zones = new TimeZones();
 
   constructor(
     private readonly schedules: RoleSchedules,
@@ -119,7 +121,7 @@ export class LeaderSchedule {
   }
 
   private registerOne(written: WrittenJob): OptionFault[] {
-    const read = readJob(written, wallMs(this.clock));
+    const read = readJob(written, { zones: this.zones, now: wallMs(this.clock) });
     if (Array.isArray(read)) return read;
     const { name } = read.definition;
     const election = this.schedules.find(read.role, written.place);

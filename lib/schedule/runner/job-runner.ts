@@ -4,6 +4,7 @@ import { JobAdoption, needsAdoption, type AdoptionRequest } from '../claim/job-a
 import type { ActiveRun, JobRecord } from '../claim/job-record.js';
 import { decideTick, type TickDecision } from '../claim/tick-decision.js';
 import { dueTicks } from '../tick/due-ticks.js';
+import type { TickSchedule } from '../tick/tick-schedule.js';
 import type { ActiveRuns } from './active-runs.js';
 import { missedTicks, type JobDefinition } from './job-definition.js';
 import { RunKeeper } from './run-keeper.js';
@@ -28,6 +29,8 @@ const PAUSE_MS = 1_000;
  */
 export class JobRunner {
   private term: Term | undefined;
+  /** The definition's, or what it is in the fleet: see {@link TickSchedule.continuing}. */
+  private schedule: TickSchedule;
   /** A term may outlive the schedule of a job by far. */
   private unfollow: () => void = () => {};
   private armedAfter = Infinity;
@@ -50,6 +53,7 @@ export class JobRunner {
     private readonly active: ActiveRuns,
   ) {
     this.isSuspended = definition.suspend;
+    this.schedule = definition.schedule;
     active.follow(() => this.evaluate());
     const shared = [definition, ledger, environment, active] as const;
     this.keeper = new RunKeeper(...shared);
@@ -68,7 +72,7 @@ export class JobRunner {
   /** Nominal time of the next tick; null if there is none, or if the job is suspended or stopped. */
   get nextTick(): number | null {
     if (this.isStopped || this.isSuspended) return null;
-    return this.definition.schedule.next(this.now());
+    return this.schedule.next(this.now());
   }
 
   /** This process leads, and the ledger knows the document. */
@@ -135,7 +139,8 @@ export class JobRunner {
       return this.occupy(this.adopt(term, adoption));
     }
     const now = this.now();
-    const due = dueTicks(this.definition.schedule, record.accountedThrough, now);
+    this.schedule = this.definition.schedule.continuing(record.schedule, now)!;
+    const due = dueTicks(this.schedule, record.accountedThrough, now);
     const decision = decideTick({
       now,
       due,
@@ -153,7 +158,7 @@ export class JobRunner {
   }
 
   private sleep(now: number, decision: TickDecision, expiryMs: number): void {
-    const next = this.definition.schedule.next(now) ?? Infinity;
+    const next = this.schedule.next(now) ?? Infinity;
     const until = decision.kind === 'wait' ? Math.min(next, decision.until) : next;
     const delayMs = Math.min(until - now, expiryMs, LONGEST_SLEEP_MS);
     this.lookAfter(delayMs);
@@ -177,9 +182,11 @@ export class JobRunner {
 
   private adoptionRequest(term: Term): AdoptionRequest {
     const { name, schedule } = this.definition;
+    const now = this.now();
+    const continues = (text: string) => schedule.continuing(text, now) !== undefined;
     const isOver = (run: ActiveRun) => this.active.isOver(run, term);
     const isTold = (claim: string) => this.told.has(claim);
-    return { job: name, schedule: schedule.text, now: this.now(), isOver, isTold };
+    return { job: name, schedule: schedule.text, continues, now, isOver, isTold };
   }
 
   private async adopt(term: Term, request: AdoptionRequest): Promise<void> {

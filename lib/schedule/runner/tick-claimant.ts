@@ -88,11 +88,11 @@ export class TickClaimant {
     nonce: string,
     run: ActiveRun | null,
   ): TickClaim {
-    const { name, schedule } = this.definition;
+    const { name } = this.definition;
     const { tick, missed } = decision;
     const basis = record.accountedThrough;
     const reason: MissedReason = decision.kind === 'report' ? decision.reason : 'not-started';
-    const request = { job: name, schedule: schedule.text, tick, nonce, run, missed };
+    const request = { job: name, schedule: record.schedule, tick, nonce, run, missed };
     return new TickClaim({ ...request, basis, reason, isCapped });
   }
 

@@ -173,6 +173,7 @@ describe('when a leader adopts a job', () => {
       schedule: 'S',
       now: 9_000,
       isOver: () => isOver,
+      continues: (text) => text === 'S',
       isTold: (claim) => claim === 'told',
     });
 

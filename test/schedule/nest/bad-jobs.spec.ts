@@ -62,6 +62,15 @@ describe('when a job cannot work', () => {
     ],
     ['an invalid date', new Date('never'), {}, 'schedule', 'valid date', 'new Date'],
     [
+      'a date that each replica computes for itself',
+      new Date(1_800_000_000_123),
+      {},
+      'schedule',
+      'whole second',
+      'key',
+    ],
+    ['a key of a cron expression', '* * * * *', { key: 'k' }, 'key', 'single run', 'leave it out'],
+    [
       'an unknown zone',
       '* * * * *',
       { timeZone: 'Mars/Olympus' },

@@ -74,7 +74,7 @@ describe('when a method is decorated with @LeaderCron()', () => {
     class Once {
       runs = 0;
 
-      @LeaderCron(new Date('2026-01-01T00:03:30.500Z'))
+      @LeaderCron(new Date('2026-01-01T00:03:30Z'))
       once(): void {
         this.runs += 1;
       }

@@ -3,7 +3,12 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { CronExpression, SchedulerRegistry } from '@nestjs/schedule';
 import { LeaderElectionOptionsError } from '../../../lib/index.js';
-import { LeaderCron, LeaderSchedule, LeaderScheduleModule } from '../../../lib/schedule/index.js';
+import {
+  LeaderCron,
+  type LeaderCronContext,
+  LeaderSchedule,
+  LeaderScheduleModule,
+} from '../../../lib/schedule/index.js';
 import { Jobs, MINUTE_MS, ScheduledApplications } from '../support/scheduled-applications.js';
 
 let elections: ScheduledApplications;
@@ -144,6 +149,29 @@ describe('when jobs are managed at run time', () => {
     await expect(follower.get(LeaderSchedule).trigger('Jobs.everyMinute')).rejects.toMatchObject({
       code: 'ERR_NOT_LEADER',
     });
+  });
+
+  it('runs a Date with a key once, though each replica computes one of its own', async () => {
+    const runs: string[] = [];
+    const start = async () => {
+      const application = await elections.started();
+      const { clock } = elections;
+      const date = new Date(clock.wallMicros() / 1_000 + MINUTE_MS + 0.5);
+      const run = ({ scheduledTime }: LeaderCronContext) => runs.push(scheduledTime.toISOString());
+      application.get(LeaderSchedule).add('import', date, run, { key: 'import-2026' });
+      await clock.advance(10_123);
+      return application;
+    };
+    const first = await start();
+    const second = await start();
+    await first.close();
+    await elections.clock.advance(30_000);
+    const third = await start();
+    await elections.clock.advance(MINUTE_MS);
+    await second.close();
+    await elections.clock.advance(3 * MINUTE_MS);
+    expect(third.leadership().isLeader()).toBe(true);
+    expect(runs).toEqual(['2026-01-01T00:01:00.000Z']);
   });
 
   it('throws for a name that no job has', async () => {

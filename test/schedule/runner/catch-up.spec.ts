@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
 import type { Fate } from '../support/scripted-document-store.js';
+import { cronSchedule } from '../../../lib/schedule/tick/tick-schedule.js';
+import { TimeZone } from '../../../lib/schedule/tick/time-zone.js';
 import { clockTime, JOB, ScheduledProcess } from '../support/scheduled-process.js';
 
 const MINUTE_MS = 60_000;
@@ -136,6 +138,25 @@ describe('when a job is new to the fleet', () => {
     await (await second.withJob({ startingDeadlineMs: 5_000 })).lead(2);
     expect(second.startedTimes).toEqual(['00:02:00']);
     expect(second.missed).toMatchObject([{ count: 1 }]);
+  });
+
+  it.each([
+    ['two blanks', '*  * * * *', 'UTC'],
+    ['six fields', '0 * * * * *', 'UTC'],
+    ['a step of one', '*/1 0-23 ? jan-dec sun-sat', 'UTC'],
+    ['another name of the zone', '* * * * *', 'Etc/UTC'],
+    ['a zone whose clocks show the same', '* * * * *', 'Atlantic/Reykjavik'],
+  ])('goes on when its schedule is the same, with %s', async (_what, expression, zone) => {
+    const first = await (await new ScheduledProcess('a').withJob()).lead(1);
+    await first.clock.advance(MINUTE_MS);
+    await first.lose();
+    await first.clock.advance(2 * MINUTE_MS + 1_000);
+    const second = new ScheduledProcess('b', first.clock, first.store);
+    const schedule = cronSchedule(expression, new TimeZone(zone));
+    await (await second.withJob({ schedule, startingDeadlineMs: 5_000 })).lead(2);
+    expect(second.startedTimes).toEqual(['00:03:00']);
+    expect(second.missed).toMatchObject([{ count: 1 }]);
+    expect(second.started[0]!.missed).toMatchObject({ count: 1 });
   });
 
   it('begins anew when its expression is changed', async () => {

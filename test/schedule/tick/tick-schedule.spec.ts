@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { CronExpression } from '@nestjs/schedule';
 import { CronTime } from 'cron';
 import {
@@ -200,6 +200,93 @@ describe('when a schedule is a date', () => {
     const schedule = onceSchedule(new Date(5_000));
     expect(schedule.next(4_999)).toBe(5_000);
     expect(schedule.next(5_000)).toBeNull();
+  });
+});
+
+describe('when ticks were accounted for by a schedule that was written otherwise', () => {
+  const NOW = Date.UTC(2026, 0, 1);
+
+  it.each([
+    ['30 2 * * *', BERLIN, '0 30 2 * * *', BERLIN, true],
+    ['30 2 * * *', BERLIN, '30   2 * * * ', BERLIN, true],
+    ['30 2 * * *', BERLIN, '30 2 * * *', 'europe/berlin', true],
+    ['30 2 * * *', BERLIN, '30 2 * * *', 'Europe/Vienna', true],
+    ['30 2 * * *', BERLIN, '30 2 * * *', 'Europe/London', false],
+    ['30 2 * * *', NEW_YORK, '30 2 * * *', 'US/Eastern', true],
+    // Both go forward on the same Sunday, two hours apart.
+    ['30 2 * * *', NEW_YORK, '30 2 * * *', 'America/Havana', false],
+    ['30 2 * * *', 'UTC', '30 2 * * *', 'Etc/GMT', true],
+    ['30 2 * * *', 'UTC', '31 2 * * *', 'UTC', false],
+    ['@daily', 'UTC', '0 0 * * *', 'Etc/UTC', true],
+    ['@weekdays', 'UTC', '0 0 * * MON-FRI', 'UTC', true],
+    ['0 0 * * 7', 'UTC', '0 0 * * sun', 'UTC', true],
+    ['*/15 * * * *', 'UTC', '0,15,30,45 * * * *', 'UTC', true],
+    ['0 0 1-31 * 1', 'UTC', '0 0 * * *', 'UTC', true],
+    ['0 0 ? * 1', 'UTC', '0 0 * * 1', 'UTC', true],
+    ['0 0 13 * 5', 'UTC', '0 0 13 * *', 'UTC', false],
+    ['0 0 13 * 5', 'UTC', '0 0 * * 5', 'UTC', false],
+  ])('%s %s, by %s %s: goes on: %s', (expression, zone, written, writtenZone, isSame) => {
+    const schedule = cronSchedule(expression, new TimeZone(zone));
+    const other = cronSchedule(written, new TimeZone(writtenZone));
+    expect(schedule.continuing(other.text, NOW)).toBe(isSame ? schedule : undefined);
+    expect(other.continuing(schedule.text, NOW)).toBe(isSame ? other : undefined);
+  });
+
+  it.each([
+    '',
+    'UTC',
+    'nonsense',
+    '* * * * * Mars/Olympus',
+    '1 2 3 UTC',
+    new Date(0).toISOString(),
+  ])('begins anew by %j', (text) => {
+    expect(cronSchedule('* * * * *', new TimeZone('UTC')).continuing(text, NOW)).toBeUndefined();
+  });
+
+  it('takes dates with one key for one run, at the date that was first', () => {
+    const [first, later] = [onceSchedule(new Date(5_123), 'k'), onceSchedule(new Date(9_000), 'k')];
+    const going = later.continuing(first.text, NOW)!;
+    expect([going.text, going.next(0), going.next(5_123)]).toEqual([first.text, 5_123, null]);
+    expect(onceSchedule(new Date(9_000), 'l').continuing(first.text, NOW)).toBeUndefined();
+    expect(onceSchedule(new Date(9_000)).continuing(first.text, NOW)).toBeUndefined();
+    expect(onceSchedule(new Date(5_123)).continuing(first.text, NOW)).toBeUndefined();
+  });
+});
+
+describe('when a schedule is asked again', () => {
+  it.each([
+    ['0 0 1 6 *', BERLIN],
+    ['0 0 29 2 *', BERLIN],
+    ['30 2 * * *', NEW_YORK],
+    ['30 1 * * *', NEW_YORK],
+    ['0 0 * * *', 'America/Santiago'],
+    ['*/7 */3 * * 1', 'Australia/Lord_Howe'],
+    ['0 3 * * *', 'Africa/Casablanca'],
+  ])('%s in %s has the ticks of one that was never asked', (expression, name) => {
+    const zone = new TimeZone(name);
+    const asked = cronSchedule(expression, zone);
+    // Back and forth, over clock changes, and at ticks themselves.
+    let at = Date.UTC(2026, 0, 1);
+    for (let step = 0; step < 40; step += 1) {
+      const fresh = cronSchedule(expression, new TimeZone(name)).next(at);
+      expect([at, asked.next(at)]).toEqual([at, fresh]);
+      at = step % 3 === 0 ? fresh! : at + ((step * 7_919_777_777) % 9_000_000_000) - 3_000_000_000;
+    }
+  });
+
+  it('asks the platform for no clock change twice', () => {
+    const zone = new TimeZone(BERLIN);
+    const schedules = ['0 0 1 6 *', '0 0 29 2 *'].map((text) => cronSchedule(text, zone));
+    const start = Date.UTC(2026, 0, 1);
+    for (const schedule of schedules) schedule.next(start);
+    const shown = jest.spyOn(Intl.DateTimeFormat.prototype, 'formatToParts');
+    for (let minute = 0; minute < 1_000; minute += 1) {
+      for (const schedule of schedules) schedule.next(start + minute * 60_000);
+    }
+    expect(shown).not.toHaveBeenCalled();
+    cronSchedule('0 0 1 9 *', zone).next(start);
+    expect(shown.mock.calls.length).toBeLessThan(3);
+    shown.mockRestore();
   });
 });
 
