@@ -25,6 +25,27 @@ export interface ElectorDependencies {
   readonly observer: ElectionObserver;
 }
 
+/** What an application needs of the elector of a role. */
+export type RoleElector = Pick<
+  LeaderElector,
+  | 'drain'
+  | 'isLeader'
+  | 'leader'
+  | 'release'
+  | 'remainingMs'
+  | 'resume'
+  | 'start'
+  | 'stepDown'
+  | 'suspend'
+  | 'term'
+  | 'track'
+>;
+
+export type ElectorFactory = (
+  config: ElectionConfig,
+  dependencies: ElectorDependencies,
+) => RoleElector;
+
 /** What the elector believes, with the very reading of the clock that decided it. */
 export interface ElectionProbe {
   readonly isLeader: boolean;

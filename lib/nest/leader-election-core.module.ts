@@ -1,10 +1,14 @@
 import { Global, Module } from '@nestjs/common';
+import { LeaderElector, type ElectorFactory } from '../elector/leader-elector.js';
 import { SystemClock } from '../elector/system-clock.js';
 import { ApplicationReadiness } from './application-readiness.js';
-import { ELECTION_CLOCK, ELECTION_RANDOM } from './leader-election.constants.js';
+import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.constants.js';
 import { LeaderElectionLifecycle } from './leader-election.lifecycle.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { RoleRegistry } from './role-registry.js';
+
+const makeElector: ElectorFactory = (config, dependencies) =>
+  new LeaderElector(config, dependencies);
 
 /**
  * What all roles of one application share; exists once per application however many roles there are.
@@ -17,11 +21,12 @@ import { RoleRegistry } from './role-registry.js';
   providers: [
     { provide: ELECTION_CLOCK, useClass: SystemClock },
     { provide: ELECTION_RANDOM, useValue: Math.random },
+    { provide: ELECTOR_FACTORY, useValue: makeElector },
     ApplicationReadiness,
     RoleRegistry,
     LeadershipHandlersExplorer,
     LeaderElectionLifecycle,
   ],
-  exports: [ELECTION_CLOCK, ELECTION_RANDOM, ApplicationReadiness, RoleRegistry],
+  exports: [ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY, ApplicationReadiness, RoleRegistry],
 })
 export class LeaderElectionCoreModule {}

@@ -13,6 +13,8 @@ export const ROLE_ELECTION = Symbol.for('LEADER_ELECTION: election of one role')
 
 /** Internal: `overrideProvider(ELECTION_CLOCK)` puts an application on virtual time. */
 export const ELECTION_CLOCK = Symbol.for('LEADER_ELECTION: clock');
+/** Internal: makes the elector of a role; `/testing` puts one there that a test decides. */
+export const ELECTOR_FACTORY = Symbol.for('LEADER_ELECTION: elector factory');
 /** Internal: uniform in [0, 1). */
 export const ELECTION_RANDOM = Symbol.for('LEADER_ELECTION: random');
 

@@ -1,5 +1,6 @@
 import type { DynamicModule, FactoryProvider } from '@nestjs/common';
 import type { Clock } from '../elector/clock.js';
+import type { ElectorFactory } from '../elector/leader-elector.js';
 import { localIdentity } from '../locks/local-identity.js';
 import { selectLock, type SelectedLock } from '../locks/lock-selection.js';
 import { ApplicationReadiness } from './application-readiness.js';
@@ -7,6 +8,7 @@ import { LeaderElectionCoreModule } from './leader-election-core.module.js';
 import {
   ELECTION_CLOCK,
   ELECTION_RANDOM,
+  ELECTOR_FACTORY,
   getLeaderElectionOptionsToken,
   RAW_OPTIONS,
   RESOLVED_OPTIONS,
@@ -89,10 +91,16 @@ const ROLE_ELECTION_PROVIDER: FactoryProvider = {
     selected: SelectedLock,
     clock: Clock,
     random: () => number,
+    makeElector: ElectorFactory,
     readiness: ApplicationReadiness,
     registry: RoleRegistry,
   ): RoleElection => {
-    const election = new RoleElection(options, selected, { clock, random, readiness });
+    const election = new RoleElection(options, selected, {
+      clock,
+      random,
+      makeElector,
+      readiness,
+    });
     registry.add(election);
     return election;
   },
@@ -101,6 +109,7 @@ const ROLE_ELECTION_PROVIDER: FactoryProvider = {
     SELECTED_LOCK,
     ELECTION_CLOCK,
     ELECTION_RANDOM,
+    ELECTOR_FACTORY,
     ApplicationReadiness,
     RoleRegistry,
   ],

@@ -1,7 +1,7 @@
 import type { Leadership, RevocationReason, Term } from '../core/term.js';
 import type { Clock, Timer } from '../elector/clock.js';
 import type { ElectionObserver } from '../elector/election-observer.js';
-import { LeaderElector } from '../elector/leader-elector.js';
+import type { ElectorFactory, RoleElector } from '../elector/leader-elector.js';
 import type { ResourceLock } from '../locks/resource-lock.js';
 import type { LockNotice, SelectedLock } from '../locks/lock-selection.js';
 import type { ApplicationReadiness } from './application-readiness.js';
@@ -15,17 +15,19 @@ import { LeadershipStreams } from './leadership-streams.js';
 export interface RoleElectionDependencies {
   readonly clock: Clock;
   readonly random: () => number;
+  readonly makeElector: ElectorFactory;
   readonly readiness: ApplicationReadiness;
 }
 
 /** One role in one application: its elector, and everybody who is told what the elector does. */
 export class RoleElection {
-  readonly elector: LeaderElector;
+  readonly elector: RoleElector;
   readonly streams: LeadershipStreams;
   readonly dispatcher: LeadershipHandlersDispatcher;
   readonly lock: ResourceLock;
   private readonly log: ElectionLogger;
-  private readonly clock: Clock;
+  /** Of this election, and of what is scheduled under it. */
+  readonly clock: Clock;
   private readonly notice: LockNotice | undefined;
   private lastReason: RevocationReason | undefined;
   private started = false;
@@ -38,12 +40,12 @@ export class RoleElection {
   constructor(
     readonly options: ResolvedModuleOptions,
     { lock, notice }: SelectedLock,
-    { clock, random, readiness }: RoleElectionDependencies,
+    { clock, random, makeElector, readiness }: RoleElectionDependencies,
   ) {
     this.lock = lock;
     this.clock = clock;
     this.log = new ElectionLogger(options, lock.describe(), clock);
-    this.elector = new LeaderElector(options, { lock, clock, random, observer: this.observer() });
+    this.elector = makeElector(options, { lock, clock, random, observer: this.observer() });
     this.streams = new LeadershipStreams(() => this.leadership());
     this.dispatcher = new LeadershipHandlersDispatcher(options, readiness, {
       holds: (term) => (this.replacement ?? this.elector).term === term,
