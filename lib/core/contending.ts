@@ -96,6 +96,7 @@ function acquire(step: Step, observation: Observation, afterExpiry: boolean): nu
     renewTimeMicros,
     leaseTransitions,
     releasedTransitions: null,
+    application: config.application,
   };
   step.send(
     'acquire',

@@ -61,7 +61,9 @@ export function transition(
   const leader = leaderAsObserved(step);
   if (leader !== step.state.leader) {
     step.state.leader = leader;
-    step.emit({ kind: 'leader-changed', leader });
+    const application =
+      leader === undefined ? undefined : step.state.observation?.lease?.record.application;
+    step.emit({ kind: 'leader-changed', leader, application });
   }
   step.emit({ kind: 'wake', at: Math.min(wakeAt, nextDeadline(step)) });
   return { state: step.state, effects: step.effects };

@@ -19,6 +19,12 @@ export interface ElectionOptions {
    */
   readonly identity?: string;
   /**
+   * Which application this is, e.g. `plan-scheduler`: the same in all its replicas. It is written beside the holder, and
+   * an application that follows the leader of another one warns. Default: OTEL_SERVICE_NAME, or the name in the
+   * package.json of the program.
+   */
+  readonly application?: string;
+  /**
    * How long others wait after the last renewal they saw before they take over, in milliseconds: whole seconds, at
    * least 2,000. Default 15,000. (LeaseSpec.leaseDurationSeconds)
    */
@@ -74,6 +80,7 @@ export const ELECTION_OPTION_NAMES = [
   'leaseName',
   'namespace',
   'identity',
+  'application',
   'leaseDurationMs',
   'renewDeadlineMs',
   'retryPeriodMs',
@@ -90,6 +97,7 @@ export const ELECTION_OPTION_NAMES = [
 export function readElectionOptions(
   reader: OptionReader,
   defaultIdentity: string,
+  defaultApplication?: string,
 ): ResolvedElectionOptions {
   const role = reader.required('role', reader.text('role', 'plan-scheduler'), 'plan-scheduler');
   return {
@@ -97,6 +105,7 @@ export function readElectionOptions(
     leaseName: readLeaseName(reader, role),
     namespace: readNamespace(reader),
     identity: reader.text('identity', defaultIdentity) ?? defaultIdentity,
+    application: reader.text('application', 'plan-scheduler') ?? defaultApplication,
     ...readDurations(reader),
     drainTimeoutMs: reader.milliseconds('drainTimeoutMs', DEFAULT_DRAIN_TIMEOUT_MS, 0),
     releaseOnShutdown: reader.boolean('releaseOnShutdown', true),

@@ -7,6 +7,8 @@ import type { RevocationReason } from './term.js';
 export interface ElectionConfig {
   readonly role: string;
   readonly identity: string;
+  /** Written into the record beside the identity. */
+  readonly application?: string | undefined;
   readonly leaseDurationMs: number;
   readonly renewDeadlineMs: number;
   readonly retryPeriodMs: number;
@@ -209,7 +211,12 @@ export type ElectionEffect =
   | { readonly kind: 'wake'; readonly at: number }
   | { readonly kind: 'granted'; readonly term: number; readonly fencingToken: bigint }
   | { readonly kind: 'revoked'; readonly term: number; readonly reason: RevocationReason }
-  | { readonly kind: 'leader-changed'; readonly leader: string | undefined }
+  | {
+      readonly kind: 'leader-changed';
+      readonly leader: string | undefined;
+      /** Another leader's application, where its record names one. */
+      readonly application: string | undefined;
+    }
   /** The lease is held but not granted before this much time (strict mode). */
   | { readonly kind: 'settling'; readonly term: number; readonly settleMs: number }
   | { readonly kind: 'renewed'; readonly term: number }

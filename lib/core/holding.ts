@@ -166,6 +166,7 @@ function renewOrReadBack(step: Step, tenure: Tenure): number {
     renewTimeMicros,
     leaseTransitions: tenure.transitions,
     releasedTransitions: null,
+    application: config.application,
   };
   step.send('renew', { verb: 'replace', record, expected: heldLease(step) }, timeoutMs);
   return Infinity;

@@ -16,6 +16,8 @@ export interface LeaseRecord {
    * equals `leaseTransitions`; a hand edit that empties the holder leaves it behind (R13).
    */
   readonly releasedTransitions: number | null;
+  /** Which application the holder belongs to, for people; absent where the holder does not say it. */
+  readonly application?: string | undefined;
 }
 
 /** One representation of the lock's object, as a read, a write or a watch returned it. */

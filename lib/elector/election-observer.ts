@@ -10,8 +10,11 @@ export interface ElectionObserver {
   onGranted?(term: Term): void | Promise<void>;
   /** `isLeader()` is already false and the term's signal aborted. The lease is kept until the promise settles. */
   onRevoked?(term: Term, reason: RevocationReason): void | Promise<void>;
-  /** Whoever leads as far as this process knows; undefined when nobody is known to. */
-  onLeaderChanged?(leader: string | undefined): void;
+  /**
+   * Whoever leads as far as this process knows; undefined when nobody is known to. With its application, where the
+   * record names one.
+   */
+  onLeaderChanged?(leader: string | undefined, application: string | undefined): void;
   /** Something failed; the election goes on by itself. */
   onError?(error: ElectionError): void;
   onRenewed?(term: number): void;

@@ -230,7 +230,7 @@ export class LeaderElector {
       case 'revoked':
         return this.onRevoked(effect.term, effect.reason);
       case 'leader-changed':
-        return observer.onLeaderChanged?.(effect.leader);
+        return observer.onLeaderChanged?.(effect.leader, effect.application);
       case 'settling':
         return observer.onSettling?.(effect.term, effect.settleMs);
       case 'renewed':

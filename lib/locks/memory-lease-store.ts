@@ -87,5 +87,9 @@ function timingKey(uid: string, record: LeaseRecord): string {
 }
 
 function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
-  return timingKey('', a) === timingKey('', b) && a.releasedTransitions === b.releasedTransitions;
+  return (
+    timingKey('', a) === timingKey('', b) &&
+    a.releasedTransitions === b.releasedTransitions &&
+    a.application === b.application
+  );
 }

@@ -13,6 +13,8 @@ const REPEAT_AFTER_MS = 60_000;
 /** Ends of a term that somebody asked for. */
 const ON_PURPOSE: readonly RevocationReason[] = ['stepped-down', 'suspended', 'shutdown'];
 
+type LoggedElection = Pick<ResolvedModuleOptions, 'role' | 'identity' | 'application'>;
+
 type Level = 'log' | 'warn' | 'debug';
 
 /** One line per transition; renewals at debug only; repeated errors counted instead of repeated. */
@@ -22,13 +24,16 @@ export class ElectionLogger {
   private readonly identity: string;
   private lastLeader: string | undefined;
   private readonly prefix: string;
+  private readonly application: string | undefined;
+  private readonly otherApplications = new Set<string>();
 
   constructor(
-    { role, identity }: Pick<ResolvedModuleOptions, 'role' | 'identity'>,
+    { role, identity, application }: LoggedElection,
     lease: string,
     private readonly clock: Clock,
   ) {
     this.identity = identity;
+    this.application = application;
     this.prefix = `Role "${role}", ${lease}, as ${identity}`;
   }
 
@@ -51,11 +56,12 @@ export class ElectionLogger {
   }
 
   /** Another's leadership only; the beginning and the end of one's own have their lines already. */
-  leaderChanged(leader: string | undefined): void {
+  leaderChanged(leader: string | undefined, application?: string): void {
     const before = this.lastLeader;
     this.lastLeader = leader;
     if (leader === this.identity || (leader === undefined && before === this.identity)) return;
     this.write('log', leader === undefined ? 'sees no leader' : `follows ${leader}`);
+    if (leader !== undefined && application !== undefined) this.followsApplication(application);
   }
 
   renewed(term: number): void {
@@ -111,6 +117,20 @@ export class ElectionLogger {
     const repeated = earlier?.unspoken ? ` (and ${earlier.unspoken} times before this)` : '';
     this.safely(() =>
       this.logger.error(`${this.prefix}: ${text}${repeated}`, stackWorthTelling(error)),
+    );
+  }
+
+  /** Two applications on one lease: each other one is told once, as its replicas lead in turns. */
+  private followsApplication(application: string): void {
+    if (this.application === undefined || application === this.application) return;
+    if (this.otherApplications.has(application)) return;
+    this.otherApplications.add(application);
+    const [theirs, ours] = [JSON.stringify(application), JSON.stringify(this.application)];
+    this.write(
+      'warn',
+      `the leader belongs to application ${theirs}, and this is application ${ours}: they share one lease, and only one of them ` +
+        `ever leads. If they are two applications, give this one a leaseName of its own; if they are one, give both the ` +
+        `same name with the option application.`,
     );
   }
 

@@ -78,10 +78,11 @@ export function resolveModuleOptions(
   raw: unknown,
   registration: RoleRegistration,
   defaultIdentity: string,
+  defaultApplication: string | undefined,
 ): ResolvedModuleOptions {
   const reader = readerOf(raw, registration);
   const options: ResolvedModuleOptions = {
-    ...readElectionOptions(reader, defaultIdentity),
+    ...readElectionOptions(reader, defaultIdentity, defaultApplication),
     lock: readLock(reader),
     autoStart: reader.boolean('autoStart', true),
   };

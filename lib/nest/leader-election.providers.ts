@@ -3,6 +3,7 @@ import type { Clock } from '../elector/clock.js';
 import type { ElectorFactory } from '../elector/leader-elector.js';
 import { localIdentity } from '../locks/local-identity.js';
 import { selectLock, type SelectedLock } from '../locks/lock-selection.js';
+import { applicationName } from './application-name.js';
 import { ApplicationReadiness } from './application-readiness.js';
 import { LeaderElectionCoreModule } from './leader-election-core.module.js';
 import {
@@ -58,7 +59,7 @@ export function registerRole(raw: DynamicModule, registration: RoleRegistration)
 }
 
 function resolveOptions(raw: unknown, registration: RoleRegistration): ResolvedModuleOptions {
-  return resolveModuleOptions(raw, registration, localIdentity());
+  return resolveModuleOptions(raw, registration, localIdentity(), applicationName());
 }
 
 /** A test that overrides `LeadershipService` means the service of the only role, whatever token it is injected by. */

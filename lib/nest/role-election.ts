@@ -178,8 +178,8 @@ export class RoleElection {
         this.streams.revoked(term, reason);
         return handled;
       },
-      onLeaderChanged: (leader) => {
-        this.log.leaderChanged(leader);
+      onLeaderChanged: (leader, application) => {
+        this.log.leaderChanged(leader, application);
         this.dispatcher.leaderChanged(leader);
         this.streams.changed();
       },

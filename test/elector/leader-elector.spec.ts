@@ -37,7 +37,7 @@ function fixture(observer: ElectionObserver = {}, change: Partial<ElectionConfig
         },
         onReleased: (term) => void log.push(`released ${term}`),
         onError: (error) => void log.push(`error ${error.code}`),
-        onLeaderChanged: (leader) => observer.onLeaderChanged?.(leader),
+        onLeaderChanged: (...change) => observer.onLeaderChanged?.(...change),
       },
     },
   );

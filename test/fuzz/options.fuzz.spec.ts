@@ -16,6 +16,7 @@ const GOOD: Record<string, (random: RandomJson) => unknown> = {
   leaseName: () => 'plan-scheduler.v1',
   namespace: () => 'default',
   identity: (random) => `host_${random.below(1_000)}`,
+  application: () => '@acme/plans',
   leaseDurationMs: (random) => 1_000 * (2 + random.below(60)),
   renewDeadlineMs: (random) => 1_000 + random.below(40_000),
   retryPeriodMs: (random) => 100 + random.below(5_000),

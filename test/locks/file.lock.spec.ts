@@ -91,6 +91,7 @@ describe('fileLock()', () => {
         renewTime: '2026-01-02T03:04:05.678902Z',
         leaseTransitions: 1,
         releasedTransitions: null,
+        application: null,
         holderProcess: {
           host: expect.any(String),
           pid: process.pid,

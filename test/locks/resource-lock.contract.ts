@@ -167,6 +167,7 @@ export function describeResourceLock(
         ['without times', { acquireTimeMicros: null, renewTimeMicros: null }],
         ['with a time at a full second', { renewTimeMicros: Date.UTC(2026, 0, 1) * 1000 }],
         ['with the most transitions', { leaseTransitions: 2_147_483_647 }],
+        ['of a named application', { application: '@acme/plans (term 4)/api ü' }],
         ['of an unusual holder', { holderIdentity: 'pod "ü"\n/1_🙂' }],
       ];
 
@@ -175,6 +176,15 @@ export function describeResourceLock(
         const record = heldByFirst(change);
         expect(applied(await replace(fixture.first, record, before)).record).toEqual(record);
         expect((await read(fixture.second)).record).toEqual(record);
+      });
+    });
+
+    describe('when the next holder names no application', () => {
+      it("forgets the former one's", async () => {
+        const before = await created(heldByFirst({ application: 'plans' }));
+        const record = heldBySecond({ leaseTransitions: 2 });
+        await replace(fixture.second, record, before);
+        expect((await read(fixture.first)).record.application).toBeUndefined();
       });
     });
 

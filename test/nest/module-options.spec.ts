@@ -15,6 +15,7 @@ const OPTIONS: LeaderElectionFactoryOptions = {
   leaseName: 'nightly',
   namespace: 'jobs',
   identity: 'pod-a',
+  application: 'plans',
   leaseDurationMs: 30_000,
   renewDeadlineMs: 20_000,
   drainTimeoutMs: 0,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { isAbsolute } from 'node:path';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import { CREATION_FILE, isUid, type LeaseFileName } from './lease-file-name.js';
+import { formatHolderApplication, parseHolderApplication } from '../holder-application.js';
 import { formatMicroTime, parseMicroTime } from '../micro-time.js';
 
 /** The process that wrote a record as its holder, as far as others can ask after it. */
@@ -49,6 +50,7 @@ export function formatLeaseFile(
     renewTime: printedTime(record.renewTimeMicros),
     leaseTransitions: record.leaseTransitions,
     releasedTransitions: record.releasedTransitions,
+    application: formatHolderApplication(record),
     holderProcess: lease.holderProcess,
   };
   return `${JSON.stringify(fields, null, 2)}\n`;
@@ -115,13 +117,15 @@ function parseFields(text: string): Record<string, unknown> | null {
 
 function parseRecord(fields: Readonly<Record<string, unknown>>): LeaseRecord {
   const duration = wholeNumber(fields['leaseDurationSeconds']);
+  const leaseTransitions = wholeNumber(fields['leaseTransitions']) ?? 0;
   return {
     holderIdentity: (fields['holderIdentity'] as string | null | undefined) ?? '',
     leaseDurationSeconds: duration === 0 ? null : duration,
     acquireTimeMicros: parseMicroTime(fields['acquireTime']),
     renewTimeMicros: parseMicroTime(fields['renewTime']),
-    leaseTransitions: wholeNumber(fields['leaseTransitions']) ?? 0,
+    leaseTransitions,
     releasedTransitions: wholeNumber(fields['releasedTransitions']),
+    application: parseHolderApplication(fields['application'], leaseTransitions),
   };
 }
 

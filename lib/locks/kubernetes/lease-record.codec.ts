@@ -1,5 +1,6 @@
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import { isJsonObject } from '../document-text.js';
+import { formatHolderApplication, parseHolderApplication } from '../holder-application.js';
 import { formatMicroTime, parseMicroTime } from '../micro-time.js';
 import type { ObjectAddress } from './object-address.js';
 
@@ -7,6 +8,9 @@ import type { ObjectAddress } from './object-address.js';
 export const RELEASED_ANNOTATION = 'nestjs-leader-election/released';
 
 const MAX_INT32 = 2_147_483_647;
+
+/** Which application the holder belongs to, and in which term it held the lease. */
+export const APPLICATION_ANNOTATION = 'nestjs-leader-election/application';
 
 export type JsonObject = { readonly [key: string]: unknown };
 
@@ -105,14 +109,16 @@ export function metadataOf({ source }: ObservedLease): JsonObject {
 function decodeRecord(spec: JsonObject, metadata: JsonObject): LeaseRecord {
   const annotations = isJsonObject(metadata['annotations']) ? metadata['annotations'] : {};
   const released = annotations[RELEASED_ANNOTATION];
+  const leaseTransitions = int32(spec['leaseTransitions'], 0) ?? 0;
   return {
     holderIdentity: decodeHolder(spec['holderIdentity']),
     leaseDurationSeconds: int32(spec['leaseDurationSeconds'], 1),
     acquireTimeMicros: parseMicroTime(spec['acquireTime']),
     renewTimeMicros: parseMicroTime(spec['renewTime']),
-    leaseTransitions: int32(spec['leaseTransitions'], 0) ?? 0,
+    leaseTransitions,
     releasedTransitions:
       typeof released === 'string' && /^\d+$/.test(released) ? int32(Number(released), 0) : null,
+    application: parseHolderApplication(annotations[APPLICATION_ANNOTATION], leaseTransitions),
   };
 }
 
@@ -166,6 +172,7 @@ function encodeAnnotations(record: LeaseRecord, old: unknown): JsonObject | unde
   const { releasedTransitions } = record;
   const marker = releasedTransitions === null ? null : String(releasedTransitions);
   setOrOmit(annotations, RELEASED_ANNOTATION, marker);
+  setOrOmit(annotations, APPLICATION_ANNOTATION, formatHolderApplication(record));
   return Object.keys(annotations).length === 0 ? undefined : annotations;
 }
 

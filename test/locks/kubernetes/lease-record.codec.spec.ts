@@ -1,6 +1,7 @@
 import { describe, it, expect } from '@jest/globals';
 import type { LeaseRecord } from '../../../lib/core/lease-record.js';
 import {
+  APPLICATION_ANNOTATION,
   decodeLease,
   encodeNewLease,
   encodeReplacement,
@@ -57,6 +58,17 @@ describe('MicroTime', () => {
 });
 
 describe('decodeLease', () => {
+  it.each([
+    ['the holder', '@acme/plans (term 3)', '@acme/plans'],
+    ['a former holder, kept by a version that does not know it', '@acme/plans (term 2)', undefined],
+    ['nobody', '@acme/plans', undefined],
+    ['a term without a name', ' (term 3)', undefined],
+  ])('when the application is that of %s, reads it as such', (_, annotation, application) => {
+    const annotations = { [APPLICATION_ANNOTATION]: annotation };
+    const lease = decoded(wire({ leaseTransitions: 3 }, { annotations }));
+    expect(lease.record.application).toBe(application);
+  });
+
   it('when every field is there, reads them all', () => {
     const lease = decoded(encodeReplacement(RECORD, decoded(wire({})), ADDRESS));
     expect(lease).toMatchObject({ record: RECORD, uid: 'u-1', revision: 42n });
