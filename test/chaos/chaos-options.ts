@@ -14,6 +14,8 @@ export interface ChaosOptions {
    */
   readonly strict: boolean;
   readonly json: boolean;
+  /** The second judge must be asked; otherwise it is asked if there is one, or Go to build it with. */
+  readonly judge: boolean;
   /** Replicas that are wrong on purpose, to see the checks fail. */
   readonly sabotage: Sabotage | undefined;
 }
@@ -26,7 +28,7 @@ const SABOTAGES = ['believe-without-clock', 'not-strict', 'claim-alone'] as cons
 export type Sabotage = (typeof SABOTAGES)[number];
 
 const USAGE =
-  'npm run chaos -- [--minutes M] [--seed S] [--replicas N] [--changes C] [--lock lease|file] [--strict] [--json] ' +
+  'npm run chaos -- [--minutes M] [--seed S] [--replicas N] [--changes C] [--lock lease|file] [--strict] [--judge] [--json] ' +
   `[--sabotage ${SABOTAGES.join('|')}]`;
 
 /** @throws TypeError with the usage */
@@ -40,11 +42,12 @@ export function readChaosOptions(args: readonly string[]): ChaosOptions {
       changes: { type: 'string', default: 'Infinity' },
       lock: { type: 'string', default: 'lease' },
       strict: { type: 'boolean', default: false },
+      judge: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       sabotage: { type: 'string' },
     },
   });
-  const { lock, strict, json } = values;
+  const { lock, strict, json, judge } = values;
   if (lock !== 'lease' && lock !== 'file') throw unusable('--lock', lock);
   const sabotage = SABOTAGES.find((name) => name === values.sabotage);
   if (sabotage !== values.sabotage) throw unusable('--sabotage', values.sabotage!);
@@ -57,6 +60,7 @@ export function readChaosOptions(args: readonly string[]): ChaosOptions {
     lock,
     strict,
     json,
+    judge,
     sabotage,
   };
 }

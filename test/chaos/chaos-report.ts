@@ -1,7 +1,8 @@
 import type { ChaosOptions } from './chaos-options.js';
 import type { LeadershipFigures } from './leadership-changes.js';
 
-export interface ChaosReport extends Omit<ChaosOptions, 'json' | 'changes'>, LeadershipFigures {
+export interface ChaosReport
+  extends Omit<ChaosOptions, 'json' | 'changes' | 'judge'>, LeadershipFigures {
   readonly elapsedSeconds: number;
   readonly interrupted: boolean;
   readonly overlaps: number;
@@ -16,6 +17,8 @@ export interface ChaosReport extends Omit<ChaosOptions, 'json' | 'changes'>, Lea
   readonly registerWrites: { readonly accepted: number; readonly refused: number };
   /** From the end of the last fault to a leader. */
   readonly leaderAfterHealingMs: number | null;
+  /** Operations that it ordered; what it found is among the violations. */
+  readonly secondJudge: 'not asked' | { readonly lock: number; readonly register: number };
   readonly violations: readonly string[];
   /** Where the histories, logs and faults are; only of a failure. */
   readonly kept?: string;
@@ -23,7 +26,8 @@ export interface ChaosReport extends Omit<ChaosOptions, 'json' | 'changes'>, Lea
 
 /** For people. */
 export function describeReport(report: ChaosReport): string {
-  const { violations, faults, changesByFault, endsByReason, registerWrites, kept } = report;
+  const { violations, faults, changesByFault, endsByReason, registerWrites, secondJudge, kept } =
+    report;
   const rows: [string, string | number][] = [
     ['seed', `${report.seed}${report.strict ? ', strict' : ''}, ${report.lock} lock`],
     ['leadership changes', `${report.leadershipChanges} in ${report.elapsedSeconds.toFixed(0)} s`],
@@ -41,6 +45,12 @@ export function describeReport(report: ChaosReport): string {
     ['register', `${registerWrites.accepted} writes accepted, ${registerWrites.refused} refused`],
     ['faults', listed(faults)],
     ['processes', report.processes],
+    [
+      'second judge',
+      secondJudge === 'not asked'
+        ? secondJudge
+        : `${secondJudge.lock} operations of the lock, ${secondJudge.register} of the register`,
+    ],
     ['violations', violations.length === 0 ? 'none' : violations.length],
     ...violations.slice(0, 20).map((violation): [string, string] => ['', violation]),
     ...(kept === undefined ? [] : [['kept in', kept] as [string, string]]),

@@ -86,6 +86,7 @@ export class ChaosWorld {
       logFile: directory.logFile(name),
       env: this.clockSteps.env(slot),
       lifeline: directory.lifeline,
+      events: directory.events,
     });
   }
 }

@@ -4,10 +4,15 @@ import { ChaosRun } from './chaos-run.js';
 import { ChaosWorld } from './chaos-world.js';
 import { checkHistory } from './history-check.js';
 import { counted, leadershipFigures } from './leadership-changes.js';
+import { judgeHistories, obstacleToJudge, type Judgement } from './judge.js';
 import { RunDirectory } from './run-directory.js';
 
 /** One run from beginning to end; whatever it started is gone when it is over. */
 export async function chaos(options: ChaosOptions, interrupted: AbortSignal): Promise<ChaosReport> {
+  // Before the run: its end is too late to learn that nobody can judge it.
+  const noJudge = await obstacleToJudge();
+  if (noJudge !== undefined && options.judge) throw new Error(noJudge);
+  if (noJudge !== undefined) process.stderr.write(`no second judge: ${noJudge}\n`);
   const directory = new RunDirectory();
   try {
     const world = await ChaosWorld.start(options, directory);
@@ -18,7 +23,8 @@ export async function chaos(options: ChaosOptions, interrupted: AbortSignal): Pr
       await world.endReplicas();
       await world.stop();
     }
-    return judge(options, { directory, world, run, interrupted: interrupted.aborted });
+    const judgement = noJudge === undefined ? await judgeHistories(directory.path) : undefined;
+    return judge(options, { directory, world, run, judgement, interrupted: interrupted.aborted });
   } finally {
     await directory.remove();
   }
@@ -28,12 +34,13 @@ interface Outcome {
   readonly directory: RunDirectory;
   readonly world: ChaosWorld;
   readonly run: ChaosRun;
+  readonly judgement: Judgement | undefined;
   readonly interrupted: boolean;
 }
 
 function judge(
   options: ChaosOptions,
-  { directory, world, run, interrupted }: Outcome,
+  { directory, world, run, judgement, interrupted }: Outcome,
 ): ChaosReport {
   const { register, slots, clockSteps } = world;
   const { injector } = run;
@@ -45,10 +52,12 @@ function judge(
   const violations = [
     ...verdict.violations,
     ...(verdict.ticks === 0 && !interrupted ? ['no tick was ever started'] : []),
+    ...(judgement?.lock.violations ?? []).map((violation) => `second judge: ${violation}`),
+    ...(judgement?.register.violations ?? []).map((violation) => `second judge: ${violation}`),
     ...run.complaints,
     ...world.complaints,
   ];
-  const { json: _json, changes: _changes, ...described } = options;
+  const { json: _json, changes: _changes, judge: _judge, ...described } = options;
   const report: ChaosReport = {
     ...described,
     elapsedSeconds: Math.round(run.elapsedSeconds),
@@ -67,6 +76,10 @@ function judge(
       refused: register.refusals,
     },
     leaderAfterHealingMs: run.leaderAfterHealingMs,
+    secondJudge:
+      judgement === undefined
+        ? 'not asked'
+        : { lock: judgement.lock.operations, register: judgement.register.operations },
     violations,
   };
   if (violations.length === 0) return report;

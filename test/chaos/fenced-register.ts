@@ -10,14 +10,16 @@ export interface AcceptedWrites {
 }
 
 /**
- * What a fenced resource is: it remembers the highest token that it has seen and refuses lower ones. Over TCP, one
- * `<token> <process>` per line.
+ * What a fenced resource is: it remembers the highest token that it has seen and refuses lower ones. Over TCP, a line for
+ * each request: `write <id> <token> <process>` is answered by `written <id> <accepted>`, `read <id>` by
+ * `was <id> <token> <process>`.
  */
 export class FencedRegister {
   readonly accepted: AcceptedWrites[] = [];
   refusals = 0;
   private readonly sockets = new Set<Socket>();
   private highest = -1n;
+  private writer = '';
 
   private constructor(private readonly server: Server) {
     server.on('connection', (socket: Socket) => this.serve(socket));
@@ -39,6 +41,7 @@ export class FencedRegister {
       return false;
     }
     this.highest = token;
+    this.writer = process;
     const last = this.accepted.at(-1);
     if (last?.token === token && last.process === process) last.count += 1;
     else this.accepted.push({ token, process, count: 1 });
@@ -53,11 +56,18 @@ export class FencedRegister {
 
   private serve(socket: Socket): void {
     this.sockets.add(socket);
-    socket.on('error', () => undefined).once('close', () => this.sockets.delete(socket));
+    socket.setNoDelay().on('error', () => undefined);
+    socket.once('close', () => this.sockets.delete(socket));
     createInterface({ input: socket }).on('line', (line) => {
-      const [, token, process] = /^(\d+) (\S+)$/.exec(line) ?? [];
-      // A process that is killed in a write leaves half a line.
-      if (token !== undefined && process !== undefined) this.write(BigInt(token), process);
+      const answer = this.answer(line.split(' '));
+      if (answer !== undefined && socket.writable) socket.write(`${answer}\n`);
     });
+  }
+
+  /** A process that is killed in a write leaves half a line. */
+  private answer([verb, id, token, process]: string[]): string | undefined {
+    if (verb === 'read' && id !== undefined) return `was ${id} ${this.highest} ${this.writer}`;
+    if (verb !== 'write' || !/^\d+$/.test(token ?? '') || process === undefined) return undefined;
+    return `written ${id} ${this.write(BigInt(token!), process)}`;
   }
 }

@@ -9,12 +9,17 @@ import { ProcessHistory } from './process-history.js';
  * `G at term token`, `R at term reason`, `P at term`, `T at term token tick`, separated by commas; times in whole
  * milliseconds.
  */
-function history(process: string, made: string): ProcessHistory {
+function history(process: string, made: string, cutOff = ''): ProcessHistory {
   const lines = made.split(',').map((line) => {
-    const [kind, at, ...rest] = line.trim().split(' ');
-    return [kind, `${at}000000`, ...rest].join(' ');
+    const [kind, at, term, detail, tick] = line.trim().split(' ');
+    const of = { at: Number(at) * 1e6, term: Number(term) };
+    if (kind === 'G') return { type: 'granted', ...of, token: detail };
+    if (kind === 'R') return { type: 'revoked', ...of, reason: detail };
+    if (kind === 'P') return { type: 'believed', ...of };
+    return { type: kind === 'T' ? 'tick' : kind, ...of, token: detail, tick: Number(tick) };
   });
-  return ProcessHistory.read(process, `${lines.join('\n')}\n`);
+  const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+  return ProcessHistory.read(process, text + cutOff);
 }
 
 const A = 'G 10 1 100, P 10 1, P 12 1, P 20 1, R 21 1 shutdown';
@@ -47,7 +52,7 @@ describe('when the history is as it should be', () => {
   });
 
   it('takes a process that was killed in a term, in the middle of a line', () => {
-    const torn = ProcessHistory.read('a', 'G 10000000 1 100\nP 10000000 1\nP 120');
+    const torn = history('a', 'G 10 1 100, P 10 1', '{"type":"believed","at":120');
     expect(torn.violations).toEqual([]);
     expect(torn.beliefs).toMatchObject([{ points: 1, from: 10, to: 10, revokedAt: undefined }]);
   });
@@ -110,7 +115,7 @@ describe('when events and points do not fit (I3)', () => {
     ['a tick after the revocation', `${A}, T 22 1 100 1000`, 'started a tick at 22 in term 1'],
     ['a tick with another token', 'G 10 1 100, T 11 1 99 1000', 'started a tick at 11 in term 1'],
     ['a clock that goes back', 'G 10 1 100, P 9 1', 'goes back in time'],
-    ['nonsense', 'X 10 1', 'has an unreadable line'],
+    ['nonsense', 'X 10 1', 'has an unknown line'],
   ])('finds %s', (_case, made, message) => {
     expect(verdict({ a: made }).violations).toEqual([expect.stringContaining(`I3: a ${message}`)]);
   });
@@ -169,7 +174,7 @@ describe('when ticks are started', () => {
   });
 
   it('counts the last one of a process that was killed right after it', () => {
-    const torn = ProcessHistory.read('a', 'G 1000000 1 100\nT 2000000 1 100 1000\nT 30000');
+    const torn = history('a', 'G 1 1 100, T 2 1 100 1000', '{"type":"tick","at":3');
     expect(torn.ticks).toEqual([{ process: 'a', at: 2, term: 1, token: 100n, tick: 1_000 }]);
   });
 });

@@ -5,36 +5,62 @@ export function monotonicNs(): bigint {
 }
 
 /**
- * Appends to the history of one process. A line is in the file when the call returns, so that it outlives the process
- * however that ends. `G <ns> <term> <token>`, `R <ns> <term> <reason>`, `P <ns> <term>`, `T <ns> <term> <token> <tick>`:
- * granted, revoked, a point in time at which the process believed to lead, and a tick that it started, by its nominal
- * time in milliseconds since the epoch. `ns` is of the clock that the processes of a machine share.
+ * Appends to a history, in the form that judge/FORMAT.md describes. A line is in the file when the call returns, so that
+ * it outlives the process however that ends.
  */
 export class HistoryRecorder {
   private readonly file: number;
+  private operations = 0;
 
   constructor(path: string) {
     this.file = openSync(path, 'a');
   }
 
   granted(term: number, token: bigint): void {
-    this.append(`G ${monotonicNs()} ${term} ${token}`);
+    this.append('granted', `"term":${term},"token":"${token}"`);
   }
 
   revoked(term: number, reason: string): void {
-    this.append(`R ${monotonicNs()} ${term} ${reason}`);
+    this.append('revoked', `"term":${term},"reason":${JSON.stringify(reason)}`);
   }
 
   /** `at` must have been read before the process was asked: it stays true though it is stopped in between. */
   believed(at: bigint, term: number): void {
-    this.append(`P ${at} ${term}`);
+    this.append('believed', `"term":${term}`, at);
   }
 
   started(term: number, token: bigint, tick: number): void {
-    this.append(`T ${monotonicNs()} ${term} ${token} ${tick}`);
+    this.append('tick', `"term":${term},"token":"${token}","tick":${tick}`);
   }
 
-  private append(line: string): void {
-    writeSync(this.file, `${line}\n`);
+  logged(level: string, text: string): void {
+    this.append('log', `"level":"${level}","text":${JSON.stringify(text)}`);
+  }
+
+  /** Answers the number of the operation, for its end. */
+  writes(token: bigint): number {
+    this.append('write', `"id":${++this.operations},"token":"${token}"`);
+    return this.operations;
+  }
+
+  written(id: number, accepted: boolean): void {
+    this.append('written', `"id":${id},"accepted":${accepted}`);
+  }
+
+  reads(): number {
+    this.append('read', `"id":${++this.operations}`);
+    return this.operations;
+  }
+
+  was(id: number, token: bigint, process: string): void {
+    this.append('was', `"id":${id},"token":"${token}","process":${JSON.stringify(process)}`);
+  }
+
+  ended(process: string): void {
+    this.append('ended', `"process":${JSON.stringify(process)}`);
+  }
+
+  private append(type: string, fields: string, at = monotonicNs()): void {
+    writeSync(this.file, `{"type":"${type}","at":${at},${fields}}\n`);
   }
 }

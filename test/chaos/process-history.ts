@@ -1,6 +1,23 @@
 import type { Belief } from './belief.js';
 import type { StartedTick } from './started-tick.js';
 
+type HistoryLine = { readonly at: number } & (
+  | { readonly type: 'granted'; readonly term: number; readonly token: string }
+  | { readonly type: 'revoked'; readonly term: number; readonly reason: string }
+  | { readonly type: 'believed'; readonly term: number }
+  | { readonly type: 'tick'; readonly term: number; readonly token: string; readonly tick: number }
+  | { readonly type: 'log'; readonly level: string; readonly text: string }
+  | { readonly type: 'write' | 'written' | 'read' | 'was' }
+);
+
+/** What a process logged at level warn or error. Times in milliseconds of the monotonic clock. */
+export interface LoggedLine {
+  readonly process: string;
+  readonly at: number;
+  readonly level: string;
+  readonly text: string;
+}
+
 type Draft = { -readonly [Field in keyof Belief]: Belief[Field] };
 
 /**
@@ -10,6 +27,7 @@ type Draft = { -readonly [Field in keyof Belief]: Belief[Field] };
 export class ProcessHistory {
   readonly beliefs: Belief[] = [];
   readonly ticks: StartedTick[] = [];
+  readonly logged: LoggedLine[] = [];
   readonly violations: string[] = [];
   private current: Draft | undefined;
   private latest = -Infinity;
@@ -26,15 +44,30 @@ export class ProcessHistory {
   }
 
   private line(line: string): void {
-    const [kind, ns, term, detail, tick] = line.split(' ');
-    const at = Number(ns) / 1e6;
+    const told = JSON.parse(line) as HistoryLine; // A line that is no JSON ends the run: the recorder wrote nonsense.
+    const at = told.at / 1e6;
     if (at < this.latest) this.violate(`goes back in time: ${line}`);
     this.latest = at;
-    if (kind === 'G') this.granted(Number(term), BigInt(detail!));
-    else if (kind === 'R') this.revoked(at, Number(term), detail!);
-    else if (kind === 'P') this.believed(at, Number(term));
-    else if (kind === 'T') this.started(at, Number(term), BigInt(detail!), Number(tick));
-    else this.violate(`has an unreadable line: ${line}`);
+    switch (told.type) {
+      case 'granted':
+        return this.granted(told.term, BigInt(told.token));
+      case 'revoked':
+        return this.revoked(at, told.term, told.reason);
+      case 'believed':
+        return this.believed(at, told.term);
+      case 'tick':
+        return this.started(at, told.term, BigInt(told.token), told.tick);
+      case 'log':
+        this.logged.push({ process: this.process, at, level: told.level, text: told.text });
+        return;
+      case 'write':
+      case 'written':
+      case 'read':
+      case 'was':
+        return; // What the register accepted is known from the register, and the judge reads these.
+      default:
+        this.violate(`has an unknown line: ${line}`);
+    }
   }
 
   private granted(term: number, token: bigint): void {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Lifeline } from '../support/control-plane/lifeline.js';
+import type { HistoryRecorder } from './history-recorder.js';
 import { faultOfEnd } from './process-end.js';
 import type { ReplicaOrder, ReplicaReport, ReplicaSettings } from './replica-settings.js';
 
@@ -13,6 +14,8 @@ export interface ReplicaLaunch {
   readonly logFile: string;
   readonly env: NodeJS.ProcessEnv;
   readonly lifeline: Lifeline;
+  /** Of the run. */
+  readonly events: HistoryRecorder;
 }
 
 /** One process, from its start to its end. */
@@ -29,7 +32,7 @@ export class ReplicaProcess {
   private readonly child: ChildProcess;
   private isEnding = false;
 
-  constructor({ settings, logFile, env, lifeline }: ReplicaLaunch) {
+  constructor({ settings, logFile, env, lifeline, events }: ReplicaLaunch) {
     this.name = settings.name;
     const log = openSync(logFile, 'a');
     this.child = spawn(process.execPath, [PROGRAM], {
@@ -52,6 +55,7 @@ export class ReplicaProcess {
     this.exited = once(this.child, 'exit').then((end) => {
       const [code, signal] = end as [number | null, string | null];
       lifeline.remove(this.pid);
+      events.ended(this.name);
       this.hasExited = true;
       this.leads = false;
       const fault = faultOfEnd({ code, signal, wasTold: this.isEnding });

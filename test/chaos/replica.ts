@@ -1,5 +1,4 @@
 /** One replica under chaos: a Nest application that writes down what it believes. See `ReplicaSettings`. */
-import { connect, type Socket } from 'node:net';
 import { Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
@@ -15,12 +14,16 @@ import {
   type LeaderCronContext,
 } from 'nestjs-leader-election/schedule';
 import { HistoryRecorder, monotonicNs } from './history-recorder.js';
+import { RegisterClient } from './register-client.js';
 import type { ReplicaOrder, ReplicaReport, ReplicaSettings } from './replica-settings.js';
 
 const settings = JSON.parse(process.env['CHAOS_REPLICA']!) as ReplicaSettings;
 
+const history = new HistoryRecorder(settings.historyFile);
+
 const PROBE_PERIOD_MS = 2;
 const REGISTER_PERIOD_MS = 50;
+const READ_PERIOD_MS = 200;
 const JOB = {
   name: settings.sabotage === 'claim-alone' ? settings.name : 'every-second',
   timeZone: 'Etc/UTC',
@@ -32,15 +35,9 @@ function report(report: ReplicaReport): void {
   if (process.connected) process.send!(report, () => undefined);
 }
 
-function toRegister(): Socket {
-  const socket = connect(settings.registerPort, '127.0.0.1');
-  return socket.on('error', () => undefined).unref();
-}
-
 @Injectable()
 class Probe implements OnApplicationBootstrap {
-  private readonly history = new HistoryRecorder(settings.historyFile);
-  private readonly register = toRegister();
+  private readonly register = new RegisterClient(settings.registerPort, settings.name, history);
   private granted: Term | undefined;
 
   constructor(private readonly leadership: LeadershipService) {}
@@ -48,33 +45,34 @@ class Probe implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     this.leadership.granted$.subscribe((term) => {
       this.granted = term;
-      this.history.granted(term.number, term.fencingToken);
+      history.granted(term.number, term.fencingToken);
       this.probe();
       report({ kind: 'granted' });
     });
     this.leadership.revoked$.subscribe(({ term, reason }) => {
       this.granted = undefined;
-      this.history.revoked(term.number, reason);
+      history.revoked(term.number, reason);
       report({ kind: 'revoked' });
     });
     setInterval(() => this.probe(), PROBE_PERIOD_MS).unref();
     setInterval(() => this.writeToRegister(), REGISTER_PERIOD_MS).unref();
+    setInterval(() => this.register.read(), READ_PERIOD_MS).unref();
   }
 
   @LeaderCron('* * * * * *', JOB)
   tick({ scheduledTime, term }: LeaderCronContext): void {
-    this.history.started(term.number, term.fencingToken, scheduledTime.getTime());
+    history.started(term.number, term.fencingToken, scheduledTime.getTime());
   }
 
   private probe(): void {
     const at = monotonicNs();
     const term = this.believedTerm();
-    if (term !== undefined) this.history.believed(at, term.number);
+    if (term !== undefined) history.believed(at, term.number);
   }
 
   private writeToRegister(): void {
     const term = this.believedTerm();
-    if (term !== undefined) this.register.write(`${term.fencingToken} ${settings.name}\n`);
+    if (term !== undefined) this.register.write(term.fencingToken);
   }
 
   private believedTerm(): Term | undefined {

@@ -2,6 +2,7 @@ import { cpSync, lstatSync, mkdtempSync, readFileSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Lifeline } from '../support/control-plane/lifeline.js';
+import { HistoryRecorder } from './history-recorder.js';
 import { ProcessHistory } from './process-history.js';
 
 /** The files of one run. Gone with it, and with its processes, however it ends; a failure's are copied first. */
@@ -9,8 +10,11 @@ export class RunDirectory {
   readonly path = mkdtempSync(join(tmpdir(), 'chaos-'));
   readonly lifeline = new Lifeline(this.path);
 
+  /** Of the run itself. */
+  readonly events = new HistoryRecorder(this.historyFile('run'));
+
   historyFile(process: string): string {
-    return join(this.path, `${process}.history`);
+    return join(this.path, `${process}.jsonl`);
   }
 
   logFile(process: string): string {

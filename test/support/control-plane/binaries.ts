@@ -4,9 +4,13 @@ import { join } from 'node:path';
 
 import { buildWithGo, cachedBuildPath, type BinaryName } from './go-build.js';
 
+/** There is none, and nothing to build it with. */
+export class MissingBinaryError extends Error {}
+
 /** KUBEBUILDER_ASSETS, then setup-envtest's store, then an earlier build with Go, then a new one. */
 export async function findBinary(name: BinaryName): Promise<string> {
-  const ready = [assetPath(name), ...envtestPaths(name), cachedBuildPath(name)].find(
+  const assets = name === 'chaos-judge' ? [] : [assetPath(name), ...envtestPaths(name)];
+  const ready = [...assets, cachedBuildPath(name)].find(
     (path) => path !== undefined && existsSync(path),
   );
   return ready ?? (await buildOrExplain(name));
@@ -18,10 +22,11 @@ async function buildOrExplain(name: BinaryName): Promise<string> {
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' || syscall !== 'spawn go') throw error;
-    throw new Error(
-      `No ${name} to test against: install Go 1.25 or later, or run setup-envtest and set KUBEBUILDER_ASSETS.`,
-      { cause: error },
-    );
+    const otherwise =
+      name === 'chaos-judge' ? '' : ', or run setup-envtest and set KUBEBUILDER_ASSETS';
+    throw new MissingBinaryError(`No ${name}: install Go 1.25 or later${otherwise}.`, {
+      cause: error,
+    });
   }
 }
 

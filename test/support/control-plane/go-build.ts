@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import {
   existsSync,
   linkSync,
@@ -15,20 +15,37 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-const PACKAGES = {
-  'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
-  'kube-scheduler': 'k8s.io/kubernetes/cmd/kube-scheduler',
-  kubectl: 'k8s.io/kubernetes/cmd/kubectl',
-  etcd: 'go.etcd.io/etcd/server/v3',
+const SERVERS = 'test/control-plane';
+const JUDGE = 'test/chaos/judge';
+const KUBERNETES = 'k8s.io/kubernetes';
+const ETCD = 'go.etcd.io/etcd/server/v3';
+
+/** Go packages and the folders of the modules that require them. */
+const PROGRAMS = {
+  'kube-apiserver': { module: SERVERS, package: `${KUBERNETES}/cmd/kube-apiserver` },
+  'kube-scheduler': { module: SERVERS, package: `${KUBERNETES}/cmd/kube-scheduler` },
+  kubectl: { module: SERVERS, package: `${KUBERNETES}/cmd/kubectl` },
+  etcd: { module: SERVERS, package: ETCD },
+  'chaos-judge': { module: JUDGE, package: '.' },
 };
 
-export type BinaryName = keyof typeof PACKAGES;
+export type BinaryName = keyof typeof PROGRAMS;
 
-/** Where a build of this program is kept: outside the work tree, one folder per pair of versions. */
+/** Where a build of this program is kept: outside the work tree, one folder for all that it is made of. */
 export function cachedBuildPath(name: BinaryName): string {
   const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
-  const versions = `${versionOf('k8s.io/kubernetes')}-etcd-${versionOf(PACKAGES.etcd)}`;
-  return join(cache, 'nestjs-leader-election', 'control-plane', versions, name);
+  return join(cache, 'nestjs-leader-election', ...folderOf(PROGRAMS[name].module), name);
+}
+
+function folderOf(module: string): string[] {
+  if (module === SERVERS) {
+    return ['control-plane', `${versionOf(KUBERNETES)}-etcd-${versionOf(ETCD)}`];
+  }
+  const hash = createHash('sha256');
+  for (const file of ['go.mod', 'go.sum', 'main.go']) {
+    hash.update(readFileSync(join(moduleDirectory(module), file)));
+  }
+  return ['chaos-judge', hash.digest('hex').slice(0, 16)];
 }
 
 export async function buildWithGo(name: BinaryName): Promise<string> {
@@ -46,25 +63,20 @@ export async function buildWithGo(name: BinaryName): Promise<string> {
 async function build(name: BinaryName, target: string): Promise<void> {
   const prefix = `.${name}.building.`;
   removeLeftovers(dirname(target), prefix);
-  process.stderr.write(`Building ${name} with Go, once; kube-apiserver takes minutes.\n`);
+  const note = name === 'kube-apiserver' ? ', which takes minutes' : '';
+  process.stderr.write(`Building ${name} with Go, once${note}.\n`);
   const output = join(dirname(target), prefix + randomUUID());
-  await runGo([
-    'build',
-    '-mod=readonly',
-    '-trimpath',
-    '-ldflags',
-    linkerFlags(),
-    '-o',
-    output,
-    PACKAGES[name],
-  ]);
+  const { module, package: program } = PROGRAMS[name];
+  const flags = ['-mod=readonly', '-trimpath', '-ldflags', linkerFlags(module)];
+  await runGo(moduleDirectory(module), ['build', ...flags, '-o', output, program]);
   // The rename is what makes an interrupted or a concurrent build harmless: the final name only
   // ever holds a whole program.
   renameSync(output, target);
 }
 
-function linkerFlags(): string {
-  const version = versionOf('k8s.io/kubernetes');
+function linkerFlags(module: string): string {
+  if (module !== SERVERS) return '-s -w';
+  const version = versionOf(KUBERNETES);
   const [major, minor] = version.slice(1).split('.');
   const stamps = { gitVersion: version, gitMajor: major, gitMinor: minor };
   const settings = Object.entries(stamps).map(
@@ -73,9 +85,9 @@ function linkerFlags(): string {
   return ['-s', '-w', ...settings].join(' ');
 }
 
-async function runGo(args: string[]): Promise<void> {
+async function runGo(cwd: string, args: string[]): Promise<void> {
   const go = spawn('go', args, {
-    cwd: goModuleDirectory(),
+    cwd,
     env: { ...process.env, CGO_ENABLED: '0', GOWORK: 'off' },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -136,22 +148,22 @@ function removeLeftovers(directory: string, prefix: string): void {
 }
 
 function versionOf(module: string): string {
-  const goMod = readFileSync(join(goModuleDirectory(), 'go.mod'), 'utf8');
+  const goMod = readFileSync(join(moduleDirectory(SERVERS), 'go.mod'), 'utf8');
   const version = new RegExp(`^\\s*(?:require )?${module} (v\\S+)`, 'm').exec(goMod)?.[1];
-  if (!version) throw new Error(`${goModuleDirectory()}/go.mod requires no version of ${module}`);
+  if (!version) throw new Error(`${SERVERS}/go.mod requires no version of ${module}`);
   return version;
 }
 
 /** Searched upwards, because this file also runs compiled, from a folder of another depth. */
-function goModuleDirectory(): string {
+function moduleDirectory(module: string): string {
   let root = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(root, 'test/control-plane/go.mod'))) {
+  while (!existsSync(join(root, module, 'go.mod'))) {
     if (root === dirname(root)) {
-      throw new Error(`no test/control-plane/go.mod above ${fileURLToPath(import.meta.url)}`);
+      throw new Error(`no ${module}/go.mod above ${fileURLToPath(import.meta.url)}`);
     }
     root = dirname(root);
   }
-  return join(root, 'test/control-plane');
+  return join(root, module);
 }
 
 function codeOf(error: unknown): string | undefined {
