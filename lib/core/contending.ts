@@ -1,14 +1,10 @@
 import { isCleanRelease, nextTransitions, type LeaseRecord } from './lease-record.js';
 import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
-import {
-  RETRY_BACKOFF_MS,
-  type Observation,
-  type PendingRequest,
-  type Tenure,
-} from './election-state.js';
+import type { Observation, PendingRequest, Tenure } from './election-state.js';
 import { beginTenure, proceedHolding } from './holding.js';
 import { claimableAt, isOwnRecord, leaseDurationOf, observe } from './observing.js';
-import type { LockRequestError } from './errors/lock-request.error.js';
+import { attemptFailed, refute, retryAt, triableFrom } from './repetition.js';
+import { followersTimeoutMs } from './request-timeout.js';
 import type { Step } from './step.js';
 
 /** An attempt that lands after it was forgotten is waited out like anybody else's record. */
@@ -35,10 +31,14 @@ export function proceedFollowing(step: Step): number {
     return proceedHolding(step);
   }
   if (stopping) return Infinity;
-  const claim = claimableAt(step, observation);
-  const attemptAt = Math.max(contendFrom(step), claim.at, nextAttemptAt);
-  if (step.now >= attemptAt) return acquire(step, observation, claim.afterExpiry);
-  if (step.state.watching) return attemptAt;
+  const attemptAt = Math.max(
+    contendFrom(step),
+    claimableAt(step, observation),
+    nextAttemptAt,
+    observation.lease === null ? -Infinity : triableFrom(step, observation.revision),
+  );
+  if (step.now >= attemptAt) return acquire(step, observation);
+  if (step.state.watching && !step.state.watchMissed) return attemptAt;
   return step.now >= nextReadAt ? read(step) : Math.min(attemptAt, nextReadAt);
 }
 
@@ -51,8 +51,15 @@ function contendFrom(step: Step): number {
 }
 
 function read(step: Step): number {
-  step.send('read', { verb: 'read' }, step.config.requestTimeoutMs);
+  step.send('read', { verb: 'read' }, timeoutMs(step));
   return Infinity;
+}
+
+/** What is acquired later than this after the request could not be renewed in time (R20). */
+function timeoutMs(step: Step): number {
+  const { renewDeadlineMs, retryPeriodMs, requestTimeoutMs } = step.config;
+  const adaptedMs = followersTimeoutMs(step.state.pace, requestTimeoutMs);
+  return Math.min(adaptedMs, renewDeadlineMs - retryPeriodMs);
 }
 
 export function onReadWhileFollowing(
@@ -62,20 +69,24 @@ export function onReadWhileFollowing(
 ): void {
   if (outcome.kind === 'failed') {
     step.fail(outcome.error);
-    step.state.nextReadAt = retryAt(step, request, outcome.error);
+    step.state.nextReadAt = retryAt(step, request, { error: outcome.error });
     return;
   }
+  const afterConflict = step.state.failedAttempts?.as === 'conflict';
+  const knownRevision = step.state.observation?.revision;
   observe(step, outcome.kind === 'found' ? outcome.lease : null, {
     from: 'read',
     knownAtStart: request.baseRevision,
   });
+  const learned = step.state.observation!.revision !== knownRevision;
+  if (afterConflict && learned) step.state.watchMissed = true;
   step.state.mustRead = false;
   step.state.acquireUnresolved = false;
   step.state.nextReadAt = retryAt(step, request);
 }
 
 /** Every acquisition counts one transition, also that of a record which still names this process (R12). */
-function acquire(step: Step, observation: Observation, afterExpiry: boolean): number {
+function acquire(step: Step, observation: Observation): number {
   const { config } = step;
   const { lease } = observation;
   const leaseTransitions = nextTransitions(
@@ -101,8 +112,8 @@ function acquire(step: Step, observation: Observation, afterExpiry: boolean): nu
   step.send(
     'acquire',
     lease === null ? { verb: 'create', record } : { verb: 'replace', record, expected: lease },
-    config.requestTimeoutMs,
-    { afterExpiry, unclean: uncleanKind(lease?.record), settleMs: settleMs(step, lease?.record) },
+    timeoutMs(step),
+    { unclean: uncleanKind(lease?.record), settleMs: settleMs(step, lease?.record) },
   );
   return Infinity;
 }
@@ -130,20 +141,27 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
       observe(step, outcome.lease, { from: 'write' });
       return onAcquired(step, request);
     case 'conflict':
-      // Someone was faster, or an own earlier attempt has landed. A watch tells in a moment which; if this attempt
-      // was made because nothing had been heard for a whole lease, the watch is deaf.
-      if (request.afterExpiry && step.state.watching) step.emit({ kind: 'restart-watch' });
-      if (request.afterExpiry || !step.state.watching) step.state.nextReadAt = step.now;
+      // Someone was faster, or an own earlier attempt has landed. A watch tells in a moment which; without news for a
+      // retry period, or without a watch, a read does.
+      attemptFailed(step, request, 'conflict');
+      if (request.sent.verb === 'replace') refute(step, request.sent.expected.revision);
+      if (!step.state.watching) step.state.nextReadAt = step.now;
       step.state.mustRead = true;
       return;
     case 'absent':
       return observe(step, null, { from: 'read' });
     case 'not-applied':
       step.fail(outcome.error);
-      step.state.nextAttemptAt = retryAt(step, request, outcome.error);
+      attemptFailed(
+        step,
+        request,
+        outcome.error.reason === 'unreachable' ? 'unreachable' : 'rejected',
+        outcome.error,
+      );
       return;
     case 'unknown':
       step.fail(outcome.error);
+      attemptFailed(step, request, 'unknown', outcome.error);
       step.state.acquireUnresolved = true;
       step.state.mustRead = true;
       return;
@@ -157,9 +175,11 @@ function onAcquired(step: Step, request: PendingRequest): void {
   step.state.acquireUnresolved = false;
   step.state.mustRead = false;
   const stillOurs = lease !== null && isOwnRecord(step, lease.record);
-  const inTime = step.holderElapsedSince(request.startedAt) < step.config.renewDeadlineMs;
-  // A success that came too late to believe in, or after this process had stopped standing, is no term. The record
-  // names us all the same: it is acquired anew, or let go of.
+  // An answer that took more than half of the renew deadline leaves no time for a renewal that takes as long: the term
+  // could only end (R20).
+  const inTime = step.holderElapsedSince(request.startedAt) <= step.config.renewDeadlineMs / 2;
+  // A success that came too late to believe in, or after this process had stopped competing, is no term. The record
+  // names us all the same: it is acquired again, or let go of.
   if (!stillOurs || !inTime || contendFrom(step) > step.now) {
     step.state.nextAttemptAt = step.now;
     return;
@@ -192,16 +212,7 @@ function orphanedTenure(step: Step, observation: Observation): Tenure | null {
     effective: false,
     settledAt: Infinity,
     drainDeadline: Infinity,
-    releaseDeadline: step.now + 2 * step.config.requestTimeoutMs,
+    releaseDeadline: step.now + 2 * step.adaptedTimeoutMs,
     readBack: false,
   };
-}
-
-/** One retry period from start to start, spread by up to a fifth so that candidates do not march in step. */
-function retryAt(step: Step, request: PendingRequest, error?: LockRequestError): number {
-  // When all is to end there is no later period to wait for.
-  if (step.state.finishing) return step.now + RETRY_BACKOFF_MS;
-  const usual = request.startedAt.now + step.config.retryPeriodMs * (0.8 + 0.2 * step.at.random);
-  const asked = Math.min(error?.retryAfterMs ?? 0, step.config.leaseDurationMs);
-  return Math.max(usual, step.now + asked);
 }

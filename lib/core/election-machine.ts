@@ -17,7 +17,9 @@
  */
 import {
   beginDraining,
+  cutRenewal,
   expireTenure,
+  giveUpOverdueRenewal,
   grantIfSettled,
   onReadWhileHolding,
   onReleaseDone,
@@ -34,6 +36,8 @@ import type {
   ElectionState,
   Instant,
 } from './election-state.js';
+import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
+import { paceAfter } from './request-timeout.js';
 import { Step } from './step.js';
 
 export interface Transition {
@@ -91,15 +95,16 @@ function apply(step: Step, event: ElectionEvent): void {
     case 'watch-opened':
       // Whatever happened before the watch opened is only to be had by a read.
       step.state.watching = true;
+      step.state.watchMissed = false;
       step.state.mustRead = true;
       step.state.nextReadAt = step.now;
       return;
     case 'watch-changed':
+      step.state.watchMissed = false;
       observe(step, event.lease, { from: 'watch', revision: event.revision });
       return reviewTenure(step);
     case 'watch-interrupted':
-      step.state.watching = false;
-      return;
+      return onWatchInterrupted(step);
     case 'holder-died':
       return markHolderDied(step, event.timingKey);
     case 'withdraw':
@@ -111,6 +116,7 @@ function apply(step: Step, event: ElectionEvent): void {
       if (step.state.undrained === event.term) {
         step.state.undrained = null;
         coolDown(step);
+        cutRenewal(step);
       }
       return;
     case 'finish':
@@ -125,6 +131,11 @@ function onAnswer(step: Step, event: Extract<ElectionEvent, { outcome: unknown }
   // An answer nobody waits for any more: its request counted as unknown when it was given up.
   if (request === null || request.id !== event.id) return;
   step.state.pending = null;
+  step.state.pace = paceAfter(step.state.pace, {
+    elapsedMs: step.now - request.startedAt.now,
+    timeoutMs: request.timeoutMs,
+    ...answerKind(event.outcome),
+  });
   if (event.kind === 'read-done') {
     return step.state.tenure
       ? onReadWhileHolding(step, event.outcome)
@@ -144,11 +155,30 @@ function onAnswer(step: Step, event: Extract<ElectionEvent, { outcome: unknown }
   }
 }
 
+function answerKind(outcome: ReadOutcome | WriteOutcome): {
+  readonly answered: boolean;
+  readonly unreachable: boolean;
+} {
+  const reason = 'error' in outcome ? outcome.error.reason : 'rejected';
+  return { answered: reason === 'rejected', unreachable: reason === 'unreachable' };
+}
+
+/** All followers lose a server that ends at the same instant; their reads are spread over a retry period. */
+function onWatchInterrupted(step: Step): void {
+  if (!step.state.watching) return;
+  step.state.watching = false;
+  const spreadMs = step.at.random * step.config.retryPeriodMs;
+  step.state.nextReadAt = Math.max(step.state.nextReadAt, step.now + spreadMs);
+}
+
 function withdraw(step: Step, event: Extract<ElectionEvent, { kind: 'withdraw' }>): void {
   const { candidacy } = step.state;
   if (candidacy === 'stopping' || (candidacy === 'idle' && event.reason !== 'shutdown')) return;
-  if (event.reason === 'shutdown') step.state.candidacy = 'stopping';
-  else if (event.reason === 'suspended') step.state.candidacy = 'suspended';
+  if (event.reason === 'shutdown') {
+    const { drainTimeoutMs, requestTimeoutMs } = step.config;
+    step.state.candidacy = 'stopping';
+    step.state.closingDeadline = step.now + drainTimeoutMs + 2 * requestTimeoutMs;
+  } else if (event.reason === 'suspended') step.state.candidacy = 'suspended';
   step.state.cooldownMs = event.cooldownMs;
   coolDown(step);
   beginDraining(step, event.reason);
@@ -165,12 +195,17 @@ function finish(step: Step): void {
   if (step.state.candidacy !== 'stopping') {
     withdraw(step, { kind: 'withdraw', reason: 'shutdown', cooldownMs: 0 });
   }
-  // Time for a request that is under way and for the release after it, and no more: closing must end.
-  const finishDeadline = step.now + 2 * step.config.requestTimeoutMs;
+  // Time for a request that is under way and for the release after it, and no more: closing must end. A slow server
+  // may use what is left of the time to drain.
+  const { closingDeadline } = step.state;
+  const least = step.now + 2 * step.config.requestTimeoutMs;
+  const enough = step.now + 2 * step.adaptedTimeoutMs;
+  const finishDeadline = Math.max(least, Math.min(enough, closingDeadline));
   step.state.finishing = true;
   step.state.finishDeadline = finishDeadline;
   step.state.nextReadAt = step.now;
   step.state.nextAttemptAt = step.now;
+  if (step.state.undrained === null) cutRenewal(step);
 }
 
 /** Starts the next request if one is due; answers when it wants to look again. */
@@ -180,23 +215,19 @@ function proceed(step: Step): number {
   if (finishing) {
     const uselessRead =
       pending?.purpose === 'read' && step.state.tenure === null && !step.state.acquireUnresolved;
-    if (step.now >= finishDeadline || uselessRead) abandonPending(step);
+    if (step.now >= finishDeadline || uselessRead) step.abandonPending();
     if (step.now >= finishDeadline) return stop(step);
   }
-  if (step.state.pending !== null) return finishing ? finishDeadline : Infinity;
+  giveUpOverdueRenewal(step);
+  if (step.state.pending !== null) {
+    return Math.min(step.state.pending.cutAt, finishing ? finishDeadline : Infinity);
+  }
   let wakeAt = Infinity;
   if (step.state.tenure !== null) wakeAt = proceedHolding(step);
   if (step.state.tenure === null && step.state.pending === null) wakeAt = proceedFollowing(step);
   const nothingLeft = step.state.tenure === null && step.state.pending === null;
   if (finishing && nothingLeft && wakeAt === Infinity) return stop(step);
   return finishing ? Math.min(wakeAt, finishDeadline) : wakeAt;
-}
-
-function abandonPending(step: Step): void {
-  const { pending } = step.state;
-  if (pending === null) return;
-  step.state.pending = null;
-  step.emit({ kind: 'abandon-request', id: pending.id });
 }
 
 function stop(step: Step): number {

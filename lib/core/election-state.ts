@@ -1,6 +1,8 @@
 import type { ElectionError } from './errors/election-error.js';
 import type { LeaseRecord, ObservedLease } from './lease-record.js';
 import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
+import type { FailedAttempts, RefutedRevision } from './repetition.js';
+import { UNKNOWN_PACE, type ServerPace } from './request-timeout.js';
 import type { RevocationReason } from './term.js';
 
 /** What the machine needs to know of the options. All times in milliseconds. */
@@ -91,14 +93,16 @@ export type Purpose = 'read' | 'acquire' | 'renew' | 'release';
 export interface PendingRequest {
   readonly id: number;
   readonly purpose: Purpose;
+  readonly sent: LockRequest;
   readonly startedAt: Instant;
   /**
    * Revision that a replacement was conditioned on, and a reply that still has it changed nothing (R7); for a read, the
    * newest one known when it was sent.
    */
   readonly baseRevision: bigint | null;
-  /** The write this is: an acquisition after the observed lease ran out on our clock, not after a release. */
-  readonly afterExpiry: boolean;
+  readonly timeoutMs: number;
+  /** Given up at this instant, before its timeout, as something more urgent waits for its end. Infinity: nothing does. */
+  readonly cutAt: number;
   /** What the acquisition takes over without a clean release; null after one, or after a whole lease duration. */
   readonly unclean: 'missing' | 'emptied' | null;
   /** How long the acquisition must be held before it is granted (strict mode). */
@@ -116,6 +120,8 @@ export interface ElectionState {
   readonly candidacy: Candidacy;
   readonly observation: Observation | null;
   readonly watching: boolean;
+  /** A read has shown what the open watch has not: until it reports something, this process polls as well. */
+  readonly watchMissed: boolean;
   /** The observation may be outdated though a watch is open. */
   readonly mustRead: boolean;
   readonly tenure: Tenure | null;
@@ -131,6 +137,8 @@ export interface ElectionState {
   readonly contendNotBefore: number;
   /** The cool-down, which begins again when the work of the term has ended. */
   readonly cooldownMs: number;
+  /** Closing may last until then: the whole drain timeout, though it was not used, and time for the release (R20). */
+  readonly closingDeadline: number;
   readonly finishing: boolean;
   readonly finishDeadline: number;
   readonly lastAcquisition: Acquisition | null;
@@ -140,6 +148,14 @@ export interface ElectionState {
   readonly lastRenewMicros: number;
   /** Highest transitions seen; a re-created lease goes on from there. */
   readonly highestTransitions: number;
+  /** How fast the server has answered lately (R20). */
+  readonly pace: ServerPace;
+  /** What failed when this process last tried to acquire; null once there is something new to try for (R21). */
+  readonly failedAttempts: FailedAttempts | null;
+  readonly refuted: readonly RefutedRevision[];
+  /** The highest revision received since the store was last seen to be restored, and when that was. */
+  readonly newestRevision: bigint;
+  readonly restoredAt: number;
   /** The leader last announced. */
   readonly leader: string | undefined;
 }
@@ -148,6 +164,7 @@ export const INITIAL_STATE: ElectionState = {
   candidacy: 'idle',
   observation: null,
   watching: false,
+  watchMissed: false,
   mustRead: true,
   tenure: null,
   pending: null,
@@ -157,12 +174,18 @@ export const INITIAL_STATE: ElectionState = {
   nextReadAt: 0,
   contendNotBefore: 0,
   cooldownMs: 0,
+  closingDeadline: Infinity,
   finishing: false,
   finishDeadline: Infinity,
   lastAcquisition: null,
   acquireUnresolved: false,
   lastRenewMicros: 0,
   highestTransitions: 0,
+  pace: UNKNOWN_PACE,
+  failedAttempts: null,
+  refuted: [],
+  newestRevision: -1n,
+  restoredAt: -Infinity,
   leader: undefined,
 };
 
@@ -228,6 +251,4 @@ export type ElectionEffect =
       readonly was: 'missing' | 'emptied';
     }
   | { readonly kind: 'failed'; readonly error: ElectionError }
-  /** The watch has missed a change. */
-  | { readonly kind: 'restart-watch' }
   | { readonly kind: 'stopped' };

@@ -127,10 +127,32 @@ export function proceedHolding(step: Step): number {
   return tenure.stage === 'settling' ? Math.min(wakeAt, tenure.settledAt) : wakeAt;
 }
 
+/**
+ * Nothing is left to drain, and the release waits for a renewal that is under way: not for as long as a slow server is
+ * given otherwise.
+ */
+export function cutRenewal(step: Step): void {
+  const { pending, tenure } = step.state;
+  if (pending === null || tenure?.stage !== 'draining' || waitsForFinish(step)) return;
+  step.state.pending = { ...pending, cutAt: step.now + step.config.requestTimeoutMs };
+}
+
+/** It may have landed or land later: the release begins with a look (R9). */
+export function giveUpOverdueRenewal(step: Step): void {
+  const { pending, tenure } = step.state;
+  if (pending === null || step.now < pending.cutAt) return;
+  step.abandonPending();
+  if (tenure !== null) step.updateTenure(tenure, { readBack: true });
+}
+
+/** The application is still closing, and what it closes may need the lease. */
+function waitsForFinish({ state: { candidacy, finishing } }: Step): boolean {
+  return candidacy === 'stopping' && !finishing;
+}
+
 function proceedDraining(step: Step, tenure: Tenure): number {
-  const { candidacy, finishing, undrained } = step.state;
-  const waitsForFinish = candidacy === 'stopping' && !finishing;
-  if (undrained === null && !waitsForFinish) {
+  const { finishing, undrained } = step.state;
+  if (undrained === null && !waitsForFinish(step)) {
     beginRelease(step, tenure);
     return step.state.tenure === null ? Infinity : proceedHolding(step);
   }
@@ -149,10 +171,9 @@ function proceedDraining(step: Step, tenure: Tenure): number {
 function renewOrReadBack(step: Step, tenure: Tenure): number {
   if (step.now < step.state.nextAttemptAt) return step.state.nextAttemptAt;
   const { config } = step;
-  const timeoutMs =
-    tenure.stage === 'draining'
-      ? config.requestTimeoutMs
-      : Math.min(config.requestTimeoutMs, tenure.validUntil - step.now);
+  // Belief is over while it drains, so the old validity bounds nothing.
+  const end = tenure.stage === 'draining' ? tenure.drainDeadline : tenure.validUntil;
+  const timeoutMs = Math.min(step.adaptedTimeoutMs, end - step.now);
   if (tenure.readBack) {
     step.send('read', { verb: 'read' }, timeoutMs);
     return Infinity;
@@ -262,7 +283,7 @@ function beginRelease(step: Step, tenure: Tenure): void {
   }
   step.updateTenure(tenure, {
     stage: 'releasing',
-    releaseDeadline: finishing ? finishDeadline : step.now + 2 * step.config.requestTimeoutMs,
+    releaseDeadline: finishing ? finishDeadline : step.now + 2 * step.adaptedTimeoutMs,
   });
   step.state.nextAttemptAt = step.now;
 }
@@ -278,7 +299,7 @@ function proceedReleasing(step: Step, tenure: Tenure): number {
   if (now < step.state.nextAttemptAt) {
     return Math.min(step.state.nextAttemptAt, tenure.releaseDeadline);
   }
-  const timeoutMs = Math.min(config.requestTimeoutMs, tenure.releaseDeadline - now);
+  const timeoutMs = Math.min(step.adaptedTimeoutMs, tenure.releaseDeadline - now);
   if (tenure.readBack) {
     step.send('read', { verb: 'read' }, timeoutMs);
     return tenure.releaseDeadline;

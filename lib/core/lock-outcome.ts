@@ -7,9 +7,12 @@ export type NothingFound =
 
 /**
  * A write that is not known to be in the store (R9).
- * - `conflict`: the store holds another version than expected. Not proof of loss: an own earlier write may be the cause.
+ * - `conflict`: the store holds another version than expected, or, for a create, an object. Not proof of loss: an own
+ *   earlier write may be the cause. Only for a comparison of versions: the election takes it as proof that the expected
+ *   version is outdated, and does not try it again soon. A store that refuses for another reason, with whatever status
+ *   (a quota, the denial of an admission webhook), answers `not-applied`.
  * - `absent`: there is no object to replace.
- * - `not-applied`: it is not and never will be in the store.
+ * - `not-applied`: it is not and never will be in the store. The error says why.
  * - `unknown`: it may be in the store now, later or never (timeout, reset, 5xx).
  */
 export type UnconfirmedWrite =

@@ -1,5 +1,6 @@
 import type { LeaseRecord, ObservedLease } from './lease-record.js';
 import type { ElectionConfig, Observation } from './election-state.js';
+import { isNews } from './repetition.js';
 import type { Step } from './step.js';
 
 /** Candidates that one release woke spread their attempts over this time. */
@@ -27,6 +28,10 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
   // void (safety-rules 3.9).
   if (source.from !== 'read' && known !== null && revision <= known.revision) return;
   if (known !== null && isOvertaken(source, revision, known.revision)) return;
+  const isNewsToTry =
+    lease === null && source.revision === undefined
+      ? step.state.failedAttempts === null
+      : isNews(step, revision);
   const sameLease =
     known !== null && revision >= known.revision && timingKeyOf(known.lease) === timingKeyOf(lease);
   const observation: Observation = sameLease
@@ -39,11 +44,12 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
   );
   if (source.from === 'watch') step.state.mustRead = false;
   // Something new to try for: the pause after the last attempt was for the old state of things. An own record is no
-  // news but the outcome of that attempt; a proxy that sends writes twice would else keep this going at its own speed.
+  // news but the outcome of that attempt; a proxy that sends writes twice would keep this going at its own speed.
   const isOwn = lease !== null && isOwnRecord(step, lease.record);
-  if (!sameLease && step.state.tenure === null && !isOwn && isFree(step, observation)) {
-    step.state.nextAttemptAt = step.now;
-  }
+  if (sameLease || isOwn) return;
+  if (isNewsToTry) step.state.failedAttempts = null;
+  const isFirstAttempt = step.state.failedAttempts === null && step.state.tenure === null;
+  if (isFirstAttempt && isFree(step, observation)) step.state.nextAttemptAt = step.now;
 }
 
 /** The watch told of something newer while the answer of the read was on its way; that is no restored store. */
@@ -96,19 +102,11 @@ export function observedExpiry(step: Step): number {
 }
 
 /** The earliest instant of an attempt on the observed lease, with this candidate's jitter (R5). */
-export function claimableAt(
-  step: Step,
-  observation: Observation,
-): { readonly at: number; readonly afterExpiry: boolean } {
+export function claimableAt(step: Step, observation: Observation): number {
   const { lease, since, jitter } = observation;
-  if (lease !== null && isOwnRecord(step, lease.record)) return { at: since, afterExpiry: false };
-  if (lease === null || isFree(step, observation)) {
-    return { at: since + jitter * RELEASE_JITTER_MS, afterExpiry: false };
-  }
-  return {
-    at: since + leaseDurationOf(lease.record, step.config) + jitter * EXPIRY_JITTER_MS,
-    afterExpiry: true,
-  };
+  if (lease !== null && isOwnRecord(step, lease.record)) return since;
+  if (lease === null || isFree(step, observation)) return since + jitter * RELEASE_JITTER_MS;
+  return since + leaseDurationOf(lease.record, step.config) + jitter * EXPIRY_JITTER_MS;
 }
 
 /** The holder's own promise counts. Where the record makes none that can be read, ours is the best guess (R17). */

@@ -9,6 +9,7 @@ import type {
   Purpose,
   Tenure,
 } from './election-state.js';
+import { adaptedTimeoutMs } from './request-timeout.js';
 
 /** Boot time is read in steps of 10 ms, at another moment than the monotonic clock. */
 const SUSPENSION_NOISE_MS = 50;
@@ -51,23 +52,39 @@ export class Step {
     purpose: Purpose,
     request: LockRequest,
     timeoutMs: number,
-    details: Partial<Pick<PendingRequest, 'afterExpiry' | 'unclean' | 'settleMs'>> = {},
+    details: Partial<Pick<PendingRequest, 'unclean' | 'settleMs'>> = {},
   ): void {
     const id = this.state.lastRequestId + 1;
+    const atLeastMs = Math.max(1, timeoutMs);
     this.state.lastRequestId = id;
     this.state.pending = {
       id,
       purpose,
+      sent: request,
       startedAt: this.at,
       baseRevision:
         request.verb === 'replace'
           ? request.expected.revision
           : (this.state.observation?.revision ?? null),
-      afterExpiry: details.afterExpiry ?? false,
+      timeoutMs: atLeastMs,
+      cutAt: Infinity,
       unclean: details.unclean ?? null,
       settleMs: details.settleMs ?? 0,
     };
-    this.emit({ kind: 'request', id, purpose, request, timeoutMs: Math.max(1, timeoutMs) });
+    this.emit({ kind: 'request', id, purpose, request, timeoutMs: atLeastMs });
+  }
+
+  /** The answer is no longer wanted. */
+  abandonPending(): void {
+    const { pending } = this.state;
+    if (pending === null) return;
+    this.state.pending = null;
+    this.emit({ kind: 'abandon-request', id: pending.id });
+  }
+
+  /** The timeout that the server's speed calls for, before what bounds it (R20). */
+  get adaptedTimeoutMs(): number {
+    return adaptedTimeoutMs(this.state.pace, this.config.requestTimeoutMs);
   }
 
   /**
@@ -98,6 +115,7 @@ function copyOfState(state: ElectionState): Draft {
     candidacy: state.candidacy,
     observation: state.observation,
     watching: state.watching,
+    watchMissed: state.watchMissed,
     mustRead: state.mustRead,
     tenure: state.tenure,
     pending: state.pending,
@@ -107,12 +125,18 @@ function copyOfState(state: ElectionState): Draft {
     nextReadAt: state.nextReadAt,
     contendNotBefore: state.contendNotBefore,
     cooldownMs: state.cooldownMs,
+    closingDeadline: state.closingDeadline,
     finishing: state.finishing,
     finishDeadline: state.finishDeadline,
     lastAcquisition: state.lastAcquisition,
     acquireUnresolved: state.acquireUnresolved,
     lastRenewMicros: state.lastRenewMicros,
     highestTransitions: state.highestTransitions,
+    pace: state.pace,
+    failedAttempts: state.failedAttempts,
+    refuted: state.refuted,
+    newestRevision: state.newestRevision,
+    restoredAt: state.restoredAt,
     leader: state.leader,
   };
 }

@@ -241,8 +241,6 @@ export class LeaderElector {
         return observer.onUncleanAcquisition?.(effect.term, effect.was);
       case 'failed':
         return observer.onError?.(effect.error);
-      case 'restart-watch':
-        return this.watch?.restart();
       case 'stopped':
         return this.onMachineStopped();
       default:
@@ -309,8 +307,9 @@ export class LeaderElector {
           this.dispatch({ kind: 'watch-interrupted' });
         },
       },
-      // The holder's renewals are the watch's heartbeat: a whole lease without one means a deaf watch or a dead holder.
-      { silenceLimitMs: this.config.leaseDurationMs },
+      // The holder's renewals are the watch's heartbeat. Without one for a lease duration the holder is dead, and
+      // another candidate has taken over within two retry periods; only a watch that misses that too is deaf (R21).
+      { silenceLimitMs: this.config.leaseDurationMs + 2 * this.config.retryPeriodMs },
     );
   }
 

@@ -255,18 +255,10 @@ describe('when the watch tells of changes', () => {
     expect(log.at(-1)).toContain('superseded');
   });
 
-  it('restarts a watch that has missed a renewal', async () => {
-    const { elector, lock, clock } = fixture();
-    lock.automatic = true;
-    lock.stored = representation(heldBy('other'), 50);
+  it('is called silent only after the lease and the takeover by another candidate', () => {
+    const { elector, lock } = fixture();
     elector.start();
-    await clock.advance(0);
-    lock.watchObserver!.opened();
-    await clock.advance(1_000);
-    lock.stored = representation(heldBy('other', { renewTimeMicros: 2 }), 51);
-    await clock.advance(15_000);
-    expect(lock.watchRestarts).toBe(1);
-    expect(elector.isLeader()).toBe(false);
+    expect(lock.silenceLimitMs).toBe(CONFIG.leaseDurationMs + 2 * CONFIG.retryPeriodMs);
   });
 });
 

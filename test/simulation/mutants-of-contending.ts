@@ -11,8 +11,8 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     patches: [
       {
         file: OBSERVING,
-        from: 'at: since + leaseDurationOf(lease.record, step.config) + jitter * EXPIRY_JITTER_MS,',
-        to: 'at: step.now + ((lease.record.renewTimeMicros ?? 0) - step.at.wallMicros) / 1_000 + leaseDurationOf(lease.record, step.config) + jitter * EXPIRY_JITTER_MS,',
+        from: 'return since + leaseDurationOf(lease.record, step.config) + jitter * EXPIRY_JITTER_MS;',
+        to: 'return step.now + ((lease.record.renewTimeMicros ?? 0) - step.at.wallMicros) / 1_000 + leaseDurationOf(lease.record, step.config) + jitter * EXPIRY_JITTER_MS;',
       },
     ],
   },
@@ -33,8 +33,8 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     patches: [
       {
         file: OBSERVING,
-        from: '!sameLease && step.state.tenure === null && !isOwn && isFree(step, observation)',
-        to: '!sameLease && step.state.tenure === null && (!isOwn || isOwn) && isFree(step, observation)',
+        from: 'if (sameLease || isOwn) return;',
+        to: 'if (sameLease || (isOwn && !isOwn)) return;',
       },
     ],
     traits: { faultCount: 60 },

@@ -173,8 +173,8 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     patches: [
       {
         file: HOLDING,
-        from: 'if (undrained === null && !waitsForFinish) {',
-        to: 'if (!waitsForFinish) {',
+        from: 'if (undrained === null && !waitsForFinish(step)) {',
+        to: 'if (!waitsForFinish(step)) {',
       },
     ],
   },

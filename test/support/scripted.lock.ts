@@ -28,7 +28,7 @@ export class ScriptedLock implements ResourceLock {
   inFlight = 0;
   mostInFlight = 0;
   watchObserver: LeaseWatchObserver | undefined;
-  watchRestarts = 0;
+  silenceLimitMs: number | undefined;
   closed = false;
   private revision = 100;
 
@@ -54,12 +54,11 @@ export class ScriptedLock implements ResourceLock {
     return this.request('replace', options, { record, expected }) as Promise<WriteOutcome>;
   }
 
-  watch(observer: LeaseWatchObserver): LeaseWatch {
+  watch(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch {
     this.watchObserver = observer;
+    this.silenceLimitMs = options.silenceLimitMs;
     return {
-      restart: () => {
-        this.watchRestarts += 1;
-      },
+      restart: () => {},
       close: () => {
         this.watchObserver = undefined;
       },

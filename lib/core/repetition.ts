@@ -1,0 +1,102 @@
+import { RETRY_BACKOFF_MS, type PendingRequest } from './election-state.js';
+import type { LockRequestError } from './errors/lock-request.error.js';
+import type { Step } from './step.js';
+
+/**
+ * What does not help is done less often (R21): the second attempt to acquire that fails in the same way waits twice as
+ * long as the first, the third four times, up to the lease duration. Never delayed is the first attempt on a record
+ * that is news, nor anything that a holder sends.
+ */
+
+/** Several caches of different age show as many versions. */
+const REMEMBERED_REFUSALS = 8;
+
+/** How an attempt to acquire failed. */
+export type AttemptFailure = 'conflict' | 'rejected' | 'unreachable' | 'unknown' | 'altered';
+
+/** Attempts in a row that failed in the same way. */
+export interface FailedAttempts {
+  readonly as: AttemptFailure;
+  readonly count: number;
+}
+
+/** A version that a replacement of ours conflicted with, and so is not the stored one. */
+export interface RefutedRevision {
+  readonly revision: bigint;
+  /** Until then nothing is tried on it, however often a stale cache shows it again. */
+  readonly until: number;
+}
+
+export function attemptFailed(
+  step: Step,
+  request: PendingRequest,
+  as: AttemptFailure,
+  error?: LockRequestError,
+): void {
+  const { failedAttempts } = step.state;
+  const count = failedAttempts?.as === as ? failedAttempts.count + 1 : 1;
+  step.state.failedAttempts = { as, count };
+  step.state.nextAttemptAt = retryAt(step, request, {
+    error,
+    // A server that cannot be reached bears nothing, and is to be found again soon.
+    repetition: as === 'unreachable' ? 1 : count,
+  });
+}
+
+/** The refusal by version proves that this version is not the stored one, whatever reads say (R21). */
+export function refute(step: Step, revision: bigint): void {
+  const others = step.state.refuted.filter((known) => known.revision !== revision);
+  const until = step.now + step.config.leaseDurationMs;
+  step.state.refuted = [...others, { revision, until }].slice(-REMEMBERED_REFUSALS);
+}
+
+/** From when on something may be tried on this version. */
+export function triableFrom(step: Step, revision: bigint): number {
+  return step.state.refuted.find((known) => known.revision === revision)?.until ?? -Infinity;
+}
+
+/**
+ * True if this version was never received before. A lower one that a read shows means that the store was restored, and
+ * all that was known of later versions is void; but two servers of different age look the same, and would keep the
+ * pace of attempts from ever slowing down, so that this counts once per lease duration.
+ */
+export function isNews(step: Step, revision: bigint): boolean {
+  const { newestRevision, restoredAt } = step.state;
+  if (revision > newestRevision) {
+    step.state.newestRevision = revision;
+    return true;
+  }
+  if (revision === newestRevision) return false;
+  if (step.now < restoredAt + step.config.leaseDurationMs) return false;
+  step.state.newestRevision = revision;
+  step.state.restoredAt = step.now;
+  step.state.refuted = [];
+  return true;
+}
+
+interface Retry {
+  readonly error?: LockRequestError | undefined;
+  /** How often this has failed in the same way. */
+  readonly repetition?: number;
+}
+
+/**
+ * From start to start, spread so that candidates do not march in step: by a fifth, and by half where all of them lost
+ * the same server at the same instant.
+ */
+export function retryAt(
+  step: Step,
+  request: PendingRequest,
+  { error, repetition = 1 }: Retry = {},
+): number {
+  // When all is to end there is no later period to wait for.
+  if (step.state.finishing) return step.now + RETRY_BACKOFF_MS;
+  const { retryPeriodMs, leaseDurationMs } = step.config;
+  const { random } = step.at;
+  const spread = error?.reason === 'unreachable' ? 0.5 + 0.5 * random : 0.8 + 0.2 * random;
+  const periodMs = Math.min(retryPeriodMs * 2 ** (repetition - 1), leaseDurationMs);
+  // A lease duration that is shorter than the retry period slows nothing down.
+  const usual = request.startedAt.now + Math.max(periodMs, retryPeriodMs) * spread;
+  const asked = Math.min(error?.retryAfterMs ?? 0, leaseDurationMs);
+  return Math.max(usual, step.now + asked);
+}

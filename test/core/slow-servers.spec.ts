@@ -1,0 +1,153 @@
+import { describe, expect, it } from '@jest/globals';
+import { RandomStream } from '../simulation/random-stream.js';
+import { heldBy, representation } from '../support/machine-run.js';
+import { ModelledServer, type Treatment } from '../support/modelled-server.js';
+
+/** The default times: D 15 s, R 10 s, p 2 s, T0 3 s. A leader is possible up to 5 s, which is R/2. */
+const STARTED = 30_000;
+const END = 300_000;
+
+const played = (treatment: Treatment, end = END): ModelledServer =>
+  new ModelledServer(treatment).start().until(end);
+
+describe('when every answer takes equally long', () => {
+  it.each([50, 1_800, 2_400, 3_100, 3_500, 4_500, 4_900])(
+    'keeps one leader in one term: %d ms',
+    (latency) => {
+      const server = played(() => latency);
+      expect(server.led(STARTED)).toBe(100);
+      expect(server.terms).toBe(1);
+    },
+  );
+
+  it.each([5_200, 6_000, 8_000])('grants no term that would have to end: %d ms', (latency) => {
+    expect(played(() => latency).terms).toBe(0);
+  });
+
+  it.each([
+    [950, 1],
+    [1_050, 0],
+  ])('finds the limit with short times as well: %d ms, %d terms', (latency, terms) => {
+    const short = {
+      leaseDurationMs: 3_000,
+      renewDeadlineMs: 2_000,
+      retryPeriodMs: 400,
+      requestTimeoutMs: 550,
+    };
+    expect(new ModelledServer(() => latency, short).start().until(60_000).terms).toBe(terms);
+  });
+});
+
+describe('when a fast server becomes slow', () => {
+  it.each([
+    [3_200, 95],
+    [3_500, 95],
+    [4_500, 91],
+  ])('loses one term at most and then keeps the next: %d ms, led %d %%', (latency, led) => {
+    const server = played((at) => (at < STARTED ? 20 : latency));
+    expect(server.led(STARTED)).toBeGreaterThan(led);
+    expect(server.lost).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('when every second answer is slow', () => {
+  it.each([
+    [4_000, 100, 1],
+    [6_000, 96, 2],
+    [7_500, 88, 2],
+  ])('does not take the server for a fast one each time: %d ms', (latency, led, terms) => {
+    const server = played((_at, number) => (number % 2 === 0 ? 100 : latency));
+    expect(server.led(STARTED)).toBeGreaterThanOrEqual(led);
+    expect(server.terms).toBeLessThanOrEqual(terms);
+  });
+});
+
+describe('when requests are lost now and then', () => {
+  /** Terms lost by all of these seeds together. */
+  function lost(end: number, treat: (random: RandomStream) => Treatment): number {
+    let terms = 0;
+    for (let seed = 1; seed <= 8; seed++) {
+      terms += played(treat(new RandomStream(seed, 'loss')), end).lost;
+    }
+    return terms;
+  }
+
+  it('does not stake all that is left of validity on one request: 5 % lost, 8 times 200 minutes', () => {
+    const terms = lost(12_000_000, (random) => () => (random.next() < 0.05 ? 'lost' : 50));
+    // With a fixed timeout of 3 s: 29.
+    expect(terms).toBeLessThanOrEqual(40);
+  }, 30_000);
+
+  it('leads nearly always though a tenth of the answers takes 7 s, 8 times 100 minutes', () => {
+    const terms = lost(6_000_000, (random) => () => (random.next() < 0.1 ? 7_000 : 50));
+    // With a fixed timeout of 3 s: 76.
+    expect(terms).toBeLessThanOrEqual(100);
+  }, 30_000);
+
+  it.each([50, 1_000, 2_000])('survives a half-open connection: answers after %d ms', (latency) => {
+    for (let start = 60_000; start < 64_000; start += 97) {
+      let isHalfOpen = true;
+      const server = played((at) => {
+        if (at < start || !isHalfOpen) return latency;
+        isHalfOpen = false;
+        return 'lost';
+      }, 90_000);
+      expect(server.lost).toBe(0);
+    }
+  });
+});
+
+describe('when the server is gone for 40 to 80 s and heals', () => {
+  function msUntilLed(fate: 'lost' | 'no-connection'): number[] {
+    const waits = Array.from({ length: 150 }, (_, index) => {
+      const healedAt = 100_000 + index * 267;
+      const outage: Treatment = (at) => (at >= 60_000 && at < healedAt ? fate : 50);
+      const server = new ModelledServer(outage);
+      server.run.random = (index * 0.618) % 1;
+      server.start().until(healedAt + 30_000);
+      return server.ledFrom(healedAt) - healedAt;
+    });
+    return waits.toSorted((a, b) => a - b);
+  }
+
+  it('leads soon after requests stopped hanging, as every second one has the configured timeout', () => {
+    const waits = msUntilLed('lost');
+    expect(waits[75]).toBeLessThan(3_500);
+    expect(waits.at(-1)).toBeLessThan(8_500);
+  });
+
+  it('leads within a retry period after connections come about again', () => {
+    const waits = msUntilLed('no-connection');
+    expect(waits[75]).toBeLessThan(1_200);
+    expect(waits.at(-1)).toBeLessThan(2_200);
+  });
+});
+
+describe('when the leader has crashed and the connection of the standby is dead', () => {
+  it('takes over after the lease and one timeout', () => {
+    let attempts = 0;
+    const server = new ModelledServer((at) => (at > 14_000 && attempts++ === 0 ? 'lost' : 50));
+    server.lease = representation(heldBy('other'), 100);
+    server.start().until(100).say({ kind: 'watch-opened' }).until(30_000);
+    expect(server.ledFrom(0)).toBeLessThan(15_200 + 3_000 + 300);
+  });
+});
+
+describe('when the application closes behind a slow server', () => {
+  it.each([50, 1_800, 2_500, 3_500, 4_500])(
+    'releases after 12 s of work, wherever in a renewal that ends: answers after %d ms',
+    (latency) => {
+      for (let start = 60_000; start < 64_000; start += 171) {
+        const server = played(() => latency, start);
+        server.say({ kind: 'withdraw', reason: 'shutdown', cooldownMs: 0 });
+        server.until(start + 12_000);
+        server
+          .say({ kind: 'drained', term: 1 })
+          .say({ kind: 'finish' })
+          .until(start + 60_000);
+        expect(server.run.of('released')).toHaveLength(1);
+        expect(server.run.of('stopped')).toHaveLength(1);
+      }
+    },
+  );
+});
