@@ -13,8 +13,8 @@ export interface ClusterTls {
 export interface ClusterAccess {
   /** May carry a path prefix. */
   readonly server: URL;
-  /** Those that say who is asking. They are secrets and never go into a message. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** Those that say who is asking, several values being several lines. They are secrets and never go into a message. */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly tls: ClusterTls;
   /** The proxy of the kubeconfig; it goes before those of the environment. */
   readonly proxyUrl?: string;
@@ -31,4 +31,11 @@ export interface ClusterConnection {
   refresh(): Promise<void>;
   /** For messages: whose credentials these are and what can be told of them without telling them. */
   describeCredentials(): string;
+  /** Ends what runs for the credentials (a program). Nothing is asked for afterwards. */
+  close?(): void;
+}
+
+/** A connection that knows a namespace of its own, which may be none. */
+export interface NamespacedConnection extends ClusterConnection {
+  namespace(): Promise<string | undefined>;
 }

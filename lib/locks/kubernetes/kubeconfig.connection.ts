@@ -1,12 +1,21 @@
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
-import { messageOf } from '../../core/thrown-value.js';
-import type { ClusterAccess, ClusterConnection, ClusterTls } from './cluster-connection.js';
+import type { ClusterAccess, NamespacedConnection } from './cluster-connection.js';
+import {
+  CredentialProgram,
+  readProgramConfig,
+  type ProgramCredentials,
+} from './credential-program.js';
+import { readCluster, type KubeconfigCluster } from './kubeconfig-cluster.js';
+import { impersonation, readOwnCredentials } from './kubeconfig-user.js';
 import {
   describeSource,
-  loadKubeConfig,
-  type KubeConfigLike,
-  type KubeConfigSource,
+  loadClientNode,
+  readKubeconfig,
+  type ClientNode,
+  type KubeconfigSource,
 } from './kubeconfig.loader.js';
+import type { Kubeconfig, KubeconfigEntry } from './kubeconfig.js';
+import { OidcLogin } from './oidc-login.js';
 
 /** The kubeconfig was read and has no such context. */
 export class UnknownContextError extends LockRequestError {
@@ -25,114 +34,136 @@ export class UnknownContextError extends LockRequestError {
   }
 }
 
+/** One context of a kubeconfig. */
+interface Selected {
+  readonly context: KubeconfigEntry;
+  readonly cluster: KubeconfigEntry;
+  /** Empty where the context names none: nobody in particular asks. */
+  readonly user: KubeconfigEntry;
+}
+
 /**
- * The API server of one context of a kubeconfig, as its user. Credentials come from client-node before every request,
- * so that its exec, OIDC and token-file plug-ins decide when to renew them.
+ * The API server of one context of kubeconfig files, as its user, by kubectl's rules (docs/kubeconfig.md has them field
+ * by field). Files that the entries name are read before every request; the kubeconfig itself is read again after a 401.
  */
-export class KubeconfigConnection implements ClusterConnection {
-  private loaded: KubeConfigLike | undefined;
-  private pending: Promise<ClusterAccess> | undefined;
+export class KubeconfigConnection implements NamespacedConnection {
+  private selected: Selected | undefined;
+  private program: CredentialProgram | undefined;
+  private login: OidcLogin | undefined;
 
   constructor(
-    private readonly source: KubeConfigSource,
-    private readonly context: string | undefined,
-    private readonly load: (source: KubeConfigSource) => Promise<KubeConfigLike> = loadKubeConfig,
+    private readonly source: KubeconfigSource,
+    private readonly contextName: string | undefined,
+    private readonly load: () => Promise<ClientNode> = loadClientNode,
+    private readonly programLimitMs?: number,
   ) {}
 
-  /** The namespace of the context, if it names one. */
   async namespace(): Promise<string | undefined> {
-    const kubeConfig = await this.kubeConfig();
-    return kubeConfig.getContextObject(kubeConfig.getCurrentContext())?.namespace || undefined;
+    const { context } = await this.select();
+    return context.text('namespace') || undefined;
   }
 
-  /** Requests made while a plug-in still runs (an exec program may take seconds) wait for that one. */
-  access(): Promise<ClusterAccess> {
-    this.pending ??= this.ask().finally(() => (this.pending = undefined));
-    return this.pending;
+  async access(): Promise<ClusterAccess> {
+    const { cluster: clusterEntry, user } = await this.select();
+    const cluster = readCluster(clusterEntry);
+    const headers = impersonation(user);
+    if (cluster.server.protocol === 'http:') return { ...cluster, headers };
+    const own = readOwnCredentials(user);
+    const given = await this.askOthers(user, own, cluster, clusterEntry);
+    return {
+      ...cluster,
+      headers: {
+        ...headers,
+        ...own.headers,
+        ...(given.token !== undefined && { Authorization: `Bearer ${given.token}` }),
+      },
+      tls: {
+        ...cluster.tls,
+        ...own.tls,
+        ...(given.cert !== undefined &&
+          given.key !== undefined && { cert: given.cert, key: given.key }),
+      },
+    };
   }
 
-  /**
-   * Reads the file again, and with it makes new plug-ins that remember no token. An instance the application made is
-   * its own to renew; its plug-ins are asked again all the same.
-   */
   refresh(): Promise<void> {
-    if (this.source.kind !== 'instance') this.loaded = undefined;
+    this.selected = undefined;
+    this.program?.forget();
     return Promise.resolve();
   }
 
+  close(): void {
+    this.program?.close();
+  }
+
   describeCredentials(): string {
-    const context = this.loaded?.getCurrentContext();
-    const user = context && this.loaded?.getContextObject(context)?.user;
-    const whose = user ? `user "${user}" of context "${context}"` : 'the current user';
+    const name = this.selected?.context.text('user');
+    const whose = name ? `user "${name}"` : 'the current user';
     return `the credentials of ${whose} in ${describeSource(this.source)}`;
   }
 
-  private async kubeConfig(): Promise<KubeConfigLike> {
-    this.loaded ??= this.select(await this.load(this.source));
-    return this.loaded;
+  private async select(): Promise<Selected> {
+    this.selected ??= this.selectFrom(await readKubeconfig(this.source, this.load));
+    return this.selected;
   }
 
-  private select(kubeConfig: KubeConfigLike): KubeConfigLike {
-    const context = this.context ?? kubeConfig.getCurrentContext();
-    if (!context || kubeConfig.getContextObject(context) === null) {
-      const known = kubeConfig.getContexts().map(({ name }) => name);
-      throw new UnknownContextError(context, known, describeSource(this.source));
+  private selectFrom({ contexts, clusters, users, currentContext }: Kubeconfig): Selected {
+    const name = this.contextName ?? currentContext;
+    const context = contexts.get(name);
+    if (context === undefined) {
+      throw new UnknownContextError(name, [...contexts.keys()], describeSource(this.source));
     }
-    // The application's own object keeps its current context: the choice is made on one that only inherits from it.
-    const view = Object.create(kubeConfig) as KubeConfigLike;
-    view.setCurrentContext(context);
-    return view;
+    const cluster = clusters.get(context.text('cluster'));
+    if (cluster === undefined) {
+      throw context.fault('cluster', `"${context.text('cluster')}" is not among the clusters`);
+    }
+    const userName = context.text('user');
+    const user = userName === '' ? context.empty() : users.get(userName);
+    if (user === undefined) throw context.fault('user', `"${userName}" is not among the users`);
+    return { context, cluster, user };
   }
 
-  private async ask(): Promise<ClusterAccess> {
-    const kubeConfig = await this.kubeConfig();
-    const where = `context "${kubeConfig.getCurrentContext()}" of ${describeSource(this.source)}`;
-    const cluster = kubeConfig.getCurrentCluster();
-    if (!cluster || !URL.canParse(cluster.server)) {
-      throw new LockRequestError(`${where} names no cluster with a usable server URL.`, {
-        reason: 'unreachable',
-      });
+  /** Asks a program or a login, each only where the entry itself does not hold what they would give. */
+  private async askOthers(
+    user: KubeconfigEntry,
+    own: ReturnType<typeof readOwnCredentials>,
+    cluster: KubeconfigCluster,
+    clusterEntry: KubeconfigEntry,
+  ): Promise<ProgramCredentials> {
+    const exec = user.entry('exec');
+    const provider = user.entry('auth-provider');
+    if (exec !== undefined && provider !== undefined) {
+      throw user.fault('exec', 'excludes auth-provider');
     }
-    const options: AppliedOptions = {};
-    try {
-      await kubeConfig.applyToHTTPSOptions(options);
-    } catch (cause) {
-      throw new LockRequestError(
-        `${where} gives no credentials: ${messageOf(cause)}.${httpHint(cluster.server)}`,
-        { reason: 'unreachable', cause },
-      );
+    const hasAuthorization = Object.keys(own.headers).length > 0;
+    if (exec !== undefined) {
+      const config = readProgramConfig(exec, () => describeForProgram(cluster, clusterEntry));
+      if (hasAuthorization || own.tls.cert !== undefined) return {};
+      if (JSON.stringify(config) !== JSON.stringify(this.program?.config)) {
+        this.program?.close();
+        this.program = new CredentialProgram(config, this.programLimitMs);
+      }
+      return await this.program!.credentials();
     }
-    return {
-      server: new URL(cluster.server),
-      headers: headersOf(options),
-      tls: tlsOf(options),
-      ...(cluster.proxyUrl && { proxyUrl: cluster.proxyUrl }),
-    };
+    if (provider === undefined || hasAuthorization) return {};
+    this.login = OidcLogin.of(provider, this.login, await this.load());
+    return { token: await this.login.token() };
   }
 }
 
-/** What client-node sets on request options, as far as it is used here. */
-interface AppliedOptions extends ClusterTls {
-  headers?: Record<string, unknown>;
-  auth?: string;
-}
-
-function headersOf({ headers = {}, auth }: AppliedOptions): Record<string, string> {
-  const basic = auth && { Authorization: `Basic ${Buffer.from(auth).toString('base64')}` };
-  const texts = Object.entries(headers).map(([name, value]) => [name, String(value).trim()]);
-  return { ...basic, ...(Object.fromEntries(texts) as Record<string, string>) };
-}
-
-function tlsOf(options: AppliedOptions): ClusterTls {
-  const { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized } = options;
-  const given = Object.entries({ ca, cert, key, pfx, passphrase, servername, rejectUnauthorized });
-  return Object.fromEntries(given.filter(([, value]) => value !== undefined)) as ClusterTls;
-}
-
-function httpHint(server: string): string {
-  if (!server.startsWith('http:')) return '';
-  return (
-    ' client-node speaks to an http:// server only with insecure-skip-tls-verify: true in its cluster entry;' +
-    ' without any kubeconfig it falls back to http://localhost:8080.'
-  );
+/** The `cluster` of an ExecCredential. */
+function describeForProgram({ tls, proxyUrl }: KubeconfigCluster, entry: KubeconfigEntry): object {
+  const config = entry
+    .entries('extensions')
+    .find((extension) => extension.text('name') === 'client.authentication.k8s.io/exec')
+    ?.raw('extension');
+  return {
+    server: entry.text('server'),
+    ...(tls.servername !== undefined && { 'tls-server-name': tls.servername }),
+    ...(tls.rejectUnauthorized === false && { 'insecure-skip-tls-verify': true }),
+    ...(Buffer.isBuffer(tls.ca) && { 'certificate-authority-data': tls.ca.toString('base64') }),
+    ...(proxyUrl !== undefined && { 'proxy-url': proxyUrl }),
+    ...(entry.flag('disable-compression') && { 'disable-compression': true }),
+    config: config ?? null,
+  };
 }

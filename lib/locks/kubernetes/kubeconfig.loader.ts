@@ -1,5 +1,11 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { homedir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
-import { messageOf } from '../../core/thrown-value.js';
+import { codeOf, messageOf } from '../../core/thrown-value.js';
+import { isJsonObject } from '../document-text.js';
+import { mergeKubeconfigs, type Kubeconfig, type KubeconfigFile } from './kubeconfig.js';
 
 /**
  * What is used of `KubeConfig` of `@kubernetes/client-node`, so that an instance can be passed without that package's
@@ -11,79 +17,140 @@ export interface KubeConfigLike {
   getContexts(): readonly { readonly name: string }[];
   getContextObject(name: string): { readonly namespace?: string; readonly user: string } | null;
   getCurrentCluster(): { readonly server: string; readonly proxyUrl?: string } | null;
-  // Written as a method on purpose: client-node's own parameter type is a union that no structural type can equal.
+  // Written as methods on purpose: client-node's own types are unions that no structural type can equal.
+  getCurrentUser?(): object | null;
   applyToHTTPSOptions(options: object): Promise<void>;
 }
 
-interface LoadableKubeConfig extends KubeConfigLike {
-  loadFromDefault(): void;
-  loadFromFile(file: string): void;
+/** Which files a lock reads. */
+export type KubeconfigSource =
+  { readonly kind: 'default' } | { readonly kind: 'file'; readonly file: string };
+
+/** What is used of the package. */
+export interface ClientNode {
+  readonly loadYaml: (text: string) => unknown;
+  readonly KubeConfig: new () => KubeConfigLike & { loadFromOptions(options: object): void };
 }
 
-/** Which kubeconfig a lock reads. */
-export type KubeConfigSource =
-  | { readonly kind: 'instance'; readonly kubeConfig: KubeConfigLike }
-  | { readonly kind: 'default' }
-  | { readonly kind: 'file'; readonly file: string };
-
-/** The package that reads kubeconfigs is not installed. */
-export class MissingClientNodeError extends Error {
-  constructor(cause: unknown) {
-    super(
-      'reading a kubeconfig needs the optional peer dependency @kubernetes/client-node, which cannot be imported ' +
-        `(${messageOf(cause)}). Install it: npm install @kubernetes/client-node`,
-      { cause },
-    );
-    this.name = 'MissingClientNodeError';
+/** The package that reads kubeconfigs is not installed, or the one that is installed does not load. */
+export class ClientNodeUnavailableError extends Error {
+  constructor(
+    message: string,
+    /** What to do about it. */
+    readonly fix: string,
+    cause: unknown,
+  ) {
+    super(message, { cause });
+    this.name = 'ClientNodeUnavailableError';
   }
 }
 
-type ImportClientNode = () => Promise<unknown>;
+const PACKAGE = '@kubernetes/client-node';
+
+export type ImportClientNode = () => Promise<unknown>;
 
 /** Costs some 300 ms and 50 MB, hence only here and only when a file has to be read. */
-const importClientNode: ImportClientNode = () => import('@kubernetes/client-node');
+const importPackage: ImportClientNode = () => import('@kubernetes/client-node');
 
-/** Reads the kubeconfig anew, or takes the application's own. */
-export async function loadKubeConfig(
-  source: KubeConfigSource,
-  importPackage: ImportClientNode = importClientNode,
-): Promise<KubeConfigLike> {
-  if (source.kind === 'instance') return source.kubeConfig;
-  const kubeConfig = await newKubeConfig(importPackage);
-  const where = describeSource(source);
+export async function loadClientNode(
+  importing: ImportClientNode = importPackage,
+): Promise<ClientNode> {
+  let loaded: Partial<ClientNode>;
   try {
-    if (source.kind === 'file') kubeConfig.loadFromFile(source.file);
-    else kubeConfig.loadFromDefault();
+    loaded = (await importing()) as typeof loaded;
   } catch (cause) {
-    throw new LockRequestError(
-      `${where} cannot be read: ${messageOf(cause)}. ` +
-        'Check that the path is right and that this user may read it.',
-      { reason: 'unreachable', cause },
+    throw unavailable(cause);
+  }
+  if (loaded.KubeConfig !== undefined && loaded.loadYaml !== undefined) return loaded as ClientNode;
+  throw unavailable(new Error('it exports no KubeConfig or no loadYaml'));
+}
+
+/** Reads the files again, by kubectl's rules for which there are. */
+export async function readKubeconfig(
+  source: KubeconfigSource,
+  load: () => Promise<ClientNode> = loadClientNode,
+): Promise<Kubeconfig> {
+  const { loadYaml } = await load();
+  if (source.kind === 'file') {
+    const file = readFile(source.file, loadYaml);
+    if (file !== undefined) return mergeKubeconfigs([file]);
+    throw unreadable(source.file, 'there is no such file');
+  }
+  const paths = defaultPaths();
+  const files = paths.map((path) => readFile(path, loadYaml));
+  const found = files.filter((file) => file !== undefined);
+  if (found.length > 0) return mergeKubeconfigs(found);
+  throw unreadable(
+    paths.join(', '),
+    paths.length === 1 ? 'there is no such file' : 'none of them exists',
+  );
+}
+
+export function describeSource(source: KubeconfigSource): string {
+  return source.kind === 'file'
+    ? `the kubeconfig ${source.file}`
+    : `the default kubeconfig (${process.env['KUBECONFIG'] || '~/.kube/config'})`;
+}
+
+function defaultPaths(): string[] {
+  const listed = (process.env['KUBECONFIG'] ?? '').split(delimiter).filter((path) => path !== '');
+  if (listed.length > 0) return [...new Set(listed)];
+  return [join(process.env['HOME'] || homedir(), '.kube', 'config')];
+}
+
+/** Undefined if there is no such file. An empty one is a kubeconfig with nothing in it. */
+function readFile(file: string, loadYaml: (text: string) => unknown): KubeconfigFile | undefined {
+  const path = resolve(file);
+  try {
+    const text = readFileSync(path, 'utf8');
+    return { path, content: text.trim() === '' ? {} : loadYaml(text) };
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return undefined;
+    throw unreadable(path, messageOf(cause), cause);
+  }
+}
+
+function unreadable(which: string, why: string, cause?: unknown): LockRequestError {
+  return new LockRequestError(
+    `the kubeconfig cannot be read: ${which}: ${why}. Check that the path is right and that this user may read it.`,
+    { reason: 'unreachable', cause },
+  );
+}
+
+function unavailable(cause: unknown): ClientNodeUnavailableError {
+  const why = messageOf(cause);
+  if (codeOf(cause)?.endsWith('MODULE_NOT_FOUND') && why.includes(`'${PACKAGE}'`)) {
+    return new ClientNodeUnavailableError(
+      `reading a kubeconfig needs the optional peer dependency ${PACKAGE}, which is not installed`,
+      `npm install ${PACKAGE}${isOldNode() ? '@1' : ''}`,
+      cause,
     );
   }
-  return kubeConfig;
+  const version = installedVersion();
+  return new ClientNodeUnavailableError(
+    `reading a kubeconfig needs ${PACKAGE}, and the installed version${version && ` ${version}`} ` +
+      `does not load on Node ${process.versions.node} (${why})`,
+    isOldNode() && !version.startsWith('1.')
+      ? `run Node 22.19 or later, which version 2 needs, or npm install ${PACKAGE}@1`
+      : `see why: node -e "import('${PACKAGE}')"`,
+    cause,
+  );
 }
 
-export function describeSource(source: KubeConfigSource): string {
-  switch (source.kind) {
-    case 'instance':
-      return 'the given KubeConfig';
-    case 'file':
-      return `the kubeconfig ${source.file}`;
-    case 'default':
-      return `the default kubeconfig (${process.env['KUBECONFIG'] || '~/.kube/config'})`;
-  }
+/** Older than version 2 of client-node loads on: its undici needs 22.19. */
+function isOldNode(): boolean {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  return major < 22 || (major === 22 && minor < 19);
 }
 
-async function newKubeConfig(importPackage: ImportClientNode): Promise<LoadableKubeConfig> {
-  let loaded: { KubeConfig?: new () => LoadableKubeConfig };
-  try {
-    loaded = (await importPackage()) as typeof loaded;
-  } catch (cause) {
-    throw new MissingClientNodeError(cause);
+/** As the package.json says that the main script would find; empty if there is none. */
+function installedVersion(): string {
+  const main = process.argv[1] ?? join(process.cwd(), 'main.js');
+  for (const folder of createRequire(resolve(main)).resolve.paths(PACKAGE) ?? []) {
+    const file = join(folder, PACKAGE, 'package.json');
+    if (!existsSync(file)) continue;
+    const json: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    return isJsonObject(json) ? String(json['version']) : '';
   }
-  if (loaded.KubeConfig === undefined) {
-    throw new MissingClientNodeError(new Error('it exports no KubeConfig'));
-  }
-  return new loaded.KubeConfig();
+  return '';
 }

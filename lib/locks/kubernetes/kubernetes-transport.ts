@@ -58,6 +58,7 @@ export class KubernetesTransport {
 
   /** Closes the connections. Requests under way end unanswered. */
   close(): void {
+    this.connection.close?.();
     this.agent.destroy();
   }
 
@@ -132,7 +133,7 @@ function toHttp({ method, path, body }: ApiRequest, remainingMs: number): HttpRe
 
 /** An answer that repeats the credentials (some proxies do) must not carry them into a message or a log. */
 export function withoutSecrets(text: string, { headers }: ClusterAccess): string {
-  const secret = headers['Authorization']?.replace(/^(Bearer|Basic) /, '') ?? '';
+  const secret = String(headers['Authorization'] ?? '').replace(/^(Bearer|Basic) /, '');
   return secret.length < 8 ? text : text.replaceAll(secret, '<redacted>');
 }
 

@@ -2,7 +2,7 @@ import {
   LeaderElectionOptionsError,
   type OptionFault,
 } from '../../core/errors/leader-election-options.error.js';
-import type { KubeConfigLike, KubeConfigSource } from './kubeconfig.loader.js';
+import type { KubeConfigLike, KubeconfigSource } from './kubeconfig.loader.js';
 import type { PodEnvironment } from './pod-environment.js';
 
 export interface LeaseLockOptions {
@@ -22,7 +22,8 @@ export type ClusterChoice =
   | { readonly kind: 'in-cluster' }
   | {
       readonly kind: 'kubeconfig';
-      readonly source: KubeConfigSource;
+      readonly source:
+        KubeconfigSource | { readonly kind: 'instance'; readonly kubeConfig: KubeConfigLike };
       readonly context: string | undefined;
     };
 

@@ -6,10 +6,11 @@ import { LockRequestError } from '../../core/errors/lock-request.error.js';
 import { messageOf } from '../../core/thrown-value.js';
 import type { LockRequester } from '../resource-lock.js';
 import type { Verb } from './access-rule.js';
-import type { ClusterConnection } from './cluster-connection.js';
+import { ClientNodeConnection } from './client-node.connection.js';
+import type { ClusterConnection, NamespacedConnection } from './cluster-connection.js';
 import { InClusterConnection } from './in-cluster.connection.js';
 import { KubeconfigConnection, UnknownContextError } from './kubeconfig.connection.js';
-import { MissingClientNodeError } from './kubeconfig.loader.js';
+import { ClientNodeUnavailableError } from './kubeconfig.loader.js';
 import type { Asked } from './kubernetes-error.js';
 import type { ClusterChoice } from './lease-lock-options.js';
 import { leaseAddress, type ObjectAddress } from './object-address.js';
@@ -39,7 +40,7 @@ export class LeaseTarget {
       if (own === undefined) throw namespaceMissing(`the pod has no ${pod.namespaceFile}`);
       return new LeaseTarget(new InClusterConnection(pod), leaseName, own, async () => own);
     }
-    const connection = new KubeconfigConnection(choice.source, choice.context);
+    const connection = connectionOf(choice);
     const ask = () => connection.namespace();
     const target = new LeaseTarget(connection, leaseName, namespace, ask);
     try {
@@ -89,6 +90,15 @@ export class LeaseTarget {
   }
 }
 
+function connectionOf({
+  source,
+  context,
+}: Extract<ClusterChoice, { kind: 'kubeconfig' }>): NamespacedConnection {
+  return source.kind === 'instance'
+    ? new ClientNodeConnection(source.kubeConfig, context)
+    : new KubeconfigConnection(source, context);
+}
+
 /** Names of objects are DNS subdomains. */
 const MAX_NAME = 253;
 
@@ -126,12 +136,12 @@ function permanentFault(error: unknown): OptionFault | undefined {
       fix: `name one of: ${error.known.join(', ') || 'it has none'}`,
     };
   }
-  if (error instanceof MissingClientNodeError) {
+  if (error instanceof ClientNodeUnavailableError) {
     return {
       field: 'leaseLock.kubeConfig',
       value: undefined,
       rule: error.message,
-      fix: "npm install @kubernetes/client-node, or use leaseLock() inside a pod, which doesn't need it",
+      fix: `${error.fix}; leaseLock() inside a pod does not need it`,
     };
   }
   return undefined;

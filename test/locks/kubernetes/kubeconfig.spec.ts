@@ -1,18 +1,28 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, it, expect } from '@jest/globals';
 import { KubeConfig } from '@kubernetes/client-node';
+import { ClientNodeConnection } from '../../../lib/locks/kubernetes/client-node.connection.js';
 import { KubeconfigConnection } from '../../../lib/locks/kubernetes/kubeconfig.connection.js';
 import {
-  loadKubeConfig,
-  MissingClientNodeError,
+  ClientNodeUnavailableError,
+  loadClientNode,
   type KubeConfigLike,
-  type KubeConfigSource,
 } from '../../../lib/locks/kubernetes/kubeconfig.loader.js';
 import { KubernetesTransport } from '../../../lib/locks/kubernetes/kubernetes-transport.js';
 import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
 import { selfSignedCertificate, type Certificate } from '../../support/api-emulator/certificate.js';
+import { eventually } from '../../support/api-emulator/eventually.js';
+import { withBusyThreadPool } from '../../support/busy-thread-pool.js';
 
 const GET = {
   method: 'GET',
@@ -37,6 +47,15 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+const bearer = (token: string) => ({ headers: { Authorization: `Bearer ${token}` } });
+const basic = (text: string) => ({ headers: { Authorization: `Basic ${base64(text)}` } });
+const exec = (command: string) => ({
+  apiVersion: 'client.authentication.k8s.io/v1',
+  command,
+  interactiveMode: 'Never',
+});
+const OIDC = { name: 'oidc', config: {} };
 
 interface Shape {
   readonly server?: string;
@@ -116,21 +135,40 @@ describe('KubeconfigConnection, when it reads a file', () => {
     await expect(connection.access()).rejects.toThrow(/cannot be read/);
   });
 
+  const CA = '-----BEGIN CERTIFICATE-----\nCA\n-----END CERTIFICATE-----\n';
+
   it.each<[string, Shape, object]>([
     [
       'user and password',
       { user: { username: 'jane', password: 'pw' } },
       { headers: { Authorization: `Basic ${base64('jane:pw')}` } },
     ],
+    ['a password without a user', { user: { password: 'pw' } }, { headers: {} }],
     [
       'impersonation',
-      { user: { token: 't', as: 'admin' } },
-      { headers: { 'Impersonate-User': 'admin' } },
+      {
+        user: {
+          token: 't',
+          as: 'admin',
+          'as-uid': '7',
+          'as-groups': ['a', 'b'],
+          'as-user-extra': { 'acme.com/Über': ['x', 'y'] },
+        },
+      },
+      {
+        headers: {
+          Authorization: 'Bearer t',
+          'Impersonate-User': 'admin',
+          'Impersonate-Uid': '7',
+          'Impersonate-Group': ['a', 'b'],
+          'Impersonate-Extra-acme.com%2F%C3%9Cber': ['x', 'y'],
+        },
+      },
     ],
     [
       'a CA and a server name',
-      { cluster: { 'certificate-authority-data': base64('CA'), 'tls-server-name': 'api' } },
-      { tls: { ca: Buffer.from('CA'), servername: 'api' } },
+      { cluster: { 'certificate-authority-data': base64(CA), 'tls-server-name': 'api' } },
+      { tls: { ca: Buffer.from(CA), servername: 'api' } },
     ],
     [
       'unchecked certificates',
@@ -142,14 +180,191 @@ describe('KubeconfigConnection, when it reads a file', () => {
       { cluster: { 'proxy-url': 'http://proxy:3128' } },
       { proxyUrl: 'http://proxy:3128' },
     ],
+    [
+      'an http server, and keeps the token to itself',
+      { server: 'http://localhost:8001', user: { token: 't', as: 'admin' } },
+      {
+        server: new URL('http://localhost:8001'),
+        headers: { 'Impersonate-User': 'admin' },
+        tls: {},
+      },
+    ],
+    ['a token beside a program', { user: { token: 't', exec: exec('/nowhere') } }, bearer('t')],
+    ['a user beside a program', { user: { username: 'j', exec: exec('/nowhere') } }, basic('j:')],
+    ['a token beside a login', { user: { token: 't', 'auth-provider': OIDC } }, bearer('t')],
+    ['what kubectl does not know', { user: { token: 't', 'token-file': '/nowhere' } }, bearer('t')],
   ])('with %s, hands it on', async (_, shape, expected) => {
     expect(await fromFile(shape).access()).toMatchObject(expected);
   });
 
-  it('with an http server that is not declared insecure, explains what client-node wants', async () => {
-    await expect(fromFile({ server: 'http://localhost:8080' }).access()).rejects.toThrow(
-      /insecure-skip-tls-verify/,
-    );
+  it.each<[string, Shape, RegExp]>([
+    [
+      'a server without a scheme',
+      { server: 'localhost:6443' },
+      /"localhost:6443" must begin with https:/,
+    ],
+    ['a server of another scheme', { server: 'ftp://x' }, /must begin with https:/],
+    ['no server', { server: '' }, /names no server/],
+    ['a server that is no URL', { server: 'https://a b' }, /is not a URL/],
+    ['a password in the server', { server: 'https://a:b@x' }, /belong in the user entry/],
+    ['a query in the server', { server: 'https://x/?a' }, /no query/],
+    [
+      'a socks5 proxy',
+      { cluster: { 'proxy-url': 'socks5://x:1' } },
+      /proxy-url must begin with http:/,
+    ],
+    [
+      'a proxy without a scheme',
+      { cluster: { 'proxy-url': 'x:1' } },
+      /proxy-url must begin with http:/,
+    ],
+    [
+      'a CA and unchecked certificates',
+      { cluster: { 'certificate-authority-data': base64(CA), 'insecure-skip-tls-verify': true } },
+      /insecure-skip-tls-verify excludes/,
+    ],
+    [
+      'a CA that is none',
+      { cluster: { 'certificate-authority-data': base64('CA') } },
+      /no certificate in PEM/,
+    ],
+    [
+      'data that are not base64',
+      { cluster: { 'certificate-authority-data': '%%' } },
+      /must be base64/,
+    ],
+    [
+      'a CA twice',
+      { cluster: { 'certificate-authority-data': base64(CA), 'certificate-authority': 'x' } },
+      /certificate-authority excludes certificate-authority-data/,
+    ],
+    [
+      'a CA file that is not there',
+      { cluster: { 'certificate-authority': 'gone' } },
+      /certificate-authority cannot be read/,
+    ],
+    [
+      'a flag that is text',
+      { cluster: { 'insecure-skip-tls-verify': 'yes' } },
+      /must be true or false/,
+    ],
+    ['a token that is a number', { user: { token: 7 } }, /token must be text/],
+    ['token and user', { user: { token: 't', username: 'u' } }, /token excludes username/],
+    ['token and password', { user: { token: 't', password: 'p' } }, /token excludes username/],
+    [
+      'token file and user',
+      { user: { tokenFile: 'token', username: 'u' } },
+      /tokenFile excludes username/,
+    ],
+    ['a token file that is not there', { user: { tokenFile: 'gone' } }, /tokenFile cannot be read/],
+    ['an empty token file', { user: { tokenFile: 'empty' } }, /tokenFile is empty/],
+    [
+      'a certificate without a key',
+      { user: { 'client-certificate-data': base64('C') } },
+      /needs a client-key/,
+    ],
+    ['groups without a user', { user: { 'as-groups': ['a'] } }, /need a user to act as/],
+    ['a uid without a user', { user: { 'as-uid': '1' } }, /need a user to act as/],
+    ['extras without a user', { user: { 'as-user-extra': { a: ['b'] } } }, /need a user to act as/],
+    [
+      'groups that are no list',
+      { user: { as: 'x', 'as-groups': 'a' } },
+      /as-groups must be a list/,
+    ],
+    [
+      'program and login',
+      { user: { exec: exec('x'), 'auth-provider': OIDC } },
+      /exec excludes auth-provider/,
+    ],
+    [
+      'a login nobody knows',
+      { user: { 'auth-provider': { name: 'gcp' } } },
+      /"gcp", which kubectl no longer knows/,
+    ],
+    ['a program without a name', { user: { exec: exec('') } }, /command is missing/],
+    [
+      'a program of an old version',
+      { user: { exec: { ...exec('x'), apiVersion: 'v1alpha1' } } },
+      /apiVersion must be/,
+    ],
+    [
+      'a program that wants a terminal',
+      { user: { exec: { ...exec('x'), interactiveMode: 'Always' } } },
+      /no terminal/,
+    ],
+    [
+      'a program of no mode',
+      { user: { exec: { ...exec('x'), interactiveMode: '' } } },
+      /must be Never/,
+    ],
+  ])('with %s, refuses it and says where', async (_, shape, text) => {
+    writeFileSync(join(directory, 'token'), 't');
+    writeFileSync(join(directory, 'empty'), ' \n');
+    const failure = await fromFile(shape)
+      .access()
+      .catch((error: unknown) => error);
+    expect(String(failure)).toMatch(text);
+    expect(String(failure)).toContain(file);
+  });
+
+  it.each([
+    ['of another kind', { kind: 'Pod', apiVersion: 'v1' }, /not a kubeconfig but a Pod of v1/],
+    ['that is a list', [], /is not a kubeconfig/],
+    [
+      'with two clusters of a name',
+      {
+        clusters: [
+          { name: 'a', cluster: {} },
+          { name: 'a', cluster: {} },
+        ],
+      },
+      /clusters has two of the name "a"/,
+    ],
+  ])('%s, refuses it', async (_, content, text) => {
+    writeFileSync(file, JSON.stringify(content));
+    const connection = new KubeconfigConnection({ kind: 'file', file }, 'any');
+    await expect(connection.access()).rejects.toThrow(text);
+  });
+
+  it.each<[string, object, RegExp]>([
+    ['cluster', { cluster: 'gone', user: 'jane' }, /"gone" is not among the clusters/],
+    ['user', { cluster: 'one', user: 'gone' }, /"gone" is not among the users/],
+  ])('whose context names a %s that is not in it, says so', async (_, context, text) => {
+    const content = JSON.parse(kubeconfig({})) as object;
+    writeFileSync(file, JSON.stringify({ ...content, contexts: [{ name: 'c', context }] }));
+    const connection = new KubeconfigConnection({ kind: 'file', file }, 'c');
+    await expect(connection.access()).rejects.toThrow(text);
+  });
+
+  it('whose context names no user, asks as nobody', async () => {
+    const content = JSON.parse(kubeconfig({ user: { token: 't' } })) as object;
+    const contexts = [{ name: 'c', context: { cluster: 'one' } }];
+    writeFileSync(file, JSON.stringify({ ...content, contexts }));
+    const connection = new KubeconfigConnection({ kind: 'file', file }, 'c');
+    expect((await connection.access()).headers).toEqual({});
+  });
+
+  it('that names files, finds them from its own folder and reads them for every request', async () => {
+    const write = (text: string) => {
+      for (const name of ['ca', 'cert', 'key', 'token']) {
+        writeFileSync(join(directory, name), name === 'ca' ? CA + text : text);
+      }
+    };
+    write('1');
+    const connection = fromFile({
+      cluster: { 'certificate-authority': './ca' },
+      user: { 'client-certificate': 'cert', 'client-key': 'key', tokenFile: 'token', token: 'old' },
+    });
+    for (const text of ['1', '2']) {
+      write(text);
+      const { tls, headers } = await connection.access();
+      expect(headers).toEqual({ Authorization: `Bearer ${text}` });
+      expect(`${tls.ca?.toString()} ${tls.cert?.toString()} ${tls.key?.toString()}`).toBe(
+        `${CA}${text} ${text} ${text}`,
+      );
+    }
+    rmSync(join(directory, 'token'));
+    expect((await connection.access()).headers).toEqual({ Authorization: 'Bearer old' });
   });
 
   it('reads it again after a 401', async () => {
@@ -165,55 +380,333 @@ describe('KubeconfigConnection, when it reads a file', () => {
     const connection = fromFile({ user: { token: 'secret' } });
     await connection.access();
     const text = connection.describeCredentials();
-    for (const part of ['"jane"', '"one"', file]) expect(text).toContain(part);
+    for (const part of ['"jane"', file]) expect(text).toContain(part);
     expect(text).not.toContain('secret');
   });
+
+  it('and every thread of the pool is busy, gives its credentials all the same', async () => {
+    writeFileSync(join(directory, 'token'), 'now');
+    const connection = fromFile({ user: { tokenFile: 'token' } });
+    await connection.access();
+    const access = await withBusyThreadPool(() => connection.access());
+    expect(access).toMatchObject(bearer('now'));
+  });
 });
 
-describe('KubeconfigConnection, when an exec plug-in gives the token', () => {
-  const run = (script: string) => {
-    const program = join(directory, 'plug-in');
-    writeFileSync(program, `#!/bin/sh\n${script}\n`);
-    chmodSync(program, 0o755);
-    return { exec: { apiVersion: 'client.authentication.k8s.io/v1', command: program } };
+describe('KubeconfigConnection, when KUBECONFIG names several files', () => {
+  let before: string | undefined;
+  beforeEach(() => {
+    before = process.env['KUBECONFIG'];
+  });
+  afterEach(() => {
+    if (before === undefined) delete process.env['KUBECONFIG'];
+    else process.env['KUBECONFIG'] = before;
+  });
+
+  const write = (name: string, content: object | string) => {
+    const path = join(directory, name, 'config');
+    mkdirSync(join(directory, name));
+    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+    return path;
+  };
+  const cluster = (name: string, server: string) => ({ name, cluster: { server } });
+  const context = (name: string) => ({ name, context: { cluster: name, user: name } });
+  const read = (...files: string[]) => {
+    process.env['KUBECONFIG'] = files.join(':');
+    return new KubeconfigConnection({ kind: 'default' }, undefined);
   };
 
-  it('uses it, and asks once for requests that wait together', async () => {
-    const log = join(directory, 'log');
-    const credential = JSON.stringify({ status: { token: 'from-plug-in' } });
-    const connection = fromFile({ user: run(`echo run >> ${log}\necho '${credential}'`) });
-    const [one, other] = await Promise.all([connection.access(), connection.access()]);
-    expect(one.headers).toEqual({ Authorization: 'Bearer from-plug-in' });
-    expect(other).toBe(one);
-  });
-
-  it('and fails, says what it said', async () => {
-    const connection = fromFile({ user: run('echo "log in first" >&2; exit 1') });
-    await expect(connection.access()).rejects.toThrow(/log in first/);
-  });
-
-  it('and hangs, the request ends in its time', async () => {
-    const connection = fromFile({ user: run('sleep 0.5') });
-    const transport = new KubernetesTransport(connection);
-    const signal = new AbortController().signal;
-    expect(await transport.send(GET, { timeoutMs: 100, signal })).toMatchObject({
-      kind: 'not-sent',
+  it('takes the current context of the first that names one', async () => {
+    const first = write('1', { clusters: [cluster('a', 'https://a')] });
+    const second = write('2', {
+      users: [{ name: 'a', user: { token: 't' } }],
+      'current-context': 'a',
     });
-    transport.close();
+    const third = write('3', { contexts: [context('a')], 'current-context': 'b' });
+    expect(await read(first, second, third).access()).toMatchObject({
+      server: new URL('https://a'),
+      ...bearer('t'),
+    });
+  });
+
+  it('takes the whole of the first definition of a name, with the paths of its file', async () => {
+    const first = write('1', {
+      clusters: [cluster('a', 'https://first')],
+      users: [{ name: 'a', user: { tokenFile: 'token' } }],
+    });
+    writeFileSync(join(directory, '1', 'token'), 'of the first');
+    const second = write('2', {
+      clusters: [{ name: 'a', cluster: { server: 'https://second', 'tls-server-name': 'x' } }],
+      users: [{ name: 'a', user: { username: 'u' } }],
+      contexts: [context('a')],
+      'current-context': 'a',
+    });
+    expect(await read(first, second).access()).toEqual({
+      server: new URL('https://first'),
+      ...bearer('of the first'),
+      tls: {},
+    });
+  });
+
+  it('skips those that are missing or empty', async () => {
+    const there = write('1', kubeconfig({}));
+    const empty = write('2', '');
+    const connection = read('', join(directory, 'gone'), empty, there, there);
+    expect((await connection.access()).server.host).toBe('one.example');
+  });
+
+  it('of which one is not readable, says which', async () => {
+    const there = write('1', kubeconfig({}));
+    const broken = write('2', '{"a"');
+    await expect(read(there, broken).access()).rejects.toThrow(broken);
+  });
+
+  it('of which none is there, says so and does not guess a server', async () => {
+    const connection = read(join(directory, 'a'), join(directory, 'b'));
+    await expect(connection.access()).rejects.toThrow(/none of them exists/);
   });
 });
 
-describe('KubeconfigConnection, when the application passes its KubeConfig', () => {
+describe('KubeconfigConnection, when a program gives the credentials', () => {
+  const log = () => readFileSync(join(directory, 'log'), 'utf8');
+  const program = (script: string) => {
+    const path = join(directory, 'plug-in');
+    writeFileSync(path, `#!/bin/sh\necho run >> ${join(directory, 'log')}\n${script}\n`);
+    chmodSync(path, 0o755);
+    return path;
+  };
+  const answer = (status: object, apiVersion = 'client.authentication.k8s.io/v1') =>
+    `echo '${JSON.stringify({ kind: 'ExecCredential', apiVersion, status })}'`;
+  const run = (script: string, fields: object = {}) => ({
+    exec: { ...exec(program(script)), ...fields },
+  });
+  const runs = () => log().trim().split('\n').length;
+
+  it('asks it once for requests that wait together, and again after a 401', async () => {
+    const connection = fromFile({ user: run(answer({ token: 'from-plug-in' })) });
+    const both = await Promise.all([connection.access(), connection.access()]);
+    for (const access of both) expect(access).toMatchObject(bearer('from-plug-in'));
+    await connection.access();
+    expect(runs()).toBe(1);
+    await connection.refresh();
+    await connection.access();
+    expect(runs()).toBe(2);
+  });
+
+  it('gives it its arguments, its environment and what kubectl tells it', async () => {
+    const script = `echo "$*|$GREETING|$KUBERNETES_EXEC_INFO|$PATH" >> ${join(directory, 'log')}`;
+    const user = run(`${script}\n${answer({ token: 't' })}`, {
+      args: ['a', 'b'],
+      env: [{ name: 'GREETING', value: 'hello' }],
+      provideClusterInfo: true,
+    });
+    const extensions = [{ name: 'client.authentication.k8s.io/exec', extension: { region: 'x' } }];
+    await fromFile({ user, cluster: { extensions, 'tls-server-name': 'api' } }).access();
+    const [args, greeting, info, path] = log().split('\n')[1]!.split('|');
+    expect([args, greeting]).toEqual(['a b', 'hello']);
+    expect(path).not.toBe('');
+    expect(JSON.parse(info!)).toEqual({
+      kind: 'ExecCredential',
+      apiVersion: 'client.authentication.k8s.io/v1',
+      spec: {
+        interactive: false,
+        cluster: {
+          server: 'https://one.example',
+          'tls-server-name': 'api',
+          config: { region: 'x' },
+        },
+      },
+    });
+  });
+
+  it('takes a certificate from it', async () => {
+    const user = run(answer({ clientCertificateData: 'C', clientKeyData: 'K' }));
+    expect(await fromFile({ user }).access()).toMatchObject({ tls: { cert: 'C', key: 'K' } });
+  });
+
+  it('is found beside the kubeconfig, and nothing runs for an http server', async () => {
+    program(answer({ token: 't' }));
+    const user = { exec: exec('./plug-in') };
+    await fromFile({ user, server: 'http://localhost:1' }).access();
+    expect(existsSync(join(directory, 'log'))).toBe(false);
+    expect(await fromFile({ user }).access()).toMatchObject(bearer('t'));
+  });
+
+  it('asks again once they have expired', async () => {
+    const past = new Date(Date.now() - 1_000).toISOString();
+    const connection = fromFile({ user: run(answer({ token: 't', expirationTimestamp: past })) });
+    await connection.access();
+    await connection.access();
+    expect(runs()).toBe(2);
+  });
+
+  it('goes on with those that expire soon, while it asks once for others', async () => {
+    const soon = new Date(Date.now() + 50_000).toISOString();
+    const second = `[ $(wc -l < ${join(directory, 'log')}) -gt 1 ] && sleep 600`;
+    const user = run(`${second}\n${answer({ token: 't', expirationTimestamp: soon })}`);
+    const connection = fromFile({ user });
+    for (let i = 0; i < 5; i++) expect(await connection.access()).toMatchObject(bearer('t'));
+    await eventually(() => expect(runs()).toBe(2));
+    connection.close();
+  });
+
+  it.each<[string, string, RegExp]>([
+    ['fails', 'echo "log in first" >&2; exit 3', /exit code 3\. log in first/],
+    ['says nothing', '', /did not write a JSON object/],
+    ['says nonsense', 'echo hello', /did not write a JSON object/],
+    ['gives nothing', answer({}), /no token and no certificate/],
+    ['gives half', answer({ clientKeyData: 'K' }), /without the other/],
+    ['gives an odd time', answer({ token: 't', expirationTimestamp: 'soon' }), /is no time: soon/],
+    ['answers for another version', answer({ token: 't' }, 'x/v2'), /gave ExecCredential of x\/v2/],
+    ['says too much', `head -c 2000000 /dev/zero | tr '\\0' x`, /more than a credential/],
+  ])('that %s, names it and says so', async (_, script, text) => {
+    const opening = fromFile({ user: run(script) }).access();
+    await expect(opening).rejects.toThrow(text);
+    await expect(opening).rejects.toThrow(join(directory, 'plug-in'));
+  });
+
+  it('that is not there, gives the hint of the kubeconfig', async () => {
+    const user = { exec: { ...exec('no-such-program'), installHint: 'brew install it' } };
+    await expect(fromFile({ user }).access()).rejects.toThrow(/ENOENT.*brew install it/);
+  });
+
+  it('that hangs, kills it and its children, names it, and starts it again for the next request', async () => {
+    const child = join(directory, 'child');
+    const first = `[ -e ${child} ] || { sleep 600 & echo $! > ${child}; wait; }`;
+    writeFileSync(file, kubeconfig({ user: run(`${first}\n${answer({ token: 't' })}`) }));
+    const connection = new KubeconfigConnection({ kind: 'file', file }, undefined, undefined, 500);
+    await expect(connection.access()).rejects.toThrow(
+      /exec: .*plug-in\) gave no credentials within 500 ms, and it was killed/,
+    );
+    const pid = Number(readFileSync(child, 'utf8'));
+    await eventually(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'));
+    expect(await connection.access()).toMatchObject(bearer('t'));
+  });
+
+  it('that hangs, lets the request end in its own time, and dies with the lock', async () => {
+    const pidFile = join(directory, 'pid');
+    const transport = new KubernetesTransport(
+      fromFile({ user: run(`echo $$ > ${pidFile}; sleep 600`) }),
+    );
+    const signal = new AbortController().signal;
+    expect(await transport.send(GET, { timeoutMs: 200, signal })).toMatchObject({
+      kind: 'not-sent',
+    });
+    await eventually(() => expect(readFileSync(pidFile, 'utf8')).not.toBe(''));
+    transport.close();
+    const pid = Number(readFileSync(pidFile, 'utf8'));
+    await eventually(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'));
+  });
+});
+
+describe('KubeconfigConnection, when the user logs in by OIDC', () => {
+  const idToken = (exp: number) =>
+    ['{"alg":"none"}', JSON.stringify({ exp }), 's']
+      .map((part) => Buffer.from(part).toString('base64url'))
+      .join('.');
+  const login = (config: object) => ({ 'auth-provider': { name: 'oidc', config } });
+  const now = () => Math.floor(Date.now() / 1_000);
+
+  it('sends an id-token that is valid', async () => {
+    const token = idToken(now() + 600);
+    const connection = fromFile({ user: login({ 'id-token': token }) });
+    expect(await connection.access()).toMatchObject(bearer(token));
+  });
+
+  it.each([
+    ['has expired', { 'id-token': idToken(1_000) }],
+    ['is missing', {}],
+  ])('whose id-token %s and cannot be renewed, says so and sends nothing', async (_, config) => {
+    const connection = fromFile({ user: login(config) });
+    await expect(connection.access()).rejects.toThrow(/id-token is missing or has expired/);
+  });
+});
+
+describe('ClientNodeConnection, when the application passes its KubeConfig', () => {
   it('takes another context without changing it', async () => {
     const kubeConfig = instanceOf({ user: { token: 't' } });
-    const connection = new KubeconfigConnection({ kind: 'instance', kubeConfig }, 'two');
+    const connection = new ClientNodeConnection(kubeConfig, 'two');
     expect((await connection.access()).server.host).toBe('two.example');
+    expect(await connection.namespace()).toBe('second');
     expect(kubeConfig.getCurrentContext()).toBe('one');
   });
 
   it('fits the shape that is asked for', () => {
     const shape: KubeConfigLike = instanceOf({});
     expect(shape.getCurrentContext()).toBe('one');
+  });
+
+  it.each<[string, Shape, object]>([
+    ['a token', { user: { token: 't' } }, bearer('t')],
+    ['a user', { user: { username: 'j', password: 'p' } }, basic('j:p')],
+    [
+      'TLS',
+      { cluster: { 'tls-server-name': 'api', 'insecure-skip-tls-verify': true } },
+      { tls: { servername: 'api', rejectUnauthorized: false } },
+    ],
+    [
+      'an http server, and keeps the token to itself',
+      { server: 'http://localhost:8001', user: { token: 't', as: 'admin' } },
+      { headers: { 'Impersonate-User': 'admin' }, tls: {} },
+    ],
+  ])('with %s, hands it on', async (_, shape, expected) => {
+    const { headers } = expected as { headers?: object };
+    const access = await new ClientNodeConnection(instanceOf(shape), undefined).access();
+    expect(access).toMatchObject(expected);
+    expect(access.headers).toEqual(headers ?? {});
+  });
+
+  it.each<[string, Shape, RegExp]>([
+    ['a server without a scheme', { server: 'localhost:6443' }, /must begin with https:/],
+    [
+      'a provider that blocks',
+      { user: { 'auth-provider': { name: 'gcp' } } },
+      /"gcp" is not supported/,
+    ],
+  ])('with %s, refuses it', async (_, shape, text) => {
+    const connection = new ClientNodeConnection(instanceOf(shape), undefined);
+    await expect(connection.access()).rejects.toThrow(text);
+  });
+
+  it('whose program hangs, kills it, names it, and starts it again', async () => {
+    const path = join(directory, 'plug-in');
+    const given = {
+      kind: 'ExecCredential',
+      apiVersion: exec('').apiVersion,
+      status: { token: 't' },
+    };
+    writeFileSync(
+      path,
+      `#!/bin/sh\n[ -e ${path}.1 ] || { touch ${path}.1; sleep 600; }\necho '${JSON.stringify(given)}'\n`,
+    );
+    chmodSync(path, 0o755);
+    const connection = new ClientNodeConnection(
+      instanceOf({ user: { exec: exec(path) } }),
+      undefined,
+      500,
+    );
+    await expect(connection.access()).rejects.toThrow(/exec: .*plug-in\).* was killed/);
+    expect(await connection.access()).toMatchObject(bearer('t'));
+  });
+
+  it('whose authenticator hangs once, says so, and asks it again', async () => {
+    const kubeConfig = instanceOf({ user: { 'auth-provider': { name: 'mine' } } });
+    let asked = 0;
+    kubeConfig.addAuthenticator({
+      isAuthProvider: () => true,
+      applyAuthentication: async (_, options) => {
+        if (++asked === 1) await new Promise(() => undefined);
+        options.headers = { Authorization: 'Bearer mine' };
+      },
+    });
+    const connection = new ClientNodeConnection(kubeConfig, undefined, 100);
+    await expect(connection.access()).rejects.toThrow(/nothing came within 100 ms/);
+    expect(await connection.access()).toMatchObject(bearer('mine'));
+  });
+
+  it('that has no such context, lists those it has', async () => {
+    const connection = new ClientNodeConnection(instanceOf({}), 'three');
+    await expect(connection.access()).rejects.toThrow(/Its contexts are: one, two\./);
   });
 });
 
@@ -227,39 +720,50 @@ describe('KubeconfigConnection, when the server wants a client certificate', () 
     const cluster = { 'certificate-authority-data': base64(serving.cert) };
     const transport = new KubernetesTransport(fromFile({ server: emulator.url, user, cluster }));
     const signal = new AbortController().signal;
-    expect(await transport.send(GET, { timeoutMs: 10_000, signal })).toMatchObject({ status: 404 });
+    const answer = await transport.send(GET, { timeoutMs: 10_000, signal });
     transport.close();
     await emulator.stop();
+    expect(answer).toMatchObject({ status: 404 });
   });
 });
 
-describe('loadKubeConfig', () => {
-  const source: KubeConfigSource = { kind: 'file', file: 'somewhere' };
+describe('loadClientNode()', () => {
+  const failing = (code: string, message: string) => () =>
+    Promise.reject(Object.assign(new Error(message), { code }));
 
-  it('when client-node is not installed, names it and how to install it', async () => {
-    const missing = () =>
-      Promise.reject(new Error("Cannot find package '@kubernetes/client-node'"));
-    const loading = loadKubeConfig(source, missing);
-    await expect(loading).rejects.toBeInstanceOf(MissingClientNodeError);
-    await expect(loading).rejects.toThrow(/npm install @kubernetes\/client-node/);
+  it.each([
+    ['ERR_MODULE_NOT_FOUND', "Cannot find package '@kubernetes/client-node' imported from /a.js"],
+    ['MODULE_NOT_FOUND', "Cannot find module '@kubernetes/client-node'"],
+  ])('when it is not installed (%s), says so and how to install it', async (code, message) => {
+    const loading = loadClientNode(failing(code, message));
+    await expect(loading).rejects.toMatchObject({
+      message: expect.stringContaining('which is not installed'),
+      fix: expect.stringMatching(/^npm install @kubernetes\/client-node/),
+    });
+    await expect(loading).rejects.toBeInstanceOf(ClientNodeUnavailableError);
   });
 
-  it('when an instance is given, does not import client-node', async () => {
-    const kubeConfig = instanceOf({});
-    const never = () => Promise.reject(new Error('imported'));
-    await expect(loadKubeConfig({ kind: 'instance', kubeConfig }, never)).resolves.toBe(kubeConfig);
-  });
+  it.each([
+    ['ERR_MODULE_NOT_FOUND', "Cannot find package 'undici' imported from /client-node/a.js"],
+    ['', "Cannot read properties of undefined (reading 'bind')"],
+  ])(
+    'when it is installed and does not load, does not say "install it": %s',
+    async (code, message) => {
+      const loading = loadClientNode(failing(code, message));
+      await expect(loading).rejects.toMatchObject({
+        message: expect.stringMatching(
+          new RegExp(
+            `the installed version.* does not load on Node ${process.versions.node} \\(Cannot`,
+          ),
+        ),
+        fix: expect.not.stringMatching(/^npm install/),
+      });
+    },
+  );
 
-  it('when the default is asked for, follows KUBECONFIG', async () => {
-    writeFileSync(file, kubeconfig({}));
-    const before = process.env['KUBECONFIG'];
-    process.env['KUBECONFIG'] = file;
-    try {
-      const loaded = await loadKubeConfig({ kind: 'default' });
-      expect(loaded.getCurrentCluster()).toMatchObject({ server: 'https://one.example' });
-    } finally {
-      if (before === undefined) delete process.env['KUBECONFIG'];
-      else process.env['KUBECONFIG'] = before;
-    }
+  it('when it is something else, says so', async () => {
+    await expect(loadClientNode(() => Promise.resolve({}))).rejects.toThrow(
+      /exports no KubeConfig/,
+    );
   });
 });

@@ -16,6 +16,7 @@ import { leaseAddress } from '../../../lib/locks/kubernetes/object-address.js';
 import { PodEnvironment } from '../../../lib/locks/kubernetes/pod-environment.js';
 import type { LockRequester, ResourceLock } from '../../../lib/locks/resource-lock.js';
 import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
+import { selfSignedCertificate } from '../../support/api-emulator/certificate.js';
 import { kubeConfigTo } from '../../support/api-emulator/emulated-cluster.js';
 import type { FaultKind } from '../../support/api-emulator/fault.js';
 import { held } from '../lease-records.js';
@@ -162,9 +163,12 @@ describe('leaseLock(), when it talks to the API server', () => {
   });
 
   it('never tells the token', async () => {
-    emulator.tokens.add('another');
+    await emulator.stop();
     await lock.close?.();
-    const kubeConfig = kubeConfigTo(emulator.url, undefined, 'very-secret-token');
+    const certificate = selfSignedCertificate();
+    emulator = await ApiEmulator.start({ certificate });
+    const credentials = { token: 'very-secret-token', ca: certificate.cert };
+    const kubeConfig = kubeConfigTo(emulator.url, undefined, credentials);
     lock = await leaseLock({ kubeConfig })(REQUESTER);
     emulator.fail({ fault: { kind: 'answer', status: 401 } });
     emulator.fail({ fault: { kind: 'answer', status: 401, body: 'bad: very-secret-token' } });

@@ -37,7 +37,11 @@ export function connectionTo(emulator: ApiEmulator): EmulatedConnection {
 }
 
 /** A KubeConfig in shape, as an application would pass one. */
-export function kubeConfigTo(url: string, namespace?: string, token = 'token'): KubeConfigLike {
+export function kubeConfigTo(
+  url: string,
+  namespace?: string,
+  { token = 'token', ca }: { readonly token?: string; readonly ca?: string } = {},
+): KubeConfigLike {
   const contexts = [
     { name: 'test', cluster: 'test', user: 'tester', ...(namespace && { namespace }) },
   ];
@@ -52,7 +56,7 @@ export function kubeConfigTo(url: string, namespace?: string, token = 'token'): 
     getContextObject: (name) => contexts.find((context) => context.name === name) ?? null,
     getCurrentCluster: () => ({ server: url }),
     applyToHTTPSOptions: async (options) => {
-      Object.assign(options, { headers: { Authorization: `Bearer ${token}` } });
+      Object.assign(options, { ca, headers: { Authorization: `Bearer ${token}` } });
     },
   } as KubeConfigLike;
 }

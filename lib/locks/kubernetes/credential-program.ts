@@ -1,0 +1,256 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { sep } from 'node:path';
+import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { isJsonObject } from '../document-text.js';
+import type { KubeconfigEntry } from './kubeconfig.js';
+
+/** What a program gives: a token, or a certificate with its key, or both. */
+export interface ProgramCredentials {
+  readonly token?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** The `exec` of a kubeconfig's user, checked as kubectl checks it. */
+export interface CredentialProgramConfig {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly apiVersion: string;
+  readonly installHint: string;
+  /** What the program may know of the cluster, where the kubeconfig says that it shall. */
+  readonly cluster?: object | undefined;
+}
+
+const API_GROUP = 'client.authentication.k8s.io';
+const API_VERSIONS = [`${API_GROUP}/v1`, `${API_GROUP}/v1beta1`];
+
+export function readProgramConfig(
+  exec: KubeconfigEntry,
+  describeCluster: () => object,
+): CredentialProgramConfig {
+  const command = exec.text('command').includes(sep) ? exec.path('command') : exec.text('command');
+  if (command === '') throw exec.fault('command', 'is missing');
+  const apiVersion = exec.text('apiVersion');
+  if (!API_VERSIONS.includes(apiVersion)) {
+    throw exec.fault('apiVersion', `must be one of ${API_VERSIONS.join(', ')}`);
+  }
+  const mode =
+    exec.text('interactiveMode') || (apiVersion.endsWith('/v1beta1') ? 'IfAvailable' : '');
+  if (mode === 'Always') {
+    throw exec.fault('interactiveMode', 'is Always, and here is no terminal: log in another way');
+  }
+  if (mode !== 'Never' && mode !== 'IfAvailable') {
+    throw exec.fault('interactiveMode', 'must be Never, IfAvailable or Always');
+  }
+  const variables = exec.entries('env').map((variable): [string, string] => {
+    if (variable.text('name') === '') throw variable.fault('name', 'is missing');
+    return [variable.text('name'), variable.text('value')];
+  });
+  return {
+    command,
+    args: exec.texts('args'),
+    env: Object.fromEntries(variables),
+    apiVersion,
+    installHint: exec.text('installHint').trim(),
+    cluster: exec.flag('provideClusterInfo') ? describeCluster() : undefined,
+  };
+}
+
+/** Programs that ask a cloud for a token take a second or two; what takes this long hangs. */
+export const PROGRAM_LIMIT_MS = 15_000;
+/** Credentials that end within this time are renewed beside the requests, which go on with them. */
+const RENEW_AHEAD_MS = 60_000;
+const MAX_OUTPUT_CHARS = 1024 * 1024;
+
+/**
+ * A program that gives credentials (`exec` of a kubeconfig). It runs when there are none or they have expired, once for
+ * all who wait, and is killed with its children when it gives no answer in time, so that the next request starts it
+ * again.
+ */
+export class CredentialProgram {
+  private last: Answer | undefined;
+  private run: Run | undefined;
+  private hasRenewedAhead = false;
+
+  constructor(
+    readonly config: CredentialProgramConfig,
+    private readonly limitMs: number = PROGRAM_LIMIT_MS,
+  ) {}
+
+  credentials(): Promise<ProgramCredentials> {
+    const now = Date.now();
+    if (this.last === undefined || this.last.expiresAt < now) return this.ask();
+    if (this.last.expiresAt - RENEW_AHEAD_MS < now && !this.hasRenewedAhead) {
+      this.hasRenewedAhead = true;
+      // If this fails, so will the one that is asked when they have expired, and that one is reported.
+      this.ask().catch(() => undefined);
+    }
+    return Promise.resolve(this.last.credentials);
+  }
+
+  /** What it gave was refused. A run under way is newer and still counts. */
+  forget(): void {
+    this.last = undefined;
+  }
+
+  /** Kills a run under way. */
+  close(): void {
+    this.run?.kill('the lock was closed');
+  }
+
+  private ask(): Promise<ProgramCredentials> {
+    this.run ??= this.start();
+    return this.run.answer;
+  }
+
+  private start(): Run {
+    const { output, kill } = runProgram(this.config, this.limitMs);
+    const answer = output
+      .then((text) => {
+        this.last = parseAnswer(this.config, text);
+        this.hasRenewedAhead = false;
+        return this.last.credentials;
+      })
+      .finally(() => (this.run = undefined));
+    return { answer, kill };
+  }
+}
+
+interface Run {
+  readonly answer: Promise<ProgramCredentials>;
+  readonly kill: (why: string) => void;
+}
+
+interface Answer {
+  readonly credentials: ProgramCredentials;
+  readonly expiresAt: number;
+}
+
+function runProgram(
+  config: CredentialProgramConfig,
+  limitMs: number,
+): { output: Promise<string>; kill: (why: string) => void } {
+  const { command, args, env, installHint } = config;
+  let kill: (why: string) => void = () => undefined;
+  const output = new Promise<string>((resolve, reject) => {
+    const child = spawn(command, args, {
+      env: { ...process.env, ...env, KUBERNETES_EXEC_INFO: JSON.stringify(execInfo(config)) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A process group of its own: a shell script is killed with what it has started.
+      detached: process.platform !== 'win32',
+      windowsHide: true,
+    });
+    let said = '';
+    let complained = '';
+    kill = (why) => {
+      clearTimeout(timer);
+      killGroup(child);
+      // A grandchild that has left the group may hold these open.
+      child.stdout.destroy();
+      child.stderr.destroy();
+      reject(failure(config, `${why}, and it was killed`, complained));
+    };
+    const timer = setTimeout(() => kill(`gave no credentials within ${limitMs} ms`), limitMs);
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+      if (said.length > MAX_OUTPUT_CHARS) kill('wrote more than a credential can be');
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      complained = (complained + text).slice(-MAX_COMPLAINT_CHARS);
+    });
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer);
+      const hint = error.code === 'ENOENT' && installHint !== '' ? ` ${installHint}` : '';
+      reject(failure(config, `cannot be started: ${error.message}`, hint, error));
+    });
+    child.once('close', (code, signal) => {
+      clearTimeout(timer);
+      if (code === 0) resolve(said);
+      else reject(failure(config, `ended with ${signal ?? `exit code ${code}`}`, complained));
+    });
+  });
+  return { output, kill: (why) => kill(why) };
+}
+
+const MAX_COMPLAINT_CHARS = 500;
+
+function killGroup(child: ChildProcess): void {
+  try {
+    if (child.pid === undefined || process.platform === 'win32') child.kill('SIGKILL');
+    else process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+function execInfo({ apiVersion, cluster }: CredentialProgramConfig): object {
+  const spec = { ...(cluster && { cluster }), interactive: false };
+  return { kind: 'ExecCredential', apiVersion, spec };
+}
+
+function parseAnswer(config: CredentialProgramConfig, text: string): Answer {
+  const { apiVersion, kind, status } = parseObject(config, text);
+  if (kind !== 'ExecCredential' || apiVersion !== config.apiVersion) {
+    const what = `${shown(kind)} of ${shown(apiVersion)}`;
+    throw failure(config, `gave ${what} and not an ExecCredential of ${config.apiVersion}`);
+  }
+  const { token, clientCertificateData, clientKeyData, expirationTimestamp } = isJsonObject(status)
+    ? status
+    : {};
+  if (!(isFilled(token) || isFilled(clientCertificateData) || isFilled(clientKeyData))) {
+    throw failure(config, 'gave no token and no certificate');
+  }
+  if (isFilled(clientCertificateData) !== isFilled(clientKeyData)) {
+    throw failure(config, 'gave a certificate or a key without the other');
+  }
+  const expiresAt =
+    expirationTimestamp === undefined || expirationTimestamp === null
+      ? Number.POSITIVE_INFINITY
+      : Date.parse(shown(expirationTimestamp));
+  if (Number.isNaN(expiresAt)) {
+    throw failure(
+      config,
+      `gave an expirationTimestamp that is no time: ${shown(expirationTimestamp)}`,
+    );
+  }
+  return {
+    expiresAt,
+    credentials: {
+      ...(isFilled(token) && { token }),
+      ...(isFilled(clientCertificateData) && { cert: clientCertificateData }),
+      ...(isFilled(clientKeyData) && { key: clientKeyData }),
+    },
+  };
+}
+
+function parseObject(config: CredentialProgramConfig, text: string): Record<string, unknown> {
+  try {
+    const json: unknown = JSON.parse(text);
+    if (isJsonObject(json)) return json;
+  } catch {
+    // The text may hold credentials, so nothing of it is shown.
+  }
+  throw failure(config, 'did not write a JSON object');
+}
+
+function isFilled(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? value.slice(0, 100) : 'nothing';
+}
+
+function failure(
+  { command }: CredentialProgramConfig,
+  what: string,
+  details = '',
+  cause?: unknown,
+): LockRequestError {
+  const said = details.trim() === '' ? '' : ` ${details.trim()}`;
+  return new LockRequestError(
+    `the program that the kubeconfig names for credentials (exec: ${command}) ${what}.${said}`,
+    { reason: 'unreachable', cause },
+  );
+}
