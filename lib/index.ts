@@ -40,7 +40,7 @@ export {
   LockRequestError,
   type LockRequestErrorDetails,
 } from './core/errors/lock-request.error.js';
-export { NotLeaderError } from './core/errors/not-leader.error.js';
+export { NotLeaderError } from './nest/errors/not-leader.error.js';
 export { ElectionStoppedError } from './nest/errors/election-stopped.error.js';
 export { LeadershipHandlerError } from './nest/errors/leadership-handler.error.js';
 export { LeadershipUnavailableError } from './nest/errors/leadership-unavailable.error.js';

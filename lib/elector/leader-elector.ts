@@ -39,6 +39,7 @@ export type RoleElector = Pick<
   | 'suspend'
   | 'term'
   | 'track'
+  | 'work'
 >;
 
 export type ElectorFactory = (
@@ -65,7 +66,8 @@ export class LeaderElector {
   private wakeUp: { readonly at: number; readonly timer: Timer } | undefined;
   private watch: LeaseWatch | undefined;
   private readonly requests: LockRequests;
-  private readonly work = new WorkInFlight();
+  /** For work that is to count before it is called; `track()` is for a promise that exists already. */
+  readonly work = new WorkInFlight();
   private drained: Promise<void> = Promise.resolve();
   private readonly effects: ElectionEffect[] = [];
   private performing = false;

@@ -1,20 +1,80 @@
+/** What a caller gets for a result: the same promise or value, and for anything else with a `then` one promise. */
+export type Adopted<T> =
+  T extends Promise<unknown> ? T : T extends PromiseLike<infer V> ? Promise<V> : T;
+
 /** The work of the current term: what must have ended before the lease may be released. */
 export class WorkInFlight {
-  private readonly running = new Set<PromiseLike<unknown>>();
+  private running = 0;
+  private waiting: (() => void)[] = [];
+
+  /** Counts work from before it is called, as it may give leadership up at once. Each `begin` has one `end`. */
+  begin(): void {
+    this.running += 1;
+  }
+
+  end(): void {
+    this.running -= 1;
+    if (this.running > 0) return;
+    for (const resolve of this.waiting.splice(0)) resolve();
+  }
 
   /** Counts the work until it settles. How it ends is its owner's business. */
-  track(work: PromiseLike<unknown>): void {
-    this.running.add(work);
-    const ended = (): void => {
-      this.running.delete(work);
-    };
-    work.then(ended, ended);
+  track(work: unknown): void {
+    this.begin();
+    const adopted: unknown = adoptWork(work, () => this.end());
+    if (adopted instanceof Promise) adopted.catch(() => {});
   }
 
   /** Resolves when nothing runs any more, including what was added while waiting. */
   async ended(): Promise<void> {
-    while (this.running.size > 0) {
-      await Promise.allSettled(this.running);
+    while (this.running > 0) {
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
     }
+  }
+}
+
+/**
+ * Waits for what a function returned and calls `ended` once it is over. The result for the caller settles after that.
+ *
+ * A foreign `then` is called exactly once, for the caller and for whoever waits for the end together: query builders
+ * and the like run again at each call. Whatever has a `then` that cannot be read is not waited for.
+ */
+export function adoptWork<T, R = T>(
+  result: T,
+  ended: () => void,
+  adapt?: (value: unknown) => unknown,
+): Adopted<R> {
+  const then = thenOf(result);
+  if (then === undefined) {
+    ended();
+    return (adapt === undefined ? result : adapt(result)) as Adopted<R>;
+  }
+  const promise =
+    then === Promise.prototype.then && result instanceof Promise
+      ? (result as Promise<unknown>)
+      : new Promise((resolve, reject) => Reflect.apply(then, result, [resolve, reject]));
+  return promise.then(
+    (value) => {
+      ended();
+      return adapt === undefined ? value : adapt(value);
+    },
+    (error: unknown) => {
+      ended();
+      throw error;
+    },
+  ) as Adopted<R>;
+}
+
+type Then = (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void;
+
+function thenOf(value: unknown): Then | undefined {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null)
+    return undefined;
+  try {
+    const { then } = value as { then?: unknown };
+    return typeof then === 'function' ? (then as Then) : undefined;
+  } catch {
+    // Whoever awaits the value will meet this error; there is nothing to wait for.
+    return undefined;
   }
 }

@@ -1,3 +1,5 @@
+import { levels } from './method-marks.js';
+
 export interface ClassMethod {
   readonly key: string | symbol;
   readonly method: (this: unknown, ...args: unknown[]) => unknown;
@@ -11,11 +13,7 @@ export interface ClassMethod {
 export function classMethods(prototype: object | null): ClassMethod[] {
   const seen = new Set<string | symbol>(['constructor']);
   const methods: ClassMethod[] = [];
-  for (
-    let level = prototype;
-    level !== null && level !== Object.prototype;
-    level = Object.getPrototypeOf(level) as object | null
-  ) {
+  for (const level of levels(prototype)) {
     for (const key of Reflect.ownKeys(level)) {
       if (seen.has(key)) continue;
       seen.add(key);
@@ -26,4 +24,15 @@ export function classMethods(prototype: object | null): ClassMethod[] {
     }
   }
   return methods;
+}
+
+/** One of them. */
+export function classMethod(prototype: object | null, key: string | symbol): object | undefined {
+  for (const level of levels(prototype)) {
+    const descriptor = Object.getOwnPropertyDescriptor(level, key);
+    if (descriptor === undefined) continue;
+    const method: unknown = descriptor.value;
+    return typeof method === 'function' ? method : undefined;
+  }
+  return undefined;
 }

@@ -1,26 +1,25 @@
-import { Inject, ServiceUnavailableException } from '@nestjs/common';
-import { NotLeaderError } from '../core/errors/not-leader.error.js';
+import { entryPointAt, isEntryPoint } from './entry-point.js';
 import { LeadershipUnavailableError } from './errors/leadership-unavailable.error.js';
-import { isPromiseLike, TRACK_WORK } from './gated-work.js';
-import { getLeadershipToken } from './leader-election.constants.js';
-import type { LeadershipService } from './leadership.service.js';
+import { NotLeaderError } from './errors/not-leader.error.js';
+import { injectLeadership, leadershipAt, leadershipKeyOf } from './gate-leadership.js';
+import { GATED_WORK, settleWork, type GateLeadership } from './gated-work.js';
+import { MethodMarks } from './method-marks.js';
+import { returnShape } from './return-shape.js';
+import { refusalFor } from './transport-refusals.js';
 
 export interface Gate {
   /** Undefined: the only role of the application. */
   readonly role: string | undefined;
-  readonly onFollower: 'skip' | 'throw';
+  /** Undefined: not chosen, so that it is skipped. */
+  readonly onFollower: 'skip' | 'throw' | undefined;
+  /** Closed only where a decorator of the class has made a handler of the method. */
+  readonly ifHandler?: true;
 }
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
-type GateLeadership = Pick<LeadershipService, 'isLeader' | 'leader' | 'role'> &
-  Partial<Pick<LeadershipService, typeof TRACK_WORK>>;
 
-const GATES = Symbol.for('nestjs-leader-election:gates');
-
-/** The gates in front of a method, innermost first; empty for an ordinary one. */
-export function gatesOf(method: object): readonly Gate[] {
-  return (Reflect.getOwnMetadata(GATES, method) as Gate[] | undefined) ?? [];
-}
+/** The gates in front of a method, innermost first. */
+export const GATES = new MethodMarks<Gate>('nestjs-leader-election:gates');
 
 /**
  * Puts a gate in front of a method by changing its descriptor: `applyDecorators` ignores a returned one. All metadata
@@ -34,78 +33,66 @@ export function gateMethod(
   gate: Gate,
 ): void {
   const original = descriptor.value as Method;
-  const earlier = gatesOf(original);
-  if (earlier.some(({ role }) => role === gate.role)) return;
-  const isAsync = returnsPromise(original, prototype, key);
-  const leadershipKey = injectLeadership(prototype, gate.role);
+  if (GATES.own(prototype, key, original).some(({ role }) => role === gate.role)) return;
+  const shape = returnShape(original, prototype, key);
+  const leadershipKey = leadershipKeyOf(gate.role);
+  injectLeadership(prototype, gate.role);
 
   function gated(this: unknown, ...args: unknown[]): unknown {
-    const name = () => `${ownerName(this, prototype)}.${String(key)}`;
     const leadership = leadershipAt(this, leadershipKey);
-    if (leadership === undefined) return fail(new LeadershipUnavailableError(name()), isAsync);
-    if (leadership.isLeader()) {
-      const result = Reflect.apply(original, this, args);
-      if (isPromiseLike(result)) leadership[TRACK_WORK]?.(result);
-      return result;
+    if (leadership?.isLeader() === true) {
+      // As runGated() does, without a function more for each call.
+      const inFlight = leadership[GATED_WORK];
+      inFlight?.begin();
+      let result: unknown;
+      try {
+        result = original.apply(this, args);
+      } catch (error) {
+        inFlight?.end();
+        throw error;
+      }
+      if (isValue(result)) {
+        inFlight?.end();
+        return result;
+      }
+      return settleWork(leadership, result, () => endOfStream(this, leadership));
     }
-    if (isHttpHandler(gated)) return fail(unavailable(leadership, gate, name()), isAsync);
-    if (gate.onFollower === 'throw') return fail(notLeader(leadership, gate, name()), isAsync);
-    return isAsync ? Promise.resolve(undefined) : undefined;
+    const entryPoint = entryPointAt(prototypeOf(this) ?? prototype, key);
+    if (gate.ifHandler && !isEntryPoint(entryPoint)) return Reflect.apply(original, this, args);
+    const name = `${ownerName(this, prototype)}.${String(key)}`;
+    if (leadership === undefined) return shape.failed(new LeadershipUnavailableError(name));
+    const { transports } = entryPoint;
+    if (transports.length === 0 && gate.onFollower !== 'throw') return shape.skipped();
+    return shape.failed(refusalFor(notLeader(leadership, gate, name), transports));
+  }
+
+  /** A consumer of a stream sees it complete; whoever waits for an answer must not take the part it has for the whole. */
+  function endOfStream(self: unknown, leadership: GateLeadership): Error | undefined {
+    const { transports } = entryPointAt(prototypeOf(self) ?? prototype, key);
+    if (transports.length === 0 || transports.some((each) => each === 'sse' || each === 'ws')) {
+      return undefined;
+    }
+    const name = `${ownerName(self, prototype)}.${String(key)}`;
+    return refusalFor(notLeader(leadership, gate, name), transports);
   }
 
   for (const metadataKey of Reflect.getOwnMetadataKeys(original) as unknown[]) {
     Reflect.defineMetadata(metadataKey, Reflect.getOwnMetadata(metadataKey, original), gated);
   }
-  Reflect.defineMetadata(GATES, [...earlier, gate], gated);
+  GATES.add(prototype, key, gated, gate);
   Object.defineProperty(gated, 'name', { value: original.name, configurable: true });
   Object.defineProperty(gated, 'length', { value: original.length, configurable: true });
   descriptor.value = gated;
 }
 
-/** Gives an instance its leadership, also one that Nest did not inject into (`useFactory`, `useValue`). */
-export function adopt(
-  instance: object,
-  role: string | undefined,
-  leadership: LeadershipService,
-): void {
-  const target = instance as Record<symbol, unknown>;
-  target[leadershipKeyOf(role)] = leadership;
+/** Nothing that could still be under way. */
+function isValue(result: unknown): boolean {
+  return (typeof result !== 'object' && typeof result !== 'function') || result === null;
 }
 
-/** The text is what Nest prints when it cannot inject the property. */
-function leadershipKeyOf(role: string | undefined): symbol {
-  const shown = role === undefined ? '…' : JSON.stringify(role);
-  const decorator = role === undefined ? '@LeaderOnly()' : `@LeaderOnly(${shown})`;
-  return Symbol.for(
-    `${decorator} needs LeaderElectionModule.forRoot({ role: ${shown} }) in the application`,
-  );
-}
-
-/**
- * Has Nest inject the service into every instance, for any scope and for subclasses too. The value lives beside the
- * instance, not in it, so that `toEqual(new Svc())` stays true.
- */
-function injectLeadership(prototype: object, role: string | undefined): symbol {
-  const key = leadershipKeyOf(role);
-  if (key in prototype) return key;
-  const leaderships = new WeakMap<object, GateLeadership>();
-  Object.defineProperty(prototype, key, {
-    configurable: true,
-    enumerable: false,
-    get(this: object) {
-      return leaderships.get(this);
-    },
-    set(this: object, leadership: GateLeadership) {
-      leaderships.set(this, leadership);
-    },
-  });
-  Inject(getLeadershipToken(role))(prototype, key);
-  return key;
-}
-
-function leadershipAt(instance: unknown, key: symbol): GateLeadership | undefined {
-  if (typeof instance !== 'object' || instance === null) return undefined;
-  return (instance as Record<symbol, GateLeadership | undefined>)[key];
+function prototypeOf(instance: unknown): object | null {
+  if (typeof instance !== 'object' || instance === null) return null;
+  return Object.getPrototypeOf(instance) as object | null;
 }
 
 function ownerName(instance: unknown, prototype: object): string {
@@ -113,38 +100,6 @@ function ownerName(instance: unknown, prototype: object): string {
   return owner.constructor?.name ?? 'Object';
 }
 
-/** Keeps the shape of what a method returns: callers of an async one get a promise in every case. */
-function returnsPromise(method: Method, prototype: object, key: string | symbol): boolean {
-  if (Object.prototype.toString.call(method) === '[object AsyncFunction]') return true;
-  const declared: unknown = Reflect.getMetadata('design:returntype', prototype, key);
-  return typeof declared === 'function' && declared.name === 'Promise';
-}
-
-function fail(error: Error, isAsync: boolean): Promise<never> {
-  if (isAsync) return Promise.reject(error);
-  throw error;
-}
-
-/** The keys that Nest's route decorators leave on a method; asked at call time, as they may have been applied later. */
-function isHttpHandler(method: object): boolean {
-  return Reflect.hasOwnMetadata('path', method) && Reflect.hasOwnMetadata('method', method);
-}
-
 function notLeader(leadership: GateLeadership, gate: Gate, method: string): NotLeaderError {
   return new NotLeaderError(leadership.role ?? gate.role ?? '', leadership.leader, method);
-}
-
-/** No Retry-After: a follower stays one, and another replica answers now. */
-function unavailable(leadership: GateLeadership, gate: Gate, method: string): Error {
-  const cause = notLeader(leadership, gate, method);
-  return new ServiceUnavailableException(
-    {
-      statusCode: 503,
-      error: 'Service Unavailable',
-      message: 'Only the leader answers this request.',
-      role: cause.role,
-      ...(cause.leader !== undefined && { leader: cause.leader }),
-    },
-    { cause },
-  );
 }

@@ -1,11 +1,218 @@
-/** How a gate tells the election of work that has begun. A service without it, as in a unit test, is not told. */
-export const TRACK_WORK = Symbol.for('nestjs-leader-election:track-work');
+import {
+  defer,
+  EMPTY,
+  finalize,
+  from,
+  isObservable,
+  Observable,
+  takeUntil,
+  throwError,
+} from 'rxjs';
+import { adoptWork, type Adopted, type WorkInFlight } from '../elector/work-in-flight.js';
+import type { LeadershipService } from './leadership.service.js';
 
-export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return (
-    (typeof value === 'object' || typeof value === 'function') &&
-    value !== null &&
-    'then' in value &&
-    typeof value.then === 'function'
+/** Where a gate counts its work. A service without it, as in a unit test, has no term that waits for work. */
+export const GATED_WORK = Symbol.for('nestjs-leader-election:gated-work');
+
+/** What a gate needs of the service; a stand-in of a unit test may have `isLeader()` alone. */
+export type GateLeadership = Pick<LeadershipService, 'isLeader'> &
+  Partial<Pick<LeadershipService, 'leader' | 'role' | 'term'>> & {
+    readonly [GATED_WORK]?: Pick<WorkInFlight, 'begin' | 'end'>;
+  };
+
+/**
+ * Calls work of the current term. It counts as in flight from before the call until what it returned has settled, or
+ * until the stream that it returned has ended; a stream ends with the term at the latest.
+ *
+ * @param onEnd what a consumer of the stream is told when the term ends first; without one the stream completes
+ */
+export function runGated<T>(
+  leadership: GateLeadership,
+  work: () => T,
+  onEnd?: EndReason,
+): Adopted<T> {
+  const inFlight = leadership[GATED_WORK];
+  inFlight?.begin();
+  let result: T;
+  try {
+    result = work();
+  } catch (error) {
+    inFlight?.end();
+    throw error;
+  }
+  return settleWork(leadership, result, onEnd);
+}
+
+/** The second half of {@link runGated}, for work that was counted and called: what its caller gets. */
+export function settleWork<T>(
+  leadership: GateLeadership,
+  result: T,
+  onEnd: EndReason = () => undefined,
+): Adopted<T> {
+  return adoptWork<T>(
+    result,
+    () => leadership[GATED_WORK]?.end(),
+    (value) => (isStream(value) ? endWithTerm(value, leadership, onEnd) : value),
   );
+}
+
+type Stream = Observable<unknown> | AsyncIterableIterator<unknown>;
+/** Undefined: the stream just completes. */
+type EndReason = () => Error | undefined;
+
+/** Observables, and async iterators as async generators and subscriptions make them. */
+function isStream(value: unknown): value is Stream {
+  if (typeof value !== 'object' || value === null) return false;
+  try {
+    return isObservable(value) || isAsyncIterator(value);
+  } catch {
+    return false;
+  }
+}
+
+/** A stream that works while the term lasts: from its first consumer to its end it counts as work in flight. */
+function endWithTerm(stream: Stream, leadership: GateLeadership, onEnd: EndReason): Stream {
+  return isObservable(stream)
+    ? observableOfTerm(stream, leadership, onEnd)
+    : new IteratorOfTerm(stream, leadership, onEnd);
+}
+
+function observableOfTerm(
+  source: Observable<unknown>,
+  leadership: GateLeadership,
+  onEnd: EndReason,
+): Observable<unknown> {
+  return defer(() => {
+    if (!leadership.isLeader()) return ending(onEnd());
+    const inFlight = leadership[GATED_WORK];
+    inFlight?.begin();
+    return from(source).pipe(
+      takeUntil(endOfTerm(leadership, onEnd)),
+      finalize(() => inFlight?.end()),
+    );
+  });
+}
+
+function ending(reason: Error | undefined): Observable<never> {
+  return reason === undefined ? EMPTY : throwError(() => reason);
+}
+
+/** Emits, or fails with the reason, when the term's signal is aborted. */
+function endOfTerm({ term }: GateLeadership, onEnd: EndReason): Observable<true> {
+  return new Observable((subscriber) => {
+    if (term === undefined) return undefined;
+    const { signal } = term;
+    const onAbort = (): void => {
+      const reason = onEnd();
+      if (reason === undefined) subscriber.next(true);
+      else subscriber.error(reason);
+    };
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    return () => signal.removeEventListener('abort', onAbort);
+  });
+}
+
+function isAsyncIterator(value: object): value is AsyncIterableIterator<unknown> {
+  return (
+    Symbol.asyncIterator in value &&
+    typeof value[Symbol.asyncIterator] === 'function' &&
+    'next' in value &&
+    typeof value.next === 'function'
+  );
+}
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/** When the term ends the source is told to return, also while its consumer does not ask for more. */
+class IteratorOfTerm implements AsyncIterableIterator<unknown> {
+  private state: 'new' | 'running' | 'revoked' | 'over' = 'new';
+  private isCounted = false;
+  private signal: AbortSignal | undefined;
+  private readonly onAbort = (): void => this.revoke();
+  /** What failed in the source when it was told to return; its consumer is told in the place of the end. */
+  private failure: { readonly error: unknown } | undefined;
+
+  constructor(
+    private readonly source: AsyncIterableIterator<unknown>,
+    private readonly leadership: GateLeadership,
+    private readonly onEnd: EndReason,
+  ) {}
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(...args: [] | [unknown]): Promise<IteratorResult<unknown>> {
+    if (this.state === 'new') this.begin();
+    if (this.state === 'revoked') return this.tellEnd();
+    if (this.state === 'over') return DONE;
+    return this.passOn(this.source.next(...args));
+  }
+
+  async return(value?: unknown): Promise<IteratorResult<unknown>> {
+    const returned = await this.passOn(
+      this.source.return?.(value) ?? Promise.resolve({ done: true, value }),
+    );
+    this.end();
+    return returned;
+  }
+
+  async throw(error?: unknown): Promise<IteratorResult<unknown>> {
+    return this.passOn(this.source.throw?.(error) ?? Promise.reject(error as Error));
+  }
+
+  private async passOn(asked: Promise<IteratorResult<unknown>>): Promise<IteratorResult<unknown>> {
+    try {
+      const result = await asked;
+      if (result.done !== true) return result;
+      this.end();
+      return this.isRevoked() ? this.tellEnd() : result;
+    } catch (error) {
+      this.end();
+      throw error;
+    }
+  }
+
+  private begin(): void {
+    if (!this.leadership.isLeader()) {
+      this.state = 'revoked';
+      return;
+    }
+    this.state = 'running';
+    this.isCounted = true;
+    this.leadership[GATED_WORK]?.begin();
+    this.signal = this.leadership.term?.signal;
+    this.signal?.addEventListener('abort', this.onAbort, { once: true });
+  }
+
+  private revoke(): void {
+    this.state = 'revoked';
+    const { source } = this;
+    void (async () => source.return?.())()
+      .catch((error: unknown) => {
+        this.failure = { error };
+      })
+      .then(() => this.end());
+  }
+
+  private isRevoked(): boolean {
+    return this.state === 'revoked';
+  }
+
+  private tellEnd(): IteratorResult<unknown> {
+    this.state = 'over';
+    if (this.failure !== undefined) throw this.failure.error;
+    const reason = this.onEnd();
+    if (reason !== undefined) throw reason;
+    return DONE;
+  }
+
+  private end(): void {
+    this.signal?.removeEventListener('abort', this.onAbort);
+    if (this.state === 'running') this.state = 'over';
+    if (!this.isCounted) return;
+    this.isCounted = false;
+    this.leadership[GATED_WORK]?.end();
+  }
 }

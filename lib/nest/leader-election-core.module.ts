@@ -6,6 +6,7 @@ import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-elect
 import { LeaderElectionLifecycle } from './leader-election.lifecycle.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { RoleRegistry } from './role-registry.js';
+import { TransportRefusals } from './transport-refusals.js';
 
 const makeElector: ElectorFactory = (config, dependencies) =>
   new LeaderElector(config, dependencies);
@@ -26,6 +27,7 @@ const makeElector: ElectorFactory = (config, dependencies) =>
     RoleRegistry,
     LeadershipHandlersExplorer,
     LeaderElectionLifecycle,
+    TransportRefusals,
   ],
   exports: [ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY, ApplicationReadiness, RoleRegistry],
 })

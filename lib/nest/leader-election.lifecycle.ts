@@ -10,6 +10,7 @@ import { ApplicationReadiness } from './application-readiness.js';
 import { afterLastBootstrapHook } from './bootstrap-end.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { RoleRegistry } from './role-registry.js';
+import { TransportRefusals } from './transport-refusals.js';
 
 /**
  * When things happen, for all roles of the application.
@@ -33,9 +34,11 @@ export class LeaderElectionLifecycle
     private readonly explorer: LeadershipHandlersExplorer,
     private readonly modules: ModulesContainer,
     private readonly readiness: ApplicationReadiness,
+    private readonly refusals: TransportRefusals,
   ) {}
 
-  onModuleInit(): void {
+  async onModuleInit(): Promise<void> {
+    await this.refusals.load();
     this.explorer.explore();
     this.registry.seal();
   }

@@ -1,3 +1,5 @@
+import { MethodMarks } from './method-marks.js';
+
 /** A method decorated with `@OnGranted`, `@OnRevoked` or `@OnNewLeader`, on one instance. */
 export interface LeadershipHandler {
   /** Class and method, e.g. `PlanScheduler.start`. */
@@ -17,8 +19,4 @@ export interface HandlerMark {
   readonly role: string | undefined;
 }
 
-export const HANDLER_MARKS = Symbol.for('nestjs-leader-election:handler-marks');
-
-export function handlerMarksOf(method: object): readonly HandlerMark[] {
-  return (Reflect.getOwnMetadata(HANDLER_MARKS, method) as HandlerMark[] | undefined) ?? [];
-}
+export const HANDLER_MARKS = new MethodMarks<HandlerMark>('nestjs-leader-election:handler-marks');

@@ -4,11 +4,13 @@ import {
   LeaderElectionOptionsError,
   type OptionFault,
 } from '../core/errors/leader-election-options.error.js';
-import { classMethods, type ClassMethod } from './class-methods.js';
-import { adopt, gatesOf, type Gate } from './gated-method.js';
+import { entryPointAt, isEntryPoint } from './entry-point.js';
+import { adopt } from './gate-leadership.js';
+import { classWithoutEntryPoints } from './decorators/leader-only.decorator.js';
+import { GATES, type Gate } from './gated-method.js';
 import { ROLE_REGISTRATION } from './leader-election.constants.js';
 import {
-  handlerMarksOf,
+  HANDLER_MARKS,
   type HandlerKind,
   type HandlerMark,
   type LeadershipHandler,
@@ -17,6 +19,11 @@ import { electionOf, LeadershipService } from './leadership.service.js';
 import { RoleRegistry } from './role-registry.js';
 
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
+interface FoundMethod {
+  readonly key: string | symbol;
+  readonly isGated: boolean;
+  readonly name: string;
+}
 type HandlerLists = Record<HandlerKind, LeadershipHandler[]>;
 
 /**
@@ -56,17 +63,21 @@ export class LeadershipHandlersExplorer {
   private exploreOne(wrapper: InstanceWrapper): void {
     this.checkInjections(wrapper);
     const instance = instanceOf(wrapper);
-    const prototype = instance ? (Object.getPrototypeOf(instance) as object) : classOf(wrapper);
+    const prototype = instance ? prototypeOf(instance) : classOf(wrapper);
     if (instance !== undefined) {
       // An alias (useExisting) shares the instance of the provider that it names.
       if (this.explored.has(instance)) return;
       this.explored.add(instance);
     }
-    for (const method of classMethods(prototype ?? null)) {
-      const name = `${String(wrapper.name)}.${String(method.key)}`;
-      for (const gate of gatesOf(method.method)) this.exploreGate(gate, name, instance);
-      for (const mark of handlerMarksOf(method.method)) {
-        this.exploreHandler(mark, method, name, wrapper, instance);
+    const nameOf = (key: string | symbol) => `${String(wrapper.name)}.${String(key)}`;
+    for (const { key, marks } of GATES.reachable(prototype)) {
+      for (const gate of marks) this.exploreGate(gate, nameOf(key), instance);
+    }
+    this.checkGates(prototype, String(wrapper.name));
+    for (const { key, marks } of HANDLER_MARKS.all(prototype)) {
+      const isGated = GATES.of(prototype, key).length > 0;
+      for (const mark of marks) {
+        this.exploreHandler(mark, { key, isGated, name: nameOf(key) }, wrapper, instance);
       }
     }
   }
@@ -80,10 +91,37 @@ export class LeadershipHandlersExplorer {
     }
   }
 
+  private checkGates(prototype: object | null, owner: string): void {
+    const gated = GATES.all(prototype).map((method) => ({
+      ...method,
+      entryPoint: entryPointAt(prototype, method.key),
+    }));
+    const isInEffect = ({ marks, entryPoint }: (typeof gated)[number]) =>
+      marks.some(({ ifHandler }) => !ifHandler) || isEntryPoint(entryPoint);
+    if (gated.length > 0 && !gated.some(isInEffect)) {
+      this.faults.push(...classWithoutEntryPoints(owner).faults);
+    }
+    for (const { key, marks, entryPoint } of gated) {
+      const isChosen = marks.some(({ onFollower }) => onFollower !== undefined);
+      if (entryPoint.consumes === undefined || isChosen) continue;
+      this.consumerFault(`@LeaderOnly() on ${owner}.${String(key)}`, entryPoint.consumes);
+    }
+  }
+
+  /** Whoever sends a message or an event does not send it again because a follower did nothing. */
+  private consumerFault(place: string, decorator: string): void {
+    this.fault(
+      place,
+      undefined,
+      `consumes what ${decorator} gives it, and on a follower a skipped message counts as done, so it must say onFollower`,
+      'best let followers consume nothing: without @LeaderOnly(), resume the worker in @OnGranted() and pause it in @OnRevoked(). ' +
+        "Otherwise write @LeaderOnly({ onFollower: 'throw' }) if what fails is sent again, or 'skip' if it may be lost",
+    );
+  }
+
   private exploreHandler(
     { kind, role }: HandlerMark,
-    { key, method }: ClassMethod,
-    name: string,
+    { key, isGated, name }: FoundMethod,
     wrapper: InstanceWrapper,
     instance: object | undefined,
   ): void {
@@ -95,14 +133,14 @@ export class LeadershipHandlersExplorer {
       const rule = `needs the one instance of a provider or controller; this one is ${scope} or depends on such a provider`;
       return this.fault(place, undefined, rule, 'move the handler to a provider of default scope');
     }
-    if (kind === 'OnRevoked' && gatesOf(method).length > 0) {
+    if (kind === 'OnRevoked' && isGated) {
       const rule = 'never runs, as @LeaderOnly() is on the same method and leadership has ended';
       return this.fault(place, undefined, rule, 'remove @LeaderOnly() from it');
     }
     this.found.get(election.role)![kind].push({
       name,
       call: (...args) =>
-        (instance as Record<string | symbol, ClassMethod['method']>)[key]!(...args),
+        (instance as Record<string | symbol, (...args: unknown[]) => unknown>)[key]!(...args),
     });
   }
 
@@ -157,8 +195,11 @@ function instanceOf(wrapper: InstanceWrapper): object | undefined {
 }
 
 /** The class whose instances are made later; nothing is known beforehand of what a factory will make. */
-function classOf({ metatype, inject }: InstanceWrapper): object | undefined {
-  return typeof metatype === 'function' && !inject
-    ? (metatype.prototype as object | undefined)
-    : undefined;
+function classOf({ metatype, inject }: InstanceWrapper): object | null {
+  if (typeof metatype !== 'function' || inject) return null;
+  return (metatype.prototype as object | undefined) ?? null;
+}
+
+function prototypeOf(instance: object): object | null {
+  return Object.getPrototypeOf(instance) as object | null;
 }

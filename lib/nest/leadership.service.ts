@@ -1,9 +1,10 @@
 import type { Observable } from 'rxjs';
 import { LeaderElectionOptionsError } from '../core/errors/leader-election-options.error.js';
-import { NotLeaderError } from '../core/errors/not-leader.error.js';
+import { NotLeaderError } from './errors/not-leader.error.js';
 import type { Leadership, Term } from '../core/term.js';
+import type { Adopted, WorkInFlight } from '../elector/work-in-flight.js';
 import { ElectionStoppedError } from './errors/election-stopped.error.js';
-import { isPromiseLike, TRACK_WORK } from './gated-work.js';
+import { GATED_WORK, runGated } from './gated-work.js';
 import type { LeadershipError } from './leadership-error.js';
 import type { Revocation } from './leadership-streams.js';
 import type { RoleElection } from './role-election.js';
@@ -121,20 +122,24 @@ export class LeadershipService {
   }
 
   /**
-   * Calls `work` with the term if this process leads, and returns what it returned; undefined if it does not lead. A
-   * promise that `work` returns is gated work: the lease is not released before it has settled.
+   * Calls `work` with the term if this process leads, and returns what it returned; undefined if it does not lead. The
+   * lease is not released before the work has ended: a promise when it settles, an Observable or async iterator, which
+   * ends with the term, when its consumer has seen its end. Anything else with a `then` is run once and becomes a promise.
    */
-  runIfLeader<T>(work: (term: Term) => T): T | undefined {
+  runIfLeader<T>(work: (term: Term) => T): Adopted<T> | undefined {
     const { term } = this;
-    if (term === undefined) return undefined;
-    const result = work(term);
-    if (isPromiseLike(result)) this[TRACK_WORK](result);
-    return result;
+    return term === undefined ? undefined : runGated(this, () => work(term));
   }
 
-  /** A function that calls `work` while this process leads and else returns undefined, for jobs made at run time. */
-  guard<A extends unknown[], T>(work: (...args: A) => T): (...args: A) => T | undefined {
-    return (...args) => this.runIfLeader(() => work(...args));
+  /**
+   * A function that calls `work` while this process leads and otherwise returns undefined, for jobs made at run time.
+   * `this` and the arguments are passed on.
+   */
+  guard<A extends unknown[], T>(work: (...args: A) => T): (...args: A) => Adopted<T> | undefined {
+    const runIfLeader = (call: () => T) => this.runIfLeader(call);
+    return function (this: unknown, ...args) {
+      return runIfLeader(() => Reflect.apply(work, this, args));
+    };
   }
 
   /** @throws NotLeaderError while this process does not lead */
@@ -166,9 +171,9 @@ export class LeadershipService {
     this[ELECTION].elector.resume();
   }
 
-  /** @internal gated work, for `@LeaderOnly()` */
-  [TRACK_WORK](work: PromiseLike<unknown>): void {
-    this[ELECTION].elector.track(work);
+  /** @internal where `@LeaderOnly()` counts its work */
+  get [GATED_WORK](): WorkInFlight {
+    return this[ELECTION].elector.work;
   }
 }
 

@@ -1,30 +1,38 @@
-import { classMethods, type ClassMethod } from '../class-methods.js';
-import { gateMethod, gatesOf, type Gate } from '../gated-method.js';
-import { handlerMarksOf } from '../leadership-handler.js';
+import { classMethods } from '../class-methods.js';
+import { HANDLED_BY_CLASS } from '../entry-point.js';
+import { gateMethod, GATES, type Gate } from '../gated-method.js';
+import { HANDLER_MARKS } from '../leadership-handler.js';
+import type { LeaderElectionOptionsError } from '../../core/errors/leader-election-options.error.js';
 import { checkedRole, decorationFault, methodTarget } from './decorator-target.js';
 
 export interface LeaderOnlyOptions {
   /** May be absent if the application has one role. */
   readonly role?: string;
   /**
-   * What a call does while this process does not lead. `'skip'`: nothing, and it returns undefined (a promise of it
-   * from an async method). `'throw'`: NotLeaderError; choose it for queue consumers, where a skipped message would
-   * count as done. HTTP handlers answer 503 in either case. Default `'skip'`.
+   * What a call does while this process does not lead. `'skip'`: nothing, and it returns nothing in the shape of the
+   * method (a promise of undefined, an empty array, Observable or generator, otherwise undefined). `'throw'`:
+   * NotLeaderError.
+   *
+   * A request that waits for an answer is refused in either case: HTTP 503, RpcException, WsException, a GraphQL error, a
+   * rejected command or query. A consumer of messages or events (`@EventPattern`, `@Processor`, `@Process`,
+   * `@EventsHandler`, `@OnEvent`) must choose, as a skipped message counts as done. Default `'skip'`.
    */
   readonly onFollower?: 'skip' | 'throw';
 }
 
 /**
  * The method runs only while this process leads the role. On a class: every entry point of it, that is each method
- * with metadata of some handler decorator (`@Cron`, a route, `@OnEvent` …); helpers, Nest's life-cycle hooks and
- * `@OnGranted` / `@OnRevoked` / `@OnNewLeader` handlers are left alone.
+ * with metadata of some handler decorator (`@Cron`, a route …) and the one by which `@CommandHandler`, `@QueryHandler`,
+ * `@EventsHandler` and `@Processor` call it; helpers, Nest's life-cycle hooks and `@OnGranted` / `@OnRevoked` /
+ * `@OnNewLeader` handlers are left alone.
  *
- * May stand above or below other decorators; works for providers and controllers of any scope and for subclasses. A
- * subclass that overrides the method decorates it again. Fails closed: on an object that knows no leadership it throws
- * LeadershipUnavailableError and the method does not run.
+ * May be above or below other decorators; works for providers and controllers of any scope, for subclasses, and through
+ * proxies and other wrappers of the instance. A subclass that overrides the method decorates it again. Fails closed: on
+ * an object that knows no leadership it throws LeadershipUnavailableError and the method does not run.
  *
  * Leadership is checked when the method is called. A promise it returns is waited for before the lease is released, up
- * to `drainTimeoutMs`; what may take longer than the term watches `term.signal`.
+ * to `drainTimeoutMs`; an Observable or async iterator ends with the term; anything else with a `then` is run once and
+ * becomes a promise. What may take longer than the term watches `term.signal`.
  */
 export function LeaderOnly(
   roleOrOptions?: string | LeaderOnlyOptions,
@@ -47,39 +55,42 @@ const LIFECYCLE_HOOKS: readonly (string | symbol)[] = [
 
 function gateEntryPoints(target: { readonly name: string; prototype: unknown }, gate: Gate): void {
   const prototype = target.prototype as object;
-  const entryPoints = classMethods(prototype).filter(isEntryPoint);
-  if (entryPoints.length === 0) {
-    throw decorationFault(
-      `@LeaderOnly() on ${target.name}`,
-      undefined,
-      'gates methods with handler metadata (@Cron, a route, @OnEvent …), and this class has none',
-      'decorate the methods themselves',
-    );
-  }
-  for (const { key, descriptor, method } of entryPoints) {
-    if (gatesOf(method).length > 0) continue;
-    gateMethod(prototype, key, descriptor, gate);
+  const handlers = new Set(HANDLER_MARKS.all(prototype).map(({ key }) => key));
+  let found = 0;
+  for (const { key, method, descriptor } of classMethods(prototype)) {
+    if (LIFECYCLE_HOOKS.includes(key) || handlers.has(key)) continue;
+    const isMarked = Reflect.getOwnMetadataKeys(method).length > 0;
+    if (!isMarked && !HANDLED_BY_CLASS.includes(key)) continue;
+    found += 1;
+    if (GATES.of(prototype, key).length > 0) continue;
+    // A decorator above this one may yet make a handler of it.
+    gateMethod(prototype, key, descriptor, isMarked ? gate : { ...gate, ifHandler: true });
     Object.defineProperty(prototype, key, descriptor);
   }
+  if (found === 0) throw classWithoutEntryPoints(target.name);
 }
 
-function isEntryPoint({ key, method }: ClassMethod): boolean {
-  if (LIFECYCLE_HOOKS.includes(key) || handlerMarksOf(method).length > 0) return false;
-  return Reflect.getOwnMetadataKeys(method).length > 0;
+export function classWithoutEntryPoints(name: string): LeaderElectionOptionsError {
+  return decorationFault(
+    `@LeaderOnly() on ${name}`,
+    undefined,
+    'gates methods with handler metadata (@Cron, a route, @OnEvent …), and this class has none',
+    'decorate the methods themselves',
+  );
 }
 
 function checkedGate(roleOrOptions: unknown): Gate {
   const decorator = '@LeaderOnly()';
   if (typeof roleOrOptions !== 'object' || roleOrOptions === null) {
-    return { role: checkedRole(decorator, roleOrOptions), onFollower: 'skip' };
+    return { role: checkedRole(decorator, roleOrOptions), onFollower: undefined };
   }
-  const { role, onFollower = 'skip', ...unknown } = roleOrOptions as Record<string, unknown>;
+  const { role, onFollower, ...unknown } = roleOrOptions as Record<string, unknown>;
   const [stray] = Object.keys(unknown);
   if (stray !== undefined) {
     const rule = 'is not an option of @LeaderOnly()';
     throw decorationFault(`${decorator} ${stray}`, unknown[stray], rule, 'use role, onFollower');
   }
-  if (onFollower !== 'skip' && onFollower !== 'throw') {
+  if (onFollower !== undefined && onFollower !== 'skip' && onFollower !== 'throw') {
     const rule = 'must be "skip" or "throw"';
     throw decorationFault(`${decorator} onFollower`, onFollower, rule, 'use "skip"');
   }

@@ -4,7 +4,7 @@ import {
   LeaderElectionOptionsError,
   type OptionFault,
 } from '../../core/errors/leader-election-options.error.js';
-import { NotLeaderError } from '../../core/errors/not-leader.error.js';
+import { NotLeaderError } from '../../nest/errors/not-leader.error.js';
 import type { Clock } from '../../elector/clock.js';
 import { ELECTION_CLOCK } from '../../nest/leader-election.constants.js';
 import { readJobRecord } from '../claim/job-record.js';

@@ -1,0 +1,75 @@
+import { Inject } from '@nestjs/common';
+import type { GateLeadership } from './gated-work.js';
+import { getLeadershipToken } from './leader-election.constants.js';
+
+/**
+ * Has Nest inject the service into every instance of a class, for any scope and for subclasses too.
+ *
+ * It is kept on the object itself, as a property that nothing enumerates: a proxy or another wrapper around the instance
+ * then finds it as the instance does, whichever of them Nest assigns to and whichever a method is called on.
+ */
+export function injectLeadership(prototype: object, role: string | undefined): void {
+  const key = leadershipKeyOf(role);
+  if (key in prototype) return;
+  Object.defineProperty(prototype, key, {
+    configurable: true,
+    enumerable: false,
+    get: () => undefined,
+    set(this: object, leadership: GateLeadership) {
+      adopt(this, role, leadership);
+    },
+  });
+  Inject(getLeadershipToken(role))(prototype, key);
+}
+
+/** Gives an instance its leadership, also one that Nest did not inject into (`useFactory`, `useValue`). */
+export function adopt(
+  instance: object,
+  role: string | undefined,
+  leadership: GateLeadership,
+): void {
+  const key = leadershipKeyOf(role);
+  const property = { value: leadership, configurable: true, enumerable: false, writable: true };
+  if (!Reflect.defineProperty(instance, key, property) || !holds(instance, key, leadership)) {
+    asideOf(key).set(instance, leadership);
+  }
+}
+
+/** Undefined where nothing is known: for an object made by hand, and for no object at all. */
+export function leadershipOf(
+  instance: unknown,
+  role: string | undefined,
+): GateLeadership | undefined {
+  return leadershipAt(instance, leadershipKeyOf(role));
+}
+
+/** As {@link leadershipOf}, by the key: gates are called often. */
+export function leadershipAt(instance: unknown, key: symbol): GateLeadership | undefined {
+  if (typeof instance !== 'object' || instance === null) return undefined;
+  const leadership = (instance as Record<symbol, GateLeadership | undefined>)[key];
+  return leadership ?? ASIDE.get(key)?.get(instance);
+}
+
+/** The text is what Nest prints when it cannot inject the property. */
+export function leadershipKeyOf(role: string | undefined): symbol {
+  const shown = role === undefined ? '…' : JSON.stringify(role);
+  const decorator = role === undefined ? '@LeaderOnly()' : `@LeaderOnly(${shown})`;
+  return Symbol.for(
+    `${decorator} needs LeaderElectionModule.forRoot({ role: ${shown} }) in the application`,
+  );
+}
+
+/** For objects that take no property: frozen ones, and proxies that hide what they do not know. */
+const ASIDE = new Map<symbol, WeakMap<object, GateLeadership>>();
+
+function asideOf(key: symbol): WeakMap<object, GateLeadership> {
+  const known = ASIDE.get(key);
+  if (known !== undefined) return known;
+  const aside = new WeakMap<object, GateLeadership>();
+  ASIDE.set(key, aside);
+  return aside;
+}
+
+function holds(instance: object, key: symbol, leadership: GateLeadership): boolean {
+  return (instance as Record<symbol, unknown>)[key] === leadership;
+}
