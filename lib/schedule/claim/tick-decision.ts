@@ -7,8 +7,12 @@ export interface TickSituation {
   readonly now: number;
   /** Ticks up to now that nobody has accounted for. */
   readonly due: DueTicks | null;
-  /** How late a tick may start; null: only one that this leader was there for. */
+  /** How late a tick may start; null: only one that this leader was there for at its time. */
   readonly startingDeadlineMs: number | null;
+  /** Without a deadline: how late a leader may find a tick due, and have been there for it. */
+  readonly promptMs: number;
+  /** A tick that was found due in time and has waited for another run since; it may still start. */
+  readonly awaitedTick: number | null;
   /** A tick after this instant had this process as its leader, ready to start it. */
   readonly armedAfter: number;
   readonly concurrencyPolicy: ConcurrencyPolicy;
@@ -50,9 +54,11 @@ export function decideTick(situation: TickSituation): TickDecision {
 
 function mayStillStart(
   tick: number,
-  { now, startingDeadlineMs, armedAfter }: TickSituation,
+  { now, startingDeadlineMs, armedAfter, promptMs, awaitedTick }: TickSituation,
 ): boolean {
-  if (startingDeadlineMs === null) return tick > armedAfter;
+  if (startingDeadlineMs === null) {
+    return tick > armedAfter && (now <= tick + promptMs || tick === awaitedTick);
+  }
   return now <= lastStart(tick, startingDeadlineMs);
 }
 

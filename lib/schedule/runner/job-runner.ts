@@ -2,6 +2,7 @@ import type { Term } from '../../core/term.js';
 import type { Timer } from '../../elector/clock.js';
 import { JobAdoption, needsAdoption, type AdoptionRequest } from '../claim/job-adoption.js';
 import type { ActiveRun, JobRecord } from '../claim/job-record.js';
+import { ReportsTold } from '../claim/reports-told.js';
 import { decideTick, type TickDecision } from '../claim/tick-decision.js';
 import { dueTicks } from '../tick/due-ticks.js';
 import type { TickSchedule } from '../tick/tick-schedule.js';
@@ -13,6 +14,7 @@ import { RunWaiter } from './run-waiter.js';
 import { wallMs, type ScheduleEnvironment } from './schedule-environment.js';
 import type { ScheduleLedger } from './schedule-ledger.js';
 import { TickClaimant, type ClaimOrder } from './tick-claimant.js';
+import type { ToldReports } from './told-reports.js';
 
 /** Somebody may set the wall clock while a timer sleeps. */
 const LONGEST_SLEEP_MS = 60_000;
@@ -34,6 +36,7 @@ export class JobRunner {
   /** A term may outlive the schedule of a job by far. */
   private unfollow: () => void = () => {};
   private armedAfter = Infinity;
+  private awaitedTick: number | null = null;
   private timer: Timer | undefined;
   /** A claim or an adoption is under way; the decision after it is made on what it finds. */
   private isBusy = false;
@@ -43,14 +46,14 @@ export class JobRunner {
   private readonly keeper: RunKeeper;
   private readonly claimant: TickClaimant;
   private readonly triggered: RunTrigger;
-  /** Reports that this process has told and has not yet seen removed, by the nonce they were stored with. */
-  private told = new Set<string>();
 
   constructor(
     readonly definition: JobDefinition,
     private readonly ledger: ScheduleLedger,
     private readonly environment: ScheduleEnvironment,
     private readonly active: ActiveRuns,
+    /** Reports that this process has told, by the nonce they were stored with. */
+    private readonly told: ToldReports,
   ) {
     this.isSuspended = definition.suspend;
     this.schedule = definition.schedule;
@@ -134,6 +137,7 @@ export class JobRunner {
     if (isOver || this.writesInARow >= MOST_WRITES_IN_A_ROW) return this.lookAfter(PAUSE_MS);
     const record = ledger.known(this.definition.name);
     if (record !== undefined) this.tell(record);
+    if (record !== undefined && record.untold.length > 0) return this.occupy(this.forget(record));
     const adoption = this.adoptionRequest(term);
     if (record === undefined || needsAdoption(record, adoption)) {
       return this.occupy(this.adopt(term, adoption));
@@ -145,6 +149,8 @@ export class JobRunner {
       now,
       due,
       startingDeadlineMs: this.definition.startingDeadlineMs,
+      promptMs: this.environment.claimTimeoutMs,
+      awaitedTick: this.awaitedTick,
       armedAfter: this.armedAfter,
       concurrencyPolicy: this.definition.concurrencyPolicy,
       activeRuns: this.active.count(record, term),
@@ -153,7 +159,10 @@ export class JobRunner {
       const isCapped = due?.isCapped === true;
       return this.occupy(this.claim(term, { decision, record, isCapped }));
     }
-    if (decision.kind === 'replace') this.keeper.replace(this.active.running);
+    if (decision.kind === 'replace') {
+      this.awaitedTick = due!.newest;
+      this.keeper.replace(this.active.running);
+    }
     this.sleep(now, decision, this.active.nextExpiryMs(record, term));
   }
 
@@ -203,12 +212,21 @@ export class JobRunner {
    * a report may come twice, and none is lost.
    */
   private tell({ untold }: JobRecord): void {
-    const told = this.told;
-    this.told = new Set(untold.map(({ claim }) => claim));
     for (const { claim, reason, times, isCapped } of untold) {
-      if (told.has(claim)) continue;
+      if (this.told.has(claim)) continue;
+      this.told.add(claim);
       this.keeper.report({ job: this.definition.name, reason, ...missedTicks(times, isCapped) });
     }
+  }
+
+  /** Also when leadership or the schedule ends meanwhile: the lease is not released before. */
+  private async forget({ untold }: JobRecord): Promise<void> {
+    const { clock, claimTimeoutMs } = this.environment;
+    const told = new ReportsTold(
+      this.definition.name,
+      untold.map(({ claim }) => claim),
+    );
+    await this.ledger.submit(told, { deadline: clock.now() + claimTimeoutMs });
   }
 
   private now(): number {

@@ -6,11 +6,13 @@ import type { JobDefinition } from './job-definition.js';
 import { JobRunner } from './job-runner.js';
 import { wallMs, type ScheduleEnvironment } from './schedule-environment.js';
 import type { ScheduleLedger } from './schedule-ledger.js';
+import { ToldReports } from './told-reports.js';
 
 /** All jobs of one role in one process. */
 export class RoleSchedule {
   private readonly runners = new Map<string, JobRunner>();
   private readonly active = new Map<string, ActiveRuns>();
+  private readonly told = new ToldReports();
   /** Set once its document has been read. */
   private term: Term | undefined;
   private isStopped = false;
@@ -38,7 +40,7 @@ export class RoleSchedule {
     const { name } = definition;
     const { clock, leaseDurationMs } = this.environment;
     const active = this.active.get(name) ?? new ActiveRuns(clock, leaseDurationMs);
-    const runner = new JobRunner(definition, this.ledger, this.environment, active);
+    const runner = new JobRunner(definition, this.ledger, this.environment, active, this.told);
     this.active.set(name, active);
     this.runners.set(name, runner);
     if (this.term !== undefined && !this.isStopped) runner.begin(this.term);

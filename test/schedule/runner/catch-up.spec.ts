@@ -58,6 +58,42 @@ describe('when ticks were missed while nobody led', () => {
     expect(process.startedTimes).toEqual(['00:04:00']);
   });
 
+  it('tells a report once though the application shuts down before its removal is stored', async () => {
+    const second = await takenOver(2, { startingDeadlineMs: 1_000 });
+    await second.lose();
+    const { clock, store } = second;
+    await clock.advance(MINUTE_MS);
+    const third = await new ScheduledProcess('c', clock, store).withJob({ startingDeadlineMs: 0 });
+    store.fatesOfWrites.push('ok', 'rejected');
+    await third.lead(3);
+    expect(third.missed).toHaveLength(1);
+    third.schedule.stop();
+    await third.lose();
+    expect(third.isDrained).toBe(false);
+    await clock.advance(1_000);
+    expect(third.isDrained).toBe(true);
+    const fourth = await new ScheduledProcess('d', clock, store).withJob({ startingDeadlineMs: 0 });
+    await fourth.lead(4);
+    expect(fourth.missed).toEqual([]);
+  });
+
+  it('tells a report once though the job is removed and added again meanwhile', async () => {
+    const process = await takenOver(2);
+    const { clock, store } = process;
+    store.fatesOfWrites.push('ok', 'held');
+    process.clock.stall(MINUTE_MS);
+    process.schedule.job(JOB)!.suspend();
+    process.schedule.job(JOB)!.resume();
+    await clock.settle();
+    expect(process.missed).toMatchObject([{ count: 2 }, { count: 1 }]);
+    process.schedule.remove(JOB);
+    await process.withJob();
+    store.release();
+    await clock.settle();
+    expect(process.missed).toHaveLength(2);
+    expect((await process.record()).untold).toEqual([]);
+  });
+
   it('reports each of them once in the whole fleet', async () => {
     const second = await takenOver(2, { startingDeadlineMs: 30_000 });
     await second.lose();
@@ -201,6 +237,39 @@ describe('when a job was suspended', () => {
     process.schedule.job(JOB)!.resume();
     await process.clock.settle();
     expect(process.startedTimes).toEqual(['00:03:00']);
+  });
+});
+
+describe('when the store is gone over a tick without a deadline', () => {
+  it.each([
+    ['from before the leader could begin with the job', 90],
+    ['from just before the tick', 30],
+  ])('is reported when the store is back, hours late: %s', async (_what, secondsBefore) => {
+    const change = { expression: '0 2 * * *' };
+    const process = await new ScheduledProcess().withJob(change);
+    const { clock, store } = process;
+    await process.lead();
+    await process.lose();
+    await clock.advance(2 * 3_600_000 - 1_000 * secondsBefore);
+    // Something to adopt: the new leader cannot begin before that is written.
+    await process.edit({ unknownSince: '2026-01-01T00:00:00.000Z' });
+    const gone = Array<Fate>(1_000).fill('lost');
+    store.fatesOfWrites.push(...gone);
+    await process.lead(2);
+    store.fatesOfReads.push(...gone);
+    await clock.advance(1_000 * secondsBefore - 1_000);
+    // Three hours of the same, without every request of it.
+    clock.shiftWall(3 * 3_600_000);
+    await clock.advance(10_000);
+    store.fatesOfReads.length = 0;
+    store.fatesOfWrites.length = 0;
+    await clock.advance(20_000);
+    expect(process.started).toEqual([]);
+    expect(process.missed).toMatchObject([
+      { reason: 'not-started', times: [new Date('2026-01-01T02:00:00Z')] },
+    ]);
+    await clock.advance(24 * 3_600_000);
+    expect(process.startedTimes).toEqual(['02:00:00']);
   });
 });
 
