@@ -42,6 +42,7 @@ async function roundsOf(scheduleOf: () => TickSchedule): Promise<number[]> {
   let nonces = 0;
   const environment: ScheduleEnvironment = {
     clock,
+    atHome: (call) => call(),
     leadership: { term, track: nothing },
     observer: new Proxy({}, { get: () => nothing }) as ScheduleEnvironment['observer'],
     nonce: () => `n${(nonces += 1)}`,

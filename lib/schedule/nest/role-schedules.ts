@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import {
@@ -26,6 +27,8 @@ const RETRY_MS = 250;
 export class RoleSchedules {
   private readonly byRole = new Map<string, RoleSchedule>();
   private isStopped = false;
+  /** Made when the application is: the first job of a role may be added by a request. */
+  private readonly home = new AsyncResource('LeaderSchedule', { requireManualDestroy: true });
 
   constructor(
     private readonly registry: RoleRegistry,
@@ -86,6 +89,7 @@ export class RoleSchedules {
     });
     return new RoleSchedule(ledger, {
       clock,
+      atHome: (call) => this.home.runInAsyncScope(call),
       observer,
       leadership: {
         get term() {

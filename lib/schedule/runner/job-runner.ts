@@ -119,7 +119,8 @@ export class JobRunner {
 
   /** One run now, beside the schedule. */
   trigger(term: Term): Promise<TriggerResult> {
-    return this.triggered.trigger(term);
+    const caller = RunWaiter.current;
+    return this.environment.atHome(() => this.triggered.trigger(term, caller));
   }
 
   private end(term: Term): void {
@@ -129,6 +130,10 @@ export class JobRunner {
   }
 
   private evaluate(): void {
+    this.environment.atHome(() => this.look());
+  }
+
+  private look(): void {
     this.timer?.cancel();
     const { term, ledger } = this;
     if (term === undefined || this.isStopped || this.isSuspended || this.isBusy) return;

@@ -64,7 +64,8 @@ export class RoleSchedule {
   /** This process leads. Standbys read nothing and set no timer. */
   begin(term: Term): void {
     if (this.isStopped) return;
-    this.environment.leadership.track(this.beginLoaded(term));
+    const { leadership, atHome } = this.environment;
+    leadership.track(atHome(() => this.beginLoaded(term)));
   }
 
   /** Nothing is scheduled any more. What runs goes on. */

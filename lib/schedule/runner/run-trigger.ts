@@ -29,8 +29,7 @@ export class RunTrigger {
   ) {}
 
   /** @throws JobWaitsForItselfError */
-  async trigger(term: Term): Promise<TriggerResult> {
-    const caller = RunWaiter.current;
+  async trigger(term: Term, caller?: RunWaiter): Promise<TriggerResult> {
     if (this.definition.concurrencyPolicy === 'Replace') await this.endRunning(caller);
     // Nothing may come between this look and the reservation.
     if (!this.isFree(term)) return 'forbidden';

@@ -35,6 +35,11 @@ export interface ScheduleObserver {
 /** What all jobs of one role share. */
 export interface ScheduleEnvironment {
   readonly clock: Clock;
+  /**
+   * Calls it in the async context in which the application started. A request that adds or triggers a job must not
+   * lend its AsyncLocalStorage to all that the schedule does from then on.
+   */
+  readonly atHome: <T>(call: () => T) => T;
   readonly leadership: ScheduleLeadership;
   readonly observer: ScheduleObserver;
   /** A text that no other call in any process returns. */

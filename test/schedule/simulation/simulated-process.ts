@@ -188,6 +188,7 @@ export class SimulatedProcess implements EventOwner, Clock {
     });
     return new engine.RoleSchedule(ledger, {
       clock: this,
+      atHome: (call) => call(),
       leadership: termsOf(() => this.current?.term),
       observer: {
         ...SILENT,

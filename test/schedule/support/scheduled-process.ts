@@ -47,6 +47,7 @@ export class ScheduledProcess {
     const termOf = () => (this.isFrozen ? undefined : this.current?.term);
     this.schedule = new RoleSchedule(ledger, {
       clock,
+      atHome: (call) => call(),
       leadership: {
         get term() {
           return termOf();
