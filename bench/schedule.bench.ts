@@ -31,7 +31,10 @@ async function roundsOf(scheduleOf: () => TickSchedule): Promise<number[]> {
   const store = new MemoryDocumentStore(new Map(), 'bench');
   const ledger = new ScheduleLedger(store, clock, {
     requestTimeoutMs: 5_000,
+    longestRequestMs: 10_000,
     retryMs: 250,
+    longestRetryMs: 15_000,
+    random: () => 0.5,
     onError: nothing,
   });
   const { signal } = new AbortController();

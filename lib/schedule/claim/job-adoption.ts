@@ -19,14 +19,15 @@ export function needsAdoption(
   { continues, isOver, isTold }: AdoptionRequest,
 ): boolean {
   if (record === undefined || !continues(record.schedule)) return true;
-  if (record.unknownSince !== null) return true;
+  if (record.unknownSince !== null || record.isRecalled === true) return true;
   return record.active.some(isOver) || record.untold.some(({ claim }) => isTold(claim));
 }
 
 /**
  * What a leader does with a job before it schedules it. A job that the fleet has not seen, or that got another
  * schedule, begins now: nothing of it was missed before. Runs of leaders that are gone are given up, and stored to be
- * told; reports that have been told are removed, and so is the mark of a leader that did not know the job.
+ * told, triggered ones excepted, as they belong to no tick; reports that have been told are removed, and so is the mark
+ * of a leader that did not know the job.
  */
 export class JobAdoption implements LedgerChange<void> {
   readonly job: string;
@@ -35,16 +36,17 @@ export class JobAdoption implements LedgerChange<void> {
     this.job = request.job;
   }
 
-  decide(record: JobRecord | undefined, sweptThrough = -Infinity): Verdict<void> {
+  decide(record: JobRecord | undefined, accountedBefore = -Infinity): Verdict<void> {
     const { schedule, continues, now, isOver, isTold } = this.request;
     if (record !== undefined && !needsAdoption(record, this.request)) {
       return { kind: 'settled', result: undefined };
     }
-    const begun = { schedule, accountedThrough: Math.max(now, sweptThrough), claim: '' };
+    const begun = { schedule, accountedThrough: Math.max(now, accountedBefore), claim: '' };
     const known = record ?? { ...NEVER_RUN, ...begun };
     const isSame = continues(known.schedule);
     const over = known.active.filter(isOver);
     const untold = known.untold.filter(({ claim }) => !isTold(claim));
+    const missed = over.filter(({ isTriggered }) => isTriggered !== true);
     return {
       kind: 'write',
       record: {
@@ -53,7 +55,7 @@ export class JobAdoption implements LedgerChange<void> {
         accountedThrough: isSame ? known.accountedThrough : Math.max(known.accountedThrough, now),
         active: known.active.filter((run) => !isOver(run)),
         unknownSince: null,
-        untold: over.length === 0 ? untold : [...untold, interruption(over)],
+        untold: missed.length === 0 ? untold : [...untold, interruption(missed)],
         ...(over.length > 0 && { lastFailed: failureOf(over.at(-1)!, now) }),
       },
     };
@@ -63,7 +65,7 @@ export class JobAdoption implements LedgerChange<void> {
 /** Called after a run, which is given up only once: a change that is written twice does not give up the same ones. */
 function interruption(over: readonly ActiveRun[]): JobRecord['untold'][number] {
   const claim = `${over.at(-1)!.run}/interrupted`;
-  const times = over.map(({ scheduledTime }) => scheduledTime);
+  const times = over.map(({ scheduledTime }) => scheduledTime).toSorted((a, b) => a - b);
   return { claim, reason: 'interrupted', times, isCapped: false };
 }
 

@@ -1,12 +1,14 @@
+import { isJsonObject } from '../../locks/document-text.js';
 import type { JsonDocument } from '../../locks/document-store.js';
+import { fencingTokenOf, type JobRecord } from './job-record.js';
 import {
-  fencingTokenOf,
   jobNames,
   readJobRecord,
+  storedRecord,
+  sweptUpTo,
   withoutJobRecord,
   writeJobRecord,
-  type JobRecord,
-} from './job-record.js';
+} from './ledger-document.js';
 
 const DAY_MS = 86_400_000;
 
@@ -35,12 +37,13 @@ export interface SweptDocument {
  * job is old while the job is well.
  *
  * No tick runs twice by it: a claim that finds no record is refused, and a job that gets a record again begins after
- * every tick of every record that was ever removed ({@link sweptThrough}).
+ * every tick of every record that was ever removed (`sweptThrough` of the document).
  */
 export function sweepJobs(document: JsonDocument, leader: SweepingLeader): SweptDocument {
   const forgotten: string[] = [];
   let swept = document;
   for (const job of jobNames(document)) {
+    if (leader.isKnown(job) && !isMarked(document, job)) continue;
     const record = readJobRecord(document, job);
     if (record === undefined) continue;
     if (!leader.isKnown(job) && isExpired(record, leader)) {
@@ -55,16 +58,10 @@ export function sweepJobs(document: JsonDocument, leader: SweepingLeader): Swept
   return { document: swept, forgotten };
 }
 
-/** Every tick of a record that was removed is at or before this; -Infinity if none was. */
-export function sweptThrough(document: JsonDocument): number {
-  const written = document['sweptThrough'];
-  const time = typeof written === 'string' ? Date.parse(written) : NaN;
-  return Number.isNaN(time) ? -Infinity : time;
-}
-
-function sweptUpTo(document: JsonDocument, tick: number): JsonDocument {
-  const latest = Math.max(tick, sweptThrough(document));
-  return { ...document, sweptThrough: new Date(latest).toISOString() };
+/** Told without reading the whole record: this is asked of every job at every write. */
+function isMarked(document: JsonDocument, job: string): boolean {
+  const stored = storedRecord(document, job);
+  return isJsonObject(stored) && (stored['unknownSince'] ?? null) !== null;
 }
 
 /** A run of the present term may be under way though its job was removed; one of an earlier term has no lease. */

@@ -1,4 +1,5 @@
 import type { JobRecord } from './job-record.js';
+import type { EndedRun } from './run-end.js';
 
 /**
  * One change of one job's record, as a decision over whatever the record turns out to be. It is asked again after
@@ -7,8 +8,12 @@ import type { JobRecord } from './job-record.js';
  */
 export interface LedgerChange<R> {
   readonly job: string;
-  /** `sweptThrough`: a record that begins now accounts for every tick up to there, as one of the job may have been removed. */
-  decide(record: JobRecord | undefined, sweptThrough: number): Verdict<R>;
+  /** The run that begins with this change. If the change is not settled in time, it never will. */
+  readonly beginning?: string | undefined;
+  /** The run whose end this is, known to this process whatever the store says of it. */
+  readonly ending?: EndedRun;
+  /** `accountedBefore`: a record that begins now accounts for every tick up to there, as the job may have had one before. */
+  decide(record: JobRecord | undefined, accountedBefore: number): Verdict<R>;
 }
 
 export type Verdict<R> =

@@ -9,26 +9,39 @@ export interface EndedRun {
   readonly failure: string | null;
 }
 
-/** Records how a run ended. One that a later leader has already given up stays as that leader recorded it. */
+/**
+ * Records how a run ended. Not to be among the active ones is no proof that it is recorded: a version that was read
+ * late may be older than the claim. A failure that a later leader has already put down stays as that leader put it.
+ */
 export class RunEnd implements LedgerChange<void> {
   constructor(
     readonly job: string,
-    private readonly ended: EndedRun,
+    readonly ending: EndedRun,
   ) {}
 
   decide(record: JobRecord | undefined): Verdict<void> {
-    const { run, scheduledTime, endedAt, failure } = this.ended;
-    const isActive = record?.active.some((active) => active.run === run);
-    if (record === undefined || !isActive) return { kind: 'settled', result: undefined };
-    return {
-      kind: 'write',
-      record: {
-        ...record,
-        active: record.active.filter((active) => active.run !== run),
-        ...(failure === null
-          ? { lastSuccessfulTime: Math.max(endedAt, record.lastSuccessfulTime ?? endedAt) }
-          : { lastFailed: { scheduledTime, at: endedAt, reason: failure } }),
-      },
-    };
+    if (record === undefined || !lacksEnd(record, this.ending)) {
+      return { kind: 'settled', result: undefined };
+    }
+    return { kind: 'write', record: withEnd(record, this.ending) };
   }
+}
+
+export function lacksEnd(record: JobRecord, { run, ...ended }: EndedRun): boolean {
+  if (record.active.some((active) => active.run === run)) return true;
+  if (ended.failure === null) return (record.lastSuccessfulTime ?? -Infinity) < ended.endedAt;
+  const { lastFailed } = record;
+  if (lastFailed === null) return true;
+  return lastFailed.scheduledTime !== ended.scheduledTime && lastFailed.at < ended.endedAt;
+}
+
+export function withEnd(record: JobRecord, ended: EndedRun): JobRecord {
+  const { run, scheduledTime, endedAt, failure } = ended;
+  return {
+    ...record,
+    active: record.active.filter((active) => active.run !== run),
+    ...(failure === null
+      ? { lastSuccessfulTime: Math.max(endedAt, record.lastSuccessfulTime ?? endedAt) }
+      : { lastFailed: { scheduledTime, at: endedAt, reason: failure } }),
+  };
 }

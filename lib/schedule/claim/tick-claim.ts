@@ -2,8 +2,9 @@ import type { ActiveRun, JobRecord, MissedReason } from './job-record.js';
 import type { LedgerChange, Verdict } from './ledger-change.js';
 
 /**
- * `won`: this process, and no other, may start the tick. `taken`: another has accounted for it. `outdated`: since the
- * decision an earlier tick was handed back, or the record has gone; so it has to be made anew.
+ * `won`: this process, and no other, may start the tick. `taken`: another has accounted for it. `outdated`: the
+ * decision has to be made again, since an earlier tick was handed back, the record has gone, or another has accounted
+ * for some of the missed ticks, and the list of these is not complete.
  */
 export type ClaimResult =
   | { readonly kind: 'won'; readonly missed: readonly number[] }
@@ -32,13 +33,18 @@ export interface TickClaimRequest {
  * The per-tick claim (safety-rules section 6). `accountedThrough` only grows, and the step from below the tick to the
  * tick is one compare-and-set: it happens once in the total order of writes, and only the nonce that made it starts
  * the tick. Belief in leadership plays no part.
+ *
+ * What the record says is the store's and, where a version went back, what this process has seen of later ones: both
+ * only forbid ticks, and neither lets one start that no compare-and-set of this nonce has won.
  */
 export class TickClaim implements LedgerChange<ClaimResult> {
   readonly job: string;
+  readonly beginning: string | undefined;
   private counted: readonly number[] = [];
 
   constructor(private readonly request: TickClaimRequest) {
     this.job = request.job;
+    this.beginning = request.run?.run;
   }
 
   decide(record: JobRecord | undefined): Verdict<ClaimResult> {
@@ -52,7 +58,8 @@ export class TickClaim implements LedgerChange<ClaimResult> {
         result: isOwn ? { kind: 'won', missed: this.counted } : { kind: 'taken' },
       };
     }
-    if (record.accountedThrough < basis) {
+    const isCutShort = isCapped && record.accountedThrough > basis;
+    if (record.accountedThrough < basis || isCutShort) {
       return { kind: 'settled', result: { kind: 'outdated' } };
     }
     // What another process has accounted for meanwhile it has also reported.
@@ -64,6 +71,7 @@ export class TickClaim implements LedgerChange<ClaimResult> {
         schedule,
         accountedThrough: tick,
         claim: nonce,
+        returned: tick === record.accountedThrough + 1 ? record.returned : [],
         missedCount: record.missedCount + this.counted.length,
         lastMissedTime: this.counted.at(-1) ?? record.lastMissedTime,
         lastScheduleTime: run === null ? record.lastScheduleTime : tick,

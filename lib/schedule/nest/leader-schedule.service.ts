@@ -7,7 +7,7 @@ import {
 import { NotLeaderError } from '../../nest/errors/not-leader.error.js';
 import type { Clock } from '../../elector/clock.js';
 import { ELECTION_CLOCK } from '../../nest/leader-election.constants.js';
-import { readJobRecord } from '../claim/job-record.js';
+import { readJobRecord } from '../claim/ledger-document.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
 import type { TriggerResult } from '../runner/run-trigger.js';
 import { wallMs } from '../runner/schedule-environment.js';

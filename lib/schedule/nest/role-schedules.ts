@@ -84,7 +84,10 @@ export class RoleSchedules {
     const observer = new ScheduleLogger(role);
     const ledger = new ScheduleLedger(store, clock, {
       requestTimeoutMs,
+      longestRequestMs: renewDeadlineMs,
       retryMs: RETRY_MS,
+      longestRetryMs: leaseDurationMs,
+      random: Math.random,
       onError: (error) => observer.onError(error),
     });
     return new RoleSchedule(ledger, {

@@ -10,10 +10,23 @@ export interface SubmitOptions {
 export type Submitted<R> =
   { readonly kind: 'settled'; readonly result: R } | { readonly kind: 'unresolved' };
 
+/**
+ * `unreadable`: its record, or the document, is not this version's to change. `no-room`: it does not fit at present.
+ * `rejected`: the store has refused it alone.
+ */
+export interface Refusal {
+  readonly kind: 'unreadable' | 'no-room' | 'rejected';
+  readonly why: string;
+}
+
 /** A change with whoever waits for it. */
 export class PendingChange {
   /** Part of the write under way: aborting comes too late, its outcome has to be heard. */
   isInFlight = false;
+  /** Why it could not be part of the last write; undefined if it was, or may be of the next. */
+  refusal: Refusal | undefined;
+  /** When it may be tried again after the store has refused it alone, on the clock's `now()`. */
+  rejectedUntil = -Infinity;
   private stopListening: (() => void) | undefined;
 
   constructor(

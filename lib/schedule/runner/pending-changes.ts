@@ -1,7 +1,12 @@
+import { MAX_DOCUMENT_BYTES } from '../../locks/document-text.js';
 import type { JsonDocument } from '../../locks/document-store.js';
-import { readJobRecord, writeJobRecord } from '../claim/job-record.js';
-import { sweptThrough } from '../claim/job-sweep.js';
-import type { PendingChange } from './pending-change.js';
+import { printRecord } from '../claim/job-record.codec.js';
+import type { JobRecord } from '../claim/job-record.js';
+import { jobFault, readJobRecord, sweptThrough, withJobRecords } from '../claim/ledger-document.js';
+import type { LedgerChange, Verdict } from '../claim/ledger-change.js';
+import { DocumentRoom } from './document-room.js';
+import type { LedgerMemory } from './ledger-memory.js';
+import type { PendingChange, Refusal } from './pending-change.js';
 
 export interface ProposedWrite {
   readonly document: JsonDocument;
@@ -12,11 +17,24 @@ export interface ProposedWrite {
 /** The changes that somebody waits for, in the order in which they were submitted. */
 export class PendingChanges {
   private readonly entries = new Set<PendingChange>();
+  private readonly suspects = new Set<string>();
 
-  add(entry: PendingChange): void {
+  constructor(
+    private readonly memory: LedgerMemory,
+    /** One whose time has run out while it could not be written. */
+    private readonly onRefused: (entry: PendingChange) => void,
+  ) {}
+
+  get isEmpty(): boolean {
+    return this.entries.size === 0;
+  }
+
+  add(entry: PendingChange, onEmpty: () => void): void {
     this.entries.add(entry);
     entry.onAbort(() => {
-      if (!entry.isInFlight && this.entries.delete(entry)) entry.giveUp();
+      if (entry.isInFlight || !this.entries.has(entry)) return;
+      this.giveUp(entry);
+      if (this.isEmpty) onEmpty();
     });
   }
 
@@ -24,33 +42,120 @@ export class PendingChanges {
   dropOver(now: number): boolean {
     for (const entry of this.entries) {
       if (!entry.isOver(now)) continue;
-      this.entries.delete(entry);
-      entry.giveUp();
+      if (now >= entry.deadline) this.onRefused(entry);
+      this.giveUp(entry);
     }
-    return this.entries.size > 0;
+    return !this.isEmpty;
   }
 
-  /** Settles what a stored version settles; all the others go into one write on it. */
-  proposeOn(stored: JsonDocument): ProposedWrite {
-    const floor = sweptThrough(stored);
+  /**
+   * Settles what a stored version settles; of the others as many as fit, and no more than `most`, go into one write
+   * on it. One that does not fit waits, and those after it do not.
+   */
+  proposeOn(stored: JsonDocument, now: number, most: number): ProposedWrite {
+    const room = new DocumentRoom(stored, MAX_DOCUMENT_BYTES);
     const changes: PendingChange[] = [];
-    let document = stored;
-    for (const entry of this.entries) {
+    const drafts = new Map<string, JobRecord>();
+    const printed = new Map<string, JsonDocument>();
+    for (const entry of this.othersFirst()) {
       const { job } = entry.change;
-      const verdict = entry.change.decide(readJobRecord(document, job), floor);
-      if (verdict.kind === 'write') {
-        document = writeJobRecord(document, job, verdict.record);
-        changes.push(entry);
-      } else {
-        this.entries.delete(entry);
-        entry.settle(verdict.result);
+      entry.refusal = refusal('unreadable', jobFault(stored, job));
+      if (entry.refusal !== undefined) continue;
+      const draft = drafts.get(job);
+      const verdict = this.decide(entry.change, stored, draft);
+      if (verdict.kind === 'settled') {
+        // What another change of this write proposes is not stored yet, and settles nothing.
+        if (draft === undefined) this.settle(entry, verdict.result);
+        continue;
       }
+      if (now < entry.rejectedUntil) {
+        entry.refusal = refusal('rejected', 'the store refuses its change');
+        continue;
+      }
+      if (changes.length >= (this.suspects.has(job) ? 1 : most)) continue;
+      const record = printRecord(verdict.record);
+      entry.refusal = refusal('no-room', room.take(job, record));
+      if (entry.refusal !== undefined) continue;
+      drafts.set(job, verdict.record);
+      printed.set(job, record);
+      changes.push(entry);
     }
-    return { document, changes };
+    return { document: withJobRecords(stored, printed), changes };
   }
 
-  /** Milliseconds until nobody waits any more; 0 if nobody does. */
-  longestWaitMs(now: number): number {
-    return Math.max(0, ...[...this.entries].map(({ deadline }) => deadline - now));
+  /** Those that cannot be written as things are. */
+  get refused(): PendingChange[] {
+    return [...this.entries].filter(({ refusal }) => refusal !== undefined);
   }
+
+  /** So that a write that was refused because of one of them does not begin with the same ones again. */
+  moveToEnd(changes: readonly PendingChange[]): void {
+    for (const entry of changes) if (this.entries.delete(entry)) this.entries.add(entry);
+  }
+
+  /** The store has refused a change of this job alone: it is tried alone, after all others, until that works. */
+  suspect(job: string): void {
+    this.suspects.add(job);
+  }
+
+  isSuspect(job: string): boolean {
+    return this.suspects.has(job);
+  }
+
+  clear(job: string): void {
+    this.suspects.delete(job);
+  }
+
+  has(entry: PendingChange): boolean {
+    return this.entries.has(entry);
+  }
+
+  /** When the first of them is given up, on the clock's `now()`; Infinity if there is none. */
+  get firstDeadline(): number {
+    return [...this.entries].reduce((first, { deadline }) => Math.min(first, deadline), Infinity);
+  }
+
+  /** When the last of them is given up; -Infinity if there is none. */
+  get lastDeadline(): number {
+    return [...this.entries].reduce((last, { deadline }) => Math.max(last, deadline), -Infinity);
+  }
+
+  private othersFirst(): PendingChange[] {
+    const rank = ({ change: { job } }: PendingChange): number => (this.suspects.has(job) ? 1 : 0);
+    return [...this.entries].toSorted((a, b) => rank(a) - rank(b));
+  }
+
+  private decide(
+    change: LedgerChange<unknown>,
+    stored: JsonDocument,
+    draft: JobRecord | undefined,
+  ): Verdict<unknown> {
+    const { memory } = this;
+    const { job } = change;
+    if (draft !== undefined) return change.decide(draft, -Infinity);
+    const record = readJobRecord(stored, job);
+    if (record === undefined) {
+      return change.decide(undefined, Math.max(sweptThrough(stored), memory.accountedBefore(job)));
+    }
+    memory.saw(job, record);
+    return change.decide(memory.recall(job, record), -Infinity);
+  }
+
+  private settle(entry: PendingChange, result: unknown): void {
+    this.entries.delete(entry);
+    if (entry.change.ending !== undefined) this.memory.runEnded(entry.change.ending);
+    entry.settle(result);
+  }
+
+  private giveUp(entry: PendingChange): void {
+    const { beginning, ending } = entry.change;
+    this.entries.delete(entry);
+    if (beginning !== undefined) this.memory.runAbandoned(beginning);
+    if (ending !== undefined) this.memory.runEnded(ending);
+    entry.giveUp();
+  }
+}
+
+function refusal(kind: Refusal['kind'], why: string | undefined): Refusal | undefined {
+  return why === undefined ? undefined : { kind, why };
 }

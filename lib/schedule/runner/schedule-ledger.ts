@@ -1,42 +1,62 @@
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
-import { messageOf } from '../../core/thrown-value.js';
+import type { UnconfirmedWrite } from '../../core/lock-outcome.js';
 import type { Clock } from '../../elector/clock.js';
-import type {
-  DocumentStore,
-  DocumentWriteOutcome,
-  JsonDocument,
-  StoredDocument,
-} from '../../locks/document-store.js';
-import { readJobRecord, type JobRecord } from '../claim/job-record.js';
+import type { DocumentStore, JsonDocument, StoredDocument } from '../../locks/document-store.js';
+import { MAX_DOCUMENT_BYTES } from '../../locks/document-text.js';
+import type { JobRecord } from '../claim/job-record.js';
 import type { SweptDocument } from '../claim/job-sweep.js';
+import { readJobRecord } from '../claim/ledger-document.js';
 import type { LedgerChange } from '../claim/ledger-change.js';
+import { BoundedStore, type RequestBounds } from './bounded-store.js';
+import { LedgerMemory } from './ledger-memory.js';
 import { PendingChange, type SubmitOptions, type Submitted } from './pending-change.js';
 import { PendingChanges, type ProposedWrite } from './pending-changes.js';
+import { RequestPace, type PaceOptions } from './request-pace.js';
 
-export interface LedgerOptions {
-  /** Bound of one request, in milliseconds. */
-  readonly requestTimeoutMs: number;
-  /** Pause after a request that failed, in milliseconds. */
-  readonly retryMs: number;
-  /** A request failed; the ledger goes on as long as somebody waits for it. */
+export interface LedgerOptions extends RequestBounds, PaceOptions {
+  /** A request failed, or a change cannot be written; the ledger continues as long as anyone waits for it. */
   readonly onError: (error: LockRequestError) => void;
 }
 
 const NOTHING_STORED: JsonDocument = {};
+/** So many refused versions in a row are no rivalry any more. */
+const MANY_CONFLICTS = 4;
+
+/** Whoever waits for the document to be read. */
+interface Load {
+  readonly resolve: (isRead: boolean) => void;
+}
 
 /**
- * The document with the records of all jobs of one role. Changes are made one write at a time, all that wait in the
- * same write. The version of the own last write is the expectation of the next, so a change costs one request.
+ * The document with the records of all jobs of one role. Changes are made one write at a time, all that wait and fit
+ * in the same write. The version of the own last write is the expectation of the next, so a change costs one request.
  *
  * A change is settled only by a version that is known to be stored. After a conflict, a timeout, a reset or a 5xx the
- * document is read, and every change decides anew; one that is not settled by its deadline is `unresolved`, and its
+ * document is read, and every change decides again; one that is not settled by its deadline is `unresolved`, and its
  * write may or may not be found in the store later.
+ *
+ * Requests never overlap: the answer to one that was sent before a write was heard of might be older than that write.
  */
 export class ScheduleLedger {
-  private readonly pending = new PendingChanges();
+  private readonly store: BoundedStore;
+  private readonly memory = new LedgerMemory();
+  private readonly pending = new PendingChanges(this.memory, (entry) => this.explain(entry));
+  private readonly loads = new Set<Load>();
+  private readonly reads: RequestPace;
+  private readonly writes: RequestPace;
+  /** For what the store refuses though it takes other changes. */
+  private readonly rejections: RequestPace;
+  /** For changes that wait for somebody to make room or to mend a record. */
+  private readonly looks: RequestPace;
   /** Undefined: not known. `stored` null: there is no document. */
   private current: { readonly stored: StoredDocument | null } | undefined;
   private isWorking = false;
+  private wake: () => void = () => {};
+  private reading = new AbortController();
+  /** A store may refuse a write because of one change in it: fewer and fewer are tried together then. */
+  private mostInOneWrite = Infinity;
+  /** Jobs whose refusal has been reported. */
+  private readonly explained = new Set<string>();
   private sweep: (document: JsonDocument) => SweptDocument = (document) => ({
     document,
     forgotten: [],
@@ -44,14 +64,23 @@ export class ScheduleLedger {
   private onForgotten: (job: string) => void = () => {};
 
   constructor(
-    private readonly store: DocumentStore,
+    store: DocumentStore,
     private readonly clock: Clock,
     private readonly options: LedgerOptions,
-  ) {}
+  ) {
+    this.store = new BoundedStore(store, clock, options);
+    this.reads = new RequestPace(clock, options);
+    this.writes = new RequestPace(clock, options);
+    this.rejections = new RequestPace(clock, options);
+    this.looks = new RequestPace(clock, options);
+  }
 
-  /** The record as last read or written; undefined if there is none, or if none is known. */
+  /** The record as last read or written; undefined if there is none, if none is known, or if it cannot be read. */
   known(job: string): JobRecord | undefined {
-    return readJobRecord(this.document, job);
+    const record = readJobRecord(this.document, job);
+    if (record === undefined) return undefined;
+    this.memory.saw(job, record);
+    return this.memory.recall(job, record);
   }
 
   /** What tidies the document whenever it is written anyway. */
@@ -64,29 +93,40 @@ export class ScheduleLedger {
   }
 
   /** Reads the document, again and again until it could be read; false if the signal was aborted before. */
-  async load(signal: AbortSignal): Promise<boolean> {
-    this.current = undefined;
-    while (!signal.aborted) {
-      const failure = await this.read(this.options.requestTimeoutMs, signal);
-      if (failure === undefined) return true;
-      if (!signal.aborted) await this.pause(failure, signal);
-    }
-    return false;
+  load(signal: AbortSignal): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve(false);
+      const onAbort = (): void => {
+        this.loads.delete(load);
+        resolve(false);
+        this.rest();
+      };
+      const load: Load = {
+        resolve: (isRead) => {
+          signal.removeEventListener('abort', onAbort);
+          resolve(isRead);
+        },
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.loads.add(load);
+      if (!this.isWorking) void this.work();
+      else this.wake();
+    });
   }
 
   submit<R>(change: LedgerChange<R>, options: SubmitOptions): Promise<Submitted<R>> {
     return new Promise((resolve) => {
       const entry = new PendingChange(change, options, resolve as (result: unknown) => void);
       if (entry.isOver(this.clock.now())) return entry.giveUp();
-      this.pending.add(entry);
+      this.pending.add(entry, () => this.rest());
       if (!this.isWorking) void this.work();
+      else this.wake();
     });
   }
 
   /** The document as it is stored now, for people; independent of everything else here. */
   async inspect(signal: AbortSignal): Promise<JsonDocument> {
-    const { requestTimeoutMs: timeoutMs } = this.options;
-    const outcome = await this.store.read({ timeoutMs, signal });
+    const outcome = await this.store.read(signal);
     if (outcome.kind === 'failed') throw outcome.error;
     return outcome.kind === 'found' ? outcome.stored.document : NOTHING_STORED;
   }
@@ -97,106 +137,182 @@ export class ScheduleLedger {
 
   private async work(): Promise<void> {
     this.isWorking = true;
-    while (this.dropOver()) {
+    while (this.isWanted()) {
       // What is submitted in the same turn goes into the same write.
       await Promise.resolve();
-      const failure = this.current === undefined ? await this.readOnce() : await this.writeOnce();
-      if (failure !== undefined && this.dropOver()) await this.pause(failure, undefined);
+      const dueAt = Math.max(this.reads.notBefore, this.writes.notBefore);
+      if (this.clock.now() < dueAt) await this.sleepUntil(dueAt);
+      else if (this.current === undefined || this.loads.size > 0) await this.read();
+      else await this.writeOnce();
     }
     this.isWorking = false;
   }
 
-  private dropOver(): boolean {
-    return this.pending.dropOver(this.clock.now());
+  private isWanted(): boolean {
+    return this.pending.dropOver(this.clock.now()) || this.loads.size > 0;
   }
 
-  private readOnce(): Promise<LockRequestError | undefined> {
-    return this.read(this.requestTimeoutMs(), new AbortController().signal);
+  /** Nobody waits any more: neither does the loop, and a read serves nobody. */
+  private rest(): void {
+    if (!this.pending.isEmpty || this.loads.size > 0) return;
+    this.reading.abort();
+    this.wake();
   }
 
-  private async read(
-    timeoutMs: number,
-    signal: AbortSignal,
-  ): Promise<LockRequestError | undefined> {
-    const outcome = await settled(
-      () => this.store.read({ timeoutMs, signal }),
-      (error) => ({ kind: 'failed' as const, error }),
-    );
+  /** Until then, or until the first change is to be given up, or until there is news of who waits. */
+  private sleepUntil(instant: number): Promise<void> {
+    const until = Math.min(instant, this.pending.firstDeadline);
+    return new Promise((resolve) => {
+      const timer = this.clock.setTimer(() => this.wake(), until - this.clock.now());
+      this.wake = () => {
+        timer.cancel();
+        this.wake = () => {};
+        resolve();
+      };
+    });
+  }
+
+  private async read(): Promise<void> {
+    const loads = [...this.loads];
+    this.reading = new AbortController();
+    const { signal } = this.reading;
+    const outcome = await this.store.read(signal);
     if (outcome.kind !== 'failed') {
+      this.reads.helped();
       this.current = { stored: outcome.kind === 'found' ? outcome.stored : null };
-      return undefined;
+      for (const load of loads) if (this.loads.delete(load)) load.resolve(true);
+      return;
     }
-    if (!signal.aborted) this.options.onError(outcome.error);
-    return outcome.error;
+    if (signal.aborted) return;
+    this.failed(this.reads, outcome.error);
   }
 
   /** Settles what can be settled by the known version, and writes the rest. */
-  private async writeOnce(): Promise<LockRequestError | undefined> {
-    const proposed = this.propose();
-    if (proposed.changes.length === 0) return undefined;
-    const { document, forgotten } = this.sweep(proposed.document);
-    for (const entry of proposed.changes) entry.isInFlight = true;
-    const outcome = await this.write(document);
-    for (const entry of proposed.changes) entry.isInFlight = false;
+  private async writeOnce(): Promise<void> {
+    const proposed = this.propose(this.mostInOneWrite);
+    if (proposed.changes.length === 0) return this.lookAgain();
+    const { changes } = proposed;
+    const { document, forgotten } = this.swept(proposed.document);
+    for (const entry of changes) entry.isInFlight = true;
+    const outcome = await this.store.write(document, this.current?.stored ?? null);
+    for (const entry of changes) entry.isInFlight = false;
     if (outcome.kind === 'applied') {
       this.current = { stored: outcome.stored };
       for (const job of forgotten) this.onForgotten(job);
       // What was written is settled by its own success, also if its time has run out meanwhile.
-      this.propose();
-      return undefined;
+      this.propose(0);
+      this.wasWritten({ changes, document });
+      return;
     }
     this.current = undefined;
-    if (!('error' in outcome)) return undefined;
-    this.options.onError(outcome.error);
-    return outcome.error;
+    this.wasNotWritten({ changes, document }, outcome);
   }
 
-  private propose(): ProposedWrite {
-    return this.pending.proposeOn(this.document);
+  private propose(most: number): ProposedWrite {
+    return this.pending.proposeOn(this.document, this.clock.now(), most);
   }
 
-  private write(document: JsonDocument): Promise<DocumentWriteOutcome> {
-    const stored = this.current?.stored ?? null;
-    const options = { timeoutMs: this.requestTimeoutMs(), signal: new AbortController().signal };
-    return settled(
-      () =>
-        stored === null
-          ? this.store.create(document, options)
-          : this.store.replace(document, stored, options),
-      (error) => ({ kind: 'unknown' as const, error }),
+  /** Marks that do not fit are left for later. */
+  private swept(document: JsonDocument): SweptDocument {
+    const swept = this.sweep(document);
+    const isTooLarge =
+      swept.document !== document &&
+      Buffer.byteLength(JSON.stringify(swept.document)) > MAX_DOCUMENT_BYTES;
+    return isTooLarge ? { document, forgotten: [] } : swept;
+  }
+
+  private wasWritten({ changes, document }: ProposedWrite): void {
+    if (changes.every((entry) => this.pending.has(entry)) && !this.isStored(document)) {
+      this.current = undefined;
+      return this.failed(this.writes, this.alteredError());
+    }
+    for (const { change } of changes) {
+      this.explained.delete(change.job);
+      if (this.pending.isSuspect(change.job)) this.rejections.helped();
+      this.pending.clear(change.job);
+    }
+    this.writes.helped();
+    this.mostInOneWrite *= 2;
+  }
+
+  private isStored(document: JsonDocument): boolean {
+    return JSON.stringify(this.document) === JSON.stringify(document);
+  }
+
+  private wasNotWritten({ changes }: ProposedWrite, outcome: UnconfirmedWrite): void {
+    if (!('error' in outcome)) {
+      this.writes.failed({ isFree: true });
+      if (this.writes.count >= MANY_CONFLICTS) this.options.onError(this.conflictError());
+      return;
+    }
+    if (outcome.error.reason === 'rejected' && this.wasRejected(changes, outcome.error)) return;
+    this.failed(this.writes, outcome.error);
+  }
+
+  /**
+   * It may be one of them that is refused, and the others must not wait for it. True if it is known to be: then the
+   * store itself may be as well as ever.
+   */
+  private wasRejected(changes: readonly PendingChange[], error: LockRequestError): boolean {
+    this.mostInOneWrite = Math.max(1, Math.floor(changes.length / 2));
+    this.pending.moveToEnd(changes);
+    const [only, ...others] = changes;
+    if (only === undefined || others.length > 0) return false;
+    const { job } = only.change;
+    const isKnown = this.pending.isSuspect(job);
+    this.pending.suspect(job);
+    if (!isKnown) return false;
+    this.failed(this.rejections, error);
+    only.rejectedUntil = this.rejections.notBefore;
+    return true;
+  }
+
+  /** A server that asks for a pause is given one that leaves time for another attempt, and no longer one. */
+  private failed(pace: RequestPace, error: LockRequestError): void {
+    const { lastDeadline, isEmpty } = this.pending;
+    const lastChanceMs = lastDeadline - this.clock.now() - this.options.requestTimeoutMs;
+    const mostMs = isEmpty ? Infinity : Math.max(0, lastChanceMs);
+    pace.failed({ retryAfterMs: Math.min(error.retryAfterMs ?? 0, mostMs) });
+    this.options.onError(error);
+  }
+
+  /** Nothing that waits can be written on this version, and another may be different. */
+  private async lookAgain(): Promise<void> {
+    const { refused } = this.pending;
+    if (refused.length === 0) return this.looks.helped();
+    const now = this.clock.now();
+    const isLater = (instant: number): boolean => instant > now;
+    for (const entry of refused) if (entry.refusal?.kind === 'unreadable') this.explain(entry);
+    const retryAt = Math.min(...refused.map(({ rejectedUntil }) => rejectedUntil).filter(isLater));
+    if (refused.every((entry) => isLater(entry.rejectedUntil))) return this.sleepUntil(retryAt);
+    if (!isLater(this.looks.notBefore)) this.looks.failed();
+    await this.sleepUntil(Math.min(retryAt, this.looks.notBefore));
+    if (this.looks.notBefore <= this.clock.now()) this.current = undefined;
+  }
+
+  /** Once, until a change of the job has been written. */
+  private explain({ change, refusal }: PendingChange): void {
+    if (refusal === undefined || this.explained.has(change.job)) return;
+    this.explained.add(change.job);
+    const job = `job ${JSON.stringify(change.job)}`;
+    const message = `${this.store.describe()}: ${job} is not scheduled, as ${refusal.why}`;
+    this.options.onError(new LockRequestError(message, { reason: 'rejected' }));
+  }
+
+  private conflictError(): LockRequestError {
+    return new LockRequestError(
+      `${this.store.describe()}: one write after the other finds another version than the one just read. ` +
+        'Either something else writes this object all the time, or reads of it are stale (a cache between this ' +
+        'process and the store). Ticks are claimed late or not at all until that ends.',
+      { reason: 'unclear' },
     );
   }
 
-  /** No request outlives the last change that waits for it by much. */
-  private requestTimeoutMs(): number {
-    const longest = Math.ceil(this.pending.longestWaitMs(this.clock.now()));
-    return Math.max(1, Math.min(this.options.requestTimeoutMs, longest));
-  }
-
-  private pause(failure: LockRequestError, signal: AbortSignal | undefined): Promise<void> {
-    const { clock, options } = this;
-    const wait = Math.max(options.retryMs, failure.retryAfterMs ?? 0);
-    const bound = signal === undefined ? this.pending.longestWaitMs(clock.now()) : Infinity;
-    return new Promise((resolve) => {
-      const timer = clock.setTimer(done, Math.min(wait, bound));
-      signal?.addEventListener('abort', done, { once: true });
-      function done(): void {
-        timer.cancel();
-        signal?.removeEventListener('abort', done);
-        resolve();
-      }
-    });
-  }
-}
-
-/** A store that throws has told nothing. */
-async function settled<T>(
-  request: () => Promise<T>,
-  broken: (error: LockRequestError) => T,
-): Promise<T> {
-  try {
-    return await request();
-  } catch (cause) {
-    return broken(new LockRequestError(messageOf(cause), { reason: 'unclear', cause }));
+  private alteredError(): LockRequestError {
+    return new LockRequestError(
+      `${this.store.describe()} was written, and what is stored is not what was sent, so no tick can be claimed. ` +
+        'Something (an admission webhook, for instance) changes it on the way to the store: exclude this object from it.',
+      { reason: 'unclear' },
+    );
   }
 }

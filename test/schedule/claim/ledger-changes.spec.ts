@@ -2,11 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import { JobAdoption } from '../../../lib/schedule/claim/job-adoption.js';
 import {
   NEVER_RUN,
-  readJobRecord,
-  writeJobRecord,
   type ActiveRun,
   type JobRecord,
 } from '../../../lib/schedule/claim/job-record.js';
+import { readJobRecord, writeJobRecord } from '../../../lib/schedule/claim/ledger-document.js';
 import { RunEnd } from '../../../lib/schedule/claim/run-end.js';
 import { RunStart } from '../../../lib/schedule/claim/run-start.js';
 import { shortReason } from '../../../lib/schedule/claim/short-reason.js';
@@ -154,7 +153,8 @@ describe('when a run is triggered', () => {
   it('is added once to what is active, and uses up no tick', () => {
     const verdict = start().decide(record({ active: [{ ...RUN, run: 'other' }] }));
     if (verdict.kind !== 'write') throw new Error(verdict.kind);
-    expect(verdict.record).toEqual(record({ active: [{ ...RUN, run: 'other' }, RUN] }));
+    const triggered = { ...RUN, isTriggered: true };
+    expect(verdict.record).toEqual(record({ active: [{ ...RUN, run: 'other' }, triggered] }));
     expect(start().decide(verdict.record)).toEqual({ kind: 'settled', result: undefined });
   });
 
@@ -249,7 +249,7 @@ describe('when a record is stored', () => {
   it('reads as it was written, with times people can read', () => {
     const document = writeJobRecord({}, 'job', full);
     expect(readJobRecord(JSON.parse(JSON.stringify(document)), 'job')).toMatchObject(full);
-    expect(JSON.stringify(document)).toContain('"accountedThrough":"1970-01-01T00:00:02.000Z"');
+    expect(JSON.stringify(document)).toContain('"accountedThrough":"1970-01-01T00:00:02Z"');
   });
 
   it('keeps what it does not understand, of the document, of other jobs and of this one', () => {

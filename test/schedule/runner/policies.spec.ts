@@ -253,7 +253,7 @@ describe('when what a handler throws cannot be read', () => {
 });
 
 describe('when the end of a run cannot be recorded', () => {
-  it('is reported as interrupted, and the schedule goes on', async () => {
+  it('is recorded by the same process as soon as that is possible, and the schedule continues', async () => {
     const { process, finish } = await busy({});
     const { store, clock } = process;
     store.fatesOfReads.push(...Array<Fate>(200).fill('lost'));
@@ -264,10 +264,26 @@ describe('when the end of a run cannot be recorded', () => {
     store.fatesOfReads.length = 0;
     store.fatesOfWrites.length = 0;
     await clock.advance(MINUTE_MS);
-    expect(process.missed).toMatchObject([
+    expect(process.missed).toEqual([]);
+    expect(process.startedTimes).toEqual(['00:01:00', '00:02:00']);
+    expect(await process.record()).toMatchObject({ lastFailed: null, missedCount: 0 });
+  });
+
+  it('is reported as interrupted by the next leader', async () => {
+    const { process, finish } = await busy({});
+    const { store, clock } = process;
+    store.fatesOfReads.push(...Array<Fate>(200).fill('lost'));
+    store.fatesOfWrites.push(...Array<Fate>(200).fill('lost'));
+    await finish();
+    await process.lose();
+    await clock.advance(CLAIM_TIMEOUT_MS + 1_000);
+    store.fatesOfReads.length = 0;
+    store.fatesOfWrites.length = 0;
+    const next = new ScheduledProcess('b', clock, store);
+    await (await next.withJob()).lead(2);
+    expect(next.missed).toMatchObject([
       { reason: 'interrupted', times: [new Date('2026-01-01T00:01:00Z')] },
     ]);
-    expect(process.startedTimes).toEqual(['00:01:00', '00:02:00']);
   });
 });
 

@@ -127,8 +127,9 @@ describe('when the claim has no clear outcome', () => {
     store.fatesOfReads.length = 0;
     await clock.advance(MINUTE_MS);
     expect(process.startedTimes).toEqual(['00:02:00']);
-    // Whoever finds the claim without a run says so.
-    expect(process.missed).toMatchObject([{ reason: 'interrupted', count: 1 }]);
+    // It knows that it has not started what it has given up, and that no other may.
+    expect(process.missed).toMatchObject([{ reason: 'not-started', count: 1 }]);
+    expect(await process.record()).toMatchObject({ lastFailed: null, missedCount: 1, active: [] });
   });
 
   it('starts nothing by a write of another that looks like its own but for the nonce', async () => {

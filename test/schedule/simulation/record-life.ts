@@ -1,6 +1,6 @@
 import type { JsonDocument } from '../../../lib/locks/document-store.js';
-import { readJobRecord, type JobRecord } from '../../../lib/schedule/claim/job-record.js';
-import { sweptThrough } from '../../../lib/schedule/claim/job-sweep.js';
+import type { JobRecord } from '../../../lib/schedule/claim/job-record.js';
+import { readJobRecord, sweptThrough } from '../../../lib/schedule/claim/ledger-document.js';
 
 interface LifeTraits {
   readonly job: string;

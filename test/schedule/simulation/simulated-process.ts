@@ -183,7 +183,10 @@ export class SimulatedProcess implements EventOwner, Clock {
     const { engine, faults, count, histories } = this.traits;
     const ledger = new engine.ScheduleLedger(store, this, {
       requestTimeoutMs: 2_000,
+      longestRequestMs: 2_500,
       retryMs: 250,
+      longestRetryMs: 3_000,
+      random: () => this.traits.random.between(0, 1),
       onError: () => undefined,
     });
     return new engine.RoleSchedule(ledger, {

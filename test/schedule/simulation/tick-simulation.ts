@@ -110,6 +110,7 @@ function planRestarts(
 
 /** Everything that an event sets off by promises happens before the next event. */
 async function runUntil(queue: EventQueue, until: number): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve));
   for (let event = queue.next(until); event !== undefined; event = queue.next(until)) {
     if (event.owner !== null && !event.owner.accepts(event)) continue;
     event.happen();

@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import type { Term } from '../../../lib/core/term.js';
 import type { JsonDocument } from '../../../lib/locks/document-store.js';
-import { readJobRecord, type JobRecord } from '../../../lib/schedule/claim/job-record.js';
+import type { JobRecord } from '../../../lib/schedule/claim/job-record.js';
 import { KEPT_UNKNOWN_MS } from '../../../lib/schedule/claim/job-sweep.js';
+import { readJobRecord } from '../../../lib/schedule/claim/ledger-document.js';
 import type {
   JobDefinition,
   LeaderCronContext,
@@ -27,6 +28,7 @@ export class ScheduledProcess {
   readonly started: LeaderCronContext[] = [];
   readonly missed: MissedReport[] = [];
   readonly log: string[] = [];
+  readonly errors: string[] = [];
   readonly work = new Set<PromiseLike<unknown>>();
   handler: Handler = () => undefined;
   onEnded: () => void = () => undefined;
@@ -41,8 +43,14 @@ export class ScheduledProcess {
   ) {
     const ledger = new ScheduleLedger(store, clock, {
       requestTimeoutMs: 3_000,
+      longestRequestMs: CLAIM_TIMEOUT_MS,
       retryMs: 250,
-      onError: (error) => void this.log.push(`error ${error.reason}`),
+      longestRetryMs: LEASE_DURATION_MS,
+      random: () => 0.5,
+      onError: (error) => {
+        this.log.push(`error ${error.reason}`);
+        this.errors.push(error.message);
+      },
     });
     const termOf = () => (this.isFrozen ? undefined : this.current?.term);
     this.schedule = new RoleSchedule(ledger, {

@@ -14,8 +14,19 @@ import type { LockRequestOptions } from '../../../lib/locks/resource-lock.js';
  * - `ok`: as the store has it. - `lost`: never arrives, no answer. - `unanswered`: applied, no answer.
  * - `late`: no answer, and it arrives when the test calls `deliverLate()`. - `rejected`: refused, not applied.
  * - `throws`: the store breaks its promise not to. - `held`: answered when the test calls `release()`.
+ * - `conflict`: another version is stored. - `nonsense`: the answer is no outcome. - `hangs`: never answered.
  */
-export type Fate = 'ok' | 'lost' | 'unanswered' | 'late' | 'rejected' | 'throws' | 'held';
+export type Fate =
+  | 'ok'
+  | 'lost'
+  | 'unanswered'
+  | 'late'
+  | 'rejected'
+  | 'throws'
+  | 'held'
+  | 'conflict'
+  | 'nonsense'
+  | 'hangs';
 
 /** A document store whose requests meet the fates that a test lists, and are counted. */
 export class ScriptedDocumentStore implements DocumentStore {
@@ -35,6 +46,8 @@ export class ScriptedDocumentStore implements DocumentStore {
     const fate = this.fatesOfReads.shift() ?? 'ok';
     if (fate === 'held') await new Promise<void>((resolve) => this.held.push(resolve));
     if (fate === 'throws') throw new Error('broken store');
+    if (fate === 'hangs') return new Promise(() => {});
+    if (fate === 'nonsense') return undefined as never;
     if (fate === 'ok' || fate === 'held') return this.inner.read(options);
     return { kind: 'failed', error: failure('unclear') };
   }
@@ -88,6 +101,12 @@ export class ScriptedDocumentStore implements DocumentStore {
         return { kind: 'not-applied', error: failure('rejected') };
       case 'throws':
         throw new Error('broken store');
+      case 'conflict':
+        return { kind: 'conflict' };
+      case 'nonsense':
+        return {} as never;
+      case 'hangs':
+        return new Promise(() => {});
       case 'unanswered':
         await apply();
         break;

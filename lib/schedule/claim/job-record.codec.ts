@@ -1,0 +1,183 @@
+import { isJsonObject } from '../../locks/document-text.js';
+import type { JsonDocument } from '../../locks/document-store.js';
+import type { ActiveRun, FailedRun, JobRecord, MissedReason, UntoldReport } from './job-record.js';
+import { parseTime, parseTimes, printTime, printTimes } from './tick-times.js';
+
+/**
+ * The newest format this version reads, of a document and of a record. A version that changes the meaning of a field,
+ * or adds one that must not be overlooked, gives what it writes a larger number; fields that may be overlooked need
+ * none, as every reader writes back what it does not know.
+ *
+ * 1 (no number): every field is written, and times are listed one by one. 2: fields with their default are left out,
+ * and times are listed by their steps.
+ */
+export const FORMAT = 2;
+
+const REASONS: readonly MissedReason[] = ['not-started', 'forbidden', 'interrupted'];
+
+/** Why nothing can be decided by a stored record; undefined: it can be read. */
+export function recordFault(stored: unknown): string | undefined {
+  if (!isJsonObject(stored)) return 'its record is not a JSON object';
+  const newer = formatFault(stored);
+  if (newer !== undefined) return `its record ${newer}`;
+  if (parseTime(stored['accountedThrough']) === undefined) {
+    return 'its record does not say up to which tick it accounts for (accountedThrough)';
+  }
+  const isText = stored['schedule'] === undefined || typeof stored['schedule'] === 'string';
+  if (!isText) return 'the schedule in its record is not a text';
+  const broken = ['active', 'untold'].find((key) => !isUnderstood(key, stored[key]));
+  return broken === undefined ? undefined : `${broken} in its record is not a list`;
+}
+
+/** Why a document or record is not this version's to read; undefined: it is. */
+export function formatFault({ format = 1 }: JsonDocument): string | undefined {
+  if (typeof format === 'number' && Number.isInteger(format) && format >= 1 && format <= FORMAT) {
+    return undefined;
+  }
+  return `has format ${JSON.stringify(format)}, and this version of the library reads up to ${FORMAT}`;
+}
+
+/** Of a stored record without a {@link recordFault}. */
+export function readRecord(source: JsonDocument): JobRecord {
+  return {
+    schedule: readText(source['schedule']),
+    accountedThrough: parseTime(source['accountedThrough'])!,
+    claim: readText(source['claim']),
+    returned: readList(source['returned']).filter((nonce) => typeof nonce === 'string'),
+    lastScheduleTime: readTime(source['lastScheduleTime']),
+    lastSuccessfulTime: readTime(source['lastSuccessfulTime']),
+    lastFailed: readFailure(source['lastFailed']),
+    missedCount: readCount(source['missedCount']),
+    lastMissedTime: readTime(source['lastMissedTime']),
+    active: readList(source['active']).flatMap((run) => readActive(run) ?? []),
+    untold: readList(source['untold']).flatMap((report) => readUntold(report) ?? []),
+    unknownSince: readTime(source['unknownSince']),
+    source,
+  };
+}
+
+/** The record as it is stored: what was not understood is kept, and what says nothing is left out. */
+export function printRecord(record: JobRecord): JsonDocument {
+  const { source = {} } = record;
+  const known: Record<string, unknown> = {
+    schedule: record.schedule,
+    accountedThrough: printTime(record.accountedThrough),
+    claim: record.claim === '' ? undefined : record.claim,
+    returned: printList(record.returned),
+    lastScheduleTime: timeOrNothing(record.lastScheduleTime),
+    lastSuccessfulTime: timeOrNothing(record.lastSuccessfulTime),
+    lastFailed: record.lastFailed === null ? undefined : printFailure(record.lastFailed),
+    missedCount: record.missedCount === 0 ? undefined : record.missedCount,
+    lastMissedTime: timeOrNothing(record.lastMissedTime),
+    active: printList([
+      ...readList(source['active']).filter((run) => readActive(run) === undefined),
+      ...record.active.map(printActive),
+    ]),
+    untold: printList([
+      ...readList(source['untold']).filter((report) => readUntold(report) === undefined),
+      ...record.untold.map(printUntold),
+    ]),
+    unknownSince: timeOrNothing(record.unknownSince),
+  };
+  const printed: Record<string, unknown> = { ...source };
+  for (const [key, value] of Object.entries(known)) {
+    if (value !== undefined) printed[key] = value;
+    else if (isUnderstood(key, printed[key])) delete printed[key];
+  }
+  return printed;
+}
+
+/** False for a value in a known field that this version cannot have written. */
+function isUnderstood(key: string, value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  switch (key) {
+    case 'claim':
+      return typeof value === 'string';
+    case 'returned':
+    case 'active':
+    case 'untold':
+      return Array.isArray(value);
+    case 'missedCount':
+      return readCount(value) === value;
+    case 'lastFailed':
+      return readFailure(value) !== null;
+    default:
+      return parseTime(value) !== undefined;
+  }
+}
+
+function readActive(value: unknown): ActiveRun | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const scheduledTime = parseTime(value['scheduledTime']);
+  const run = readText(value['run']);
+  if (scheduledTime === undefined || run === '') return undefined;
+  return {
+    run,
+    scheduledTime,
+    startedAt: parseTime(value['startedAt']) ?? scheduledTime,
+    term: readCount(value['term']),
+    fencingToken: readText(value['fencingToken']),
+    holderIdentity: readText(value['holderIdentity']),
+    ...(value['isTriggered'] === true && { isTriggered: true }),
+    source: value,
+  };
+}
+
+function printActive({ source, ...run }: ActiveRun): JsonDocument {
+  return {
+    ...source,
+    ...run,
+    scheduledTime: printTime(run.scheduledTime),
+    startedAt: printTime(run.startedAt),
+  };
+}
+
+function readUntold(value: unknown): UntoldReport | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const claim = readText(value['claim']);
+  const times = parseTimes(value['times']);
+  const reason = REASONS.find((each) => each === value['reason']);
+  if (claim === '' || reason === undefined || times === undefined) return undefined;
+  return { claim, reason, times, isCapped: value['isCapped'] === true, source: value };
+}
+
+function printUntold({ source, claim, reason, times, isCapped }: UntoldReport): JsonDocument {
+  const printed = { ...source, claim, reason, times: printTimes(times) };
+  return isCapped ? { ...printed, isCapped } : printed;
+}
+
+function readFailure(value: unknown): FailedRun | null {
+  if (!isJsonObject(value)) return null;
+  const scheduledTime = parseTime(value['scheduledTime']);
+  const at = parseTime(value['at']);
+  if (scheduledTime === undefined || at === undefined) return null;
+  return { scheduledTime, at, reason: readText(value['reason']), source: value };
+}
+
+function printFailure({ source, scheduledTime, at, reason }: FailedRun): JsonDocument {
+  return { ...source, scheduledTime: printTime(scheduledTime), at: printTime(at), reason };
+}
+
+function printList(list: readonly unknown[]): readonly unknown[] | undefined {
+  return list.length === 0 ? undefined : list;
+}
+
+function timeOrNothing(time: number | null): string | undefined {
+  return time === null ? undefined : printTime(time);
+}
+
+function readList(value: unknown): unknown[] {
+  return Array.isArray(value) ? (value as unknown[]) : [];
+}
+
+function readText(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function readCount(value: unknown): number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0;
+}
+
+function readTime(value: unknown): number | null {
+  return parseTime(value) ?? null;
+}

@@ -1,0 +1,141 @@
+import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import {
+  followersTimeoutMs,
+  paceAfter,
+  UNKNOWN_PACE,
+  type ServerPace,
+} from '../../core/request-timeout.js';
+import { messageOf } from '../../core/thrown-value.js';
+import type { Clock } from '../../elector/clock.js';
+import type {
+  DocumentReadOutcome,
+  DocumentStore,
+  DocumentWriteOutcome,
+  JsonDocument,
+  StoredDocument,
+} from '../../locks/document-store.js';
+import type { LockRequestOptions } from '../../locks/resource-lock.js';
+
+export interface RequestBounds {
+  /** Bound of one request, in milliseconds, as long as the store is not known to be slower. */
+  readonly requestTimeoutMs: number;
+  /** Bound of one request to a store that is, in milliseconds. */
+  readonly longestRequestMs: number;
+}
+
+type Outcome = DocumentReadOutcome | DocumentWriteOutcome;
+
+/** A store bounds its own requests; this much later it is no longer believed to. */
+const OVERRUN_MS = 100;
+
+/**
+ * A store every request of which has exactly one outcome in time, whatever the store does. The time follows what the
+ * store has shown of its speed: a request that is given up just before its answer comes has been made for nothing,
+ * and a claim that was applied unheard uses up its tick.
+ */
+export class BoundedStore {
+  private pace: ServerPace = UNKNOWN_PACE;
+
+  constructor(
+    private readonly store: DocumentStore,
+    private readonly clock: Clock,
+    private readonly bounds: RequestBounds,
+  ) {}
+
+  read(signal: AbortSignal): Promise<DocumentReadOutcome> {
+    return this.send(
+      (options) => this.store.read(options),
+      (error): DocumentReadOutcome => ({ kind: 'failed', error }),
+      signal,
+    );
+  }
+
+  /** `expected` null: there is no document yet. */
+  write(document: JsonDocument, expected: StoredDocument | null): Promise<DocumentWriteOutcome> {
+    return this.send(
+      (options) =>
+        expected === null
+          ? this.store.create(document, options)
+          : this.store.replace(document, expected, options),
+      (error): DocumentWriteOutcome => ({ kind: 'unknown', error }),
+    );
+  }
+
+  describe(): string {
+    return this.store.describe();
+  }
+
+  private async send<T extends Outcome>(
+    request: (options: LockRequestOptions) => Promise<T>,
+    broken: (error: LockRequestError) => T,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const { requestTimeoutMs, longestRequestMs } = this.bounds;
+    const adaptedMs = followersTimeoutMs(this.pace, requestTimeoutMs);
+    const timeoutMs = Math.min(adaptedMs, Math.max(requestTimeoutMs, longestRequestMs));
+    const begun = this.clock.now();
+    const outcome = await this.bounded(request, broken, timeoutMs, signal);
+    const reason = 'error' in outcome ? outcome.error.reason : undefined;
+    this.pace = paceAfter(this.pace, {
+      elapsedMs: this.clock.now() - begun,
+      timeoutMs,
+      answered: reason === undefined || reason === 'rejected',
+      unreachable: reason === 'unreachable' || signal?.aborted === true,
+    });
+    return outcome;
+  }
+
+  private bounded<T extends Outcome>(
+    request: (options: LockRequestOptions) => Promise<T>,
+    broken: (error: LockRequestError) => T,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    const abort = new AbortController();
+    const onAbort = (): void => abort.abort(signal?.reason);
+    if (signal?.aborted === true) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    return new Promise((resolve) => {
+      const finish = (outcome: T): void => {
+        overrun.cancel();
+        signal?.removeEventListener('abort', onAbort);
+        resolve(outcome);
+      };
+      const fail = (what: string, cause?: unknown): void =>
+        finish(broken(new LockRequestError(what, { reason: 'unclear', cause })));
+      const overrun = this.clock.setTimer(() => {
+        abort.abort();
+        fail(`${this.describe()}: the store gave no outcome within ${timeoutMs} ms.`);
+      }, timeoutMs + OVERRUN_MS);
+      // A store that throws, or answers what is no outcome, has told nothing.
+      attempt(() => request({ timeoutMs, signal: abort.signal })).then(
+        (outcome) =>
+          isOutcome(outcome)
+            ? finish(outcome)
+            : fail(`${this.describe()}: the store answered what is no outcome.`),
+        (cause: unknown) => fail(messageOf(cause), cause),
+      );
+    });
+  }
+}
+
+async function attempt<T>(request: () => Promise<T>): Promise<T> {
+  return request();
+}
+
+function isOutcome(outcome: Outcome | undefined): boolean {
+  switch (outcome?.kind) {
+    case 'found':
+    case 'applied':
+      return outcome.stored !== undefined;
+    case 'failed':
+    case 'not-applied':
+    case 'unknown':
+      return outcome.error instanceof LockRequestError;
+    case 'absent':
+    case 'conflict':
+      return true;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,101 @@
+import type { ActiveRun, JobRecord } from '../claim/job-record.js';
+import { lacksEnd, withEnd, type EndedRun } from '../claim/run-end.js';
+
+/** Runs and jobs beyond this are forgotten, the oldest first: a store that goes back goes back by little. */
+const MOST_REMEMBERED = 1_000;
+
+type Accounted = Pick<JobRecord, 'accountedThrough' | 'claim'>;
+
+/**
+ * What this process has seen to be stored, or knows of its own runs, for as long as it lives. A store may show less
+ * later: an etcd that was restored, a backup that was applied, a hand edit, a stale cache. Such a record is not
+ * believed to this process' own cost: no tick is started that it knows to be accounted for, and no run is given up
+ * that it knows to have ended. What other processes do by such a record it cannot change.
+ */
+export class LedgerMemory {
+  private readonly accounted = new Map<string, Accounted>();
+  private readonly ended = new Map<string, EndedRun>();
+  private readonly neverStarted = new Set<string>();
+
+  /** A record that is known to be stored. */
+  saw(job: string, { accountedThrough, claim, returned }: JobRecord): void {
+    const known = this.accounted.get(job);
+    if (known === undefined || !isOlder({ accountedThrough, returned }, known)) {
+      this.accounted.delete(job);
+      this.accounted.set(job, { accountedThrough, claim });
+      cut(this.accounted);
+    }
+  }
+
+  /** A run of this process has ended; whether that is recorded does not matter. */
+  runEnded(ended: EndedRun): void {
+    this.ended.set(ended.run, ended);
+    cut(this.ended);
+  }
+
+  /** A run that this process has given up before it began; its claim may be found in the store nevertheless. */
+  runAbandoned(run: string): void {
+    this.neverStarted.add(run);
+    cut(this.neverStarted);
+  }
+
+  /** A new record of the job accounts for every tick up to here; -Infinity if no earlier one was seen. */
+  accountedBefore(job: string): number {
+    return this.accounted.get(job)?.accountedThrough ?? -Infinity;
+  }
+
+  /** The record with what it lacks. */
+  recall(job: string, record: JobRecord): JobRecord {
+    const known = this.accounted.get(job);
+    let recalled = record;
+    if (known !== undefined && isOlder(record, known)) {
+      const { accountedThrough, claim } = known;
+      recalled = { ...record, accountedThrough, claim, returned: [], isRecalled: true };
+    }
+    for (const { run } of record.active) {
+      const ended = this.ended.get(run);
+      if (ended !== undefined && lacksEnd(recalled, ended)) {
+        recalled = { ...withEnd(recalled, ended), isRecalled: true };
+      }
+      const begun = recalled.active.find((each) => each.run === run);
+      if (begun !== undefined && this.neverStarted.has(run)) {
+        recalled = withoutBeginning(recalled, begun);
+      }
+    }
+    return recalled;
+  }
+}
+
+/** A claim that was handed back leaves its nonce; without it the record is one from before the claim. */
+function isOlder(
+  { accountedThrough, returned }: Pick<JobRecord, 'accountedThrough' | 'returned'>,
+  known: Accounted,
+): boolean {
+  if (accountedThrough >= known.accountedThrough) return false;
+  return accountedThrough !== known.accountedThrough - 1 || !returned.includes(known.claim);
+}
+
+/** Its tick was claimed, nobody knew it in time, and it is not started any more. */
+function withoutBeginning(
+  record: JobRecord,
+  { run, scheduledTime, isTriggered }: ActiveRun,
+): JobRecord {
+  const active = record.active.filter((each) => each.run !== run);
+  if (isTriggered === true) return { ...record, active, isRecalled: true };
+  const claim = `${run}/not-started`;
+  const report = { claim, reason: 'not-started', times: [scheduledTime], isCapped: false } as const;
+  return {
+    ...record,
+    active,
+    missedCount: record.missedCount + 1,
+    lastMissedTime: Math.max(scheduledTime, record.lastMissedTime ?? scheduledTime),
+    untold: [...record.untold, report],
+    isRecalled: true,
+  };
+}
+
+function cut(remembered: Map<string, unknown> | Set<string>): void {
+  if (remembered.size <= MOST_REMEMBERED) return;
+  const [oldest] = remembered.keys();
+  remembered.delete(oldest!);
+}

@@ -1,0 +1,131 @@
+import { describe, expect, it } from '@jest/globals';
+import { ManualClock } from '../../support/manual-clock.js';
+import { LEASE_DURATION_MS, ScheduledProcess } from '../support/scheduled-process.js';
+import type { Fate } from '../support/scripted-document-store.js';
+import { SlowDocumentStore } from '../support/slow-document-store.js';
+
+const MINUTE_MS = 60_000;
+
+async function leadingOn(answersAfterMs: number, startingDeadlineMs: number | null = null) {
+  const clock = new ManualClock();
+  const store = new SlowDocumentStore(clock, answersAfterMs);
+  const process = await new ScheduledProcess('a', clock, store).withJob({ startingDeadlineMs });
+  await process.lead();
+  await clock.advance(MINUTE_MS - 1);
+  return { clock, store, process };
+}
+
+describe('when the store answers slowly, and steadily so', () => {
+  // Configured are 3 s for a request; 10 s are left for a claim.
+  it.each([[2_900], [3_100], [4_900]])('starts every tick: after %d ms', async (answersAfterMs) => {
+    const { clock, store, process } = await leadingOn(answersAfterMs);
+    const before = store.reads + store.writes;
+    await clock.advance(60 * MINUTE_MS);
+    expect(process.started.length).toBeGreaterThanOrEqual(59);
+    expect(process.missed).toEqual([]);
+    expect(store.reads + store.writes - before).toBeLessThanOrEqual(2 * 60 + 10);
+  });
+
+  it('starts every tick with a deadline of 0 whose claim was sent in time', async () => {
+    const { clock, process } = await leadingOn(1_100, 0);
+    await clock.advance(60 * MINUTE_MS);
+    expect(process.started.length).toBeGreaterThanOrEqual(59);
+    expect(process.missed).toEqual([]);
+  });
+
+  it('believes it to be fast again once it has been so for a while', async () => {
+    const { clock, store, process } = await leadingOn(4_000);
+    await clock.advance(10 * MINUTE_MS);
+    store.answersAfterMs = 10;
+    await clock.advance(10 * MINUTE_MS);
+    const { reads } = store;
+    store.fatesOfWrites.push('hangs');
+    // 3 s and what a store is given beyond them, and then a read.
+    await clock.advance(MINUTE_MS);
+    expect(store.reads).toBe(reads + 1);
+    expect(process.started.length).toBeGreaterThanOrEqual(20);
+  });
+});
+
+describe('when the store does not do what stores do', () => {
+  it.each<[string, Fate[], Fate[]]>([
+    ['a write is never answered', ['hangs'], []],
+    ['a read is never answered', ['lost'], ['hangs']],
+    ['a write is answered by nonsense', ['nonsense'], []],
+    ['a read is answered by nonsense', ['lost'], ['nonsense']],
+  ])('starts the tick when it does again: %s', async (_what, writes, reads) => {
+    const { clock, store, process } = await leadingOn(0);
+    store.fatesOfWrites.push(...writes);
+    store.fatesOfReads.push(...reads);
+    await clock.advance(10_000);
+    expect(process.startedTimes).toEqual(['00:01:00']);
+    expect(process.errors.length).toBeGreaterThan(0);
+  });
+});
+
+describe('when requests fail again and again', () => {
+  it.each<[string, Fate, Fate]>([
+    ['conflicts without end', 'conflict', 'ok'],
+    ['writes that are refused', 'rejected', 'ok'],
+    ['writes without an answer', 'lost', 'ok'],
+    ['reads without an answer', 'lost', 'lost'],
+  ])('asks less and less often: %s', async (_what, write, read) => {
+    const { clock, store, process } = await leadingOn(0, 3_600_000);
+    store.fatesOfWrites.push(...Array<Fate>(10_000).fill(write));
+    store.fatesOfReads.push(...Array<Fate>(10_000).fill(read));
+    const before = store.reads + store.writes;
+    await clock.advance(10 * MINUTE_MS);
+    // 0.25, 0.5, 1, 2, 4, 8 s and then once per lease duration, in pairs.
+    const most = 2 * (8 + (10 * MINUTE_MS) / (0.8 * LEASE_DURATION_MS));
+    expect(store.reads + store.writes - before).toBeLessThanOrEqual(most);
+    store.fatesOfWrites.length = 0;
+    store.fatesOfReads.length = 0;
+    const started = process.started.length;
+    await clock.advance(LEASE_DURATION_MS);
+    expect(process.started.length).toBeGreaterThan(started);
+  });
+
+  it('says that conflicts have become too many for rivals', async () => {
+    const { clock, store, process } = await leadingOn(0, 3_600_000);
+    store.fatesOfWrites.push('conflict', 'conflict', 'conflict');
+    await clock.advance(5_000);
+    expect(process.started).toHaveLength(1);
+    expect(process.errors).toEqual([]);
+    store.fatesOfWrites.push(...Array<Fate>(4).fill('conflict'));
+    await clock.advance(MINUTE_MS);
+    expect(process.errors).toEqual([expect.stringContaining('finds another version')]);
+    expect(process.started).toHaveLength(2);
+  });
+
+  it('tries once more at once after the first conflict, as another was faster', async () => {
+    const { clock, store, process } = await leadingOn(0);
+    store.fatesOfWrites.push('conflict');
+    await clock.advance(1);
+    expect(process.startedTimes).toEqual(['00:01:00']);
+  });
+
+  it('leaves nothing behind when nobody waits any more', async () => {
+    const { clock, store, process } = await leadingOn(0);
+    store.fatesOfWrites.push('lost');
+    store.fatesOfReads.push(...Array<Fate>(100).fill('lost'));
+    await clock.advance(5_000);
+    await process.lose();
+    expect(clock.pendingTimers).toBe(0);
+    const { reads } = store;
+    await clock.advance(MINUTE_MS);
+    expect(store.reads).toBe(reads);
+  });
+
+  it('asks no sooner because somebody else has something to write', async () => {
+    const { clock, store, process } = await leadingOn(0, 3_600_000);
+    store.fatesOfWrites.push(...Array<Fate>(10_000).fill('lost'));
+    store.fatesOfReads.push(...Array<Fate>(10_000).fill('lost'));
+    await clock.advance(5 * MINUTE_MS);
+    const before = store.reads + store.writes;
+    for (let index = 0; index < 50; index += 1) {
+      await process.withJob({ name: `another ${index}` });
+      await clock.advance(1_000);
+    }
+    expect(store.reads + store.writes - before).toBeLessThanOrEqual(6);
+  });
+});
