@@ -135,7 +135,7 @@ function runProgram(
   let kill: (why: string) => void = () => undefined;
   const output = new Promise<string>((resolve, reject) => {
     const child = spawn(command, args, {
-      env: { ...process.env, ...env, KUBERNETES_EXEC_INFO: JSON.stringify(execInfo(config)) },
+      env: { ...process.env, ...env, KUBERNETES_EXEC_INFO: execInfo(config) },
       stdio: ['ignore', 'pipe', 'pipe'],
       // A process group of its own: a shell script is killed with what it has started.
       detached: process.platform !== 'win32',
@@ -184,9 +184,10 @@ function killGroup(child: ChildProcess): void {
   }
 }
 
-function execInfo({ apiVersion, cluster }: CredentialProgramConfig): object {
+/** To the byte what kubectl gives, line end included. */
+function execInfo({ apiVersion, cluster }: CredentialProgramConfig): string {
   const spec = { ...(cluster && { cluster }), interactive: false };
-  return { kind: 'ExecCredential', apiVersion, spec };
+  return `${JSON.stringify({ kind: 'ExecCredential', apiVersion, spec })}\n`;
 }
 
 function parseAnswer(config: CredentialProgramConfig, text: string): Answer {

@@ -38,7 +38,7 @@ export class UnknownContextError extends LockRequestError {
 interface Selected {
   readonly context: KubeconfigEntry;
   readonly cluster: KubeconfigEntry;
-  /** Empty where the context names none: nobody in particular asks. */
+  /** Empty where the context names none. */
   readonly user: KubeconfigEntry;
 }
 
@@ -70,19 +70,22 @@ export class KubeconfigConnection implements NamespacedConnection {
     if (cluster.server.protocol === 'http:') return { ...cluster, headers };
     const own = readOwnCredentials(user);
     const given = await this.askOthers(user, own, cluster, clusterEntry);
+    const authorization = {
+      ...own.headers,
+      ...(given.token !== undefined && { Authorization: `Bearer ${given.token}` }),
+    };
+    const { cert = own.tls.cert, key = own.tls.key } = given;
+    if (cert === undefined && Object.keys(authorization).length === 0) {
+      throw new LockRequestError(
+        `the kubeconfig cannot be used: ${user.where}: there are no credentials, for which kubectl would ask. ` +
+          'Add a token, a client certificate or an exec program to the user of the context.',
+        { reason: 'unreachable' },
+      );
+    }
     return {
       ...cluster,
-      headers: {
-        ...headers,
-        ...own.headers,
-        ...(given.token !== undefined && { Authorization: `Bearer ${given.token}` }),
-      },
-      tls: {
-        ...cluster.tls,
-        ...own.tls,
-        ...(given.cert !== undefined &&
-          given.key !== undefined && { cert: given.cert, key: given.key }),
-      },
+      headers: { ...headers, ...authorization },
+      tls: { ...cluster.tls, ...(cert !== undefined && key !== undefined && { cert, key }) },
     };
   }
 

@@ -65,8 +65,8 @@ interface Shape {
   readonly current?: string;
 }
 
-function kubeconfig({ server = 'https://one.example', user = {}, cluster = {}, ...rest }: Shape) {
-  const { namespace, current = 'one' } = rest;
+function kubeconfig({ server = 'https://one.example', ...rest }: Shape) {
+  const { user = { token: 't' }, cluster = {}, namespace, current = 'one' } = rest;
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'Config',
@@ -143,7 +143,6 @@ describe('KubeconfigConnection, when it reads a file', () => {
       { user: { username: 'jane', password: 'pw' } },
       { headers: { Authorization: `Basic ${base64('jane:pw')}` } },
     ],
-    ['a password without a user', { user: { password: 'pw' } }, { headers: {} }],
     [
       'impersonation',
       {
@@ -263,6 +262,9 @@ describe('KubeconfigConnection, when it reads a file', () => {
       { user: { 'client-certificate-data': base64('C') } },
       /needs a client-key/,
     ],
+    ['no credentials', { user: {} }, /there are no credentials, for which kubectl would ask/],
+    ['a password without a user', { user: { password: 'pw' } }, /there are no credentials/],
+    ['a key without a certificate', { user: { 'client-key-data': base64('K') } }, /no credentials/],
     ['groups without a user', { user: { 'as-groups': ['a'] } }, /need a user to act as/],
     ['a uid without a user', { user: { 'as-uid': '1' } }, /need a user to act as/],
     ['extras without a user', { user: { 'as-user-extra': { a: ['b'] } } }, /need a user to act as/],
@@ -336,12 +338,12 @@ describe('KubeconfigConnection, when it reads a file', () => {
     await expect(connection.access()).rejects.toThrow(text);
   });
 
-  it('whose context names no user, asks as nobody', async () => {
+  it('whose context names no user, has no credentials', async () => {
     const content = JSON.parse(kubeconfig({ user: { token: 't' } })) as object;
     const contexts = [{ name: 'c', context: { cluster: 'one' } }];
     writeFileSync(file, JSON.stringify({ ...content, contexts }));
     const connection = new KubeconfigConnection({ kind: 'file', file }, 'c');
-    expect((await connection.access()).headers).toEqual({});
+    await expect(connection.access()).rejects.toThrow(/context "c": there are no credentials/);
   });
 
   it('that names files, finds them from its own folder and reads them for every request', async () => {
@@ -641,7 +643,7 @@ describe('ClientNodeConnection, when the application passes its KubeConfig', () 
     ['a user', { user: { username: 'j', password: 'p' } }, basic('j:p')],
     [
       'TLS',
-      { cluster: { 'tls-server-name': 'api', 'insecure-skip-tls-verify': true } },
+      { user: {}, cluster: { 'tls-server-name': 'api', 'insecure-skip-tls-verify': true } },
       { tls: { servername: 'api', rejectUnauthorized: false } },
     ],
     [
