@@ -1,10 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
 import { codeOf, messageOf } from '../../core/thrown-value.js';
-import { isJsonObject } from '../document-text.js';
 import { mergeKubeconfigs, type Kubeconfig, type KubeconfigFile } from './kubeconfig.js';
 
 /**
@@ -57,6 +56,7 @@ export async function loadClientNode(
 ): Promise<ClientNode> {
   let loaded: Partial<ClientNode>;
   try {
+    assertLoadable();
     loaded = (await importing()) as typeof loaded;
   } catch (cause) {
     throw unavailable(cause);
@@ -126,15 +126,26 @@ function unavailable(cause: unknown): ClientNodeUnavailableError {
       cause,
     );
   }
-  const version = installedVersion();
+  const version = installed()?.version;
   return new ClientNodeUnavailableError(
-    `reading a kubeconfig needs ${PACKAGE}, and the installed version${version && ` ${version}`} ` +
+    `reading a kubeconfig needs ${PACKAGE}, and the installed version${version ? ` ${version}` : ''} ` +
       `does not load on Node ${process.versions.node} (${why})`,
-    isOldNode() && !version.startsWith('1.')
+    isOldNode() && !version?.startsWith('1.')
       ? `run Node 22.19 or later, which version 2 needs, or npm install ${PACKAGE}@1`
       : `see why: node -e "import('${PACKAGE}')"`,
     cause,
   );
+}
+
+/**
+ * On Node 20 a package that throws while it is imported ends the process, even where the import is caught. So what its
+ * files say is read first.
+ */
+function assertLoadable(): void {
+  const undici = isOldNode() ? installed()?.undici : undefined;
+  if (undici !== undefined && Number.parseInt(undici, 10) >= 8) {
+    throw new Error(`its undici ${undici} needs Node 22.19`);
+  }
 }
 
 /** Older than version 2 of client-node loads on: its undici needs 22.19. */
@@ -143,14 +154,17 @@ function isOldNode(): boolean {
   return major < 22 || (major === 22 && minor < 19);
 }
 
-/** As the package.json says that the main script would find; empty if there is none. */
-function installedVersion(): string {
-  const main = process.argv[1] ?? join(process.cwd(), 'main.js');
-  for (const folder of createRequire(resolve(main)).resolve.paths(PACKAGE) ?? []) {
-    const file = join(folder, PACKAGE, 'package.json');
-    if (!existsSync(file)) continue;
-    const json: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    return isJsonObject(json) ? String(json['version']) : '';
+/** What the main script would find of the package, and of the undici that its version 2 needs. */
+function installed(): { readonly version: string; readonly undici?: string } | undefined {
+  try {
+    const main = createRequire(resolve(process.argv[1] ?? 'main.js'));
+    const file = main.resolve(`${PACKAGE}/package.json`);
+    const { version } = main(file) as { version: string };
+    if (version.startsWith('1.')) return { version };
+    const { version: undici } = createRequire(file)('undici/package.json') as { version: string };
+    return { version, undici };
+  } catch {
+    // Installed in a way that cannot be looked through, or not at all: the import says which.
+    return undefined;
   }
-  return '';
 }
