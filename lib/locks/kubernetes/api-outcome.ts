@@ -1,10 +1,9 @@
 import type { ReadOutcome, WriteOutcome } from '../../core/lock-outcome.js';
+import { isObjectMissing, isVersionConflict, provesNotApplied } from './api-status.js';
 import {
   explainNoAnswer,
   explainResponse,
   explainUnusable,
-  isObjectMissing,
-  provesNotApplied,
   type Asked,
 } from './kubernetes-error.js';
 import type { ApiAnswer } from './kubernetes-transport.js';
@@ -36,10 +35,10 @@ export function writeOutcome(asked: Asked, answer: ApiAnswer, signal: AbortSigna
   }
   const { status } = answer;
   if (status === 200 || status === 201) return applied(asked, answer);
-  if (status === 409) return { kind: 'conflict' };
+  if (isVersionConflict(asked.verb, answer, asked.address)) return { kind: 'conflict' };
   if (asked.verb === 'update' && isObjectMissing(answer, asked.address)) return { kind: 'absent' };
   const error = explainResponse(asked, answer);
-  return provesNotApplied(status) ? { kind: 'not-applied', error } : { kind: 'unknown', error };
+  return provesNotApplied(answer) ? { kind: 'not-applied', error } : { kind: 'unknown', error };
 }
 
 /** A success counts only with the object that was written: the next write needs its version. */

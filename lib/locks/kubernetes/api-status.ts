@@ -1,3 +1,6 @@
+import type { Verb } from './access-rule.js';
+import type { ObjectAddress } from './object-address.js';
+
 /** The API's `Status` object, the body of its errors. Every field may be missing. */
 export interface ApiStatus {
   readonly kind?: string;
@@ -43,4 +46,50 @@ function detailsOf(details: object): NonNullable<ApiStatus['details']> {
     ...(typeof name === 'string' && { name }),
     causes: objects as { reason?: string; message?: string }[],
   };
+}
+
+/**
+ * Statuses that prove that a write was not done and never will be. 404 and 409 are decided by the verb. Everything
+ * else, 5xx above all, proves nothing: the server may go on with the request after it.
+ */
+const NOT_APPLIED: ReadonlySet<number> = new Set([400, 401, 403, 404, 413, 415, 422, 429]);
+
+interface Response {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** A 409 proves it where it is the API server's own; of anything else on the way nobody knows what it stands for. */
+export function provesNotApplied({ status, body }: Response): boolean {
+  return NOT_APPLIED.has(status) || (status === 409 && parseStatus(body) !== null);
+}
+
+/** True if an API server says that the very object asked for does not exist; a 404 of a proxy is not that. */
+export function isObjectMissing({ status, body }: Response, address: ObjectAddress): boolean {
+  const said = parseStatus(body);
+  return status === 404 && said?.reason === 'NotFound' && isAbout(said, address);
+}
+
+/**
+ * True if the write met another version of the very object. Other 409s are refusals: of a quota that is written
+ * elsewhere at the same time, of a webhook, which may give any status and any reason.
+ */
+export function isVersionConflict(
+  verb: Verb,
+  { status, body }: Response,
+  address: ObjectAddress,
+): boolean {
+  const said = parseStatus(body);
+  const reason = verb === 'create' ? 'AlreadyExists' : 'Conflict';
+  return status === 409 && said?.reason === reason && isAbout(said, address);
+}
+
+function isAbout(said: ApiStatus, { resource, name }: ObjectAddress): boolean {
+  const { kind, name: named } = said.details ?? {};
+  return !isOfWebhook(said) && (kind === undefined || (kind === resource && named === name));
+}
+
+/** The API server begins what a webhook says with these words, whatever the webhook says. */
+export function isOfWebhook({ message = '' }: ApiStatus): boolean {
+  return message.startsWith('admission webhook "');
 }

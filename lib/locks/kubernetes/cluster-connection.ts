@@ -39,3 +39,12 @@ export interface ClusterConnection {
 export interface NamespacedConnection extends ClusterConnection {
   namespace(): Promise<string | undefined>;
 }
+
+/** Where the URL leads, the port of its scheme included; an IPv6 address without brackets. */
+export function hostAndPort(url: URL): { hostname: string; port: number } {
+  const fallback = url.protocol === 'https:' ? 443 : 80;
+  return {
+    hostname: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? fallback : Number(url.port),
+  };
+}

@@ -7,9 +7,10 @@ import {
   type SecureContextOptions,
 } from 'node:tls';
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
-import type { ClusterAccess } from './cluster-connection.js';
+import { hostAndPort, type ClusterAccess } from './cluster-connection.js';
 import { outliveErrors } from './outlive-errors.js';
 import { readableKey } from './private-key.js';
+import { describeProxySetting } from './proxy-environment.js';
 import { openTunnel } from './proxy-tunnel.js';
 import { RawSocketStream } from './raw-socket-stream.js';
 
@@ -38,7 +39,7 @@ export async function openClusterSocket(
   const raw =
     proxy === undefined
       ? await openTcpSocket(hostname, port, options)
-      : await openTunnel(proxy, { hostname, port, signal });
+      : await openTunnel(proxy, { hostname, port, signal, setting: describeProxySetting(access) });
   try {
     const socket = tls === undefined ? raw : await openTlsOver(raw, tls, signal);
     rawSockets.set(socket, raw);
@@ -65,14 +66,6 @@ export function holdProcess(socket: Duplex, hold: boolean): void {
   const raw = rawSockets.get(socket);
   if (hold) raw?.ref();
   else raw?.unref();
-}
-
-export function hostAndPort(url: URL): { hostname: string; port: number } {
-  const fallback = url.protocol === 'https:' ? 443 : 80;
-  return {
-    hostname: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port === '' ? fallback : Number(url.port),
-  };
 }
 
 function openTcpSocket(

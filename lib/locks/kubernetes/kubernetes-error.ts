@@ -4,7 +4,7 @@ import { describeTransportFailure } from './transport-failure.js';
 import type { ApiAnswer } from './kubernetes-transport.js';
 import { describeAddress, type ObjectAddress } from './object-address.js';
 import { parseRetryAfter } from './retry-after.js';
-import { parseStatus, type ApiStatus } from './api-status.js';
+import { isOfWebhook, parseStatus, provesNotApplied, type ApiStatus } from './api-status.js';
 
 /** What was asked, for whom; the first half of every message. */
 export interface Asked {
@@ -15,27 +15,6 @@ export interface Asked {
 }
 
 type Response = Extract<ApiAnswer, { kind: 'response' }>;
-
-/**
- * Statuses that prove that a write was not done and never will be (safety-rules 3.4). 404 and 409 are decided by the
- * verb. Everything else, 5xx above all, proves nothing: the handler may go on after it (A7).
- */
-const NOT_APPLIED = new Set([400, 401, 403, 404, 413, 415, 422, 429]);
-
-export function provesNotApplied(status: number): boolean {
-  return NOT_APPLIED.has(status);
-}
-
-/** True if an API server says that the very object asked for does not exist; a 404 of a proxy is not that. */
-export function isObjectMissing(
-  { status, body }: Response,
-  { resource, name }: ObjectAddress,
-): boolean {
-  const parsed = parseStatus(body);
-  if (status !== 404 || parsed?.reason !== 'NotFound') return false;
-  const { kind, name: missing } = parsed.details ?? {};
-  return kind === undefined || (kind === resource && missing === name);
-}
 
 /** An answer with a status that is not the hoped-for one, explained. */
 export function explainResponse(asked: Asked, response: Response): LockRequestError {
@@ -48,7 +27,7 @@ export function explainResponse(asked: Asked, response: Response): LockRequestEr
     `${describeAsked(asked)}: the API server answered ${status}${said && `: ${said}`}` +
       (remedy && `${/[.!?]$/.test(said) ? '' : '.'} ${remedy}`),
     {
-      reason: provesNotApplied(status) ? 'rejected' : 'unclear',
+      reason: provesNotApplied(response) ? 'rejected' : 'unclear',
       ...(retryAfterMs !== undefined && { retryAfterMs }),
     },
   );
@@ -95,11 +74,20 @@ function remedyFor(
     const to = headers.location === undefined ? '' : ` (to ${originOf(headers.location)})`;
     return `Redirects${to} are not followed; configure the URL of the API server itself.`;
   }
+  if (apiStatus !== null && isAdmissionDenial(apiStatus)) {
+    return 'This comes from admission (a webhook, a policy, a quota), not from missing rights.';
+  }
+  if (apiStatus === null && (status === 403 || status === 413)) {
+    return (
+      'This is not the answer of an API server: something in front of it (a proxy, a gateway, a firewall) refuses. ' +
+      'Ask whoever runs that, or check the server URL and the proxies.'
+    );
+  }
   switch (status) {
     case 401:
       return (
-        `The server does not accept ${asked.describeCredentials()}. They were read again before the second attempt; ` +
-        'check that they are of this cluster, not expired, and meant for this server (audience).'
+        `The server does not accept ${asked.describeCredentials()}. ` +
+        'Check that they are of this cluster, not expired, and meant for this server (audience).'
       );
     case 403:
       return explainForbidden(asked, apiStatus);
@@ -109,7 +97,7 @@ function remedyFor(
       }
       return `No ${address.resource}.${address.apiGroup} at this URL: check the server URL and its path.`;
     case 413:
-      return 'The object is too large; remove annotations from it.';
+      return 'The object is larger than the server takes.';
     case 422:
       return `The server finds the ${address.kind} invalid.`;
     case 429:
@@ -121,26 +109,53 @@ function remedyFor(
   }
 }
 
-/** A 403 is mostly RBAC, and then the server names the user and the verb; admission says no with 403 as well. */
+/** Admission words its refusals in two ways; those of authorization, which go on with the user, are not among them. */
+function isAdmissionDenial(said: ApiStatus): boolean {
+  if (isOfWebhook(said)) return true;
+  const denial = IS_FORBIDDEN.exec(said.message ?? '')?.[1];
+  return denial !== undefined && !denial.startsWith('User "') && !isTerminating(said);
+}
+
+const IS_FORBIDDEN = /^\S+(?: "[^"]*")? is forbidden: (.*)$/s;
+const OF_AUTHORIZATION =
+  /^User "([^"]*)" cannot (\S+) resource "([^"]*)" in API group "[^"]*"(?: in the namespace "[^"]*"| at the cluster scope)(?:: (.*))?$/s;
+/** Reasons beside a refusal that a Role overrules: of RBAC itself, and of IAM that is asked beside RBAC. */
+const A_ROLE_HELPS =
+  /^RBAC: |^requires one of \[[^\]]*\] permission|^User does not have access to the resource in Azure/;
+
+function isTerminating({ details }: ApiStatus): boolean {
+  return details?.causes?.some(({ reason }) => reason === 'NamespaceTerminating') ?? false;
+}
+
+/** The rule to add is told only where the server says that just this right is missing and gives no other reason. */
 function explainForbidden(
   { verb, address, describeCredentials }: Asked,
   apiStatus: ApiStatus | null,
 ): string {
-  const message = apiStatus?.message ?? '';
-  if (apiStatus?.details?.causes?.some(({ reason }) => reason === 'NamespaceTerminating')) {
+  if (apiStatus !== null && isTerminating(apiStatus)) {
     return `Namespace ${address.namespace} is being deleted; nothing can be created in it.`;
   }
-  if (apiStatus !== null && message !== '' && !message.includes(' cannot ')) {
-    return 'This comes from admission (a webhook, a policy, a quota), not from missing rights.';
-  }
-  const user = /User "([^"]+)"/.exec(message)?.[1];
+  const denial = IS_FORBIDDEN.exec(apiStatus?.message ?? '')?.[1] ?? '';
+  const [, user = '', refusedVerb, refusedResource, reason = ''] =
+    OF_AUTHORIZATION.exec(denial) ?? [];
+  if (refusedVerb === undefined) return '';
   if (user === 'system:anonymous') {
     return `The server did not recognise anybody: it was shown ${describeCredentials()}.`;
   }
-  const account = /^system:serviceaccount:([^:]+):(.+)$/.exec(user ?? '');
+  if (refusedVerb === 'impersonate') {
+    return (
+      `The user "${user}" may not act as somebody else. Allow it by a ClusterRole with the verb impersonate on ` +
+      `${refusedResource}, or take as, as-uid, as-groups and as-user-extra out of the kubeconfig.`
+    );
+  }
+  if (refusedVerb !== verb || refusedResource !== address.resource) return '';
+  if (reason !== '' && !A_ROLE_HELPS.test(reason)) {
+    return 'The reason behind it is not of RBAC: a Role may change nothing. Ask whoever runs the cluster.';
+  }
+  const account = /^system:serviceaccount:([^:]+):(.+)$/.exec(user);
   const who = account
     ? `The service account ${account[2]} of namespace ${account[1]}`
-    : `The user ${user === undefined ? 'of this process' : `"${user}"`}`;
+    : `The user "${user}"`;
   return (
     `${who} may not ${verb} ${address.resource}.${address.apiGroup} "${address.name}" in namespace ` +
     `${address.namespace}. ${describeMissingRule(verb, address)}`

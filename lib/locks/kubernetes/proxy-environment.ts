@@ -1,6 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import type { ClusterAccess } from './cluster-connection.js';
-import { hostAndPort } from './cluster-socket.js';
+import { hostAndPort, type ClusterAccess } from './cluster-connection.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -17,6 +16,15 @@ export function proxyFor(access: ClusterAccess, env: Environment): URL | undefin
   if (!configured || isLoopback(hostname)) return undefined;
   const exempt = env['NO_PROXY'] || env['no_proxy'] || '';
   return isExempt(hostname, port, exempt) ? undefined : proxyUrl(configured);
+}
+
+/** For messages: where the proxy comes from, and how to do without it. */
+export function describeProxySetting(access: ClusterAccess): { where: string; wayOut: string } {
+  if (access.proxyUrl) {
+    return { where: 'proxy-url in the kubeconfig', wayOut: 'remove it from the cluster entry' };
+  }
+  const name = access.server.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
+  return { where: `${name} in the environment`, wayOut: 'exempt the API server in NO_PROXY' };
 }
 
 function proxyUrl(text: string): URL {

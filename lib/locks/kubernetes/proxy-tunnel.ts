@@ -2,26 +2,25 @@ import { request as requestOverTcp } from 'node:http';
 import { request as requestOverTls } from 'node:https';
 import type { Socket } from 'node:net';
 import { outliveErrors } from './outlive-errors.js';
+import { ProxyFailure } from './transport-failure.js';
 
 export interface TunnelTarget {
   readonly hostname: string;
   readonly port: number;
   readonly signal: AbortSignal;
+  /** For messages: where the proxy comes from, and how to do without it. */
+  readonly setting: { readonly where: string; readonly wayOut: string };
 }
 
 /** A TCP connection to the target through an HTTP proxy (CONNECT). Nothing of the request has been sent yet. */
 export function openTunnel(proxy: URL, target: TunnelTarget): Promise<Socket> {
-  const { signal } = target;
+  const { signal, setting } = target;
   const host = target.hostname.includes(':') ? `[${target.hostname}]` : target.hostname;
   const authority = `${host}:${target.port}`;
   const named = `proxy ${proxy.protocol}//${proxy.host}`;
   if (proxy.protocol !== 'http:' && proxy.protocol !== 'https:') {
-    return Promise.reject(
-      new Error(
-        `${named}: only http:// and https:// proxies are supported. ` +
-          `Exempt the API server in NO_PROXY, or name such a proxy`,
-      ),
-    );
+    const text = `${named}: only http:// and https:// proxies are supported; name such a one, or ${setting.wayOut}`;
+    return Promise.reject(new ProxyFailure(text, setting.where));
   }
   return new Promise((resolve, reject) => {
     const request = (proxy.protocol === 'https:' ? requestOverTls : requestOverTcp)({
@@ -35,7 +34,9 @@ export function openTunnel(proxy: URL, target: TunnelTarget): Promise<Socket> {
     const abort = () => request.destroy(signal.reason as Error);
     const refuse = (status: number | undefined) => {
       request.destroy();
-      reject(new Error(`${named} answered ${status} to CONNECT ${authority}`));
+      reject(
+        new ProxyFailure(`${named} answered ${status} to CONNECT ${authority}`, setting.where),
+      );
     };
     request.on('connect', (response, socket: Socket, head) => {
       outliveErrors(socket);
@@ -51,7 +52,11 @@ export function openTunnel(proxy: URL, target: TunnelTarget): Promise<Socket> {
     });
     request.on('response', (response) => refuse(response.statusCode));
     request.on('error', (error: Error) =>
-      reject(new Error(`${named}: ${error.message}`, { cause: error })),
+      reject(
+        error === signal.reason
+          ? error
+          : new ProxyFailure(`${named}: ${error.message}`, setting.where, error),
+      ),
     );
     request.on('close', () => signal.removeEventListener('abort', abort));
     signal.addEventListener('abort', abort, { once: true });

@@ -1,7 +1,8 @@
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
 
 const UNTRUSTED =
-  "The server's certificate is not signed by the configured CA: use the CA of this cluster.";
+  "The server's certificate is not signed by a CA that is trusted here: either the configured CA is not that of this " +
+  'cluster, or something in between answers in its place.';
 
 /** What to do about the failures that people meet most. */
 const REMEDIES: Readonly<Record<string, string>> = {
@@ -13,24 +14,36 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EMFILE:
     'This process has no file descriptor left: find what keeps them open, or raise the limit.',
   ERR_TLS_CERT_ALTNAME_INVALID:
-    "The server's certificate is for another name: use a URL it names, or set tls-server-name in the kubeconfig.",
-  CERT_HAS_EXPIRED: "The server's certificate has expired (or the clock of this machine is wrong).",
+    "The server's certificate is for another name: use an address that it names (in a kubeconfig, tls-server-name).",
+  CERT_HAS_EXPIRED:
+    'A certificate of the server or of its CA has expired, or the clock of this machine is wrong.',
   SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
   DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
-  ERR_INVALID_CHAR:
-    'The token has characters that a header cannot carry: is the file really a token?',
 };
+
+const UNSENDABLE_TOKEN =
+  'The token has characters that a header cannot carry: is the file really a token?';
+
+/** Failed on the way to the proxy or in it, so what is said of the API server elsewhere does not hold. */
+export class ProxyFailure extends Error {
+  constructor(message: string, setting: string, cause?: unknown) {
+    super(`${message}. The proxy is the one of ${setting}`, { cause });
+    this.name = 'ProxyFailure';
+  }
+}
 
 /** Why a request got no answer, for people. */
 export function describeTransportFailure(cause: unknown): string {
   // Made by a connection, which knows better than any code what to do.
   if (cause instanceof LockRequestError) return cause.message;
+  if (cause instanceof ProxyFailure) return `${cause.message}.`;
   const error = innermost(cause);
   const code = (error as NodeJS.ErrnoException).code ?? '';
   const message = (cause as Error).message || error.message;
-  const remedy = REMEDIES[code];
+  const isToken = code === 'ERR_INVALID_CHAR' && message.includes('Authorization');
+  const remedy = isToken ? UNSENDABLE_TOKEN : REMEDIES[code];
   const named = code !== '' && !message.includes(code) ? `${message} (${code})` : message;
   return remedy === undefined ? `${named}.` : `${named}. ${remedy}`;
 }

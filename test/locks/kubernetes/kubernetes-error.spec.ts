@@ -88,6 +88,71 @@ describe('the outcome of a write', () => {
     expect(write(verb, answer).kind).toBe(kind);
   });
 
+  const DENIED = 'admission webhook "quota.acme.com" denied the request: too many';
+  const ABOUT = { name: 'plan', group: 'coordination.k8s.io', kind: 'leases' };
+  const OTHER_QUOTA = statusAnswer(
+    409,
+    'Conflict',
+    'Operation cannot be fulfilled on resourcequotas "q": the object has been modified',
+    { name: 'q', kind: 'resourcequotas' },
+  );
+
+  it.each<[string, Verb, ApiAnswer, string]>([
+    ['of a quota that is written at the same time', 'update', response(OTHER_QUOTA), 'not-applied'],
+    ['of the same when it is created', 'create', response(OTHER_QUOTA), 'not-applied'],
+    [
+      'of another Lease',
+      'update',
+      response(statusAnswer(409, 'Conflict', 'x', { ...ABOUT, name: 'other' })),
+      'not-applied',
+    ],
+    ['of a webhook', 'update', response(statusAnswer(409, undefined, DENIED)), 'not-applied'],
+    [
+      'of a webhook that says Conflict',
+      'update',
+      response(statusAnswer(409, 'Conflict', DENIED, ABOUT)),
+      'not-applied',
+    ],
+    [
+      'of a webhook that says AlreadyExists',
+      'create',
+      response(statusAnswer(409, 'AlreadyExists', DENIED, ABOUT)),
+      'not-applied',
+    ],
+    ['Conflict, to a create', 'create', response(conflict('plan', 'x')), 'not-applied'],
+    ['AlreadyExists, to a replacement', 'update', response(alreadyExists('plan')), 'not-applied'],
+    ['without a reason', 'update', response(statusAnswer(409, undefined, 'no')), 'not-applied'],
+    ['of something in front of the server', 'update', response(409, '<html>'), 'unknown'],
+  ])('when a 409 is %s, is no version conflict', (_, verb, answer, kind) => {
+    const outcome = write(verb, answer);
+    expect(outcome.kind).toBe(kind);
+    expect(messageOf(verb, answer)).toContain('answered 409: ');
+  });
+
+  it('when a webhook answers 404, is not that of a Lease that is gone', () => {
+    const denied = statusAnswer(404, 'NotFound', DENIED, ABOUT);
+    expect(write('update', response(denied)).kind).toBe('not-applied');
+  });
+
+  describe.each<Verb>(['create', 'update'])('to a %s', (verb) => {
+    const PROVEN = new Set([400, 401, 403, 404, 413, 415, 422, 429]);
+    const statuses = Array.from({ length: 500 }, (_, index) => index + 100);
+    const kindsOf = (bodyOf: (status: number) => string) =>
+      statuses
+        .filter((status) => write(verb, response(status, bodyOf(status))).kind === 'not-applied')
+        .filter((status) => status !== 200 && status !== 201);
+
+    it('proves that nothing was done by these statuses alone, whatever their wording', () => {
+      expect(kindsOf(() => '')).toEqual([...PROVEN]);
+      expect(kindsOf((status) => `<html>${status}</html>`)).toEqual([...PROVEN]);
+    });
+
+    it('proves it by a 409 as well, if it is the API server that says so', () => {
+      const said = (status: number) => JSON.stringify(statusAnswer(status, undefined, 'no').body);
+      expect(kindsOf(said)).toEqual([...PROVEN, 409].toSorted((a, b) => a - b));
+    });
+  });
+
   it.each([
     [403, 'rejected'],
     [429, 'rejected'],
@@ -158,11 +223,77 @@ describe('the explanation of a 403', () => {
     expect(message).not.toContain('rules:');
   });
 
-  it('when admission says no, does not blame missing rights', () => {
-    const denied = statusAnswer(403, 'Forbidden', 'admission webhook "policy" denied the request');
-    const message = messageOf('update', response(denied));
-    expect(message).toContain('admission webhook "policy" denied');
-    expect(message).not.toContain('rules:');
+  const DENIED = 'leases.coordination.k8s.io "plan" is forbidden: ';
+  const RBAC = `${DENIED}User "jane" cannot update resource "leases" in API group "coordination.k8s.io" in the namespace "default"`;
+  const refusing = (message: string, verb: Verb = 'update') =>
+    messageOf(verb, response(statusAnswer(403, 'Forbidden', message)));
+
+  it.each([
+    ['RBAC alone', RBAC],
+    [
+      'RBAC that met a dangling binding',
+      `${RBAC}: RBAC: role.rbac.authorization.k8s.io "x" not found`,
+    ],
+    [
+      'GKE, whose IAM has no such right either',
+      `${RBAC}: requires one of ["container.leases.update"] permission(s).`,
+    ],
+    [
+      'AKS, whose Azure roles have no such right either',
+      `${RBAC}: User does not have access to the resource in Azure. Update role assignment to allow access.`,
+    ],
+  ])('when it is of %s, gives the rule', (_, message) => {
+    expect(refusing(message)).toContain('verbs: ["update"]');
+  });
+
+  it.each<[string, string, RegExp]>([
+    [
+      'the GKE Warden',
+      `${RBAC}: GKE Warden authz [denied by managed-namespaces-limitation]: the namespace "kube-system" is managed`,
+      /a Role may change nothing/,
+    ],
+    [
+      'Gatekeeper, in words like those of RBAC',
+      'admission webhook "validation.gatekeeper.sh" denied the request: [owner] User "jane" cannot update resource "leases"',
+      /comes from admission/,
+    ],
+    [
+      'a webhook',
+      'admission webhook "policy" denied the request: you cannot do this',
+      /comes from admission/,
+    ],
+    [
+      'a quota',
+      `${DENIED}exceeded quota: q, requested: 1, used: 1, limited: 1`,
+      /comes from admission/,
+    ],
+    [
+      'a policy',
+      `${DENIED}ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no`,
+      /comes from admission/,
+    ],
+    [
+      'impersonation',
+      'users "admin" is forbidden: User "jane" cannot impersonate resource "users" in API group "" at the cluster scope',
+      /"jane" may not act as somebody else.*verb impersonate on users/,
+    ],
+    ['another right', RBAC.replaceAll('leases', 'secrets'), /secrets/],
+    ['a server that gives no reason', '', /answered 403: .*"code":403\}$/],
+    ['a server with words of its own', '[acme] access denied', /access denied$/],
+  ])('when it is of %s, gives no rule', (_, message, text) => {
+    const explanation = refusing(message);
+    expect(explanation).toMatch(text);
+    expect(explanation).not.toContain('rules:');
+  });
+
+  it('when it is the page of a proxy, gives no rule and says what it is', () => {
+    const explanation = messageOf('update', response(403, '<html>cannot</html>'));
+    expect(explanation).toMatch(/<html>cannot<\/html>\. This is not the answer of an API server/);
+    expect(explanation).not.toContain('rules:');
+  });
+
+  it('when a read is refused, does not blame admission, which sees no reads', () => {
+    expect(refusing('[acme] access denied', 'get')).not.toContain('admission');
   });
 
   it('when the namespace is being deleted, says so', () => {
@@ -214,13 +345,54 @@ describe('the explanation', () => {
   it.each([
     ['ECONNREFUSED', 'Is the API server up'.toLowerCase()],
     ['ENOTFOUND', 'does not resolve'],
-    ['SELF_SIGNED_CERT_IN_CHAIN', 'not signed by the configured ca'],
+    ['SELF_SIGNED_CERT_IN_CHAIN', 'not signed by a ca that is trusted here'],
     ['ERR_TLS_CERT_ALTNAME_INVALID', 'for another name'],
   ])('when the connection fails with %s, says what that means', (code, part) => {
     const cause = Object.assign(new Error('it failed'), { code });
     const message = messageOf('get', { kind: 'not-sent', cause });
     expect(message.toLowerCase()).toContain(part);
     expect(message).toContain(code);
+  });
+
+  it.each<[string, ApiAnswer, string[], string[]]>([
+    ['a 413 of a proxy', response(413, '<html>'), ['in front of it'], ['annotations']],
+    [
+      'a policy that answers 422',
+      response(
+        statusAnswer(422, 'Invalid', 'leases "plan" is forbidden: ValidatingAdmissionPolicy no'),
+      ),
+      ['comes from admission'],
+      ['finds the Lease invalid'],
+    ],
+    [
+      'a webhook that answers 429',
+      response(statusAnswer(429, undefined, 'admission webhook "w" denied the request: slow')),
+      ['comes from admission'],
+      ['priority and fairness'],
+    ],
+    ['a 401, before anything is read again', response(401), ['/a/file'], ['were read again']],
+    [
+      'a header that is not the token',
+      {
+        kind: 'not-sent',
+        cause: Object.assign(
+          new Error('Invalid character in header content ["Impersonate-User"]'),
+          { code: 'ERR_INVALID_CHAR' },
+        ),
+      },
+      ['Impersonate-User'],
+      ['The token'],
+    ],
+  ])('of %s does not give the advice of another case', (_, answer, wanted, unwanted) => {
+    const message = messageOf('update', answer);
+    for (const part of wanted) expect(message).toContain(part);
+    for (const part of unwanted) expect(message).not.toContain(part);
+  });
+
+  it('of a token that is none says so', () => {
+    const said = 'Invalid character in header content ["Authorization"]';
+    const cause = Object.assign(new Error(said), { code: 'ERR_INVALID_CHAR' });
+    expect(messageOf('get', { kind: 'not-sent', cause })).toContain('is the file really a token?');
   });
 
   it('when several addresses were tried, says what happened to the first', () => {

@@ -4,6 +4,7 @@ import { afterEach, beforeAll, beforeEach, describe, it, expect } from '@jest/gl
 import type { ClusterAccess } from '../../../lib/locks/kubernetes/cluster-connection.js';
 import { KubernetesTransport } from '../../../lib/locks/kubernetes/kubernetes-transport.js';
 import { proxyFor } from '../../../lib/locks/kubernetes/proxy-environment.js';
+import { describeTransportFailure } from '../../../lib/locks/kubernetes/transport-failure.js';
 import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
 import { selfSignedCertificate, type Certificate } from '../../support/api-emulator/certificate.js';
 import { EmulatedConnection } from '../../support/api-emulator/emulated-cluster.js';
@@ -150,4 +151,61 @@ describe('KubernetesTransport, when a proxy is configured', () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(ended).toBe('ECONNRESET');
   });
+});
+
+describe('when the proxy is what fails', () => {
+  const refused = 'http://127.0.0.1:1';
+  const failing = async (proxyUrl: string | undefined, env: Record<string, string> = {}) => {
+    const server = new URL('https://api.example:6443');
+    const before = { ...process.env };
+    Object.assign(process.env, env);
+    const transport = new KubernetesTransport(
+      new EmulatedConnection({ server, ...(proxyUrl !== undefined && { proxyUrl }) }),
+    );
+    try {
+      const answer = await transport.send(
+        { method: 'GET', path: '/' },
+        { timeoutMs: 5_000, signal: new AbortController().signal },
+      );
+      return answer.kind === 'not-sent' ? describeTransportFailure(answer.cause) : answer.kind;
+    } finally {
+      transport.close();
+      for (const name of Object.keys(env)) delete process.env[name];
+      Object.assign(process.env, before);
+    }
+  };
+
+  it.each<[string, string | undefined, Record<string, string>, RegExp]>([
+    [
+      'is down and of the kubeconfig',
+      refused,
+      {},
+      /ECONNREFUSED.*is the one of proxy-url in the kubeconfig\.$/,
+    ],
+    [
+      'is down and of the environment',
+      undefined,
+      { HTTPS_PROXY: refused },
+      /ECONNREFUSED.*is the one of HTTPS_PROXY in the environment\.$/,
+    ],
+    [
+      'speaks socks5 and is of the kubeconfig',
+      'socks5://127.0.0.1:1',
+      {},
+      /or remove it from the cluster entry/,
+    ],
+    [
+      'speaks socks5 and is of the environment',
+      undefined,
+      { HTTPS_PROXY: 'socks5://127.0.0.1:1' },
+      /or exempt the API server in NO_PROXY/,
+    ],
+  ])(
+    'because it %s, says what helps and nothing of the API server',
+    async (_, proxyUrl, env, text) => {
+      const message = await failing(proxyUrl, env);
+      expect(message).toMatch(text);
+      expect(message).not.toContain('is the API server up');
+    },
+  );
 });
