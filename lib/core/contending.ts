@@ -92,13 +92,15 @@ function acquire(step: Step, observation: Observation): number {
   const leaseTransitions = nextTransitions(
     lease?.record.leaseTransitions ?? step.state.highestTransitions,
   );
-  const renewTimeMicros = step.nextRenewMicros();
   const { lastAcquisition } = step.state;
-  const earlier =
-    lastAcquisition?.transitions === leaseTransitions ? lastAcquisition.acquireTimesMicros : [];
+  const earlier = lastAcquisition?.transitions === leaseTransitions ? lastAcquisition : undefined;
+  const renewTimeMicros = step.nextRenewMicros();
+  const attempts = [...(earlier?.acquireTimesMicros ?? []), renewTimeMicros];
+  const acquireTimesMicros = attempts.slice(-REMEMBERED_ATTEMPTS);
   step.state.lastAcquisition = {
     transitions: leaseTransitions,
-    acquireTimesMicros: [...earlier, renewTimeMicros].slice(-REMEMBERED_ATTEMPTS),
+    acquireTimesMicros,
+    renewTimesMicros: acquireTimesMicros,
   };
   const record: LeaseRecord = {
     holderIdentity: config.identity,

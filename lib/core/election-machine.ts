@@ -20,6 +20,7 @@ import {
   cutRenewal,
   expireTenure,
   giveUpOverdueRenewal,
+  onClockReset,
   grantIfSettled,
   onReadWhileHolding,
   onReleaseDone,
@@ -39,6 +40,10 @@ import type {
 import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
 import { paceAfter } from './request-timeout.js';
 import { Step } from './step.js';
+import { disagree, holderElapsedMs, trustReviewed, wallElapsedMs } from './validity.js';
+
+/** Virtual clocks compute. */
+const ROUNDING_MS = 1;
 
 export interface Transition {
   readonly state: ElectionState;
@@ -53,7 +58,8 @@ export function transition(
 ): Transition {
   if (state.candidacy === 'stopped') return { state, effects: [] };
   const step = new Step(state, at, config);
-  // 1. The clock speaks first.
+  // 1. The clocks speak first.
+  askClocks(step);
   expireTenure(step);
   // 2. What happened.
   apply(step, event);
@@ -73,9 +79,57 @@ export function transition(
   return { state: step.state, effects: step.effects };
 }
 
+function askClocks(step: Step): void {
+  if (wentBack(step.state, step.now)) onClockReset(step);
+  step.state.latestNow = step.now;
+  const { leaseDurationMs } = step.config;
+  step.state.wallTrust = trustReviewed(
+    step.state.wallTrust,
+    step.at,
+    step.reading,
+    leaseDurationMs,
+  );
+}
+
+/** A monotonic clock never does, but the one of another machine may show less (R19). */
+function wentBack(state: ElectionState, now: number): boolean {
+  return now < state.latestNow - ROUNDING_MS;
+}
+
 /** Leadership is a question to the clock at every call, not a flag (R3). */
 export function isLeader(state: ElectionState, now: number): boolean {
   return state.tenure !== null && state.tenure.stage === 'leading' && now < state.tenure.validUntil;
+}
+
+/** The clocks as they are now; the boot time is asked only where it matters, as it takes a hundred times as long. */
+export interface HolderClocks {
+  now(): number;
+  wallMicros(): number;
+  suspendedMs(): number;
+}
+
+/**
+ * The same by all clocks, so that no call is answered by a term that ended while the machine slept or was restored
+ * (R19). The monotonic clock is read first and the wall clock last.
+ */
+export function leadsUntil(
+  state: ElectionState,
+  clocks: HolderClocks,
+  { renewDeadlineMs }: ElectionConfig,
+): { readonly now: number; readonly validUntil: number | undefined } {
+  const now = clocks.now();
+  const { tenure, wallTrust } = state;
+  if (tenure === null || !isLeader(state, now)) return { now, validUntil: undefined };
+  if (wentBack(state, now)) return { now, validUntil: undefined };
+  const { anchor } = tenure;
+  const wallMicros = clocks.wallMicros();
+  if (!disagree(now - anchor.now, wallElapsedMs(anchor, wallMicros))) {
+    return { now, validUntil: tenure.validUntil };
+  }
+  const reading = { now, wallMicros, suspendedMs: clocks.suspendedMs() };
+  const left = renewDeadlineMs - holderElapsedMs(anchor, reading, wallTrust);
+  const validUntil = Math.min(tenure.validUntil, now + left);
+  return { now, validUntil: now < validUntil ? validUntil : undefined };
 }
 
 function apply(step: Step, event: ElectionEvent): void {

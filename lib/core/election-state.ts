@@ -4,6 +4,7 @@ import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
 import type { FailedAttempts, RefutedRevision } from './repetition.js';
 import { UNKNOWN_PACE, type ServerPace } from './request-timeout.js';
 import type { RevocationReason } from './term.js';
+import { TRUSTED_WALL, type WallTrust } from './validity.js';
 
 /** What the machine needs to know of the options. All times in milliseconds. */
 export interface ElectionConfig {
@@ -27,9 +28,14 @@ export const RETRY_BACKOFF_MS = 250;
 export interface Instant {
   /** Monotonic, milliseconds. The only time that decides anything (R1). */
   readonly now: number;
-  /** Wall clock, whole microseconds since the epoch. Only ever written into the record. */
+  /** Wall clock, whole microseconds since the epoch, read before `now`: what is written into the record. */
   readonly wallMicros: number;
-  /** How long the machine has slept while the monotonic clock stood still, milliseconds, since any fixed instant. */
+  /** The same, read after `now`: what ends belief after a gap that the other clocks do not show (R19). */
+  readonly wallAfterMicros: number;
+  /**
+   * How long the machine has slept while the monotonic clock stood still, milliseconds, since any fixed instant. Read
+   * before `now`.
+   */
   readonly suspendedMs: number;
   /** Uniform in [0, 1). Spreads candidates that woke at the same event. */
   readonly random: number;
@@ -72,7 +78,7 @@ export interface Tenure {
   readonly fencingToken: bigint;
   /** Read just before the last renewal known to have been applied was built: validity counts from here (R4). */
   readonly anchor: Instant;
-  /** End of validity V: the anchor plus the renew deadline, less what the machine has slept since. */
+  /** End of validity V: the anchor plus the renew deadline, less what the monotonic clock has missed since (R19). */
   readonly validUntil: number;
   readonly acquireTimeMicros: number;
   /** Renew times of the last write known to be applied and of the last one sent, and when that one was sent. */
@@ -114,10 +120,18 @@ export interface Acquisition {
   readonly transitions: number;
   /** The acquireTime of each attempt; a record with another one was written by somebody else. */
   readonly acquireTimesMicros: readonly number[];
+  /**
+   * The renewTime of each write that may be stored now or yet be applied: of the attempts, or of the last renewal known
+   * to be applied and all that were sent since. A record with another one was written by a copy of this process (R19).
+   */
+  readonly renewTimesMicros: readonly number[];
 }
 
 export interface ElectionState {
   readonly candidacy: Candidacy;
+  /** The last reading of the monotonic clock. */
+  readonly latestNow: number;
+  readonly wallTrust: WallTrust;
   readonly observation: Observation | null;
   readonly watching: boolean;
   /** A read has shown what the open watch has not: until it reports something, this process polls as well. */
@@ -162,6 +176,8 @@ export interface ElectionState {
 
 export const INITIAL_STATE: ElectionState = {
   candidacy: 'idle',
+  latestNow: -Infinity,
+  wallTrust: TRUSTED_WALL,
   observation: null,
   watching: false,
   watchMissed: false,

@@ -1,4 +1,5 @@
 import { DrainTimeoutError } from './errors/drain-timeout.error.js';
+import { WallClockError } from './errors/wall-clock.error.js';
 import type { LockRequestError } from './errors/lock-request.error.js';
 import type { LeaseRecord, ObservedLease } from './lease-record.js';
 import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
@@ -12,6 +13,7 @@ import {
 import { isOwnRecord, observe } from './observing.js';
 import type { RevocationReason } from './term.js';
 import type { Step } from './step.js';
+import { agreesForMs, monotonicElapsedMs, TRUSTED_WALL, trustAfterEnding } from './validity.js';
 
 /** The lease is ours from the acquiring write on; the term begins now, or once it has settled. */
 export function beginTenure(step: Step, request: PendingRequest, lease: ObservedLease): void {
@@ -65,7 +67,45 @@ export function expireTenure(step: Step): void {
   );
   if (validUntil < tenure.validUntil) step.updateTenure(tenure, { validUntil });
   const believes = tenure.stage === 'leading' || tenure.stage === 'settling';
-  if (believes && step.now >= validUntil) loseTenure(step, tenure, 'renew-deadline');
+  if (!believes || step.now < validUntil) return;
+  if (monotonicElapsedMs(tenure.anchor, step.reading) < step.config.renewDeadlineMs) {
+    blameWallClock(step);
+  }
+  loseTenure(step, tenure, 'renew-deadline');
+}
+
+/** The other clocks would not have ended this term. */
+function blameWallClock(step: Step): void {
+  const { role, leaseDurationMs } = step.config;
+  const trust = trustAfterEnding(step.state.wallTrust, step.at, leaseDurationMs);
+  step.state.wallTrust = trust;
+  if (trust.disagreedAt === null) return;
+  const error = new WallClockError(role, trust.endings.length, agreesForMs(leaseDurationMs));
+  step.emit({ kind: 'failed', error });
+}
+
+/**
+ * The monotonic clock shows less than before: this process was restored on another machine. How much time has passed is
+ * not known, and every instant that was noted means nothing on this clock (R19).
+ */
+export function onClockReset(step: Step): void {
+  const { tenure, observation, candidacy } = step.state;
+  const { requestTimeoutMs, drainTimeoutMs } = step.config;
+  const { now } = step;
+  step.abandonPending();
+  if (tenure !== null) loseTenure(step, tenure, 'renew-deadline');
+  if (observation !== null) step.state.observation = { ...observation, since: now };
+  step.state.mustRead = true;
+  step.state.nextReadAt = now;
+  step.state.nextAttemptAt = now;
+  step.state.contendNotBefore = now + step.state.cooldownMs;
+  step.state.refuted = [];
+  step.state.restoredAt = -Infinity;
+  step.state.wallTrust = TRUSTED_WALL;
+  if (candidacy === 'stopping') {
+    step.state.closingDeadline = now + drainTimeoutMs + 2 * requestTimeoutMs;
+  }
+  if (step.state.finishing) step.state.finishDeadline = now + 2 * requestTimeoutMs;
 }
 
 /** Ends the tenure if the lease is seen to be anything but what this process wrote (R9, F29, F30). */
@@ -230,6 +270,10 @@ function extend(step: Step, tenure: Tenure, anchor: Instant, renewMicros: number
     readBack: false,
   });
   step.state.nextAttemptAt = anchor.now + step.config.retryPeriodMs;
+  // Whatever was sent before can no longer be applied: it was conditioned on an older version.
+  const lastAcquisition = step.state.lastAcquisition!;
+  const renewTimesMicros = lastAcquisition.renewTimesMicros.filter((sent) => sent >= renewMicros);
+  step.state.lastAcquisition = { ...lastAcquisition, renewTimesMicros };
   step.emit({ kind: 'renewed', term: tenure.transitions });
 }
 

@@ -66,12 +66,13 @@ export function markHolderDied(step: Step, timingKey: string): void {
 
 /**
  * True if this process wrote the record: by its identity, the transition number and the acquire time of one of its
- * last attempts, and a renew time that it can have sent. The identity alone does not do: another process may have been
- * given the same one, and a record that merely names us is somebody else's until a lease duration has passed (R8,
- * safety-rules 3.13).
+ * last attempts, and a renew time that it has sent. The identity alone does not do: another process may have been given
+ * the same one, and a record that merely names us is somebody else's until a lease duration has passed (R8, safety-rules
+ * 3.13). Nor do the others without the renew time: a copy of this process, from a snapshot or a checkpoint, shares them
+ * (R19).
  */
 export function isOwnRecord(step: Step, record: LeaseRecord): boolean {
-  const { lastAcquisition, lastRenewMicros } = step.state;
+  const { lastAcquisition } = step.state;
   return (
     lastAcquisition !== null &&
     record.holderIdentity === step.config.identity &&
@@ -79,8 +80,7 @@ export function isOwnRecord(step: Step, record: LeaseRecord): boolean {
     record.acquireTimeMicros !== null &&
     lastAcquisition.acquireTimesMicros.includes(record.acquireTimeMicros) &&
     record.renewTimeMicros !== null &&
-    record.renewTimeMicros >= record.acquireTimeMicros &&
-    record.renewTimeMicros <= lastRenewMicros
+    lastAcquisition.renewTimesMicros.includes(record.renewTimeMicros)
   );
 }
 

@@ -10,9 +10,10 @@ import type {
   Tenure,
 } from './election-state.js';
 import { adaptedTimeoutMs } from './request-timeout.js';
+import { holderElapsedMs, type ClockReading } from './validity.js';
 
-/** Boot time is read in steps of 10 ms, at another moment than the monotonic clock. */
-const SUSPENSION_NOISE_MS = 50;
+/** Each renewal of unknown outcome is followed by a read, so that no more are open within one validity. */
+const REMEMBERED_RENEWALS = 64;
 
 type Draft = { -readonly [Field in keyof ElectionState]: ElectionState[Field] };
 
@@ -87,24 +88,34 @@ export class Step {
     return adaptedTimeoutMs(this.state.pace, this.config.requestTimeoutMs);
   }
 
-  /**
-   * Time since an instant as a holder must count it: the monotonic clock, and what the machine slept while that clock
-   * stood still (safety-rules 3.12). The two are read apart from each other, so small differences mean nothing.
-   */
+  /** Time since an instant as a holder must count it (R19). */
   holderElapsedSince(instant: Instant): number {
-    const slept = this.at.suspendedMs - instant.suspendedMs;
-    return this.now - instant.now + (slept > SUSPENSION_NOISE_MS ? slept : 0);
+    return holderElapsedMs(instant, this.reading, this.state.wallTrust);
+  }
+
+  /** The clocks as a check goes by them. */
+  get reading(): ClockReading {
+    const { now, suspendedMs, wallAfterMicros } = this.at;
+    return { now, suspendedMs, wallMicros: wallAfterMicros };
   }
 
   /**
    * A renewTime greater than every earlier one of this process, so that no write is a no-op (R7, A4). The platform's
-   * wall clock counts milliseconds; dice fill the rest, so that two processes that were given one identity by mistake
-   * do not take each other's record for their own when they start in the same millisecond.
+   * wall clock counts milliseconds; dice fill the rest, so that two processes that were given one identity by mistake,
+   * or are copies of one, do not take each other's record for their own when they write in the same millisecond.
    */
   nextRenewMicros(): number {
     const wallMicros = Math.floor(this.at.wallMicros) + Math.floor(this.at.random * 1_000);
     const renewMicros = Math.max(wallMicros, this.state.lastRenewMicros + 1);
     this.state.lastRenewMicros = renewMicros;
+    const { lastAcquisition } = this.state;
+    if (lastAcquisition !== null) {
+      const renewTimesMicros = [...lastAcquisition.renewTimesMicros, renewMicros];
+      this.state.lastAcquisition = {
+        ...lastAcquisition,
+        renewTimesMicros: renewTimesMicros.slice(-REMEMBERED_RENEWALS),
+      };
+    }
     return renewMicros;
   }
 }
@@ -113,6 +124,8 @@ export class Step {
 function copyOfState(state: ElectionState): Draft {
   return {
     candidacy: state.candidacy,
+    latestNow: state.latestNow,
+    wallTrust: state.wallTrust,
     observation: state.observation,
     watching: state.watching,
     watchMissed: state.watchMissed,

@@ -7,7 +7,10 @@ export interface Timer {
 export interface Clock {
   /** Monotonic, milliseconds with fractions. */
   now(): number;
-  /** Wall clock, whole microseconds since the epoch. Only for the stamps in the record and for logs. */
+  /**
+   * Wall clock, whole microseconds since the epoch. For the stamps in the record and for logs; and it ends leadership
+   * after a gap that `now()` does not show.
+   */
   wallMicros(): number;
   /**
    * Milliseconds, since any fixed instant, that the machine slept while `now()` stood still (a suspended laptop or

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { isLeader, transition } from '../core/election-machine.js';
+import { leadsUntil, transition } from '../core/election-machine.js';
 import {
   INITIAL_STATE,
   type ElectionConfig,
@@ -91,20 +91,25 @@ export class LeaderElector {
     this.openWatch();
   }
 
-  /** Asks the clock at every call: true only before the end of validity (R3). */
+  /** Asks the clocks at every call: true only before the end of validity (R3, R19). */
   isLeader(): boolean {
-    return isLeader(this.state, this.dependencies.clock.now());
+    if (this.state.tenure === null) return false;
+    return this.askClocks().validUntil !== undefined;
   }
 
   probe(): ElectionProbe {
-    const now = this.dependencies.clock.now();
-    const leads = isLeader(this.state, now);
-    return {
-      isLeader: leads,
-      now,
-      validUntil: leads ? this.state.tenure!.validUntil : undefined,
-      term: leads ? this.current?.term : undefined,
-    };
+    const { now, validUntil } = this.askClocks();
+    const leads = validUntil !== undefined;
+    return { isLeader: leads, now, validUntil, term: leads ? this.current?.term : undefined };
+  }
+
+  /** Timers count on the clock that has missed the gap: where a call finds the term over, its end is announced soon. */
+  private askClocks(): ReturnType<typeof leadsUntil> {
+    const found = leadsUntil(this.state, this.dependencies.clock, this.config);
+    if (found.validUntil === undefined && this.state.tenure?.stage === 'leading') {
+      this.wakeAt(found.now);
+    }
+    return found;
   }
 
   get term(): Term | undefined {
@@ -208,14 +213,14 @@ export class LeaderElector {
     if (thrown.length > 0) throw thrown[0];
   }
 
+  /** In this order: what began counts from before a gap that falls among the readings, and what is checked from after. */
   private instant(): Instant {
     const { clock, random } = this.dependencies;
-    return {
-      now: clock.now(),
-      wallMicros: clock.wallMicros(),
-      suspendedMs: clock.suspendedMs(),
-      random: random(),
-    };
+    const wallMicros = clock.wallMicros();
+    const suspendedMs = clock.suspendedMs();
+    const now = clock.now();
+    const wallAfterMicros = clock.wallMicros();
+    return { now, wallMicros, suspendedMs, wallAfterMicros, random: random() };
   }
 
   private perform(effect: ElectionEffect): void {

@@ -4,22 +4,45 @@ import type { Clock, Timer } from './clock.js';
 /** `setTimeout` fires at once when asked for more. */
 const LONGEST_TIMEOUT_MS = 2_147_483_647;
 
+/** Where the machine's time is read. All in milliseconds. */
+export interface TimeSources {
+  monotonicMs(): number;
+  wallMs(): number;
+  /** Time since the machine was started, its sleep included; undefined where the platform does not tell. */
+  bootMs(): number | undefined;
+}
+
+/** As they are when this is loaded: a test that fakes the date later does not end the term of the election under it. */
+const MACHINE: TimeSources = {
+  monotonicMs: performance.now.bind(performance),
+  wallMs: Date.now.bind(Date),
+  // Linux counts boot time through a suspension, and CLOCK_MONOTONIC not; elsewhere uptime follows the wall clock.
+  bootMs: process.platform === 'linux' ? () => uptime() * 1_000 : () => undefined,
+};
+
 /**
  * The machine's clocks. Timers keep the process alive: an application whose only work is behind an election has
  * nothing else that does.
  */
 export class SystemClock implements Clock {
+  private readonly sources: TimeSources;
+
+  constructor(sources: TimeSources = MACHINE) {
+    this.sources = sources;
+  }
+
   now(): number {
-    return performance.now();
+    return this.sources.monotonicMs();
   }
 
   wallMicros(): number {
-    return Date.now() * 1_000;
+    return this.sources.wallMs() * 1_000;
   }
 
   suspendedMs(): number {
-    // Linux counts boot time through a suspension, and CLOCK_MONOTONIC not; elsewhere uptime follows the wall clock.
-    return process.platform === 'linux' ? uptime() * 1_000 - performance.now() : 0;
+    const { sources } = this;
+    const bootMs = sources.bootMs();
+    return bootMs === undefined ? 0 : bootMs - sources.monotonicMs();
   }
 
   setTimer(callback: () => void, delayMs: number): Timer {

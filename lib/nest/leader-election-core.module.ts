@@ -1,6 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { LeaderElector, type ElectorFactory } from '../elector/leader-elector.js';
 import { SystemClock } from '../elector/system-clock.js';
+import { kernelRandom } from '../locks/kernel-entropy.js';
 import { ApplicationReadiness } from './application-readiness.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.constants.js';
 import { LeaderElectionLifecycle } from './leader-election.lifecycle.js';
@@ -21,7 +22,7 @@ const makeElector: ElectorFactory = (config, dependencies) =>
 @Module({
   providers: [
     { provide: ELECTION_CLOCK, useClass: SystemClock },
-    { provide: ELECTION_RANDOM, useValue: Math.random },
+    { provide: ELECTION_RANDOM, useValue: kernelRandom },
     { provide: ELECTOR_FACTORY, useValue: makeElector },
     ApplicationReadiness,
     RoleRegistry,

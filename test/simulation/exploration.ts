@@ -86,7 +86,8 @@ export class Exploration {
   private machineKey(machine: ElectionState): number {
     const known = this.machineKeys.get(machine);
     if (known !== undefined) return known;
-    const key = hashOf(textOf(machine));
+    // No clock goes back here, so that the last reading of one decides nothing.
+    const key = hashOf(textOf({ ...machine, latestNow: null }));
     this.machineKeys.set(machine, key);
     return key;
   }

@@ -160,8 +160,8 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     patches: [
       {
         file: OBSERVING,
-        from: '    record.leaseTransitions === lastAcquisition.transitions &&\n    record.acquireTimeMicros !== null &&\n    lastAcquisition.acquireTimesMicros.includes(record.acquireTimeMicros) &&\n    record.renewTimeMicros !== null &&\n    record.renewTimeMicros >= record.acquireTimeMicros &&\n    record.renewTimeMicros <= lastRenewMicros',
-        to: '    lastRenewMicros > 0',
+        from: '    record.leaseTransitions === lastAcquisition.transitions &&\n    record.acquireTimeMicros !== null &&\n    lastAcquisition.acquireTimesMicros.includes(record.acquireTimeMicros) &&\n    record.renewTimeMicros !== null &&\n    lastAcquisition.renewTimesMicros.includes(record.renewTimeMicros)',
+        to: '    lastAcquisition.transitions >= 0',
       },
     ],
     traits: { sharedIdentity: true },

@@ -113,9 +113,9 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     breaks: 'R1: validity is measured on the wall clock',
     patches: [
       {
-        file: 'core/step.ts',
-        from: 'return this.now - instant.now + (slept > SUSPENSION_NOISE_MS ? slept : 0);',
-        to: 'return (this.at.wallMicros - instant.wallMicros) / 1_000 + 0 * slept * SUSPENSION_NOISE_MS;',
+        file: 'core/validity.ts',
+        from: '  const elapsed = monotonicElapsedMs(since, reading);\n  if (trust',
+        to: '  if (reading.now > 0) return wallElapsedMs(since, reading.wallMicros);\n  const elapsed = monotonicElapsedMs(since, reading);\n  if (trust',
       },
       {
         file: HOLDING,
@@ -203,12 +203,17 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
   },
   {
     name: 'forgets-sleep',
-    breaks: '3.12: the time that the machine slept is not counted',
+    breaks: 'R19, 3.12: the time that the machine slept is not counted by any clock',
     patches: [
       {
-        file: 'core/step.ts',
+        file: 'core/validity.ts',
         from: '(slept > SUSPENSION_NOISE_MS ? slept : 0)',
         to: '0 * slept * SUSPENSION_NOISE_MS',
+      },
+      {
+        file: 'core/validity.ts',
+        from: 'return byWall > elapsed + WALL_TOLERANCE_MS ? byWall : elapsed;',
+        to: 'return byWall > Infinity ? byWall : elapsed;',
       },
     ],
     traits: { sleeps: true, lawless: false, restores: false, watches: false, faultCount: 80 },

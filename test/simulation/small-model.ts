@@ -158,7 +158,8 @@ export class SmallModel {
 
   private tell(state: ModelState, index: number, what: ElectionEvent, name: string): ModelState {
     const now = this.clock(state, index);
-    const at = { now, wallMicros: now * 1_000, suspendedMs: 0, random: 0 };
+    const wallMicros = now * 1_000;
+    const at = { now, wallMicros, wallAfterMicros: wallMicros, suspendedMs: 0, random: 0 };
     const node = state.nodes[index]!;
     const { state: machine, effects } = transition(node.state, what, at, this.configs[index]!);
     let { wakeAt, sent } = node;

@@ -34,9 +34,13 @@ export class VirtualClock implements Clock {
     return (until - this.bornAt - this.sleptMs) * this.quality.rate;
   }
 
-  /** Whole milliseconds, as `Date.now()` gives them. */
+  /** Whole milliseconds, as `Date.now()` gives them. What slews one clock of a machine slews all of them. */
   wallMicros(): number {
-    return Math.floor(this.quality.wallStartMs + this.queue.now + this.wallShiftMs) * 1_000;
+    const awake = this.now() / this.quality.rate;
+    const asleep = this.queue.now - this.bornAt - awake;
+    const elapsed = this.now() + asleep;
+    const startMs = this.quality.wallStartMs + this.bornAt;
+    return Math.floor(startMs + elapsed + this.wallShiftMs) * 1_000;
   }
 
   suspendedMs(): number {

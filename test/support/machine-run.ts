@@ -64,6 +64,7 @@ export class MachineRun {
   state: ElectionState = INITIAL_STATE;
   now = 0;
   suspendedMs = 0;
+  wallShiftMs = 0;
   random = 0;
   /** Everything decided so far but the wake-ups. */
   readonly effects: ElectionEffect[] = [];
@@ -80,10 +81,12 @@ export class MachineRun {
   }
 
   say(event: ElectionEvent): this {
+    const wallMicros = 1_000_000_000_000 + (this.now + this.wallShiftMs) * 1_000;
     const at = {
       now: this.now,
-      wallMicros: 1_000_000_000_000 + this.now * 1_000,
+      wallMicros,
       suspendedMs: this.suspendedMs,
+      wallAfterMicros: wallMicros,
       random: this.random,
     };
     const { state, effects } = transition(this.state, event, at, this.config);

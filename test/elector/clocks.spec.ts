@@ -1,0 +1,158 @@
+import { uptime } from 'node:os';
+import { describe, expect, it, jest } from '@jest/globals';
+import { LeaderElector } from '../../lib/elector/leader-elector.js';
+import { SystemClock } from '../../lib/elector/system-clock.js';
+import { CONFIG } from '../support/machine-run.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { ScriptedLock } from '../support/scripted.lock.js';
+
+/** At one of its readings, all of them counted, the process is stopped and goes on much later. */
+class InterruptedClock extends ManualClock {
+  readings = 0;
+  interruptedAt = Infinity;
+  gap: (clock: InterruptedClock) => void = () => {};
+
+  override now(): number {
+    this.count();
+    return super.now();
+  }
+
+  override wallMicros(): number {
+    this.count();
+    return super.wallMicros();
+  }
+
+  override suspendedMs(): number {
+    this.count();
+    return super.suspendedMs();
+  }
+
+  private count(): void {
+    this.readings += 1;
+    if (this.readings === this.interruptedAt) this.gap(this);
+  }
+}
+
+async function leading<C extends ManualClock>(clock: C) {
+  const lock = new ScriptedLock();
+  lock.automatic = true;
+  const revoked: number[] = [];
+  const elector = new LeaderElector(CONFIG, {
+    lock,
+    clock,
+    random: () => 0,
+    observer: { onRevoked: ({ number }) => void revoked.push(number) },
+  });
+  elector.start();
+  await clock.settle();
+  expect(elector.isLeader()).toBe(true);
+  return { elector, revoked };
+}
+
+type Gap = (clock: ManualClock) => void;
+
+describe('when the process missed more time than the renew deadline', () => {
+  const gaps: [string, Gap][] = [
+    ['the machine slept', (clock) => clock.sleep(12_000)],
+    ['a checkpoint, which only the wall clock shows', (clock) => clock.shiftWall(12_000)],
+    [
+      'the machine slept, and its wall clock was set back by an hour',
+      (clock) => {
+        clock.sleep(12_000);
+        clock.shiftWall(-3_600_000);
+      },
+    ],
+    ['the event loop was blocked', (clock) => clock.stall(12_000)],
+    ['it was restored where the monotonic clock shows less', (clock) => clock.stall(-500_000)],
+  ];
+
+  it.each(gaps)('is no leader at the very next call: %s', async (_name, gap) => {
+    const clock = new ManualClock();
+    const { elector } = await leading(clock);
+    gap(clock);
+    expect(elector.isLeader()).toBe(false);
+    expect(elector.term).toBeUndefined();
+    expect(elector.remainingMs()).toBe(0);
+    expect(elector.probe().isLeader).toBe(false);
+  });
+
+  it.each(gaps)('tells of the end soon after a call has found it: %s', async (_name, gap) => {
+    const clock = new ManualClock();
+    const { elector, revoked } = await leading(clock);
+    gap(clock);
+    elector.isLeader();
+    await clock.advance(1);
+    expect(revoked).toEqual([1]);
+  });
+
+  it.each<[string, Gap]>([
+    ['with the wall clock alone', (clock) => clock.shiftWall(12_000)],
+    ['with boot time as well', (clock) => clock.sleep(12_000)],
+  ])(
+    'is no leader wherever among the readings of the clocks the gap falls: %s',
+    async (_name, gap) => {
+      for (let reading = 1; reading <= 16; reading++) {
+        const clock = new InterruptedClock();
+        const { elector } = await leading(clock);
+        await clock.advance(1_999);
+        clock.gap = gap;
+        clock.interruptedAt = clock.readings + reading;
+        await clock.advance(1);
+        while (clock.readings < clock.interruptedAt - 3) elector.isLeader();
+        // The call in which the gap falls after the last reading was true when it was asked.
+        if (clock.readings < clock.interruptedAt) elector.isLeader();
+        if (clock.readings < clock.interruptedAt) elector.isLeader();
+        expect({ reading, term: elector.term?.number }).not.toEqual({ reading, term: 1 });
+      }
+    },
+  );
+});
+
+describe('the machine’s clocks', () => {
+  it('are the sources of what they are named after', () => {
+    const clock = new SystemClock({ monotonicMs: () => 5, wallMs: () => 7, bootMs: () => 11 });
+    expect([clock.now(), clock.wallMicros(), clock.suspendedMs()]).toEqual([5, 7_000, 6]);
+  });
+
+  it('know of no sleep where the platform does not tell', () => {
+    const clock = new SystemClock({
+      monotonicMs: () => 5,
+      wallMs: () => 7,
+      bootMs: () => undefined,
+    });
+    expect(clock.suspendedMs()).toBe(0);
+  });
+
+  it('are the monotonic one, the wall clock and the boot time of this machine', () => {
+    const clock = new SystemClock();
+    const monotonic = [performance.now(), clock.now(), performance.now()];
+    expect(monotonic).toEqual(monotonic.toSorted((a, b) => a - b));
+    const wall = [Date.now(), clock.wallMicros() / 1_000, Date.now()];
+    expect(wall).toEqual(wall.toSorted((a, b) => a - b));
+  });
+
+  const onLinux = process.platform === 'linux' ? it : it.skip;
+  onLinux('count the sleep of a Linux machine by its boot time', () => {
+    const clock = new SystemClock();
+    const outside = (): number => uptime() * 1_000 - performance.now();
+    // The readings are apart by as long as this process is kept waiting: until it was not.
+    for (;;) {
+      const [before, suspended, after] = [outside(), clock.suspendedMs(), outside()];
+      if (Math.abs(after - before) > 20) continue;
+      expect(Math.abs(suspended - before)).toBeLessThan(40);
+      return;
+    }
+  });
+
+  it('are not those of a test that fakes the date', () => {
+    const clock = new SystemClock();
+    const before = clock.wallMicros();
+    jest.useFakeTimers({ now: 0 });
+    try {
+      expect(clock.wallMicros()).toBeGreaterThanOrEqual(before);
+      expect(clock.now()).toBeGreaterThan(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+});
