@@ -35,12 +35,14 @@ export {
   type OptionFault,
 } from './core/errors/leader-election-options.error.js';
 export { LeaderElectionError } from './core/errors/leader-election.error.js';
+export { LeaseAlteredError, type LeaseAlteration } from './core/errors/lease-altered.error.js';
 export { LeadershipRevokedError } from './core/errors/leadership-revoked.error.js';
 export {
   LockRequestError,
   type LockRequestErrorDetails,
 } from './core/errors/lock-request.error.js';
 export { NotLeaderError } from './nest/errors/not-leader.error.js';
+export { WallClockError } from './core/errors/wall-clock.error.js';
 export { ElectionStoppedError } from './nest/errors/election-stopped.error.js';
 export { LeadershipHandlerError } from './nest/errors/leadership-handler.error.js';
 export { LeadershipUnavailableError } from './nest/errors/leadership-unavailable.error.js';

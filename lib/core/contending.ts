@@ -141,6 +141,9 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
   switch (outcome.kind) {
     case 'applied':
       observe(step, outcome.lease, { from: 'write' });
+      step.state.acquireUnresolved = false;
+      step.state.mustRead = false;
+      if (step.wasAltered(request, outcome.lease)) return attemptFailed(step, request, 'altered');
       return onAcquired(step, request);
     case 'conflict':
       // Someone was faster, or an own earlier attempt has landed. A watch tells in a moment which; without news for a
@@ -174,8 +177,6 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
 
 function onAcquired(step: Step, request: PendingRequest): void {
   const lease = step.state.observation?.lease ?? null;
-  step.state.acquireUnresolved = false;
-  step.state.mustRead = false;
   const stillOurs = lease !== null && isOwnRecord(step, lease.record);
   // An answer that took more than half of the renew deadline leaves no time for a renewal that takes as long: the term
   // could only end (R20).

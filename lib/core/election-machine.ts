@@ -201,7 +201,7 @@ function onAnswer(step: Step, event: Extract<ElectionEvent, { outcome: unknown }
     case 'renew':
       return onRenewDone(step, request, event.outcome);
     case 'release':
-      return onReleaseDone(step, event.outcome);
+      return onReleaseDone(step, request, event.outcome);
     case 'read':
       throw new Error('a read was answered as a write');
     default:

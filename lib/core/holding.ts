@@ -43,6 +43,7 @@ export function beginTenure(step: Step, request: PendingRequest, lease: Observed
   step.state.nextAttemptAt = nextAttemptAt;
   step.state.contendNotBefore = contendNotBefore;
   step.state.cooldownMs = 0;
+  step.state.failedAttempts = null;
   if (settleMs > 0) step.emit({ kind: 'settling', term: tenure.transitions, settleMs });
   else if (unclean !== null) {
     step.emit({ kind: 'unclean-acquisition', term: tenure.transitions, was: unclean });
@@ -234,7 +235,7 @@ function renewOrReadBack(step: Step, tenure: Tenure): number {
 }
 
 export function onRenewDone(step: Step, request: PendingRequest, outcome: WriteOutcome): void {
-  const tenure = tenureAfter(step, outcome);
+  const tenure = tenureAfter(step, request, outcome);
   // The term ended while the request was under way. What it wrote is at best a lease to be acquired anew (R12).
   if (tenure === null) return;
   switch (outcome.kind) {
@@ -254,8 +255,11 @@ export function onRenewDone(step: Step, request: PendingRequest, outcome: WriteO
 }
 
 /** Takes note of what a write has shown; null if the lease turned out to be lost. */
-function tenureAfter(step: Step, outcome: WriteOutcome): Tenure | null {
-  if (outcome.kind === 'applied') observe(step, outcome.lease, { from: 'write' });
+function tenureAfter(step: Step, request: PendingRequest, outcome: WriteOutcome): Tenure | null {
+  if (outcome.kind === 'applied') {
+    step.wasAltered(request, outcome.lease);
+    observe(step, outcome.lease, { from: 'write' });
+  }
   if (outcome.kind === 'absent') observe(step, null, { from: 'read' });
   if (outcome.kind === 'unknown' || outcome.kind === 'not-applied') step.fail(outcome.error);
   reviewTenure(step);
@@ -335,9 +339,7 @@ function beginRelease(step: Step, tenure: Tenure): void {
 function proceedReleasing(step: Step, tenure: Tenure): number {
   const { now, config } = step;
   if (now >= tenure.releaseDeadline) {
-    // Left to lapse; from here on that record counts as anybody's.
-    step.state.tenure = null;
-    step.state.lastAcquisition = null;
+    letLapse(step);
     return Infinity;
   }
   if (now < step.state.nextAttemptAt) {
@@ -363,19 +365,25 @@ function proceedReleasing(step: Step, tenure: Tenure): number {
   return tenure.releaseDeadline;
 }
 
-export function onReleaseDone(step: Step, outcome: WriteOutcome): void {
-  const tenure = tenureAfter(step, outcome);
+export function onReleaseDone(step: Step, request: PendingRequest, outcome: WriteOutcome): void {
+  const tenure = tenureAfter(step, request, outcome);
   if (tenure === null) return;
-  if (outcome.kind === 'applied') return endRelease(step, tenure);
+  // It still names us, as something has undone the release: trying again would only be undone again.
+  if (outcome.kind === 'applied') return letLapse(step);
   if (outcome.kind === 'not-applied') return pauseHolding(step);
   // Write again only if the lease still names this process with these transitions: read first (R11).
   step.updateTenure(tenure, { readBack: true });
   step.state.nextAttemptAt = step.now;
 }
 
-function endRelease(step: Step, tenure: Tenure): void {
+/** From here on that record counts as anybody's. */
+function letLapse(step: Step): void {
   step.state.tenure = null;
   step.state.lastAcquisition = null;
+}
+
+function endRelease(step: Step, tenure: Tenure): void {
+  letLapse(step);
   step.emit({ kind: 'released', term: tenure.transitions });
 }
 

@@ -1,3 +1,5 @@
+import type { LeaseAlteration } from './errors/lease-altered.error.js';
+
 /**
  * The neutral lease record that every lock stores. Spelling follows `coordination.k8s.io/v1` LeaseSpec. Times are
  * whole microseconds since the epoch, the resolution of the API's MicroTime; they are written for people and for
@@ -38,6 +40,25 @@ export interface ObservedLease {
   readonly timingKey: string;
   /** The whole stored object, for the lock that made this: what it does not understand it writes back (R6). */
   readonly source?: unknown;
+}
+
+/** What the election goes by. The application's name is for people. */
+const DECISIVE_FIELDS = [
+  'holderIdentity',
+  'leaseDurationSeconds',
+  'acquireTimeMicros',
+  'renewTimeMicros',
+  'leaseTransitions',
+  'releasedTransitions',
+] as const satisfies readonly (keyof LeaseRecord)[];
+
+/** The fields of a record that are stored otherwise than they were sent. */
+export function alterations(sent: LeaseRecord, stored: LeaseRecord): LeaseAlteration[] {
+  return DECISIVE_FIELDS.filter((field) => sent[field] !== stored[field]).map((field) => ({
+    field,
+    sent: sent[field],
+    stored: stored[field],
+  }));
 }
 
 /** `leaseTransitions` is an int32 in the Kubernetes API. */

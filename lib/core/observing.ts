@@ -47,7 +47,9 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
   // news but the outcome of that attempt; a proxy that sends writes twice would keep this going at its own speed.
   const isOwn = lease !== null && isOwnRecord(step, lease.record);
   if (sameLease || isOwn) return;
-  if (isNewsToTry) step.state.failedAttempts = null;
+  // What changes our writes on the way makes a new version of each.
+  const isChangedByOthers = step.state.failedAttempts?.as === 'altered';
+  if (isNewsToTry && !isChangedByOthers) step.state.failedAttempts = null;
   const isFirstAttempt = step.state.failedAttempts === null && step.state.tenure === null;
   if (isFirstAttempt && isFree(step, observation)) step.state.nextAttemptAt = step.now;
 }

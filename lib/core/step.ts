@@ -1,4 +1,6 @@
-import type { LockRequestError } from './errors/lock-request.error.js';
+import type { ElectionError } from './errors/election-error.js';
+import { LeaseAlteredError } from './errors/lease-altered.error.js';
+import { alterations, type ObservedLease } from './lease-record.js';
 import type {
   ElectionConfig,
   ElectionEffect,
@@ -44,8 +46,16 @@ export class Step {
     this.effects.push(effect);
   }
 
-  fail(error: LockRequestError): void {
+  fail(error: ElectionError): void {
     this.emit({ kind: 'failed', error });
+  }
+
+  /** True if something else is stored than what was sent, which is then reported. */
+  wasAltered({ purpose, sent }: PendingRequest, { record }: ObservedLease): boolean {
+    if (sent.verb === 'read' || purpose === 'read') return false;
+    const found = alterations(sent.record, record);
+    if (found.length > 0) this.fail(new LeaseAlteredError(this.config.role, purpose, found));
+    return found.length > 0;
   }
 
   /** Sends a request. The instant it counts from was read before it was built (R4). */

@@ -1,0 +1,118 @@
+import { describe, expect, it } from '@jest/globals';
+import type { LeaseRecord } from '../../lib/core/lease-record.js';
+import { CONFIG, MachineRun, representation } from '../support/machine-run.js';
+
+type Change = Partial<LeaseRecord>;
+type Fields = Change | ((sent: LeaseRecord) => Change);
+
+/** As a mutating admission webhook: what is stored, and answered, is not what was sent. */
+function alteredTo(run: MachineRun, fields: Fields, revision = run.now + 100): MachineRun {
+  const sent = run.written;
+  const stored = { ...sent, ...(typeof fields === 'function' ? fields(sent) : fields) };
+  return run.writes({ kind: 'applied', lease: representation(stored, revision) });
+}
+
+const codes = (run: MachineRun): string[] => run.of('failed').map(({ error }) => error.code);
+
+const CHANGES: [string, Fields][] = [
+  ['holderIdentity', { holderIdentity: 'node-7' }],
+  ['holderIdentity', { holderIdentity: '' }],
+  ['leaseDurationSeconds', { leaseDurationSeconds: 60 }],
+  ['leaseDurationSeconds', { leaseDurationSeconds: null }],
+  ['renewTimeMicros', ({ renewTimeMicros }) => ({ renewTimeMicros: renewTimeMicros! - 1 })],
+  ['acquireTimeMicros', { acquireTimeMicros: null }],
+  ['leaseTransitions', { leaseTransitions: 0 }],
+];
+
+describe('when something changes every write of the lease', () => {
+  it.each(CHANGES)('grants no term, and says what is changed: %s', (field, change) => {
+    const run = new MachineRun().start().reads(null);
+    alteredTo(run, change);
+    expect(run.of('granted')).toEqual([]);
+    expect(run.of('failed')[0]?.error).toMatchObject({
+      code: 'ERR_LEASE_ALTERED',
+      alterations: [{ field }],
+    });
+  });
+
+  it.each(CHANGES)(
+    'goes on asking less and less often, without a term that must end: %s',
+    (_field, change) => {
+      const run = new MachineRun().start().reads(null);
+      const attempts: number[] = [];
+      let stored = null as ReturnType<typeof representation> | null;
+      while (run.now < 300_000) {
+        if (run.state.pending === null) run.wake();
+        else if (run.request.purpose === 'read') run.reads(stored);
+        else {
+          if (run.request.purpose === 'acquire') attempts.push(run.now);
+          alteredTo(run, change);
+          stored = run.state.observation!.lease;
+        }
+      }
+      expect(run.of('granted')).toEqual([]);
+      expect(attempts.length).toBeGreaterThan(3);
+      expect(attempts.length).toBeLessThanOrEqual(300_000 / (0.8 * CONFIG.leaseDurationMs) + 4);
+      expect(codes(run)).toHaveLength(attempts.length);
+    },
+  );
+});
+
+describe('when something begins to change writes while this process leads', () => {
+  it.each(CHANGES)(
+    'revokes once, with the reason in an error, and grants no more: %s',
+    (_field, change) => {
+      const run = alteredTo(MachineRun.leading().at(2_000).tick(), change);
+      expect(run.isLeader()).toBe(false);
+      expect(codes(run)).toEqual(['ERR_LEASE_ALTERED']);
+      run.say({ kind: 'drained', term: 1 });
+      while (run.now < 100_000) {
+        if (run.state.pending === null) run.wake();
+        else if (run.request.purpose === 'read') run.reads(run.state.observation!.lease);
+        else alteredTo(run, change);
+      }
+      expect(run.of('granted')).toHaveLength(1);
+      expect(run.of('revoked')).toHaveLength(1);
+    },
+  );
+
+  it('says why no renewal counts where each is undone, so that the store keeps nothing', () => {
+    const run = MachineRun.leading().at(2_000).tick();
+    const before = run.state.observation!.lease!;
+    run.writes({ kind: 'applied', lease: before });
+    expect(codes(run)).toEqual(['ERR_LEASE_ALTERED']);
+    expect(run.state.tenure?.validUntil).toBe(10_000);
+  });
+});
+
+describe('when something changes the release', () => {
+  const releasing = (): MachineRun =>
+    MachineRun.leading().withdraw('stepped-down', 60_000).say({ kind: 'drained', term: 1 });
+
+  it.each<[string, Fields]>([
+    ['names another holder', { holderIdentity: 'node-7' }],
+    ['names us again', ({ leaseTransitions }) => ({ holderIdentity: 'me', leaseTransitions })],
+  ])('does not say that the lease was released when it %s', (_name, change) => {
+    const run = alteredTo(releasing(), change);
+    expect(run.of('released')).toEqual([]);
+    expect(codes(run)).toEqual(['ERR_LEASE_ALTERED']);
+    expect(run.state.tenure).toBeNull();
+  });
+
+  it('does not repeat a release that is undone', () => {
+    const run = releasing();
+    run.writes({ kind: 'applied', lease: run.state.observation!.lease! });
+    run.at(1_000).tick();
+    expect(run.purposes.filter((purpose) => purpose === 'release')).toHaveLength(1);
+    expect(codes(run)).toEqual(['ERR_LEASE_ALTERED']);
+  });
+});
+
+describe('when another part of the object is changed', () => {
+  it('leads, as the name of the application is for people', () => {
+    const run = new MachineRun().start().reads(null);
+    alteredTo(run, { application: 'other' });
+    expect(run.isLeader()).toBe(true);
+    expect(codes(run)).toEqual([]);
+  });
+});
