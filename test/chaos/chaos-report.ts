@@ -17,6 +17,12 @@ export interface ChaosReport
   readonly registerWrites: { readonly accepted: number; readonly refused: number };
   /** From the end of the last fault to a leader. */
   readonly leaderAfterHealingMs: number | null;
+  /** What the audit log of the API servers has; zeros for the file lock. */
+  readonly api: {
+    readonly writes: number;
+    readonly takeovers: number;
+    readonly mostRequestsInTenSeconds: number;
+  };
   /** Operations that it ordered; what it found is among the violations. */
   readonly secondJudge: 'not asked' | { readonly lock: number; readonly register: number };
   readonly violations: readonly string[];
@@ -45,6 +51,10 @@ export function describeReport(report: ChaosReport): string {
     ['register', `${registerWrites.accepted} writes accepted, ${registerWrites.refused} refused`],
     ['faults', listed(faults)],
     ['processes', report.processes],
+    [
+      'API servers',
+      `${report.api.writes} writes, ${report.api.takeovers} takeovers, at most ${report.api.mostRequestsInTenSeconds} requests in 10 s`,
+    ],
     [
       'second judge',
       secondJudge === 'not asked'

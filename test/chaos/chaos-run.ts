@@ -2,20 +2,29 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { RandomStream } from '../simulation/random-stream.js';
 import type { ChaosOptions } from './chaos-options.js';
 import { LEASE_DURATION_MS, type ChaosWorld } from './chaos-world.js';
+import type { Interval } from './leaderless-check.js';
 import { FaultInjector } from './fault-injector.js';
+import type { HistoryRecorder } from './history-recorder.js';
+import { monotonicNs } from './history-recorder.js';
 import { FaultPlan } from './fault-plan.js';
 
 /** A leader is awaited for so long before the next fault comes anyway. */
-const PATIENCE_MS = 3 * LEASE_DURATION_MS;
+const PATIENCE_MS = 4 * LEASE_DURATION_MS;
 /** For a leader once all faults are gone: two leases (strict mode) and restarts on a machine that is busy. */
 const RECOVERY_LIMIT_MS = 2 * LEASE_DURATION_MS + 20_000;
 const PROGRESS_PERIOD_MS = 30_000;
+/** Before and after the crash in peace: what earlier faults did is over, and what this one did has been logged. */
+const CALM_MS = 2 * LEASE_DURATION_MS;
 
 /** Faults after faults until the time is up, then peace, in which somebody has to lead. */
 export class ChaosRun {
   readonly injector: FaultInjector;
   readonly complaints: string[] = [];
   leaderAfterHealingMs: number | null = null;
+  /** Undefined if the run did not come so far. */
+  healthyFailover: Interval | undefined;
+  /** From the first leader to the end of the last fault. */
+  time: Interval | undefined;
   private readonly startedAt = performance.now();
   private readonly plan: FaultPlan;
   private lastLeader: string | undefined;
@@ -24,11 +33,17 @@ export class ChaosRun {
   constructor(
     private readonly options: ChaosOptions,
     private readonly world: ChaosWorld,
+    events: HistoryRecorder,
     private readonly interrupted: AbortSignal,
   ) {
     this.plan = new FaultPlan(new RandomStream(options.seed, 'chaos'), options);
-    this.injector = new FaultInjector(world.slots, world.cluster, world.clockSteps, (error) =>
-      this.complaints.push(`a fault could not be taken away: ${String(error)}`),
+    this.injector = new FaultInjector(
+      world.slots,
+      world.cluster,
+      world.disk,
+      world.clockSteps,
+      events,
+      (error) => this.complaints.push(`a fault could not be taken away: ${String(error)}`),
     );
   }
 
@@ -41,9 +56,12 @@ export class ChaosRun {
     const counting = setInterval(() => this.countChange(), 5);
     try {
       await this.untilLeader(RECOVERY_LIMIT_MS);
+      const from = now();
       while (!this.isOver) await this.nextFault();
       await this.injector.heal();
+      this.time = { from, to: now() };
       if (!this.interrupted.aborted) await this.recover();
+      if (!this.interrupted.aborted && this.complaints.length === 0) await this.failOverInPeace();
     } finally {
       clearInterval(progress);
       clearInterval(counting);
@@ -76,6 +94,21 @@ export class ChaosRun {
     }
   }
 
+  /** A crash of the leader while nothing else is wrong. */
+  private async failOverInPeace(): Promise<void> {
+    await this.pause(CALM_MS);
+    const leader = this.world.slots.find(({ process }) => process.leads);
+    if (leader === undefined || this.interrupted.aborted) return;
+    const from = now();
+    leader.process.end('SIGKILL');
+    await leader.process.exited;
+    if (!(await this.untilLeader(RECOVERY_LIMIT_MS))) {
+      this.complaints.push(`no leader ${RECOVERY_LIMIT_MS} ms after a crash in peace`);
+    }
+    await this.pause(CALM_MS);
+    this.healthyFailover = { from, to: now() };
+  }
+
   private async untilLeader(limitMs: number): Promise<boolean> {
     const giveUpAt = performance.now() + limitMs;
     while (!this.world.hasLeaderAtPeace) {
@@ -104,4 +137,8 @@ export class ChaosRun {
   private async pause(ms: number): Promise<void> {
     await delay(ms, undefined, { signal: this.interrupted }).catch(() => undefined);
   }
+}
+
+function now(): number {
+  return Number(monotonicNs()) / 1e6;
 }

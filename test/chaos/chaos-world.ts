@@ -6,6 +6,7 @@ import { ReplicaProcess } from './replica-process.js';
 import type { ReplicaSettings } from './replica-settings.js';
 import { ReplicaSlot } from './replica-slot.js';
 import type { RunDirectory } from './run-directory.js';
+import { SmallDisk } from './small-disk.js';
 import { WallClockSteps } from './wall-clock-steps.js';
 
 export const LEASE_DURATION_MS = 3_000;
@@ -23,6 +24,8 @@ export class ChaosWorld {
     private readonly directory: RunDirectory,
     readonly register: FencedRegister,
     readonly cluster: ChaosCluster | undefined,
+    /** Of the file lock's leases; undefined where none can be mounted. */
+    readonly disk: SmallDisk | undefined,
   ) {
     this.clockSteps = new WallClockSteps(directory.path);
   }
@@ -31,7 +34,8 @@ export class ChaosWorld {
     const { lock, minutes, replicas } = options;
     const cluster =
       lock === 'lease' ? await ChaosCluster.start(directory.path, minutes) : undefined;
-    const world = new ChaosWorld(options, directory, await FencedRegister.start(), cluster);
+    const disk = lock === 'file' ? SmallDisk.mount() : undefined;
+    const world = new ChaosWorld(options, directory, await FencedRegister.start(), cluster, disk);
     for (let number = 1; number <= replicas; number += 1) await world.addReplica(number);
     return world;
   }
@@ -58,17 +62,18 @@ export class ChaosWorld {
   async stop(): Promise<void> {
     await this.register.stop();
     await this.cluster?.stop();
+    await this.disk?.unmount();
   }
 
   private async addReplica(number: number): Promise<void> {
     const name = `replica-${number}`;
-    const proxied = await this.cluster?.addProxy();
+    const proxied = await this.cluster?.addReplica(number);
     const access: Access =
       proxied === undefined
-        ? { lockDirectory: join(this.directory.path, 'leases') }
+        ? { lockDirectory: join(this.disk?.path ?? this.directory.path, 'leases') }
         : { kubeConfigFile: proxied.kubeConfigFile };
     const launch = (process: string): ReplicaProcess => this.launch(name, process, access);
-    this.slots.push(new ReplicaSlot(name, launch, proxied?.proxy));
+    this.slots.push(new ReplicaSlot(name, launch, proxied?.server));
   }
 
   private launch(slot: string, name: string, access: Access): ReplicaProcess {

@@ -8,10 +8,11 @@ import {
   type ReplicaFault,
   type ServerFault,
 } from './fault.js';
-import { monotonicNs } from './history-recorder.js';
+import { monotonicNs, type HistoryRecorder } from './history-recorder.js';
 import type { InjectedFault } from './leadership-changes.js';
 import { afflict } from './replica-affliction.js';
 import type { ReplicaSlot } from './replica-slot.js';
+import type { SmallDisk } from './small-disk.js';
 import type { WallClockSteps } from './wall-clock-steps.js';
 
 /** Lets faults happen to replicas, servers and the lease; several at once, but one at a time to each of them. */
@@ -26,7 +27,9 @@ export class FaultInjector {
   constructor(
     private readonly slots: readonly ReplicaSlot[],
     private readonly cluster: ChaosCluster | undefined,
+    private readonly disk: SmallDisk | undefined,
     private readonly clockSteps: WallClockSteps,
+    private readonly events: HistoryRecorder,
     private readonly failed: (error: unknown) => void,
   ) {}
 
@@ -52,38 +55,71 @@ export class FaultInjector {
       this.missed += 1;
       return;
     }
-    this.note(fault.kind, slot.process.name);
+    const injected = this.note(fault.kind, slot.process.name);
     slot.isBusy = true;
     const { clockSteps } = this;
-    const affliction = afflict(slot, fault, { clockSteps, wait: (ms) => this.wait(ms) });
-    this.follow(affliction.finally(() => (slot.isBusy = false)));
+    const affliction = afflict(slot, fault, {
+      clockSteps,
+      wait: (ms) => this.wait(ms),
+      isHealing: () => this.ending.signal.aborted,
+    });
+    // A replaced process is a fault until another is ready in its place.
+    const over = affliction.then(() => slot.untilReady());
+    this.follow(
+      injected,
+      over.finally(() => (slot.isBusy = false)),
+    );
   }
 
   private hitServers(fault: ServerFault): void {
-    if (this.serversAreBusy || this.cluster === undefined) {
+    const suffer =
+      fault.kind === 'disk-full'
+        ? this.disk && (() => this.fillDisk(fault.ms))
+        : this.cluster && (() => this.cluster!.suffer(fault, () => this.wait(fault.ms)));
+    if (this.serversAreBusy || suffer === undefined) {
       this.missed += 1;
       return;
     }
-    this.note(fault.kind);
+    const injected = this.note(fault.kind);
     this.serversAreBusy = true;
-    const suffered = this.cluster.suffer(fault, () => this.wait(fault.ms));
-    this.follow(suffered.finally(() => (this.serversAreBusy = false)));
+    this.follow(
+      injected,
+      suffer().finally(() => (this.serversAreBusy = false)),
+    );
+  }
+
+  private async fillDisk(ms: number): Promise<void> {
+    this.disk!.fill();
+    await this.wait(ms);
+    this.disk!.free();
   }
 
   private hitLease(fault: LeaseFault): void {
     const standby = this.slots.find(({ process }) => !process.leads)?.process.identity;
-    this.note(fault.kind === 'lease-edit' ? `lease-edit ${fault.edit}` : fault.kind);
+    const injected = this.note(
+      fault.kind === 'lease-edit' ? `lease-edit ${fault.edit}` : fault.kind,
+    );
     const touched = this.cluster!.touchLease(fault, standby);
     // People find the server away, or the lease gone, as everybody else does.
-    this.follow(touched.catch(() => void (this.missed += 1)));
+    this.follow(
+      injected,
+      touched.catch(() => void (this.missed += 1)),
+    );
   }
 
-  private note(kind: string, process?: string): void {
-    this.injected.push({ at: Number(monotonicNs()) / 1e6, kind, process });
+  private note(kind: string, process?: string): InjectedFault {
+    const injected = { at: Number(monotonicNs()) / 1e6, kind, process };
+    this.injected.push(injected);
+    return injected;
   }
 
-  private follow(fault: Promise<unknown>): void {
-    const finished = fault.then(() => undefined, this.failed);
+  private follow(injected: InjectedFault, fault: Promise<unknown>): void {
+    const finished = fault
+      .then(() => undefined, this.failed)
+      .finally(() => {
+        injected.until = Number(monotonicNs()) / 1e6;
+        this.events.fault(injected);
+      });
     this.underWay.add(finished);
     void finished.then(() => this.underWay.delete(finished));
   }

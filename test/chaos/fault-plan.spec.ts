@@ -11,9 +11,35 @@ function faults(options: Pick<ChaosOptions, 'lock' | 'strict'>, seed = 1): Fault
 
 const kinds = (of: readonly Fault[]) => new Set(of.map(({ kind }) => kind));
 
-const OF_PROCESSES = ['step-down', 'sigterm', 'sigkill', 'sigstop', 'wall-clock-step'];
-const OF_THE_NETWORK = ['partition', 'delay', 'throttle', 'reset', 'close', 'half-open', 'refuse'];
-const OF_SERVERS = ['api-server-kill', 'api-server-stop', 'etcd-kill', 'etcd-stop'];
+const OF_PROCESSES = [
+  'step-down',
+  'sigterm',
+  'sigkill',
+  'sigstop',
+  'block-loop',
+  'busy-pool',
+  'starve',
+  'exhaust-files',
+  'wall-clock-step',
+];
+const OF_THE_NETWORK = [
+  'partition',
+  'delay',
+  'throttle',
+  'reset',
+  'close',
+  'half-open',
+  'refuse',
+  'http-error',
+  'other-server',
+];
+const OF_SERVERS = [
+  'api-server-kill',
+  'api-server-stop',
+  'etcd-kill',
+  'etcd-stop',
+  'token-rotation',
+];
 
 describe('when faults are planned', () => {
   const onLease = faults({ lock: 'lease', strict: false });
@@ -37,8 +63,18 @@ describe('when faults are planned', () => {
     ]);
   });
 
-  it('leaves network and servers alone where the lock has none', () => {
-    expect(kinds(faults({ lock: 'file', strict: false }))).toEqual(new Set(OF_PROCESSES));
+  it('leaves network and servers alone where the lock has none, and fills its disk', () => {
+    expect(kinds(faults({ lock: 'file', strict: false }))).toEqual(
+      new Set([...OF_PROCESSES, 'disk-full']),
+    );
+  });
+
+  it('lets a load balancer answer in place of the server, before and after that has the request', () => {
+    const errors = onLease.flatMap((fault) => (fault.kind === 'http-error' ? [fault] : []));
+    expect(new Set(errors.map(({ status }) => status))).toEqual(new Set([429, 500, 502, 503, 504]));
+    expect(new Set(errors.map(({ reachesServer }) => reachesServer))).toEqual(
+      new Set([true, false]),
+    );
   });
 
   it('sets clocks back by up to an hour, and ahead by seconds', () => {

@@ -31,6 +31,23 @@ const OF_PROCESSES: readonly Choice[] = [
   { weight: 20, leaderShare: 0.9, draw: () => ({ kind: 'sigterm' }) },
   { weight: 5, leaderShare: 0.7, draw: () => ({ kind: 'sigkill' }) },
   { weight: 9, leaderShare: 0.8, draw: (random) => ({ kind: 'sigstop', ms: outage(random) }) },
+  { weight: 5, leaderShare: 0.8, draw: (random) => ({ kind: 'block-loop', ms: outage(random) }) },
+  { weight: 3, leaderShare: 0.8, draw: (random) => ({ kind: 'busy-pool', ms: outage(random) }) },
+  {
+    weight: 3,
+    leaderShare: 0.7,
+    draw: (random) => ({
+      kind: 'starve',
+      runMs: random.whole(10, 60),
+      stopMs: random.whole(40, 400),
+      ms: random.whole(1_000, 6_000),
+    }),
+  },
+  {
+    weight: 3,
+    leaderShare: 0.7,
+    draw: (random) => ({ kind: 'exhaust-files', ms: outage(random) }),
+  },
   {
     weight: 5,
     leaderShare: 0.7,
@@ -68,6 +85,18 @@ const OF_THE_NETWORK: readonly Choice[] = [
     }),
   },
   {
+    weight: 6,
+    leaderShare: 0.7,
+    draw: (random) => ({
+      kind: 'http-error',
+      status: random.pick([429, 500, 502, 503, 504]),
+      reachesServer: random.chance(0.4),
+      retryAfterSeconds: random.pick([undefined, 1, 30]),
+      ms: outage(random),
+    }),
+  },
+  { weight: 3, leaderShare: 0.6, draw: () => ({ kind: 'other-server' }) },
+  {
     weight: 2,
     leaderShare: 0.7,
     draw: (random) => ({
@@ -78,13 +107,22 @@ const OF_THE_NETWORK: readonly Choice[] = [
   },
 ];
 
-const OF_SERVERS: readonly Choice[] = (
-  ['api-server-kill', 'etcd-kill', 'api-server-stop', 'etcd-stop'] as const
-).map((kind) => ({
-  weight: 1,
-  leaderShare: 0,
-  draw: (random) => ({ kind, ms: outage(random) }),
-}));
+const OF_SERVERS: readonly Choice[] = [
+  ...(['api-server-kill', 'api-server-stop'] as const).map((kind): Choice => ({
+    weight: 1,
+    leaderShare: 0,
+    draw: (random) => ({ kind, server: random.whole(0, 1), ms: outage(random) }),
+  })),
+  ...(['etcd-kill', 'etcd-stop', 'token-rotation'] as const).map((kind): Choice => ({
+    weight: 1,
+    leaderShare: 0,
+    draw: (random) => ({ kind, ms: outage(random) }),
+  })),
+];
+
+const OF_DISKS: readonly Choice[] = [
+  { weight: 6, leaderShare: 0, draw: (random) => ({ kind: 'disk-full', ms: outage(random) }) },
+];
 
 const BY_PEOPLE: readonly Choice[] = [
   { weight: 10, leaderShare: 0, draw: () => ({ kind: 'lease-delete' }) },
@@ -106,7 +144,7 @@ export class FaultPlan {
   ) {
     this.choices = [
       ...OF_PROCESSES,
-      ...(lock === 'lease' ? [...OF_THE_NETWORK, ...OF_SERVERS] : []),
+      ...(lock === 'lease' ? [...OF_THE_NETWORK, ...OF_SERVERS] : OF_DISKS),
       ...(strict ? BY_PEOPLE : []),
     ];
     this.total = this.choices.reduce((sum, { weight }) => sum + weight, 0);

@@ -58,7 +58,10 @@ export class FencedRegister {
     this.sockets.add(socket);
     socket.setNoDelay().on('error', () => undefined);
     socket.once('close', () => this.sockets.delete(socket));
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket });
+    // It repeats the errors of its input.
+    lines.on('error', () => undefined);
+    lines.on('line', (line) => {
       const answer = this.answer(line.split(' '));
       if (answer !== undefined && socket.writable) socket.write(`${answer}\n`);
     });

@@ -1,4 +1,5 @@
 import { openSync, writeSync } from 'node:fs';
+import type { InjectedFault } from './leadership-changes.js';
 
 export function monotonicNs(): bigint {
   return process.hrtime.bigint();
@@ -58,6 +59,13 @@ export class HistoryRecorder {
 
   ended(process: string): void {
     this.append('ended', `"process":${JSON.stringify(process)}`);
+  }
+
+  /** Times in milliseconds. */
+  fault({ at, until = at, kind, process }: InjectedFault): void {
+    const of = process === undefined ? '' : `,"process":${JSON.stringify(process)}`;
+    const end = Math.round(until * 1e6);
+    this.append('fault', `"until":${end},"kind":"${kind}"${of}`, BigInt(Math.round(at * 1e6)));
   }
 
   private append(type: string, fields: string, at = monotonicNs()): void {

@@ -3,6 +3,8 @@ import { inOrder, type Belief, type ProbedBelief } from './belief.js';
 /** A fault that was injected. Without a process it met all of them. */
 export interface InjectedFault {
   readonly at: number;
+  /** When all was as before, restarts included; undefined while it lasts. */
+  until?: number;
   readonly kind: string;
   readonly process?: string | undefined;
 }

@@ -10,7 +10,7 @@ export interface ProcessEnd {
 export function faultOfEnd({ code, signal, wasTold }: ProcessEnd): string | undefined {
   const how = signal ?? `code ${code}`;
   if (!wasTold) return `ended by itself: ${how}`;
-  // Nest ends the process with the signal again when its hooks are done.
+  // SIGTERM: it was told before it listened.
   const isClean = code === 0 || signal === 'SIGTERM' || signal === 'SIGKILL';
   return isClean ? undefined : `failed in its shutdown: ${how}`;
 }

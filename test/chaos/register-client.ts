@@ -13,7 +13,10 @@ export class RegisterClient {
   ) {
     this.socket = connect(port, '127.0.0.1').setNoDelay();
     this.socket.on('error', () => undefined).unref();
-    createInterface({ input: this.socket }).on('line', (line) => this.heard(line.split(' ')));
+    const lines = createInterface({ input: this.socket });
+    // It repeats the errors of its input.
+    lines.on('error', () => undefined);
+    lines.on('line', (line) => this.heard(line.split(' ')));
   }
 
   write(token: bigint): void {

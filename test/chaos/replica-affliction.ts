@@ -1,18 +1,22 @@
-import type { FaultProxy } from '../support/fault-proxy/fault-proxy.js';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { NetworkFault, ReplicaFault } from './fault.js';
+import type { ReplicaProcess } from './replica-process.js';
+import type { ReplicaServer } from './replica-server.js';
 import type { ReplicaSlot } from './replica-slot.js';
 import type { WallClockSteps } from './wall-clock-steps.js';
 
 export interface Surroundings {
   readonly clockSteps: WallClockSteps;
   readonly wait: (ms: number) => Promise<void>;
+  /** All faults are being taken away, and waits end at once. */
+  readonly isHealing: () => boolean;
 }
 
 /** One fault of one replica, from its beginning to its end. */
 export async function afflict(
   slot: ReplicaSlot,
   fault: ReplicaFault,
-  { clockSteps, wait }: Surroundings,
+  { clockSteps, wait, isHealing }: Surroundings,
 ): Promise<void> {
   const { process } = slot;
   switch (fault.kind) {
@@ -22,6 +26,13 @@ export async function afflict(
       clockSteps.step(slot, fault.byMs);
       await wait(fault.ms);
       return clockSteps.step(slot, -fault.byMs);
+    case 'block-loop':
+    case 'busy-pool':
+    case 'exhaust-files':
+      process.order({ kind: fault.kind, ms: fault.ms });
+      return wait(fault.ms);
+    case 'starve':
+      return starve(process, fault, { wait, isHealing });
     case 'sigterm':
       return slot.shutDown();
     case 'sigkill':
@@ -33,16 +44,38 @@ export async function afflict(
       process.signal('SIGCONT');
       return;
     default:
-      return disconnect(slot.proxy!, fault, wait);
+      return disconnect(slot.server!, fault, wait);
+  }
+}
+
+/** As the kernel's bandwidth control does it to a container. */
+async function starve(
+  process: ReplicaProcess,
+  { runMs, stopMs, ms }: Extract<ReplicaFault, { kind: 'starve' }>,
+  { wait, isHealing }: Pick<Surroundings, 'wait' | 'isHealing'>,
+): Promise<void> {
+  const until = performance.now() + ms;
+  while (performance.now() < until && !process.hasExited && !isHealing()) {
+    process.signal('SIGSTOP');
+    await delay(stopMs);
+    process.signal('SIGCONT');
+    await wait(runMs);
   }
 }
 
 async function disconnect(
-  proxy: FaultProxy,
+  server: ReplicaServer,
   fault: NetworkFault,
   wait: Surroundings['wait'],
 ): Promise<void> {
+  const { proxy } = server;
   switch (fault.kind) {
+    case 'other-server':
+      return server.change();
+    case 'http-error':
+      server.putFront(fault);
+      await wait(fault.ms);
+      return server.takeFrontAway();
     case 'reset':
       return proxy.reset();
     case 'close':

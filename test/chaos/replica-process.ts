@@ -7,6 +7,7 @@ import type { HistoryRecorder } from './history-recorder.js';
 import { faultOfEnd } from './process-end.js';
 import type { ReplicaOrder, ReplicaReport, ReplicaSettings } from './replica-settings.js';
 
+const DESCRIPTORS = 4_096;
 const PROGRAM = fileURLToPath(new URL('./replica.js', import.meta.url));
 
 export interface ReplicaLaunch {
@@ -35,7 +36,9 @@ export class ReplicaProcess {
   constructor({ settings, logFile, env, lifeline, events }: ReplicaLaunch) {
     this.name = settings.name;
     const log = openSync(logFile, 'a');
-    this.child = spawn(process.execPath, [PROGRAM], {
+    // A limit, so that all can be used up. Imports at the start take hundreds at once.
+    const limited = `ulimit -n ${DESCRIPTORS} && exec "$0" "$@"`;
+    this.child = spawn('sh', ['-c', limited, process.execPath, PROGRAM], {
       // Ctrl+C in the terminal is for the chaos, which ends its replicas itself.
       detached: true,
       stdio: ['ignore', log, log, 'ipc'],

@@ -15,7 +15,11 @@ export interface ReplicaSettings {
 }
 
 export type ReplicaOrder =
-  { readonly kind: 'step-down' } | { readonly kind: 'step-wall-clock'; readonly ms: number };
+  | { readonly kind: 'step-down' }
+  | {
+      readonly kind: 'step-wall-clock' | 'block-loop' | 'busy-pool' | 'exhaust-files';
+      readonly ms: number;
+    };
 
 /** What a replica reports at once. The history file is what counts: it survives everything. */
 export type ReplicaReport =

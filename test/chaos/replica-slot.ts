@@ -1,14 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FaultProxy } from '../support/fault-proxy/fault-proxy.js';
 import { ReplicaProcess } from './replica-process.js';
+import type { ReplicaServer } from './replica-server.js';
 
 const RESTART_AFTER_MS = 100;
 /** A shutdown is bounded by two request timeouts and one for the lock; the rest is a busy machine. */
 const SHUTDOWN_LIMIT_MS = 10_000;
+const START_LIMIT_MS = 30_000;
 
 export type Launch = (name: string) => ReplicaProcess;
 
-/** A place for a replica, with a proxy of its own: the process is replaced by another when it ends. */
+/** A place for a replica, with a way to the servers of its own: the process is replaced by another when it ends. */
 export class ReplicaSlot {
   /** A fault is at work here. */
   isBusy = false;
@@ -22,7 +23,7 @@ export class ReplicaSlot {
     readonly name: string,
     private readonly launch: Launch,
     /** Undefined for a lock without a network. */
-    readonly proxy: FaultProxy | undefined,
+    readonly server: ReplicaServer | undefined,
   ) {
     this.current = this.start();
   }
@@ -43,6 +44,20 @@ export class ReplicaSlot {
     this.complaints.push(`${process.name} had not ended ${SHUTDOWN_LIMIT_MS} ms after SIGTERM`);
     process.end('SIGKILL');
     await process.exited;
+  }
+
+  /** A process runs here that has started up, or it takes longer than any start. */
+  async untilReady(): Promise<void> {
+    const giveUpAt = performance.now() + START_LIMIT_MS;
+    while (!this.current.isReady && !this.isClosing) {
+      if (performance.now() > giveUpAt) {
+        this.complaints.push(
+          `${this.current.name} was not ready ${START_LIMIT_MS} ms after a fault`,
+        );
+        return;
+      }
+      await delay(10);
+    }
   }
 
   /** Ends the process for good. */

@@ -1,5 +1,7 @@
 /** One replica under chaos: a Nest application that writes down what it believes. See `ReplicaSettings`. */
-import { Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { scrypt } from 'node:crypto';
+import { closeSync, openSync } from 'node:fs';
+import { ConsoleLogger, Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
   fileLock,
@@ -98,6 +100,43 @@ class Probe implements OnApplicationBootstrap {
 })
 class ChaosModule {}
 
+/** As the application's own log does, and into the history as well, where nobody's wall clock matters. */
+class RecordingLogger extends ConsoleLogger {
+  override error(...args: Parameters<ConsoleLogger['error']>): void {
+    history.logged('error', String(args[0]));
+    super.error(...args);
+  }
+
+  override warn(...args: Parameters<ConsoleLogger['warn']>): void {
+    history.logged('warn', String(args[0]));
+    super.warn(...args);
+  }
+}
+
+function blockLoop(ms: number): void {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+}
+
+/** Twice as much work as the pool has threads: whatever needs it waits. */
+function keepPoolBusy(ms: number): void {
+  const until = performance.now() + ms;
+  const again = (): void => {
+    if (performance.now() < until) scrypt('chaos', 'salt', 32, { N: 2 ** 14 }, again);
+  };
+  for (let job = 0; job < 8; job += 1) again();
+}
+
+function exhaustFiles(ms: number): void {
+  const open: number[] = [];
+  try {
+    for (;;) open.push(openSync('/dev/null', 'r'));
+  } catch {
+    // None is left.
+  }
+  setTimeout(() => open.forEach((descriptor) => closeSync(descriptor)), ms);
+}
+
 /** The wall clock of this process alone; where libfaketime is present, the whole process is stepped by that instead. */
 function stepWallClock(ms: number): void {
   const before = Date.now.bind(Date);
@@ -105,13 +144,26 @@ function stepWallClock(ms: number): void {
 }
 
 const app = await NestFactory.createApplicationContext(ChaosModule, {
-  logger: ['error', 'warn', 'log'],
+  logger: new RecordingLogger({ logLevels: ['error', 'warn', 'log'], colors: false }),
 });
-app.enableShutdownHooks();
+// Not by Nest's own hooks, which end the process by the signal: whatever is left behind keeps it alive (I10).
+process.once('SIGTERM', () => void app.close());
 const leadership = app.get(LeadershipService);
 process.on('message', (order: ReplicaOrder) => {
-  if (order.kind === 'step-down') leadership.stepDown();
-  else stepWallClock(order.ms);
+  switch (order.kind) {
+    case 'step-down':
+      return leadership.stepDown();
+    case 'step-wall-clock':
+      return stepWallClock(order.ms);
+    case 'block-loop':
+      return blockLoop(order.ms);
+    case 'busy-pool':
+      return keepPoolBusy(order.ms);
+    case 'exhaust-files':
+      return exhaustFiles(order.ms);
+    default:
+      return order satisfies never;
+  }
 });
 process.channel?.unref();
 report({ kind: 'ready', identity: leadership.identity });

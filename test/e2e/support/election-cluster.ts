@@ -1,4 +1,7 @@
-import { ControlPlane } from '../../support/control-plane/control-plane.js';
+import {
+  ControlPlane,
+  type ControlPlaneOptions,
+} from '../../support/control-plane/control-plane.js';
 import type { ApiObject } from '../../support/control-plane/api-client.js';
 import type { AuditEntry } from '../../support/control-plane/audit-log.js';
 import { ProbeFleet } from './probe-fleet.js';
@@ -18,8 +21,11 @@ export class ElectionCluster {
   ) {}
 
   /** Replicas are known to the server for so long. */
-  static async start(tokenSeconds = 3_600): Promise<ElectionCluster> {
-    const server = await ControlPlane.start();
+  static async start(
+    tokenSeconds = 3_600,
+    options: ControlPlaneOptions = {},
+  ): Promise<ElectionCluster> {
+    const server = await ControlPlane.start(options);
     await server.createNamespace(NAMESPACE);
     await server.createServiceAccount(NAMESPACE, SERVICE_ACCOUNT);
     await server.applyRole(NAMESPACE, SERVICE_ACCOUNT, readmeRole().rules);

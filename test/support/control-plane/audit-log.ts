@@ -1,3 +1,5 @@
+import type { ApiObject } from './api-client.js';
+
 export interface AuditEntry {
   user: string;
   verb: string;
@@ -11,9 +13,14 @@ export interface AuditEntry {
   stageTimestamp: string;
   userAgent: string;
   requestURI: string;
+  /** Of writes to leases, where the control plane was started with `auditsBodies`. */
+  requestObject?: ApiObject;
+  responseObject?: ApiObject;
 }
 
 interface AuditEvent {
+  requestObject?: ApiObject;
+  responseObject?: ApiObject;
   stage: string;
   verb: string;
   user: { username?: string };
@@ -25,23 +32,26 @@ interface AuditEvent {
   requestURI: string;
 }
 
+const LEASES = { group: 'coordination.k8s.io', resources: ['leases'] };
+
 /** Counts what an election asks for; the server's own leases would only be noise. */
-export const AUDIT_POLICY = {
-  apiVersion: 'audit.k8s.io/v1',
-  kind: 'Policy',
-  omitStages: ['RequestReceived'],
-  rules: [
-    { level: 'None', users: ['system:apiserver'] },
-    {
-      level: 'Metadata',
-      resources: [
-        { group: 'coordination.k8s.io', resources: ['leases'] },
-        { group: '', resources: ['configmaps', 'pods', 'pods/status'] },
-      ],
-    },
-    { level: 'None' },
-  ],
-};
+export function auditPolicy(withBodies: boolean): object {
+  const writes = { resources: [LEASES], verbs: ['create', 'update', 'patch', 'delete'] };
+  return {
+    apiVersion: 'audit.k8s.io/v1',
+    kind: 'Policy',
+    omitStages: ['RequestReceived'],
+    rules: [
+      { level: 'None', users: ['system:apiserver'] },
+      ...(withBodies ? [{ level: 'RequestResponse', ...writes }] : []),
+      {
+        level: 'Metadata',
+        resources: [LEASES, { group: '', resources: ['configmaps', 'pods', 'pods/status'] }],
+      },
+      { level: 'None' },
+    ],
+  };
+}
 
 export function parseAuditLog(text: string): AuditEntry[] {
   // What follows the last line feed is a line still being written.
@@ -73,5 +83,7 @@ function toEntry(event: AuditEvent): AuditEntry {
     stageTimestamp: event.stageTimestamp,
     userAgent: event.userAgent ?? '',
     requestURI: event.requestURI,
+    ...(event.requestObject !== undefined && { requestObject: event.requestObject }),
+    ...(event.responseObject !== undefined && { responseObject: event.responseObject }),
   };
 }

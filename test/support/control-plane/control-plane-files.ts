@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { AUDIT_POLICY } from './audit-log.js';
+import { auditPolicy } from './audit-log.js';
 import { CertificateAuthority } from './certificate-authority.js';
 
 /** One temporary directory, with the keys and settings that stay the same over every restart. */
@@ -12,10 +12,9 @@ export class ControlPlaneFiles {
   readonly adminToken = randomBytes(16).toString('hex');
   readonly ca: string;
   readonly caFile: string;
-  readonly auditLogFile = this.path('audit.log');
   readonly etcdSocket = this.path('etcd.sock');
 
-  constructor() {
+  constructor({ auditsBodies = false }: { auditsBodies?: boolean | undefined } = {}) {
     const authority = new CertificateAuthority();
     const serving = authority.issueServingCertificate(['127.0.0.1', 'localhost']);
     const tokenKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -26,7 +25,7 @@ export class ControlPlaneFiles {
     this.write('sa.key', tokenKeys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
     this.write('sa.pub', tokenKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString());
     this.write('tokens.csv', `${this.adminToken},admin,admin,"system:masters"\n`);
-    this.write('audit-policy.json', JSON.stringify(AUDIT_POLICY));
+    this.write('audit-policy.json', JSON.stringify(auditPolicy(auditsBodies)));
   }
 
   path(name: string): string {
@@ -51,7 +50,11 @@ export class ControlPlaneFiles {
     ];
   }
 
-  apiServerArguments(port: number): string[] {
+  auditLogFile(server: string): string {
+    return this.path(`${server}.audit.log`);
+  }
+
+  apiServerArguments(server: string, port: number): string[] {
     return [
       `--etcd-servers=unix://${this.etcdSocket}`,
       '--bind-address=127.0.0.1',
@@ -71,7 +74,9 @@ export class ControlPlaneFiles {
       '--disable-admission-plugins=ServiceAccount',
       `--token-auth-file=${this.path('tokens.csv')}`,
       `--audit-policy-file=${this.path('audit-policy.json')}`,
-      `--audit-log-path=${this.auditLogFile}`,
+      `--audit-log-path=${this.auditLogFile(server)}`,
+      // One file for the longest run: the default cuts it at 100 MB.
+      '--audit-log-maxsize=10000',
     ];
   }
 }

@@ -20,6 +20,16 @@ import { ServerProcess } from './server-process.js';
 export interface ControlPlaneOptions {
   /** Flags of kube-apiserver, added after those that every control plane has. */
   apiServerArguments?: readonly string[];
+  /** How many kube-apiservers on the one etcd; default 1. */
+  apiServers?: number;
+  /** The audit log has the bodies of all writes to leases. */
+  auditsBodies?: boolean;
+}
+
+interface ApiServer {
+  readonly name: string;
+  readonly process: ServerProcess;
+  port: number;
 }
 
 /** How long the first start on a machine may take, which builds the servers. */
@@ -39,19 +49,22 @@ export class ControlPlane {
   readonly adminToken: string;
   readonly adminKubeconfig: string;
   private readonly etcd: ServerProcess;
-  private readonly apiServer: ServerProcess;
+  private readonly apiServers: readonly ApiServer[];
   private readonly lifeline: Lifeline;
-  private port = 0;
   private kubeconfigs = 0;
 
   /** Builds the servers first where the machine has none, which takes minutes, once. */
   static async start(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
     const etcd = await findBinary('etcd');
     const apiServer = await findBinary('kube-apiserver');
-    const controlPlane = new ControlPlane(new ControlPlaneFiles(), { etcd, apiServer }, options);
+    const controlPlane = new ControlPlane(
+      new ControlPlaneFiles(options),
+      { etcd, apiServer },
+      options,
+    );
     try {
       await controlPlane.startEtcd();
-      await controlPlane.startApiServerOnFreePort();
+      for (const server of controlPlane.apiServers) await controlPlane.startOnFreePort(server);
     } catch (error) {
       await controlPlane.stop();
       throw error;
@@ -73,11 +86,19 @@ export class ControlPlane {
     const server = (name: string, binary: string): ServerProcess =>
       new ServerProcess(name, binary, files.path(`${name}.log`), this.lifeline);
     this.etcd = server('etcd', binaries.etcd);
-    this.apiServer = server('kube-apiserver', binaries.apiServer);
+    this.apiServers = Array.from({ length: options.apiServers ?? 1 }, (_, index) => {
+      const name = index === 0 ? 'kube-apiserver' : `kube-apiserver-${index + 1}`;
+      return { name, process: server(name, binaries.apiServer), port: 0 };
+    });
   }
 
   get url(): string {
-    return `https://127.0.0.1:${this.port}`;
+    return urlOf(this.apiServer());
+  }
+
+  /** Of each kube-apiserver, in the order in which the methods below number them. */
+  get ports(): number[] {
+    return this.apiServers.map(({ port }) => port);
   }
 
   request<Body = ApiObject>(
@@ -121,33 +142,36 @@ export class ControlPlane {
 
   /** A request's line is written a moment after its answer, and a killed server never writes it. */
   async auditLog(): Promise<AuditEntry[]> {
-    const { auditLogFile } = this.files;
-    return existsSync(auditLogFile) ? parseAuditLog(await readFile(auditLogFile, 'utf8')) : [];
+    const logs = this.apiServers.map(({ name }) => this.files.auditLogFile(name));
+    const texts = logs.map(async (file) => (existsSync(file) ? readFile(file, 'utf8') : ''));
+    return (await Promise.all(texts)).flatMap(parseAuditLog);
   }
 
-  killApiServer(signal?: NodeJS.Signals): Promise<void> {
-    return this.apiServer.kill(signal);
+  killApiServer(signal?: NodeJS.Signals, index = 0): Promise<void> {
+    return this.apiServer(index).process.kill(signal);
   }
 
   /** On the port, the data and the keys it had before, so that clients can reconnect. */
-  async startApiServer(): Promise<void> {
+  async startApiServer(index = 0): Promise<void> {
     const { apiServerArguments = [] } = this.options;
-    this.apiServer.start([...this.files.apiServerArguments(this.port), ...apiServerArguments]);
-    await this.waitUntilReady();
+    const { name, port, process } = this.apiServer(index);
+    process.start([...this.files.apiServerArguments(name, port), ...apiServerArguments]);
+    await this.waitUntilReady(index);
   }
 
   /** Useful after an outage of etcd as well, which the running kube-apiserver notices late. */
-  waitUntilReady(): Promise<void> {
-    return this.apiServer.waitUntilReady(() => this.apiServerObstacle(), READY_LIMIT_MS);
+  waitUntilReady(index = 0): Promise<void> {
+    const server = this.apiServer(index);
+    return server.process.waitUntilReady(() => this.obstacleOf(server), READY_LIMIT_MS);
   }
 
   /** SIGSTOP: connections stay open and nothing is answered. */
-  stopApiServer(): void {
-    this.apiServer.signal('SIGSTOP');
+  stopApiServer(index = 0): void {
+    this.apiServer(index).process.signal('SIGSTOP');
   }
 
-  contApiServer(): void {
-    this.apiServer.signal('SIGCONT');
+  contApiServer(index = 0): void {
+    this.apiServer(index).process.signal('SIGCONT');
   }
 
   killEtcd(signal?: NodeJS.Signals): Promise<void> {
@@ -168,13 +192,24 @@ export class ControlPlane {
   }
 
   async stop(): Promise<void> {
-    const running = [this.apiServer, this.etcd].filter((server) => server.isRunning);
+    const servers = [...this.apiServers.map(({ process }) => process), this.etcd];
+    const running = servers.filter((server) => server.isRunning);
     await Promise.all(running.map((server) => server.kill()));
     await this.lifeline.release();
   }
 
   private get api(): ApiClient {
-    return new ApiClient(this.url, this.files.ca, this.adminToken);
+    return this.clientOf(this.apiServer());
+  }
+
+  private clientOf(server: ApiServer): ApiClient {
+    return new ApiClient(urlOf(server), this.files.ca, this.adminToken);
+  }
+
+  private apiServer(index = 0): ApiServer {
+    const server = this.apiServers[index];
+    if (server === undefined) throw new Error(`there is no kube-apiserver ${index}`);
+    return server;
   }
 
   private writeKubeconfig(
@@ -186,11 +221,11 @@ export class ControlPlane {
     return this.files.write(`${name}.kubeconfig`, kubeconfig({ server, caFile, user, namespace }));
   }
 
-  private async startApiServerOnFreePort(): Promise<void> {
+  private async startOnFreePort(server: ApiServer): Promise<void> {
     for (let attempt = 1; ; attempt++) {
-      this.port = await findFreePort();
+      server.port = await findFreePort();
       try {
-        return await this.startApiServer();
+        return await this.startApiServer(this.apiServers.indexOf(server));
       } catch (error) {
         const isPortTaken = String(error).includes('address already in use');
         if (!isPortTaken || attempt === PORT_ATTEMPTS) throw error;
@@ -198,9 +233,10 @@ export class ControlPlane {
     }
   }
 
-  private async apiServerObstacle(): Promise<string | undefined> {
+  private async obstacleOf(server: ApiServer): Promise<string | undefined> {
     try {
-      const { status, body } = await this.request<unknown>('GET', '/readyz', undefined, {
+      const client = this.clientOf(server);
+      const { status, body } = await client.request<unknown>('GET', '/readyz', undefined, {
         timeLimitMs: PROBE_LIMIT_MS,
       });
       return status === 200 ? undefined : `${status} ${JSON.stringify(body)}`;
@@ -208,4 +244,8 @@ export class ControlPlane {
       return String(error);
     }
   }
+}
+
+function urlOf({ port }: ApiServer): string {
+  return `https://127.0.0.1:${port}`;
 }

@@ -28,7 +28,7 @@ export class FaultProxy {
 
   private constructor(
     server: Server,
-    private readonly targetPort: number,
+    private targetPort: number,
   ) {
     this.server = server;
     this.port = (server.address() as AddressInfo).port;
@@ -50,6 +50,11 @@ export class FaultProxy {
   /** Everything passes again; what a blackhole kept and a delay holds back is delivered now. */
   heal(): void {
     this.shape('both', PASS);
+  }
+
+  /** New connections go to another server; those that are open stay where they are. */
+  redirect(targetPort: number): void {
+    this.targetPort = targetPort;
   }
 
   /** RST to both sides of every connection. */
