@@ -11,6 +11,7 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
+import { getEventListeners } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { constants, hostname, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -539,6 +540,46 @@ describe('fileLock()', () => {
       expect(creation).toMatchObject({ kind: 'not-applied', error: { reason: 'rejected' } });
       const found = await lock.read(request());
       expect(found).toMatchObject({ kind: 'failed', error: { reason: 'rejected' } });
+      const document = lock.sibling('schedule');
+      expect(await document.create({}, request())).toMatchObject({
+        kind: 'not-applied',
+        error: { message: expect.stringContaining('belongs to user 54321') },
+      });
+      expect(await document.read(request())).toMatchObject({
+        kind: 'failed',
+        error: { message: expect.stringContaining('belongs to user 54321') },
+      });
+    });
+  });
+
+  describe('when holders have died before', () => {
+    const stale = async () => {
+      const [own] = await readdir(join(directory, 's'));
+      const path = join(directory, 's', `${own!.slice(0, 9)}000000000000`);
+      await writeFile(path, ''); // Refuses, as a socket does on which nobody listens.
+      return path;
+    };
+
+    it('removes their sockets once it has created the lease, or taken it', async () => {
+      const lease = await create(makeLock());
+      const left = await stale();
+      await replace(makeLock('second'), held('second'), lease);
+      await expect(stat(left)).rejects.toThrow('ENOENT');
+      const again = await stale();
+      await rm(leaseDirectory, { recursive: true });
+      await makeLock('third').create(held('third'), request());
+      await expect(stat(again)).rejects.toThrow('ENOENT');
+    });
+
+    it('leaves them while a write has not superseded the record that may name one', async () => {
+      const lease = await create(makeLock());
+      const left = await stale();
+      const newest = await replace(makeLock(), held('first', { renewTimeMicros: 1 }), lease);
+      const late = makeLock('late');
+      expect((await late.create(held('late'), request())).kind).toBe('conflict');
+      expect((await late.replace(held('late'), lease, request())).kind).toBe('conflict');
+      expect((await stat(left)).isFile()).toBe(true);
+      await replace(makeLock(), held('first', { renewTimeMicros: 2 }), newest);
     });
   });
 
@@ -623,6 +664,14 @@ describe('fileLock()', () => {
         expect(links).toEqual([]);
       },
     );
+
+    it('leaves no listener on the signal of a request that has ended', async () => {
+      const { signal } = new AbortController();
+      const lock = makeLock();
+      await lock.read({ ...request(), signal });
+      await lock.close();
+      expect(getEventListeners(signal, 'abort')).toEqual([]);
+    });
 
     it('makes no system call when it was aborted before it began', async () => {
       const calls: string[] = [];
