@@ -17,6 +17,8 @@ export interface ChaosReport
   readonly registerWrites: { readonly accepted: number; readonly refused: number };
   /** From the end of the last fault to a leader. */
   readonly leaderAfterHealingMs: number | null;
+  /** From the end of a leader that was killed when nothing else was wrong to the next; no error line may come of it. */
+  readonly leaderAfterCrashMs: number | null;
   /** What the audit log of the API servers has; zeros for the file lock. */
   readonly api: {
     readonly writes: number;
@@ -47,6 +49,10 @@ export function describeReport(report: ChaosReport): string {
     [
       'longest time without a leader',
       `${report.longestLeaderlessMs.toFixed(0)} ms (${report.longestLeaderlessAfter.join(', ')})`,
+    ],
+    [
+      'leader after a crash in peace',
+      report.leaderAfterCrashMs === null ? '-' : `${report.leaderAfterCrashMs.toFixed(0)} ms`,
     ],
     ['register', `${registerWrites.accepted} writes accepted, ${registerWrites.refused} refused`],
     ['faults', listed(faults)],

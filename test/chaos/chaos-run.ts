@@ -21,6 +21,7 @@ export class ChaosRun {
   readonly injector: FaultInjector;
   readonly complaints: string[] = [];
   leaderAfterHealingMs: number | null = null;
+  leaderAfterCrashMs: number | null = null;
   /** Undefined if the run did not come so far. */
   healthyFailover: Interval | undefined;
   /** From the first leader to the end of the last fault. */
@@ -102,7 +103,10 @@ export class ChaosRun {
     const from = now();
     leader.process.end('SIGKILL');
     await leader.process.exited;
-    if (!(await this.untilLeader(RECOVERY_LIMIT_MS))) {
+    const crashedAt = now();
+    if (await this.untilLeader(RECOVERY_LIMIT_MS)) {
+      this.leaderAfterCrashMs = now() - crashedAt;
+    } else if (!this.interrupted.aborted) {
       this.complaints.push(`no leader ${RECOVERY_LIMIT_MS} ms after a crash in peace`);
     }
     await this.pause(CALM_MS);

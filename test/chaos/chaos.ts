@@ -110,6 +110,7 @@ function judge(
       refused: register.refusals,
     },
     leaderAfterHealingMs: run.leaderAfterHealingMs,
+    leaderAfterCrashMs: run.leaderAfterCrashMs,
     secondJudge:
       judgement === undefined
         ? 'not asked'
