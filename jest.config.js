@@ -4,4 +4,6 @@ export default {
   ...shared,
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.spec.ts'],
+  // Runs in the scaffold that has Vitest.
+  testPathIgnorePatterns: ['/node_modules/', '\\.vitest\\.spec\\.ts$'],
 };

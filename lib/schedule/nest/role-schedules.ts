@@ -1,15 +1,13 @@
 import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import {
   LeaderElectionOptionsError,
   type OptionFault,
 } from '../../core/errors/leader-election-options.error.js';
 import type { Term } from '../../core/term.js';
-import type { Clock } from '../../elector/clock.js';
 import type { DocumentStore } from '../../locks/document-store.js';
 import { ApplicationReadiness } from '../../nest/application-readiness.js';
-import { ELECTION_CLOCK } from '../../nest/leader-election.constants.js';
 import type { LeadershipService } from '../../nest/leadership.service.js';
 import type { RoleElection } from '../../nest/role-election.js';
 import { RoleRegistry } from '../../nest/role-registry.js';
@@ -33,7 +31,6 @@ export class RoleSchedules {
   constructor(
     private readonly registry: RoleRegistry,
     private readonly readiness: ApplicationReadiness,
-    @Inject(ELECTION_CLOCK) private readonly clock: Clock,
   ) {}
 
   /** The election a job belongs to, or why there is none. */
@@ -77,8 +74,7 @@ export class RoleSchedules {
   }
 
   private scheduleOf(election: RoleElection, store: DocumentStore): RoleSchedule {
-    const { clock } = this;
-    const { elector, options } = election;
+    const { clock, elector, options } = election;
     const service = this.leadership(election);
     const { role, requestTimeoutMs, renewDeadlineMs, leaseDurationMs } = options;
     const observer = new ScheduleLogger(role);

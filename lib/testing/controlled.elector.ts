@@ -1,0 +1,159 @@
+import type { ElectionConfig } from '../core/election-state.js';
+import { LeadershipRevokedError } from '../core/errors/leadership-revoked.error.js';
+import type { RevocationReason, Term } from '../core/term.js';
+import type { ElectorDependencies, RoleElector } from '../elector/leader-elector.js';
+import { WorkInFlight } from '../elector/work-in-flight.js';
+import { testTerm } from './test-term.js';
+
+/**
+ * An elector that a test tells who leads. It keeps every promise of the real one towards the application (granted and
+ * revoked alternate, the signal is aborted before revoked is told, no term begins before the work of the last has ended)
+ * and competes for nothing.
+ */
+export class ControlledElector implements RoleElector {
+  readonly work = new WorkInFlight();
+  private current: { readonly term: Term; readonly abort: AbortController } | undefined;
+  private otherLeader: string | undefined;
+  private candidacy: 'idle' | 'contending' | 'suspended' | 'stopped' = 'idle';
+  private terms = 0;
+  private drained: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly config: ElectionConfig,
+    private readonly dependencies: Pick<ElectorDependencies, 'clock' | 'observer'>,
+    private readonly leadsFromTheStart: boolean,
+  ) {}
+
+  get role(): string {
+    return this.config.role;
+  }
+
+  get term(): Term | undefined {
+    return this.current?.term;
+  }
+
+  get leader(): string | undefined {
+    return this.current === undefined ? this.otherLeader : this.config.identity;
+  }
+
+  isLeader(): boolean {
+    return this.current !== undefined;
+  }
+
+  remainingMs(): number {
+    return this.current === undefined ? 0 : this.config.renewDeadlineMs;
+  }
+
+  track(work: PromiseLike<unknown>): void {
+    this.work.track(work);
+  }
+
+  start(): void {
+    if (this.candidacy !== 'idle') return;
+    this.candidacy = 'contending';
+    if (this.leadsFromTheStart) this.begin();
+    else if (this.otherLeader !== undefined) this.tellLeader();
+  }
+
+  /** Waits for the work of the last term, as the real one does. @throws Error where a real process could not lead */
+  async grant(): Promise<Term> {
+    await this.drained;
+    if (this.current !== undefined) return this.current.term;
+    const reason = REASONS_NOT_TO_LEAD[this.candidacy];
+    if (reason !== undefined) throw new Error(`role ${JSON.stringify(this.role)} ${reason}`);
+    return this.begin();
+  }
+
+  /** Leadership has ended when this returns; settles when handlers and work in flight have ended. */
+  async revoke(reason: RevocationReason): Promise<void> {
+    this.end(reason);
+    await this.drained;
+  }
+
+  setLeader(identity: string | undefined): void {
+    if (this.current !== undefined && identity !== this.config.identity) {
+      const fix = `call revoke('superseded') first`;
+      throw new Error(`role ${JSON.stringify(this.role)} is led by this process: ${fix}`);
+    }
+    if (this.current !== undefined || identity === this.otherLeader) return;
+    this.otherLeader = identity;
+    if (this.candidacy !== 'idle') this.tellLeader();
+  }
+
+  stepDown(
+    _cooldownMs: number,
+    reason: Extract<RevocationReason, 'stepped-down' | 'handler-failed'> = 'stepped-down',
+  ): boolean {
+    return this.end(reason);
+  }
+
+  suspend(): void {
+    if (this.candidacy !== 'stopped') this.candidacy = 'suspended';
+    this.end('suspended');
+  }
+
+  resume(): void {
+    if (this.candidacy === 'suspended') this.candidacy = 'contending';
+  }
+
+  async drain(): Promise<boolean> {
+    this.candidacy = 'stopped';
+    this.end('shutdown');
+    const { clock } = this.dependencies;
+    return new Promise((resolve) => {
+      const bound = clock.setTimer(() => resolve(false), this.config.drainTimeoutMs);
+      void this.drained.then(() => {
+        bound.cancel();
+        resolve(true);
+      });
+    });
+  }
+
+  release(): Promise<void> {
+    this.candidacy = 'stopped';
+    this.end('shutdown');
+    return Promise.resolve();
+  }
+
+  private begin(): Term {
+    const { clock, observer } = this.dependencies;
+    this.terms += 1;
+    const abort = new AbortController();
+    const term = testTerm({
+      role: this.role,
+      number: this.terms,
+      holderIdentity: this.config.identity,
+      grantedAt: new Date(clock.wallMicros() / 1_000),
+      signal: abort.signal,
+    });
+    this.current = { term, abort };
+    this.otherLeader = undefined;
+    const handled = observer.onGranted?.(term);
+    if (handled !== undefined) this.work.track(handled);
+    this.tellLeader();
+    return term;
+  }
+
+  private end(reason: RevocationReason): boolean {
+    if (this.current === undefined) return false;
+    const { term, abort } = this.current;
+    this.current = undefined;
+    abort.abort(new LeadershipRevokedError(this.role, term.number, reason));
+    const handled = this.dependencies.observer.onRevoked?.(term, reason);
+    if (handled !== undefined) this.work.track(handled);
+    this.drained = this.work.ended();
+    this.tellLeader();
+    return true;
+  }
+
+  private tellLeader(): void {
+    this.dependencies.observer.onLeaderChanged?.(this.leader, undefined);
+  }
+}
+
+const REASONS_NOT_TO_LEAD = {
+  idle: 'does not compete yet: initialise the application first, or use new TestElection({ isLeader: true })',
+  contending: undefined,
+  suspended: 'has suspended its candidacy: call resume() on its LeadershipService first',
+  stopped: 'belongs to an application that is shutting down',
+} as const;

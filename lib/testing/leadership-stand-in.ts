@@ -1,0 +1,90 @@
+import { resolveElectionOptions } from '../core/election-options.js';
+import { adopt } from '../nest/gate-leadership.js';
+import { GATES } from '../nest/gated-method.js';
+import { LeadershipService } from '../nest/leadership.service.js';
+import { LeadershipStreams } from '../nest/leadership-streams.js';
+import type { RoleElection } from '../nest/role-election.js';
+import { ControlledElector } from './controlled.elector.js';
+import { ManualClock } from './manual-clock.js';
+
+export interface LeadershipStandInOptions {
+  /** @default true */
+  readonly isLeader?: boolean;
+  /** @default 'test' */
+  readonly role?: string;
+  /** Who leads where this process does not. @default none is known to */
+  readonly leader?: string;
+}
+
+/**
+ * A `LeadershipService` without an application: to pass to a constructor under plain `new`. It leads, or it does not;
+ * `stepDown()`, `suspend()` and the rest act on it alone.
+ */
+export function leadershipStandIn({
+  isLeader = true,
+  role = 'test',
+  leader,
+}: LeadershipStandInOptions = {}): LeadershipService {
+  const options = resolveElectionOptions({ role }, 'test-process');
+  const elector = new ControlledElector(
+    options,
+    { clock: new ManualClock(), observer: { onLeaderChanged: () => streams.changed() } },
+    isLeader,
+  );
+  const streams = new LeadershipStreams(() => {
+    const { term } = elector;
+    return { role, isLeader: term !== undefined, leader: elector.leader, term };
+  });
+  elector.setLeader(leader);
+  elector.start();
+  const election: Pick<
+    RoleElection,
+    'awaitedBySomebody' | 'elector' | 'isStopping' | 'leader' | 'role' | 'start' | 'streams'
+  > & { readonly options: typeof options } = {
+    role,
+    options,
+    elector,
+    streams,
+    isStopping: false,
+    get leader() {
+      return elector.leader;
+    },
+    start: () => {},
+    awaitedBySomebody: () => {},
+  };
+  return new LeadershipService(election as RoleElection);
+}
+
+/**
+ * The object itself, with its `@LeaderOnly()` methods open, for a class that is tested under plain `new`.
+ * @throws Error if its class has no such method
+ */
+export function asLeader<T extends object>(object: T): T {
+  return standIn(object, { isLeader: true });
+}
+
+/**
+ * The object itself, with its `@LeaderOnly()` methods doing what they do on a follower.
+ * @param leader who leads instead. @default none is known to
+ * @throws Error if its class has no such method
+ */
+export function asFollower<T extends object>(object: T, leader?: string): T {
+  return standIn(object, { isLeader: false, ...(leader !== undefined && { leader }) });
+}
+
+function standIn<T extends object>(object: T, options: LeadershipStandInOptions): T {
+  const prototype = Object.getPrototypeOf(object) as object | null;
+  const roles = new Set(
+    GATES.reachable(prototype).flatMap(({ marks }) => marks.map(({ role }) => role)),
+  );
+  if (roles.size === 0) {
+    const name = object.constructor?.name ?? 'The object';
+    throw new Error(
+      `${name} has no method with @LeaderOnly(), so leadership makes no difference to it.`,
+    );
+  }
+  for (const role of roles) {
+    adopt(object, role, leadershipStandIn({ ...options, ...(role !== undefined && { role }) }));
+  }
+  return object;
+}
