@@ -8,7 +8,8 @@ import { parseTime, printTime } from './tick-times.js';
 export function documentFault(document: JsonDocument): string | undefined {
   const newer = formatFault(document);
   if (newer !== undefined) return `the document ${newer}`;
-  const { jobs, sweptThrough: swept } = document;
+  const { jobs, packed, sweptThrough: swept } = document;
+  if (packed !== undefined) return 'the document cannot be unpacked';
   if (jobs !== undefined && !isJsonObject(jobs)) return 'jobs in the document is not a JSON object';
   const isTime = swept === undefined || parseTime(swept) !== undefined;
   return isTime ? undefined : 'sweptThrough in the document is not a time';

@@ -39,6 +39,8 @@ export function withEnd(record: JobRecord, ended: EndedRun): JobRecord {
   const { run, scheduledTime, endedAt, failure } = ended;
   return {
     ...record,
+    // Whoever made the claim has heard of it, and the record of a quiet job is the smaller.
+    claim: record.claim === run ? '' : record.claim,
     active: record.active.filter((active) => active.run !== run),
     ...(failure === null
       ? { lastSuccessfulTime: Math.max(endedAt, record.lastSuccessfulTime ?? endedAt) }

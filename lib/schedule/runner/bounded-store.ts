@@ -14,6 +14,7 @@ import type {
   JsonDocument,
   StoredDocument,
 } from '../../locks/document-store.js';
+import { packed, unpacked } from '../claim/document-packing.js';
 import type { LockRequestOptions } from '../../locks/resource-lock.js';
 
 export interface RequestBounds {
@@ -42,23 +43,37 @@ export class BoundedStore {
     private readonly bounds: RequestBounds,
   ) {}
 
-  read(signal: AbortSignal): Promise<DocumentReadOutcome> {
-    return this.send(
+  async read(signal: AbortSignal): Promise<DocumentReadOutcome> {
+    const outcome = await this.send(
       (options) => this.store.read(options),
       (error): DocumentReadOutcome => ({ kind: 'failed', error }),
       signal,
     );
+    if (outcome.kind !== 'found') return outcome;
+    const { document, version } = outcome.stored;
+    return { kind: 'found', stored: { document: unpacked(document), version } };
   }
 
   /** `expected` null: there is no document yet. */
-  write(document: JsonDocument, expected: StoredDocument | null): Promise<DocumentWriteOutcome> {
-    return this.send(
+  async write(
+    document: JsonDocument,
+    expected: StoredDocument | null,
+  ): Promise<DocumentWriteOutcome> {
+    const sent = packed(document);
+    const outcome = await this.send(
       (options) =>
         expected === null
-          ? this.store.create(document, options)
-          : this.store.replace(document, expected, options),
+          ? this.store.create(sent, options)
+          : this.store.replace(sent, expected, options),
       (error): DocumentWriteOutcome => ({ kind: 'unknown', error }),
     );
+    if (outcome.kind !== 'applied') return outcome;
+    const { document: stored, version } = outcome.stored;
+    const isAsSent = typeof sent['packed'] === 'string' && stored['packed'] === sent['packed'];
+    return {
+      kind: 'applied',
+      stored: { document: isAsSent ? document : unpacked(stored), version },
+    };
   }
 
   describe(): string {

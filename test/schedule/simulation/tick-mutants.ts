@@ -13,8 +13,8 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'a report is stored until it is told',
     patch: {
       file: 'schedule/runner/job-runner.ts',
-      from: 'if (told.has(claim)) continue;',
-      to: 'if (told.has(claim) || !claim.startsWith(this.term!.holderIdentity)) continue;',
+      from: 'if (this.told.has(claim)) continue;',
+      to: 'if (this.told.has(claim) || !claim.startsWith(this.term!.holderIdentity)) continue;',
     },
   },
   {
