@@ -191,8 +191,9 @@ function onAcquired(step: Step, request: PendingRequest): void {
 }
 
 /**
- * The lease names this process, by a write of its own, but it does not stand: it gives it back instead of letting all
- * others wait. Not granted, so its release promises nothing about former believers.
+ * The lease names this process, by a write of its own, but it does not compete: it gives it back instead of letting all
+ * others wait. If that term was granted, its work has ended by now, though too late for the drain, and the release says
+ * so; if it never was, the release promises nothing about former believers.
  */
 function orphanedTenure(step: Step, observation: Observation): Tenure | null {
   const { lease } = observation;
@@ -212,10 +213,11 @@ function orphanedTenure(step: Step, observation: Observation): Tenure | null {
     appliedRenewMicros: lastRenewMicros,
     sentRenewMicros: lastRenewMicros,
     sentAt: step.at,
-    effective: false,
+    effective: step.state.lastGranted === lease.record.leaseTransitions,
     settledAt: Infinity,
     drainDeadline: Infinity,
     releaseDeadline: step.now + 2 * step.adaptedTimeoutMs,
+    releaseSentAt: -Infinity,
     readBack: false,
   };
 }

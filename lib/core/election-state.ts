@@ -90,6 +90,8 @@ export interface Tenure {
   readonly settledAt: number;
   readonly drainDeadline: number;
   readonly releaseDeadline: number;
+  /** When the last release was sent; the next is not sent at once. */
+  readonly releaseSentAt: number;
   /** The outcome of the last write is not known: read before the next write (R9). */
   readonly readBack: boolean;
 }
@@ -156,6 +158,8 @@ export interface ElectionState {
   readonly finishing: boolean;
   readonly finishDeadline: number;
   readonly lastAcquisition: Acquisition | null;
+  /** The transitions of the last term that was granted: its record may be released as one whose holder has ended. */
+  readonly lastGranted: number | null;
   /** An acquiring write may still have been applied, or be applied later (safety-rules 3.5). */
   readonly acquireUnresolved: boolean;
   /** Every renewTime this process writes is greater than this one (R7). */
@@ -194,6 +198,7 @@ export const INITIAL_STATE: ElectionState = {
   finishing: false,
   finishDeadline: Infinity,
   lastAcquisition: null,
+  lastGranted: null,
   acquireUnresolved: false,
   lastRenewMicros: 0,
   highestTransitions: 0,

@@ -34,6 +34,7 @@ export function beginTenure(step: Step, request: PendingRequest, lease: Observed
     settledAt: step.now + settleMs,
     drainDeadline: Infinity,
     releaseDeadline: Infinity,
+    releaseSentAt: -Infinity,
     readBack: false,
   };
   const nextAttemptAt = startedAt.now + step.config.retryPeriodMs;
@@ -54,6 +55,7 @@ export function grantIfSettled(step: Step): void {
   const { tenure } = step.state;
   if (tenure?.stage !== 'settling' || step.now < tenure.settledAt) return;
   step.updateTenure(tenure, { stage: 'leading', effective: true });
+  step.state.lastGranted = tenure.transitions;
   step.emit({ kind: 'granted', term: tenure.transitions, fencingToken: tenure.fencingToken });
 }
 
@@ -318,8 +320,9 @@ export function onReadWhileHolding(step: Step, outcome: ReadOutcome): void {
     return extend(step, tenure, tenure.sentAt, tenure.sentRenewMicros);
   }
   step.updateTenure(tenure, { readBack: false });
-  if (tenure.stage === 'releasing') step.state.nextAttemptAt = step.now;
-  else pauseHolding(step);
+  if (tenure.stage === 'releasing') {
+    step.state.nextAttemptAt = Math.max(step.now, tenure.releaseSentAt + RETRY_BACKOFF_MS);
+  } else pauseHolding(step);
 }
 
 /** From the first byte of a release the term is dead for ever; leading again takes a new acquisition (R11). */
@@ -361,6 +364,7 @@ function proceedReleasing(step: Step, tenure: Tenure): number {
     leaseTransitions: tenure.transitions,
     releasedTransitions: tenure.effective ? tenure.transitions : null,
   };
+  step.updateTenure(tenure, { releaseSentAt: now });
   step.send('release', { verb: 'replace', record, expected: heldLease(step) }, timeoutMs);
   return tenure.releaseDeadline;
 }

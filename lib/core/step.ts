@@ -152,6 +152,7 @@ function copyOfState(state: ElectionState): Draft {
     finishing: state.finishing,
     finishDeadline: state.finishDeadline,
     lastAcquisition: state.lastAcquisition,
+    lastGranted: state.lastGranted,
     acquireUnresolved: state.acquireUnresolved,
     lastRenewMicros: state.lastRenewMicros,
     highestTransitions: state.highestTransitions,
@@ -180,6 +181,7 @@ function copyOfTenure(tenure: Tenure): Tenure {
     settledAt: tenure.settledAt,
     drainDeadline: tenure.drainDeadline,
     releaseDeadline: tenure.releaseDeadline,
+    releaseSentAt: tenure.releaseSentAt,
     readBack: tenure.readBack,
   };
 }

@@ -10,10 +10,14 @@ import {
   type WithdrawalReason,
 } from '../core/election-state.js';
 import { LeadershipRevokedError } from '../core/errors/leadership-revoked.error.js';
+import { LockRequestError } from '../core/errors/lock-request.error.js';
 import type { RevocationReason, Term } from '../core/term.js';
+import { messageOf } from '../core/thrown-value.js';
 import type { LeaseWatch, ResourceLock } from '../locks/resource-lock.js';
 import type { Clock, Timer } from './clock.js';
 import type { ElectionObserver } from './election-observer.js';
+import { guardedWatch } from './guarded-watch.js';
+import { descriptionOf } from './lock-answers.js';
 import { LockRequests } from './lock-requests.js';
 import { WorkInFlight } from './work-in-flight.js';
 
@@ -64,7 +68,7 @@ export class LeaderElector {
   private state: ElectionState = INITIAL_STATE;
   private current: { readonly term: Term; readonly abort: AbortController } | undefined;
   private wakeUp: { readonly at: number; readonly timer: Timer } | undefined;
-  private watch: LeaseWatch | undefined;
+  private watch: Pick<LeaseWatch, 'close'> | undefined;
   private readonly requests: LockRequests;
   /** For work that is to count before it is called; `track()` is for a promise that exists already. */
   readonly work = new WorkInFlight();
@@ -187,7 +191,26 @@ export class LeaderElector {
   async stop(): Promise<void> {
     await this.drain();
     await this.release();
-    await this.dependencies.lock.close?.();
+    await this.closeLock();
+  }
+
+  /** A lock that hangs or throws when it is closed must not keep the application from ending. */
+  private async closeLock(): Promise<void> {
+    const { lock, clock, observer } = this.dependencies;
+    const { requestTimeoutMs } = this.config;
+    let bound: Timer | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      const overrun = new Error(`it took longer than ${requestTimeoutMs} ms`);
+      bound = clock.setTimer(() => reject(overrun), requestTimeoutMs);
+    });
+    try {
+      await Promise.race([lock.close?.(), late]);
+    } catch (cause) {
+      const text = `${descriptionOf(lock)}: the lock could not be closed: ${messageOf(cause)}`;
+      observer.onError?.(new LockRequestError(text, { reason: 'unclear', cause }));
+    } finally {
+      bound?.cancel();
+    }
   }
 
   /**
@@ -304,7 +327,8 @@ export class LeaderElector {
 
   private openWatch(): void {
     const { lock, observer } = this.dependencies;
-    this.watch = lock.watch?.(
+    this.watch = guardedWatch(
+      lock,
       {
         opened: () => this.dispatch({ kind: 'watch-opened' }),
         changed: (lease, revision) => this.dispatch({ kind: 'watch-changed', lease, revision }),

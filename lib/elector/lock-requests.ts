@@ -1,9 +1,8 @@
 import type { ElectionEffect, LockRequest } from '../core/election-state.js';
-import { LockRequestError } from '../core/errors/lock-request.error.js';
 import type { ReadOutcome, WriteOutcome } from '../core/lock-outcome.js';
-import { messageOf } from '../core/thrown-value.js';
 import type { LockRequestOptions, ResourceLock } from '../locks/resource-lock.js';
 import type { Clock, Timer } from './clock.js';
+import { checkedOutcome, failedOutcome } from './lock-answers.js';
 
 export type RequestAnswer =
   | { readonly kind: 'read-done'; readonly id: number; readonly outcome: ReadOutcome }
@@ -27,20 +26,20 @@ export class LockRequests {
 
   send({ id, request, timeoutMs }: RequestEffect): void {
     const abort = new AbortController();
-    const finish = (answer: RequestAnswer): void => {
+    const finish = (outcome: ReadOutcome | WriteOutcome): void => {
       if (this.pending?.id !== id) return;
       this.pending.overrun.cancel();
       this.pending = undefined;
-      this.answer(answer);
+      this.answer(answerOf(id, request, outcome));
     };
     const overrun = this.clock.setTimer(() => {
       abort.abort();
-      finish(failed(id, request, new Error(`the lock gave no outcome within ${timeoutMs} ms`)));
+      finish(failedOutcome(this.lock, request.verb, `it gave no outcome within ${timeoutMs} ms`));
     }, timeoutMs + OVERRUN_MS);
     this.pending = { id, abort, overrun };
     this.perform(request, { timeoutMs, signal: abort.signal }).then(
-      (outcome) => finish(answerOf(id, request, outcome)),
-      (cause: unknown) => finish(failed(id, request, cause)),
+      (answer) => finish(checkedOutcome(this.lock, request.verb, answer)),
+      (cause: unknown) => finish(failedOutcome(this.lock, request.verb, cause)),
     );
   }
 
@@ -53,10 +52,7 @@ export class LockRequests {
   }
 
   /** A lock of somebody else's may throw where it should reject: that is an outcome all the same. */
-  private perform(
-    request: LockRequest,
-    options: LockRequestOptions,
-  ): Promise<ReadOutcome | WriteOutcome> {
+  private perform(request: LockRequest, options: LockRequestOptions): Promise<unknown> {
     try {
       return Promise.resolve(this.call(request, options));
     } catch (cause) {
@@ -87,18 +83,4 @@ function answerOf(
   return verb === 'read'
     ? { kind: 'read-done', id, outcome: outcome as ReadOutcome }
     : { kind: 'write-done', id, outcome: outcome as WriteOutcome };
-}
-
-/** A lock that throws or hangs has told nothing: a write may have been applied (safety-rules 3.4). */
-function failed(id: number, request: LockRequest, cause: unknown): RequestAnswer {
-  const error = new LockRequestError(
-    `The lock failed to ${request.verb} the lease: ${messageOf(cause)}`,
-    {
-      reason: 'unclear',
-      cause,
-    },
-  );
-  return request.verb === 'read'
-    ? { kind: 'read-done', id, outcome: { kind: 'failed', error } }
-    : { kind: 'write-done', id, outcome: { kind: 'unknown', error } };
 }

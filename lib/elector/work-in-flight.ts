@@ -25,8 +25,12 @@ export class WorkInFlight {
     if (adopted instanceof Promise) adopted.catch(() => {});
   }
 
-  /** Resolves when nothing runs any more, including what was added while waiting. */
+  /**
+   * Resolves when nothing runs any more, including what was added while waiting. Not before the caller's own turn is
+   * over: work that gave leadership up in its synchronous part is tracked only when it returns.
+   */
   async ended(): Promise<void> {
+    await Promise.resolve();
     while (this.running > 0) {
       await new Promise<void>((resolve) => this.waiting.push(resolve));
     }

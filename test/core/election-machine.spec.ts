@@ -633,7 +633,8 @@ describe('when a release was sent', () => {
     const before = run.state.observation!.lease!;
     run.writes(outcome);
     expect(run.request.purpose).toBe('read');
-    run.reads(before);
+    run.reads(before).wake();
+    expect(run.now).toBe(250);
     expect(run.request.purpose).toBe('release');
   });
 
@@ -697,6 +698,15 @@ describe('when the application shuts down', () => {
     expect(run.request.purpose).toBe('release');
     expect(run.applied(12).of('stopped')).toHaveLength(1);
     expect(run.wakeAt).toBe(Infinity);
+  });
+
+  it('says in a late release that the work has ended, if it has before the application is gone', () => {
+    const run = MachineRun.leading({ drainTimeoutMs: 1_500 }).at(100).withdraw('shutdown');
+    run.at(1_600).tick();
+    expect(run.of('failed').map(({ error }) => error.code)).toEqual(['ERR_DRAIN_TIMEOUT']);
+    run.at(4_000).say({ kind: 'drained', term: 1 }).at(5_000).say({ kind: 'finish' });
+    if (run.request.purpose === 'read') run.reads(run.state.observation!.lease);
+    expect(run.written).toMatchObject({ holderIdentity: '', releasedTransitions: 1 });
   });
 
   it('does not release while work of the term still runs', () => {

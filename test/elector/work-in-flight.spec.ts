@@ -1,0 +1,59 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, it } from '@jest/globals';
+import { LeaderElector } from '../../lib/elector/leader-elector.js';
+import { WorkInFlight } from '../../lib/elector/work-in-flight.js';
+import { CONFIG } from '../support/machine-run.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { ScriptedLock } from '../support/scripted.lock.js';
+
+function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = (): void => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+describe('when work is waited for', () => {
+  it('waits for what begins while it waits as well, each time anew', async () => {
+    const work = new WorkInFlight();
+    const [first, second, third] = [deferred(), deferred(), deferred()];
+    let hasEnded = false;
+    work.track(first.promise.then(() => work.track(second.promise)));
+    const ended = work.ended().then(() => {
+      hasEnded = true;
+    });
+    first.resolve();
+    await turn();
+    expect(hasEnded).toBe(false);
+    second.resolve();
+    // In the very turn in which the last one ends.
+    void second.promise.then(() => work.track(third.promise));
+    await turn();
+    expect(hasEnded).toBe(false);
+    third.resolve();
+    await ended;
+  });
+});
+
+describe('when work gives leadership up in its synchronous part', () => {
+  it('is waited for, though it is tracked only when it returns', async () => {
+    const lock = new ScriptedLock();
+    lock.automatic = true;
+    const clock = new ManualClock();
+    const elector = new LeaderElector(CONFIG, { lock, clock, random: () => 0, observer: {} });
+    elector.start();
+    await clock.settle();
+    const cleanUp = deferred();
+    const work = async (): Promise<void> => {
+      elector.stepDown(60_000);
+      await cleanUp.promise;
+    };
+    elector.track(work());
+    await clock.advance(1_000);
+    expect(lock.stored?.record.holderIdentity).toBe('me');
+    cleanUp.resolve();
+    await clock.advance(2_000);
+    expect(lock.stored?.record.holderIdentity).toBe('');
+  });
+});
