@@ -3,25 +3,14 @@ import { ClusterAgent } from './cluster-agent.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import type { ObjectAddress } from './object-address.js';
 import { watchOnce, type WatchEnd } from './watch-attempt.js';
+import { reopenAfterMs, wasUseful, type WatchPace } from './watch-pace.js';
 
 export interface KubernetesLeaseWatchOptions {
   readonly connection: ClusterConnection;
   readonly resolveAddress: () => Promise<ObjectAddress>;
   readonly silenceLimitMs: number;
-  readonly pace?: WatchPace;
+  readonly pace?: Partial<WatchPace>;
 }
-
-export interface WatchPace {
-  /** From start to start. A watch that lived longer than this is thus opened again at once. */
-  readonly intervalMs: number;
-  /** After a refusal that will not end by itself. */
-  readonly refusedIntervalMs: number;
-}
-
-/**
- * One second is as late as a watch may be back after an outage, and as often as a server that fails may be asked.
- */
-const DEFAULT_PACE: WatchPace = { intervalMs: 1_000, refusedIntervalMs: 60_000 };
 
 /**
  * A watch of one object over a connection of its own. It opens itself anew until it is closed. `interrupted` is
@@ -32,6 +21,8 @@ export class KubernetesLeaseWatch implements LeaseWatch {
   private readonly pace: WatchPace;
   private attempt: AbortController | undefined;
   private startedAt = 0;
+  private changes = 0;
+  private uselessInARow = 0;
   private timer: NodeJS.Timeout | undefined;
   private isOpen = false;
   private lastError: string | undefined;
@@ -42,7 +33,14 @@ export class KubernetesLeaseWatch implements LeaseWatch {
     private readonly observer: LeaseWatchObserver,
     private readonly options: KubernetesLeaseWatchOptions,
   ) {
-    this.pace = options.pace ?? DEFAULT_PACE;
+    this.pace = {
+      intervalMs: 1_000,
+      // What takes longer to be heard of again is found by the poll first.
+      longestIntervalMs: options.silenceLimitMs,
+      refusedIntervalMs: 60_000,
+      random: Math.random,
+      ...options.pace,
+    };
     this.open();
   }
 
@@ -68,6 +66,7 @@ export class KubernetesLeaseWatch implements LeaseWatch {
     const attempt = new AbortController();
     this.attempt = attempt;
     this.startedAt = performance.now();
+    this.changes = 0;
     const { connection, resolveAddress, silenceLimitMs } = this.options;
     void watchOnce({
       connection,
@@ -81,7 +80,10 @@ export class KubernetesLeaseWatch implements LeaseWatch {
         this.lastStatus = undefined;
         this.observer.opened();
       },
-      changed: ({ lease, revision }) => this.observer.changed(lease, revision),
+      changed: ({ lease, revision }) => {
+        this.changes += 1;
+        this.observer.changed(lease, revision);
+      },
     }).then((end) => {
       if (this.attempt === attempt) this.ended(end);
     });
@@ -98,10 +100,15 @@ export class KubernetesLeaseWatch implements LeaseWatch {
   }
 
   private delayAfter({ error, status }: WatchEnd): number {
-    const { intervalMs, refusedIntervalMs } = this.pace;
-    const asked = Math.min(error?.retryAfterMs ?? 0, refusedIntervalMs);
-    const interval = this.isRefusal(status) ? refusedIntervalMs : Math.max(intervalMs, asked);
-    return Math.max(0, this.startedAt + interval - performance.now());
+    const ended = {
+      livedMs: performance.now() - this.startedAt,
+      failed: error !== undefined,
+      changes: this.changes,
+      isRefusal: this.isRefusal(status),
+      retryAfterMs: error?.retryAfterMs ?? 0,
+    };
+    this.uselessInARow = wasUseful(ended, this.pace) ? 0 : this.uselessInARow + 1;
+    return reopenAfterMs(ended, this.uselessInARow, this.pace);
   }
 
   /** A missing right stays missing until somebody grants it. A 401 may end with the credentials just read again. */
