@@ -41,7 +41,8 @@ export interface ElectionOptions {
    */
   readonly retryPeriodMs?: number;
   /**
-   * Bound of one request in milliseconds, at least 100. One lost request must not cost leadership:
+   * Timeout of one request in milliseconds, at least 100; the first value of one that grows by itself behind a server
+   * that answers slowly, so that a larger one is not needed for that. One lost request must not cost leadership:
    * `retryPeriodMs + requestTimeoutMs + 250 <= renewDeadlineMs`. Default: what leaves time for two lost requests, at
    * most 3,000.
    */

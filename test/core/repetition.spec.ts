@@ -1,6 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import type { LeaseRecord } from '../../lib/core/lease-record.js';
-import { CONFIG, heldBy, MachineRun, rejected, representation } from '../support/machine-run.js';
+import { RandomStream } from '../simulation/random-stream.js';
+import {
+  CONFIG,
+  heldBy,
+  MachineRun,
+  rejected,
+  representation,
+  unreachable,
+} from '../support/machine-run.js';
 
 const RELEASED: Partial<LeaseRecord> = { holderIdentity: '', releasedTransitions: 4 };
 const released = (revision: number) => representation(heldBy('x', RELEASED), revision);
@@ -131,6 +139,28 @@ describe('when all followers lose the server at the same instant', () => {
   it('spreads their first reads over a retry period', () => {
     expect([0.1, 0.5, 0.9].map(readAt)).toEqual([5_200, 6_000, 6_800]);
   });
+
+  it.each([2_000, 5_000, 12_000])(
+    'comes back spread: of a hundred no more than a third asks within 0.3 s after %d ms',
+    (outageMs) => {
+      const backAt = 1_000 + outageMs;
+      const sentAt = Array.from({ length: 100 }, (_, seed) => {
+        const random = new RandomStream(seed, 'standby');
+        const run = MachineRun.standingBy().at(1_000);
+        run.random = random.next();
+        run.say({ kind: 'watch-interrupted' });
+        for (;;) {
+          run.random = random.next();
+          if (run.state.pending === null) run.wake();
+          if (run.now >= backAt) return run.now - backAt;
+          run.random = random.next();
+          run.reads({ kind: 'failed', error: unreachable });
+        }
+      });
+      expect(sentAt.filter((delay) => delay < 300).length).toBeLessThanOrEqual(33);
+      expect(Math.max(...sentAt)).toBeLessThanOrEqual(CONFIG.retryPeriodMs);
+    },
+  );
 
   it('does not delay a leader', () => {
     const run = MachineRun.leading().say({ kind: 'watch-opened' }).at(1_000);
