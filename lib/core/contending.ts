@@ -6,6 +6,7 @@ import { claimableAt, isOwnRecord, leaseDurationOf, observe } from './observing.
 import { attemptFailed, refute, retryAt, triableFrom } from './repetition.js';
 import { followersTimeoutMs } from './request-timeout.js';
 import type { Step } from './step.js';
+import { monotonicElapsedMs } from './validity.js';
 
 /** An attempt that lands after it was forgotten is waited out like anybody else's record. */
 const REMEMBERED_ATTEMPTS = 16;
@@ -151,7 +152,7 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
       attemptFailed(step, request, 'conflict');
       if (request.sent.verb === 'replace') refute(step, request.sent.expected.revision);
       if (!step.state.watching) step.state.nextReadAt = step.now;
-      step.state.mustRead = true;
+      if (!hasNewsSince(step, request)) step.state.mustRead = true;
       return;
     case 'absent':
       return observe(step, null, { from: 'read' });
@@ -175,12 +176,19 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
   }
 }
 
+/** The watch was faster than the answer: it has told already what was written in between. */
+function hasNewsSince({ state: { observation } }: Step, { baseRevision }: PendingRequest): boolean {
+  return observation !== null && observation.revision > (baseRevision ?? 0n);
+}
+
 function onAcquired(step: Step, request: PendingRequest): void {
   const lease = step.state.observation?.lease ?? null;
   const stillOurs = lease !== null && isOwnRecord(step, lease.record);
   // An answer that took more than half of the renew deadline leaves no time for a renewal that takes as long: the term
-  // could only end (R20).
-  const inTime = step.holderElapsedSince(request.startedAt) <= step.config.renewDeadlineMs / 2;
+  // could only end (R20). By the monotonic clock: a wall clock that runs away has to end terms before it is no longer
+  // believed (R19), and would otherwise keep the lease from everybody.
+  const tookMs = monotonicElapsedMs(request.startedAt, step.reading);
+  const inTime = tookMs <= step.config.renewDeadlineMs / 2;
   // A success that came too late to believe in, or after this process had stopped competing, is no term. The record
   // names us all the same: it is acquired again, or let go of.
   if (!stillOurs || !inTime || contendFrom(step) > step.now) {

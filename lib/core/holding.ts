@@ -317,7 +317,9 @@ export function onReadWhileHolding(step: Step, outcome: ReadOutcome): void {
   if (landed && tenure.sentRenewMicros > tenure.appliedRenewMicros) {
     // Proof that the write of unknown outcome was applied: it counts from its own start. A read as such extends
     // nothing (safety-rules 3.3, 3.8).
-    return extend(step, tenure, tenure.sentAt, tenure.sentRenewMicros);
+    extend(step, tenure, tenure.sentAt, tenure.sentRenewMicros);
+    if (tenure.stage === 'releasing') step.state.nextAttemptAt = step.now;
+    return;
   }
   step.updateTenure(tenure, { readBack: false });
   if (tenure.stage === 'releasing') {

@@ -196,6 +196,13 @@ describe('when the lease becomes free', () => {
     expect(silent.request.purpose).toBe('read');
   });
 
+  it('asks nothing when the watch has told of the faster one before the answer came', () => {
+    const run = MachineRun.standingBy().at(15_000).tick();
+    run.watch(representation(heldBy('third'), 12)).writes({ kind: 'conflict' });
+    expect(run.wakeAt).toBe(30_000);
+    expect(run.wake().request.purpose).toBe('acquire');
+  });
+
   it('polls beside a watch that has missed a renewal, until it reports something', () => {
     const run = MachineRun.standingBy().at(15_000).tick().writes({ kind: 'conflict' }).wake();
     run.reads(representation(heldBy('other', { renewTimeMicros: 2 }), 12)).wake();
@@ -635,6 +642,14 @@ describe('when a release was sent', () => {
     expect(run.request.purpose).toBe('read');
     run.reads(before).wake();
     expect(run.now).toBe(250);
+    expect(run.request.purpose).toBe('release');
+  });
+
+  it('goes on at once when the read-back shows a renewal that was under way', () => {
+    const run = MachineRun.leading({ drainTimeoutMs: 0 }).at(2_000).tick();
+    const renewed = representation(run.written, 11);
+    run.withdraw('stepped-down').say({ kind: 'drained', term: 1 });
+    run.writes({ kind: 'unknown', error: unclear }).reads(renewed);
     expect(run.request.purpose).toBe('release');
   });
 
