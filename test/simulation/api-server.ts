@@ -11,6 +11,20 @@ type WriteRequest = Exclude<LockRequest, { verb: 'read' }>;
 export class ApiServer {
   constructor(private readonly world: World) {}
 
+  /** Reads are served from the cache of a server that lags behind. */
+  performOnCache(flight: Flight): Outcome {
+    if (flight.request.verb !== 'read') return this.perform(flight);
+    const { world } = this;
+    const { history, revision } = world.store;
+    const { link } = flight.replica;
+    const versionsBehind = Math.ceil(link.severity('stale-read') * 8);
+    const version = history[Math.max(0, history.length - 1 - versionsBehind)];
+    if (version === undefined || version.revision >= revision) return this.perform(flight);
+    world.count('stale-read');
+    if (version.lease === null) return { kind: 'absent' };
+    return { kind: 'found', lease: world.representation(version.lease) };
+  }
+
   perform(flight: Flight): Outcome {
     const { store } = this.world;
     if (flight.request.verb === 'read') {
@@ -48,7 +62,6 @@ export class ApiServer {
 
   private expectation(expected: ObservedLease): { uid: string | undefined; revision: bigint } {
     const { omitsUid } = this.world.engine.sabotage;
-    if (omitsUid) this.world.violate('conditional-writes', 'a write carries no uid');
     return { uid: omitsUid ? undefined : expected.uid, revision: expected.revision };
   }
 
@@ -60,6 +73,9 @@ export class ApiServer {
     const { world } = this;
     const { replica } = flight;
     this.checkForeignLease(flight, before);
+    const isRenewal = record.acquireTimeMicros !== record.renewTimeMicros;
+    if (!isRenewal || record.holderIdentity === '') replica.ownNews++;
+    if (replica === world.crashed) world.ghostOfCrashed = true;
     if (record.holderIdentity !== '') replica.hasHeldSince(flight.sentAt);
     if (flight.givenUp && !replica.believes) {
       const isAcquire = record.acquireTimeMicros === record.renewTimeMicros;
@@ -79,12 +95,15 @@ export class ApiServer {
     const former = before.lease?.record;
     if (former === undefined || former.holderIdentity === '' || before.writer === replica.id)
       return;
+    if (replica.inherits(before.writer, before.writtenAt)) return;
     // By hand it names again the process that had written all the rest of it.
     if (before.writer === null && former.holderIdentity === replica.config.identity) return;
     world.count('takeover');
+    const loser = before.writer === null ? undefined : world.replicas[before.writer];
+    if (loser?.alive === true) loser.application.checkLostLease(replica.name);
     const deathWasTold = before.writer !== null && !world.replicas[before.writer]!.alive;
     if (deathWasTold && world.scenario.reportsDeath) return;
-    if (world.scenario.restores || world.scenario.sleeps) return;
+    if (world.scenario.restores) return;
     const seconds = former.leaseDurationSeconds;
     const duration =
       seconds !== null && seconds > 0 ? seconds * 1_000 : replica.config.leaseDurationMs;
@@ -107,6 +126,7 @@ export class ApiServer {
       world.count('conflict-after-own-success');
     }
     if (request.record.holderIdentity === '') world.count('release-conflict');
+    else world.store.cameTooLate(replica.id, request.expected);
   }
 
   private outcome(result: ApplyResult): WriteOutcome {

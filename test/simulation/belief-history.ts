@@ -7,8 +7,6 @@ export interface Belief {
   to: number;
   /** Whether time ended it rather than an event. */
   expired: boolean;
-  /** It is the remainder of a term after its machine had slept. */
-  readonly afterSleep: boolean;
 }
 
 export interface Overlap {
@@ -33,7 +31,6 @@ export class BeliefHistory {
     now: number,
     validUntil: number,
     { number, fencingToken }: { readonly number: number; readonly fencingToken: bigint },
-    afterSleep: boolean,
   ): void {
     const known = this.open.get(process);
     if (known !== undefined && known.token === fencingToken && now < known.to + ROUNDING_MS) {
@@ -49,7 +46,6 @@ export class BeliefHistory {
       from: now,
       to: validUntil,
       expired: true,
-      afterSleep,
     };
     this.open.set(process, belief);
     this.beliefs.push(belief);

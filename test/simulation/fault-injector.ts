@@ -1,6 +1,6 @@
 import type { LeaseRecord } from '../../lib/core/lease-record.js';
-import { REQUEST_FAULTS, WATCH_FAULTS, type Fault } from './fault.js';
-import { Replica } from './replica.js';
+import { befallsAll, hindranceOf, REQUEST_FAULTS, WATCH_FAULTS, type Fault } from './fault.js';
+import { LATEST_TIMER_MS, Replica } from './replica.js';
 import { longest } from './scenario.js';
 import { Stranger } from './stranger.js';
 import type { World } from './world.js';
@@ -12,6 +12,7 @@ export class FaultInjector {
   private readonly incarnations: number[] = [];
   private readonly current: (Replica | undefined)[] = [];
   private strangers = 0;
+  private readonly stoppedClocks: number[][] = [];
 
   constructor(private readonly world: World) {}
 
@@ -24,8 +25,12 @@ export class FaultInjector {
     for (const fault of scenario.faults) queue.at(fault.at, null, () => this.inflict(fault));
     queue.at(scenario.healAt, null, () => this.heal());
     queue.at(scenario.handOverAt, null, () => {
-      const leader = this.current.find((replica) => replica?.believes === true);
-      if (leader !== undefined) this.ask(leader, () => leader.stop());
+      const leader = this.world.replicas.find(({ believes }) => believes);
+      if (leader === undefined) return;
+      if (scenario.ending === 'stop') return this.ask(leader, () => leader.stop());
+      this.world.crashed = leader;
+      this.kill(leader);
+      if (scenario.ending === 'restore') this.restoreContested();
     });
   }
 
@@ -49,6 +54,8 @@ export class FaultInjector {
       'fault',
       `${kind} c${slot} until ${until.toFixed(0)} severity ${severity.toFixed(2)}`,
     );
+    const late = kind === 'late-timers' ? LATEST_TIMER_MS : 0;
+    world.hinder(hindranceOf(kind), befallsAll(kind) ? undefined : slot, until + late);
     if (LINK_FAULTS.includes(kind)) return world.links[slot]!.begin(kind, until, severity);
     const replica = this.current[slot];
     switch (kind) {
@@ -74,13 +81,24 @@ export class FaultInjector {
     switch (kind) {
       case 'pause':
       case 'block':
-      case 'sleep':
         return replica.freeze(kind, ms);
+      case 'sleep':
+        if (this.mayStopClock(replica)) replica.freeze(kind, ms);
+        return;
+      case 'clock-restore':
+        return this.move(replica, ms, severity);
+      case 'clone':
+        return this.clone(replica);
       case 'late-timers':
         replica.lateTimersUntil = until;
         return;
       case 'wall-jump':
-        replica.clock.wallShiftMs += (severity - 0.5) * 7_200_000;
+        replica.clock.wallShiftMs += this.wallJump(severity);
+        return;
+      case 'wall-drift':
+        // From a clock that stands still to one that is faked to run ten times as fast.
+        replica.clock.setWallRate(severity < 0.5 ? 2 * severity : 20 * (severity - 0.5));
+        world.queue.at(until, replica, () => replica.clock.setWallRate(1));
         return;
       case 'kill':
         this.kill(replica);
@@ -99,10 +117,48 @@ export class FaultInjector {
           this.ask(replica, () => replica.elector.resume(), until);
         });
       case 'interrupt-watch':
+        replica.watchInterruptions++;
         return replica.watch?.interrupt();
       default:
         throw new Error(`${kind} does not befall a process`);
     }
+  }
+
+  /** Set back by just what a machine slept, a wall clock hides the sleep: no promise is made for that (R19). */
+  private wallJump(severity: number): number {
+    const least = this.world.scenario.sleeps ? 300_000 : 0;
+    return Math.sign(severity - 0.5) * (least + Math.abs(severity - 0.5) * 7_200_000);
+  }
+
+  /**
+   * A wall clock that disagrees too often is not believed any more (R19): where nothing else tells of a stopped clock,
+   * that happens no more than twice in the time that counts.
+   */
+  private mayStopClock({ slot, traits }: Replica): boolean {
+    if (traits.clock.tellsBootTime) return true;
+    const { now, scenario } = this.world;
+    const since = now - 30 * longest(scenario.candidates, 'leaseDurationMs');
+    const recent = (this.stoppedClocks[slot] ?? []).filter((at) => at > since);
+    this.stoppedClocks[slot] = [...recent, now];
+    return recent.length < 2;
+  }
+
+  /** A little less than it would show, or less than it ever showed; timers that were set for then sleep on. */
+  private move(replica: Replica, ms: number, severity: number): void {
+    const longestMs = longest(this.world.scenario.candidates, 'leaseDurationMs');
+    const { now, scenario } = this.world;
+    if (now > scenario.healAt - 6 * longestMs || !this.mayStopClock(replica)) return;
+    replica.move(ms, severity * (ms + 2 * longestMs));
+  }
+
+  /** The copy goes on where the original was, beside it. */
+  private clone(original: Replica): void {
+    const { world } = this;
+    if (!original.mayBeCloned) return;
+    world.count('cloned');
+    const copy = original.clone();
+    world.replicas.push(copy);
+    world.queue.at(world.now, copy, () => copy.startAsClone());
   }
 
   private stop(replica: Replica, until: number): void {
@@ -158,6 +214,18 @@ export class FaultInjector {
       if (version !== undefined) store.restore(version, now);
     }
     world.announce();
+  }
+
+  /** To where nobody who is left got the lease. */
+  private restoreContested(): void {
+    const { store, replicas, now } = this.world;
+    const { contested } = store;
+    if (contested === undefined) return;
+    if (replicas.some(({ id, alive }) => alive && !contested.losers.has(id))) return;
+    this.world.count('restored-to-contested');
+    this.world.restored = true;
+    store.restore({ lease: contested.lease, revision: contested.lease.revision }, now);
+    this.world.announce();
   }
 
   private edit(severity: number): Partial<LeaseRecord> {

@@ -1,4 +1,7 @@
-/** What may go wrong with one replica's requests while it lasts. */
+/**
+ * What may go wrong with one replica's requests while it lasts; `steady-slow` delays every answer by the same time,
+ * `stale-read` answers reads from an old cache, `broken-lock` is a lock that throws, never settles or answers nonsense.
+ */
 export const REQUEST_FAULTS = [
   'slow',
   'lose-request',
@@ -15,6 +18,9 @@ export const REQUEST_FAULTS = [
   'hold-requests',
   'drop-responses',
   'hold-responses',
+  'steady-slow',
+  'stale-read',
+  'broken-lock',
 ] as const;
 
 /** What may go wrong with one replica's watch while it lasts. */
@@ -26,6 +32,7 @@ export const PROCESS_FAULTS = [
   'block',
   'late-timers',
   'wall-jump',
+  'wall-drift',
   'kill',
   'stop',
   'step-down',
@@ -40,8 +47,56 @@ export const PROCESS_FAULTS = [
  */
 export const STORE_FAULTS = ['server-down', 'churn', 'stranger'] as const;
 
-/** What the theorem excludes (H3, H4): drawn only in schedules that say so. */
-export const LAWLESS_FAULTS = ['delete', 'edit', 'restore', 'sleep'] as const;
+/**
+ * Drawn only in schedules that say so. What the theorem excludes (H4, H5): hands on the store, a process that lives
+ * twice. And what befalls a whole machine: it sleeps, or is restored where the monotonic clock shows less.
+ */
+export const LAWLESS_FAULTS = [
+  'delete',
+  'edit',
+  'restore',
+  'clone',
+  'sleep',
+  'clock-restore',
+] as const;
+
+/** Each of them is answered at once: the next try is only a back-off away. */
+const PROMPT_FAULTS: readonly FaultKind[] = [
+  'reset',
+  'fail-before-applying',
+  'fail-after-applying',
+  'reject',
+  'refuse',
+];
+
+/** None of these keeps a leader from renewing. */
+const HARMLESS_FAULTS: readonly FaultKind[] = [
+  ...WATCH_FAULTS,
+  'interrupt-watch',
+  'kill',
+  'stop',
+  'step-down',
+  'fail-handler',
+  'suspend',
+  'stranger',
+];
+
+/** How a fault keeps a leader from renewing: not at all, by refusals, by its wall clock, or in any other way. */
+export type Hindrance = 'none' | 'refusal' | 'wall' | 'any';
+
+export function hindranceOf(kind: FaultKind): Hindrance {
+  if (HARMLESS_FAULTS.includes(kind)) return 'none';
+  if (PROMPT_FAULTS.includes(kind)) return 'refusal';
+  return kind === 'wall-jump' || kind === 'wall-drift' ? 'wall' : 'any';
+}
+
+/** Faults of the store befall every candidate. */
+export function befallsAll(kind: FaultKind): boolean {
+  return (
+    (STORE_FAULTS as readonly string[]).includes(kind) ||
+    ['delete', 'edit', 'restore'].includes(kind)
+  );
+}
 
 export type FaultKind =
   | (typeof REQUEST_FAULTS)[number]

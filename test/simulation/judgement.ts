@@ -1,40 +1,34 @@
-import { longest, slowestClock } from './scenario.js';
-import { handOverBound, longestDurations, settlingBound } from './scenario-draw.js';
+import { isSlow } from './bounds.js';
+import { UNNOTICED_MS, type Replica } from './replica.js';
+import { isMixed, longest, slowestClock } from './scenario.js';
+import type { SimulatedApplication } from './simulated-application.js';
 import type { World } from './world.js';
 
 /** S1. Where assumptions of the theorem are broken on purpose, overlap is measured and bounded by validity. */
 export function judgeBeliefs(world: World): number {
   const { scenario, beliefs } = world;
-  const excused = scenario.sleeps || scenario.restores || (scenario.lawless && !scenario.strict);
-  const onlySleeps = scenario.sleeps && !scenario.lawless && !scenario.restores;
+  const excused = scenario.restores || (scenario.lawless && !scenario.strict);
+  const cloneBound = scenario.clones ? cloneOverlapBound(world) : 0;
+  const unnoticed = scenario.sleeps ? UNNOTICED_MS / slowestClock(scenario.candidates) : 0;
   let longestMs = 0;
   for (const { first, second, ms } of beliefs.overlaps()) {
     const detail = `process ${first.process} #${first.term} and process ${second.process} #${second.term} for ${ms.toFixed(3)} ms`;
-    const tolerable = excused && (!onlySleeps || ms <= sleepBound(world));
-    if (!tolerable) world.violate('disjoint-beliefs', detail, second.from);
+    if (!excused && ms > Math.max(cloneBound, unnoticed))
+      world.violate('disjoint-beliefs', detail, second.from);
     longestMs = Math.max(longestMs, ms);
   }
   return longestMs;
 }
 
-/**
- * A process that slept believes until something wakes its elector: its next renewal, or the end of the request that
- * was under way; later only where timers are late or the process is stopped.
- */
-function sleepBound({ scenario }: World): number {
-  const { candidates, kinds, network } = scenario;
-  if (kinds.some((kind) => kind === 'late-timers' || kind === 'pause' || kind === 'block')) {
-    return Infinity;
-  }
-  const slowest = slowestClock(candidates);
-  const [p, T] = [longest(candidates, 'retryPeriodMs'), longest(candidates, 'requestTimeoutMs')];
-  return (Math.max(p, T) + 200) / slowest + network.latestTimerMs;
+/** Two clones believe until the validity ends that the last write of either gave it (R19). */
+function cloneOverlapBound({ scenario: { candidates } }: World): number {
+  return longest(candidates, 'renewDeadlineMs') / slowestClock(candidates);
 }
 
 /** S2, and S3 as far as the clock is concerned */
 export function judgeTerms(world: World): void {
   const { scenario, beliefs } = world;
-  if (scenario.restores || scenario.sleeps || scenario.lawless) return;
+  if (scenario.restores || scenario.clones || scenario.lawless || world.restored) return;
   for (const { belief, at } of beliefs.resumed) {
     const detail = `process ${belief.process} went on with #${belief.term} after its validity had passed at ${belief.to}`;
     world.violate('event-alternation', detail, at);
@@ -61,9 +55,8 @@ export function judgeTerms(world: World): void {
 /** L1 and L3: one leader is found after the healing, and stays. */
 export function judgeLiveness(world: World): void {
   const { scenario, beliefs } = world;
-  const { candidates, healAt, handOverAt, strict } = scenario;
-  const slowest = slowestClock(candidates);
-  const settledAt = healAt + settlingBound(longestDurations(candidates), strict, slowest);
+  const { healAt, handOverAt, bounds } = scenario;
+  const settledAt = healAt + bounds.settlingMs;
   const believing = beliefs.beliefs.filter(({ from, to }) => to > settledAt && from < handOverAt);
   if (believing.length === 1 && believing[0]!.from <= settledAt && believing[0]!.to >= handOverAt)
     return;
@@ -74,17 +67,92 @@ export function judgeLiveness(world: World): void {
   world.violate(rule, `beliefs from ${settledAt.toFixed(0)} on: ${detail || 'none'}`, settledAt);
 }
 
+/**
+ * Nothing is asked of the API server in the calm but what keeps the leader: its renewals, and the polls of those that
+ * have no watch. Nothing is reported.
+ */
+export function judgeCalm(world: World): void {
+  const { calmAt, handOverAt, candidates } = world.scenario;
+  // A watch that expects a renewal per lease duration of its own is restless under a leader with a longer one.
+  const mixed = isMixed(candidates);
+  for (const replica of world.replicas) {
+    if (!replica.alive && replica !== world.crashed) continue;
+    const { name, traits, config, clockRate } = replica;
+    const [reads, writes, opens] = deedsBetween(replica, calmAt, handOverAt);
+    const errors = replica.application.errors.filter(({ at }) => at >= calmAt && at < handOverAt);
+    const periods = ((handOverAt - calmAt) * clockRate) / config.retryPeriodMs;
+    const leads = world.beliefs.beliefs.some(
+      ({ process, from, to }) => process === replica.id && from < handOverAt && to >= handOverAt,
+    );
+    // Who polls so seldom that a renewal may stay unseen for a whole lease duration tries in vain now and then.
+    const unseenMs = config.retryPeriodMs * (1 + clockRate / slowestClock(candidates));
+    const triesInVain = !traits.watches && unseenMs > config.leaseDurationMs;
+    const readsPerPeriod = triesInVain ? 2 : 1;
+    const mostReads = traits.watches ? 0 : readsPerPeriod * (periods / 0.8 + 1);
+    const mostWrites = leads || triesInVain ? periods + 1 : 0;
+    const tooMuch = reads > mostReads || writes > mostWrites || opens > 0;
+    if (errors.length === 0 && (mixed || !tooMuch)) continue;
+    const detail = `${name}: ${reads} reads, ${writes} writes, ${opens} watches, ${textOf(errors)}`;
+    world.violate('quiet-calm', detail, calmAt);
+  }
+}
+
+/** After the leader was killed somebody else leads in time, and one PUT does it: no read, no new watch, no error. */
+export function judgeTakeover(world: World): void {
+  const { scenario, crashed, beliefs, replicas } = world;
+  if (crashed === undefined || scenario.candidates.length === 1) return;
+  const { candidates, network, handOverAt, endAt, bounds } = scenario;
+  world.count('crash-failover');
+  const next = beliefs.beliefs.find(({ from }) => from >= handOverAt);
+  const bound = world.restored ? bounds.afterRestoreMs : bounds.takeoverMs;
+  if (next === undefined || next.from > handOverAt + bound) {
+    const detail = `the next leader comes ${(next?.from ?? Infinity) - handOverAt} ms after the kill`;
+    return world.violate('quick-takeover', detail, handOverAt);
+  }
+  // Its last renewal came after its death, or nobody who takes over knows yet how slow the server is.
+  const isOrdinary =
+    !world.ghostOfCrashed && !world.restored && !isSlow(candidates, network.steadyMs);
+  if (isMixed(candidates) || !isOrdinary) return;
+  let quiet = true;
+  for (const replica of replicas) {
+    if (!replica.alive) continue;
+    const { traits } = replica;
+    const [reads, , opens] = deedsBetween(replica, handOverAt, endAt);
+    const errors = replica.application.errors.filter(({ at }) => at >= handOverAt);
+    const looks = traits.watches ? reads + opens : 0;
+    if (looks === 0 && errors.length === 0) continue;
+    quiet = false;
+    const detail = `${replica.name}: ${reads} reads, ${opens} watches, ${textOf(errors)}`;
+    world.violate('quiet-takeover', detail, handOverAt);
+  }
+  if (quiet) world.count('quiet-crash-failover');
+}
+
+function deedsBetween({ deeds }: Replica, from: number, to: number): [number, number, number] {
+  let [reads, writes, opens] = [0, 0, 0];
+  for (const { at, what } of deeds) {
+    if (at < from || at >= to) continue;
+    if (what === 'read') reads++;
+    else if (what === 'open-watch') opens++;
+    else writes++;
+  }
+  return [reads, writes, opens];
+}
+
+function textOf(errors: SimulatedApplication['errors']): string {
+  return errors.map(({ error }) => error.message).join(', ') || 'no error';
+}
+
 /** L2, and that a stop ends: somebody else leads soon after the leader was stopped in good order. */
 export function judgeHandOver(world: World): void {
   const { scenario, beliefs, replicas } = world;
-  const { handOverAt, candidates } = scenario;
+  const { handOverAt, candidates, bounds } = scenario;
   const stopped = replicas.find(({ stopping, alive }) => stopping && alive);
   if (stopped === undefined) return;
   if (!stopped.stopped) world.violate('stop-ends', `${stopped.name} has not stopped`, handOverAt);
   if (!stopped.config.releaseOnShutdown || candidates.length === 1) return;
-  const bound = handOverBound(candidates, longestDurations(candidates));
   const next = beliefs.beliefs.find(({ from }) => from >= handOverAt);
-  if (next === undefined || next.from > handOverAt + bound) {
+  if (next === undefined || next.from > handOverAt + bounds.handOverMs) {
     const detail = `the next leader comes ${(next?.from ?? Infinity) - handOverAt} ms after the stop`;
     world.violate('quick-hand-over', detail, handOverAt);
   }

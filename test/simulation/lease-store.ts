@@ -17,12 +17,24 @@ export class LeaseStore {
   revision = 0n;
   /** Revision of the last change of holder, term or duration, of a deletion or of an edit by hand. */
   changedHandsAt = 0n;
+  /** How often the lease has changed hands, or was changed by people. */
+  news = 0;
   private uids = 0;
   /** Who had written, and when, what people have changed since. */
   private readonly editedAway = new Map<string, { writer: number | null; writtenAt: number }>();
   /** The part of the timing key that renewals leave as it is. */
   private termKey: { uid: string; record: LeaseRecord; text: string } | undefined;
   readonly history: StoredVersion[] = [];
+  /** The last version without a holder that somebody came too late for, and who did. */
+  contested: { readonly lease: ObservedLease; readonly losers: Set<number> } | undefined;
+
+  cameTooLate(loser: number, lease: ObservedLease): void {
+    if (lease.record.holderIdentity !== '') return;
+    if (this.contested?.lease.revision !== lease.revision) {
+      this.contested = { lease, losers: new Set() };
+    }
+    this.contested.losers.add(loser);
+  }
 
   create(record: LeaseRecord, writer: number | null, now: number): ApplyResult {
     if (this.lease !== null) return 'conflict';
@@ -58,6 +70,7 @@ export class LeaseStore {
     const keepsHolder = (change.holderIdentity ?? record.holderIdentity) === record.holderIdentity;
     this.put({ ...record, ...change }, uid, keepsHolder ? this.writer : null, now);
     this.changedHandsAt = this.revision;
+    this.news++;
     // Edited back: to whoever did not see it in between nothing has happened, and nobody has written meanwhile.
     const origin = this.editedAway.get(this.lease.timingKey);
     if (origin !== undefined) Object.assign(this, origin);
@@ -78,11 +91,13 @@ export class LeaseStore {
     this.writer = null;
     this.writtenAt = now;
     this.changedHandsAt = this.revision;
+    this.news++;
     this.remember();
   }
 
   /** From a backup: revisions go back too. */
   restore(version: StoredVersion, now: number): void {
+    this.news++;
     this.lease = version.lease;
     this.revision = version.revision;
     this.writer = null;
@@ -103,6 +118,7 @@ export class LeaseStore {
       former.leaseTransitions !== record.leaseTransitions
     ) {
       this.changedHandsAt = this.revision;
+      this.news++;
     }
     this.lease = { record, uid, revision: this.revision, timingKey };
     this.remember();

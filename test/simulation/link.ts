@@ -21,6 +21,11 @@ export class Link {
     return this.until.get(kind) ?? 0;
   }
 
+  /** How long ago it was over; below zero while it lasts, infinite if it never began. */
+  sinceEndOf(kind: FaultKind, now: number): number {
+    return now - (this.until.get(kind) ?? -Infinity);
+  }
+
   severity(kind: FaultKind): number {
     return this.severities.get(kind) ?? 0;
   }

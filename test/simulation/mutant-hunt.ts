@@ -29,7 +29,8 @@ export async function killMutant(mutant: Mutant, engine: Engine, hunt: Hunt): Pr
   let seedsToOverlap: number | null = null;
   for (let count = 1; count <= hunt.schedules; count++) {
     const { violations } = await runSchedule(scenarioOf(mutant, hunt, count), engine);
-    const first = violations[0];
+    const { foundBy } = mutant;
+    const first = violations.find(({ rule }) => foundBy === undefined || rule === foundBy);
     if (first === undefined) continue;
     killed ??= { seedsToKill: count, rule: first.rule };
     const overlaps = violations.some(({ rule }) => rule === 'disjoint-beliefs');

@@ -1,6 +1,6 @@
 import type { FaultKind } from './fault.js';
 import type { ScenarioTraits } from './scenario-draw.js';
-import type { Sabotage } from './world.js';
+import type { Rule, Sabotage } from './world.js';
 
 /** One text of one source file of the library, and what stands in its place. */
 export interface SourcePatch {
@@ -21,6 +21,8 @@ export interface Mutant {
   readonly traits?: Partial<ScenarioTraits>;
   /** In place of all kinds of faults. */
   readonly kinds?: readonly FaultKind[];
+  /** Which rule has to find it out; any, if it does not matter which. */
+  readonly foundBy?: Rule;
   /** Why it cannot be killed, for one that is listed to show so. */
   readonly survives?: string;
 }

@@ -168,9 +168,11 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
   },
   {
     name: 'no-uid',
-    breaks: 'R6: writes carry no uid, so that a deleted lease is made anew by a renewal',
+    breaks:
+      'R6: writes carry no uid, so that a late release makes a deleted lease again, marked as clean',
     patches: [],
     sabotage: { omitsUid: true },
-    traits: { lawless: true },
+    traits: { strict: true, lawless: true, watches: false, faultCount: 120, allKinds: true },
+    kinds: ['delete', 'duplicate', 'ghost', 'step-down'],
   },
 ];

@@ -19,6 +19,14 @@ const SLOW_RENEWAL: Durations = {
   requestTimeoutMs: 1_500,
 };
 
+/** Validity may end long before the lease does. */
+const EARLY_DEADLINE: Durations = {
+  leaseDurationMs: 20_000,
+  renewDeadlineMs: 5_000,
+  retryPeriodMs: 1_000,
+  requestTimeoutMs: 500,
+};
+
 /** What may be wrong with how a term is held, ended and released. */
 export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
   {
@@ -140,8 +148,8 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
       },
       {
         file: HOLDING,
-        from: 'return extend(step, tenure, tenure.sentAt, tenure.sentRenewMicros);',
-        to: 'return extend(step, tenure, step.at, tenure.sentRenewMicros);',
+        from: 'extend(step, tenure, tenure.sentAt, tenure.sentRenewMicros);',
+        to: 'extend(step, tenure, step.at, tenure.sentRenewMicros);',
       },
     ],
   },
@@ -200,6 +208,68 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
       },
     ],
     traits: { strict: true, lawless: true },
+  },
+  {
+    name: 'drain-bounded-by-validity',
+    breaks: 'R10: what a drain sends is bounded by the validity of the term that has ended',
+    patches: [
+      {
+        file: HOLDING,
+        from: "const end = tenure.stage === 'draining' ? tenure.drainDeadline : tenure.validUntil;",
+        to: 'const end = tenure.validUntil;',
+      },
+    ],
+    traits: {
+      durations: EARLY_DEADLINE,
+      drainTimeoutMs: 20_000,
+      hasJobs: true,
+      faultCount: 120,
+      allKinds: true,
+    },
+    kinds: ['step-down', 'suspend', 'drop-requests'],
+  },
+  {
+    name: 'drain-without-end',
+    breaks: 'R10: the drain timeout has no effect while the application closes',
+    patches: [
+      {
+        file: HOLDING,
+        from: 'if (undrained !== null && (finishing || step.now >= tenure.drainDeadline)) {',
+        to: "if (undrained !== null && (finishing || (step.now >= tenure.drainDeadline && step.state.candidacy !== 'stopping'))) {",
+      },
+      {
+        file: HOLDING,
+        from: '  if (step.now >= tenure.drainDeadline) return Infinity;\n',
+        to: "  if (step.now >= tenure.drainDeadline && step.state.candidacy !== 'stopping') return Infinity;\n",
+      },
+    ],
+    traits: { hasJobs: true, hooksMs: 40_000, faultCount: 60 },
+    kinds: ['stop'],
+    foundBy: 'drain-ends',
+  },
+  {
+    name: 'work-added-later-unseen',
+    breaks: 'R10: work that is added while other work is waited for is not waited for',
+    patches: [
+      {
+        file: 'elector/work-in-flight.ts',
+        from: 'while (this.running > 0) {',
+        to: 'if (this.running > 0) {',
+      },
+    ],
+    traits: { hasJobs: true },
+  },
+  {
+    name: 'retry-after-unbounded',
+    breaks: 'R18: a Retry-After is obeyed beyond the end of validity',
+    patches: [
+      {
+        file: HOLDING,
+        from: ': Math.min(wanted, latest);',
+        to: ': Math.max(wanted, Math.min(wanted, latest));',
+      },
+    ],
+    kinds: ['reject'],
   },
   {
     name: 'forgets-sleep',

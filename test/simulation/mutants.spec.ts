@@ -26,6 +26,11 @@ describe('a wrong election', () => {
     'no-settling',
     'no-uid',
     'deadline-after-duration',
+    'clocks-asked-by-steps-alone',
+    'copies-are-one',
+    'fixed-timeout',
+    'conflict-never-forgotten',
+    'impatient-watch',
   ])('is found out: %s', async (name) => {
     const mutant = MUTANTS.find((candidate) => candidate.name === name)!;
     const engine = await build.engineOf(mutant);

@@ -59,7 +59,16 @@ export class Network {
 
   private requestDelay(flight: Flight): number {
     if (this.strikes(flight, 'ghost')) return this.ghostDelay();
-    return this.delay() + this.slowness(flight);
+    return this.delay() + this.slowness(flight) + this.steadySlowness(flight) / 2;
+  }
+
+  /** The same for each request, up to more than a leader can live with. */
+  private steadySlowness(flight: Flight): number {
+    const { steadyMs } = this.world.scenario.network;
+    if (!this.suffers(flight, 'steady-slow')) return steadyMs;
+    const { link, config } = flight.replica;
+    this.world.count('steady-slow');
+    return Math.max(steadyMs, link.severity('steady-slow') * 1.1 * config.renewDeadlineMs);
   }
 
   /** Ghosts come before everything is healed: after that the schedule looks for liveness. */
@@ -88,7 +97,9 @@ export class Network {
       return this.respond(flight, silence(flight.request));
     }
     if (this.strikes(flight, 'reject')) return this.respond(flight, this.rejection(flight));
-    let outcome = this.server.perform(flight);
+    let outcome = this.strikes(flight, 'stale-read')
+      ? this.server.performOnCache(flight)
+      : this.server.perform(flight);
     // A proxy that got no answer in time sends again, and it is the second answer that comes back.
     if (this.strikes(flight, 'resend')) outcome = this.server.perform(flight);
     if (this.strikes(flight, 'fail-after-applying')) outcome = silence(flight.request);
@@ -101,7 +112,7 @@ export class Network {
     const held = this.suffers(flight, 'hold-responses')
       ? flight.replica.link.endOf('hold-responses') - world.now
       : 0;
-    const delay = held + this.delay() + this.slowness(flight);
+    const delay = held + this.delay() + this.slowness(flight) + this.steadySlowness(flight) / 2;
     world.queue.after(delay, flight.replica, () => flight.answer(outcome));
   }
 

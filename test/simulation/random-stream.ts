@@ -19,6 +19,11 @@ export class RandomStream {
     for (let round = 0; round < 12; round++) this.next();
   }
 
+  /** As in a process that was cloned: from here on both give the same. */
+  copy(): RandomStream {
+    return Object.assign(new RandomStream(0, ''), this);
+  }
+
   /** Uniform in [0, 1). */
   next(): number {
     const sum = (((this.a + this.b) | 0) + this.counter) | 0;

@@ -1,6 +1,7 @@
 import type { ElectionConfig, LockRequest } from '../../lib/core/election-state.js';
 import type { Term } from '../../lib/core/term.js';
 import type { LeaderElector } from '../../lib/elector/leader-elector.js';
+import { answerContinued, continueElection, startContinued } from './elector-memory.js';
 import type { EventOwner, SimulatedEvent } from './event-queue.js';
 import type { Link } from './link.js';
 import { Network, type Outcome } from './network.js';
@@ -13,8 +14,25 @@ import type { SimulatedWatch } from './simulated-watch.js';
 import { VirtualClock } from './virtual-clock.js';
 import type { World } from './world.js';
 
-/** How a process is stopped: `block` is its own long synchronous work, in which it may still ask who leads. */
-export type Freeze = 'pause' | 'block' | 'sleep';
+/**
+ * How a process is stopped: `block` is its own long synchronous work, in which it may still ask who leads; `move` is a
+ * checkpoint that is restored on a machine whose monotonic clock shows less.
+ */
+export type Freeze = 'pause' | 'block' | 'sleep' | 'move';
+
+export interface Deed {
+  readonly at: number;
+  readonly what: LockRequest['verb'] | 'open-watch';
+}
+
+/** By how much timers are late at most while they are. */
+export const LATEST_TIMER_MS = 1_000;
+
+/** So little of a gap counts as noise between two clocks (R19). */
+export const UNNOTICED_MS = 102;
+
+/** Sets the names of clones' random streams apart. */
+const CLONES = 500;
 
 /** One process incarnation: production's elector with a simulated clock, lock and application around it. */
 export class Replica implements EventOwner {
@@ -33,11 +51,23 @@ export class Replica implements EventOwner {
   failsHandlersUntil = 0;
   /** Counts everything that reaches the elector; tells whether promises had settled. */
   activity = 0;
+  /** What it did from the calm on. */
+  readonly deeds: Deed[] = [];
+  /** How long the last answer took, by the own clock. */
+  answerTook = 0;
+  /** How often the connection of its watch was cut. */
+  watchInterruptions = 0;
+  /** How often the lease has changed hands by its own acquisitions and releases. */
+  ownNews = 0;
+  /** How often its watch was opened. */
+  opens = 0;
   private heldSince = -Infinity;
+  private readonly createdAt: number;
   private readonly budget: RequestBudget;
-  private readonly application: SimulatedApplication;
+  readonly application: SimulatedApplication;
   private frozen: Freeze | undefined;
-  private sleptInTerm: Term | undefined;
+  private backMs = 0;
+  private tolerance = 1e-6;
   private readonly deferred: SimulatedEvent[] = [];
 
   constructor(
@@ -45,28 +75,58 @@ export class Replica implements EventOwner {
     readonly slot: number,
     readonly traits: CandidateTraits,
     readonly incarnation: number,
+    private readonly origin?: Replica,
   ) {
     this.id = world.replicas.length;
-    this.name = `c${slot}.${incarnation}`;
-    const identity = world.scenario.sharedIdentity ? 'shared' : this.name;
-    this.config = { ...traits.config, identity };
+    this.name = origin === undefined ? `c${slot}.${incarnation}` : `${origin.name}'${this.id}`;
+    this.createdAt = world.now;
+    const ownIdentity = world.scenario.sharedIdentity ? 'shared' : this.name;
+    this.config = { ...traits.config, identity: origin?.config.identity ?? ownIdentity };
     this.link = world.links[slot]!;
-    this.random = world.stream(`replica ${this.name}`);
+    this.random = origin?.random.copy() ?? world.stream(`replica ${this.name}`);
     const { latestTimerMs } = world.scenario.network;
-    this.clock = new VirtualClock(
-      world.queue,
-      this,
-      { rate: traits.clockRate, wallStartMs: traits.wallStartMs },
-      () => this.timerLateness(latestTimerMs),
+    this.clock = new VirtualClock(world.queue, this, traits.clock, () =>
+      this.timerLateness(latestTimerMs),
     );
     this.budget = new RequestBudget(world, this);
     this.application = new SimulatedApplication(world, this);
+    const dice = world.stream(`dice ${this.name}`);
     this.elector = new world.engine.LeaderElector(this.config, {
       lock: new SimulatedLock(world, this, new Network(world, this.slot * 1_000 + incarnation)),
       clock: this.clock,
-      random: () => this.random.next(),
+      // From the kernel in production, so that clones throw dice of their own (R19).
+      random: () => dice.next(),
       observer: this.application,
     });
+  }
+
+  get mayBeCloned(): boolean {
+    return this.frozen === undefined && !this.stopping && this.application.isIdleInTerm;
+  }
+
+  /** A second process with the same past, whose connections are gone. It has to be started. */
+  clone(): Replica {
+    const { world, slot, traits, incarnation } = this;
+    const copy = new Replica(world, slot, traits, CLONES + incarnation, this);
+    copy.clock.standsLike(this.clock);
+    copy.heldSince = this.heldSince;
+    copy.application.continues(continueElection(this.elector, copy.elector));
+    return copy;
+  }
+
+  startAsClone(): void {
+    this.log(`is a clone of ${this.origin!.name}`);
+    const pending = startContinued(this.elector);
+    if (pending === null) return;
+    // Its request was the original's too, and its answer comes to the original, if to anybody.
+    const { world, clock, config } = this;
+    const until = clock.trueTimeOf(clock.now() + config.requestTimeoutMs);
+    world.queue.at(until, this, () => answerContinued(this.elector, pending));
+  }
+
+  /** Whether this process has the right to that record, as it was written before the two were parted. */
+  inherits(writer: number | null, writtenAt: number): boolean {
+    return writer !== null && writer === this.origin?.id && writtenAt <= this.createdAt;
   }
 
   get believes(): boolean {
@@ -80,6 +140,8 @@ export class Replica implements EventOwner {
   start(): void {
     this.log('starts');
     this.elector.start();
+    const { jobEveryMs } = this.traits;
+    if (jobEveryMs !== undefined) this.application.scheduleJob(jobEveryMs);
   }
 
   accepts(event: SimulatedEvent): boolean {
@@ -101,8 +163,8 @@ export class Replica implements EventOwner {
     if (term === undefined) return beliefs.ends(this.id, now);
     const end = this.clock.trueTimeOf(validUntil!);
     const latest = this.heldSince + this.config.renewDeadlineMs;
-    if (end < now - 1e-6 || validUntil! > latest + 1e-6) this.violatesValidity(term);
-    beliefs.holds(this.id, now, end, term, this.sleptInTerm === term);
+    if (end < now - 1e-6 || validUntil! > latest + this.tolerance) this.violatesValidity(term);
+    beliefs.holds(this.id, now, end, term);
   }
 
   /** A write by which this process holds the lease was applied; it was sent at this reading of the own clock. */
@@ -123,10 +185,7 @@ export class Replica implements EventOwner {
     this.log(`${how} for ${ms.toFixed(0)} ms`);
     this.frozen = how;
     if (how !== 'block') world.beliefs.ends(this.id, world.now);
-    if (how === 'sleep') {
-      this.sleptInTerm = this.application.term;
-      this.clock.fallAsleep();
-    }
+    if (how === 'sleep') this.clock.fallAsleep();
     world.queue.after(ms, null, () => this.thaw(how));
   }
 
@@ -135,6 +194,8 @@ export class Replica implements EventOwner {
     this.frozen = undefined;
     if (!this.alive) return;
     this.clock.wakeUp();
+    if (how === 'move') this.setBack();
+    if (how === 'sleep' && this.application.term !== undefined) this.world.count('slept-in-term');
     const { beliefs, now } = this.world;
     if (this.application.term !== undefined && !this.elector.isLeader()) {
       this.world.count('deadline-passed-while-stopped');
@@ -144,6 +205,20 @@ export class Replica implements EventOwner {
     for (const event of this.random.shuffle(this.deferred.splice(0))) {
       if (!event.cancelled) this.world.queue.postpone(event, now);
     }
+  }
+
+  /** Freezes the process and restores it where the monotonic clock shows less by so much. */
+  move(ms: number, backMs: number): void {
+    if (this.frozen !== undefined) return;
+    this.backMs = backMs;
+    this.freeze('move', ms);
+  }
+
+  private setBack(): void {
+    if (this.application.term !== undefined) this.world.count('moved-in-term');
+    this.clock.setBack(this.backMs);
+    this.heldSince -= this.backMs;
+    this.tolerance = UNNOTICED_MS;
   }
 
   kill(): void {
@@ -161,26 +236,55 @@ export class Replica implements EventOwner {
     this.log('stops');
     if (this.application.settling) this.world.count('settle-stop');
     this.world.promisesMove('lifecycle');
-    this.elector.stop().then(
+    this.close().then(
       () => this.onStopped(),
       (error: unknown) => this.world.violate('no-exception', String(error)),
     );
   }
 
+  /** The application's own hooks run between the drain and the release; some take long. */
+  private async close(): Promise<void> {
+    const { world, traits, elector } = this;
+    if (traits.hooksMs === 0 || world.healed) return elector.stop();
+    await elector.drain();
+    await new Promise<void>((resolve) => {
+      world.queue.after(traits.hooksMs, this, () => {
+        world.count('release-after-hooks');
+        world.promisesMove('lifecycle');
+        resolve();
+      });
+    });
+    await elector.release();
+  }
+
+  /** Something that costs the API server; on an ordinary day there is little of it. */
+  does(what: Deed['what']): void {
+    const { now, scenario } = this.world;
+    if (what === 'open-watch') {
+      this.opens++;
+      this.budget.opensWatch();
+    }
+    if (now >= scenario.calmAt) this.deeds.push({ at: now, what });
+  }
+
   onRequest(request: LockRequest): void {
     this.activity++;
+    this.does(request.verb);
     if (this.stopped) this.world.violate('nothing-after-stop', `${this.name} sent a request`);
-    this.budget.spend();
-    if (request.verb !== 'read' && request.record.holderIdentity === '') {
-      this.application.checkRelease(request.record);
-    }
+    this.budget.spend(request);
+    if (request.verb === 'read') return;
+    const { record } = request;
+    if (record.holderIdentity === '') this.application.checkRelease(record);
+    else if (record.acquireTimeMicros !== record.renewTimeMicros) this.application.checkRenewal();
   }
 
   onAnswer(request: LockRequest, outcome: Outcome, sentAt: number): void {
     const { world } = this;
     world.trace?.add(world.now, this.name, `${request.verb}: ${outcome.kind}`);
     this.activity++;
+    this.budget.learns(request, outcome);
     const now = this.clock.now();
+    this.answerTook = now - sentAt;
     if (outcome.kind === 'applied' && now >= sentAt + this.config.renewDeadlineMs) {
       world.count('late-success');
     }
@@ -205,6 +309,8 @@ export class Replica implements EventOwner {
 
   private timerLateness(latest: number): number {
     const usual = latest === 0 ? 0 : this.random.next() * latest;
-    return this.world.now < this.lateTimersUntil ? usual + this.random.next() * 1_000 : usual;
+    return this.world.now < this.lateTimersUntil
+      ? usual + this.random.next() * LATEST_TIMER_MS
+      : usual;
   }
 }

@@ -1,17 +1,12 @@
 import { resolveElectionOptions } from '../../lib/core/election-options.js';
 import type { ElectionConfig } from '../../lib/core/election-state.js';
 import type { LeaseRecord } from '../../lib/core/lease-record.js';
+import { boundsOf, longestDurations, longestSteadyMs } from './bounds.js';
 import { drawFaults, drawKinds } from './fault-draw.js';
 import type { FaultKind } from './fault.js';
 import { drawDurations, type Durations } from './option-draw.js';
 import { RandomStream } from './random-stream.js';
-import {
-  longest,
-  slowestClock,
-  type CandidateTraits,
-  type NetworkTraits,
-  type Scenario,
-} from './scenario.js';
+import type { CandidateTraits, Ending, NetworkTraits, Scenario } from './scenario.js';
 
 export interface ScenarioWishes {
   readonly seed: number;
@@ -29,6 +24,9 @@ export interface ScenarioTraits {
   readonly strict: boolean;
   readonly lawless: boolean;
   readonly sleeps: boolean;
+  /** The platform tells how long a machine slept. */
+  readonly tellsBootTime: boolean;
+  readonly clones: boolean;
   readonly restores: boolean;
   readonly sharedIdentity: boolean;
   readonly reportsDeath: boolean;
@@ -42,6 +40,13 @@ export interface ScenarioTraits {
   readonly faultCount: number;
   /** Every one of the kinds, in place of a random choice among them. */
   readonly allKinds: boolean;
+  readonly ending: Ending;
+  /** Work starts by itself, and shutdown hooks take their time. */
+  readonly hasJobs: boolean;
+  /** How slow the server always is, as a share of what a leader can live with (R20). */
+  readonly slowServer: number;
+  readonly hooksMs: number;
+  readonly drainTimeoutMs: number;
 }
 
 /** Lease durations without a change that follow the healing (L3). */
@@ -52,10 +57,13 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   const traits = { ...drawTraits(random), ...wishes.fixed };
   const candidates = drawCandidates(random, wishes, traits);
   const durations = longestDurations(candidates);
-  const network = drawNetwork(random, candidates);
+  const network = drawNetwork(random, candidates, traits);
+  const bounds = boundsOf(candidates, network, traits.strict);
   const endAt = wishes.minutes * 60_000;
-  const handOverAt = endAt - handOverBound(candidates, durations) - 100;
-  const healAt = handOverAt - calmAfterHealing(candidates, durations, traits.strict);
+  const endingMs = traits.ending === 'stop' ? bounds.handOverMs : bounds.afterRestoreMs + 1_000;
+  const handOverAt = endAt - endingMs - 100;
+  const healAt = handOverAt - bounds.settlingMs - CALM_LEASES * durations.leaseDurationMs;
+  if (healAt < 1_000) throw new Error(`${wishes.minutes} minutes leave no time for faults`);
   const offered = wishes.kinds.filter((kind) => allowed(kind, traits));
   const kinds = traits.allKinds ? offered : drawKinds(random, offered);
   const faults = drawFaults(wishes.seed, {
@@ -72,15 +80,19 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
     kinds,
     faults,
     network,
+    bounds,
     leftBehind: drawLeftBehind(random),
     lawless: traits.lawless,
     strict: traits.strict,
     sleeps: traits.sleeps,
+    clones: traits.clones,
     restores: traits.restores,
     sharedIdentity: traits.sharedIdentity,
     reportsDeath: traits.reportsDeath,
     healAt,
+    calmAt: handOverAt - (CALM_LEASES / 2) * durations.leaseDurationMs,
     handOverAt,
+    ending: traits.ending,
     endAt,
   };
 }
@@ -101,6 +113,13 @@ function drawTraits(random: RandomStream): ScenarioTraits {
     clockErrorShare: random.chance(0.4) ? 0.999 : random.next() ** 3,
     faultCount: random.whole(4, 40),
     allKinds: false,
+    tellsBootTime: random.chance(0.6),
+    clones: !lawful && random.chance(0.2),
+    ending: random.pick(['stop', 'stop', 'stop', 'crash', 'crash', 'restore']),
+    hasJobs: random.chance(0.3),
+    drainTimeoutMs: random.pick([0, 500, 5_000, 20_000]),
+    slowServer: random.chance(0.12) ? random.next() : 0,
+    hooksMs: random.chance(0.3) ? random.next() ** 2 * 60_000 : 0,
   };
 }
 
@@ -113,6 +132,11 @@ function toleratedClockError({ leaseDurationMs, renewDeadlineMs }: Durations): n
 function allowed(kind: FaultKind, traits: ScenarioTraits): boolean {
   if (kind === 'delete' || kind === 'edit') return traits.lawless;
   if (kind === 'sleep') return traits.sleeps;
+  if (kind === 'clone') return traits.clones;
+  // Where nothing else tells of a stopped or restored clock, the wall clock has to be right (R19).
+  if (kind === 'clock-restore') return traits.sleeps && !traits.tellsBootTime;
+  if (kind === 'wall-jump') return !traits.sleeps || traits.tellsBootTime;
+  if (kind === 'wall-drift') return !traits.sleeps;
   if (kind === 'restore') return traits.restores;
   // It does not settle after a hand edit, and its own watch is not simulated: what the law excludes it does not survive.
   if (kind === 'stranger') return !traits.lawless && !traits.restores;
@@ -125,7 +149,7 @@ function drawCandidates(
   traits: ScenarioTraits,
 ): CandidateTraits[] {
   const settings = Array.from({ length: wishes.candidates }, () =>
-    traits.mixed && wishes.fixed?.durations === undefined
+    traits.mixed && !traits.strict && wishes.fixed?.durations === undefined
       ? drawDurations(random)
       : traits.durations,
   );
@@ -133,21 +157,25 @@ function drawCandidates(
   const clockError = traits.clockError ?? traits.clockErrorShare * tolerated;
   const unboundedLock = random.chance(0.1);
   const releaseOnShutdown = random.chance(0.85);
-  const drainTimeoutMs = random.pick([0, 500, 5_000, 20_000]);
   return settings.map((durations, slot) => {
     const sign = random.chance(0.6) ? (slot % 2 === 0 ? -1 : 1) : random.between(-1, 1);
     return {
       config: resolved(`c${slot}`, durations, {
         strict: traits.strict,
         releaseOnShutdown,
-        drainTimeoutMs,
+        drainTimeoutMs: traits.drainTimeoutMs,
       }),
       startsAt: random.between(0, 3_000),
-      clockRate: 1 + sign * clockError,
-      wallStartMs: 1_767_225_600_000 + (random.chance(0.5) ? random.between(-3.6e6, 3.6e6) : 0),
+      clock: {
+        rate: 1 + sign * clockError,
+        wallStartMs: 1_767_225_600_000 + (random.chance(0.5) ? random.between(-3.6e6, 3.6e6) : 0),
+        tellsBootTime: traits.tellsBootTime,
+      },
       watches: traits.watches && random.chance(0.9),
       slowWorkShare: random.chance(0.5) ? 0 : random.next(),
       unboundedLock,
+      hooksMs: traits.hooksMs,
+      jobEveryMs: traits.hasJobs ? random.between(2_000, 30_000) : undefined,
     };
   });
 }
@@ -163,57 +191,21 @@ function resolved(
   return { ...resolveElectionOptions({ role: 'role' }, identity), ...rest };
 }
 
-function drawNetwork(random: RandomStream, candidates: readonly CandidateTraits[]): NetworkTraits {
+function drawNetwork(
+  random: RandomStream,
+  candidates: readonly CandidateTraits[],
+  { slowServer }: ScenarioTraits,
+): NetworkTraits {
   const shortest = Math.min(...candidates.map(({ config }) => config.requestTimeoutMs));
   const most = Math.min(shortest / 8, random.pick([2, 20, 200]));
   return {
     leastDelayMs: most / 10,
     mostDelayMs: most,
+    steadyMs: slowServer * longestSteadyMs(candidates),
     latestTimerMs: random.chance(0.5) ? 0 : random.pick([1, 5, 20]),
     watchSendsState: random.chance(0.5),
     tellsAbsent: random.chance(0.3),
   };
-}
-
-/** Time for a leader to be found after healing, and for the calm after that; by the slowest clock. */
-function calmAfterHealing(
-  candidates: readonly CandidateTraits[],
-  durations: Durations,
-  strict: boolean,
-): number {
-  const slowest = slowestClock(candidates);
-  return settlingBound(durations, strict, slowest) + CALM_LEASES * durations.leaseDurationMs;
-}
-
-/** The slowest of them is what everybody has to wait for. */
-export function longestDurations(candidates: readonly CandidateTraits[]): Durations {
-  return {
-    leaseDurationMs: longest(candidates, 'leaseDurationMs'),
-    renewDeadlineMs: longest(candidates, 'renewDeadlineMs'),
-    retryPeriodMs: longest(candidates, 'retryPeriodMs'),
-    requestTimeoutMs: longest(candidates, 'requestTimeoutMs'),
-  };
-}
-
-/**
- * One leader within D + 2p (L1). On top of it: a request under way when the faults end may take its whole bound, the
- * candidates' jitter, and in strict mode another D before the grant. An edit may have made the lease twice as long.
- */
-export function settlingBound(durations: Durations, strict: boolean, slowest: number): number {
-  const { leaseDurationMs: D, retryPeriodMs: p, requestTimeoutMs: T } = durations;
-  return ((strict ? 4 : 2) * D + 2 * p + 3 * T + 1_500) / slowest;
-}
-
-/** L2: how soon after its clean release somebody else leads; a whole polling period where there is no watch. */
-export function handOverBound(
-  candidates: readonly CandidateTraits[],
-  { retryPeriodMs, requestTimeoutMs }: Durations,
-): number {
-  const slowest = slowestClock(candidates);
-  const watching = candidates.every(({ watches }) => watches);
-  return (
-    (watching ? 1_000 + requestTimeoutMs : retryPeriodMs + 2 * requestTimeoutMs + 500) / slowest
-  );
 }
 
 function drawLeftBehind(random: RandomStream): LeaseRecord | null {

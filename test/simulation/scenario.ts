@@ -1,6 +1,8 @@
 import type { ElectionConfig } from '../../lib/core/election-state.js';
 import type { LeaseRecord } from '../../lib/core/lease-record.js';
+import type { Bounds } from './bounds.js';
 import type { Fault, FaultKind } from './fault.js';
+import type { ClockQuality } from './virtual-clock.js';
 
 /** Everything about one schedule that is decided before it starts. The same scenario gives the same trace. */
 export interface Scenario {
@@ -9,13 +11,16 @@ export interface Scenario {
   readonly kinds: readonly FaultKind[];
   readonly faults: readonly Fault[];
   readonly network: NetworkTraits;
+  readonly bounds: Bounds;
   /** The lease that other clients have left behind. */
   readonly leftBehind: LeaseRecord | null;
   /** Deletes and hand edits happen: without strict mode overlap is measured, not forbidden. */
   readonly lawless: boolean;
   readonly strict: boolean;
-  /** Machines sleep while their monotonic clock stands still: overlap is measured, not forbidden. */
+  /** Machines sleep while their monotonic clock stands still, or processes are restored on other machines. */
   readonly sleeps: boolean;
+  /** A process is cloned while it runs: two have one identity and one past (H5). Overlap is bounded by validity. */
+  readonly clones: boolean;
   /** The store goes back to an earlier state. */
   readonly restores: boolean;
   readonly sharedIdentity: boolean;
@@ -23,26 +28,40 @@ export interface Scenario {
   readonly reportsDeath: boolean;
   /** From here on everything works. */
   readonly healAt: number;
-  /** Then the leader is stopped in good order. */
+  /** From here on all is as it is on an ordinary day: nothing fails, and nobody does more than needed. */
+  readonly calmAt: number;
+  /** Then the leader is stopped in good order, or killed. */
   readonly handOverAt: number;
+  readonly ending: Ending;
   readonly endAt: number;
 }
+
+/**
+ * `restore`: the leader is killed, and the store goes back to a version that the others have competed for in vain; a
+ * plain crash if there is none.
+ */
+export type Ending = 'stop' | 'crash' | 'restore';
 
 export interface CandidateTraits {
   readonly config: ElectionConfig;
   readonly startsAt: number;
-  readonly clockRate: number;
-  readonly wallStartMs: number;
+  readonly clock: ClockQuality;
   readonly watches: boolean;
   /** Share of the terms whose handlers take long. */
   readonly slowWorkShare: number;
   /** The lock answers when the network does, not when its bound has passed. */
   readonly unboundedLock: boolean;
+  /** How long the application's own shutdown hooks take between the drain and the release. */
+  readonly hooksMs: number;
+  /** How often work starts by itself while this process leads. */
+  readonly jobEveryMs: number | undefined;
 }
 
 export interface NetworkTraits {
   readonly leastDelayMs: number;
   readonly mostDelayMs: number;
+  /** What the server takes for every request, from the first to the last. */
+  readonly steadyMs: number;
   readonly latestTimerMs: number;
   /** Sends the present state first when a watch opens. */
   readonly watchSendsState: boolean;
@@ -62,7 +81,7 @@ export function longest(candidates: readonly CandidateTraits[], field: DurationF
 
 /** Milliseconds of the slowest clock per millisecond of true time: by it everything takes longest. */
 export function slowestClock(candidates: readonly CandidateTraits[]): number {
-  return Math.min(...candidates.map(({ clockRate }) => clockRate));
+  return Math.min(...candidates.map(({ clock }) => clock.rate));
 }
 
 type DurationField = 'leaseDurationMs' | 'renewDeadlineMs' | 'retryPeriodMs' | 'requestTimeoutMs';

@@ -1,6 +1,13 @@
 import { FaultInjector } from './fault-injector.js';
 import { Link } from './link.js';
-import { judgeBeliefs, judgeHandOver, judgeLiveness, judgeTerms } from './judgement.js';
+import {
+  judgeBeliefs,
+  judgeCalm,
+  judgeHandOver,
+  judgeLiveness,
+  judgeTakeover,
+  judgeTerms,
+} from './judgement.js';
 import { isMixed, type Scenario } from './scenario.js';
 import type { SituationCounts } from './sometimes.js';
 import { Trace } from './trace.js';
@@ -42,7 +49,9 @@ export async function runSchedule(
   const lawlessOverlapMs = judgeBeliefs(world);
   judgeTerms(world);
   judgeLiveness(world);
+  judgeCalm(world);
   judgeHandOver(world);
+  judgeTakeover(world);
   const nearestMissMs = world.beliefs.nearestMiss();
   if (nearestMissMs < NEAR_MISS_MS) world.count('near-miss');
   return {

@@ -2,15 +2,27 @@ import type { ElectionError } from '../../lib/core/errors/election-error.js';
 import type { LeaseRecord } from '../../lib/core/lease-record.js';
 import type { RevocationReason, Term } from '../../lib/core/term.js';
 import type { ElectionObserver } from '../../lib/elector/election-observer.js';
+import { isSlow } from './bounds.js';
 import type { Replica } from './replica.js';
 import type { World } from './world.js';
+
+/** Old news may be read up to this long after the cache was old: a read that was under way, and the answer to it. */
+const STALE_NEWS_MS = 60_000;
+
+/** Back-off, delay and lateness of timers around a request. */
+const PAUSE_MS = 1_000;
 
 /** What uses the election: handlers and work that take their time, and a check of everything it is told (S3, S6). */
 export class SimulatedApplication implements ElectionObserver {
   term: Term | undefined;
   settling = false;
+  /** What was reported as failed, and when, by the world's time. */
+  readonly errors: { readonly at: number; readonly error: ElectionError }[] = [];
   /** Work of any term that has not ended. */
   private openWork = 0;
+  private lossesByWall: number[] = [];
+  /** A term that was given up on purpose drains, until then at most by the own clock. */
+  private draining: { readonly until: number } | undefined;
   /** Number of the last term that was granted. */
   private lastTerm: number | undefined;
 
@@ -18,6 +30,16 @@ export class SimulatedApplication implements ElectionObserver {
     private readonly world: World,
     private readonly replica: Replica,
   ) {}
+
+  get isIdleInTerm(): boolean {
+    return this.term !== undefined && this.openWork === 0;
+  }
+
+  /** As a clone that finds itself in the middle of a term. */
+  continues(term: Term): void {
+    this.term = term;
+    this.lastTerm = term.number;
+  }
 
   onGranted(term: Term): Promise<void> | undefined {
     const { world, replica } = this;
@@ -29,9 +51,15 @@ export class SimulatedApplication implements ElectionObserver {
     if (this.openWork > 0) {
       world.violate('event-alternation', `${replica.name} granted while work of a term runs`);
     }
+    // Two such answers do not fit into the renew deadline: the term could only end (R20).
+    if (!world.scenario.strict && replica.answerTook > replica.config.renewDeadlineMs / 2 + 1) {
+      const detail = `${replica.name} granted after ${replica.answerTook.toFixed(0)} ms`;
+      world.violate('grant-in-time', detail);
+    }
     this.term = term;
     this.lastTerm = term.number;
     this.settling = false;
+    this.draining = undefined;
     const gated = this.work();
     if (gated !== undefined) replica.elector.track(gated);
     const handled = this.work();
@@ -47,12 +75,43 @@ export class SimulatedApplication implements ElectionObserver {
     }
     this.checkRevocation(term, reason);
     this.term = undefined;
+    if (isVoluntary(reason)) {
+      const until = replica.clock.now() + Math.max(1, replica.config.drainTimeoutMs);
+      this.draining = { until };
+    }
     world.promisesMove('lifecycle');
     return this.work();
   }
 
-  onError({ code }: ElectionError): void {
-    if (code === 'ERR_DRAIN_TIMEOUT') this.world.count('drain-timeout');
+  onError(error: ElectionError): void {
+    const { world, replica } = this;
+    replica.log(`error ${error.code}: ${error.message}`);
+    if (error.code === 'ERR_DRAIN_TIMEOUT') world.count('drain-timeout');
+    if (world.healed) this.errors.push({ at: world.now, error });
+  }
+
+  /** Work that starts by itself now and then, as jobs do, and only while this process leads. */
+  scheduleJob(everyMs: number): void {
+    const { world, replica } = this;
+    if (world.healed) return;
+    world.queue.after(everyMs, replica, () => {
+      if (replica.stopped) return;
+      if (replica.elector.isLeader()) this.runJob();
+      this.scheduleJob(everyMs);
+    });
+  }
+
+  /** Some jobs leave work behind that has to end in the same term. */
+  private runJob(): void {
+    const { world, replica } = this;
+    const job = this.work(true);
+    if (job === undefined) return;
+    replica.elector.track(job);
+    void job.then(() => {
+      if (this.term === undefined) world.count('job-outlived-term');
+      const rest = replica.random.chance(0.4) ? this.work(true) : undefined;
+      if (rest !== undefined) replica.elector.track(rest);
+    });
   }
 
   onReleased(): void {
@@ -61,6 +120,7 @@ export class SimulatedApplication implements ElectionObserver {
 
   onSettling(): void {
     this.settling = true;
+    this.draining = undefined;
   }
 
   /** S6: nothing is released while this process believes; as a clean release, only what was granted and has drained. */
@@ -76,6 +136,24 @@ export class SimulatedApplication implements ElectionObserver {
     }
   }
 
+  /** R10: a lease is renewed for its holder's work, and no longer than the drain may take. */
+  checkRenewal(): void {
+    const { draining, world, replica } = this;
+    if (draining === undefined || replica.clock.now() <= draining.until + 1e-6) return;
+    world.violate('drain-ends', `${replica.name} renews after its time to drain`);
+  }
+
+  /** R10: whoever drains in its time, and is not kept from renewing, keeps the lease meanwhile. */
+  checkLostLease(taker: string): void {
+    const { world, replica, draining, openWork } = this;
+    if (draining === undefined || openWork === 0) return;
+    if (replica.clock.now() >= draining.until || world.scenario.network.steadyMs > 0) return;
+    // Time for a request that was under way, and for the next one.
+    const enoughMs = (replica.config.renewDeadlineMs + PAUSE_MS) / replica.clockRate;
+    if (isHindered(world, replica.slot, world.now - enoughMs)) return;
+    world.violate('drain-keeps-lease', `${taker} takes the lease while ${replica.name} drains`);
+  }
+
   /** The handler of the grant fails, at once or when its work has ended: the term is given up, as the module does. */
   private fail(handled: Promise<void> | undefined): void {
     const { world, replica } = this;
@@ -87,19 +165,58 @@ export class SimulatedApplication implements ElectionObserver {
     else void handled.then(giveUp);
   }
 
-  /** Nobody is revoked because of old news. */
+  /** Nobody is revoked because of old news, or for want of a renewal that could have been made. */
   private checkRevocation(term: Term, reason: RevocationReason): void {
     const { scenario, store } = this.world;
-    if (scenario.restores || (reason !== 'superseded' && reason !== 'lease-deleted')) return;
+    if (reason === 'renew-deadline') return this.checkLoss(term);
+    if (
+      scenario.restores ||
+      scenario.clones ||
+      (reason !== 'superseded' && reason !== 'lease-deleted')
+    )
+      return;
+    // A read that shows an old holder ends a term, whatever the age of what it shows (R9).
+    if (this.replica.link.sinceEndOf('stale-read', this.world.now) < STALE_NEWS_MS) return;
     if (store.changedHandsAt <= term.fencingToken) {
       this.world.violate('needless-revocation', `${this.replica.name} #${term.number}: ${reason}`);
     }
   }
 
-  /** Work of a term: now and then it takes much longer than anybody wants to wait. */
-  private work(): Promise<void> | undefined {
+  /**
+   * R18: where every failure is told at once, the pauses after it leave time for one more request before the end of
+   * validity.
+   */
+  private checkLoss({ number }: Term): void {
     const { world, replica } = this;
-    if (world.healed || !replica.random.chance(replica.traits.slowWorkShare)) return undefined;
+    const { renewDeadlineMs, requestTimeoutMs } = replica.config;
+    const { clockRate, slot } = replica;
+    const calmMs = (renewDeadlineMs + 2 * requestTimeoutMs) / clockRate;
+    // It had to find out first how slow the server is (R20).
+    const { candidates, network } = world.scenario;
+    if (isSlow(candidates, network.steadyMs)) return;
+    if (world.hinderedUntil('any', slot) > world.now - calmMs) return;
+    const lastTryMs = (requestTimeoutMs + PAUSE_MS) / clockRate;
+    if (world.hinderedUntil('refusal', slot) > world.now - lastTryMs) return;
+    if (world.hinderedUntil('wall', slot) > world.now - calmMs) return this.countLossByWall();
+    world.violate('needless-loss', `${replica.name} #${number} was not renewed though it could be`);
+  }
+
+  /** R19: a wall clock that has ended three terms by itself within 20 D ends no more. */
+  private countLossByWall(): void {
+    const { world, replica } = this;
+    world.count('lost-by-wall-clock');
+    const since = world.now - (20 * replica.config.leaseDurationMs) / replica.clockRate;
+    this.lossesByWall = [...this.lossesByWall.filter((at) => at > since), world.now];
+    if (this.lossesByWall.length <= 3) return;
+    const detail = `${replica.name} lost ${this.lossesByWall.length} terms by its wall clock alone`;
+    world.violate('wall-flapping', detail);
+  }
+
+  /** Work of a term: now and then it takes much longer than anybody wants to wait. */
+  private work(always = false): Promise<void> | undefined {
+    const { world, replica } = this;
+    const happens = always || replica.random.chance(replica.traits.slowWorkShare);
+    if (world.healed || !happens) return undefined;
     const longest = 2 * replica.config.drainTimeoutMs + replica.config.leaseDurationMs;
     const left = world.scenario.healAt - world.now - 1;
     const ms = Math.min(left, replica.random.next() ** 2 * longest);
@@ -112,4 +229,13 @@ export class SimulatedApplication implements ElectionObserver {
       });
     });
   }
+}
+
+function isHindered(world: World, slot: number, since: number): boolean {
+  const kinds = ['any', 'refusal', 'wall'] as const;
+  return kinds.some((kind) => world.hinderedUntil(kind, slot) > since);
+}
+
+function isVoluntary(reason: RevocationReason): boolean {
+  return reason !== 'renew-deadline' && reason !== 'superseded' && reason !== 'lease-deleted';
 }

@@ -12,6 +12,23 @@ import type { Replica } from './replica.js';
 import { SimulatedWatch } from './simulated-watch.js';
 import type { World } from './world.js';
 
+const NEVER_ABORTED = new AbortController().signal;
+
+const NONSENSE: readonly unknown[] = [
+  undefined,
+  null,
+  'applied',
+  {},
+  { kind: 'done' },
+  { kind: 'applied' },
+  { kind: 'applied', lease: null },
+  { kind: 'found', lease: {} },
+  { kind: 'found', lease: { record: { holderIdentity: 7 }, revision: 3 } },
+  { kind: 'failed' },
+  { kind: 'unknown' },
+  { kind: 'not-applied', error: 'no' },
+];
+
 /** The Lease lock of one process: bounds its requests, and leaves the rest to the network. */
 export class SimulatedLock implements ResourceLock {
   readonly watch?: (
@@ -56,11 +73,32 @@ export class SimulatedLock implements ResourceLock {
     return 'the simulated lease';
   }
 
-  private send(request: LockRequest, { timeoutMs, signal }: LockRequestOptions): Promise<Outcome> {
+  private send(request: LockRequest, options: LockRequestOptions): Promise<Outcome> {
     const { world, replica } = this;
     replica.onRequest(request);
+    if (!replica.link.suffers('broken-lock', world.now)) return this.carry(request, options);
+    return this.breakDown(request, options);
+  }
+
+  /** A lock of somebody else's that is wrong: it throws, never settles or answers nonsense, whether it sends or not. */
+  private breakDown(request: LockRequest, options: LockRequestOptions): Promise<Outcome> {
+    const { world, replica } = this;
+    const { random } = replica;
+    world.count('broken-lock');
+    if (random.chance(0.5)) void this.carry(request, { ...options, signal: NEVER_ABORTED });
+    world.promisesMove('answer');
+    const how = random.pick(['throws', 'rejects', 'hangs', 'nonsense'] as const);
+    if (how === 'throws') throw new Error('the lock is broken');
+    if (how === 'rejects') return Promise.reject(new Error('the lock is broken'));
+    if (how === 'nonsense') return Promise.resolve(random.pick(NONSENSE) as Outcome);
+    return new Promise<Outcome>(() => {});
+  }
+
+  private carry(request: LockRequest, { timeoutMs, signal }: LockRequestOptions): Promise<Outcome> {
+    const { world, replica } = this;
     return new Promise<Outcome>((resolve) => {
       const sentAt = replica.clock.now();
+      let answered = false;
       const flight: Flight = {
         replica,
         request,
@@ -68,7 +106,8 @@ export class SimulatedLock implements ResourceLock {
         givenUp: false,
         answer: (outcome) => {
           // The library has given it up: the connection is closed, and nobody listens.
-          if (flight.givenUp || signal.aborted) return;
+          if (answered || flight.givenUp || signal.aborted) return;
+          answered = true;
           flight.givenUp = outcome.kind === 'unknown' || outcome.kind === 'failed';
           bound.cancelled = true;
           replica.onAnswer(request, outcome, sentAt);

@@ -4,7 +4,7 @@ import type { SimulatedEvent } from './event-queue.js';
 import type { Replica } from './replica.js';
 import type { World } from './world.js';
 
-/** A watch comes back this much later, as the Lease lock's does. */
+/** A watch comes back this much later, and twice as much each time that nothing was heard, up to a lease duration. */
 const REOPEN_MS = 1_000;
 
 /** One process's watch: events come in order and late, and now and then lost, repeated or out of order. */
@@ -16,6 +16,7 @@ export class SimulatedWatch implements LeaseWatch {
   private heardAt = 0;
   private lastDeliveryAt = 0;
   private silence: SimulatedEvent | undefined;
+  private openedInVain = 0;
 
   constructor(
     private readonly world: World,
@@ -27,6 +28,7 @@ export class SimulatedWatch implements LeaseWatch {
   begin(): void {
     const attempt = ++this.attempt;
     const { world, replica } = this;
+    replica.does('open-watch');
     world.queue.after(this.options.delay(), null, () => {
       if (attempt !== this.attempt || this.isClosed) return;
       const { link } = replica;
@@ -38,7 +40,7 @@ export class SimulatedWatch implements LeaseWatch {
         link.suffers('refuse', now);
       if (unreachable) return this.interrupt();
       this.attached = true;
-      this.deliver(() => {
+      this.deliver('opening', () => {
         this.isOpen = true;
         this.observer.opened();
       });
@@ -67,7 +69,9 @@ export class SimulatedWatch implements LeaseWatch {
       if (attempt !== this.attempt || this.isClosed) return;
       if (this.isOpen) this.observer.interrupted();
       this.isOpen = false;
-      this.world.queue.after(REOPEN_MS, this.replica, () => {
+      const { leaseDurationMs } = this.replica.config;
+      const pauseMs = Math.min(REOPEN_MS * 2 ** this.openedInVain++, leaseDurationMs);
+      this.world.queue.after(pauseMs, this.replica, () => {
         if (attempt === this.attempt && !this.isClosed) this.begin();
       });
     });
@@ -94,16 +98,16 @@ export class SimulatedWatch implements LeaseWatch {
   holderDied(timingKey: string): void {
     if (!this.attached || this.isClosed) return;
     this.world.count('death-reported');
-    this.deliver(() => this.observer.holderDied?.(timingKey));
+    this.deliver('change', () => this.observer.holderDied?.(timingKey));
   }
 
   private report(lease: ObservedLease | null, revision: bigint, outOfOrder: boolean): void {
     const copy = lease === null ? null : this.world.representation(lease);
     if (outOfOrder && revision < this.world.store.revision) this.world.count('old-watch-event');
-    this.deliver(() => this.observer.changed(copy, revision), outOfOrder);
+    this.deliver('change', () => this.observer.changed(copy, revision), outOfOrder);
   }
 
-  private deliver(report: () => void, outOfOrder = false): void {
+  private deliver(what: 'opening' | 'change', report: () => void, outOfOrder = false): void {
     const { world, replica } = this;
     const attempt = this.attempt;
     const held = replica.link.suffers('hold-responses', world.now)
@@ -115,6 +119,7 @@ export class SimulatedWatch implements LeaseWatch {
     world.queue.at(at, replica, () => {
       if (attempt !== this.attempt || this.isClosed) return;
       this.heardAt = replica.clock.now();
+      if (what === 'change') this.openedInVain = 0;
       replica.activity++;
       report();
     });

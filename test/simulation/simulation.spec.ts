@@ -20,6 +20,7 @@ describe('the election under simulated faults', () => {
     expect(situations.granted).toBeGreaterThan(200);
     expect(situations.takeover).toBeGreaterThan(0);
     expect(situations['ghost-applied-after-revoke']).toBeGreaterThan(0);
+    expect(situations['quiet-crash-failover']).toBeGreaterThan(0);
   }, 60_000);
 
   it('holds all invariants with seven candidates', async () => {

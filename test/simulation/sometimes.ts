@@ -24,6 +24,18 @@ export const SITUATIONS = [
   'death-reported',
   'stranger-led',
   'mixed-settings',
+  'steady-slow',
+  'stale-read',
+  'broken-lock',
+  'release-after-hooks',
+  'job-outlived-term',
+  'slept-in-term',
+  'moved-in-term',
+  'cloned',
+  'lost-by-wall-clock',
+  'restored-to-contested',
+  'crash-failover',
+  'quiet-crash-failover',
 ] as const;
 
 export type Situation = (typeof SITUATIONS)[number];

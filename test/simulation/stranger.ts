@@ -76,7 +76,7 @@ export class Stranger {
     if (this.held === undefined) world.count('stranger-led');
     this.held ??= { number: leaseTransitions, fencingToken: world.store.revision };
     this.validUntil = world.now + this.renewDeadlineMs;
-    world.beliefs.holds(this.process, world.now, this.validUntil, this.held, false);
+    world.beliefs.holds(this.process, world.now, this.validUntil, this.held);
   }
 
   private end(): void {

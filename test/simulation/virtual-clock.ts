@@ -5,6 +5,8 @@ export interface ClockQuality {
   /** Milliseconds of this clock per millisecond of true time. */
   readonly rate: number;
   readonly wallStartMs: number;
+  /** Whether the platform tells how long the machine slept. */
+  readonly tellsBootTime: boolean;
 }
 
 /** `uptime` is read in steps of this size. */
@@ -14,7 +16,11 @@ const BOOT_TIME_STEP_MS = 10;
 export class VirtualClock implements Clock {
   /** Shift of the wall clock by whoever sets it. */
   wallShiftMs = 0;
-  private readonly bornAt: number;
+  /** How fast the wall clock runs at present, and since when. */
+  private wallRate = 1;
+  private wallRateSince = 0;
+  private backMs = 0;
+  private bornAt: number;
   private sleptMs = 0;
   private asleepSince: number | undefined;
   /** Timers that were set and have neither fired nor been called off. */
@@ -29,21 +35,41 @@ export class VirtualClock implements Clock {
     this.bornAt = queue.now;
   }
 
+  /** Takes over how the other clock stands: its process was cloned. */
+  standsLike(other: VirtualClock): void {
+    const { bornAt, sleptMs, backMs, wallShiftMs, wallRate, wallRateSince } = other;
+    Object.assign(this, { bornAt, sleptMs, backMs, wallShiftMs, wallRate, wallRateSince });
+  }
+
   now(): number {
     const until = this.asleepSince ?? this.queue.now;
-    return (until - this.bornAt - this.sleptMs) * this.quality.rate;
+    return (until - this.bornAt - this.sleptMs) * this.quality.rate - this.backMs;
   }
 
   /** Whole milliseconds, as `Date.now()` gives them. What slews one clock of a machine slews all of them. */
   wallMicros(): number {
-    const awake = this.now() / this.quality.rate;
-    const asleep = this.queue.now - this.bornAt - awake;
-    const elapsed = this.now() + asleep;
-    const startMs = this.quality.wallStartMs + this.bornAt;
-    return Math.floor(startMs + elapsed + this.wallShiftMs) * 1_000;
+    const { queue, bornAt, sleptMs, quality, wallShiftMs, wallRate, wallRateSince } = this;
+    const awake = (this.asleepSince ?? queue.now) - bornAt - sleptMs;
+    const asleep = queue.now - bornAt - awake;
+    const drifted = (queue.now - wallRateSince) * (wallRate - 1);
+    const elapsed = awake * quality.rate + asleep + drifted;
+    return Math.floor(quality.wallStartMs + bornAt + elapsed + wallShiftMs) * 1_000;
+  }
+
+  /** The wall clock runs at another rate from now on. */
+  setWallRate(rate: number): void {
+    this.wallShiftMs += (this.queue.now - this.wallRateSince) * (this.wallRate - 1);
+    this.wallRate = rate;
+    this.wallRateSince = this.queue.now;
+  }
+
+  /** The process is restored on a machine whose monotonic clock shows less by this much. */
+  setBack(ms: number): void {
+    this.backMs += ms;
   }
 
   suspendedMs(): number {
+    if (!this.quality.tellsBootTime) return 0;
     const now = this.now();
     return Math.floor((now + this.sleptMs) / BOOT_TIME_STEP_MS) * BOOT_TIME_STEP_MS - now;
   }
@@ -68,7 +94,7 @@ export class VirtualClock implements Clock {
 
   /** When this clock will show `reading` if nothing sleeps until then. */
   trueTimeOf(reading: number): number {
-    return this.bornAt + this.sleptMs + reading / this.quality.rate;
+    return this.bornAt + this.sleptMs + (reading + this.backMs) / this.quality.rate;
   }
 
   get rate(): number {

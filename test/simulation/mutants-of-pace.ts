@@ -1,0 +1,168 @@
+import type { Mutant } from './mutant.js';
+
+const CONTENDING = 'core/contending.ts';
+const HOLDING = 'core/holding.ts';
+const REPETITION = 'core/repetition.ts';
+const MACHINE = 'core/election-machine.ts';
+const ELECTOR = 'elector/leader-elector.ts';
+
+/** What may be wrong with how long answers are waited for, how often things are tried, and how an election ends. */
+export const MUTANTS_OF_PACE: readonly Mutant[] = [
+  {
+    name: 'fixed-timeout',
+    breaks: 'R20: a request has the same timeout however slow the server is',
+    patches: [
+      {
+        file: 'core/request-timeout.ts',
+        from: 'return Math.max(configuredMs, typicalMs * (few',
+        to: 'return Math.min(configuredMs, typicalMs * (few',
+      },
+    ],
+    traits: { slowServer: 1, lawless: false, restores: false },
+    foundBy: 'one-leader-after-healing',
+  },
+  {
+    name: 'hopeless-term',
+    breaks: 'R20: an acquisition is granted though a second answer like it would come too late',
+    patches: [
+      {
+        file: CONTENDING,
+        from: 'const inTime = tookMs <= step.config.renewDeadlineMs / 2;',
+        to: 'const inTime = tookMs < step.config.renewDeadlineMs;',
+      },
+    ],
+    traits: { strict: false },
+    kinds: ['steady-slow', 'kill'],
+    foundBy: 'grant-in-time',
+  },
+  {
+    name: 'conflict-forgotten',
+    breaks: 'R21: a version that a write has conflicted with is tried again at once',
+    patches: [
+      { file: REPETITION, from: '?.until ?? -Infinity;', to: '?.until === 0 ? 0 : -Infinity;' },
+    ],
+    traits: { watches: false },
+    kinds: ['stale-read', 'step-down', 'kill'],
+    foundBy: 'conflict-remembered',
+  },
+  {
+    name: 'conflict-never-forgotten',
+    breaks:
+      'R21: a version that a write has conflicted with is never tried again, though the store was restored',
+    patches: [
+      {
+        file: REPETITION,
+        from: 'step.now + step.config.leaseDurationMs;\n  step.state.refuted',
+        to: 'Infinity;\n  step.state.refuted',
+      },
+      { file: REPETITION, from: 'step.state.refuted = [];', to: '' },
+    ],
+    traits: { ending: 'restore', lawless: false, strict: false, watches: true, slowServer: 0.5 },
+    kinds: ['step-down'],
+    foundBy: 'quick-takeover',
+  },
+  {
+    name: 'steady-repetition',
+    breaks: 'R21: an attempt that fails in the same way again and again is made as often as ever',
+    patches: [
+      { file: REPETITION, from: 'failedAttempts.count + 1 : 1;', to: 'failedAttempts.count : 1;' },
+    ],
+    kinds: ['reject', 'fail-before-applying', 'kill'],
+    foundBy: 'repetition-slows-down',
+  },
+  {
+    name: 'impatient-watch',
+    breaks: 'R21: a watch counts as deaf before a takeover can be due',
+    patches: [
+      {
+        file: ELECTOR,
+        from: 'silenceLimitMs: this.config.leaseDurationMs + 2 * this.config.retryPeriodMs',
+        to: 'silenceLimitMs: this.config.leaseDurationMs',
+      },
+    ],
+    traits: { ending: 'crash', watches: true },
+    foundBy: 'quiet-takeover',
+  },
+  {
+    name: 'restless-watch',
+    breaks: 'R21: every failure opens the watch again',
+    patches: [
+      {
+        file: ELECTOR,
+        from: 'return observer.onError?.(effect.error);',
+        to: 'this.watch?.restart();\n        return observer.onError?.(effect.error);',
+      },
+    ],
+    traits: { watches: true },
+    kinds: ['fail-before-applying', 'reject', 'lose-response'],
+    foundBy: 'watch-budget',
+  },
+  {
+    name: 'polls-beside-watch',
+    breaks: 'R14: a follower reads every retry period though its watch is open',
+    patches: [
+      {
+        file: CONTENDING,
+        from: 'if (step.state.watching && !step.state.watchMissed) return attemptAt;',
+        to: '',
+      },
+    ],
+    foundBy: 'quiet-calm',
+  },
+  {
+    name: 'waits-twice',
+    breaks: 'R5: a dead holder’s lease is waited for twice',
+    patches: [
+      {
+        file: 'core/observing.ts',
+        from: 'return since + leaseDurationOf(lease.record, step.config) + jitter',
+        to: 'return since + 2 * leaseDurationOf(lease.record, step.config) + jitter',
+      },
+    ],
+    foundBy: 'quick-takeover',
+  },
+  {
+    name: 'renews-late',
+    breaks: 'R2: the next renewal is sent just before the end of validity',
+    patches: [
+      {
+        file: HOLDING,
+        from: 'step.state.nextAttemptAt = anchor.now + step.config.retryPeriodMs;\n  // Whatever',
+        to: 'step.state.nextAttemptAt = anchor.now + step.config.renewDeadlineMs - 1;\n  // Whatever',
+      },
+    ],
+    foundBy: 'calm-after-healing',
+  },
+  {
+    name: 'never-stops',
+    breaks: 'the end: an election that has nothing left to do does not say so',
+    patches: [
+      {
+        file: MACHINE,
+        from: 'if (finishing && nothingLeft && wakeAt === Infinity) return stop(step);',
+        to: '',
+      },
+      { file: MACHINE, from: 'if (step.now >= finishDeadline) return stop(step);', to: '' },
+    ],
+    foundBy: 'stop-ends',
+  },
+  {
+    name: 'watch-left-open',
+    breaks: 'the end: the watch goes on after the election has stopped',
+    patches: [{ file: ELECTOR, from: '    this.watch?.close();\n', to: '' }],
+    foundBy: 'nothing-after-stop',
+  },
+  {
+    name: 'lock-trusted-to-reject',
+    breaks: 'a lock that throws where it should reject breaks the loop',
+    patches: [
+      {
+        file: 'elector/lock-requests.ts',
+        from: '      return Promise.reject(cause as Error);',
+        to: '      throw cause;',
+      },
+    ],
+    kinds: ['broken-lock'],
+    foundBy: 'no-exception',
+  },
+];
