@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
 import { leadsUntil, transition } from '../core/election-machine.js';
 import {
@@ -77,6 +78,11 @@ export class LeaderElector {
   private performing = false;
   private startsSuspended = false;
   private readonly onStopped: (() => void)[] = [];
+  /**
+   * The async context in which this was made. Timers, requests, the watch and whatever an observer calls belong to it
+   * and not to the HTTP request that happened to step down: an AsyncLocalStorage would keep that one for good.
+   */
+  private readonly home = new AsyncResource('LeaderElector', { requireManualDestroy: true });
 
   constructor(
     readonly config: ElectionConfig,
@@ -92,7 +98,7 @@ export class LeaderElector {
     if (this.state.candidacy !== 'idle') return;
     this.dispatch({ kind: 'start' });
     if (this.startsSuspended) this.suspend();
-    this.openWatch();
+    this.home.runInAsyncScope(() => this.openWatch());
   }
 
   /** Asks the clocks at every call: true only before the end of validity (R3, R19). */
@@ -222,6 +228,10 @@ export class LeaderElector {
     this.state = state;
     this.effects.push(...effects);
     if (this.performing) return;
+    this.home.runInAsyncScope(() => this.performAll());
+  }
+
+  private performAll(): void {
     this.performing = true;
     const thrown: unknown[] = [];
     for (let effect = this.effects.shift(); effect; effect = this.effects.shift()) {
@@ -334,7 +344,7 @@ export class LeaderElector {
         changed: (lease, revision) => this.dispatch({ kind: 'watch-changed', lease, revision }),
         holderDied: (timingKey) => this.dispatch({ kind: 'holder-died', timingKey }),
         interrupted: (error) => {
-          if (error !== undefined) observer.onError?.(error);
+          if (error !== undefined) this.home.runInAsyncScope(() => observer.onError?.(error));
           this.dispatch({ kind: 'watch-interrupted' });
         },
       },

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { uptime } from 'node:os';
 import type { Clock, Timer } from './clock.js';
 
@@ -22,10 +23,12 @@ const MACHINE: TimeSources = {
 
 /**
  * The machine's clocks. Timers keep the process alive: an application whose only work is behind an election has
- * nothing else that does.
+ * nothing else that does. They run in the async context in which the clock was made, whoever sets them: a timer that
+ * is set again and again would otherwise carry the AsyncLocalStorage of one HTTP request for good.
  */
 export class SystemClock implements Clock {
   private readonly sources: TimeSources;
+  private readonly home = new AsyncResource('SystemClock', { requireManualDestroy: true });
 
   constructor(sources: TimeSources = MACHINE) {
     this.sources = sources;
@@ -46,7 +49,8 @@ export class SystemClock implements Clock {
   }
 
   setTimer(callback: () => void, delayMs: number): Timer {
-    const handle = setTimeout(callback, Math.min(Math.ceil(delayMs), LONGEST_TIMEOUT_MS));
+    const timeoutMs = Math.min(Math.ceil(delayMs), LONGEST_TIMEOUT_MS);
+    const handle = this.home.runInAsyncScope(() => setTimeout(callback, timeoutMs));
     return { cancel: () => clearTimeout(handle) };
   }
 }

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { Clock, Timer } from '../../lib/elector/clock.js';
 
 interface Due {
@@ -33,7 +34,12 @@ export class ManualClock implements Clock {
 
   setTimer(callback: () => void, delayMs: number): Timer {
     this.created += 1;
-    const due: Due = { at: this.nowMs + Math.max(0, delayMs), order: this.created, callback };
+    const due: Due = {
+      at: this.nowMs + Math.max(0, delayMs),
+      order: this.created,
+      // As the timers of Node.js do: in the async context of whoever sets them.
+      callback: AsyncResource.bind(callback),
+    };
     this.timers.add(due);
     return { cancel: () => void this.timers.delete(due) };
   }

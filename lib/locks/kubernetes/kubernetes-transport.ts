@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { LockRequestOptions } from '../resource-lock.js';
 import { ClusterAgent } from './cluster-agent.js';
@@ -33,6 +34,8 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024;
  */
 export class KubernetesTransport {
   private readonly agent = new ClusterAgent({ keepAlive: true });
+  /** A connection outlives the HTTP request of the application that first needed it, and must not keep its context. */
+  private readonly home = new AsyncResource('KubernetesTransport', { requireManualDestroy: true });
 
   constructor(private readonly connection: ClusterConnection) {}
 
@@ -47,7 +50,9 @@ export class KubernetesTransport {
     signal.addEventListener('abort', cancel, { once: true });
     if (signal.aborted) cancel();
     try {
-      return await this.sendWithin(request, deadline, limit.signal);
+      return await this.home.runInAsyncScope(() =>
+        this.sendWithin(request, deadline, limit.signal),
+      );
     } catch (cause) {
       return { kind: 'not-sent', cause };
     } finally {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, it, expect } from '@jest/globals';
 import {
@@ -65,6 +66,21 @@ describe('KubernetesTransport, when it sends a request', () => {
     expect(request?.headers['accept-encoding']).toBeUndefined();
     expect(request?.query.get('fieldManager')).toBe('nestjs-leader-election');
     expect(request?.query.get('timeout')).toMatch(/^2(\.\d+)?s$/);
+  });
+
+  it('connects in its own async context and answers in that of the caller', async () => {
+    const request = new AsyncLocalStorage<string>();
+    const access = connection.access.bind(connection);
+    const contexts: unknown[] = [];
+    connection.access = () => {
+      contexts.push(request.getStore());
+      return access();
+    };
+    await request.run('request 7', async () => {
+      await transport.send(GET, GENEROUS);
+      contexts.push(request.getStore());
+    });
+    expect(contexts).toEqual([undefined, 'request 7']);
   });
 
   it('keeps the path prefix of the server', async () => {
