@@ -75,6 +75,10 @@ export const DEFAULT_DRAIN_TIMEOUT_MS = 20_000;
 
 /** Share of the lease duration that the renew deadline may take up (R2). */
 const LARGEST_DEADLINE_SHARE = 0.8;
+/** Of retryPeriodMs and requestTimeoutMs. */
+const SHORTEST_PERIOD_MS = 100;
+/** The longest timer of the platform, in whole seconds. */
+const LONGEST_LEASE_S = 2_147_483;
 
 export const ELECTION_OPTION_NAMES = [
   'role',
@@ -126,19 +130,36 @@ export function resolveElectionOptions(
 }
 
 const DNS_LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
+const LONGEST_NAME = 253;
 const DNS_SUBDOMAIN = new RegExp(`^${DNS_LABEL}(\\.${DNS_LABEL})*$`);
 
 function readLeaseName(reader: OptionReader, role: string): string {
   const given = reader.text('leaseName', 'plan-scheduler');
   if (given === undefined && reader.get('leaseName') !== undefined) return role;
   const leaseName = given ?? role;
-  if (leaseName !== '' && !(DNS_SUBDOMAIN.test(leaseName) && leaseName.length <= 253)) {
-    const rule = `must be a DNS-1123 subdomain: lower-case letters, digits, "-" and ".", at most 253 characters`;
-    const suggestion = leaseName.toLowerCase().replace(/[^a-z0-9.]+/g, '-');
+  if (leaseName !== '' && !(DNS_SUBDOMAIN.test(leaseName) && leaseName.length <= LONGEST_NAME)) {
+    const rule = `must be a DNS-1123 subdomain: lower-case letters, digits, "-" and ".", at most ${LONGEST_NAME} characters`;
     const fix = given === undefined ? 'give a leaseName, as the role is not one' : 'rename it';
-    reader.fault('leaseName', leaseName, rule, `${fix}, for example "${suggestion}"`);
+    reader.fault('leaseName', leaseName, rule, `${fix}, for example "${subdomainLike(leaseName)}"`);
   }
   return leaseName;
+}
+
+/** The nearest name that is allowed. */
+function subdomainLike(name: string): string {
+  const labels = name.toLowerCase().split('.');
+  const allowed = labels.map(labelLike).filter((label) => label !== '');
+  // Cutting off may leave a separator at the end.
+  return (
+    allowed
+      .join('.')
+      .slice(0, LONGEST_NAME)
+      .replace(/[-.]+$/, '') || 'plan-scheduler'
+  );
+}
+
+function labelLike(part: string): string {
+  return part.replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '');
 }
 
 function readNamespace(reader: OptionReader): string | undefined {
@@ -167,14 +188,17 @@ function readDurations(reader: OptionReader): Durations {
   );
   const retryPeriodMs = reader.milliseconds(
     'retryPeriodMs',
-    Math.max(100, Math.min(DEFAULT_RETRY_PERIOD_MS, Math.floor(renewDeadlineMs / 5))),
-    100,
+    Math.max(
+      SHORTEST_PERIOD_MS,
+      Math.min(DEFAULT_RETRY_PERIOD_MS, Math.floor(renewDeadlineMs / 5)),
+    ),
+    SHORTEST_PERIOD_MS,
   );
   const forTwoLost = Math.floor((renewDeadlineMs - retryPeriodMs) / 2) - RETRY_BACKOFF_MS;
   const requestTimeoutMs = reader.milliseconds(
     'requestTimeoutMs',
-    Math.max(100, Math.min(DEFAULT_REQUEST_TIMEOUT_MS, forTwoLost)),
-    100,
+    Math.max(SHORTEST_PERIOD_MS, Math.min(DEFAULT_REQUEST_TIMEOUT_MS, forTwoLost)),
+    SHORTEST_PERIOD_MS,
   );
   const durations = { leaseDurationMs, renewDeadlineMs, retryPeriodMs, requestTimeoutMs };
   // A relation between values of which one is already known to be wrong would only confuse.
@@ -185,7 +209,7 @@ function readDurations(reader: OptionReader): Durations {
 function checkRelations(reader: OptionReader, durations: Durations): void {
   const { leaseDurationMs, renewDeadlineMs, retryPeriodMs, requestTimeoutMs } = durations;
   if (leaseDurationMs % 1_000 !== 0) {
-    const whole = Math.ceil(leaseDurationMs / 1_000) * 1_000;
+    const whole = Math.min(Math.ceil(leaseDurationMs / 1_000), LONGEST_LEASE_S) * 1_000;
     const rule = 'must be whole seconds, as a Lease stores seconds';
     reader.fault('leaseDurationMs', leaseDurationMs, rule, `use ${whole}`);
   }
@@ -201,6 +225,19 @@ function checkRelations(reader: OptionReader, durations: Durations): void {
       `must be at most renewDeadlineMs (${renewDeadlineMs}), or one lost request ends leadership`;
     const field = reader.get('retryPeriodMs') === undefined ? 'requestTimeoutMs' : 'retryPeriodMs';
     const value = field === 'retryPeriodMs' ? retryPeriodMs : requestTimeoutMs;
-    reader.fault(field, value, rule, 'lower one of the two or raise renewDeadlineMs');
+    reader.fault(field, value, rule, roomForLostRequest(durations, field));
   }
+}
+
+/** What makes room for one lost request: this field alone, both, or a deadline that two requests fit into at all. */
+function roomForLostRequest(
+  { renewDeadlineMs, retryPeriodMs, requestTimeoutMs }: Durations,
+  field: 'retryPeriodMs' | 'requestTimeoutMs',
+): string {
+  const room = renewDeadlineMs - RETRY_BACKOFF_MS;
+  const lowered = room - (field === 'retryPeriodMs' ? requestTimeoutMs : retryPeriodMs);
+  if (lowered >= SHORTEST_PERIOD_MS) return `use at most ${lowered}, or raise renewDeadlineMs`;
+  const half = Math.floor(room / 2);
+  if (half >= SHORTEST_PERIOD_MS) return `lower both, for example to ${half}`;
+  return `raise renewDeadlineMs to ${2 * SHORTEST_PERIOD_MS + RETRY_BACKOFF_MS} at least, and lower both`;
 }
