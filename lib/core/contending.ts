@@ -123,7 +123,12 @@ function acquire(step: Step, observation: Observation): number {
 
 function uncleanKind(former: LeaseRecord | undefined): PendingRequest['unclean'] {
   if (former === undefined) return 'missing';
-  return former.holderIdentity === '' && !isCleanRelease(former) ? 'emptied' : null;
+  if (former.holderIdentity !== '' || isCleanRelease(former)) return null;
+  const wasHeld =
+    former.leaseTransitions > 0 ||
+    former.acquireTimeMicros !== null ||
+    former.renewTimeMicros !== null;
+  return wasHeld ? 'emptied' : 'unheld';
 }
 
 /**

@@ -96,6 +96,12 @@ export interface Tenure {
   readonly readBack: boolean;
 }
 
+/**
+ * How a lease that is taken without a clean release and without waiting looked: its object was missing; it shows no
+ * holder, now or earlier, as one that was made by hand; or its holder was removed.
+ */
+export type UncleanKind = 'missing' | 'unheld' | 'emptied';
+
 export type Purpose = 'read' | 'acquire' | 'renew' | 'release';
 
 export interface PendingRequest {
@@ -112,7 +118,7 @@ export interface PendingRequest {
   /** Given up at this instant, before its timeout, as something more urgent waits for its end. Infinity: nothing does. */
   readonly cutAt: number;
   /** What the acquisition takes over without a clean release; null after one, or after a whole lease duration. */
-  readonly unclean: 'missing' | 'emptied' | null;
+  readonly unclean: UncleanKind | null;
   /** How long the acquisition must be held before it is granted (strict mode). */
   readonly settleMs: number;
 }
@@ -269,7 +275,7 @@ export type ElectionEffect =
   | {
       readonly kind: 'unclean-acquisition';
       readonly term: number;
-      readonly was: 'missing' | 'emptied';
+      readonly was: UncleanKind;
     }
   | { readonly kind: 'failed'; readonly error: ElectionError }
   | { readonly kind: 'stopped' };

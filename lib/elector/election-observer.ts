@@ -1,3 +1,4 @@
+import type { UncleanKind } from '../core/election-state.js';
 import type { ElectionError } from '../core/errors/election-error.js';
 import type { RevocationReason, Term } from '../core/term.js';
 
@@ -22,5 +23,5 @@ export interface ElectionObserver {
   /** Strict mode: the lease is held and will be granted after this time. */
   onSettling?(term: number, settleMs: number): void;
   /** The lease was taken over without a clean release: its object was missing, or somebody had emptied its holder. */
-  onUncleanAcquisition?(term: number, was: 'missing' | 'emptied'): void;
+  onUncleanAcquisition?(term: number, was: UncleanKind): void;
 }

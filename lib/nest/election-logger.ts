@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { LeadershipHandlerError } from './errors/leadership-handler.error.js';
+import type { UncleanKind } from '../core/election-state.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import { messageOf, stackOf } from '../core/thrown-value.js';
 import type { Clock } from '../elector/clock.js';
@@ -15,9 +16,9 @@ const ON_PURPOSE: readonly RevocationReason[] = ['stepped-down', 'suspended', 's
 
 type LoggedElection = Pick<ResolvedModuleOptions, 'role' | 'identity' | 'application'>;
 
-type Level = 'log' | 'warn' | 'debug';
+type Level = 'log' | 'warn';
 
-/** One line per transition; renewals at debug only; repeated errors counted instead of repeated. */
+/** One line per transition, none for a renewal; repeated errors counted instead of repeated. */
 export class ElectionLogger {
   private readonly logger = new Logger('LeaderElection');
   private readonly told = new Map<string, { at: number; unspoken: number }>();
@@ -26,6 +27,7 @@ export class ElectionLogger {
   private readonly prefix: string;
   private readonly application: string | undefined;
   private readonly otherApplications = new Set<string>();
+  private readonly skippedMethods = new Set<string>();
 
   constructor(
     { role, identity, application }: LoggedElection,
@@ -41,18 +43,37 @@ export class ElectionLogger {
     this.write(level, text);
   }
 
+  /** A prompt that somebody types into is no place for the application's jobs. */
+  standsAside(): void {
+    this.write(
+      'log',
+      'does not compete for the lease in a REPL; leadership.start() makes it do so',
+    );
+  }
+
+  /** Once for each method: a tick that comes again is none the worse, and work that should run once is lost. */
+  skippedEarly(method: string): void {
+    if (this.skippedMethods.has(method)) return;
+    this.skippedMethods.add(method);
+    this.write(
+      'warn',
+      `skipped ${method}, as it is not known yet who leads; every replica that starts does so. ` +
+        'If it is not called again, do its work in @OnGranted(), or call it after waitForLeadership().',
+    );
+  }
+
   started(): void {
-    this.write('log', 'stands for election');
+    this.write('log', 'competes for the lease');
   }
 
   granted({ number, fencingToken }: Term): void {
     this.succeeded();
-    this.write('log', `leads: granted term ${number} (fencing token ${fencingToken})`);
+    this.write('log', `became leader (term ${number}, fencing token ${fencingToken})`);
   }
 
   revoked({ number }: Term, reason: RevocationReason): void {
     const level = ON_PURPOSE.includes(reason) ? 'log' : 'warn';
-    this.write(level, `no longer leads: term ${number} revoked (${reason})`);
+    this.write(level, `lost leadership (term ${number}): ${reason}`);
   }
 
   /** Another's leadership only; the beginning and the end of one's own have their lines already. */
@@ -64,9 +85,9 @@ export class ElectionLogger {
     if (leader !== undefined && application !== undefined) this.followsApplication(application);
   }
 
-  renewed(term: number): void {
+  /** Nothing to tell: a leader renews 43,200 times a day. */
+  renewed(): void {
     this.succeeded();
-    this.write('debug', `renewed term ${term}`);
   }
 
   released(term: number): void {
@@ -77,25 +98,21 @@ export class ElectionLogger {
   settling(term: number, settleMs: number): void {
     this.write(
       'log',
-      `holds the lease; strict: term ${term} is granted in ${settleMs} ms, when no earlier leader can be left`,
+      `acquired the lease; becomes leader (term ${term}) in ${settleMs} ms, when no previous leader can be left (strict)`,
     );
   }
 
-  /** Missing is how every lease begins. Emptied is always somebody's doing. */
-  uncleanAcquisition(term: number, was: 'missing' | 'emptied'): void {
+  /** Missing is how every lease begins, and unheld one that was made by hand. Emptied is always somebody's doing. */
+  uncleanAcquisition(term: number, was: UncleanKind): void {
+    const how = {
+      missing: `created the lease with term ${term}`,
+      unheld: `acquired the lease, which shows no earlier holder, with term ${term}`,
+      emptied: `acquired the lease with term ${term} although its holder was cleared without a release`,
+    }[was];
     const consequence =
-      'an earlier leader may believe in itself until it notices (strict: true waits for that)';
-    if (was === 'missing') {
-      this.write(
-        'log',
-        `creates the lease with term ${term}; if somebody has deleted it, ${consequence}`,
-      );
-    } else {
-      this.write(
-        'warn',
-        `takes the lease with term ${term} though its holder was removed without a release: ${consequence}`,
-      );
-    }
+      'the previous leader may still consider itself leader until it notices. Set strict: true to wait for it';
+    if (was === 'emptied') this.write('warn', `${how}; ${consequence}`);
+    else this.write('log', `${how}; if someone has deleted or cleared it, ${consequence}`);
   }
 
   lockNotClosed(cause: unknown): void {
@@ -137,7 +154,11 @@ export class ElectionLogger {
   /** Whatever failed works again: the next failure is news. */
   private succeeded(): void {
     for (const [message, { unspoken }] of this.told) {
-      if (unspoken > 0) this.write('log', `works again; ${unspoken} more times before: ${message}`);
+      if (unspoken > 0)
+        this.write(
+          'log',
+          `recovered; the last error had occurred ${unspoken} more times: ${message}`,
+        );
     }
     this.told.clear();
   }

@@ -2,7 +2,7 @@ import { entryPointAt, isEntryPoint } from './entry-point.js';
 import { LeadershipUnavailableError } from './errors/leadership-unavailable.error.js';
 import { NotLeaderError } from './errors/not-leader.error.js';
 import { injectLeadership, leadershipAt, leadershipKeyOf } from './gate-leadership.js';
-import { GATED_WORK, settleWork, type GateLeadership } from './gated-work.js';
+import { GATE_SKIPPED, GATED_WORK, settleWork, type GateLeadership } from './gated-work.js';
 import { MethodMarks } from './method-marks.js';
 import { returnShape } from './return-shape.js';
 import { refusalFor } from './transport-refusals.js';
@@ -62,7 +62,10 @@ export function gateMethod(
     const name = `${ownerName(this, prototype)}.${String(key)}`;
     if (leadership === undefined) return shape.failed(new LeadershipUnavailableError(name));
     const { transports } = entryPoint;
-    if (transports.length === 0 && gate.onFollower !== 'throw') return shape.skipped();
+    if (transports.length === 0 && gate.onFollower !== 'throw') {
+      leadership[GATE_SKIPPED]?.(name);
+      return shape.skipped();
+    }
     return shape.failed(refusalFor(notLeader(leadership, gate, name), transports));
   }
 

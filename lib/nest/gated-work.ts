@@ -14,10 +14,14 @@ import type { LeadershipService } from './leadership.service.js';
 /** Where a gate counts its work. A service without it, as in a unit test, has no term that waits for work. */
 export const GATED_WORK = Symbol.for('nestjs-leader-election:gated-work');
 
+/** Where a gate says that it has skipped a method. */
+export const GATE_SKIPPED = Symbol.for('nestjs-leader-election:gate-skipped');
+
 /** What a gate needs of the service; a stand-in of a unit test may have `isLeader()` alone. */
 export type GateLeadership = Pick<LeadershipService, 'isLeader'> &
   Partial<Pick<LeadershipService, 'leader' | 'role' | 'term'>> & {
     readonly [GATED_WORK]?: Pick<WorkInFlight, 'begin' | 'end'>;
+    [GATE_SKIPPED]?(method: string): void;
   };
 
 /**

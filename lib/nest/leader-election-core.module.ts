@@ -4,6 +4,7 @@ import { SystemClock } from '../elector/system-clock.js';
 import { kernelRandom } from '../locks/kernel-entropy.js';
 import { ApplicationReadiness } from './application-readiness.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.constants.js';
+import { LeaderElectionEdgeModule } from './leader-election-edge.module.js';
 import { LeaderElectionLifecycle } from './leader-election.lifecycle.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { RoleRegistry } from './role-registry.js';
@@ -20,6 +21,7 @@ const makeElector: ElectorFactory = (config, dependencies) =>
  */
 @Global()
 @Module({
+  imports: [LeaderElectionEdgeModule],
   providers: [
     { provide: ELECTION_CLOCK, useClass: SystemClock },
     { provide: ELECTION_RANDOM, useValue: kernelRandom },

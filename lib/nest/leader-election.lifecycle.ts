@@ -1,16 +1,15 @@
 import {
   Injectable,
-  type BeforeApplicationShutdown,
+  Logger,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
-import { ModulesContainer } from '@nestjs/core';
-import { ApplicationReadiness } from './application-readiness.js';
-import { afterLastBootstrapHook } from './bootstrap-end.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { RoleRegistry } from './role-registry.js';
-import { TransportRefusals } from './transport-refusals.js';
+
+/** Long enough for an application that waits for its database while it is made. */
+const UNINITIALISED_AFTER_MS = 60_000;
 
 /**
  * When things happen, for all roles of the application.
@@ -18,46 +17,47 @@ import { TransportRefusals } from './transport-refusals.js';
  * 2. `onApplicationBootstrap`, after the last hook of the application: the election starts. A start that fails before
  *    has started nothing. Whoever awaits `waitForLeadership()` in a bootstrap hook starts it then.
  * 3. One turn of the event loop later, when `init()` has returned: handlers may run.
- * 4. `beforeApplicationShutdown`: leadership ends, work in flight is waited for, the lease is still renewed.
+ * 4. `onModuleDestroy`, before the first hook of the application: leadership ends, work in flight is waited for, the
+ *    lease is still renewed.
  * 5. `onApplicationShutdown`, after the hooks of all modules that are not global: the lease is released.
  *
  * Works the same for HTTP applications that listen or not, application contexts and microservices, on Nest 11 and 12.
+ * "Last" and "first" are the business of `ElectionEdge`.
  */
 @Injectable()
 export class LeaderElectionLifecycle
-  implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
+  implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown
 {
-  private closing = false;
+  private readonly uninitialised: NodeJS.Timeout;
 
   constructor(
     private readonly registry: RoleRegistry,
     private readonly explorer: LeadershipHandlersExplorer,
-    private readonly modules: ModulesContainer,
-    private readonly readiness: ApplicationReadiness,
-    private readonly refusals: TransportRefusals,
-  ) {}
+  ) {
+    this.uninitialised = setTimeout(warnUninitialised, UNINITIALISED_AFTER_MS);
+    this.uninitialised.unref();
+  }
 
-  async onModuleInit(): Promise<void> {
-    await this.refusals.load();
+  onModuleInit(): void {
+    clearTimeout(this.uninitialised);
     this.explorer.explore();
     this.registry.seal();
   }
 
   onApplicationBootstrap(): void {
     for (const election of this.registry.elections) election.applicationBootstraps();
-    afterLastBootstrapHook(this.modules, () => {
-      if (this.closing) return;
-      for (const election of this.registry.elections) election.applicationBootstrapped();
-      setImmediate(() => this.readiness.reach());
-    });
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    this.closing = true;
-    await Promise.all(this.registry.elections.map((election) => election.drain()));
   }
 
   async onApplicationShutdown(): Promise<void> {
+    clearTimeout(this.uninitialised);
     await Promise.all(this.registry.elections.map((election) => election.release()));
   }
+}
+
+/** Nest runs no hooks then, and nothing else would tell that no replica ever leads. */
+function warnUninitialised(): void {
+  new Logger('LeaderElection').warn(
+    `the application has not been initialised for ${UNINITIALISED_AFTER_MS / 1_000} s, and competes for no lease before that: ` +
+      'a hybrid application needs app.init() or app.listen() beside app.startAllMicroservices()',
+  );
 }

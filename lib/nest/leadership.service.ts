@@ -4,7 +4,7 @@ import { NotLeaderError } from './errors/not-leader.error.js';
 import type { Leadership, Term } from '../core/term.js';
 import type { Adopted, WorkInFlight } from '../elector/work-in-flight.js';
 import { ElectionStoppedError } from './errors/election-stopped.error.js';
-import { GATED_WORK, runGated } from './gated-work.js';
+import { GATE_SKIPPED, GATED_WORK, runGated } from './gated-work.js';
 import type { LeadershipError } from './leadership-error.js';
 import type { Revocation } from './leadership-streams.js';
 import type { RoleElection } from './role-election.js';
@@ -174,6 +174,11 @@ export class LeadershipService {
   /** @internal where `@LeaderOnly()` counts its work */
   get [GATED_WORK](): WorkInFlight {
     return this[ELECTION].elector.work;
+  }
+
+  /** @internal where `@LeaderOnly()` says that it has skipped a method */
+  [GATE_SKIPPED](method: string): void {
+    this[ELECTION].skipped(method);
   }
 }
 

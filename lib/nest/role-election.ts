@@ -11,6 +11,7 @@ import type { LeadershipError } from './leadership-error.js';
 import { LeadershipHandlersDispatcher } from './leadership-handlers.dispatcher.js';
 import type { LeadershipService } from './leadership.service.js';
 import { LeadershipStreams } from './leadership-streams.js';
+import { isRepl } from './repl.js';
 
 export interface RoleElectionDependencies {
   readonly clock: Clock;
@@ -34,6 +35,8 @@ export class RoleElection {
   private stopping = false;
   private bootstrapping = false;
   private awaited = false;
+  private isAutoStart: boolean;
+  private hasSeenLeader = false;
   private released: Promise<void> | undefined;
   private replacement: Partial<LeadershipService> | undefined;
 
@@ -54,6 +57,7 @@ export class RoleElection {
       report: (error) => this.report(error),
     });
     this.notice = notice;
+    this.isAutoStart = options.autoStart;
   }
 
   get role(): string {
@@ -105,18 +109,22 @@ export class RoleElection {
   /** Somebody waits for leadership; during the bootstrap hooks that starts the election, as it else would never come. */
   awaitedBySomebody(): void {
     this.awaited = true;
-    if (this.bootstrapping && this.options.autoStart) this.start();
+    if (this.bootstrapping && this.isAutoStart) this.start();
   }
 
   applicationBootstraps(): void {
     this.bootstrapping = true;
     // Not sooner: from here on the application's own logger is in place.
     if (this.notice !== undefined) this.log.notice(this.notice);
+    if (this.options.autoStart && isRepl()) {
+      this.isAutoStart = false;
+      this.log.standsAside();
+    }
     if (this.awaited) this.awaitedBySomebody();
   }
 
   applicationBootstrapped(): void {
-    if (this.options.autoStart) this.start();
+    if (this.isAutoStart) this.start();
   }
 
   async drain(): Promise<void> {
@@ -124,6 +132,12 @@ export class RoleElection {
     const drained = this.elector.drain();
     this.streams.noMoreGrants();
     await drained;
+  }
+
+  /** A gated method was skipped. Before it is known who leads that happens in every replica, and in silence. */
+  skipped(method: string): void {
+    if (this.hasSeenLeader || this.stopping || this.replacement !== undefined) return;
+    this.log.skippedEarly(method);
   }
 
   /** Bounded by two request timeouts for the lease and one for the lock. */
@@ -179,12 +193,13 @@ export class RoleElection {
         return handled;
       },
       onLeaderChanged: (leader, application) => {
+        if (leader !== undefined) this.hasSeenLeader = true;
         this.log.leaderChanged(leader, application);
         this.dispatcher.leaderChanged(leader);
         this.streams.changed();
       },
       onError: (error) => this.report(error),
-      onRenewed: (term) => this.log.renewed(term),
+      onRenewed: () => this.log.renewed(),
       onReleased: (term) => this.log.released(term),
       onSettling: (term, settleMs) => this.log.settling(term, settleMs),
       onUncleanAcquisition: (term, was) => this.log.uncleanAcquisition(term, was),

@@ -1,4 +1,11 @@
-import { Controller, Get, type INestApplicationContext, Injectable, Module } from '@nestjs/common';
+import {
+  Controller,
+  Get,
+  type INestApplicationContext,
+  Injectable,
+  Module,
+  Scope,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
   LeaderElectionModule,
@@ -222,6 +229,22 @@ describe('the start of an application', () => {
       await app.get(LeadershipService).waitForLeadership();
       await turns(5);
       expect(events).toContain('granted true');
+    });
+
+    it('runs handlers after all hooks all the same if it is request-scoped', async () => {
+      @Injectable({ scope: Scope.REQUEST })
+      class PerRequest {}
+      @Module({ imports: [election(), SlowModule], providers: [PerRequest] })
+      class RequestScoped {
+        constructor(readonly perRequest: PerRequest) {}
+      }
+      const starting = NestFactory.createApplicationContext(RequestScoped, quiet);
+      const app = await keep(starting);
+      await app.get(LeadershipService).waitForLeadership();
+      await turns(5);
+      const granted = events.indexOf('granted true');
+      expect(granted).toBeGreaterThan(events.indexOf('SlowModule.onApplicationBootstrap'));
+      expect(events).toContain('SlowModule.onApplicationBootstrap');
     });
 
     it('leaves the instance of the root class as it was', async () => {

@@ -1,6 +1,7 @@
 import { jest } from '@jest/globals';
 import type { LoggerService } from '@nestjs/common';
 import { LockRequestError, memoryLock, OnGranted, type ResourceLock } from '../../lib/index.js';
+import { EMPTY_RECORD } from '../locks/lease-records.js';
 import { Elections, ROLE } from './support/elections.js';
 
 type Line = [level: string, text: string];
@@ -49,40 +50,51 @@ describe('the log', () => {
       const prefix = `Role "${ROLE}", in-memory lease default/${ROLE}, as pod-a: `;
       expect(told.filter((line) => !line.startsWith(prefix))).toEqual([]);
       expect(told.map((line) => line.slice(prefix.length).replace(/[;:(].*/, ''))).toEqual([
-        'stands for election',
-        'creates the lease with term 1',
-        'leads',
-        'no longer leads',
+        'competes for the lease',
+        'created the lease with term 1',
+        'became leader ',
+        'lost leadership ',
         'follows pod-b',
         'sees no leader',
-        'takes the lease with term 2 though its holder was removed without a release',
-        'leads',
-        'no longer leads',
+        'acquired the lease with term 2 although its holder was cleared without a release',
+        'became leader ',
+        'lost leadership ',
         'released the lease of term 2',
       ]);
-      expect(lines).toContainEqual([
-        'warn',
-        `${prefix}no longer leads: term 1 revoked (superseded)`,
-      ]);
-      expect(lines).toContainEqual(['log', `${prefix}no longer leads: term 2 revoked (shutdown)`]);
+      expect(lines).toContainEqual(['warn', `${prefix}lost leadership (term 1): superseded`]);
+      expect(lines).toContainEqual(['log', `${prefix}lost leadership (term 2): shutdown`]);
       expect(texts('error')).toEqual([]);
     });
 
-    it('has renewals at debug only', async () => {
+    it('has no line for a renewal, at any level', async () => {
       await logged({ imports: [elections.module()] });
       lines.length = 0;
-      await elections.clock.advance(10_000);
-      expect(texts('debug').length).toBeGreaterThanOrEqual(4);
-      expect(texts('log', 'warn', 'error')).toEqual([]);
+      await elections.clock.advance(60_000);
+      expect(lines).toEqual([]);
+    });
+
+    it('says of a lease made by hand that nobody has held it, and not that it lost its holder', async () => {
+      const memory = memoryLock(elections.store)({
+        leaseName: ROLE,
+        namespace: undefined,
+        identity: 'kubectl',
+      }) as ResourceLock;
+      const { signal } = new AbortController();
+      await memory.create(EMPTY_RECORD, { timeoutMs: 1_000, signal });
+      await logged({ imports: [elections.module()] });
+      expect(texts('warn')).toEqual([]);
+      expect(texts('log')).toContainEqual(
+        expect.stringMatching(/which shows no earlier holder, with term 1/),
+      );
     });
   });
 
   describe('when strict mode makes a grant wait', () => {
     it('says so once', async () => {
       await logged({ imports: [elections.module({ strict: true })] });
-      expect(texts('log').filter((line) => line.includes('granted in 15000 ms'))).toHaveLength(1);
+      expect(texts('log').filter((line) => line.includes('in 15000 ms'))).toHaveLength(1);
       await elections.clock.advance(16_000);
-      expect(texts('log').at(-1)).toMatch(/leads: granted term 1/);
+      expect(texts('log').at(-1)).toMatch(/became leader \(term 1/);
     });
   });
 

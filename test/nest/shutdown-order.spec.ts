@@ -117,12 +117,12 @@ describe('the end of an application', () => {
         finish();
         await closed;
         expect(events.filter((event, index) => event !== events[index - 1])).toEqual([
-          'destroy',
-          'before shutdown',
           'aborted, leads: false',
           'revoked begins',
           'renew',
           'revoked ends',
+          'destroy',
+          'before shutdown',
           'http closed',
           'shutdown',
           'deep shutdown',
@@ -166,6 +166,99 @@ describe('the end of an application', () => {
         ]);
       },
     );
+  });
+
+  describe('when the application closes a pool in onModuleDestroy, as the recipes for Prisma do', () => {
+    /** Pool and jobs in one module each, wherever the pool is. */
+    function application(place: 'root' | 'feature' | 'global', closes: () => Promise<void>) {
+      const uses: string[] = [];
+      @Injectable()
+      class Pool {
+        isOpen = true;
+        use(what: string): void {
+          uses.push(`${what} on ${this.isOpen ? 'an open' : 'a closed'} pool`);
+        }
+        async onModuleDestroy(): Promise<void> {
+          this.isOpen = false;
+          uses.push('pool closes');
+          await closes();
+          uses.push('pool closed');
+        }
+      }
+      @Injectable()
+      class Jobs {
+        constructor(private readonly pool: Pool) {}
+        @LeaderOnly()
+        async run(ended: Promise<void>): Promise<void> {
+          this.pool.use('a job begins');
+          await ended;
+          this.pool.use('a job ends');
+        }
+        @OnRevoked()
+        async revoked(): Promise<void> {
+          await elections.clock.settle();
+          this.pool.use('a handler');
+        }
+      }
+      @Module({ providers: [Pool], exports: [Pool] })
+      class PoolModule {}
+      const pool = { module: PoolModule, global: place === 'global' };
+      const isRoot = place === 'root';
+      @Module({ imports: isRoot ? [] : [pool], providers: isRoot ? [] : [Jobs] })
+      class Feature {}
+      return {
+        uses,
+        Jobs,
+        metadata: {
+          imports: [recorded({ identity: 'pod-a' }), Feature],
+          providers: isRoot ? [Pool, Jobs] : [],
+        },
+      };
+    }
+
+    it.each(['root', 'feature', 'global'] as const)(
+      'has ended handlers and work before, and starts none after: pool in a %s module',
+      async (place) => {
+        const closing = Promise.resolve();
+        const { uses, Jobs, metadata } = application(place, () => closing);
+        const app = await elections.start(metadata);
+        await elections.clock.settle();
+        let endJob!: () => void;
+        const running = app.get(Jobs, { strict: false });
+        void running.run(new Promise((resolve) => (endJob = resolve)));
+        const closed = app.close();
+        await elections.clock.settle();
+        void running.run(closing);
+        await elections.clock.advance(4_000);
+        void running.run(closing);
+        expect(uses).toEqual(['a job begins on an open pool', 'a handler on an open pool']);
+        endJob();
+        await closed;
+        expect(uses.slice(2)).toEqual(['a job ends on an open pool', 'pool closes', 'pool closed']);
+      },
+    );
+
+    it('keeps the lease while a hook takes 4 s, and releases it after the last', async () => {
+      const { uses, metadata } = application('root', async () => {
+        await new Promise<void>((resolve) => elections.clock.setTimer(resolve, 4_000));
+      });
+      const app = await elections.start(metadata);
+      await elections.clock.settle();
+      events.length = 0;
+      const closed = app.close();
+      for (let turn = 0; turn < 3; turn += 1) await elections.clock.settle();
+      await elections.clock.advance(3_900);
+      expect(uses).toEqual(['a handler on an open pool', 'pool closes']);
+      expect(new Set(events)).toEqual(new Set(['renew']));
+      expect(elections.holder()).toBe('pod-a');
+      await elections.clock.advance(200);
+      await closed;
+      expect(events.filter((event) => event !== 'renew')).toEqual([
+        'release',
+        'unwatch',
+        'lock closed',
+      ]);
+    });
   });
 
   describe('when work does not end within drainTimeoutMs', () => {

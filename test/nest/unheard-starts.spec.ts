@@ -1,0 +1,133 @@
+import { jest } from '@jest/globals';
+import { Injectable, Logger, Module } from '@nestjs/common';
+import { NestFactory, repl } from '@nestjs/core';
+import { Timeout, ScheduleModule } from '@nestjs/schedule';
+import {
+  LeaderElectionModule,
+  LeaderOnly,
+  LeadershipService,
+  memoryLock,
+  OnGranted,
+} from '../../lib/index.js';
+import { Elections } from './support/elections.js';
+import { RecordedLog } from './support/recorded-log.js';
+
+describe('when a gated method is called before it is known who leads', () => {
+  let elections: Elections;
+  beforeEach(() => (elections = new Elections()));
+  afterEach(() => elections.end());
+
+  @Injectable()
+  class Warmer {
+    ran = 0;
+    @LeaderOnly()
+    warm(): void {
+      this.ran += 1;
+    }
+    @LeaderOnly()
+    @Timeout(0)
+    later(): void {
+      this.ran += 1;
+    }
+  }
+  @Injectable()
+  class Starter {
+    constructor(private readonly warmer: Warmer) {}
+    onModuleInit = () => this.warmer.warm();
+    onApplicationBootstrap = () => this.warmer.warm();
+  }
+
+  it('is skipped, and the log says so once for each method', async () => {
+    const log = new RecordedLog();
+    const app = await elections.create({
+      imports: [ScheduleModule.forRoot(), elections.module({ retryPeriodMs: 1_000 })],
+      providers: [Warmer, Starter],
+    });
+    app.useLogger(log);
+    await app.init();
+    expect(app.get(Warmer).ran).toBe(0);
+    const told = log.texts('warn').filter((line) => line.includes('skipped Warmer'));
+    expect(told).toEqual([expect.stringMatching(/skipped Warmer\.warm, .*@OnGranted\(\)/)]);
+  });
+
+  it('is told nothing of once a leader is known, here or elsewhere', async () => {
+    const log = new RecordedLog();
+    await elections.leadingRival('pod-b');
+    const app = await elections.create({ imports: [elections.module()], providers: [Warmer] });
+    app.useLogger(log);
+    await app.init();
+    await elections.clock.settle();
+    app.get(Warmer).warm();
+    expect(app.get(Warmer).ran).toBe(0);
+    expect(log.texts('warn').filter((line) => line.includes('skipped'))).toEqual([]);
+  });
+});
+
+describe('when the application is a REPL', () => {
+  it('does not compete, and says how to', async () => {
+    const written: string[] = [];
+    const out = jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      written.push(String(text));
+      return true;
+    });
+    const granted: string[] = [];
+    class Worker {
+      @OnGranted()
+      granted(): void {
+        granted.push('granted');
+      }
+    }
+    const election = LeaderElectionModule.forRoot({ role: 'repl', lock: memoryLock() });
+    @Module({ imports: [election], providers: [Worker] })
+    class ReplModule {}
+    const { PassThrough } = await import('node:stream');
+    const input = new PassThrough();
+    const server = await repl(ReplModule, { input, output: new PassThrough() });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    out.mockRestore();
+    const { get } = server.context as unknown as { get: (token: unknown) => LeadershipService };
+    expect(get(LeadershipService).isLeader()).toBe(false);
+    expect(written.join('')).toMatch(/does not compete for the lease in a REPL; leadership\.start/);
+    Logger.overrideLogger(false);
+    get(LeadershipService).start();
+    await get(LeadershipService).waitForLeadership();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(granted).toEqual(['granted']);
+    const exited = new Promise((resolve) => server.once('exit', resolve));
+    server.close();
+    await exited;
+  });
+});
+
+describe('when a hybrid application is never initialised', () => {
+  beforeEach(() => jest.useFakeTimers());
+  afterEach(() => jest.useRealTimers());
+
+  @Module({ imports: [LeaderElectionModule.forRoot({ role: 'hybrid', lock: memoryLock() })] })
+  class HybridModule {}
+  const started = async () => {
+    const log = new RecordedLog();
+    const app = await NestFactory.create(HybridModule, { logger: log, abortOnError: false });
+    return {
+      app,
+      warnings: () => log.texts('warn').filter((line) => line.includes('initialised')),
+    };
+  };
+
+  it('says after a minute that it competes for nothing, and what is missing', async () => {
+    const { app, warnings } = await started();
+    await jest.advanceTimersByTimeAsync(59_000);
+    expect(warnings()).toEqual([]);
+    await jest.advanceTimersByTimeAsync(1_000);
+    expect(warnings()).toEqual([expect.stringMatching(/app\.init\(\) or app\.listen\(\)/)]);
+    await app.close();
+  });
+
+  it.each(['init', 'close'] as const)('says nothing after %s()', async (call) => {
+    const { app, warnings } = await started();
+    await app[call]();
+    await jest.advanceTimersByTimeAsync(120_000);
+    expect(warnings()).toEqual([]);
+    await app.close();
+  });
+});
