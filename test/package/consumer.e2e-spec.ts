@@ -107,6 +107,21 @@ describe.each(CONSUMERS)(
       },
       RUN_LIMIT_MS,
     );
+
+    it(
+      'ends handlers and work before a pool closes in onModuleDestroy, in a root, a feature and a global module',
+      async () => {
+        const inOrder = [
+          'work begins, pool open',
+          'revoked, pool open',
+          'work ends, pool open',
+          'pool closes',
+          'shutdown',
+        ];
+        expect(await outputOf(consumer, 'shutdown')).toEqual([inOrder, inOrder, inOrder]);
+      },
+      RUN_LIMIT_MS,
+    );
   },
 );
 
