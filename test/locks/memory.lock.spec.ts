@@ -3,6 +3,7 @@ import { MemoryLeaseStore } from '../../lib/locks/memory-lease-store.js';
 import { memoryLeaseKey, memoryLock } from '../../lib/locks/memory.lock.js';
 import { held } from './lease-records.js';
 import { request } from './lock-request.js';
+import { RecordedWatch } from './recorded-watch.js';
 import { describeResourceLock } from './resource-lock.contract.js';
 
 const REQUESTER = { leaseName: 'plan-scheduler', namespace: 'plans', identity: 'first' };
@@ -89,5 +90,29 @@ describe('memoryLock()', () => {
     expect(order[0]).toBe('caller');
     expect(order.indexOf('opened')).toBeLessThan(order.indexOf('changed'));
     watch?.close();
+  });
+
+  it('reports nothing that was on its way when it was closed', async () => {
+    const lock = await memoryLock()(REQUESTER);
+    const recorded = new RecordedWatch();
+    lock.watch?.(recorded, { silenceLimitMs: 1000 }).close();
+    const late = lock.watch?.(recorded, { silenceLimitMs: 1000 });
+    await recorded.until(({ openings }) => openings === 1);
+    const creation = lock.create(RECORD, request());
+    await Promise.resolve();
+    late?.close();
+    await creation;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(recorded).toMatchObject({ openings: 1, changes: [] });
+  });
+
+  it('does nothing for a request that is aborted before the caller has gone on', async () => {
+    const lock = await memoryLock()(REQUESTER);
+    const controller = new AbortController();
+    const options = { ...request(), signal: controller.signal };
+    const outcomes = [lock.read(options), lock.create(RECORD, options)];
+    controller.abort();
+    expect(await Promise.all(outcomes)).toMatchObject([{ kind: 'failed' }, { kind: 'unknown' }]);
+    expect((await lock.read(request())).kind).toBe('absent');
   });
 });
