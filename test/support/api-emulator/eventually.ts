@@ -1,9 +1,12 @@
 /** Tries until the expectations hold; the last failure is thrown once so much time has passed. */
-export async function eventually(check: () => void, withinMs = 5_000): Promise<void> {
+export async function eventually(
+  check: () => void | Promise<void>,
+  withinMs = 5_000,
+): Promise<void> {
   const deadline = performance.now() + withinMs;
   for (;;) {
     try {
-      check();
+      await check();
       return;
     } catch (failure) {
       if (performance.now() > deadline) throw failure;

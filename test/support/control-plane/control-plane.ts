@@ -136,6 +136,10 @@ export class ControlPlane {
     return this.writeKubeconfig(`user-${++this.kubeconfigs}`, { token }, namespace);
   }
 
+  kubeconfigForUser(user: object, namespace?: string): string {
+    return this.writeKubeconfig(`user-${++this.kubeconfigs}`, user, namespace);
+  }
+
   kubeconfigForTokenFile(tokenFile: string, namespace?: string): string {
     return this.writeKubeconfig(`user-${++this.kubeconfigs}`, { tokenFile }, namespace);
   }

@@ -1,7 +1,8 @@
 export interface KubeconfigContext {
   server: string;
   caFile: string;
-  user: { token: string } | { tokenFile: string };
+  /** As the file has it: `token`, `tokenFile`, `as` and so on. */
+  user: object;
   namespace?: string;
 }
 
