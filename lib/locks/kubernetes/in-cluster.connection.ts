@@ -13,7 +13,8 @@ import { describeToken } from './token-facts.js';
  *
  * Read synchronously, because they are in memory (the kubelet mounts a tmpfs, so a read takes microseconds), whereas an
  * asynchronous read waits in the thread pool behind the application's own work: a few password hashes at once would
- * cost leadership. Nothing else of a request on a pod needs that pool either: the server is an address, not a name.
+ * cost leadership. Nothing else of a request needs that pool either, but for one: where the platform puts a name into
+ * KUBERNETES_SERVICE_HOST, a new connection has to look it up. Requests go over a kept one.
  */
 export class InClusterConnection implements ClusterConnection {
   private last: { readonly token: string; readonly ca: string } | undefined;

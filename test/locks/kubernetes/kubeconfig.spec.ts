@@ -170,6 +170,11 @@ describe('KubeconfigConnection, when it reads a file', () => {
       { tls: { ca: Buffer.from(CA), servername: 'api' } },
     ],
     [
+      'a CA in lines',
+      { cluster: { 'certificate-authority-data': base64(CA).replace(/(.{20})/g, '$1\n') } },
+      { tls: { ca: Buffer.from(CA) } },
+    ],
+    [
       'unchecked certificates',
       { cluster: { 'insecure-skip-tls-verify': true } },
       { tls: { rejectUnauthorized: false } },
@@ -206,6 +211,8 @@ describe('KubeconfigConnection, when it reads a file', () => {
     ['no server', { server: '' }, /names no server/],
     ['a server that is no URL', { server: 'https://a b' }, /is not a URL/],
     ['a password in the server', { server: 'https://a:b@x' }, /belong in the user entry/],
+    ['only a password in the server', { server: 'https://:b@x' }, /belong in the user entry/],
+    ['a fragment in the server', { server: 'https://x/#a' }, /no query and no fragment/],
     ['a query in the server', { server: 'https://x/?a' }, /no query/],
     [
       'a socks5 proxy',
@@ -367,6 +374,16 @@ describe('KubeconfigConnection, when it reads a file', () => {
     }
     rmSync(join(directory, 'token'));
     expect((await connection.access()).headers).toEqual({ Authorization: 'Bearer old' });
+  });
+
+  it('with an http server, has no use for a CA', async () => {
+    const cluster = { 'certificate-authority-data': base64(CA) };
+    const server = 'http://localhost:8001';
+    expect(await fromFile({ server, cluster }).access()).toEqual({
+      server: new URL(server),
+      headers: {},
+      tls: {},
+    });
   });
 
   it('reads it again after a 401', async () => {
