@@ -59,7 +59,10 @@ export function readProgramConfig(
 
 /** Programs that ask a cloud for a token take a second or two; what takes this long hangs. */
 export const PROGRAM_LIMIT_MS = 15_000;
-/** Credentials that end within this time are renewed beside the requests, which go on with them. */
+/**
+ * So long before they expire, or in the last quarter of a shorter life, credentials are renewed beside the requests,
+ * which go out with those there are.
+ */
 const RENEW_AHEAD_MS = 60_000;
 const MAX_OUTPUT_CHARS = 1024 * 1024;
 
@@ -69,20 +72,22 @@ const MAX_OUTPUT_CHARS = 1024 * 1024;
  * again.
  */
 export class CredentialProgram {
-  private last: Answer | undefined;
+  private last: (Answer & { readonly renewAt: number }) | undefined;
   private run: Run | undefined;
-  private hasRenewedAhead = false;
+  /** The expiry ahead of which a renewal was tried: once, as a program may give the same ones up to their end. */
+  private renewedAheadOf = 0;
 
   constructor(
     readonly config: CredentialProgramConfig,
     private readonly limitMs: number = PROGRAM_LIMIT_MS,
+    private readonly epochMs: () => number = Date.now,
   ) {}
 
   credentials(): Promise<ProgramCredentials> {
-    const now = Date.now();
+    const now = this.epochMs();
     if (this.last === undefined || this.last.expiresAt < now) return this.ask();
-    if (this.last.expiresAt - RENEW_AHEAD_MS < now && !this.hasRenewedAhead) {
-      this.hasRenewedAhead = true;
+    if (this.last.renewAt <= now && this.last.expiresAt !== this.renewedAheadOf) {
+      this.renewedAheadOf = this.last.expiresAt;
       // If this fails, so will the one that is asked when they have expired, and that one is reported.
       this.ask().catch(() => undefined);
     }
@@ -108,9 +113,11 @@ export class CredentialProgram {
     const { output, kill } = runProgram(this.config, this.limitMs);
     const answer = output
       .then((text) => {
-        this.last = parseAnswer(this.config, text);
-        this.hasRenewedAhead = false;
-        return this.last.credentials;
+        const { credentials, expiresAt } = parseAnswer(this.config, text);
+        const lifeMs = expiresAt - this.epochMs();
+        const renewAt = expiresAt - Math.min(RENEW_AHEAD_MS, lifeMs / 4);
+        this.last = { credentials, expiresAt, renewAt };
+        return credentials;
       })
       .finally(() => (this.run = undefined));
     return { answer, kill };

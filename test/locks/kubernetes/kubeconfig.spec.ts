@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, it, expect } from '@jest/globals';
 import { KubeConfig } from '@kubernetes/client-node';
 import { ClientNodeConnection } from '../../../lib/locks/kubernetes/client-node.connection.js';
+import { CredentialProgram } from '../../../lib/locks/kubernetes/credential-program.js';
 import { KubeconfigConnection } from '../../../lib/locks/kubernetes/kubeconfig.connection.js';
 import {
   ClientNodeUnavailableError,
@@ -151,11 +152,12 @@ describe('KubeconfigConnection, when it reads a file', () => {
           as: 'admin',
           'as-uid': '7',
           'as-groups': ['a', 'b'],
-          'as-user-extra': { 'acme.com/Über': ['x', 'y'] },
+          'as-user-extra': { 'acme.com/Über': ['x', 'y'], 'a\tb': ['z'] },
         },
       },
       {
         headers: {
+          'Impersonate-Extra-a%09b': ['z'],
           Authorization: 'Bearer t',
           'Impersonate-User': 'admin',
           'Impersonate-Uid': '7',
@@ -195,6 +197,17 @@ describe('KubeconfigConnection, when it reads a file', () => {
     ],
     ['a token beside a program', { user: { token: 't', exec: exec('/nowhere') } }, bearer('t')],
     ['a user beside a program', { user: { username: 'j', exec: exec('/nowhere') } }, basic('j:')],
+    [
+      'a certificate beside a program',
+      {
+        user: {
+          'client-certificate-data': base64('C'),
+          'client-key-data': base64('K'),
+          exec: exec('/nowhere'),
+        },
+      },
+      { headers: {}, tls: { cert: Buffer.from('C'), key: Buffer.from('K') } },
+    ],
     ['a token beside a login', { user: { token: 't', 'auth-provider': OIDC } }, bearer('t')],
     ['what kubectl does not know', { user: { token: 't', 'token-file': '/nowhere' } }, bearer('t')],
   ])('with %s, hands it on', async (_, shape, expected) => {
@@ -559,14 +572,67 @@ describe('KubeconfigConnection, when a program gives the credentials', () => {
     expect(runs()).toBe(2);
   });
 
-  it('goes on with those that expire soon, while it asks once for others', async () => {
-    const soon = new Date(Date.now() + 50_000).toISOString();
-    const second = `[ $(wc -l < ${join(directory, 'log')}) -gt 1 ] && sleep 600`;
-    const user = run(`${second}\n${answer({ token: 't', expirationTimestamp: soon })}`);
-    const connection = fromFile({ user });
-    for (let i = 0; i < 5; i++) expect(await connection.access()).toMatchObject(bearer('t'));
+  const START = Date.UTC(2026, 0, 1);
+  /** Tells the time up to which each of its answers is valid, one after the other. */
+  const tokens = (...livesMs: number[]) => {
+    const times = livesMs.map((ms) => new Date(START + ms).toISOString());
+    const lines = times.map((expirationTimestamp, index) =>
+      answer({ token: `t${index + 1}`, expirationTimestamp }),
+    );
+    const cases = lines.map((line, index) => `${index + 1}) ${line};;`);
+    return program(`case $(wc -l < ${join(directory, 'log')}) in ${cases.join('\n')}\nesac`);
+  };
+  const clocked = (command: string) => {
+    const clock = { now: START };
+    const { apiVersion } = exec('');
+    const config = { command, apiVersion, args: [], env: {}, installHint: '' };
+    return { clock, asked: new CredentialProgram(config, 15_000, () => clock.now) };
+  };
+
+  it.each<[string, number, number, number]>([
+    ['of a long life', 3_600_000, 3_539_999, 3_540_000],
+    ['of a short one', 40_000, 29_999, 30_000],
+  ])('renews those %s ahead, and goes on with them meanwhile', async (_, lifeMs, early, due) => {
+    const { clock, asked } = clocked(tokens(lifeMs, 2 * lifeMs));
+    expect(await asked.credentials()).toEqual({ token: 't1' });
+    clock.now = START + early;
+    expect(await asked.credentials()).toEqual({ token: 't1' });
+    expect(runs()).toBe(1);
+    clock.now = START + due;
+    expect(await asked.credentials()).toEqual({ token: 't1' });
+    await eventually(async () => expect(await asked.credentials()).toEqual({ token: 't2' }));
+    expect(runs()).toBe(2);
+  });
+
+  it('that gives the same ones up to their end, is asked ahead of it once', async () => {
+    const { clock, asked } = clocked(tokens(40_000, 40_000, 40_000, 80_000));
+    await asked.credentials();
+    clock.now = START + 35_000;
+    await asked.credentials();
+    await eventually(async () => expect(await asked.credentials()).toEqual({ token: 't2' }));
+    for (let i = 0; i < 5; i++) await asked.credentials();
+    expect(runs()).toBe(2);
+  });
+
+  it('that fails ahead of the end, is asked again at the end', async () => {
+    const { clock, asked } = clocked(tokens(40_000));
+    await asked.credentials();
+    clock.now = START + 35_000;
+    await asked.credentials();
     await eventually(() => expect(runs()).toBe(2));
-    connection.close();
+    expect(await asked.credentials()).toEqual({ token: 't1' });
+    clock.now = START + 40_001;
+    await expect(asked.credentials()).rejects.toThrow(/did not write a JSON object/);
+  });
+
+  it('that has answered, leaves no timer', async () => {
+    const timers = () =>
+      process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length;
+    const command = program(answer({ token: 't' }));
+    const before = timers();
+    await Promise.all(Array.from({ length: 20 }, () => clocked(command).asked.credentials()));
+    // Those of others come and go meanwhile.
+    expect(timers() - before).toBeLessThan(10);
   });
 
   it.each<[string, string, RegExp]>([
