@@ -55,7 +55,8 @@ export class KubeconfigConnection implements NamespacedConnection {
     private readonly source: KubeconfigSource,
     private readonly contextName: string | undefined,
     private readonly load: () => Promise<ClientNode> = loadClientNode,
-    private readonly programLimitMs?: number,
+    /** How long a program or a login may take. */
+    private readonly limitMs?: number,
   ) {}
 
   async namespace(): Promise<string | undefined> {
@@ -144,12 +145,12 @@ export class KubeconfigConnection implements NamespacedConnection {
       if (hasAuthorization || own.tls.cert !== undefined) return {};
       if (JSON.stringify(config) !== JSON.stringify(this.program?.config)) {
         this.program?.close();
-        this.program = new CredentialProgram(config, this.programLimitMs);
+        this.program = new CredentialProgram(config, this.limitMs);
       }
       return await this.program!.credentials();
     }
     if (provider === undefined || hasAuthorization) return {};
-    this.login = OidcLogin.of(provider, this.login, await this.load());
+    this.login = OidcLogin.of(provider, this.login, await this.load(), this.limitMs);
     return { token: await this.login.token() };
   }
 }

@@ -17,6 +17,7 @@ import { KubeconfigConnection } from '../../../lib/locks/kubernetes/kubeconfig.c
 import {
   ClientNodeUnavailableError,
   loadClientNode,
+  type ClientNode,
   type KubeConfigLike,
 } from '../../../lib/locks/kubernetes/kubeconfig.loader.js';
 import { KubernetesTransport } from '../../../lib/locks/kubernetes/kubernetes-transport.js';
@@ -526,7 +527,7 @@ describe('KubeconfigConnection, when a program gives the credentials', () => {
   });
 
   it('gives it its arguments, its environment and what kubectl tells it', async () => {
-    const script = `echo "$*|$GREETING|$KUBERNETES_EXEC_INFO|$PATH" >> ${join(directory, 'log')}`;
+    const script = `echo "$*|$GREETING|$HOME|$KUBERNETES_EXEC_INFO" >> ${join(directory, 'log')}`;
     const user = run(`${script}\n${answer({ token: 't' })}`, {
       args: ['a', 'b'],
       env: [{ name: 'GREETING', value: 'hello' }],
@@ -534,9 +535,9 @@ describe('KubeconfigConnection, when a program gives the credentials', () => {
     });
     const extensions = [{ name: 'client.authentication.k8s.io/exec', extension: { region: 'x' } }];
     await fromFile({ user, cluster: { extensions, 'tls-server-name': 'api' } }).access();
-    const [args, greeting, info, path] = log().split('\n')[1]!.split('|');
+    const [args, greeting, home, info] = log().split('\n')[1]!.split('|');
     expect([args, greeting]).toEqual(['a b', 'hello']);
-    expect(path).not.toBe('');
+    expect(home).toBe(process.env['HOME']);
     expect(JSON.parse(info!)).toEqual({
       kind: 'ExecCredential',
       apiVersion: 'client.authentication.k8s.io/v1',
@@ -707,6 +708,78 @@ describe('KubeconfigConnection, when the user logs in by OIDC', () => {
   });
 });
 
+describe('KubeconfigConnection, when client-node renews the token of an OIDC login', () => {
+  /** In place of client-node: what it is asked, and when it answers. */
+  class Renewal implements ClientNode {
+    asked = 0;
+    made = 0;
+    answers = Promise.resolve();
+    readonly loadYaml = (text: string) => JSON.parse(text) as unknown;
+    readonly KubeConfig: ClientNode['KubeConfig'];
+
+    constructor() {
+      // oxlint-disable-next-line typescript/no-this-alias
+      const renewal = this;
+      this.KubeConfig = class {
+        loadFromOptions = () => void renewal.made++;
+        applyToHTTPSOptions = async (options: { headers?: object }) => {
+          renewal.asked++;
+          await renewal.answers;
+          options.headers = { Authorization: `Bearer ${renewal.asked}` };
+        };
+      } as unknown as ClientNode['KubeConfig'];
+    }
+  }
+
+  const login = (renewal: Renewal, limitMs?: number) => {
+    writeFileSync(file, kubeconfig({ user: { 'auth-provider': OIDC } }));
+    const load = () => Promise.resolve(renewal);
+    return new KubeconfigConnection({ kind: 'file', file }, undefined, load, limitMs);
+  };
+
+  it('keeps what it has come to, also when the file is read again and is the same', async () => {
+    const renewal = new Renewal();
+    const connection = login(renewal);
+    await connection.access();
+    await connection.refresh();
+    expect(await connection.access()).toMatchObject(bearer('2'));
+    expect(renewal.made).toBe(1);
+    writeFileSync(
+      file,
+      kubeconfig({ user: { 'auth-provider': { name: 'oidc', config: { 'client-id': 'b' } } } }),
+    );
+    await connection.refresh();
+    await connection.access();
+    expect(renewal.made).toBe(2);
+  });
+
+  it('asks once for requests that wait together', async () => {
+    const renewal = new Renewal();
+    const connection = login(renewal);
+    await connection.access();
+    await Promise.all([connection.access(), connection.access()]);
+    expect(renewal.asked).toBe(2);
+  });
+
+  it('and hangs once, says so in time, and asks again', async () => {
+    const renewal = new Renewal();
+    renewal.answers = new Promise(() => undefined);
+    const connection = login(renewal, 100);
+    await expect(connection.access()).rejects.toThrow(/OIDC login .* gave no answer in time/);
+    renewal.answers = Promise.resolve();
+    expect(await connection.access()).toMatchObject(bearer('2'));
+  });
+
+  it('leaves no timer', async () => {
+    const timers = () =>
+      process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length;
+    const connection = login(new Renewal());
+    const before = timers();
+    for (let i = 0; i < 20; i++) await connection.access();
+    expect(timers() - before).toBeLessThan(10);
+  });
+});
+
 describe('ClientNodeConnection, when the application passes its KubeConfig', () => {
   it('takes another context without changing it', async () => {
     const kubeConfig = instanceOf({ user: { token: 't' } });
@@ -724,6 +797,7 @@ describe('ClientNodeConnection, when the application passes its KubeConfig', () 
   it.each<[string, Shape, object]>([
     ['a token', { user: { token: 't' } }, bearer('t')],
     ['a user', { user: { username: 'j', password: 'p' } }, basic('j:p')],
+    ['a token beside a program', { user: { token: 't', exec: exec('/nowhere') } }, bearer('t')],
     [
       'TLS',
       { user: {}, cluster: { 'tls-server-name': 'api', 'insecure-skip-tls-verify': true } },
@@ -772,6 +846,10 @@ describe('ClientNodeConnection, when the application passes its KubeConfig', () 
     );
     await expect(connection.access()).rejects.toThrow(/exec: .*plug-in\).* was killed/);
     expect(await connection.access()).toMatchObject(bearer('t'));
+    rmSync(path);
+    expect(await connection.access()).toMatchObject(bearer('t'));
+    await connection.refresh();
+    await expect(connection.access()).rejects.toThrow(/ENOENT/);
   });
 
   it('whose authenticator hangs once, says so, and asks it again', async () => {

@@ -298,8 +298,11 @@ describe('the explanation of a 403', () => {
 
   it('when the namespace is being deleted, says so', () => {
     const causes = [{ reason: 'NamespaceTerminating' }];
-    const denied = statusAnswer(403, 'Forbidden', 'cannot create', { causes });
-    expect(messageOf('create', response(denied))).toContain('is being deleted');
+    const said = `${DENIED}unable to create new content in namespace default because it is being terminated`;
+    const denied = statusAnswer(403, 'Forbidden', said, { causes });
+    const explanation = messageOf('create', response(denied));
+    expect(explanation).toContain('is being deleted');
+    expect(explanation).not.toContain('admission');
   });
 });
 
