@@ -9,7 +9,7 @@ import { readJobRecord, writeJobRecord } from '../../../lib/schedule/claim/ledge
 import { RunEnd } from '../../../lib/schedule/claim/run-end.js';
 import { RunStart } from '../../../lib/schedule/claim/run-start.js';
 import { shortReason } from '../../../lib/schedule/claim/short-reason.js';
-import { TickClaim } from '../../../lib/schedule/claim/tick-claim.js';
+import { TickClaim, type TickClaimRequest } from '../../../lib/schedule/claim/tick-claim.js';
 import { TickReturn } from '../../../lib/schedule/claim/tick-return.js';
 
 const RUN: ActiveRun = {
@@ -20,6 +20,7 @@ const RUN: ActiveRun = {
   fencingToken: '77',
   holderIdentity: 'pod_1',
 };
+const failed = (scheduledTime: number, at: number) => ({ scheduledTime, at, reason: 'r' });
 const record = (change: Partial<JobRecord> = {}): JobRecord => ({
   ...NEVER_RUN,
   schedule: 'S',
@@ -27,18 +28,18 @@ const record = (change: Partial<JobRecord> = {}): JobRecord => ({
   claim: 'earlier',
   ...change,
 });
-const claim = (missed: number[] = []) =>
-  new TickClaim({
-    job: 'job',
-    schedule: 'S',
-    tick: 5_000,
-    nonce: 'mine',
-    run: RUN,
-    missed,
-    basis: 2_000,
-    reason: 'not-started',
-    isCapped: false,
-  });
+const REQUEST: TickClaimRequest = {
+  job: 'job',
+  schedule: 'S',
+  tick: 5_000,
+  nonce: 'mine',
+  run: RUN,
+  missed: [],
+  basis: 2_000,
+  reason: 'not-started',
+  isCapped: false,
+};
+const claim = (missed: number[] = []) => new TickClaim({ ...REQUEST, missed });
 
 describe('when a tick is claimed', () => {
   it('is won by the version that carries its own nonce, and by no other', () => {
@@ -81,6 +82,22 @@ describe('when a tick is claimed', () => {
     expect(verdict).toEqual({ kind: 'settled', result: { kind: 'outdated' } });
   });
 
+  it.each([
+    ['of a list that was cut short, as it does not say what lies beyond', true, 'settled'],
+    ['of a whole list, for the rest', false, 'write'],
+  ])('is decided again when another has accounted for some %s', (_what, isCapped, kind) => {
+    const change = new TickClaim({ ...REQUEST, missed: [3_000, 4_000], isCapped });
+    expect(change.decide(record({ accountedThrough: 2_001 })).kind).toBe(kind);
+    expect(change.decide(record({ accountedThrough: 2_000 })).kind).toBe('write');
+  });
+
+  it('keeps which claims of this very tick were handed back, and forgets those of an earlier one', () => {
+    const returned = (accountedThrough: number) =>
+      claim().decide(record({ accountedThrough, returned: ['before'] }));
+    expect(returned(4_999)).toMatchObject({ record: { returned: ['before'] } });
+    expect(returned(4_998)).toMatchObject({ record: { returned: [] } });
+  });
+
   it('is given up where the record has gone, and with it whether the tick has been run', () => {
     expect(claim().decide(undefined)).toEqual({ kind: 'settled', result: { kind: 'outdated' } });
   });
@@ -108,6 +125,18 @@ describe('when a tick is handed back', () => {
     });
     expect(change.decide(verdict.record)).toEqual({ kind: 'settled', result: true });
     expect(claim().decide(verdict.record).kind).toBe('write');
+  });
+
+  it('is not handed back by a write that was not stored before another claimed a later one', () => {
+    const change = back();
+    expect(change.decide(claimed).kind).toBe('write');
+    const later = { ...claimed, accountedThrough: 6_000, claim: 'other' };
+    expect(change.decide(later)).toEqual({ kind: 'settled', result: false });
+  });
+
+  it('was handed back if another has claimed it since', () => {
+    const again = { ...claimed, claim: 'other', returned: ['mine'] };
+    expect(back().decide(again)).toEqual({ kind: 'settled', result: true });
   });
 
   it.each([
@@ -138,6 +167,27 @@ describe('when a run has ended', () => {
   it('keeps the latest success', () => {
     const verdict = end(null).decide(record({ active: [RUN], lastSuccessfulTime: 10_000 }));
     expect(verdict).toMatchObject({ record: { lastSuccessfulTime: 10_000 } });
+  });
+
+  it('leaves out the nonce of its claim, and keeps that of a later one', () => {
+    const claimOf = (nonce: string) => end(null).decide(record({ active: [RUN], claim: nonce }));
+    expect(claimOf('mine')).toMatchObject({ record: { claim: '' } });
+    expect(claimOf('later')).toMatchObject({ record: { claim: 'later' } });
+  });
+
+  it.each<[string, string | null, Partial<JobRecord>, 'write' | 'settled']>([
+    ['a success after an older one', null, { lastSuccessfulTime: 8_999 }, 'write'],
+    ['a success that is there', null, { lastSuccessfulTime: 9_000 }, 'settled'],
+    ['a failure that is not there', 'no', {}, 'write'],
+    ['a failure after an older one', 'no', { lastFailed: failed(4_000, 8_999) }, 'write'],
+    ['a failure before a newer one', 'no', { lastFailed: failed(6_000, 9_000) }, 'settled'],
+    ['one that was given up', 'no', { lastFailed: failed(5_000, 8_000) }, 'settled'],
+  ])('is not taken for recorded because it is not active: %s', (_what, failure, change, kind) => {
+    expect(end(failure).decide(record(change)).kind).toBe(kind);
+  });
+
+  it('has nowhere to be recorded where the record has gone', () => {
+    expect(end(null).decide(undefined).kind).toBe('settled');
   });
 
   it('keeps the reason of a failure', () => {

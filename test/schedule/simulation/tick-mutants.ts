@@ -23,7 +23,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     patch: {
       file: 'schedule/runner/schedule-ledger.ts',
       from: "    if (outcome.kind === 'applied') {",
-      to: "    if (outcome.kind === 'unknown') { this.current = { stored: { document, version: null } }; this.propose(); }\n    if (outcome.kind === 'applied') {",
+      to: "    if (outcome.kind === 'unknown') { this.current = { stored: { document, version: null } }; this.propose(0); }\n    if (outcome.kind === 'applied') {",
     },
   },
   {
@@ -76,7 +76,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'a record made anew begins after every tick of those that were swept',
     patch: {
       file: 'schedule/claim/job-adoption.ts',
-      from: 'accountedThrough: Math.max(now, sweptThrough)',
+      from: 'accountedThrough: Math.max(now, accountedBefore)',
       to: 'accountedThrough: now',
     },
   },
@@ -86,7 +86,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     patch: {
       file: 'schedule/claim/tick-claim.ts',
       from: "if (record === undefined) return { kind: 'settled', result: { kind: 'outdated' } };",
-      to: "record ??= { accountedThrough: basis, claim: '', missedCount: 0, active: [], untold: [], lastScheduleTime: null, lastSuccessfulTime: null, lastMissedTime: null, lastFailed: null, unknownSince: null };",
+      to: "record ??= { accountedThrough: basis, claim: '', missedCount: 0, returned: [], active: [], untold: [], lastScheduleTime: null, lastSuccessfulTime: null, lastMissedTime: null, lastFailed: null, unknownSince: null };",
     },
   },
   {
@@ -103,7 +103,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'a run counts from before it is sent to be recorded',
     patch: {
       file: 'schedule/runner/run-trigger.ts',
-      from: 'this.active.reserve(claim.run);',
+      from: 'this.active.reserve(claim.run, waiter);',
       to: '',
     },
   },
