@@ -94,7 +94,7 @@ export function describeSource(source: KubeconfigSource): string {
 
 function defaultPaths(): string[] {
   const listed = (process.env['KUBECONFIG'] ?? '').split(delimiter).filter((path) => path !== '');
-  if (listed.length > 0) return [...new Set(listed)];
+  if (listed.length > 0) return listed;
   return [join(process.env['HOME'] || homedir(), '.kube', 'config')];
 }
 

@@ -52,11 +52,7 @@ export function openTunnel(proxy: URL, target: TunnelTarget): Promise<Socket> {
     });
     request.on('response', (response) => refuse(response.statusCode));
     request.on('error', (error: Error) =>
-      reject(
-        error === signal.reason
-          ? error
-          : new ProxyFailure(`${named}: ${error.message}`, setting.where, error),
-      ),
+      reject(new ProxyFailure(`${named}: ${error.message}`, setting.where, error)),
     );
     request.on('close', () => signal.removeEventListener('abort', abort));
     signal.addEventListener('abort', abort, { once: true });

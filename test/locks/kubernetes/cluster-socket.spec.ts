@@ -1,4 +1,4 @@
-import { createServer as createTlsServer } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { connect } from 'node:net';
 import { createServer as createHttpServer } from 'node:http';
@@ -9,6 +9,7 @@ import type { ClusterTls } from '../../../lib/locks/kubernetes/cluster-connectio
 import { openClusterSocket, resetSocket } from '../../../lib/locks/kubernetes/cluster-socket.js';
 import { readableKey } from '../../../lib/locks/kubernetes/private-key.js';
 import { selfSignedCertificate, type Certificate } from '../../support/api-emulator/certificate.js';
+import { eventually } from '../../support/api-emulator/eventually.js';
 import { CertificateAuthority } from '../../support/control-plane/certificate-authority.js';
 
 let certificate: Certificate;
@@ -134,12 +135,16 @@ describe('when the server shows a certificate', () => {
   it('for an address that is expected by name, trusts it', async () => {
     const { certificate: cert, key } = root.issueServingCertificate(['10.96.0.1', 'kubernetes']);
     const named = createTlsServer({ cert, key }, (socket) => socket.on('error', () => {}));
+    const asked: unknown[] = [];
+    named.on('secureConnection', (socket: TLSSocket) => asked.push(socket.servername));
     const port = await listening(named);
     const ca = root.certificate;
     for (const servername of ['10.96.0.1', 'kubernetes']) {
       (await open(port, { ca, servername })).destroy();
     }
     await expect(open(port, { ca })).rejects.toThrow(/127\.0\.0\.1/);
+    // An address is no name to ask a server by.
+    await eventually(() => expect(asked.slice(0, 2)).toEqual([false, 'kubernetes']));
   });
 });
 

@@ -471,3 +471,26 @@ describe('several files in KUBECONFIG', () => {
     expect(await byUs(list)).toBe('nothing sent');
   });
 });
+
+describe('when NODE_TLS_REJECT_UNAUTHORIZED is 0', () => {
+  it('does not show the token to a server of another authority', async () => {
+    const foreign = base64(new CertificateAuthority().certificate);
+    const cluster = { 'certificate-authority-data': foreign };
+    const kubeConfigFile = write({ user: TOKEN, cluster });
+    const script = `
+      import { leaseLock } from ${JSON.stringify(new URL('../../../dist/index.js', import.meta.url).href)};
+      const requester = { leaseName: 'plan', namespace: 'default', identity: 'a' };
+      const lock = await leaseLock({ kubeConfigFile: ${JSON.stringify(kubeConfigFile)} })(requester);
+      const { error } = await lock.read({ timeoutMs: 5000, signal: new AbortController().signal });
+      console.log(error.message);
+      await lock.close();
+    `;
+    const env = { ...process.env, NODE_TLS_REJECT_UNAUTHORIZED: '0' };
+    const said = await new Promise<string>((resolve) => {
+      const options = ['--input-type=module', '-e', script];
+      execFile(process.execPath, options, { env }, (_, stdout) => resolve(stdout));
+    });
+    expect(said).toContain('not signed by a CA that is trusted here');
+    expect(came()).toBe('nothing sent');
+  });
+});

@@ -4,7 +4,10 @@ import { afterEach, beforeAll, beforeEach, describe, it, expect } from '@jest/gl
 import type { ClusterAccess } from '../../../lib/locks/kubernetes/cluster-connection.js';
 import { KubernetesTransport } from '../../../lib/locks/kubernetes/kubernetes-transport.js';
 import { proxyFor } from '../../../lib/locks/kubernetes/proxy-environment.js';
-import { describeTransportFailure } from '../../../lib/locks/kubernetes/transport-failure.js';
+import {
+  describeTransportFailure,
+  ProxyFailure,
+} from '../../../lib/locks/kubernetes/transport-failure.js';
 import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
 import { selfSignedCertificate, type Certificate } from '../../support/api-emulator/certificate.js';
 import { EmulatedConnection } from '../../support/api-emulator/emulated-cluster.js';
@@ -154,6 +157,14 @@ describe('KubernetesTransport, when a proxy is configured', () => {
 });
 
 describe('when the proxy is what fails', () => {
+  it('because nothing listens there, does not ask whether the API server is up', () => {
+    const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+    const failure = new ProxyFailure('proxy http://p: connect ECONNREFUSED', 'proxy-url', cause);
+    expect(describeTransportFailure(failure)).toBe(
+      'proxy http://p: connect ECONNREFUSED. The proxy is the one of proxy-url.',
+    );
+  });
+
   const refused = 'http://127.0.0.1:1';
   const failing = async (proxyUrl: string | undefined, env: Record<string, string> = {}) => {
     const server = new URL('https://api.example:6443');
