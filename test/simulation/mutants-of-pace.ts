@@ -90,7 +90,7 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
       {
         file: ELECTOR,
         from: 'return observer.onError?.(effect.error);',
-        to: 'this.watch?.restart();\n        return observer.onError?.(effect.error);',
+        to: 'this.watch?.close();\n        this.openWatch();\n        return observer.onError?.(effect.error);',
       },
     ],
     traits: { watches: true },

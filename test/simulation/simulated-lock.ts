@@ -12,7 +12,8 @@ import type { Replica } from './replica.js';
 import { SimulatedWatch } from './simulated-watch.js';
 import type { World } from './world.js';
 
-const NEVER_ABORTED = new AbortController().signal;
+/** Of a request whose answer the broken lock keeps to itself. */
+const UNHEARD = AbortSignal.abort();
 
 const NONSENSE: readonly unknown[] = [
   undefined,
@@ -85,7 +86,7 @@ export class SimulatedLock implements ResourceLock {
     const { world, replica } = this;
     const { random } = replica;
     world.count('broken-lock');
-    if (random.chance(0.5)) void this.carry(request, { ...options, signal: NEVER_ABORTED });
+    if (random.chance(0.5)) void this.carry(request, { ...options, signal: UNHEARD });
     world.promisesMove('answer');
     const how = random.pick(['throws', 'rejects', 'hangs', 'nonsense'] as const);
     if (how === 'throws') throw new Error('the lock is broken');
