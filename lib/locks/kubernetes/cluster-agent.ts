@@ -12,7 +12,6 @@ export interface ClusterRequestArgs extends ClientRequestArgs {
   readonly connectionKey: string;
   /** Ends the making of a connection. */
   readonly connectSignal: AbortSignal;
-  readonly tcpLimitMs?: number | undefined;
 }
 
 /**
@@ -64,12 +63,12 @@ export class ClusterAgent extends Agent {
   }
 
   private async connect(
-    { access, proxy, connectSignal, tcpLimitMs }: ClusterRequestArgs,
+    { access, proxy, connectSignal }: ClusterRequestArgs,
     done: (error: Error | null, socket: Duplex) => void,
   ): Promise<void> {
     let socket: Duplex;
     try {
-      socket = await openClusterSocket(access, { proxy, signal: connectSignal, tcpLimitMs });
+      socket = await openClusterSocket(access, { proxy, signal: connectSignal });
     } catch (error) {
       // Node's type insists on a socket, which it ignores beside an error.
       done(error as Error, undefined as unknown as Duplex);

@@ -20,8 +20,6 @@ const rawSockets = new WeakMap<Duplex, Socket>();
 export interface OpenSocketOptions {
   readonly proxy: URL | undefined;
   readonly signal: AbortSignal;
-  /** Bound of the TCP handshake alone, counted anew for every address that is tried. */
-  readonly tcpLimitMs?: number | undefined;
 }
 
 /**
@@ -38,7 +36,7 @@ export async function openClusterSocket(
   const tls = access.server.protocol === 'https:' ? tlsOptions(access, hostname) : undefined;
   const raw =
     proxy === undefined
-      ? await openTcpSocket(hostname, port, options)
+      ? await openTcpSocket(hostname, port, signal)
       : await openTunnel(proxy, { hostname, port, signal, setting: describeProxySetting(access) });
   try {
     const socket = tls === undefined ? raw : await openTlsOver(raw, tls, signal);
@@ -68,11 +66,12 @@ export function holdProcess(socket: Duplex, hold: boolean): void {
   else raw?.unref();
 }
 
-function openTcpSocket(
-  host: string,
-  port: number,
-  { signal, tcpLimitMs }: OpenSocketOptions,
-): Promise<Socket> {
+/** For the TCP handshake alone, with every address that is tried. However slow a server answers, it connects sooner. */
+const TCP_LIMIT_MS = 1_000;
+const LOOKUP_ALLOWANCE_MS = 5_000;
+
+/** The kernel sends a lost SYN again after one second, so that giving up then and trying again loses nothing. */
+function openTcpSocket(host: string, port: number, signal: AbortSignal): Promise<Socket> {
   const socket = connectTcp({
     host,
     port,
@@ -80,20 +79,17 @@ function openTcpSocket(
     keepAlive: true,
     keepAliveInitialDelay: 15_000,
   });
-  if (tcpLimitMs !== undefined) {
-    const giveUp = () =>
-      socket.destroy(new Error(`no TCP connection to ${host}:${port} within ${tcpLimitMs} ms`));
-    let timer = setTimeout(giveUp, tcpLimitMs + (isIP(host) === 0 ? LOOKUP_ALLOWANCE_MS : 0));
-    socket.on('connectionAttempt', () => {
-      clearTimeout(timer);
-      timer = setTimeout(giveUp, tcpLimitMs);
-    });
-    for (const over of ['connect', 'close']) socket.once(over, () => clearTimeout(timer));
-  }
+  const limit = new Error(`no TCP connection to ${host}:${port} within ${TCP_LIMIT_MS} ms`);
+  // Where the event loop was busy, the timer comes before the event of a connection that was made in time.
+  const giveUp = () => setImmediate(() => socket.connecting && socket.destroy(limit));
+  let timer = setTimeout(giveUp, TCP_LIMIT_MS + (isIP(host) === 0 ? LOOKUP_ALLOWANCE_MS : 0));
+  socket.on('connectionAttempt', () => {
+    clearTimeout(timer);
+    timer = setTimeout(giveUp, TCP_LIMIT_MS);
+  });
+  for (const over of ['connect', 'close']) socket.once(over, () => clearTimeout(timer));
   return untilEvent(socket, 'connect', signal);
 }
-
-const LOOKUP_ALLOWANCE_MS = 5_000;
 
 function openTlsOver(raw: Socket, tls: ConnectionOptions, signal: AbortSignal): Promise<Duplex> {
   const socket = connectTls({ ...tls, socket: new RawSocketStream(raw) });

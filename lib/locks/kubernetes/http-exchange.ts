@@ -16,7 +16,6 @@ export interface ExchangeOptions {
   readonly agent: ClusterAgent;
   /** Its reason becomes the cause of the failure. */
   readonly signal: AbortSignal;
-  readonly tcpLimitMs?: number;
 }
 
 /** An exchange without an answer; `cause` says why. */
@@ -72,7 +71,7 @@ export function exchange(request: HttpRequest, options: ExchangeOptions): Promis
 }
 
 function open(request: HttpRequest, options: ExchangeOptions): ClientRequest {
-  const { access, agent, signal, tcpLimitMs } = options;
+  const { access, agent, signal } = options;
   const { server } = access;
   const proxy = proxyFor(access, process.env);
   const args: ClusterRequestArgs = {
@@ -84,7 +83,6 @@ function open(request: HttpRequest, options: ExchangeOptions): ClientRequest {
     proxy,
     connectionKey: agent.keyFor(access, proxy),
     connectSignal: signal,
-    tcpLimitMs,
   };
   return sendRequest(args);
 }

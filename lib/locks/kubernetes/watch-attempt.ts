@@ -31,8 +31,6 @@ export interface WatchEnd {
 
 /** An answer to a watch is sent at once, also when the object does not exist; one that is not has been lost. */
 const HEADERS_LIMIT_MS = 10_000;
-/** The kernel sends a lost SYN again after one second, so a new attempt from then on loses nothing. */
-const TCP_LIMIT_MS = 1_000;
 const MAX_ERROR_BYTES = 1024 * 1024;
 
 /** Opens one watch and follows it to its end. Never rejects; calls nothing once `limit` is aborted. */
@@ -47,7 +45,7 @@ export async function watchOnce(options: WatchAttemptOptions): Promise<WatchEnd>
     const access = await unlessAborted(connection.access(), limit.signal);
     const response = await exchange(
       { method: 'GET', path: watchPath(address) },
-      { access, agent: options.agent, signal: limit.signal, tcpLimitMs: TCP_LIMIT_MS },
+      { access, agent: options.agent, signal: limit.signal },
     );
     const { statusCode: status = 0, headers } = response;
     if (status === 200 && isJson(response)) {

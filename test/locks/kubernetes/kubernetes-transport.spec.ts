@@ -10,6 +10,7 @@ import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
 import { selfSignedCertificate, type Certificate } from '../../support/api-emulator/certificate.js';
 import { connectionTo, EmulatedConnection } from '../../support/api-emulator/emulated-cluster.js';
 import { eventually } from '../../support/api-emulator/eventually.js';
+import { startDeafServer } from '../../support/deaf-server.js';
 
 const PATH = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
 const GET: ApiRequest = { method: 'GET', path: `${PATH}/plan` };
@@ -217,6 +218,19 @@ describe('KubernetesTransport, when there is no answer', () => {
     const answer = await transport.send(POST, GENEROUS);
     expect(answer.kind).toBe('not-sent');
     expect(causeOf(answer)).toContain('ECONNREFUSED');
+  });
+
+  it('because handshakes are lost, gives the connection up long before its timeout and knows that nothing was sent', async () => {
+    const server = await startDeafServer();
+    const url = new URL(`http://127.0.0.1:${server.port}`);
+    transport = new KubernetesTransport(new EmulatedConnection({ server: url }));
+    try {
+      const answer = await transport.send(POST, { timeoutMs: 3_600_000, signal: NEVER });
+      expect(answer.kind).toBe('not-sent');
+      expect(causeOf(answer)).toContain('no TCP connection');
+    } finally {
+      server.stop();
+    }
   });
 
   it('because the name does not resolve, knows that nothing was sent', async () => {

@@ -1,6 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, it, expect } from '@jest/globals';
 import type { LockRequestError } from '../../../lib/core/errors/lock-request.error.js';
 import type { ObservedLease } from '../../../lib/core/lease-record.js';
@@ -10,6 +7,7 @@ import type { LeaseWatchObserver } from '../../../lib/locks/resource-lock.js';
 import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
 import { connectionTo, EmulatedConnection } from '../../support/api-emulator/emulated-cluster.js';
 import { eventually } from '../../support/api-emulator/eventually.js';
+import { startDeafServer } from '../../support/deaf-server.js';
 import type { WatchStream } from '../../support/api-emulator/watch-streams.js';
 
 const ADDRESS = leaseAddress('default', 'plan');
@@ -416,25 +414,3 @@ describe('KubernetesLeaseWatch, when it is closed', () => {
     closing.close();
   });
 });
-
-/** A server whose kernel drops handshakes: its process never accepts, and its queue is full. */
-async function startDeafServer(): Promise<{ port: number; stop(): void }> {
-  const program = `
-    const server = require('node:net').createServer();
-    server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
-      require('node:fs').writeSync(1, String(server.address().port));
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
-    });`;
-  const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const port = Number(String((await once(child.stdout, 'data'))[0]));
-  const queue = Array.from({ length: 4 }, () => connect(port, '127.0.0.1'));
-  for (const socket of queue) socket.on('error', () => undefined);
-  await once(queue[0] as Socket, 'connect');
-  return {
-    port,
-    stop: () => {
-      for (const socket of queue) socket.destroy();
-      child.kill('SIGKILL');
-    },
-  };
-}
