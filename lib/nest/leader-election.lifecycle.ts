@@ -7,6 +7,7 @@ import {
 } from '@nestjs/common';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { RoleRegistry } from './role-registry.js';
+import { TransportRefusals } from './transport-refusals.js';
 
 /** Long enough for an application that waits for its database while it is made. */
 const UNINITIALISED_AFTER_MS = 60_000;
@@ -33,13 +34,15 @@ export class LeaderElectionLifecycle
   constructor(
     private readonly registry: RoleRegistry,
     private readonly explorer: LeadershipHandlersExplorer,
+    private readonly refusals: TransportRefusals,
   ) {
     this.uninitialised = setTimeout(warnUninitialised, UNINITIALISED_AFTER_MS);
     this.uninitialised.unref();
   }
 
-  onModuleInit(): void {
+  async onModuleInit(): Promise<void> {
     clearTimeout(this.uninitialised);
+    await this.refusals.load();
     this.explorer.explore();
     this.registry.seal();
   }

@@ -39,7 +39,14 @@ export function leadershipStandIn({
   elector.start();
   const election: Pick<
     RoleElection,
-    'awaitedBySomebody' | 'elector' | 'isStopping' | 'leader' | 'role' | 'start' | 'streams'
+    | 'awaitedBySomebody'
+    | 'elector'
+    | 'isStopping'
+    | 'leader'
+    | 'role'
+    | 'skipped'
+    | 'start'
+    | 'streams'
   > & { readonly options: typeof options } = {
     role,
     options,
@@ -51,6 +58,7 @@ export function leadershipStandIn({
     },
     start: () => {},
     awaitedBySomebody: () => {},
+    skipped: () => {},
   };
   return new LeadershipService(election as RoleElection);
 }
