@@ -112,11 +112,13 @@ export class Step {
   /**
    * A renewTime greater than every earlier one of this process, so that no write is a no-op (R7, A4). The platform's
    * wall clock counts milliseconds; dice fill the rest, so that two processes that were given one identity by mistake,
-   * or are copies of one, do not take each other's record for their own when they write in the same millisecond.
+   * or are copies of one, do not take each other's record for their own when they write in the same millisecond, or
+   * while the wall clock is behind.
    */
   nextRenewMicros(): number {
-    const wallMicros = Math.floor(this.at.wallMicros) + Math.floor(this.at.random * 1_000);
-    const renewMicros = Math.max(wallMicros, this.state.lastRenewMicros + 1);
+    const dice = Math.floor(this.at.random * 1_000);
+    const latestMicros = Math.max(Math.floor(this.at.wallMicros), this.state.lastRenewMicros + 1);
+    const renewMicros = latestMicros + dice;
     this.state.lastRenewMicros = renewMicros;
     const { lastAcquisition } = this.state;
     if (lastAcquisition !== null) {

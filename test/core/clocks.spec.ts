@@ -180,4 +180,14 @@ describe('when a leader exists twice, as two copies of one process', () => {
     expect(other.isLeader()).toBe(false);
     expect(other.of('revoked')).toMatchObject([{ reason: 'superseded' }]);
   });
+
+  it('tells what they write apart also while the wall clock is behind', () => {
+    const one = MachineRun.leading();
+    one.state = { ...one.state, lastRenewMicros: 9_000_000_000_000 };
+    const other = new MachineRun().at(2_000);
+    other.state = one.state;
+    other.random = 0.7;
+    one.at(2_000).tick();
+    expect(other.tick().written.renewTimeMicros).not.toBe(one.written.renewTimeMicros);
+  });
 });
