@@ -45,6 +45,7 @@ export class ApiServer {
     const { world } = this;
     const { store, now } = world;
     const { replica } = flight;
+    if (world.scenario.clones) this.compareCopies(flight, request.record);
     const before = { lease: store.lease, writer: store.writer, writtenAt: store.writtenAt };
     const result =
       request.verb === 'create'
@@ -58,6 +59,24 @@ export class ApiServer {
     if (result === 'applied') this.onApplied(flight, request.record, before);
     if (result === 'conflict' && request.verb === 'replace') this.onConflict(flight, request);
     return result;
+  }
+
+  /** It may happen once that two copies send the same bytes, and not again and again. */
+  private compareCopies({ replica }: Flight, { renewTimeMicros }: LeaseRecord): void {
+    const { world } = this;
+    const { lastWritten } = replica;
+    replica.lastWritten = renewTimeMicros;
+    if (lastWritten === renewTimeMicros) return;
+    const isAlike = world.replicas.some(
+      (other) =>
+        other !== replica &&
+        other.config.identity === replica.config.identity &&
+        other.lastWritten === renewTimeMicros,
+    );
+    if (!isAlike) return;
+    world.copiesAlike = true;
+    if (++world.timesAlike < 3) return;
+    world.violate('copies-told-apart', `${replica.name} writes what its copy writes`);
   }
 
   private expectation(expected: ObservedLease): { uid: string | undefined; revision: bigint } {

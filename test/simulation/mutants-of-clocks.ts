@@ -85,6 +85,19 @@ export const MUTANTS_OF_CLOCKS: readonly Mutant[] = [
     foundBy: 'wall-flapping',
   },
   {
+    name: 'copies-alike',
+    breaks: 'R19: two copies of one process write the same time while the wall clock is behind',
+    patches: [
+      {
+        file: 'core/step.ts',
+        from: 'const renewMicros = latestMicros + dice;',
+        to: 'const renewMicros = Math.max(Math.floor(this.at.wallMicros) + dice, latestMicros);',
+      },
+    ],
+    traits: { clones: true, restores: false, faultCount: 60, allKinds: true },
+    kinds: ['clone', 'wall-jump'],
+  },
+  {
     name: 'copies-are-one',
     breaks: 'R19: what a clone of this process has written counts as written by this process',
     patches: [

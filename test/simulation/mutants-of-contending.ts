@@ -69,8 +69,8 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     patches: [
       {
         file: 'core/step.ts',
-        from: 'const renewMicros = Math.max(wallMicros, this.state.lastRenewMicros + 1);',
-        to: 'const renewMicros = Math.floor(Math.max(wallMicros, this.state.lastRenewMicros) / 1_000_000) * 1_000_000;',
+        from: 'const renewMicros = latestMicros + dice;',
+        to: 'const renewMicros = Math.floor(Math.max(this.at.wallMicros + dice, latestMicros - 1) / 1_000_000) * 1_000_000;',
       },
       {
         file: 'core/holding.ts',

@@ -53,6 +53,8 @@ export class Replica implements EventOwner {
   activity = 0;
   /** What it did from the calm on. */
   readonly deeds: Deed[] = [];
+  /** The renew time that it wrote last. */
+  lastWritten: number | null = null;
   /** How long the last answer took, by the own clock. */
   answerTook = 0;
   /** How often the connection of its watch was cut. */
@@ -66,6 +68,8 @@ export class Replica implements EventOwner {
   private readonly budget: RequestBudget;
   readonly application: SimulatedApplication;
   private frozen: Freeze | undefined;
+  /** By the own clock, when it was parted from its original. */
+  private partedAt = -Infinity;
   private backMs = 0;
   private tolerance = 1e-6;
   private readonly deferred: SimulatedEvent[] = [];
@@ -110,6 +114,7 @@ export class Replica implements EventOwner {
     const copy = new Replica(world, slot, traits, CLONES + incarnation, this);
     copy.clock.standsLike(this.clock);
     copy.heldSince = this.heldSince;
+    copy.partedAt = this.clock.now();
     copy.application.continues(continueElection(this.elector, copy.elector));
     return copy;
   }
@@ -170,6 +175,11 @@ export class Replica implements EventOwner {
   /** A write by which this process holds the lease was applied; it was sent at this reading of the own clock. */
   hasHeldSince(sentAt: number): void {
     this.heldSince = Math.max(this.heldSince, sentAt);
+    if (!this.world.scenario.clones) return;
+    // What was under way when the two were parted is the copy's own too.
+    for (const copy of this.world.replicas) {
+      if (copy.origin === this && sentAt <= copy.partedAt) copy.hasHeldSince(sentAt);
+    }
   }
 
   private violatesValidity(term: Term): void {
