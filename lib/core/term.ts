@@ -17,6 +17,16 @@ export interface Term {
 }
 
 /**
+ * Makes a term out of its fields. As JSON it has its fencing token as decimal text, and no signal; the method that does
+ * it is not enumerable, so that a term equals an object with its fields.
+ */
+export function createTerm(fields: Term): Term {
+  const { signal, ...sent } = fields;
+  const json = { ...sent, fencingToken: String(fields.fencingToken) };
+  return Object.freeze(Object.defineProperty({ ...sent, signal }, 'toJSON', { value: () => json }));
+}
+
+/**
  * Why a term ended.
  * - `renew-deadline`: no renewal succeeded for `renewDeadlineMs`.
  * - `superseded`: the lease was seen to name someone else, or to have been edited.

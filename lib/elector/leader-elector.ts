@@ -12,7 +12,7 @@ import {
 } from '../core/election-state.js';
 import { LeadershipRevokedError } from '../core/errors/leadership-revoked.error.js';
 import { LockRequestError } from '../core/errors/lock-request.error.js';
-import type { RevocationReason, Term } from '../core/term.js';
+import { createTerm, type RevocationReason, type Term } from '../core/term.js';
 import { messageOf } from '../core/thrown-value.js';
 import type { LeaseWatch, ResourceLock } from '../locks/resource-lock.js';
 import type { Clock, Timer } from './clock.js';
@@ -312,7 +312,7 @@ export class LeaderElector {
     const abort = new AbortController();
     // Every job and every run listens: more than ten are no leak, and Node.js would warn of one.
     setMaxListeners(Infinity, abort.signal);
-    const term: Term = Object.freeze({
+    const term = createTerm({
       role: this.config.role,
       number,
       fencingToken,

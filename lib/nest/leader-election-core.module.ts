@@ -6,6 +6,7 @@ import { ApplicationReadiness } from './application-readiness.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.constants.js';
 import { LeaderElectionEdgeModule } from './leader-election-edge.module.js';
 import { LeaderElectionLifecycle } from './leader-election.lifecycle.js';
+import { INSTANCE_ARRIVALS } from './late-instances.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { RoleRegistry } from './role-registry.js';
 import { TransportRefusals } from './transport-refusals.js';
@@ -28,10 +29,18 @@ const makeElector: ElectorFactory = (config, dependencies) =>
     { provide: ELECTOR_FACTORY, useValue: makeElector },
     ApplicationReadiness,
     RoleRegistry,
+    { provide: INSTANCE_ARRIVALS, useExisting: RoleRegistry },
     LeadershipHandlersExplorer,
     LeaderElectionLifecycle,
     TransportRefusals,
   ],
-  exports: [ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY, ApplicationReadiness, RoleRegistry],
+  exports: [
+    ELECTION_CLOCK,
+    ELECTION_RANDOM,
+    ELECTOR_FACTORY,
+    ApplicationReadiness,
+    RoleRegistry,
+    INSTANCE_ARRIVALS,
+  ],
 })
 export class LeaderElectionCoreModule {}

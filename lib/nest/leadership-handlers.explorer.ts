@@ -15,7 +15,7 @@ import {
   type HandlerMark,
   type LeadershipHandler,
 } from './leadership-handler.js';
-import { electionOf, LeadershipService } from './leadership.service.js';
+import { isServiceOf, LeadershipService } from './leadership.service.js';
 import { RoleRegistry } from './role-registry.js';
 
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
@@ -56,7 +56,7 @@ export class LeadershipHandlersExplorer {
     for (const election of this.registry.elections) {
       election.dispatcher.use(this.found.get(election.role)!);
       const service = this.registry.service(election);
-      if (electionOf(service) !== election) election.replacedBy(service);
+      if (!isServiceOf(service, election)) election.replacedBy(service);
     }
   }
 

@@ -11,9 +11,10 @@ import type { RoleElection } from './role-election.js';
 
 const ELECTION = Symbol.for('nestjs-leader-election:election');
 
-/** The election behind a service, also through a proxy of it; undefined for what a test puts in its place. */
-export function electionOf(service: object): RoleElection | undefined {
-  return (service as { [ELECTION]?: RoleElection })[ELECTION];
+/** False for what a test puts in the place of a service. Either of the two may be a proxy. */
+export function isServiceOf(service: object, election: RoleElection): boolean {
+  const own = (service as { [ELECTION]?: RoleElection })[ELECTION];
+  return own?.elector === election.elector;
 }
 
 /**

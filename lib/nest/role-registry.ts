@@ -3,6 +3,7 @@ import { ModulesContainer } from '@nestjs/core';
 import { LeaderElectionOptionsError } from '../core/errors/leader-election-options.error.js';
 import { ROLE_REGISTRATION, roleToken } from './leader-election.constants.js';
 import type { RoleRegistration } from './leader-election.options.js';
+import type { InstanceArrivals } from './late-instances.js';
 import { LeadershipService } from './leadership.service.js';
 import type { RoleElection } from './role-election.js';
 
@@ -10,7 +11,7 @@ type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
 
 /** The roles of one application: known from the module graph before any provider is made. */
 @Injectable()
-export class RoleRegistry {
+export class RoleRegistry implements InstanceArrivals {
   readonly roles: readonly string[];
   private readonly byRole = new Map<string, RoleElection>();
   private readonly registrations: ReadonlyMap<string, NestModule>;
@@ -28,6 +29,18 @@ export class RoleRegistry {
   add(election: RoleElection): void {
     if (this.sealed) throw lateRegistration(election.role);
     this.byRole.set(election.role, election);
+  }
+
+  arrived(instance: object): void {
+    if (!this.sealed) return;
+    throw new LeaderElectionOptionsError([
+      {
+        field: `handlers of ${instance.constructor?.name ?? 'Object'}`,
+        value: undefined,
+        rule: 'are found when the application starts, and this instance was made later (a lazily loaded module, or moduleRef.create())',
+        fix: 'import its module from the root module, or let it subscribe to LeadershipService.leadership$, which replays the present state',
+      },
+    ]);
   }
 
   seal(): void {

@@ -30,6 +30,12 @@ export class LeaderElectionOptionsError extends LeaderElectionError {
           .join('\n'),
     );
   }
+
+  /** With each value as the message prints it: what was given may be anything. */
+  override toJSON(): object {
+    const faults = this.faults.map((fault) => ({ ...fault, value: printed(fault.value) }));
+    return { ...super.toJSON(), faults };
+  }
 }
 
 function printed(value: unknown): string {

@@ -1,3 +1,4 @@
+import { refuseLateInstances } from '../late-instances.js';
 import { HANDLER_MARKS, type HandlerKind } from '../leadership-handler.js';
 import { checkedRole, methodTarget } from './decorator-target.js';
 
@@ -9,5 +10,6 @@ export function handlerDecorator(kind: HandlerKind, role: string | undefined): M
     const marks = HANDLER_MARKS.own(prototype, key, method.value);
     if (marks.some((mark) => mark.kind === kind && mark.role === named)) return;
     HANDLER_MARKS.add(prototype, key, method.value as object, { kind, role: named });
+    refuseLateInstances(prototype);
   };
 }

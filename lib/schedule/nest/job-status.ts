@@ -1,4 +1,4 @@
-import type { JobRecord } from '../claim/job-record.js';
+import type { ActiveRun, JobRecord } from '../claim/job-record.js';
 
 /** A run that has begun and is not known to have ended. */
 export interface ActiveRunStatus {
@@ -46,16 +46,27 @@ export function jobStatus(
       at: new Date(failed.at),
       reason: failed.reason,
     },
-    active: (record?.active ?? []).map((run) => ({
-      scheduledTime: new Date(run.scheduledTime),
-      startedAt: new Date(run.startedAt),
-      term: run.term,
-      fencingToken: /^\d+$/.test(run.fencingToken) ? BigInt(run.fencingToken) : undefined,
-      holderIdentity: run.holderIdentity,
-    })),
+    active: (record?.active ?? []).map(activeRunStatus),
     missedCount: record?.missedCount ?? 0,
     lastMissedTime: date(record?.lastMissedTime),
   };
+}
+
+/** As JSON it has its fencing token as text; the method that does it is not enumerable. */
+function activeRunStatus(run: ActiveRun): ActiveRunStatus {
+  const { term, holderIdentity, fencingToken } = run;
+  const scheduledTime = new Date(run.scheduledTime);
+  const startedAt = new Date(run.startedAt);
+  const isToken = /^\d+$/.test(fencingToken);
+  const status = {
+    scheduledTime,
+    startedAt,
+    term,
+    fencingToken: isToken ? BigInt(fencingToken) : undefined,
+    holderIdentity,
+  };
+  const json = { ...status, fencingToken: isToken ? fencingToken : undefined };
+  return Object.defineProperty(status, 'toJSON', { value: () => json });
 }
 
 function date(time: number | null | undefined): Date | null {

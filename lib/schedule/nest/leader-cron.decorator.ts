@@ -1,5 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { methodTarget } from '../../nest/decorators/decorator-target.js';
+import { refuseLateInstances } from '../../nest/late-instances.js';
+import { MethodMarks } from '../../nest/method-marks.js';
 import type { LeaderCronOptions } from './leader-cron.options.js';
 import { LEADER_SCHEDULE_PRESENCE } from './leader-schedule.constants.js';
 
@@ -9,7 +11,9 @@ export interface LeaderCronMark {
   readonly options: unknown;
 }
 
-const LEADER_CRON = Symbol.for('nestjs-leader-election:leader-cron');
+export const LEADER_CRON_MARKS = new MethodMarks<LeaderCronMark>(
+  'nestjs-leader-election:leader-cron',
+);
 
 /**
  * A job with the semantics of a Kubernetes CronJob: each tick is started at most once in the whole fleet, whoever
@@ -28,15 +32,10 @@ export function LeaderCron(
 ): MethodDecorator {
   return (target, key, descriptor) => {
     const { prototype } = methodTarget('@LeaderCron()', target, key, descriptor);
-    const method = descriptor.value as object;
-    const marks: LeaderCronMark[] = [...leaderCronMarksOf(method), { schedule, options }];
-    Reflect.defineMetadata(LEADER_CRON, marks, method);
+    LEADER_CRON_MARKS.add(prototype, key, descriptor.value as object, { schedule, options });
     requireModule(prototype);
+    refuseLateInstances(prototype);
   };
-}
-
-export function leaderCronMarksOf(method: object): readonly LeaderCronMark[] {
-  return (Reflect.getOwnMetadata(LEADER_CRON, method) as LeaderCronMark[] | undefined) ?? [];
 }
 
 /** Lets Nest refuse to make the class where the module is missing. Nothing is kept on the instance. */

@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { OptionFault } from '../../core/errors/leader-election-options.error.js';
-import { classMethods, type ClassMethod } from '../../nest/class-methods.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
-import { leaderCronMarksOf, type LeaderCronMark } from './leader-cron.decorator.js';
+import { LEADER_CRON_MARKS, type LeaderCronMark } from './leader-cron.decorator.js';
 import type { WrittenJob } from './leader-cron.options.js';
 
 type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
@@ -28,11 +27,11 @@ export class LeaderCronExplorer {
       const owner = instance ? prototypeOf(instance) : prototypeOfClass(wrapper);
       if (wrapper.isAlias || (instance !== undefined && explored.has(instance))) continue;
       if (instance !== undefined) explored.add(instance);
-      for (const method of classMethods(owner)) {
-        const name = `${nameOf(wrapper)}.${String(method.key)}`;
-        for (const mark of leaderCronMarksOf(method.method)) {
+      for (const { key, marks } of LEADER_CRON_MARKS.all(owner)) {
+        const name = `${nameOf(wrapper)}.${String(key)}`;
+        for (const mark of marks) {
           if (instance === undefined) faults.push(scopeFault(name, wrapper));
-          else jobs.push(jobOf(name, mark, method, instance));
+          else jobs.push(jobOf(name, mark, key, instance));
         }
       }
     }
@@ -51,7 +50,7 @@ export class LeaderCronExplorer {
 function jobOf(
   name: string,
   { schedule, options }: LeaderCronMark,
-  { key }: ClassMethod,
+  key: string | symbol,
   owner: object,
 ): WrittenJob {
   const methods = owner as Record<string | symbol, (context: LeaderCronContext) => unknown>;
