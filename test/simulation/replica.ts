@@ -64,7 +64,8 @@ export class Replica implements EventOwner {
   /** How often its watch was opened. */
   opens = 0;
   private heldSince = -Infinity;
-  private readonly createdAt: number;
+  /** What its original wrote until then was sent before the two were parted. */
+  private inheritsUntil: number;
   private readonly budget: RequestBudget;
   readonly application: SimulatedApplication;
   private frozen: Freeze | undefined;
@@ -83,7 +84,7 @@ export class Replica implements EventOwner {
   ) {
     this.id = world.replicas.length;
     this.name = origin === undefined ? `c${slot}.${incarnation}` : `${origin.name}'${this.id}`;
-    this.createdAt = world.now;
+    this.inheritsUntil = world.now;
     const ownIdentity = world.scenario.sharedIdentity ? 'shared' : this.name;
     this.config = { ...traits.config, identity: origin?.config.identity ?? ownIdentity };
     this.link = world.links[slot]!;
@@ -131,7 +132,7 @@ export class Replica implements EventOwner {
 
   /** Whether this process has the right to that record, as it was written before the two were parted. */
   inherits(writer: number | null, writtenAt: number): boolean {
-    return writer !== null && writer === this.origin?.id && writtenAt <= this.createdAt;
+    return writer !== null && writer === this.origin?.id && writtenAt <= this.inheritsUntil;
   }
 
   get believes(): boolean {
@@ -178,7 +179,9 @@ export class Replica implements EventOwner {
     if (!this.world.scenario.clones) return;
     // What was under way when the two were parted is the copy's own too.
     for (const copy of this.world.replicas) {
-      if (copy.origin === this && sentAt <= copy.partedAt) copy.hasHeldSince(sentAt);
+      if (copy.origin !== this || sentAt > copy.partedAt) continue;
+      copy.inheritsUntil = this.world.now;
+      copy.hasHeldSince(sentAt);
     }
   }
 

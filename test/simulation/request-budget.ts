@@ -74,7 +74,10 @@ export class RequestBudget {
       this.learnsOfAttempt(request, outcome);
     if (outcome.kind !== 'found' && outcome.kind !== 'applied') return;
     const { revision } = outcome.lease;
-    if (outcome.kind === 'found' && revision < this.newestRevision) this.refuted = undefined;
+    const known = this.refuted?.revision ?? this.newestRevision;
+    if (outcome.kind === 'found' && (revision < known || revision < this.newestRevision)) {
+      this.refuted = undefined;
+    }
     this.newestRevision = revision;
   }
 

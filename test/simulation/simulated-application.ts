@@ -201,15 +201,18 @@ export class SimulatedApplication implements ElectionObserver {
     world.violate('needless-loss', `${replica.name} #${number} was not renewed though it could be`);
   }
 
-  /** R19: a wall clock that has ended three terms by itself within 20 D ends no more. */
+  /** R19: a wall clock that has ended three terms within 20 D ends none before it was right for 10 D. */
   private countLossByWall(): void {
     const { world, replica } = this;
     world.count('lost-by-wall-clock');
-    const since = world.now - (20 * replica.config.leaseDurationMs) / replica.clockRate;
-    this.lossesByWall = [...this.lossesByWall.filter((at) => at > since), world.now];
-    if (this.lossesByWall.length <= 3) return;
-    const detail = `${replica.name} lost ${this.lossesByWall.length} terms by its wall clock alone`;
-    world.violate('wall-flapping', detail);
+    const leaseMs = replica.config.leaseDurationMs / replica.clockRate;
+    const [first, , third] = this.lossesByWall;
+    const isDistrusted = third !== undefined && third - first! < 20 * leaseMs;
+    const isTooSoon = isDistrusted && world.now - third < 10 * leaseMs;
+    // Once it is trusted again, what it did before no longer counts.
+    const before = isDistrusted && !isTooSoon ? [] : this.lossesByWall.slice(-2);
+    this.lossesByWall = [...before, world.now];
+    if (isTooSoon) world.violate('wall-flapping', `${replica.name} loses a term by its wall clock`);
   }
 
   /** Work of a term: now and then it takes much longer than anybody wants to wait. */
