@@ -98,6 +98,13 @@ describe('when a tick is claimed', () => {
     expect(returned(4_998)).toMatchObject({ record: { returned: [] } });
   });
 
+  it('is no last scheduled tick if it is only reported', () => {
+    const report = new TickClaim({ ...REQUEST, run: null, missed: [5_000] });
+    expect(report.decide(record({ lastScheduleTime: 1_000 }))).toMatchObject({
+      record: { accountedThrough: 5_000, lastScheduleTime: 1_000, active: [], missedCount: 1 },
+    });
+  });
+
   it('is given up where the record has gone, and with it whether the tick has been run', () => {
     expect(claim().decide(undefined)).toEqual({ kind: 'settled', result: { kind: 'outdated' } });
   });
@@ -132,6 +139,12 @@ describe('when a tick is handed back', () => {
     expect(change.decide(claimed).kind).toBe('write');
     const later = { ...claimed, accountedThrough: 6_000, claim: 'other' };
     expect(change.decide(later)).toEqual({ kind: 'settled', result: false });
+  });
+
+  it('is known to have been handed back before, too', () => {
+    expect(back().decide({ ...claimed, returned: ['earlier'] })).toMatchObject({
+      record: { returned: ['earlier', 'mine'] },
+    });
   });
 
   it('was handed back if another has claimed it since', () => {
@@ -267,6 +280,13 @@ describe('when a leader adopts a job', () => {
       record: { untold: [report('new')] },
     });
     expect(adopt().decide(record({ untold: [report('new')] })).kind).toBe('settled');
+  });
+
+  it('tells of runs that it gives up in the order of their ticks', () => {
+    const active = [RUN, { ...RUN, run: 'older', scheduledTime: 4_000 }];
+    expect(adopt(true).decide(record({ active }))).toMatchObject({
+      record: { untold: [{ times: [4_000, 5_000] }] },
+    });
   });
 
   it('gives up runs of leaders that are gone, and stores which to be told', () => {

@@ -83,4 +83,17 @@ describe('when a process remembers what it has seen', () => {
     memory.saw('job', record({ accountedThrough: 5_000, claim: 'z', returned: ['x'] }));
     expect(through(memory, back)).toBe(5_000);
   });
+
+  it.each<[string, boolean, Partial<JobRecord>]>([
+    ['a tick', false, { missedCount: 1, lastMissedTime: 5_000 }],
+    ['no tick', true, { missedCount: 0, lastMissedTime: null, untold: [] }],
+  ])('knows what it has given up as never started: %s', (_what, isTriggered, expected) => {
+    const memory = remembering();
+    memory.runAbandoned('r');
+    const run = { run: 'r', scheduledTime: 5_000, startedAt: 5_000, term: 1, fencingToken: '1' };
+    const active = [{ ...run, holderIdentity: 'h', isTriggered }];
+    const recalled = memory.recall('job', record({ active }));
+    expect(recalled).toMatchObject({ active: [], isRecalled: true, ...expected });
+    expect(recalled.untold).toHaveLength(isTriggered ? 0 : 1);
+  });
 });
