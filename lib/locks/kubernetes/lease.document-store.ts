@@ -80,6 +80,10 @@ export class LeaseDocumentStore implements DocumentStore {
     const answer = await this.transport.send(requestOf(asked, text), options);
     const outcome = writeOutcome(asked, answer, options.signal);
     if (outcome.kind !== 'applied') return outcome;
-    return { kind: 'applied', stored: { document, version: outcome.lease } };
+    // What is stored counts: something may have changed it on the way.
+    const stored = decodeDocument(outcome.lease);
+    if (stored !== undefined) return { kind: 'applied', stored };
+    const what = `the annotation ${DOCUMENT_ANNOTATION}`;
+    return { kind: 'unknown', error: unreadableDocument(this.describe(), what) };
   }
 }

@@ -1,16 +1,20 @@
 import { isJsonObject } from '../../locks/document-text.js';
 import type { JsonDocument } from '../../locks/document-store.js';
+import { printRecord } from './job-record.codec.js';
 import { fencingTokenOf, type JobRecord } from './job-record.js';
 import {
   jobNames,
   readJobRecord,
   storedRecord,
   sweptUpTo,
-  withoutJobRecord,
-  writeJobRecord,
+  withJobRecords,
+  withoutJobRecords,
 } from './ledger-document.js';
 
 const DAY_MS = 86_400_000;
+
+/** In one write: as many as fit beside what the write is made for. */
+const MOST_MARKS = 20;
 
 /** How long the record of a job is kept that no leader knows. Longer than a version of the application is rolled out. */
 export const KEPT_UNKNOWN_MS = 30 * DAY_MS;
@@ -41,21 +45,26 @@ export interface SweptDocument {
  */
 export function sweepJobs(document: JsonDocument, leader: SweepingLeader): SweptDocument {
   const forgotten: string[] = [];
-  let swept = document;
+  const remarked = new Map<string, JsonDocument>();
+  let through = -Infinity;
   for (const job of jobNames(document)) {
     if (leader.isKnown(job) && !isMarked(document, job)) continue;
     const record = readJobRecord(document, job);
     if (record === undefined) continue;
     if (!leader.isKnown(job) && isExpired(record, leader)) {
       forgotten.push(job);
-      swept = withoutJobRecord(swept, job);
-      swept = sweptUpTo(swept, record.accountedThrough);
-    } else if (leader.isKnown(job) !== (record.unknownSince === null)) {
+      through = Math.max(through, record.accountedThrough);
+    } else if (
+      leader.isKnown(job) !== (record.unknownSince === null) &&
+      remarked.size < MOST_MARKS
+    ) {
       const unknownSince = leader.isKnown(job) ? null : leader.now;
-      swept = writeJobRecord(swept, job, { ...record, unknownSince });
+      remarked.set(job, printRecord({ ...record, unknownSince }));
     }
   }
-  return { document: swept, forgotten };
+  const marked = withJobRecords(document, remarked);
+  if (forgotten.length === 0) return { document: marked, forgotten };
+  return { document: sweptUpTo(withoutJobRecords(marked, forgotten), through), forgotten };
 }
 
 /** Told without reading the whole record: this is asked of every job at every write. */

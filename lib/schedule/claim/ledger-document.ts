@@ -56,9 +56,10 @@ export function withJobRecords(
   return { ...document, format: FORMAT, jobs };
 }
 
-/** The document with one record less. */
-export function withoutJobRecord(document: JsonDocument, job: string): JsonDocument {
-  const others = Object.entries(jobsOf(document)).filter(([name]) => name !== job);
+/** The document without some records. */
+export function withoutJobRecords(document: JsonDocument, jobs: readonly string[]): JsonDocument {
+  const gone = new Set(jobs);
+  const others = Object.entries(jobsOf(document)).filter(([name]) => !gone.has(name));
   return { ...document, jobs: Object.fromEntries(others) };
 }
 

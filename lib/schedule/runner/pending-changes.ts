@@ -88,11 +88,6 @@ export class PendingChanges {
     return [...this.entries].filter(({ refusal }) => refusal !== undefined);
   }
 
-  /** So that a write that was refused because of one of them does not begin with the same ones again. */
-  moveToEnd(changes: readonly PendingChange[]): void {
-    for (const entry of changes) if (this.entries.delete(entry)) this.entries.add(entry);
-  }
-
   /** The store has refused a change of this job alone: it is tried alone, after all others, until that works. */
   suspect(job: string): void {
     this.suspects.add(job);

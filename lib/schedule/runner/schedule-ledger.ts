@@ -255,7 +255,6 @@ export class ScheduleLedger {
    */
   private wasRejected(changes: readonly PendingChange[], error: LockRequestError): boolean {
     this.mostInOneWrite = Math.max(1, Math.floor(changes.length / 2));
-    this.pending.moveToEnd(changes);
     const [only, ...others] = changes;
     if (only === undefined || others.length > 0) return false;
     const { job } = only.change;

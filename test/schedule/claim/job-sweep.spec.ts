@@ -47,6 +47,19 @@ describe('when a leader finds the record of a job that it does not know', () => 
     expect(forgotten).toEqual([]);
   });
 
+  it('marks no more of them in one write than fit beside what it is made for', () => {
+    const old = { schedule: 'S', accountedThrough: '2026-01-01T00:00:00Z' };
+    const names = Array.from({ length: 50 }, (_, index) => [`job-${index}`, old]);
+    const marks = (document: JsonDocument) =>
+      JSON.stringify(document).split('unknownSince').length - 1;
+    const first = sweep({ jobs: Object.fromEntries(names) }).document;
+    expect(marks(first)).toBe(20);
+    expect(marks(sweep(sweep(first).document).document)).toBe(50);
+    expect(
+      JSON.stringify(sweep(first).document).length - JSON.stringify(first).length,
+    ).toBeLessThan(1_024);
+  });
+
   it('leaves a mark as it is for 30 days', () => {
     const document = stored({ unknownSince: LONG_AGO + 1 });
     expect(sweep(document)).toEqual({ document, forgotten: [] });

@@ -1,10 +1,18 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
+import { LockRequestError } from '../../../lib/core/errors/lock-request.error.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { LEASE_DURATION_MS, ScheduledProcess } from '../support/scheduled-process.js';
+import {
+  CLAIM_TIMEOUT_MS,
+  LEASE_DURATION_MS,
+  ScheduledProcess,
+} from '../support/scheduled-process.js';
 import type { Fate } from '../support/scripted-document-store.js';
 import { SlowDocumentStore } from '../support/slow-document-store.js';
 
 const MINUTE_MS = 60_000;
+
+// An hour of virtual time takes long on a busy machine.
+jest.setTimeout(60_000);
 
 async function leadingOn(answersAfterMs: number, startingDeadlineMs: number | null = null) {
   const clock = new ManualClock();
@@ -63,6 +71,20 @@ describe('when the store does not do what stores do', () => {
   });
 });
 
+describe('when something changes what is written on its way to the store', () => {
+  it('starts nothing, and says what is going on', async () => {
+    const { clock, store, process } = await leadingOn(0);
+    const replace = store.replace.bind(store);
+    store.replace = ({ format }, ...others) => replace({ format, jobs: {} }, ...others);
+    await clock.advance(5_000);
+    expect(process.started).toEqual([]);
+    expect(process.errors[0]).toContain('what is stored is not what was sent');
+    const { writes } = store;
+    await clock.advance(MINUTE_MS);
+    expect(store.writes - writes).toBeLessThan(20);
+  });
+});
+
 describe('when requests fail again and again', () => {
   it.each<[string, Fate, Fate]>([
     ['conflicts without end', 'conflict', 'ok'],
@@ -102,6 +124,45 @@ describe('when requests fail again and again', () => {
     store.fatesOfWrites.push('conflict');
     await clock.advance(1);
     expect(process.startedTimes).toEqual(['00:01:00']);
+  });
+
+  it('waits as long as the server asks, and keeps time for one more request before a claim is over', async () => {
+    const { clock, store, process } = await leadingOn(0);
+    const error = new LockRequestError('busy', { reason: 'rejected', retryAfterMs: 60_000 });
+    const replace = store.replace.bind(store);
+    store.replace = async () => {
+      store.replace = replace;
+      return { kind: 'not-applied', error };
+    };
+    await clock.advance(6_900);
+    expect(process.started).toEqual([]);
+    await clock.advance(3_000);
+    expect(process.startedTimes).toEqual(['00:01:00']);
+  });
+
+  it('gives a request no more than the longest time there is, however slow the store is', async () => {
+    const { clock, store } = await leadingOn(0);
+    store.answersAfterMs = 1e9;
+    const given: number[] = [];
+    const read = store.read.bind(store);
+    store.read = (options) => {
+      given.push(options.timeoutMs);
+      return read(options);
+    };
+    await clock.advance(5 * MINUTE_MS);
+    expect(Math.max(...given)).toBe(CLAIM_TIMEOUT_MS);
+  });
+
+  it('says nothing of a read that nobody waits for any more', async () => {
+    const { clock, store, process } = await leadingOn(0);
+    store.fatesOfWrites.push('conflict');
+    store.fatesOfReads.push('held');
+    await clock.advance(1);
+    await process.lose();
+    store.release();
+    await clock.advance(1);
+    expect(process.errors).toEqual([]);
+    expect(clock.pendingTimers).toBe(0);
   });
 
   it('leaves nothing behind when nobody waits any more', async () => {
