@@ -1,9 +1,12 @@
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
 import type { LockRequest } from '../../lib/core/election-state.js';
 import type { WriteOutcome } from '../../lib/core/lock-outcome.js';
-import type { ApplyResult } from './lease-store.js';
+import type { ApplyResult, LeaseStore } from './lease-store.js';
 import type { Flight, Outcome } from './network.js';
 import type { World } from './world.js';
+
+/** What a write finds, and who had written it when. */
+type FormerRecord = Pick<LeaseStore, 'lease' | 'writer' | 'writtenAt' | 'wroteItselfAt'>;
 
 type WriteRequest = Exclude<LockRequest, { verb: 'read' }>;
 
@@ -46,7 +49,8 @@ export class ApiServer {
     const { store, now } = world;
     const { replica } = flight;
     if (world.scenario.clones) this.compareCopies(flight, request.record);
-    const before = { lease: store.lease, writer: store.writer, writtenAt: store.writtenAt };
+    const { lease, writer, writtenAt, wroteItselfAt } = store;
+    const before = { lease, writer, writtenAt, wroteItselfAt };
     const result =
       request.verb === 'create'
         ? store.create(request.record, replica.id, now)
@@ -84,11 +88,7 @@ export class ApiServer {
     return { uid: omitsUid ? undefined : expected.uid, revision: expected.revision };
   }
 
-  private onApplied(
-    flight: Flight,
-    record: LeaseRecord,
-    before: { lease: ObservedLease | null; writer: number | null; writtenAt: number },
-  ): void {
+  private onApplied(flight: Flight, record: LeaseRecord, before: FormerRecord): void {
     const { world } = this;
     const { replica } = flight;
     this.checkForeignLease(flight, before);
@@ -106,15 +106,12 @@ export class ApiServer {
   }
 
   /** S5: a held record of another process is replaced only after its whole duration on the writer's clock (R5). */
-  private checkForeignLease(
-    { replica }: Flight,
-    before: { lease: ObservedLease | null; writer: number | null; writtenAt: number },
-  ): void {
+  private checkForeignLease({ replica }: Flight, before: FormerRecord): void {
     const { world } = this;
     const former = before.lease?.record;
     if (former === undefined || former.holderIdentity === '' || before.writer === replica.id)
       return;
-    if (replica.inherits(before.writer, before.writtenAt)) return;
+    if (replica.inherits(before.writer, before.wroteItselfAt)) return;
     // By hand it names again the process that had written all the rest of it.
     if (before.writer === null && former.holderIdentity === replica.config.identity) return;
     world.count('takeover');

@@ -14,6 +14,8 @@ export class LeaseStore {
   /** Which process wrote the present timing key, and when in true time; null for people and strangers. */
   writer: number | null = null;
   writtenAt = 0;
+  /** When the writer itself wrote, whatever people have edited since. */
+  wroteItselfAt = 0;
   revision = 0n;
   /** Revision of the last change of holder, term or duration, of a deletion or of an edit by hand. */
   changedHandsAt = 0n;
@@ -68,7 +70,9 @@ export class LeaseStore {
     const { record, uid, timingKey } = this.lease;
     this.editedAway.set(timingKey, { writer: this.writer, writtenAt: this.writtenAt });
     const keepsHolder = (change.holderIdentity ?? record.holderIdentity) === record.holderIdentity;
+    const { wroteItselfAt } = this;
     this.put({ ...record, ...change }, uid, keepsHolder ? this.writer : null, now);
+    if (keepsHolder) this.wroteItselfAt = wroteItselfAt;
     this.changedHandsAt = this.revision;
     this.news++;
     // Edited back: to whoever did not see it in between nothing has happened, and nobody has written meanwhile.
@@ -112,6 +116,7 @@ export class LeaseStore {
     if (!keepsKey) {
       this.writer = writer;
       this.writtenAt = now;
+      this.wroteItselfAt = now;
     }
     if (
       former?.holderIdentity !== record.holderIdentity ||
