@@ -30,7 +30,8 @@ export class RequestBudget {
   private window: Window = { endsAt: 0, newsBefore: 0, opensBefore: 0, asHolder: 0, asFollower: 0 };
   /** The version that a replacement of ours last conflicted with, and since when that is known. */
   private refuted: { readonly revision: bigint; readonly since: number } | undefined;
-  private newestRevision = -1n;
+  private highestRevision = -1n;
+  private voidAgainAt = 0;
   /** Acquisitions of one version in a row that failed in the same way, and when the last of them was sent. */
   private failed: { revision: bigint; as: string; count: number; sentAt: number } | undefined;
   private attemptSentAt = 0;
@@ -74,11 +75,13 @@ export class RequestBudget {
       this.learnsOfAttempt(request, outcome);
     if (outcome.kind !== 'found' && outcome.kind !== 'applied') return;
     const { revision } = outcome.lease;
-    const known = this.refuted?.revision ?? this.newestRevision;
-    if (outcome.kind === 'found' && (revision < known || revision < this.newestRevision)) {
-      this.refuted = undefined;
-    }
-    this.newestRevision = revision;
+    const isOlder = revision < this.highestRevision || revision < (this.refuted?.revision ?? 0n);
+    this.highestRevision = revision > this.highestRevision ? revision : this.highestRevision;
+    const { now, replica } = this;
+    // Two servers of different age look like a restored store again and again: that counts once per lease duration.
+    if (outcome.kind !== 'found' || !isOlder || now < this.voidAgainAt) return;
+    this.voidAgainAt = now + replica.config.leaseDurationMs - 1;
+    this.refuted = undefined;
   }
 
   private learnsOfAttempt({ expected: { revision } }: Replacement, outcome: Outcome): void {
