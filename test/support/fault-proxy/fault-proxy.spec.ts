@@ -256,6 +256,18 @@ describe('when it refuses', () => {
 });
 
 describe('when it stops', () => {
+  it('stops though its connections are being closed, reset and ended by their clients at that moment', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const { client } = await connected();
+      client.socket.end();
+      if (round % 2 === 0) await new Promise((resolve) => setImmediate(resolve));
+      proxy.close();
+      proxy.reset();
+    }
+    await proxy.stop();
+    expect(proxy.openConnections).toBe(0);
+  });
+
   it('leaves nothing open', async () => {
     const { client } = await connected();
     await proxy.stop();

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { sendReset } from './send-reset.js';
 import { ShapedStream } from './shaped-stream.js';
 import type { Direction, StreamCondition } from './stream-condition.js';
 
@@ -39,8 +40,8 @@ export class ProxiedConnection {
 
   reset(): void {
     this.sever();
-    this.client.resetAndDestroy();
-    this.server.resetAndDestroy();
+    sendReset(this.client);
+    sendReset(this.server);
   }
 
   /** Ends both sides in an orderly way, in the middle of whatever was under way. */
@@ -53,7 +54,7 @@ export class ProxiedConnection {
   /** One side is gone and the other is not told: what that sends goes nowhere, and nothing ever comes back. */
   lose(side: 'client' | 'server'): void {
     this.sever();
-    (side === 'server' ? this.server : this.client).resetAndDestroy();
+    sendReset(side === 'server' ? this.server : this.client);
   }
 
   private connect(source: Socket, stream: ShapedStream): void {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { sendReset } from './send-reset.js';
 import type { StreamCondition } from './stream-condition.js';
 
 /** What one end of a connection did, in order. */
@@ -98,10 +99,10 @@ export class ShapedStream {
         this.sink.end();
         return;
       case 'reset':
-        this.sink.resetAndDestroy();
+        sendReset(this.sink);
         return;
       case 'lost-reset':
-        setTimeout(() => this.sink.resetAndDestroy(), LINGER_MS).unref();
+        setTimeout(() => sendReset(this.sink), LINGER_MS).unref();
         return;
       default:
         passage satisfies never;
