@@ -7,8 +7,14 @@ import type { EventOwner, EventQueue, SimulatedEvent } from '../../simulation/ev
 import type { JobHistory } from './job-history.js';
 import type { FaultMix } from './network-faults.js';
 import type { SimulatedDocument } from './simulated-document.js';
-import { SimulatedDocumentStore } from './simulated-document-store.js';
-import { SimulatedJob, type JobTraits } from './simulated-job.js';
+import { SimulatedDocumentStore, type StoreWeather } from './simulated-document-store.js';
+import {
+  CLAIM_TIMEOUT_MS,
+  REQUEST_TIMEOUT_MS,
+  SimulatedJob,
+  VALIDITY_MS,
+  type JobTraits,
+} from './simulated-job.js';
 
 /** The classes under test: those of the library, or of a mutant of it. */
 export interface ScheduleEngine {
@@ -22,9 +28,15 @@ export interface ProcessTraits extends JobTraits {
   readonly document: SimulatedDocument;
   readonly faults: FaultMix;
   readonly histories: readonly JobHistory[];
+  readonly weather: StoreWeather;
   /** True time from which every process knows every job, and nothing is triggered. */
   readonly calmFrom: number;
 }
+
+const RENEW_MS = 700;
+
+/** Of many jobs some are left alone: nobody triggers and removes all of them once a second. */
+const MOST_TROUBLED = 3;
 
 /** The wall clock shows this at true time 0. */
 export const EPOCH_MS = Date.UTC(2026, 0, 1);
@@ -36,8 +48,10 @@ export class SimulatedProcess implements EventOwner, Clock {
   private cutOffUntil = 0;
   private skewMs: number;
   private current: { readonly term: Term; readonly abort: AbortController } | undefined;
+  private validUntil = 0;
   private readonly role: RoleSchedule;
   private readonly jobs: readonly SimulatedJob[];
+  private readonly store: SimulatedDocumentStore;
   private nonces = 0;
 
   constructor(
@@ -46,20 +60,36 @@ export class SimulatedProcess implements EventOwner, Clock {
   ) {
     const { faults, random } = traits;
     this.skewMs = random.between(-faults.skewMs, faults.skewMs);
-    this.role = this.scheduleOn(
-      new SimulatedDocumentStore(traits.document, {
-        ...traits,
-        owner: this,
-        cutOffUntil: () => this.cutOffUntil,
-        onWrite: () => this.perhapsLoseTerm(),
-      }),
-    );
-    const host = { clock: this, role: this.role, isDead: () => this.isDead };
+    this.store = new SimulatedDocumentStore(traits.document, {
+      ...traits,
+      owner: this,
+      cutOffUntil: () => this.cutOffUntil,
+      onWrite: () => this.perhapsLoseTerm(),
+    });
+    this.role = this.scheduleOn(this.store);
+    const host = {
+      identity,
+      clock: this,
+      role: this.role,
+      isDead: () => this.isDead,
+      leads: () => this.believed !== undefined,
+    };
     this.jobs = traits.histories.map((history) => new SimulatedJob(history, host, traits));
     const knowsAll = faults.changeJobEvery === Infinity || this.isCalm;
     for (const job of this.jobs) if (knowsAll || random.chance(0.5)) job.add();
     this.planTroubles();
     this.begin();
+    this.renew();
+    // At last every process knows every job, and none is suspended.
+    traits.queue.at(traits.calmFrom, this, () => {
+      for (const job of this.jobs) if (!job.isKnown) job.add();
+      for (const job of this.jobs) job.resume();
+    });
+  }
+
+  /** As many requests as it made in any ten seconds. */
+  get busiest(): number {
+    return this.store.busiest;
   }
 
   // EventOwner: a stopped process gets its events later, a dead one never.
@@ -95,6 +125,21 @@ export class SimulatedProcess implements EventOwner, Clock {
     this.isDead = true;
   }
 
+  /** Bounded by the clock, as the election's is: a process that was stopped knows at once, and its signals later. */
+  private get believed(): Term | undefined {
+    return this.traits.queue.now < this.validUntil ? this.current?.term : undefined;
+  }
+
+  private renew(): void {
+    const { queue, count } = this.traits;
+    if (this.current !== undefined && queue.now >= this.validUntil) {
+      count.add('term expired');
+      this.loseTerm();
+    }
+    this.validUntil = queue.now + VALIDITY_MS;
+    queue.after(RENEW_MS, this, () => this.renew());
+  }
+
   private get isCalm(): boolean {
     return this.traits.queue.now >= this.traits.calmFrom;
   }
@@ -113,6 +158,7 @@ export class SimulatedProcess implements EventOwner, Clock {
       signal: abort.signal,
     });
     this.current = { term, abort };
+    this.validUntil = this.traits.queue.now + VALIDITY_MS;
     this.role.begin(term);
   }
 
@@ -138,6 +184,7 @@ export class SimulatedProcess implements EventOwner, Clock {
       if (everySeconds === Infinity) return;
       const again = (): void => {
         queue.after(random.between(0.2, 1.8) * everySeconds * 1_000, this, () => {
+          if (this.isCalm) return;
           what();
           again();
         });
@@ -159,8 +206,9 @@ export class SimulatedProcess implements EventOwner, Clock {
     plan(faults.loseTermEvery, () => {
       if (this.current !== undefined) this.loseTerm();
     });
-    for (const job of this.jobs) {
+    for (const job of this.jobs.slice(0, MOST_TROUBLED)) {
       plan(faults.changeJobEvery, () => this.changeKnowledge(job));
+      plan(faults.suspendJobEvery, () => (random.chance(0.5) ? job.suspend() : job.resume()));
       plan(faults.triggerEvery, () => {
         if (this.current !== undefined && !this.isCalm) job.trigger(this.current.term);
       });
@@ -173,7 +221,7 @@ export class SimulatedProcess implements EventOwner, Clock {
     if (!job.isKnown) {
       count.add('job added');
       job.add();
-    } else if (!this.isCalm) {
+    } else {
       count.add('job removed');
       job.remove();
     }
@@ -181,9 +229,10 @@ export class SimulatedProcess implements EventOwner, Clock {
 
   private scheduleOn(store: SimulatedDocumentStore): RoleSchedule {
     const { engine, faults, count, histories } = this.traits;
+    const historyOf = (name: string): number => histories.findIndex(({ job }) => job === name);
     const ledger = new engine.ScheduleLedger(store, this, {
-      requestTimeoutMs: 2_000,
-      longestRequestMs: 2_500,
+      requestTimeoutMs: REQUEST_TIMEOUT_MS,
+      longestRequestMs: CLAIM_TIMEOUT_MS,
       retryMs: 250,
       longestRetryMs: 3_000,
       random: () => this.traits.random.between(0, 1),
@@ -192,16 +241,17 @@ export class SimulatedProcess implements EventOwner, Clock {
     return new engine.RoleSchedule(ledger, {
       clock: this,
       atHome: (call) => call(),
-      leadership: termsOf(() => this.current?.term),
+      leadership: termsOf(() => this.believed),
       observer: {
         ...SILENT,
-        onMissed: (report) => histories.find(({ job }) => job === report.job)?.missed(report),
+        onMissed: (report) => histories[historyOf(report.job)]?.missed(report, this.identity),
+        onUnrecorded: (job, time) => this.jobs[historyOf(job)]?.notRecorded(time.getTime()),
         onReturned: (_job, _time, isReturned) =>
           count.add(isReturned ? 'handed back' : 'not handed back'),
       },
       nonce: () => `${this.identity}/${(this.nonces += 1)}`,
       leaseDurationMs: 3_000,
-      claimTimeoutMs: 2_500,
+      claimTimeoutMs: CLAIM_TIMEOUT_MS,
       keptUnknownMs: faults.keptUnknownMs,
     });
   }

@@ -21,6 +21,9 @@ const PARTS = [
 
 /** Copies of the library in which one text is exchanged, compiled in a temporary folder. */
 export class TickMutantBuild {
+  /** Most files are the same in every mutant. */
+  private readonly compiled = new Map<string, string>();
+
   private constructor(private readonly folder: string) {}
 
   static async open(): Promise<TickMutantBuild> {
@@ -37,8 +40,12 @@ export class TickMutantBuild {
         if (!file.endsWith('.ts')) continue;
         const path = `${part}/${file}`;
         const source = await readFile(join('lib', path), 'utf8');
-        const text = path === patch.file ? exchange(name, source, patch) : source;
-        await writeFile(join(target, path.replace(/ts$/, 'js')), compile(text));
+        const text =
+          path === patch.file
+            ? compile(exchange(name, source, patch))
+            : (this.compiled.get(path) ?? compile(source));
+        if (path !== patch.file) this.compiled.set(path, text);
+        await writeFile(join(target, path.replace(/ts$/, 'js')), text);
       }
     }
     const load = (file: string): Promise<unknown> =>

@@ -125,4 +125,121 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
       to: 'const succeeded = true;',
     },
   },
+  {
+    name: 'the signal before a start',
+    breaks: 'the clock is asked before a start',
+    patch: {
+      file: 'schedule/runner/tick-claimant.ts',
+      from: 'this.environment.leadership.term === term',
+      to: '!term.signal.aborted',
+    },
+  },
+  {
+    name: 'the signal before a triggered run',
+    breaks: 'the clock is asked before a triggered run',
+    patch: {
+      file: 'schedule/runner/run-trigger.ts',
+      from: 'leadership.term === term',
+      to: '!term.signal.aborted',
+    },
+  },
+  {
+    name: 'compare schedules as text',
+    breaks: 'a schedule is what it means',
+    patch: {
+      file: 'schedule/runner/job-runner.ts',
+      from: 'schedule.continuing(text, now) !== undefined',
+      to: 'schedule.text === text',
+    },
+  },
+  {
+    name: 'no deadline counts',
+    breaks: 'no tick starts later than its deadline',
+    patch: {
+      file: 'schedule/claim/tick-decision.ts',
+      from: 'return tick + startingDeadlineMs + 999;',
+      to: 'return tick + startingDeadlineMs + 9_999_999;',
+    },
+  },
+  {
+    name: 'tell again and again',
+    breaks: 'a process tells a report once',
+    patch: {
+      file: 'schedule/runner/told-reports.ts',
+      from: 'return this.claims.has(claim);',
+      to: 'return false;',
+    },
+  },
+  {
+    name: 'replace without waiting',
+    breaks: 'Replace waits for the run before',
+    patch: {
+      file: 'schedule/claim/tick-decision.ts',
+      from: "activeRuns === 0 || concurrencyPolicy === 'Allow'",
+      to: "activeRuns === 0 || concurrencyPolicy !== 'Forbid'",
+    },
+  },
+  {
+    name: 'own runs do not count',
+    breaks: 'Forbid looks at the own runs',
+    patch: {
+      file: 'schedule/runner/active-runs.ts',
+      from: 'return own.length + ',
+      to: 'return ',
+    },
+  },
+  {
+    name: 'never resume',
+    breaks: 'a job that was suspended runs again',
+    patch: {
+      file: 'schedule/runner/job-runner.ts',
+      from: '    this.isSuspended = false;\n',
+      to: '',
+    },
+  },
+  {
+    name: 'never forget a lost claim',
+    breaks: 'a claim that was lost is no run',
+    patch: {
+      file: 'schedule/runner/tick-claimant.ts',
+      from: '    this.active.forget(nonce);\n',
+      to: '',
+    },
+  },
+  {
+    name: 'forget earlier ticks',
+    breaks: 'ticks before the newest are reported',
+    patch: {
+      file: 'schedule/claim/tick-decision.ts',
+      from: "return { kind: 'claim', tick, missed: due.earlier };",
+      to: "return { kind: 'claim', tick, missed: [] };",
+    },
+  },
+  {
+    name: 'skip the newest',
+    breaks: 'the newest tick is reported too',
+    patch: {
+      file: 'schedule/claim/tick-decision.ts',
+      from: 'const missed = [...due.earlier, tick];',
+      to: 'const missed = [...due.earlier];',
+    },
+  },
+  {
+    name: 'drop told without telling',
+    breaks: 'what is stored to be told is told',
+    patch: {
+      file: 'schedule/runner/job-runner.ts',
+      from: '    if (record !== undefined) this.tell(record);\n',
+      to: '',
+    },
+  },
+  {
+    name: 'give runs up in silence',
+    breaks: 'a run that was interrupted is reported',
+    patch: {
+      file: 'schedule/claim/job-adoption.ts',
+      from: 'missed.length === 0 ? untold : [...untold, interruption(missed)]',
+      to: 'untold',
+    },
+  },
 ];
