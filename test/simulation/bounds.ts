@@ -59,14 +59,14 @@ export function longestDurations(candidates: readonly CandidateTraits[]): Durati
 
 /**
  * The slowest server that can have a leader (R20): two answers in a row have to fit into the renew deadline, and one
- * beside a retry period; by the fastest clock, and with what delays and late timers add. And none that is many times
- * slower than the timeout, nor any where there would be no time left for faults.
+ * beside a retry period; by the fastest clock, and with what delays and late timers add. And none for which
+ * a process has to double its timeout more than once, nor any where there would be no time left for faults.
  */
 export function longestSteadyMs(candidates: readonly CandidateTraits[]): number {
   const each = candidates.map(({ config, clock }) => {
     const { renewDeadlineMs: R, retryPeriodMs: p, requestTimeoutMs: T } = config;
     if (config.leaseDurationMs > 15_000) return 0;
-    return Math.min(R / 2 - T / 2, R - p - T / 2, 3 * T) / clock.rate - 50;
+    return Math.min(R / 2 - T / 2, R - p - T / 2, 1.7 * T) / clock.rate - 50;
   });
   return Math.max(0, 0.9 * Math.min(...each));
 }

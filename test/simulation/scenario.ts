@@ -71,8 +71,11 @@ export interface NetworkTraits {
 
 /** Candidates of a rolling update, whose settings differ. */
 export function isMixed(candidates: readonly CandidateTraits[]): boolean {
+  const fields = ['leaseDurationMs', 'retryPeriodMs'] as const;
   const [first] = candidates;
-  return candidates.some(({ config }) => config.leaseDurationMs !== first?.config.leaseDurationMs);
+  return candidates.some(({ config }) =>
+    fields.some((field) => config[field] !== first?.config[field]),
+  );
 }
 
 export function longest(candidates: readonly CandidateTraits[], field: DurationField): number {
