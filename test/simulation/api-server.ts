@@ -116,7 +116,8 @@ export class ApiServer {
     if (before.writer === null && former.holderIdentity === replica.config.identity) return;
     world.count('takeover');
     const loser = before.writer === null ? undefined : world.replicas[before.writer];
-    if (loser?.alive === true) loser.application.checkLostLease(replica.name);
+    const wasEdited = world.store.editedAt >= before.writtenAt;
+    if (loser?.alive === true && !wasEdited) loser.application.checkLostLease(replica.name);
     const deathWasTold = before.writer !== null && !world.replicas[before.writer]!.alive;
     if (deathWasTold && world.scenario.reportsDeath) return;
     if (world.scenario.restores) return;

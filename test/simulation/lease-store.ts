@@ -16,6 +16,8 @@ export class LeaseStore {
   writtenAt = 0;
   /** When the writer itself wrote, whatever people have edited since. */
   wroteItselfAt = 0;
+  /** When people last edited the lease. */
+  editedAt = -Infinity;
   revision = 0n;
   /** Revision of the last change of holder, term or duration, of a deletion or of an edit by hand. */
   changedHandsAt = 0n;
@@ -67,6 +69,7 @@ export class LeaseStore {
   /** By hand: no expectation. */
   edit(change: Partial<LeaseRecord>, now: number): void {
     if (this.lease === null) return;
+    this.editedAt = now;
     const { record, uid, timingKey } = this.lease;
     this.editedAway.set(timingKey, { writer: this.writer, writtenAt: this.writtenAt });
     const keepsHolder = (change.holderIdentity ?? record.holderIdentity) === record.holderIdentity;

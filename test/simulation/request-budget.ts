@@ -30,7 +30,8 @@ export class RequestBudget {
   private window: Window = { endsAt: 0, newsBefore: 0, opensBefore: 0, asHolder: 0, asFollower: 0 };
   /** The version that a replacement of ours last conflicted with, and since when that is known. */
   private refuted: { readonly revision: bigint; readonly since: number } | undefined;
-  private highestRevision = -1n;
+  /** The newest known one, and after a restore the newest since. */
+  private newestRevision = -1n;
   private voidAgainAt = 0;
   /** Acquisitions of one version in a row that failed in the same way, and when the last of them was sent. */
   private failed: { revision: bigint; as: string; count: number; sentAt: number } | undefined;
@@ -75,12 +76,12 @@ export class RequestBudget {
       this.learnsOfAttempt(request, outcome);
     if (outcome.kind !== 'found' && outcome.kind !== 'applied') return;
     const { revision } = outcome.lease;
-    const isOlder = revision < this.highestRevision || revision < (this.refuted?.revision ?? 0n);
-    this.highestRevision = revision > this.highestRevision ? revision : this.highestRevision;
-    const { now, replica } = this;
+    const { now, replica, newestRevision } = this;
+    if (revision > newestRevision) this.newestRevision = revision;
     // Two servers of different age look like a restored store again and again: that counts once per lease duration.
-    if (outcome.kind !== 'found' || !isOlder || now < this.voidAgainAt) return;
+    if (outcome.kind !== 'found' || revision >= newestRevision || now < this.voidAgainAt) return;
     this.voidAgainAt = now + replica.config.leaseDurationMs - 1;
+    this.newestRevision = revision;
     this.refuted = undefined;
   }
 
