@@ -248,6 +248,25 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     foundBy: 'drain-ends',
   },
   {
+    name: 'release-forgotten',
+    breaks: 'R11: a process that stops in good order lets its lease lapse',
+    patches: [
+      {
+        file: HOLDING,
+        from: "if (candidacy === 'stopping' && !step.config.releaseOnShutdown) {",
+        to: "if (candidacy === 'stopping') {",
+      },
+      {
+        file: 'core/contending.ts',
+        from: "if (candidacy === 'stopping' && !(finishing && step.config.releaseOnShutdown)) return null;",
+        to: "if (candidacy === 'stopping' && finishing !== undefined) return null;",
+      },
+    ],
+    traits: { slowServer: 0, strict: false, lawless: false },
+    kinds: ['step-down'],
+    foundBy: 'quick-hand-over',
+  },
+  {
     name: 'work-added-later-unseen',
     breaks: 'R10: work that is added while other work is waited for is not waited for',
     patches: [

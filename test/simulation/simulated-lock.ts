@@ -87,7 +87,8 @@ export class SimulatedLock implements ResourceLock {
     const { random } = replica;
     world.count('broken-lock');
     if (random.chance(0.5)) void this.carry(request, { ...options, signal: UNHEARD });
-    world.promisesMove('answer');
+    // What it answers at once is followed by the next request in the same event, and so on.
+    world.promisesMove('lifecycle');
     const how = random.pick(['throws', 'rejects', 'hangs', 'nonsense'] as const);
     if (how === 'throws') throw new Error('the lock is broken');
     if (how === 'rejects') return Promise.reject(new Error('the lock is broken'));
