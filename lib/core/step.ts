@@ -14,7 +14,7 @@ import type {
 import { adaptedTimeoutMs } from './request-timeout.js';
 import { holderElapsedMs, type ClockReading } from './validity.js';
 
-/** Each renewal of unknown outcome is followed by a read, so that no more are open within one validity. */
+/** A renewal that was forgotten and is applied after all costs the term, and no more than that. */
 const REMEMBERED_RENEWALS = 64;
 
 type Draft = { -readonly [Field in keyof ElectionState]: ElectionState[Field] };
@@ -122,11 +122,12 @@ export class Step {
     this.state.lastRenewMicros = renewMicros;
     const { lastAcquisition } = this.state;
     if (lastAcquisition !== null) {
-      const renewTimesMicros = [...lastAcquisition.renewTimesMicros, renewMicros];
-      this.state.lastAcquisition = {
-        ...lastAcquisition,
-        renewTimesMicros: renewTimesMicros.slice(-REMEMBERED_RENEWALS),
-      };
+      const recent = [...lastAcquisition.renewTimesMicros, renewMicros].slice(-REMEMBERED_RENEWALS);
+      // However many have failed since, what is known to be stored stays known.
+      const stored = this.state.tenure?.appliedRenewMicros;
+      const renewTimesMicros =
+        stored === undefined || recent.includes(stored) ? recent : [stored, ...recent];
+      this.state.lastAcquisition = { ...lastAcquisition, renewTimesMicros };
     }
     return renewMicros;
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { LeaseRecord } from '../../lib/core/lease-record.js';
+import type { WriteOutcome } from '../../lib/core/lock-outcome.js';
 import {
   CONFIG,
   heldBy,
@@ -515,6 +516,26 @@ describe('when a term has ended', () => {
     run.at(10_500).applied(11);
     expect(run.of('granted')).toHaveLength(1);
     expect(run.isLeader()).toBe(false);
+  });
+});
+
+describe('when hundreds of renewals fail within one term', () => {
+  it.each<[string, WriteOutcome]>([
+    ['refused', { kind: 'not-applied', error: unreachable }],
+    ['of unknown outcome', { kind: 'unknown', error: unclear }],
+  ])('leads to the end of validity, though they are %s', (_how, outcome) => {
+    const config = { leaseDurationMs: 120_000, renewDeadlineMs: 80_000 };
+    const run = new MachineRun(config).start().reads(null).applied(10);
+    while (run.now < 79_000) {
+      const { pending } = run.state;
+      if (pending?.purpose === 'read') run.reads({ kind: 'failed', error: unreachable });
+      else if (pending !== null) run.writes(outcome);
+      else run.wake();
+    }
+    expect(run.of('revoked')).toEqual([]);
+    expect(run.isLeader()).toBe(true);
+    run.at(80_000).tick();
+    expect(run.of('revoked')).toMatchObject([{ reason: 'renew-deadline' }]);
   });
 });
 
