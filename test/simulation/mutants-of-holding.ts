@@ -188,7 +188,7 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
   },
   {
     name: 'no-time-to-drain',
-    breaks: 'R10: with a drain timeout of 0 nothing is ever released',
+    breaks: 'R10: with a drain timeout of 0 a drain fails though there is nothing to drain',
     patches: [
       {
         file: HOLDING,
@@ -196,6 +196,7 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
         to: 'step.config.drainTimeoutMs',
       },
     ],
+    foundBy: 'drain-ends',
   },
   {
     name: 'settling-stop-marks-clean',

@@ -122,6 +122,18 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
     foundBy: 'quick-takeover',
   },
   {
+    name: 'woken-late',
+    breaks: 'R14: who is woken by a release waits for seconds',
+    patches: [
+      {
+        file: 'core/observing.ts',
+        from: 'RELEASE_JITTER_MS = 10;',
+        to: 'RELEASE_JITTER_MS = 60_000;',
+      },
+    ],
+    foundBy: 'quick-hand-over',
+  },
+  {
     name: 'renews-late',
     breaks: 'R2: the next renewal is sent just before the end of validity',
     patches: [

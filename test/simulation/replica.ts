@@ -280,6 +280,11 @@ export class Replica implements EventOwner {
     if (now >= scenario.calmAt) this.deeds.push({ at: now, what });
   }
 
+  /** Its watch tells of this version. */
+  hears(revision: bigint): void {
+    this.budget.hears(revision);
+  }
+
   onRequest(request: LockRequest): void {
     this.activity++;
     this.does(request.verb);

@@ -70,16 +70,21 @@ export class RequestBudget {
     else this.check('follower', ++window.asFollower, this.ofFollower());
   }
 
+  hears(revision: bigint): void {
+    if (revision > this.newestRevision) this.newestRevision = revision;
+  }
+
   /** What came back: a conflict refutes a version, and a read below what was known voids that. */
   learns(request: LockRequest, outcome: Outcome): void {
     if (request.verb === 'replace' && isAcquisition(request))
       this.learnsOfAttempt(request, outcome);
     if (outcome.kind !== 'found' && outcome.kind !== 'applied') return;
     const { revision } = outcome.lease;
-    const { now, replica, newestRevision } = this;
-    if (revision > newestRevision) this.newestRevision = revision;
+    const isOlder = revision < this.newestRevision || revision < (this.refuted?.revision ?? 0n);
+    this.hears(revision);
+    const { now, replica } = this;
     // Two servers of different age look like a restored store again and again: that counts once per lease duration.
-    if (outcome.kind !== 'found' || revision >= newestRevision || now < this.voidAgainAt) return;
+    if (outcome.kind !== 'found' || !isOlder || now < this.voidAgainAt) return;
     this.voidAgainAt = now + replica.config.leaseDurationMs - 1;
     this.newestRevision = revision;
     this.refuted = undefined;

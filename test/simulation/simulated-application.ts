@@ -86,7 +86,10 @@ export class SimulatedApplication implements ElectionObserver {
   onError(error: ElectionError): void {
     const { world, replica } = this;
     replica.log(`error ${error.code}: ${error.message}`);
-    if (error.code === 'ERR_DRAIN_TIMEOUT') world.count('drain-timeout');
+    if (error.code === 'ERR_DRAIN_TIMEOUT') {
+      world.count('drain-timeout');
+      if (this.openWork === 0) world.violate('drain-ends', `${replica.name} waits for no work`);
+    }
     if (world.healed) this.errors.push({ at: world.now, error });
   }
 

@@ -104,7 +104,11 @@ export class SimulatedWatch implements LeaseWatch {
   private report(lease: ObservedLease | null, revision: bigint, outOfOrder: boolean): void {
     const copy = lease === null ? null : this.world.representation(lease);
     if (outOfOrder && revision < this.world.store.revision) this.world.count('old-watch-event');
-    this.deliver('change', () => this.observer.changed(copy, revision), outOfOrder);
+    const tell = (): void => {
+      this.replica.hears(revision);
+      this.observer.changed(copy, revision);
+    };
+    this.deliver('change', tell, outOfOrder);
   }
 
   private deliver(what: 'opening' | 'change', report: () => void, outOfOrder = false): void {
