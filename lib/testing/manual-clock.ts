@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { setImmediate } from 'node:timers';
 import type { Clock, Timer } from '../elector/clock.js';
 
@@ -19,12 +20,13 @@ export class ManualClock implements Clock {
   private readonly timers = new Set<Due>();
   private nowMs = START_MS;
   private sleptMs = 0;
-  private wallShiftMs: number;
+  private readonly wallStartMicros: number;
+  private wallShiftMs = 0;
   private created = 0;
 
   /** @param startsAt what the wall clock shows at first. @default 2026-01-01T00:00:00Z */
   constructor(startsAt: Date = new Date(WALL_START_MS)) {
-    this.wallShiftMs = startsAt.getTime();
+    this.wallStartMicros = startsAt.getTime() * 1_000;
   }
 
   now(): number {
@@ -32,7 +34,8 @@ export class ManualClock implements Clock {
   }
 
   wallMicros(): number {
-    return Math.round((this.nowMs - START_MS + this.sleptMs + this.wallShiftMs) * 1_000);
+    const elapsedMs = this.nowMs - START_MS + this.sleptMs + this.wallShiftMs;
+    return this.wallStartMicros + Math.round(elapsedMs * 1_000);
   }
 
   suspendedMs(): number {
@@ -46,7 +49,12 @@ export class ManualClock implements Clock {
 
   setTimer(callback: () => void, delayMs: number): Timer {
     this.created += 1;
-    const due: Due = { at: this.nowMs + Math.max(0, delayMs), order: this.created, callback };
+    const due: Due = {
+      at: this.nowMs + Math.max(0, delayMs),
+      order: this.created,
+      // As the timers of Node.js do: in the async context of whoever sets them.
+      callback: AsyncResource.bind(callback),
+    };
     this.timers.add(due);
     return { cancel: () => void this.timers.delete(due) };
   }
@@ -68,6 +76,13 @@ export class ManualClock implements Clock {
     }
     this.nowMs = until;
     await this.settle();
+  }
+
+  /** Time passes, and the timers that are due by then fire in one turn of the loop, before any promise. */
+  fire(ms: number): void {
+    this.nowMs += ms;
+    const due = [...this.timers].filter(({ at }) => at <= this.nowMs);
+    for (const timer of due) if (this.timers.delete(timer)) timer.callback();
   }
 
   /** Time passes and no timer gets to fire: a blocked event loop, a stopped process. Late timers fire on `advance`. */
