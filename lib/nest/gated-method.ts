@@ -39,6 +39,9 @@ export function gateMethod(
   injectLeadership(prototype, gate.role);
 
   function gated(this: unknown, ...args: unknown[]): unknown {
+    if (gate.ifHandler && !isEntryPoint(entryPointAt(prototypeOf(this) ?? prototype, key))) {
+      return Reflect.apply(original, this, args);
+    }
     const leadership = leadershipAt(this, leadershipKey);
     if (leadership?.isLeader() === true) {
       // As runGated() does, without a function more for each call.
@@ -58,7 +61,6 @@ export function gateMethod(
       return settleWork(leadership, result, () => endOfStream(this, leadership));
     }
     const entryPoint = entryPointAt(prototypeOf(this) ?? prototype, key);
-    if (gate.ifHandler && !isEntryPoint(entryPoint)) return Reflect.apply(original, this, args);
     const name = `${ownerName(this, prototype)}.${String(key)}`;
     if (leadership === undefined) return shape.failed(new LeadershipUnavailableError(name));
     const { transports } = entryPoint;

@@ -11,6 +11,7 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
+import { Subject } from 'rxjs';
 import {
   LeaderElectionOptionsError,
   LeaderOnly,
@@ -275,6 +276,23 @@ describe('@LeaderOnly()', () => {
       expect(consumer.ran).toEqual(['init', 'granted', 'handle', 'helper', 'revoked', 'helper']);
       expect(() => consumer.strictly()).toThrow(NotLeaderError);
       expect(topicOf(consumer, 'handle')).toBe('a');
+    });
+
+    it('leaves a helper alone that is named as the method of a queue or command handler', async () => {
+      const changes = new Subject<string>();
+      @LeaderOnly()
+      class Jobs {
+        @OnMessage('a')
+        handle(): void {}
+
+        execute(): object {
+          return changes;
+        }
+      }
+      const jobs = (await elections.leading([Jobs])).get(Jobs);
+      expect(jobs.execute()).toBe(changes);
+      await elections.supersede('pod-b');
+      expect(jobs.execute()).toBe(changes);
     });
 
     it('gates inherited entry points for the decorated class only', async () => {
