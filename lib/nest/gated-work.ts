@@ -64,7 +64,10 @@ type Stream = Observable<unknown> | AsyncIterableIterator<unknown>;
 /** Undefined: the stream just completes. */
 type EndReason = () => Error | undefined;
 
-/** Observables, and async iterators as async generators and subscriptions make them. */
+/**
+ * Observables, and async iterators as async generators and subscriptions make them: those that can be told to return. A
+ * database cursor, which has a `next` of its own kind and methods besides, stays what it is.
+ */
 function isStream(value: unknown): value is Stream {
   if (typeof value !== 'object' || value === null) return false;
   try {
@@ -87,11 +90,13 @@ function observableOfTerm(
   onEnd: EndReason,
 ): Observable<unknown> {
   return defer(() => {
+    // Before the check: the term may run out between the two, and then none would end the stream.
+    const { term } = leadership;
     if (!leadership.isLeader()) return ending(onEnd());
     const inFlight = leadership[GATED_WORK];
     inFlight?.begin();
     return from(source).pipe(
-      takeUntil(endOfTerm(leadership, onEnd)),
+      takeUntil(endOfTerm(term, onEnd)),
       finalize(() => inFlight?.end()),
     );
   });
@@ -102,7 +107,7 @@ function ending(reason: Error | undefined): Observable<never> {
 }
 
 /** Emits, or fails with the reason, when the term's signal is aborted. */
-function endOfTerm({ term }: GateLeadership, onEnd: EndReason): Observable<true> {
+function endOfTerm(term: GateLeadership['term'], onEnd: EndReason): Observable<true> {
   return new Observable((subscriber) => {
     if (term === undefined) return undefined;
     const { signal } = term;
@@ -122,7 +127,9 @@ function isAsyncIterator(value: object): value is AsyncIterableIterator<unknown>
     Symbol.asyncIterator in value &&
     typeof value[Symbol.asyncIterator] === 'function' &&
     'next' in value &&
-    typeof value.next === 'function'
+    typeof value.next === 'function' &&
+    'return' in value &&
+    typeof value.return === 'function'
   );
 }
 
@@ -179,6 +186,8 @@ class IteratorOfTerm implements AsyncIterableIterator<unknown> {
   }
 
   private begin(): void {
+    // Before the check, as for an Observable.
+    const { term } = this.leadership;
     if (!this.leadership.isLeader()) {
       this.state = 'revoked';
       return;
@@ -186,7 +195,7 @@ class IteratorOfTerm implements AsyncIterableIterator<unknown> {
     this.state = 'running';
     this.isCounted = true;
     this.leadership[GATED_WORK]?.begin();
-    this.signal = this.leadership.term?.signal;
+    this.signal = term?.signal;
     this.signal?.addEventListener('abort', this.onAbort, { once: true });
   }
 

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Controller, Get, Injectable, Module } from '@nestjs/common';
 import { LazyModuleLoader } from '@nestjs/core';
 import createKnex, { type Knex } from 'knex';
-import { firstValueFrom, interval, Observable, toArray } from 'rxjs';
+import { firstValueFrom, interval, NEVER, Observable, toArray } from 'rxjs';
 import {
   LeaderElectionOptionsError,
   LeaderOnly,
@@ -12,6 +12,8 @@ import {
   OnGranted,
 } from '../../lib/index.js';
 import { LeaderCron, LeaderScheduleModule } from '../../lib/schedule/index.js';
+import { runGated, type GateLeadership } from '../../lib/nest/gated-work.js';
+import { testTerm } from '../../lib/testing/index.js';
 import { Elections, ROLE } from './support/elections.js';
 
 /** A dialect without a database: it records what it is asked to run, and answers when it is told to. */
@@ -45,6 +47,19 @@ const Replaced = (): MethodDecorator => (_target, _key, descriptor) => {
     return Reflect.apply(original, this, args);
   } as never;
 };
+
+/** As those of MongoDB: it has a `next` of its own kind, and can be iterated. */
+class Cursor {
+  private readonly documents = ['a', 'b'];
+
+  next(): Promise<string | null> {
+    return Promise.resolve(this.documents.shift() ?? null);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<string> {
+    for (let each = await this.next(); each !== null; each = await this.next()) yield each;
+  }
+}
 
 @Injectable()
 class Jobs {
@@ -104,6 +119,11 @@ class Jobs {
       await setImmediate();
       this.finished = true;
     }
+  }
+
+  @LeaderOnly()
+  find(): Cursor {
+    return new Cursor();
   }
 
   @LeaderOnly()
@@ -201,6 +221,51 @@ describe('Gated work', () => {
       expect(jobs.finished).toBe(true);
       expect(await pages.next()).toEqual({ done: true, value: undefined });
       expect(elections.holder()).toBe('');
+    });
+  });
+
+  describe('when it returns a database cursor', () => {
+    it('returns the cursor itself', async () => {
+      const { jobs, leadership } = await leading();
+      expect(jobs.find()).toBeInstanceOf(Cursor);
+      expect(await jobs.find().next()).toBe('a');
+      expect(leadership.runIfLeader(() => new Cursor())).toBeInstanceOf(Cursor);
+    });
+  });
+
+  describe('when the process is paused between the check and the first value of a stream', () => {
+    /** The clock says that the term has run out as soon as the check has been answered. */
+    function pausedAfterCheck() {
+      const abort = new AbortController();
+      const term = testTerm({ signal: abort.signal });
+      let isPaused = false;
+      const leadership: GateLeadership = {
+        isLeader: () => !isPaused && (isPaused = true),
+        get term() {
+          return isPaused ? undefined : term;
+        },
+      };
+      return { leadership, abort };
+    }
+
+    it('completes an Observable with the term all the same', async () => {
+      const { leadership, abort } = pausedAfterCheck();
+      let isComplete = false;
+      runGated(leadership, () => NEVER).subscribe({ complete: () => (isComplete = true) });
+      abort.abort();
+      await setImmediate();
+      expect(isComplete).toBe(true);
+    });
+
+    it('returns an async generator with the term all the same', async () => {
+      const { leadership, abort } = pausedAfterCheck();
+      async function* numbers(): AsyncGenerator<number> {
+        for (let each = 1; ; each += 1) yield await Promise.resolve(each);
+      }
+      const gated = runGated(leadership, numbers);
+      expect(await gated.next()).toEqual({ done: false, value: 1 });
+      abort.abort();
+      expect(await gated.next()).toEqual({ done: true, value: undefined });
     });
   });
 
