@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import {
   Injectable,
   Module,
@@ -34,7 +35,7 @@ export class ElectionEdge implements OnApplicationBootstrap, OnModuleDestroy {
   onApplicationBootstrap(): void {
     if (this.isClosing) return;
     for (const election of this.registry.elections) election.applicationBootstrapped();
-    // When init() has returned.
+    // When init() has returned. Not the global one, which a test runner's fake timers stop.
     setImmediate(() => this.readiness.reach());
   }
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import {
   getLeadershipToken,
   LeaderElectionModule,
@@ -16,6 +17,7 @@ import {
   asLeader,
   leadershipStandIn,
   LeaderElectionTestingModule,
+  ManualClock,
   TestElection,
 } from '../../lib/testing/index.js';
 
@@ -159,6 +161,30 @@ describe('TestElection', () => {
     );
     expect(leads).toEqual([false, true]);
     await expect(election.grant()).rejects.toThrow(/several roles: "a", "b"/);
+  });
+});
+
+describe('when fake timers are in force before the application starts', () => {
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => void jest.useRealTimers());
+
+  it('calls handlers all the same', async () => {
+    const election = new TestElection();
+    const { events } = (await applicationWith(election)).get(Worker);
+    await election.grant();
+    await election.revoke();
+    expect(events).toEqual(['granted, leads: true', 'leader me', 'revoked, leads: false']);
+  });
+});
+
+describe('ManualClock', () => {
+  it('fires a timer in the async context in which it was set, as Node.js does', async () => {
+    const context = new AsyncLocalStorage<string>();
+    const clock = new ManualClock();
+    const seen: unknown[] = [];
+    context.run('set', () => clock.setTimer(() => seen.push(context.getStore()), 10));
+    await context.run('advanced', () => clock.advance(10));
+    expect(seen).toEqual(['set']);
   });
 });
 
