@@ -1,5 +1,4 @@
 import { AsyncResource } from 'node:async_hooks';
-import { setMaxListeners } from 'node:events';
 import { leadsUntil, transition } from '../core/election-machine.js';
 import {
   INITIAL_STATE,
@@ -12,7 +11,7 @@ import {
 } from '../core/election-state.js';
 import { LeadershipRevokedError } from '../core/errors/leadership-revoked.error.js';
 import { LockRequestError } from '../core/errors/lock-request.error.js';
-import { createTerm, type RevocationReason, type Term } from '../core/term.js';
+import type { RevocationReason, Term } from '../core/term.js';
 import { messageOf } from '../core/thrown-value.js';
 import type { LeaseWatch, ResourceLock } from '../locks/resource-lock.js';
 import type { Clock, Timer } from './clock.js';
@@ -20,6 +19,7 @@ import type { ElectionObserver } from './election-observer.js';
 import { guardedWatch } from './guarded-watch.js';
 import { descriptionOf } from './lock-answers.js';
 import { LockRequests } from './lock-requests.js';
+import { openTerm, type OpenTerm } from './open-term.js';
 import { WorkInFlight } from './work-in-flight.js';
 
 export interface ElectorDependencies {
@@ -67,7 +67,7 @@ export interface ElectionProbe {
  */
 export class LeaderElector {
   private state: ElectionState = INITIAL_STATE;
-  private current: { readonly term: Term; readonly abort: AbortController } | undefined;
+  private current: OpenTerm | undefined;
   private wakeUp: { readonly at: number; readonly timer: Timer } | undefined;
   private watch: Pick<LeaseWatch, 'close'> | undefined;
   private readonly requests: LockRequests;
@@ -309,19 +309,14 @@ export class LeaderElector {
 
   private onGranted(number: number, fencingToken: bigint): void {
     const { clock, observer } = this.dependencies;
-    const abort = new AbortController();
-    // Every job and every run listens: more than ten are no leak, and Node.js would warn of one.
-    setMaxListeners(Infinity, abort.signal);
-    const term = createTerm({
+    this.current = openTerm({
       role: this.config.role,
       number,
       fencingToken,
       holderIdentity: this.config.identity,
       grantedAt: new Date(clock.wallMicros() / 1_000),
-      signal: abort.signal,
     });
-    this.current = { term, abort };
-    const handled = observer.onGranted?.(term);
+    const handled = observer.onGranted?.(this.current.term);
     if (handled !== undefined) this.work.track(handled);
   }
 

@@ -2,8 +2,8 @@ import type { ElectionConfig } from '../core/election-state.js';
 import { LeadershipRevokedError } from '../core/errors/leadership-revoked.error.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import type { ElectorDependencies, RoleElector } from '../elector/leader-elector.js';
+import { openTerm, type OpenTerm } from '../elector/open-term.js';
 import { WorkInFlight } from '../elector/work-in-flight.js';
-import { testTerm } from './test-term.js';
 
 /**
  * An elector that a test tells who leads. It keeps every promise of the real one towards the application (granted and
@@ -12,7 +12,7 @@ import { testTerm } from './test-term.js';
  */
 export class ControlledElector implements RoleElector {
   readonly work = new WorkInFlight();
-  private current: { readonly term: Term; readonly abort: AbortController } | undefined;
+  private current: OpenTerm | undefined;
   private otherLeader: string | undefined;
   private candidacy: 'idle' | 'contending' | 'suspended' | 'stopped' = 'idle';
   private terms = 0;
@@ -118,15 +118,14 @@ export class ControlledElector implements RoleElector {
   private begin(): Term {
     const { clock, observer } = this.dependencies;
     this.terms += 1;
-    const abort = new AbortController();
-    const term = testTerm({
+    this.current = openTerm({
       role: this.role,
       number: this.terms,
+      fencingToken: BigInt(this.terms),
       holderIdentity: this.config.identity,
       grantedAt: new Date(clock.wallMicros() / 1_000),
-      signal: abort.signal,
     });
-    this.current = { term, abort };
+    const { term } = this.current;
     this.otherLeader = undefined;
     const handled = observer.onGranted?.(term);
     if (handled !== undefined) this.work.track(handled);

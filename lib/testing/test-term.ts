@@ -1,9 +1,9 @@
-import type { Term } from '../core/term.js';
+import { createTerm, type Term } from '../core/term.js';
 
 /** A term for a handler that is called directly. @default role 'test', number 1, a signal that is never aborted */
 export function testTerm(values: Partial<Term> = {}): Term {
   const number = values.number ?? 1;
-  return Object.freeze({
+  return createTerm({
     role: 'test',
     number,
     fencingToken: BigInt(number),

@@ -1,3 +1,4 @@
+import { getMaxListeners } from 'node:events';
 import { Injectable } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { AsyncLocalStorage } from 'node:async_hooks';
@@ -19,6 +20,7 @@ import {
   LeaderElectionTestingModule,
   ManualClock,
   TestElection,
+  testTerm,
 } from '../../lib/testing/index.js';
 
 @Injectable()
@@ -84,6 +86,17 @@ describe('TestElection', () => {
     await election.revoke();
     const second = await election.grant();
     expect([second.number, second.fencingToken > first.fencingToken]).toEqual([2, true]);
+  });
+
+  it('grants terms that can be sent as JSON and listened to by many, as the real ones', async () => {
+    const election = new TestElection();
+    await applicationWith(election);
+    const term = await election.grant();
+    expect(JSON.parse(JSON.stringify({ term }))).toMatchObject({ term: { fencingToken: '1' } });
+    expect(JSON.parse(JSON.stringify(testTerm({ number: 7 })))).toMatchObject({
+      fencingToken: '7',
+    });
+    expect(getMaxListeners(term.signal)).toBe(Infinity);
   });
 
   it('begins no term before the work of the last has ended', async () => {
