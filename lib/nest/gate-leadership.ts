@@ -35,15 +35,10 @@ export function adopt(
   }
 }
 
-/** Undefined where nothing is known: for an object made by hand, and for no object at all. */
-export function leadershipOf(
-  instance: unknown,
-  role: string | undefined,
-): GateLeadership | undefined {
-  return leadershipAt(instance, leadershipKeyOf(role));
-}
-
-/** As {@link leadershipOf}, by the key: gates are called often. */
+/**
+ * Undefined where nothing is known: for an object made by hand, and for no object at all. By the key and not by the role,
+ * as gates are called often.
+ */
 export function leadershipAt(instance: unknown, key: symbol): GateLeadership | undefined {
   if (typeof instance !== 'object' || instance === null) return undefined;
   const leadership = (instance as Record<symbol, GateLeadership | undefined>)[key];

@@ -58,7 +58,7 @@ export function readProgramConfig(
 }
 
 /** Programs that ask a cloud for a token take a second or two; what takes this long hangs. */
-export const PROGRAM_LIMIT_MS = 15_000;
+const PROGRAM_LIMIT_MS = 15_000;
 /**
  * So long before they expire, or in the last quarter of a shorter life, credentials are renewed beside the requests,
  * which go out with those there are.
