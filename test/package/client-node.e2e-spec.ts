@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { packedTarball } from './packed-tarball.js';
 
 /**
  * The versions of Node.js and of @kubernetes/client-node that work together, in folders that no `overrides` of this
@@ -12,7 +12,6 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
  */
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const NODES = ['20.20.2', '22.23.3', '24.21.0', '26.10.0'];
 const PEERS = ['@nestjs/common@12.5.1', '@nestjs/core@12.5.1', 'reflect-metadata', 'rxjs'];
 const INSTALL_LIMIT_MS = 600_000;
@@ -37,9 +36,7 @@ let folder: string;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'client-node-'));
-  const pack = ['pack', '--json', '--pack-destination', folder];
-  const { stdout } = await run('npm', pack, { cwd: root });
-  const tarball = join(folder, (JSON.parse(stdout) as { filename: string }[])[0]!.filename);
+  const tarball = await packedTarball(folder);
   for (const version of NODES) await install(`node-${version}`, [`node@${version}`]);
   await install('client-node-none', [tarball, ...PEERS]);
   for (const version of ['1.4.0', '2.0.1']) {

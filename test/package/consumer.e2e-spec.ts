@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ControlPlane, FIRST_START_LIMIT_MS } from '../support/control-plane/control-plane.js';
+import { packedTarball } from './packed-tarball.js';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -22,10 +23,7 @@ let server: ControlPlane;
 beforeAll(async () => {
   server = await ControlPlane.start();
   folder = mkdtempSync(join(tmpdir(), 'consumers-'));
-  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], {
-    cwd: root,
-  });
-  tarball = join(folder, (JSON.parse(stdout) as { filename: string }[])[0]!.filename);
+  tarball = await packedTarball(folder);
 }, FIRST_START_LIMIT_MS);
 
 afterAll(async () => {
