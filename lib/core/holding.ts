@@ -244,6 +244,9 @@ export function onRenewDone(step: Step, request: PendingRequest, outcome: WriteO
     case 'applied':
       // An unchanged revision: the store kept nothing, and no observer's clock was set back (A4, R7).
       if (outcome.lease.revision === request.baseRevision) return pauseHolding(step);
+      // A new version with another renew time is none either: it is what is stored that sets observers' clocks back.
+      if (outcome.lease.record.renewTimeMicros !== tenure.sentRenewMicros)
+        return pauseHolding(step);
       return extend(step, tenure, request.startedAt, tenure.sentRenewMicros);
     case 'not-applied':
       step.state.nextAttemptAt = retryOfRejected(step, tenure, request, outcome.error);

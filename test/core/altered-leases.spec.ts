@@ -83,6 +83,32 @@ describe('when something begins to change writes while this process leads', () =
     expect(codes(run)).toEqual(['ERR_LEASE_ALTERED']);
     expect(run.state.tenure?.validUntil).toBe(10_000);
   });
+
+  it('does not count a renewal whose time is undone, though the object has a new version', () => {
+    const run = MachineRun.leading();
+    const { record } = run.state.observation!.lease!;
+    run.at(9_400).tick();
+    const undone = representation(record, 11);
+    run.writes({ kind: 'applied', lease: undone });
+    expect(codes(run)).toEqual(['ERR_LEASE_ALTERED']);
+    expect(run.of('renewed')).toEqual([]);
+    expect(run.isLeader(9_999)).toBe(true);
+    expect(run.isLeader(10_000)).toBe(false);
+  });
+
+  it('has no second leader while a renewal that was undone is thought to count', () => {
+    const run = MachineRun.leading();
+    const first = run.state.observation!.lease!;
+    const standby = MachineRun.standingBy({ identity: 'standby' }, first.record);
+    run.at(9_400).tick();
+    const undone = representation(first.record, 11);
+    run.writes({ kind: 'applied', lease: undone });
+    standby.at(9_400).watch(undone).at(15_000).tick();
+    standby.applied(12);
+    expect(standby.isLeader()).toBe(true);
+    // What the leader asks from here on is not answered, and it has no watch.
+    expect(run.isLeader(15_000)).toBe(false);
+  });
 });
 
 describe('when something changes the release', () => {
