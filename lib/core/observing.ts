@@ -60,8 +60,10 @@ function isOvertaken({ knownAtStart }: Source, revision: bigint, known: bigint):
 }
 
 export function markHolderDied(step: Step, timingKey: string): void {
-  const { observation } = step.state;
+  const { observation, tenure } = step.state;
   if (observation === null || timingKeyOf(observation.lease) !== timingKey) return;
+  // It says nothing to the holder itself, and a repetition is no reason to try again sooner (R21).
+  if (tenure !== null || observation.holderDied) return;
   step.state.observation = { ...observation, holderDied: true, since: step.now };
   step.state.nextAttemptAt = step.now;
 }

@@ -169,3 +169,32 @@ describe('when all followers lose the server at the same instant', () => {
     expect(run.wakeAt).toBe(2_000);
   });
 });
+
+describe('when a lock reports again and again that a holder has died', () => {
+  const dies = (run: MachineRun): MachineRun =>
+    run.say({ kind: 'holder-died', timingKey: run.state.observation!.lease!.timingKey });
+
+  it('makes the first attempt at once and the others less and less often', () => {
+    const run = MachineRun.standingBy();
+    const attemptedAt: number[] = [];
+    for (let now = 100; now <= 30_000; now += 100) {
+      dies(run.at(now));
+      if (run.state.pending?.purpose !== 'acquire') continue;
+      attemptedAt.push(now);
+      run.writes({ kind: 'not-applied', error: rejected() });
+    }
+    expect(attemptedAt[0]).toBe(100);
+    expect(attemptedAt.length).toBeGreaterThan(2);
+    expect(attemptedAt.length).toBeLessThanOrEqual(6);
+  });
+
+  it('does not make a leader renew more often', () => {
+    const run = MachineRun.leading();
+    let renewals = 0;
+    for (let now = 100; now <= 10_000; now += 100) {
+      dies(run.at(now));
+      if (run.state.pending !== null) run.applied(11 + renewals++);
+    }
+    expect(renewals).toBe(5);
+  });
+});
