@@ -1,7 +1,8 @@
 import { LockRequestError } from '../core/errors/lock-request.error.js';
+import type { ObservedLease } from '../core/lease-record.js';
 import { messageOf } from '../core/thrown-value.js';
 import type { LeaseWatch, LeaseWatchObserver, ResourceLock } from '../locks/resource-lock.js';
-import { descriptionOf, isLease } from './lock-answers.js';
+import { copyOfLease, descriptionOf, isLease } from './lock-answers.js';
 
 /**
  * Opens the watch of a lock that may be somebody else's. What it reports is checked, nothing is passed on after
@@ -28,8 +29,10 @@ export function guardedWatch(
         opened: () => report(() => observer.opened()),
         changed: (lease, revision) =>
           report(() => {
-            if (isChange(lease, revision)) observer.changed(lease, revision);
-            else failed('reported a change that is no lease with its revision.');
+            const change = changeOf(lease, revision);
+            if (change === undefined) {
+              failed('reported a change that is no lease with its revision.');
+            } else observer.changed(change.lease, revision);
           }),
         holderDied: (timingKey) =>
           report(() => {
@@ -59,11 +62,17 @@ export function guardedWatch(
   };
 }
 
-function isChange(lease: unknown, revision: unknown): boolean {
+/** What was reported, as it is now; undefined if it is no change of a lease. */
+function changeOf(
+  lease: unknown,
+  revision: unknown,
+): { readonly lease: ObservedLease | null } | undefined {
   try {
-    return typeof revision === 'bigint' && (lease === null || isLease(lease));
+    if (typeof revision !== 'bigint') return undefined;
+    if (lease === null) return { lease };
+    return isLease(lease) ? { lease: copyOfLease(lease) } : undefined;
   } catch {
     // It throws when it is looked at.
-    return false;
+    return undefined;
   }
 }

@@ -24,7 +24,9 @@ const KINDS: Readonly<Record<Verb, readonly unknown[]>> = {
 export function checkedOutcome(lock: ResourceLock, verb: Verb, answer: unknown): Outcome {
   try {
     const problem = problemOf(verb, answer);
-    return problem === undefined ? withError(answer as Outcome) : nonsense(lock, verb, problem);
+    if (problem !== undefined) return nonsense(lock, verb, problem);
+    const outcome = withError(answer as Outcome);
+    return 'lease' in outcome ? { kind: outcome.kind, lease: copyOfLease(outcome.lease) } : outcome;
   } catch (cause) {
     // A getter or a proxy that throws when it is looked at.
     return nonsense(lock, verb, `something that cannot be read: ${messageOf(cause)}`);
@@ -59,6 +61,36 @@ export function isLease(value: unknown): value is ObservedLease {
     isObject(record) &&
     isRecord(record)
   );
+}
+
+/**
+ * As it is now. A lock that keeps one object and changes it would otherwise change what the election has seen, and each
+ * renewal of another leader would look as if nothing had happened since the first.
+ */
+export function copyOfLease({
+  record,
+  uid,
+  revision,
+  timingKey,
+  source,
+}: ObservedLease): ObservedLease {
+  const { holderIdentity, leaseDurationSeconds, acquireTimeMicros, renewTimeMicros } = record;
+  const { leaseTransitions, releasedTransitions, application } = record;
+  return {
+    record: {
+      holderIdentity,
+      leaseDurationSeconds,
+      acquireTimeMicros,
+      renewTimeMicros,
+      leaseTransitions,
+      releasedTransitions,
+      application,
+    },
+    uid,
+    revision,
+    timingKey,
+    source,
+  };
 }
 
 function isRecord(record: Partial<Record<keyof LeaseRecord, unknown>>): boolean {

@@ -264,6 +264,39 @@ describe('when the watch of a lock does what no watch should', () => {
   });
 });
 
+describe('when a lock keeps one object and changes it', () => {
+  const live = (renewal: number) =>
+    representation(heldBy('other', { renewTimeMicros: renewal }), 10 + renewal);
+
+  it.each<[string, boolean]>([
+    ['read', false],
+    ['reported by its watch', true],
+  ])('does not take the lease of a leader that renews: %s', async (_name, isWatched) => {
+    const kept = { ...live(0) };
+    let taken = 0;
+    let told: LeaseWatchObserver | undefined;
+    const lock = new ForeignLock(() => null);
+    lock.read = () => Promise.resolve({ kind: 'found', lease: kept });
+    lock.replace = () => {
+      taken += 1;
+      return Promise.resolve({ kind: 'conflict' });
+    };
+    lock.watch = (observer) => {
+      told = observer;
+      return { restart: () => {}, close: () => {} };
+    };
+    await withLock(lock, async ({ clock }) => {
+      if (isWatched) told!.opened();
+      for (let renewal = 1; renewal <= 60; renewal++) {
+        await clock.advance(1_000);
+        Object.assign(kept, live(renewal));
+        if (isWatched) told!.changed(kept, kept.revision);
+      }
+      expect(taken).toBe(0);
+    });
+  });
+});
+
 describe('when a lock does not end as it should', () => {
   it.each<[string, Partial<ResourceLock>, RegExp]>([
     [
