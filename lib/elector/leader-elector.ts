@@ -325,9 +325,13 @@ export class LeaderElector {
     this.current = undefined;
     // The gate is closed already: the machine's state says so. Signal, then event, then drain (R10).
     abort.abort(new LeadershipRevokedError(this.config.role, number, reason));
-    const handled = this.dependencies.observer.onRevoked?.(term, reason);
-    if (handled !== undefined) this.work.track(handled);
-    this.drained = this.work.ended().then(() => this.dispatch({ kind: 'drained', term: number }));
+    try {
+      const handled = this.dependencies.observer.onRevoked?.(term, reason);
+      if (handled !== undefined) this.work.track(handled);
+    } finally {
+      // Also after an observer that throws: the lease would never be released, nor this process compete again.
+      this.drained = this.work.ended().then(() => this.dispatch({ kind: 'drained', term: number }));
+    }
   }
 
   private openWatch(): void {

@@ -247,6 +247,29 @@ describe('when an observer throws', () => {
   });
 });
 
+describe('when an observer throws at the end of a term', () => {
+  it('still releases the lease and competes for it again', async () => {
+    const lock = new ScriptedLock();
+    lock.automatic = true;
+    const clock = new ManualClock();
+    let granted = 0;
+    const observer = {
+      onGranted: () => void (granted += 1),
+      onRevoked: () => {
+        throw new Error('observer failed');
+      },
+    };
+    const elector = new LeaderElector(CONFIG, { lock, clock, random: () => 0, observer });
+    elector.start();
+    await clock.settle();
+    expect(() => elector.stepDown(10_000)).toThrow('observer failed');
+    await clock.advance(5_000);
+    expect(lock.stored?.record.holderIdentity).toBe('');
+    await clock.advance(10_000);
+    expect(granted).toBe(2);
+  });
+});
+
 describe('when the watch tells of changes', () => {
   it('revokes at once when another takes the lease', async () => {
     const { elector, lock, log } = await leading();
