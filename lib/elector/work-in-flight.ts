@@ -53,19 +53,25 @@ export function adoptWork<T, R = T>(
     ended();
     return (adapt === undefined ? result : adapt(result)) as Adopted<R>;
   }
-  const promise =
-    then === Promise.prototype.then && result instanceof Promise
-      ? (result as Promise<unknown>)
-      : new Promise((resolve, reject) => Reflect.apply(then, result, [resolve, reject]));
-  return promise.then(
-    (value) => {
-      ended();
-      return adapt === undefined ? value : adapt(value);
-    },
-    (error: unknown) => {
-      ended();
-      throw error;
-    },
+  const onValue = (value: unknown): unknown => {
+    ended();
+    return adapt === undefined ? value : adapt(value);
+  };
+  const onError = (error: unknown): never => {
+    ended();
+    throw error;
+  };
+  if (then === Promise.prototype.then) {
+    try {
+      return Reflect.apply(then, result, [onValue, onError]) as Adopted<R>;
+    } catch (error) {
+      // A proxy of a promise, or one whose species throws: whoever awaits it meets the same error.
+      return Promise.reject(error as Error).then(onValue, onError) as Adopted<R>;
+    }
+  }
+  return new Promise((resolve, reject) => Reflect.apply(then, result, [resolve, reject])).then(
+    onValue,
+    onError,
   ) as Adopted<R>;
 }
 

@@ -36,6 +36,28 @@ describe('when work is waited for', () => {
   });
 });
 
+describe('when the work is a promise that cannot be waited for', () => {
+  class Unspeakable extends Promise<void> {
+    static override get [Symbol.species](): PromiseConstructor {
+      throw new Error('no species');
+    }
+  }
+
+  it.each<[string, () => unknown]>([
+    ['a proxy of a promise', () => new Proxy(Promise.resolve(), {})],
+    ['a promise whose species throws', () => Unspeakable.resolve()],
+  ])('does not count it for good: %s', async (_name, make) => {
+    const work = new WorkInFlight();
+    work.track(make());
+    let hasEnded = false;
+    void work.ended().then(() => {
+      hasEnded = true;
+    });
+    await turn();
+    expect(hasEnded).toBe(true);
+  });
+});
+
 describe('when work gives leadership up in its synchronous part', () => {
   it('is waited for, though it is tracked only when it returns', async () => {
     const lock = new ScriptedLock();
