@@ -18,7 +18,7 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
 import { LockRequestError } from '../../lib/core/errors/lock-request.error.js';
-import { FileLock, fileLock } from '../../lib/locks/file/file.lock.js';
+import { FileLock, fileLock, type FileLockOptions } from '../../lib/locks/file/file.lock.js';
 import { FileLockDirectory } from '../../lib/locks/file/file-lock-directory.js';
 import { hostKernel, type HostKernel } from '../../lib/locks/file/host-kernel.js';
 import { leaseDirectoryName, sortLeaseFileNames } from '../../lib/locks/file/lease-file-name.js';
@@ -48,6 +48,30 @@ describeResourceLock('fileLock()', async () => {
     },
     dispose: () => rm(directory, { recursive: true }),
   };
+});
+
+describe('When fileLock() is given options that name no directory', () => {
+  it.each([
+    ['an empty directory', { directory: '' }, 'fileLock.directory = "": must be the path'],
+    ['a blank directory', { directory: ' ' }, 'fileLock.directory = " ": must be the path'],
+    ['a number', { directory: 5 }, 'fileLock.directory = 5: must be the path'],
+    ['null', { directory: null }, 'fileLock.directory = null: must be the path'],
+    ['a misspelt option', { dir: '/leases' }, 'fileLock.dir = "/leases": there is no such option'],
+    ['a path alone', '/leases', 'fileLock = "/leases": options must be an object'],
+  ])(
+    'refuses %s instead of the directory of this user or the working directory',
+    (_, options, message) => {
+      expect(() => fileLock(options as FileLockOptions)).toThrow(message);
+    },
+  );
+
+  it.each([
+    ['no options', undefined],
+    ['no directory', {}],
+    ['an undefined directory', { directory: undefined }],
+  ])('takes %s for the directory of this user', (_, options) => {
+    expect(fileLock(options as FileLockOptions)).toBeInstanceOf(Function);
+  });
 });
 
 describe('fileLock()', () => {

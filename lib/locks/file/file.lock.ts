@@ -15,6 +15,7 @@ import { BoundedRequests } from './bounded-requests.js';
 import { FileDocumentStore } from './file.document-store.js';
 import { fileLockError } from './file-lock-error.js';
 import { FileLockDirectory } from './file-lock-directory.js';
+import { checkFileLockOptions } from './file-lock-options.js';
 import { HolderSocket } from './holder-socket.js';
 import { hostKernel, type HostKernel } from './host-kernel.js';
 import { leaseDirectoryName } from './lease-file-name.js';
@@ -35,8 +36,11 @@ export interface FileLockOptions {
 /**
  * A lock for the processes of one host: a lease is a directory with one JSON file per version. Standbys learn of a
  * release by a file notification and of the holder's death by its socket, both in milliseconds.
+ *
+ * @throws LeaderElectionOptionsError with every fault at once
  */
 export function fileLock(options: FileLockOptions = {}): ResourceLockFactory {
+  checkFileLockOptions(options);
   return (requester) => new FileLock(options, requester);
 }
 

@@ -1,0 +1,43 @@
+import {
+  LeaderElectionOptionsError,
+  type OptionFault,
+} from '../../core/errors/leader-election-options.error.js';
+
+const FIELDS = ['directory'];
+
+/**
+ * An empty name would be the working directory, which processes do not share, and a misspelt option the default one:
+ * either way each of them could lead.
+ *
+ * @throws LeaderElectionOptionsError with every fault at once
+ */
+export function checkFileLockOptions(options: unknown): void {
+  const faults = faultsOf(options);
+  if (faults.length > 0) throw new LeaderElectionOptionsError(faults);
+}
+
+function faultsOf(options: unknown): OptionFault[] {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    const fix = 'fileLock({ directory }) or fileLock()';
+    return [{ field: 'fileLock', value: options, rule: 'options must be an object', fix }];
+  }
+  const given = options as Record<string, unknown>;
+  const faults: OptionFault[] = Object.keys(given)
+    .filter((field) => !FIELDS.includes(field))
+    .map((field) => ({
+      field: `fileLock.${field}`,
+      value: given[field],
+      rule: 'there is no such option',
+      fix: `use one of: ${FIELDS.join(', ')}`,
+    }));
+  const { directory } = given;
+  if (directory !== undefined && (typeof directory !== 'string' || directory.trim() === '')) {
+    faults.push({
+      field: 'fileLock.directory',
+      value: directory,
+      rule: 'must be the path of a directory that all processes share',
+      fix: 'name one, or leave it out for the default of this user',
+    });
+  }
+  return faults;
+}
