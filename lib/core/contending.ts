@@ -19,10 +19,10 @@ const REMEMBERED_ATTEMPTS = 16;
  * 4. Poll, if there is no watch to bring news.
  */
 export function proceedFollowing(step: Step): number {
-  const { observation, nextAttemptAt, nextReadAt, candidacy, acquireUnresolved } = step.state;
+  const { observation, nextAttemptAt, nextReadAt, candidacy, writeUnresolved } = step.state;
   const stopping = candidacy === 'stopping';
   if (observation === null || step.state.mustRead) {
-    if (stopping && !acquireUnresolved) return Infinity;
+    if (stopping && !writeUnresolved) return Infinity;
     return step.now >= nextReadAt ? read(step) : nextReadAt;
   }
   const orphan = orphanedTenure(step, observation);
@@ -82,7 +82,7 @@ export function onReadWhileFollowing(
   const learned = step.state.observation!.revision !== knownRevision;
   if (afterConflict && learned) step.state.watchMissed = true;
   step.state.mustRead = false;
-  step.state.acquireUnresolved = false;
+  step.state.writeUnresolved = false;
   step.state.nextReadAt = retryAt(step, request);
 }
 
@@ -147,7 +147,7 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
   switch (outcome.kind) {
     case 'applied':
       observe(step, outcome.lease, { from: 'write' });
-      step.state.acquireUnresolved = false;
+      step.state.writeUnresolved = false;
       step.state.mustRead = false;
       if (step.wasAltered(request, outcome.lease)) return attemptFailed(step, request, 'altered');
       return onAcquired(step, request);
@@ -173,7 +173,7 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
     case 'unknown':
       step.fail(outcome.error);
       attemptFailed(step, request, 'unknown', outcome.error);
-      step.state.acquireUnresolved = true;
+      step.state.writeUnresolved = true;
       step.state.mustRead = true;
       return;
     default:

@@ -169,7 +169,7 @@ function apply(step: Step, event: ElectionEvent): void {
     case 'drained':
       if (step.state.undrained === event.term) {
         step.state.undrained = null;
-        coolDown(step);
+        coolDown(step, step.state.cooldownMs);
         cutRenewal(step);
       }
       return;
@@ -233,15 +233,15 @@ function withdraw(step: Step, event: Extract<ElectionEvent, { kind: 'withdraw' }
     step.state.candidacy = 'stopping';
     step.state.closingDeadline = step.now + drainTimeoutMs + 2 * requestTimeoutMs;
   } else if (event.reason === 'suspended') step.state.candidacy = 'suspended';
-  step.state.cooldownMs = event.cooldownMs;
-  coolDown(step);
+  // A suspension asks for none, and leaves one that a step-down has asked for as it is.
+  step.state.cooldownMs = Math.max(step.state.cooldownMs, event.cooldownMs);
+  coolDown(step, event.cooldownMs);
   beginDraining(step, event.reason);
 }
 
 /** Counts from the end of the term's work: others cannot take the lease before it is released. */
-function coolDown(step: Step): void {
-  const { contendNotBefore, cooldownMs } = step.state;
-  step.state.contendNotBefore = Math.max(contendNotBefore, step.now + cooldownMs);
+function coolDown(step: Step, cooldownMs: number): void {
+  step.state.contendNotBefore = Math.max(step.state.contendNotBefore, step.now + cooldownMs);
 }
 
 function finish(step: Step): void {
@@ -259,7 +259,7 @@ function finish(step: Step): void {
   step.state.finishDeadline = finishDeadline;
   step.state.nextReadAt = step.now;
   step.state.nextAttemptAt = step.now;
-  if (step.state.undrained === null) cutRenewal(step);
+  cutRenewal(step);
 }
 
 /** Starts the next request if one is due; answers when it wants to look again. */
@@ -268,7 +268,7 @@ function proceed(step: Step): number {
   if (candidacy === 'idle' || candidacy === 'stopped') return Infinity;
   if (finishing) {
     const uselessRead =
-      pending?.purpose === 'read' && step.state.tenure === null && !step.state.acquireUnresolved;
+      pending?.purpose === 'read' && step.state.tenure === null && !step.state.writeUnresolved;
     if (step.now >= finishDeadline || uselessRead) step.abandonPending();
     if (step.now >= finishDeadline) return stop(step);
   }

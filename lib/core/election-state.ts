@@ -157,7 +157,7 @@ export interface ElectionState {
   readonly nextReadAt: number;
   /** No acquisition starts sooner: one retry period after the last, and after the cool-down of a step-down. */
   readonly contendNotBefore: number;
-  /** The cool-down, which begins again when the work of the term has ended. */
+  /** The longest cool-down asked for since the last term began; it begins again when the work of that term has ended. */
   readonly cooldownMs: number;
   /** Closing may last until then: the whole drain timeout, though it was not used, and time for the release (R20). */
   readonly closingDeadline: number;
@@ -166,8 +166,11 @@ export interface ElectionState {
   readonly lastAcquisition: Acquisition | null;
   /** The transitions of the last term that was granted: its record may be released as one whose holder has ended. */
   readonly lastGranted: number | null;
-  /** An acquiring write may still have been applied, or be applied later (safety-rules 3.5). */
-  readonly acquireUnresolved: boolean;
+  /**
+   * The store may name this process by a write that no answer and no read has settled: one that may have been applied or
+   * be applied later, or the last of a term that ran out (safety-rules 3.5).
+   */
+  readonly writeUnresolved: boolean;
   /** Every renewTime this process writes is greater than this one (R7). */
   readonly lastRenewMicros: number;
   /** Highest transitions seen; a re-created lease goes on from there. */
@@ -205,7 +208,7 @@ export const INITIAL_STATE: ElectionState = {
   finishDeadline: Infinity,
   lastAcquisition: null,
   lastGranted: null,
-  acquireUnresolved: false,
+  writeUnresolved: false,
   lastRenewMicros: 0,
   highestTransitions: 0,
   pace: UNKNOWN_PACE,

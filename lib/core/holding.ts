@@ -95,6 +95,8 @@ export function onClockReset(step: Step): void {
   const { tenure, observation, candidacy } = step.state;
   const { requestTimeoutMs, drainTimeoutMs } = step.config;
   const { now } = step;
+  const { pending } = step.state;
+  if (pending !== null && pending.purpose !== 'read') step.state.writeUnresolved = true;
   step.abandonPending();
   if (tenure !== null) loseTenure(step, tenure, 'renew-deadline');
   if (observation !== null) step.state.observation = { ...observation, since: now };
@@ -137,6 +139,8 @@ function loseTenure(step: Step, tenure: Tenure, reason: RevocationReason): void 
   step.state.tenure = null;
   step.state.mustRead = true;
   step.state.nextReadAt = step.now;
+  // Nothing has shown that the lease names somebody else.
+  if (reason === 'renew-deadline') step.state.writeUnresolved = true;
   if (tenure.stage === 'leading') endTerm(step, tenure, reason);
 }
 
@@ -148,17 +152,14 @@ function endTerm(step: Step, tenure: Tenure, reason: RevocationReason): void {
 /** Gives the term up on purpose. The lease is kept, and kept renewed, while the term's work ends (R10). */
 export function beginDraining(step: Step, reason: WithdrawalReason): void {
   const { tenure } = step.state;
-  if (tenure?.stage === 'leading') {
-    step.updateTenure(tenure, {
-      stage: 'draining',
-      // Not this very instant: that nothing is left to drain is said only after the end of the term was heard of.
-      drainDeadline: step.now + Math.max(1, step.config.drainTimeoutMs),
-    });
-    endTerm(step, tenure, reason);
-  } else if (tenure?.stage === 'settling') {
-    // Never granted: nothing to drain.
-    beginRelease(step, tenure);
-  }
+  if (tenure?.stage !== 'leading' && tenure?.stage !== 'settling') return;
+  step.updateTenure(tenure, {
+    stage: 'draining',
+    // Not this very instant: that nothing is left to drain is said only after the end of the term was heard of.
+    drainDeadline: step.now + Math.max(1, step.config.drainTimeoutMs),
+  });
+  if (tenure.stage === 'leading') endTerm(step, tenure, reason);
+  else cutRenewal(step);
 }
 
 /** What a process with the lease does next; answers when it wants to look again. May end the tenure. */
@@ -171,12 +172,12 @@ export function proceedHolding(step: Step): number {
 }
 
 /**
- * Nothing is left to drain, and the release waits for a renewal that is under way: not for as long as a slow server is
+ * If nothing is left to drain, the release waits for a renewal that is under way: not for as long as a slow server is
  * given otherwise.
  */
 export function cutRenewal(step: Step): void {
   const { pending, tenure } = step.state;
-  if (pending === null || tenure?.stage !== 'draining' || waitsForFinish(step)) return;
+  if (pending === null || tenure?.stage !== 'draining' || !isDrained(step, tenure)) return;
   step.state.pending = { ...pending, cutAt: step.now + step.config.requestTimeoutMs };
 }
 
@@ -188,14 +189,15 @@ export function giveUpOverdueRenewal(step: Step): void {
   if (tenure !== null) step.updateTenure(tenure, { readBack: true });
 }
 
-/** The application is still closing, and what it closes may need the lease. */
-function waitsForFinish({ state: { candidacy, finishing } }: Step): boolean {
-  return candidacy === 'stopping' && !finishing;
+/** Nobody needs the lease any more: work of the term, or what the application still closes. */
+function isDrained({ state }: Step, { effective }: Tenure): boolean {
+  const closes = state.candidacy === 'stopping' && !state.finishing;
+  return !effective || (state.undrained === null && !closes);
 }
 
 function proceedDraining(step: Step, tenure: Tenure): number {
   const { finishing, undrained } = step.state;
-  if (undrained === null && !waitsForFinish(step)) {
+  if (isDrained(step, tenure)) {
     beginRelease(step, tenure);
     return step.state.tenure === null ? Infinity : proceedHolding(step);
   }

@@ -156,7 +156,7 @@ function copyOfState(state: ElectionState): Draft {
     finishDeadline: state.finishDeadline,
     lastAcquisition: state.lastAcquisition,
     lastGranted: state.lastGranted,
-    acquireUnresolved: state.acquireUnresolved,
+    writeUnresolved: state.writeUnresolved,
     lastRenewMicros: state.lastRenewMicros,
     highestTransitions: state.highestTransitions,
     pace: state.pace,

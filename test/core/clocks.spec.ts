@@ -158,6 +158,30 @@ describe('when the monotonic clock shows less than before, as on another machine
     expect(run.wake().request.purpose).toBe('acquire');
   });
 
+  it.each<[string, (run: MachineRun) => MachineRun, boolean]>([
+    ['an acquisition', (run) => run, false],
+    ['a renewal', (run) => run.applied(10).at(2_000).tick(), true],
+    [
+      'a release',
+      (run) => {
+        run.applied(10).withdraw('stepped-down').say({ kind: 'drained', term: 1 });
+        return run;
+      },
+      true,
+    ],
+  ])('gives back on shutdown what %s that was under way has left', (_what, send, granted) => {
+    const run = send(new MachineRun().start().reads(null));
+    const { lease } = run.state.observation!;
+    const stored = run.request.purpose === 'acquire' ? representation(run.written, 10) : lease!;
+    run.withdraw('shutdown').at(RESTORED).tick().say({ kind: 'drained', term: 1 });
+    run.say({ kind: 'finish' });
+    expect(run.request.purpose).toBe('read');
+    run.reads(stored);
+    expect(run.request.purpose).toBe('release');
+    expect(run.written.releasedTransitions).toBe(granted ? 1 : null);
+    expect(run.applied(12).of('stopped')).toHaveLength(1);
+  });
+
   it('still stops within its time', () => {
     const run = MachineRun.leading().withdraw('shutdown').say({ kind: 'drained', term: 1 });
     run.say({ kind: 'finish' }).at(RESTORED).tick();

@@ -619,6 +619,28 @@ describe('when leadership is given up on purpose', () => {
     expect(run.wakeAt).toBe(8_500);
   });
 
+  it.each<[string, (run: MachineRun) => MachineRun]>([
+    [
+      'while the work drains',
+      (run) => run.withdraw('suspended').at(10_000).say({ kind: 'drained', term: 1 }),
+    ],
+    [
+      'after the work has drained',
+      (run) => run.at(10_000).say({ kind: 'drained', term: 1 }).withdraw('suspended'),
+    ],
+  ])('keeps the cool-down of a step-down over a suspension %s', (_when, suspend) => {
+    const run = MachineRun.leading().withdraw('stepped-down', 60_000);
+    suspend(run.at(1_000)).say({ kind: 'resume' });
+    expect(run.state.contendNotBefore).toBe(70_000);
+  });
+
+  it('does not begin a cool-down again that is over when it is suspended', () => {
+    const run = MachineRun.leading().withdraw('stepped-down', 60_000);
+    run.say({ kind: 'drained', term: 1 }).applied(11);
+    run.at(90_000).withdraw('suspended').say({ kind: 'resume' });
+    expect(run.state.contendNotBefore).toBeLessThanOrEqual(90_000);
+  });
+
   it('acquires once per retry period at most, however short the terms are made', () => {
     const run = MachineRun.leading().at(10).withdraw('stepped-down', 0);
     run.say({ kind: 'drained', term: 1 }).applied(11);
@@ -860,6 +882,32 @@ describe('when strict', () => {
     expect(run.request.purpose).toBe('release');
     expect(run.written).toMatchObject({ holderIdentity: '', releasedTransitions: null });
     expect(run.written.acquireTimeMicros).not.toBe(run.written.renewTimeMicros);
+  });
+
+  it.each<[string, (run: MachineRun) => void]>([
+    ['is applied', (run) => void run.applied(11)],
+    [
+      'makes no new version',
+      (run) => void run.writes({ kind: 'applied', lease: run.state.observation!.lease! }),
+    ],
+    ['is refused', (run) => void run.writes({ kind: 'not-applied', error: rejected(3_600_000) })],
+    ['cannot be sent', (run) => void run.writes({ kind: 'not-applied', error: unreachable })],
+  ])('lets go at once when it is withdrawn while settling and a renewal %s', (_name, answer) => {
+    const run = new MachineRun(strict).start().reads(null).applied(10).at(2_000).tick();
+    run.at(2_100).withdraw('suspended').at(2_200);
+    answer(run);
+    expect([run.request.purpose, run.now]).toEqual(['release', 2_200]);
+    expect(run.written.releasedTransitions).toBeNull();
+  });
+
+  it('gives up a renewal that hangs when it is withdrawn while settling, one timeout later', () => {
+    const run = new MachineRun({ ...strict, leaseDurationMs: 60_000, renewDeadlineMs: 40_000 });
+    run.start().reads(null).at(4_000).applied(10).tick();
+    run.at(10_000).applied(11);
+    expect(run.request).toMatchObject({ purpose: 'renew', timeoutMs: 12_000 });
+    run.withdraw('suspended').wake();
+    expect(run.now).toBe(13_000);
+    expect(run.of('abandon-request')).toHaveLength(1);
   });
 
   it.each([6_000.0057, 6_000.0247])(

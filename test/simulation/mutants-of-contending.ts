@@ -94,8 +94,8 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
         from: '    knownAtStart: request.baseRevision,\n  });\n',
         to: `    knownAtStart: request.baseRevision,
   });
-  if (step.state.acquireUnresolved && outcome.kind === 'found' && isOwnRecord(step, outcome.lease.record) && contendFrom(step) <= step.now) {
-    step.state.acquireUnresolved = false;
+  if (step.state.writeUnresolved && outcome.kind === 'found' && isOwnRecord(step, outcome.lease.record) && contendFrom(step) <= step.now) {
+    step.state.writeUnresolved = false;
     step.state.mustRead = false;
     return beginTenure(step, request, outcome.lease);
   }

@@ -181,8 +181,8 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     patches: [
       {
         file: HOLDING,
-        from: 'if (undrained === null && !waitsForFinish(step)) {',
-        to: 'if (!waitsForFinish(step)) {',
+        from: 'return !effective || (state.undrained === null && !closes);',
+        to: 'return !effective || !closes;',
       },
     ],
   },
