@@ -1,3 +1,4 @@
+import { LockRequestError } from './errors/lock-request.error.js';
 import { isCleanRelease, nextTransitions, type LeaseRecord } from './lease-record.js';
 import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
 import type { Observation, PendingRequest, Tenure } from './election-state.js';
@@ -160,16 +161,10 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
       if (!hasNewsSince(step, request)) step.state.mustRead = true;
       return;
     case 'absent':
+      if (request.sent.verb === 'create') return onRefused(step, request, nowhereToCreate());
       return observe(step, null, { from: 'read' });
     case 'not-applied':
-      step.fail(outcome.error);
-      attemptFailed(
-        step,
-        request,
-        outcome.error.reason === 'unreachable' ? 'unreachable' : 'rejected',
-        outcome.error,
-      );
-      return;
+      return onRefused(step, request, outcome.error);
     case 'unknown':
       step.fail(outcome.error);
       attemptFailed(step, request, 'unknown', outcome.error);
@@ -179,6 +174,22 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
     default:
       return outcome satisfies never;
   }
+}
+
+function onRefused(step: Step, request: PendingRequest, error: LockRequestError): void {
+  step.fail(error);
+  const as = error.reason === 'unreachable' ? 'unreachable' : 'rejected';
+  attemptFailed(step, request, as, error);
+}
+
+/** "Absent" is no answer to a creation (see WriteOutcome), but what a lock makes of any 404. */
+function nowhereToCreate(): LockRequestError {
+  return new LockRequestError(
+    'The lock answered "absent" to creating the lease, as if it were to be replaced. Check that the namespace, directory ' +
+      'or table of the lease exists. A lock of your own must answer "not-applied", with an error, to a creation that its ' +
+      'store refuses.',
+    { reason: 'rejected' },
+  );
 }
 
 /** The watch was faster than the answer: it has told already what was written in between. */

@@ -41,6 +41,33 @@ describe('when an attempt to acquire fails in the same way again and again', () 
     expect(pauses(times)).toEqual([2_000, 4_000, 8_000, 15_000, 15_000, 15_000, 15_000, 15_000]);
   });
 
+  it('waits as long, and explains, when creating the lease is answered as if it were a replacement', () => {
+    const run = new MachineRun().start().reads(null);
+    run.random = 1;
+    const times = attempts(run, 60_000, () =>
+      run.request.purpose === 'read' ? run.reads(null) : run.writes({ kind: 'absent' }),
+    );
+    expect(pauses(times)).toEqual([2_000, 4_000, 8_000, 15_000, 15_000, 15_000]);
+    const errors = run.of('failed').map(({ error }) => error.message);
+    expect(errors).toHaveLength(times.length);
+    expect(errors[0]).toMatch(/answered "absent".*namespace.*"not-applied"/s);
+  });
+
+  it('creates a lease at once that turns out to be deleted when it is replaced', () => {
+    const run = new MachineRun().start().reads(released(7)).writes({ kind: 'absent' });
+    expect(run.request.request.verb).toBe('create');
+    expect(run.of('failed')).toEqual([]);
+  });
+
+  it('becomes rarer also where a store finds a lease and has none to replace', () => {
+    const run = new MachineRun().start().reads(released(7));
+    const times = attempts(run, 600_000, () => {
+      if (run.request.purpose === 'read') run.reads(released(7));
+      else run.writes({ kind: run.request.request.verb === 'create' ? 'conflict' : 'absent' });
+    });
+    expect(times.length).toBeLessThan(100);
+  });
+
   it('tries a record that is news at once', () => {
     const run = new MachineRun().start().reads(released(7));
     run.writes({ kind: 'not-applied', error: rejected() }).say({ kind: 'watch-opened' });
