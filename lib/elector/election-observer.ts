@@ -4,7 +4,8 @@ import type { RevocationReason, Term } from '../core/term.js';
 
 /**
  * What an election tells. Calls come one at a time, in the order in which things happened; granted and revoked
- * alternate, one pair per term. An observer must not throw; a rejected promise of a handler only ends the wait for it.
+ * alternate, one pair per term. An observer must not throw: the election goes on, and the error becomes an uncaught one. A
+ * rejected promise of a handler only ends the wait for it.
  */
 export interface ElectionObserver {
   /** `isLeader()` is already true. The promise is waited for when the term ends. */

@@ -9,6 +9,7 @@ import {
   type Instant,
   type WithdrawalReason,
 } from '../core/election-state.js';
+import type { ElectionError } from '../core/errors/election-error.js';
 import { LeadershipRevokedError } from '../core/errors/leadership-revoked.error.js';
 import { LockRequestError } from '../core/errors/lock-request.error.js';
 import type { RevocationReason, Term } from '../core/term.js';
@@ -182,8 +183,9 @@ export class LeaderElector {
   }
 
   /**
-   * Second half: releases the lease if everything has drained, and stops for ever. Returns within two request
-   * timeouts; a lease that could not be released by then lapses.
+   * Second half: releases the lease if everything has drained, and stops for good. Returns within `2 * requestTimeoutMs`;
+   * behind a slow server, which gets longer timeouts, at the latest `drainTimeoutMs + 2 * requestTimeoutMs` after the call
+   * of `drain()` if that is later. A lease that could not be released by then lapses.
    */
   async release(): Promise<void> {
     if (this.state.candidacy !== 'stopped') {
@@ -202,7 +204,7 @@ export class LeaderElector {
 
   /** A lock that hangs or throws when it is closed must not keep the application from ending. */
   private async closeLock(): Promise<void> {
-    const { lock, clock, observer } = this.dependencies;
+    const { lock, clock } = this.dependencies;
     const { requestTimeoutMs } = this.config;
     let bound: Timer | undefined;
     const late = new Promise<never>((_resolve, reject) => {
@@ -213,7 +215,7 @@ export class LeaderElector {
       await Promise.race([lock.close?.(), late]);
     } catch (cause) {
       const text = `${descriptionOf(lock)}: the lock could not be closed: ${messageOf(cause)}`;
-      observer.onError?.(new LockRequestError(text, { reason: 'unclear', cause }));
+      this.report(new LockRequestError(text, { reason: 'unclear', cause }));
     } finally {
       bound?.cancel();
     }
@@ -226,6 +228,15 @@ export class LeaderElector {
   private dispatch(event: ElectionEvent): void {
     const { state, effects } = transition(this.state, event, this.instant(), this.config);
     this.state = state;
+    this.enqueue(effects);
+  }
+
+  /** What fails outside the machine is told in the same order as what it decides. */
+  private report(error: ElectionError): void {
+    this.enqueue([{ kind: 'failed', error }]);
+  }
+
+  private enqueue(effects: readonly ElectionEffect[]): void {
     this.effects.push(...effects);
     if (this.performing) return;
     this.home.runInAsyncScope(() => this.performAll());
@@ -233,17 +244,25 @@ export class LeaderElector {
 
   private performAll(): void {
     this.performing = true;
-    const thrown: unknown[] = [];
     for (let effect = this.effects.shift(); effect; effect = this.effects.shift()) {
-      // An observer that breaks its promise not to throw must not cost the election its next wake-up.
       try {
         this.perform(effect);
       } catch (error) {
-        thrown.push(error);
+        this.throwLater(error);
       }
     }
     this.performing = false;
-    if (thrown.length > 0) throw thrown[0];
+  }
+
+  /**
+   * An observer that breaks its promise not to throw. That must not cost the election its next step, nor be the answer to
+   * whoever called it, a lock that reports a change among them: each error is thrown from a timer of its own, and
+   * Node.js treats it as uncaught.
+   */
+  private throwLater(error: unknown): void {
+    this.dependencies.clock.setTimer(() => {
+      throw error;
+    }, 0);
   }
 
   /** In this order: what began counts from before a gap that falls among the readings, and what is checked from after. */
@@ -335,7 +354,7 @@ export class LeaderElector {
   }
 
   private openWatch(): void {
-    const { lock, observer } = this.dependencies;
+    const { lock } = this.dependencies;
     this.watch = guardedWatch(
       lock,
       {
@@ -343,7 +362,7 @@ export class LeaderElector {
         changed: (lease, revision) => this.dispatch({ kind: 'watch-changed', lease, revision }),
         holderDied: (timingKey) => this.dispatch({ kind: 'holder-died', timingKey }),
         interrupted: (error) => {
-          if (error !== undefined) this.home.runInAsyncScope(() => observer.onError?.(error));
+          if (error !== undefined) this.report(error);
           this.dispatch({ kind: 'watch-interrupted' });
         },
       },

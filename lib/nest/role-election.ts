@@ -140,7 +140,7 @@ export class RoleElection {
     this.log.skippedEarly(method);
   }
 
-  /** Bounded by two request timeouts for the lease and one for the lock. */
+  /** Bounded for the lease as LeaderElector.release() is, and by one request timeout for the lock. */
   release(): Promise<void> {
     this.stopping = true;
     this.released ??= this.elector

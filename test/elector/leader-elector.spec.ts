@@ -232,44 +232,6 @@ describe('when a lock misbehaves', () => {
   });
 });
 
-describe('when an observer throws', () => {
-  it('throws to whoever runs the loop, and still does all the rest', async () => {
-    const { elector, lock, clock } = await leading({
-      onRevoked: () => {
-        throw new Error('observer failed');
-      },
-    });
-    lock.stored = representation(heldBy('other', { leaseDurationSeconds: 1 }), 500);
-    expect(() => lock.watchObserver!.changed(lock.stored, 500n)).toThrow('observer failed');
-    expect(elector.leader).toBe('other');
-    await clock.advance(0);
-    expect(lock.last.verb).toBe('read');
-  });
-});
-
-describe('when an observer throws at the end of a term', () => {
-  it('still releases the lease and competes for it again', async () => {
-    const lock = new ScriptedLock();
-    lock.automatic = true;
-    const clock = new ManualClock();
-    let granted = 0;
-    const observer = {
-      onGranted: () => void (granted += 1),
-      onRevoked: () => {
-        throw new Error('observer failed');
-      },
-    };
-    const elector = new LeaderElector(CONFIG, { lock, clock, random: () => 0, observer });
-    elector.start();
-    await clock.settle();
-    expect(() => elector.stepDown(10_000)).toThrow('observer failed');
-    await clock.advance(5_000);
-    expect(lock.stored?.record.holderIdentity).toBe('');
-    await clock.advance(10_000);
-    expect(granted).toBe(2);
-  });
-});
-
 describe('when the watch tells of changes', () => {
   it('revokes at once when another takes the lease', async () => {
     const { elector, lock, log } = await leading();
