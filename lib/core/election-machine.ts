@@ -1,9 +1,9 @@
 /**
  * Who leads is decided here, and nowhere else.
  *
- * Promised (theorem of safety-rules section 2), while clock rates differ by less than the ratio of leaseDurationMs to
- * renewDeadlineMs, identities are unique per process, and nobody edits or deletes the lease by hand: no two processes
- * are leader at the same instant. Latency, loss, duplication and re-ordering of requests, answers and watch events,
+ * Promised, under the assumptions H1 to H6 of docs/rules.md (no clock runs more than 20 % fast or slow with the default
+ * times, identities are unique per process, nobody edits or deletes the lease by hand): no two processes are leader at
+ * the same instant. Latency, loss, duplication and re-ordering of requests, answers and watch events,
  * wall clocks and paused processes do not matter to it.
  *
  * Not promised: that work which checked a moment ago is still covered now. Code that runs on after the check needs

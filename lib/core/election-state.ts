@@ -168,7 +168,7 @@ export interface ElectionState {
   readonly lastGranted: number | null;
   /**
    * The store may name this process by a write that no answer and no read has settled: one that may have been applied or
-   * be applied later, or the last of a term that ran out (safety-rules 3.5).
+   * be applied later, or the last of a term that ran out (R9, R11).
    */
   readonly writeUnresolved: boolean;
   /** Every renewTime this process writes is greater than this one (R7). */

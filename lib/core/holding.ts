@@ -113,7 +113,7 @@ export function onClockReset(step: Step): void {
   if (step.state.finishing) step.state.finishDeadline = now + 2 * requestTimeoutMs;
 }
 
-/** Ends the tenure if the lease is seen to be anything but what this process wrote (R9, F29, F30). */
+/** Ends the tenure if the lease is seen to be anything but what this process wrote (R9). */
 export function reviewTenure(step: Step): void {
   const { tenure, observation } = step.state;
   if (tenure === null) return;
@@ -321,7 +321,7 @@ export function onReadWhileHolding(step: Step, outcome: ReadOutcome): void {
   const landed = outcome.lease.record.renewTimeMicros === tenure.sentRenewMicros;
   if (landed && tenure.sentRenewMicros > tenure.appliedRenewMicros) {
     // Proof that the write of unknown outcome was applied: it counts from its own start. A read as such extends
-    // nothing (safety-rules 3.3, 3.8).
+    // nothing (R9).
     extend(step, tenure, tenure.sentAt, tenure.sentRenewMicros);
     if (tenure.stage === 'releasing') step.state.nextAttemptAt = step.now;
     return;

@@ -35,7 +35,7 @@ export interface ObservedLease {
   /**
    * Equal for two representations exactly if nobody acquired, renewed or released in between. Built from the stored
    * text of holder, times, duration and transitions with the uid, at full resolution, so that neither an edit of a
-   * label nor a time this library cannot parse is mistaken for the other (safety-rules 3.7).
+   * label nor a time this library cannot parse is mistaken for the other (H2).
    */
   readonly timingKey: string;
   /** The whole stored object, for the lock that made this: what it does not understand it writes back (R6). */

@@ -25,7 +25,7 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
   const revision = lease?.revision ?? source.revision ?? known?.revision ?? 0n;
   // A watch may lag behind or repeat itself, and a write's answer may come after the watch has told of what followed.
   // A read may not be old: a lower revision there means that the store was restored, and everything seen before it is
-  // void (safety-rules 3.9).
+  // void (R14).
   if (source.from !== 'read' && known !== null && revision <= known.revision) return;
   if (known !== null && isOvertaken(source, revision, known.revision)) return;
   const isNewsToTry =
@@ -71,9 +71,8 @@ export function markHolderDied(step: Step, timingKey: string): void {
 /**
  * True if this process wrote the record: by its identity, the transition number and the acquire time of one of its
  * last attempts, and a renew time that it has sent. The identity alone does not do: another process may have been given
- * the same one, and a record that merely names us is somebody else's until a lease duration has passed (R8, safety-rules
- * 3.13). Nor do the others without the renew time: a copy of this process, from a snapshot or a checkpoint, shares them
- * (R19).
+ * the same one, and a record that merely names us is somebody else's until a lease duration has passed (R8). Nor do the
+ * others without the renew time: a copy of this process, from a snapshot or a checkpoint, shares them (R19).
  */
 export function isOwnRecord(step: Step, record: LeaseRecord): boolean {
   const { lastAcquisition } = step.state;

@@ -5,7 +5,7 @@ export interface Term {
   readonly number: number;
   /**
    * Grows from each leader to the next, also over a deleted Lease: the resourceVersion that the acquiring write got
-   * (safety-rules section 5). A store that remembers the highest token it has seen and refuses lower ones is safe
+   * (docs/safety.md). A store that remembers the highest token it has seen and refuses lower ones is safe
    * from a leader that does not yet know that it was replaced.
    */
   readonly fencingToken: bigint;

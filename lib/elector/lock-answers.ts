@@ -7,7 +7,7 @@ import type { ResourceLock } from '../locks/resource-lock.js';
 
 /**
  * What a lock may answer, seen as what it is: a value from code of somebody else's. An answer that is none of the
- * port's outcomes tells nothing; of a write it is unknown whether it was applied (safety-rules 3.4).
+ * port's outcomes tells nothing; of a write it is unknown whether it was applied (R9).
  */
 
 type Verb = LockRequest['verb'];

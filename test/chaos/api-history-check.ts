@@ -22,7 +22,7 @@ export interface ApiVerdict {
   readonly mostRequestsInTenSeconds: number;
 }
 
-/** What the API server's audit log shows of I6, I7 and I8 (safety-rules section 7). */
+/** What the API server's audit log shows of I6, I7 and I8. */
 export function checkApiHistory({ entries, replicas, leaseName, budget }: ApiHistory): ApiVerdict {
   const asked = entries.filter(({ user }) => user === replicas);
   const writes = asked.filter(({ verb }) => !['get', 'list', 'watch'].includes(verb));

@@ -22,7 +22,7 @@ export interface HistoryToCheck {
   readonly termsMayRestart: boolean;
 }
 
-/** Merges the histories of all processes and checks I1 to I5 (safety-rules section 7). */
+/** Merges the histories of all processes and checks I1 to I5. */
 export function checkHistory({
   histories,
   accepted,

@@ -68,7 +68,7 @@ describe('when the leader is cut off', () => {
     ['both ways', 'both'],
     ['on the way to the server', 'to-server'],
     ['on the way back', 'to-client'],
-  ] as const)('stops believing in time and is replaced: %s (F10, F11)', async (_way, direction) => {
+  ] as const)('stops believing in time and is replaced: %s', async (_way, direction) => {
     const cutAt = monotonicMs();
     proxy.shape(direction, { kind: 'blackhole', bytes: 'keep' });
     const revoked = await leader.event('revoked', { since: cutAt });
@@ -82,7 +82,7 @@ describe('when the leader is cut off', () => {
     );
   });
 
-  it('leaves ghosts that the server refuses after the heal (F12)', async () => {
+  it('leaves ghosts that the server refuses after the heal', async () => {
     proxy.shape('both', { kind: 'blackhole', bytes: 'keep' });
     const cutAt = monotonicMs();
     const { replica: next, token } = await fleet.grantedSince(cutAt);
@@ -103,9 +103,9 @@ describe('when the leader is cut off', () => {
 
 describe('when connections break and new ones can be made', () => {
   it.each<[string, () => void]>([
-    ['reset (F14)', () => proxy.reset()],
+    ['reset', () => proxy.reset()],
     ['closed', () => proxy.close()],
-    ['half open (F13)', () => proxy.halfOpen('server')],
+    ['half open', () => proxy.halfOpen('server')],
   ])('keeps its leader: %s', async (_how, break_) => {
     const at = monotonicMs();
     break_();
@@ -117,7 +117,7 @@ describe('when connections break and new ones can be made', () => {
   });
 });
 
-describe('when answers are late (F15)', () => {
+describe('when answers are late', () => {
   it('keeps its leader while they come within the request timeout', async () => {
     proxy.shape('to-client', { kind: 'delay', ms: 100 });
     await delay(2 * DEADLINE_MS);

@@ -13,7 +13,7 @@ export interface SourcePatch {
 /** A wrong election: the simulation must find it out. Exists only while the simulation runs. */
 export interface Mutant {
   readonly name: string;
-  /** What it breaks: a rule of safety-rules section 4 or a fact of section 3. */
+  /** What it breaks: a rule or a fact of docs/rules.md. */
   readonly breaks: string;
   readonly patches: readonly SourcePatch[];
   readonly sabotage?: Sabotage;

@@ -5,7 +5,7 @@ import type { World } from './world.js';
 
 /**
  * Another client of the same lease, with the rules and the shapes of client-go: it waits a lease out before it takes
- * it, counts a transition when the holder changes, and releases by a record of one second (F39). Its requests take no
+ * it, counts a transition when the holder changes, and releases by a record of one second. Its requests take no
  * time, so its belief begins and ends exactly with its writes.
  */
 export class Stranger {

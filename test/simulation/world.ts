@@ -11,7 +11,7 @@ import type { Scenario } from './scenario.js';
 import { noSituations, type Situation, type SituationCounts } from './sometimes.js';
 import type { Trace } from './trace.js';
 
-/** The invariants of safety-rules section 9, by name. Each is shown to bite by a mutant (`npm run simulate:mutants`). */
+/** The rules of the judge, by name. Each is shown to bite by a mutant (`npm run simulate:mutants`). */
 export const RULES = [
   'disjoint-beliefs',
   'token-order',

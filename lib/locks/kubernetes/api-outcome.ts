@@ -24,7 +24,7 @@ export function readOutcome(asked: Asked, answer: ApiAnswer): ReadOutcome {
   return { kind: 'failed', error: explainResponse(asked, answer) };
 }
 
-/** What an answer to a POST or PUT of the object means (R9, safety-rules 3.4). */
+/** What an answer to a POST or PUT of the object means (R9). */
 export function writeOutcome(asked: Asked, answer: ApiAnswer, signal: AbortSignal): WriteOutcome {
   if (answer.kind !== 'response') {
     const error = explainNoAnswer(asked, answer);

@@ -30,7 +30,7 @@ export interface TickClaimRequest {
 }
 
 /**
- * The per-tick claim (safety-rules section 6). `accountedThrough` only grows, and the step from below the tick to the
+ * The per-tick claim (docs/scheduling.md). `accountedThrough` only grows, and the step from below the tick to the
  * tick is one compare-and-set: it happens once in the total order of writes, and only the nonce that made it starts
  * the tick. Belief in leadership plays no part.
  *

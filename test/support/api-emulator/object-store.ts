@@ -22,7 +22,7 @@ import {
   type Answer,
 } from './status-body.js';
 
-/** The objects of one kind, with the write semantics of the API server (safety-rules A1 to A5). */
+/** The objects of one kind, with the write semantics of the API server (A1 to A5). */
 export class ObjectStore<Stored extends StoredObject = StoredObject> {
   constructor(
     readonly kind: ObjectKind,

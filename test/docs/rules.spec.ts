@@ -1,0 +1,59 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+
+const RULES = readFileSync('docs/rules.md', 'utf8');
+const DEFINED = new Set([...RULES.matchAll(/\*\*([AHRISL]\d{1,2})\b/g)].map(([, id]) => id!));
+const CITATION = /(?<![\w$#./-])([AHRISL][1-9]\d?)(?![\w$/-])/g;
+
+/** Comments of the code, whole pages of the documentation. */
+function textsThatCite(): [string, string][] {
+  const code = ['lib', 'test', 'bench', 'sample-app/src'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts') && !name.includes('scaffolds'))
+      .map((name) => join(folder, name)),
+  );
+  const pages = readdirSync('docs').map((name) => join('docs', name));
+  const all = [...code, ...pages, 'README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
+  return all.map((file) => {
+    const text = readFileSync(file, 'utf8');
+    return [file, file.endsWith('.ts') ? commentsOf(text) : text];
+  });
+}
+
+function commentsOf(source: string): string {
+  return (source.match(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm) ?? []).join('\n');
+}
+
+describe('when a comment or a page cites a rule', () => {
+  it('cites one that docs/rules.md defines', () => {
+    const undefinedOnes = textsThatCite().flatMap(([file, text]) =>
+      [...text.matchAll(CITATION)]
+        .map(([, id]) => id!)
+        .filter((id) => !DEFINED.has(id))
+        .map((id) => `${file}: ${id}`),
+    );
+    expect(undefinedOnes).toEqual([]);
+  });
+
+  it('cites no book outside the repository', () => {
+    const strangers = textsThatCite().filter(([, text]) => /safety-rules|\bF\d\d\b/.test(text));
+    expect(strangers.map(([file]) => file)).toEqual([]);
+  });
+});
+
+describe('when docs/rules.md names a test', () => {
+  const entries = RULES.split(/^- /m)
+    .map((entry) => /^\*\*([AR]\d{1,2})\b[\s\S]*?_Test:_\s+"([^"]+)"\s+in\s+`([^`]+)`/.exec(entry))
+    .filter((match) => match !== null)
+    .map(([, id, title, file]) => ({ id: id!, title: title!.replace(/\s+/g, ' '), file: file! }));
+
+  it('names one for every fact and every rule', () => {
+    const expected = [...DEFINED].filter((id) => /^[AR]/.test(id));
+    expect(entries.map(({ id }) => id)).toEqual(expected);
+  });
+
+  it.each(entries)('finds the test of $id', ({ title, file }) => {
+    expect(readFileSync(file, 'utf8')).toContain(title);
+  });
+});
