@@ -42,6 +42,7 @@ export {
   type LockRequestErrorDetails,
 } from './core/errors/lock-request.error.js';
 export { NotLeaderError } from './nest/errors/not-leader.error.js';
+export { StoreTooSlowError } from './core/errors/store-too-slow.error.js';
 export { WallClockError } from './core/errors/wall-clock.error.js';
 export { ElectionStoppedError } from './nest/errors/election-stopped.error.js';
 export { LeadershipHandlerError } from './nest/errors/leadership-handler.error.js';

@@ -4,7 +4,7 @@ import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
 import type { Observation, PendingRequest, Tenure } from './election-state.js';
 import { beginTenure, proceedHolding } from './holding.js';
 import { claimableAt, isOwnRecord, leaseDurationOf, observe } from './observing.js';
-import { attemptFailed, refute, retryAt, triableFrom } from './repetition.js';
+import { acquiredLate, attemptFailed, refute, retryAt, triableFrom } from './repetition.js';
 import { followersTimeoutMs } from './request-timeout.js';
 import type { Step } from './step.js';
 import { monotonicElapsedMs } from './validity.js';
@@ -208,6 +208,7 @@ function onAcquired(step: Step, request: PendingRequest): void {
   // A success that came too late to believe in, or after this process had stopped competing, is no term. The record
   // names us all the same: it is acquired again, or let go of.
   if (!stillOurs || !inTime || contendFrom(step) > step.now) {
+    if (stillOurs && !inTime) acquiredLate(step, tookMs);
     step.state.nextAttemptAt = step.now;
     return;
   }

@@ -1,4 +1,5 @@
 import { RETRY_BACKOFF_MS, type PendingRequest } from './election-state.js';
+import { StoreTooSlowError } from './errors/store-too-slow.error.js';
 import type { LockRequestError } from './errors/lock-request.error.js';
 import type { Step } from './step.js';
 
@@ -11,8 +12,12 @@ import type { Step } from './step.js';
 /** Several caches of different age show as many versions. */
 const REMEMBERED_REFUSALS = 8;
 
-/** How an attempt to acquire failed. */
-export type AttemptFailure = 'conflict' | 'rejected' | 'unreachable' | 'unknown' | 'altered';
+/** Each takes more than half of the renew deadline, so that it is some minutes from error to error in the end. */
+const LATE_ATTEMPTS_PER_ERROR = 32;
+
+/** How an attempt to acquire failed. `late`: it succeeded, too late to be granted (R20). */
+export type AttemptFailure =
+  'conflict' | 'rejected' | 'unreachable' | 'unknown' | 'altered' | 'late';
 
 /** Attempts in a row that failed in the same way. */
 export interface FailedAttempts {
@@ -33,14 +38,31 @@ export function attemptFailed(
   as: AttemptFailure,
   error?: LockRequestError,
 ): void {
-  const { failedAttempts } = step.state;
-  const count = failedAttempts?.as === as ? failedAttempts.count + 1 : 1;
-  step.state.failedAttempts = { as, count };
+  const count = countFailure(step, as);
   step.state.nextAttemptAt = retryAt(step, request, {
     error,
     // A server that cannot be reached bears nothing, and is to be found again soon.
     repetition: as === 'unreachable' ? 1 : count,
   });
+}
+
+function countFailure(step: Step, as: AttemptFailure): number {
+  const { failedAttempts } = step.state;
+  const count = failedAttempts?.as === as ? failedAttempts.count + 1 : 1;
+  step.state.failedAttempts = { as, count };
+  return count;
+}
+
+/**
+ * The lease is ours, and the answer says so too late: the next attempt is due at once, as only it can find the server
+ * faster. One late answer proves little; what is said of more becomes rarer like everything else.
+ */
+export function acquiredLate(step: Step, tookMs: number): void {
+  const attempts = countFailure(step, 'late');
+  const isPowerOfTwo = Number.isInteger(Math.log2(attempts));
+  if (attempts === 1 || !(isPowerOfTwo || attempts % LATE_ATTEMPTS_PER_ERROR === 0)) return;
+  const { role } = step.config;
+  step.fail(new StoreTooSlowError(role, { ...step.config, attempts, tookMs }));
 }
 
 /** The refusal by version proves that this version is not the stored one, whatever reads say (R21). */

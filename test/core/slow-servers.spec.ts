@@ -1,4 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { resolveElectionOptions } from '../../lib/core/election-options.js';
+import type { ElectionConfig } from '../../lib/core/election-state.js';
+import { StoreTooSlowError } from '../../lib/core/errors/store-too-slow.error.js';
 import { RandomStream } from '../simulation/random-stream.js';
 import { heldBy, representation } from '../support/machine-run.js';
 import { ModelledServer, type Treatment } from '../support/modelled-server.js';
@@ -35,6 +38,60 @@ describe('when every answer takes equally long', () => {
       requestTimeoutMs: 550,
     };
     expect(new ModelledServer(() => latency, short).start().until(60_000).terms).toBe(terms);
+  });
+});
+
+describe('when answers take too long for any leader', () => {
+  const HOUR = 3_600_000;
+  const complaints = (server: ModelledServer) =>
+    server.run.of('failed').filter(({ error }) => error instanceof StoreTooSlowError);
+
+  it('says so again and again, less and less often', () => {
+    const server = new ModelledServer(() => 6_000).start();
+    const at: number[] = [];
+    for (let now = 0; now <= HOUR; now += 1_000) {
+      if (complaints(server.until(now)).length > at.length) at.push(now);
+    }
+    const pauses = at.slice(1).map((time, index) => time - at[index]!);
+    expect(at[0]).toBeLessThan(60_000);
+    expect(pauses.slice(0, 5)).toEqual([12_000, 24_000, 48_000, 96_000, 192_000]);
+    for (const pause of pauses.slice(5)) expect(pause).toBe(192_000);
+    expect(at.at(-1)).toBeGreaterThan(HOUR - 200_000);
+  });
+
+  it.each<[number, Partial<ElectionConfig>]>([
+    [5_100, {}],
+    [6_000, {}],
+    [7_900, {}],
+    [6_000, { renewDeadlineMs: 8_000 }],
+    [
+      1_500,
+      { leaseDurationMs: 3_000, renewDeadlineMs: 2_000, retryPeriodMs: 400, requestTimeoutMs: 550 },
+    ],
+  ])('names durations with which one leads without a break: %d ms, %j', (latency, change) => {
+    const server = new ModelledServer(() => latency, change).start().until(END);
+    const { message } = complaints(server)[0]!.error;
+    const [leaseDurationMs, renewDeadlineMs] = [
+      /leaseDurationMs to (\d+)/,
+      /renewDeadlineMs to (\d+)/,
+    ].map((named) => Number(named.exec(message)![1])) as [number, number];
+    expect(message).toContain(`${latency} ms`);
+    const resolved = resolveElectionOptions(
+      { role: 'role', ...change, leaseDurationMs, renewDeadlineMs },
+      'me',
+    );
+    const mended = new ModelledServer(() => latency, resolved).start().until(END);
+    expect(mended.led(60_000)).toBe(100);
+    expect(mended.terms).toBe(1);
+  });
+
+  it.each<[string, Treatment]>([
+    ['every second answer is slow', (_at, number) => (number % 2 === 0 ? 100 : 6_000)],
+    ['answers take half of the renew deadline at most', () => 4_900],
+    ['one answer is late', (_at, number) => (number === 1 ? 5_500 : 50)],
+    ['nothing is ever answered', () => 'lost'],
+  ])('says nothing of the kind where longer durations are no remedy: %s', (_name, treatment) => {
+    expect(complaints(played(treatment))).toEqual([]);
   });
 });
 

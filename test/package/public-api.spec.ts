@@ -21,6 +21,7 @@ describe('the main entry', () => {
         'OnGranted',
         'OnNewLeader',
         'OnRevoked',
+        'StoreTooSlowError',
         'WallClockError',
         'fileLock',
         'getLeaderElectionOptionsToken',
