@@ -9,25 +9,22 @@ export interface AdoptionRequest {
   readonly now: number;
   /** True for a run that cannot be under way any more, as the lease of its term has gone. */
   readonly isOver: (run: ActiveRun) => boolean;
-  /** True for a report that this process has told, by the nonce it was stored with. */
-  readonly isTold: (claim: string) => boolean;
 }
 
 /** True if a leader has something to write before it schedules by this record. */
 export function needsAdoption(
   record: JobRecord | undefined,
-  { continues, isOver, isTold }: AdoptionRequest,
+  { continues, isOver }: AdoptionRequest,
 ): boolean {
   if (record === undefined || !continues(record.schedule)) return true;
   if (record.unknownSince !== null || record.isRecalled === true) return true;
-  return record.active.some(isOver) || record.untold.some(({ claim }) => isTold(claim));
+  return record.active.some(isOver);
 }
 
 /**
  * What a leader does with a job before it schedules it. A job that the fleet has not seen, or that got another
  * schedule, begins now: nothing of it was missed before. Runs of leaders that are gone are given up, and stored to be
- * told, triggered ones excepted, as they belong to no tick; reports that have been told are removed, and so is the mark
- * of a leader that did not know the job.
+ * told, triggered ones excepted, as they belong to no tick; the mark of a leader that did not know the job is removed.
  */
 export class JobAdoption implements LedgerChange<void> {
   readonly job: string;
@@ -37,7 +34,7 @@ export class JobAdoption implements LedgerChange<void> {
   }
 
   decide(record: JobRecord | undefined, accountedBefore = -Infinity): Verdict<void> {
-    const { schedule, continues, now, isOver, isTold } = this.request;
+    const { schedule, continues, now, isOver } = this.request;
     if (record !== undefined && !needsAdoption(record, this.request)) {
       return { kind: 'settled', result: undefined };
     }
@@ -45,7 +42,7 @@ export class JobAdoption implements LedgerChange<void> {
     const known = record ?? { ...NEVER_RUN, ...begun };
     const isSame = continues(known.schedule);
     const over = known.active.filter(isOver);
-    const untold = known.untold.filter(({ claim }) => !isTold(claim));
+    const { untold } = known;
     const missed = over.filter(({ isTriggered }) => isTriggered !== true);
     return {
       kind: 'write',

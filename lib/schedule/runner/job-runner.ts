@@ -199,8 +199,7 @@ export class JobRunner {
     const now = this.now();
     const continues = (text: string) => schedule.continuing(text, now) !== undefined;
     const isOver = (run: ActiveRun) => this.active.isOver(run, term);
-    const isTold = (claim: string) => this.told.has(claim);
-    return { job: name, schedule: schedule.text, continues, now, isOver, isTold };
+    return { job: name, schedule: schedule.text, continues, now, isOver };
   }
 
   private async adopt(term: Term, request: AdoptionRequest): Promise<void> {

@@ -6,6 +6,7 @@ import {
   type JobRecord,
 } from '../../../lib/schedule/claim/job-record.js';
 import { readJobRecord, writeJobRecord } from '../../../lib/schedule/claim/ledger-document.js';
+import { ReportsTold } from '../../../lib/schedule/claim/reports-told.js';
 import { RunEnd } from '../../../lib/schedule/claim/run-end.js';
 import { RunStart } from '../../../lib/schedule/claim/run-start.js';
 import { shortReason } from '../../../lib/schedule/claim/short-reason.js';
@@ -229,6 +230,25 @@ describe('when a run is triggered', () => {
   });
 });
 
+const report = (claim: string) =>
+  ({ claim, reason: 'forbidden', times: [1_000], isCapped: false }) as const;
+
+describe('when a leader has told what was stored to be told', () => {
+  const told = new ReportsTold('job', ['told']);
+
+  it('removes that and keeps the rest', () => {
+    expect(told.decide(record({ untold: [report('told'), report('new')] }))).toMatchObject({
+      kind: 'write',
+      record: { untold: [report('new')] },
+    });
+  });
+
+  it('writes nothing where it is gone already', () => {
+    expect(told.decide(record({ untold: [report('new')] })).kind).toBe('settled');
+    expect(told.decide(undefined).kind).toBe('settled');
+  });
+});
+
 describe('when a leader adopts a job', () => {
   const adopt = (isOver = false) =>
     new JobAdoption({
@@ -237,7 +257,6 @@ describe('when a leader adopts a job', () => {
       now: 9_000,
       isOver: () => isOver,
       continues: (text) => text === 'S',
-      isTold: (claim) => claim === 'told',
     });
 
   it('writes nothing for one that is as it left it', () => {
@@ -271,15 +290,12 @@ describe('when a leader adopts a job', () => {
     expect(changed(20_000)).toMatchObject({ record: { accountedThrough: 20_000 } });
   });
 
-  it('removes the reports that it has told, and keeps the others', () => {
-    const report = (claim: string) =>
-      ({ claim, reason: 'forbidden', times: [1_000], isCapped: false }) as const;
-    const untold = [report('told'), report('new')];
-    expect(adopt().decide(record({ untold }))).toMatchObject({
-      kind: 'write',
-      record: { untold: [report('new')] },
+  it('keeps the reports that are to be told', () => {
+    const untold = [report('new')];
+    expect(adopt().decide(record({ untold })).kind).toBe('settled');
+    expect(adopt(true).decide(record({ untold, active: [RUN] }))).toMatchObject({
+      record: { untold: [report('new'), { reason: 'interrupted' }] },
     });
-    expect(adopt().decide(record({ untold: [report('new')] })).kind).toBe('settled');
   });
 
   it('tells of runs that it gives up in the order of their ticks', () => {
