@@ -1,12 +1,19 @@
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
 import type { LockRequest } from '../../lib/core/election-state.js';
 import type { WriteOutcome } from '../../lib/core/lock-outcome.js';
-import type { ApplyResult, LeaseStore } from './lease-store.js';
+import {
+  sameRecord,
+  sameTerm,
+  type Admission,
+  type ApplyResult,
+  type LeaseStore,
+} from './lease-store.js';
 import type { Flight, Outcome } from './network.js';
+import { admit } from './webhook.js';
 import type { World } from './world.js';
 
 /** What a write finds, and who had written it when. */
-type FormerRecord = Pick<LeaseStore, 'lease' | 'writer' | 'writtenAt' | 'wroteItselfAt'>;
+type FormerRecord = Pick<LeaseStore, 'lease' | 'writer' | 'writtenAt' | 'wroteItselfAt' | 'news'>;
 
 type WriteRequest = Exclude<LockRequest, { verb: 'read' }>;
 
@@ -49,12 +56,19 @@ export class ApiServer {
     const { store, now } = world;
     const { replica } = flight;
     if (world.scenario.clones) this.compareCopies(flight, request.record);
-    const { lease, writer, writtenAt, wroteItselfAt } = store;
-    const before = { lease, writer, writtenAt, wroteItselfAt };
+    const { lease, writer, writtenAt, wroteItselfAt, news } = store;
+    const before = { lease, writer, writtenAt, wroteItselfAt, news };
+    const admission = this.admissionOf(flight);
     const result =
       request.verb === 'create'
-        ? store.create(request.record, replica.id, now)
-        : store.replace(request.record, this.expectation(request.expected), replica.id, now);
+        ? store.create(request.record, replica.id, now, admission)
+        : store.replace(
+            request.record,
+            this.expectation(request.expected),
+            replica.id,
+            now,
+            admission,
+          );
     world.trace?.add(
       now,
       'store',
@@ -63,6 +77,12 @@ export class ApiServer {
     if (result === 'applied') this.onApplied(flight, request.record, before);
     if (result === 'conflict' && request.verb === 'replace') this.onConflict(flight, request);
     return result;
+  }
+
+  private admissionOf({ webhook: severity }: Flight): Admission | undefined {
+    if (severity === undefined) return undefined;
+    const { lawless } = this.world.scenario;
+    return (sent, former) => admit({ sent, former, severity, lawless });
   }
 
   /** It may happen once that two copies send the same bytes, and not again and again. */
@@ -93,9 +113,10 @@ export class ApiServer {
     const { replica } = flight;
     this.checkForeignLease(flight, before);
     const isRenewal = record.acquireTimeMicros !== record.renewTimeMicros;
-    if (!isRenewal || record.holderIdentity === '') replica.ownNews++;
+    replica.ownNews += world.store.news - before.news;
     if (replica === world.crashed) world.ghostOfCrashed = true;
-    if (record.holderIdentity !== '') replica.hasHeldSince(flight.sentAt);
+    if (!sameRecord(record, world.store.lease!.record)) this.countAltered(record, isRenewal);
+    else if (record.holderIdentity !== '') replica.hasHeldSince(flight.sentAt);
     if (flight.givenUp && !replica.believes) {
       const isAcquire = record.acquireTimeMicros === record.renewTimeMicros;
       if (record.holderIdentity !== '') {
@@ -103,6 +124,14 @@ export class ApiServer {
       }
     }
     world.announce();
+  }
+
+  private countAltered(sent: LeaseRecord, isRenewal: boolean): void {
+    const { world } = this;
+    if (sent.holderIdentity === '') world.count('release-altered');
+    else if (!isRenewal) world.count('acquisition-altered');
+    else if (sameTerm(sent, world.store.lease!.record)) world.count('renewal-undone');
+    else world.count('renewal-altered');
   }
 
   /** S5: a held record of another process is replaced only after its whole duration on the writer's clock (R5). */

@@ -1,6 +1,7 @@
 /**
  * What may go wrong with one replica's requests while it lasts; `steady-slow` delays every answer by the same time,
- * `stale-read` answers reads from an old cache, `broken-lock` is a lock that throws, never settles or answers nonsense.
+ * `stale-read` answers reads from an old cache, `broken-lock` is a lock that throws, never settles or answers nonsense,
+ * `webhook` stores something else than was sent.
  */
 export const REQUEST_FAULTS = [
   'slow',
@@ -21,6 +22,7 @@ export const REQUEST_FAULTS = [
   'steady-slow',
   'stale-read',
   'broken-lock',
+  'webhook',
 ] as const;
 
 /** What may go wrong with one replica's watch while it lasts. */

@@ -8,6 +8,16 @@ export interface StoredVersion {
 /** What a write did. `unchanged`: it equals what is stored, so nothing was written (A4). */
 export type ApplyResult = 'applied' | 'unchanged' | 'conflict' | 'absent';
 
+/** What becomes of a write on its way to the store; `touches`: something else of the object is changed as well. */
+export interface StoredRecord {
+  readonly record: LeaseRecord;
+  readonly touches: boolean;
+}
+
+export type Admission = (sent: LeaseRecord, former: LeaseRecord | undefined) => StoredRecord;
+
+const AS_SENT: Admission = (record) => ({ record, touches: false });
+
 /** One Lease as the API server keeps it: compare-and-set on uid and revision (A1, A3), no-op writes (A4). */
 export class LeaseStore {
   lease: ObservedLease | null = null;
@@ -40,10 +50,16 @@ export class LeaseStore {
     this.contested.losers.add(loser);
   }
 
-  create(record: LeaseRecord, writer: number | null, now: number): ApplyResult {
+  create(
+    record: LeaseRecord,
+    writer: number | null,
+    now: number,
+    admit: Admission = AS_SENT,
+  ): ApplyResult {
     if (this.lease !== null) return 'conflict';
     this.uids++;
-    this.put(record, `uid-${this.uids}`, writer, now);
+    const stored = admit(record, undefined).record;
+    this.putAdmitted(record, stored, `uid-${this.uids}`, writer, now);
     return 'applied';
   }
 
@@ -53,16 +69,20 @@ export class LeaseStore {
     expected: { readonly uid: string | undefined; readonly revision: bigint },
     writer: number | null,
     now: number,
+    admit: Admission = AS_SENT,
   ): ApplyResult {
     const { lease } = this;
     if (lease === null) {
       if (expected.uid !== undefined) return 'absent';
-      return this.create(record, writer, now);
+      return this.create(record, writer, now, admit);
     }
     if (expected.uid !== undefined && lease.uid !== expected.uid) return 'conflict';
     if (lease.revision !== expected.revision) return 'conflict';
-    if (sameRecord(lease.record, record)) return 'unchanged';
-    this.put(record, lease.uid, writer, now);
+    const { record: stored, touches } = admit(record, lease.record);
+    if (!sameRecord(lease.record, stored)) {
+      this.putAdmitted(record, stored, lease.uid, writer, now);
+    } else if (touches) this.touch();
+    else return 'unchanged';
     return 'applied';
   }
 
@@ -111,6 +131,19 @@ export class LeaseStore {
     this.writtenAt = now;
   }
 
+  private putAdmitted(
+    sent: LeaseRecord,
+    stored: LeaseRecord,
+    uid: string,
+    writer: number | null,
+    now: number,
+  ): void {
+    const keepsHolder = stored.holderIdentity === sent.holderIdentity;
+    this.put(stored, uid, keepsHolder ? writer : null, now);
+    // To its holder it is lost.
+    if (!sameRecord(sent, stored)) this.changedHandsAt = this.revision;
+  }
+
   private put(record: LeaseRecord, uid: string, writer: number | null, now: number): void {
     this.revision++;
     const former = this.lease?.record;
@@ -157,7 +190,7 @@ function microsText(micros: number | null): string {
   return `${seconds}.${micros - seconds * 1_000_000}`;
 }
 
-function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
+export function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
   return a.releasedTransitions === b.releasedTransitions && sameTiming(a, b);
 }
 
@@ -166,7 +199,7 @@ function sameTiming(a: LeaseRecord, b: LeaseRecord): boolean {
   return a.renewTimeMicros === b.renewTimeMicros && sameTerm(a, b);
 }
 
-function sameTerm(a: LeaseRecord, b: LeaseRecord): boolean {
+export function sameTerm(a: LeaseRecord, b: LeaseRecord): boolean {
   return (
     a.holderIdentity === b.holderIdentity &&
     a.acquireTimeMicros === b.acquireTimeMicros &&

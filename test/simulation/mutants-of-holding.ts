@@ -165,6 +165,27 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     ],
   },
   {
+    name: 'undone-counts',
+    breaks: 'R7: a renewal whose time was put back under a new version counts as one',
+    patches: [
+      {
+        file: HOLDING,
+        from: 'if (outcome.lease.record.renewTimeMicros !== tenure.sentRenewMicros)',
+        to: 'if (outcome.lease.record.renewTimeMicros === null)',
+      },
+    ],
+    traits: {
+      altersWrites: true,
+      watches: false,
+      strict: false,
+      lawless: false,
+      faultCount: 80,
+      allKinds: true,
+    },
+    kinds: ['webhook', 'drop-requests', 'drop-responses'],
+    foundBy: 'disjoint-beliefs',
+  },
+  {
     name: 'blind-release',
     breaks: 'R11: a release is repeated on whatever record there is now',
     patches: [

@@ -17,6 +17,8 @@ export interface Flight {
   readonly answer: (outcome: Outcome) => void;
   /** The client no longer waits: whatever still arrives is a ghost. */
   givenUp: boolean;
+  /** How a webhook alters it; undefined: it does not. */
+  webhook: number | undefined;
 }
 
 /** Duplicates and ghosts arrive up to this much later. */
@@ -97,6 +99,9 @@ export class Network {
       return this.respond(flight, silence(flight.request));
     }
     if (this.strikes(flight, 'reject')) return this.respond(flight, this.rejection(flight));
+    flight.webhook = this.strikes(flight, 'webhook')
+      ? flight.replica.link.severity('webhook')
+      : undefined;
     let outcome = this.strikes(flight, 'stale-read')
       ? this.server.performOnCache(flight)
       : this.server.perform(flight);

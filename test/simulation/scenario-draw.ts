@@ -27,6 +27,8 @@ export interface ScenarioTraits {
   /** The platform tells how long a machine slept. */
   readonly tellsBootTime: boolean;
   readonly clones: boolean;
+  /** A webhook alters writes. */
+  readonly altersWrites: boolean;
   readonly restores: boolean;
   readonly sharedIdentity: boolean;
   readonly reportsDeath: boolean;
@@ -54,7 +56,9 @@ const CALM_LEASES = 10;
 
 export function drawScenario(wishes: ScenarioWishes): Scenario {
   const random = new RandomStream(wishes.seed, 'scenario');
-  const traits = { ...drawTraits(random), ...wishes.fixed };
+  // From a stream of its own: all other seeds mean what they meant before there were webhooks.
+  const altersWrites = new RandomStream(wishes.seed, 'webhook').chance(0.2);
+  const traits = { ...drawTraits(random), altersWrites, ...wishes.fixed };
   const candidates = drawCandidates(random, wishes, traits);
   const durations = longestDurations(candidates);
   const network = drawNetwork(random, candidates, traits);
@@ -65,7 +69,9 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   const healAt = handOverAt - bounds.settlingMs - CALM_LEASES * durations.leaseDurationMs;
   if (healAt < 1_000) throw new Error(`${wishes.minutes} minutes leave no time for faults`);
   const offered = wishes.kinds.filter((kind) => allowed(kind, traits));
-  const kinds = traits.allKinds ? offered : drawKinds(random, offered);
+  const drawn = traits.allKinds ? offered : drawKinds(random, offered);
+  // Where there is a webhook it is at work, whatever else is left out.
+  const kinds = offered.includes('webhook') ? [...drawn, 'webhook' as const] : drawn;
   const faults = drawFaults(wishes.seed, {
     kinds,
     count: traits.faultCount,
@@ -97,7 +103,7 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   };
 }
 
-function drawTraits(random: RandomStream): ScenarioTraits {
+function drawTraits(random: RandomStream): Omit<ScenarioTraits, 'altersWrites'> {
   const lawful = random.chance(0.6);
   const strict = random.chance(lawful ? 0.2 : 0.6);
   return {
@@ -133,6 +139,7 @@ function allowed(kind: FaultKind, traits: ScenarioTraits): boolean {
   if (kind === 'delete' || kind === 'edit') return traits.lawless;
   if (kind === 'sleep') return traits.sleeps;
   if (kind === 'clone') return traits.clones;
+  if (kind === 'webhook') return traits.altersWrites;
   // Where nothing else tells of a stopped or restored clock, the wall clock has to be right (R19).
   if (kind === 'clock-restore') return traits.sleeps && !traits.tellsBootTime;
   if (kind === 'wall-jump') return !traits.sleeps || traits.tellsBootTime;

@@ -106,6 +106,7 @@ export class SimulatedLock implements ResourceLock {
         request,
         sentAt,
         givenUp: false,
+        webhook: undefined,
         answer: (outcome) => {
           // The library has given it up: the connection is closed, and nobody listens.
           if (answered || flight.givenUp || signal.aborted) return;
