@@ -194,7 +194,7 @@ function nowhereToCreate(): LockRequestError {
 
 /** The watch was faster than the answer: it has told already what was written in between. */
 function hasNewsSince({ state: { observation } }: Step, { baseRevision }: PendingRequest): boolean {
-  return observation !== null && observation.revision > (baseRevision ?? 0n);
+  return observation !== null && observation.revision > (baseRevision ?? -1n);
 }
 
 function onAcquired(step: Step, request: PendingRequest): void {

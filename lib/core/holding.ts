@@ -12,7 +12,7 @@ import {
 } from './election-state.js';
 import { isOwnRecord, observe } from './observing.js';
 import type { RevocationReason } from './term.js';
-import type { Step } from './step.js';
+import { isNewer, type Step } from './step.js';
 import { agreesForMs, monotonicElapsedMs, TRUSTED_WALL, trustAfterEnding } from './validity.js';
 
 /** The lease is ours from the acquiring write on; the term begins now, or once it has settled. */
@@ -92,7 +92,7 @@ function blameWallClock(step: Step): void {
  * not known, and every instant that was noted means nothing on this clock (R19).
  */
 export function onClockReset(step: Step): void {
-  const { tenure, observation, candidacy } = step.state;
+  const { tenure, observation, candidacy, contendNotBefore, latestNow } = step.state;
   const { requestTimeoutMs, drainTimeoutMs } = step.config;
   const { now } = step;
   const { pending } = step.state;
@@ -103,7 +103,7 @@ export function onClockReset(step: Step): void {
   step.state.mustRead = true;
   step.state.nextReadAt = now;
   step.state.nextAttemptAt = now;
-  step.state.contendNotBefore = now + step.state.cooldownMs;
+  step.state.contendNotBefore = now + Math.max(0, contendNotBefore - latestNow);
   step.state.refuted = [];
   step.state.restoredAt = -Infinity;
   step.state.wallTrust = TRUSTED_WALL;
@@ -244,8 +244,7 @@ export function onRenewDone(step: Step, request: PendingRequest, outcome: WriteO
   if (tenure === null) return;
   switch (outcome.kind) {
     case 'applied':
-      // An unchanged revision: the store kept nothing, and no observer's clock was set back (A4, R7).
-      if (outcome.lease.revision === request.baseRevision) return pauseHolding(step);
+      if (!isNewer(outcome.lease.revision, request)) return pauseHolding(step);
       // A new version with another renew time is none either: it is what is stored that sets observers' clocks back.
       if (outcome.lease.record.renewTimeMicros !== tenure.sentRenewMicros)
         return pauseHolding(step);

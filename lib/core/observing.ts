@@ -22,7 +22,7 @@ interface Source {
  */
 export function observe(step: Step, lease: ObservedLease | null, source: Source): void {
   const known = step.state.observation;
-  const revision = lease?.revision ?? source.revision ?? known?.revision ?? 0n;
+  const revision = lease?.revision ?? source.revision ?? known?.revision ?? -1n;
   // A watch may lag behind or repeat itself, and a write's answer may come after the watch has told of what followed.
   // A read may not be old: a lower revision there means that the store was restored, and everything seen before it is
   // void (R14).

@@ -1,5 +1,6 @@
 import type { ElectionError } from './errors/election-error.js';
 import { LeaseAlteredError } from './errors/lease-altered.error.js';
+import { LockRequestError } from './errors/lock-request.error.js';
 import { alterations, type ObservedLease } from './lease-record.js';
 import type {
   ElectionConfig,
@@ -50,12 +51,14 @@ export class Step {
     this.emit({ kind: 'failed', error });
   }
 
-  /** True if something else is stored than what was sent, which is then reported. */
-  wasAltered({ purpose, sent }: PendingRequest, { record }: ObservedLease): boolean {
+  /** True if something else is stored than what was sent, or no newer version, which is then reported. */
+  wasAltered(request: PendingRequest, { record, revision }: ObservedLease): boolean {
+    const { purpose, sent, baseRevision } = request;
     if (sent.verb === 'read' || purpose === 'read') return false;
     const found = alterations(sent.record, record);
     if (found.length > 0) this.fail(new LeaseAlteredError(this.config.role, purpose, found));
-    return found.length > 0;
+    else if (!isNewer(revision, request)) this.fail(noNewVersion(revision, baseRevision));
+    return found.length > 0 || !isNewer(revision, request);
   }
 
   /** Sends a request. The instant it counts from was read before it was built (R4). */
@@ -131,6 +134,20 @@ export class Step {
     }
     return renewMicros;
   }
+}
+
+/** An unchanged revision: the store kept nothing, and no observer's clock was set back (A4, R7). */
+export function isNewer(revision: bigint, { baseRevision }: PendingRequest): boolean {
+  return baseRevision === null || revision > baseRevision;
+}
+
+function noNewVersion(revision: bigint, before: bigint | null): LockRequestError {
+  return new LockRequestError(
+    `The store answered that it applied a write of the lease as revision ${revision}, although the one before was ` +
+      `${before}: other candidates do not see such a write. The revision of a lock must grow with every write, also when ` +
+      'a lease is deleted and created again. After the store was restored from a backup this happens once and needs no action.',
+    { reason: 'rejected' },
+  );
 }
 
 /** Field by field: V8 takes ten times as long to spread an object that came out of a spread itself. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { LeaseRecord } from '../../lib/core/lease-record.js';
-import { CONFIG, MachineRun, representation } from '../support/machine-run.js';
+import { CONFIG, heldBy, MachineRun, representation } from '../support/machine-run.js';
 
 type Change = Partial<LeaseRecord>;
 type Fields = Change | ((sent: LeaseRecord) => Change);
@@ -140,5 +140,55 @@ describe('when another part of the object is changed', () => {
     alteredTo(run, { application: 'other' });
     expect(run.isLeader()).toBe(true);
     expect(codes(run)).toEqual([]);
+  });
+});
+
+describe('when a store applies a write under no newer revision', () => {
+  const RELEASED = representation(heldBy('', { releasedTransitions: 4, leaseTransitions: 4 }), 7);
+
+  it.each([7, 6, 0])('acquires less and less often, and says so: revision %d', (revision) => {
+    const run = new MachineRun().start().reads(RELEASED);
+    const attempts: number[] = [];
+    while (run.now < 300_000) {
+      if (run.state.pending === null) run.wake();
+      else if (run.request.purpose === 'read') run.at(run.now + 5).reads(RELEASED);
+      else {
+        attempts.push(run.now);
+        run.at(run.now + 5).applied(revision);
+      }
+    }
+    expect(run.of('granted')).toEqual([]);
+    expect(attempts.length).toBeLessThanOrEqual(300_000 / (0.8 * CONFIG.leaseDurationMs) + 4);
+    expect(run.of('failed')).toHaveLength(attempts.length);
+    expect(run.of('failed')[0]!.error.message).toContain(
+      `as revision ${revision}, although the one before was 7`,
+    );
+  });
+
+  it.each([10, 9])('counts no renewal, and says so: revision %d', (revision) => {
+    const run = MachineRun.leading().at(2_000).tick().applied(revision);
+    expect(run.of('renewed')).toEqual([]);
+    expect(run.of('failed')[0]!.error.message).toContain(
+      `as revision ${revision}, although the one before was 10`,
+    );
+  });
+
+  it('leads where the first revision of a lease is 0', () => {
+    const run = new MachineRun().start().reads(null).applied(0);
+    expect(run.isLeader()).toBe(true);
+    expect(run.at(2_000).tick().applied(1).of('renewed')).toHaveLength(1);
+  });
+
+  it('leads soon where a lease is created again and counts from the beginning', () => {
+    const run = MachineRun.standingBy().at(1_000).watch(null, 11n);
+    const stored = representation(run.written, 1);
+    run.applied(1);
+    while (!run.isLeader()) {
+      if (run.state.pending === null) run.wake();
+      else if (run.request.purpose === 'read') run.reads(stored);
+      else if (run.request.request.verb === 'create') run.writes({ kind: 'conflict' });
+      else run.applied(2);
+    }
+    expect(run.now).toBeLessThanOrEqual(3 * CONFIG.retryPeriodMs);
   });
 });

@@ -182,6 +182,16 @@ describe('when the monotonic clock shows less than before, as on another machine
     expect(run.applied(12).of('stopped')).toHaveLength(1);
   });
 
+  it.each([
+    [10_000, 50_000],
+    [90_000, 0],
+  ])('keeps what is left of a cool-down: after %d ms, %d ms', (after, left) => {
+    const run = MachineRun.leading().withdraw('stepped-down', 60_000);
+    run.say({ kind: 'drained', term: 1 }).applied(11).at(after).withdraw('suspended');
+    run.at(RESTORED).say({ kind: 'resume' });
+    expect(run.state.contendNotBefore).toBe(RESTORED + left);
+  });
+
   it('still stops within its time', () => {
     const run = MachineRun.leading().withdraw('shutdown').say({ kind: 'drained', term: 1 });
     run.say({ kind: 'finish' }).at(RESTORED).tick();

@@ -74,7 +74,7 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
       },
       {
         file: 'core/holding.ts',
-        from: 'if (outcome.lease.revision === request.baseRevision) return pauseHolding(step);',
+        from: 'if (!isNewer(outcome.lease.revision, request)) return pauseHolding(step);',
         to: '',
       },
     ],
