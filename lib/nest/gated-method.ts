@@ -36,6 +36,7 @@ export function gateMethod(
   if (GATES.own(prototype, key, original).some(({ role }) => role === gate.role)) return;
   const shape = returnShape(original, prototype, key);
   const leadershipKey = leadershipKeyOf(gate.role);
+  const counted = `${ownerName(undefined, prototype)}.${String(key)}`;
   injectLeadership(prototype, gate.role);
 
   function gated(this: unknown, ...args: unknown[]): unknown {
@@ -46,19 +47,19 @@ export function gateMethod(
     if (leadership?.isLeader() === true) {
       // As runGated() does, without a function more for each call.
       const inFlight = leadership[GATED_WORK];
-      inFlight?.begin();
+      inFlight?.begin(counted);
       let result: unknown;
       try {
         result = original.apply(this, args);
       } catch (error) {
-        inFlight?.end();
+        inFlight?.end(counted);
         throw error;
       }
       if (isValue(result)) {
-        inFlight?.end();
+        inFlight?.end(counted);
         return result;
       }
-      return settleWork(leadership, result, () => endOfStream(this, leadership));
+      return settleWork(leadership, counted, result, () => endOfStream(this, leadership));
     }
     const entryPoint = entryPointAt(prototypeOf(this) ?? prototype, key);
     const name = `${ownerName(this, prototype)}.${String(key)}`;

@@ -8,7 +8,7 @@ import {
   takeUntil,
   throwError,
 } from 'rxjs';
-import { adoptWork, type Adopted, type WorkInFlight } from '../elector/work-in-flight.js';
+import { adoptWork, type Adopted } from '../elector/work-in-flight.js';
 import type { LeadershipService } from './leadership.service.js';
 
 /** Where a gate counts its work. A service without it, as in a unit test, has no term that waits for work. */
@@ -20,43 +20,48 @@ export const GATE_SKIPPED = Symbol.for('nestjs-leader-election:gate-skipped');
 /** What a gate needs of the service; a stand-in of a unit test may have `isLeader()` alone. */
 export type GateLeadership = Pick<LeadershipService, 'isLeader'> &
   Partial<Pick<LeadershipService, 'leader' | 'role' | 'term'>> & {
-    readonly [GATED_WORK]?: Pick<WorkInFlight, 'begin' | 'end'>;
+    readonly [GATED_WORK]?: CountedWork;
     [GATE_SKIPPED]?(method: string): void;
   };
+
+/** Each `begin` has one `end` with the same name, which tells a test what it left running. */
+export interface CountedWork {
+  begin(name: string): void;
+  end(name: string): void;
+}
 
 /**
  * Calls work of the current term. It counts as in flight from before the call until what it returned has settled, or
  * until the stream that it returned has ended; a stream ends with the term at the latest.
- *
- * @param onEnd what a consumer of the stream is told when the term ends first; without one the stream completes
  */
-export function runGated<T>(
-  leadership: GateLeadership,
-  work: () => T,
-  onEnd?: EndReason,
-): Adopted<T> {
+export function runGated<T>(leadership: GateLeadership, name: string, work: () => T): Adopted<T> {
   const inFlight = leadership[GATED_WORK];
-  inFlight?.begin();
+  inFlight?.begin(name);
   let result: T;
   try {
     result = work();
   } catch (error) {
-    inFlight?.end();
+    inFlight?.end(name);
     throw error;
   }
-  return settleWork(leadership, result, onEnd);
+  return settleWork(leadership, name, result);
 }
 
-/** The second half of {@link runGated}, for work that was counted and called: what its caller gets. */
+/**
+ * The second half of {@link runGated}, for work that was counted and called: what its caller gets.
+ *
+ * @param onEnd what a consumer of the stream is told when the term ends first; without one the stream completes
+ */
 export function settleWork<T>(
   leadership: GateLeadership,
+  name: string,
   result: T,
   onEnd: EndReason = () => undefined,
 ): Adopted<T> {
   return adoptWork<T>(
     result,
-    () => leadership[GATED_WORK]?.end(),
-    (value) => (isStream(value) ? endWithTerm(value, leadership, onEnd) : value),
+    () => leadership[GATED_WORK]?.end(name),
+    (value) => (isStream(value) ? endWithTerm(value, leadership, name, onEnd) : value),
   );
 }
 
@@ -78,15 +83,21 @@ function isStream(value: unknown): value is Stream {
 }
 
 /** A stream that works while the term lasts: from its first consumer to its end it counts as work in flight. */
-function endWithTerm(stream: Stream, leadership: GateLeadership, onEnd: EndReason): Stream {
+function endWithTerm(
+  stream: Stream,
+  leadership: GateLeadership,
+  name: string,
+  onEnd: EndReason,
+): Stream {
   return isObservable(stream)
-    ? observableOfTerm(stream, leadership, onEnd)
-    : new IteratorOfTerm(stream, leadership, onEnd);
+    ? observableOfTerm(stream, leadership, name, onEnd)
+    : new IteratorOfTerm(stream, leadership, name, onEnd);
 }
 
 function observableOfTerm(
   source: Observable<unknown>,
   leadership: GateLeadership,
+  name: string,
   onEnd: EndReason,
 ): Observable<unknown> {
   return defer(() => {
@@ -94,10 +105,10 @@ function observableOfTerm(
     const { term } = leadership;
     if (!leadership.isLeader()) return ending(onEnd());
     const inFlight = leadership[GATED_WORK];
-    inFlight?.begin();
+    inFlight?.begin(name);
     return from(source).pipe(
       takeUntil(endOfTerm(term, onEnd)),
-      finalize(() => inFlight?.end()),
+      finalize(() => inFlight?.end(name)),
     );
   });
 }
@@ -147,6 +158,7 @@ class IteratorOfTerm implements AsyncIterableIterator<unknown> {
   constructor(
     private readonly source: AsyncIterableIterator<unknown>,
     private readonly leadership: GateLeadership,
+    private readonly name: string,
     private readonly onEnd: EndReason,
   ) {}
 
@@ -194,7 +206,7 @@ class IteratorOfTerm implements AsyncIterableIterator<unknown> {
     }
     this.state = 'running';
     this.isCounted = true;
-    this.leadership[GATED_WORK]?.begin();
+    this.leadership[GATED_WORK]?.begin(this.name);
     this.signal = term?.signal;
     this.signal?.addEventListener('abort', this.onAbort, { once: true });
   }
@@ -226,6 +238,6 @@ class IteratorOfTerm implements AsyncIterableIterator<unknown> {
     if (this.state === 'running') this.state = 'over';
     if (!this.isCounted) return;
     this.isCounted = false;
-    this.leadership[GATED_WORK]?.end();
+    this.leadership[GATED_WORK]?.end(this.name);
   }
 }

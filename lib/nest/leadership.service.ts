@@ -2,9 +2,9 @@ import type { Observable } from 'rxjs';
 import { LeaderElectionOptionsError } from '../core/errors/leader-election-options.error.js';
 import { NotLeaderError } from './errors/not-leader.error.js';
 import type { Leadership, Term } from '../core/term.js';
-import type { Adopted, WorkInFlight } from '../elector/work-in-flight.js';
+import type { Adopted } from '../elector/work-in-flight.js';
 import { ElectionStoppedError } from './errors/election-stopped.error.js';
-import { GATE_SKIPPED, GATED_WORK, runGated } from './gated-work.js';
+import { GATE_SKIPPED, GATED_WORK, runGated, type CountedWork } from './gated-work.js';
 import type { LeadershipError } from './leadership-error.js';
 import type { Revocation } from './leadership-streams.js';
 import type { RoleElection } from './role-election.js';
@@ -129,7 +129,8 @@ export class LeadershipService {
    */
   runIfLeader<T>(work: (term: Term) => T): Adopted<T> | undefined {
     const { term } = this;
-    return term === undefined ? undefined : runGated(this, () => work(term));
+    if (term === undefined) return undefined;
+    return runGated(this, RUN_IF_LEADER, () => work(term));
   }
 
   /**
@@ -173,7 +174,7 @@ export class LeadershipService {
   }
 
   /** @internal where `@LeaderOnly()` counts its work */
-  get [GATED_WORK](): WorkInFlight {
+  get [GATED_WORK](): CountedWork {
     return this[ELECTION].elector.work;
   }
 
@@ -182,6 +183,8 @@ export class LeadershipService {
     this[ELECTION].skipped(method);
   }
 }
+
+const RUN_IF_LEADER = 'runIfLeader()';
 
 function checkedCooldown(cooldownMs: unknown, otherwise: number): number {
   if (cooldownMs === undefined) return otherwise;

@@ -76,14 +76,7 @@ export class RoleElection {
 
   leadership(): Leadership {
     const { term } = this.elector;
-    const { leader, lastReason, role } = this;
-    return Object.freeze({
-      role,
-      isLeader: term !== undefined,
-      ...(leader !== undefined && { leader }),
-      ...(term !== undefined && { term }),
-      ...(term === undefined && lastReason !== undefined && { reason: lastReason }),
-    });
+    return leadershipNow(this.role, this.leader, term, this.lastReason);
   }
 
   /**
@@ -205,4 +198,20 @@ export class RoleElection {
       onUncleanAcquisition: (term, was) => this.log.uncleanAcquisition(term, was),
     };
   }
+}
+
+/** What `leadership$` carries. @param lastReason why the last term ended; left out during a term */
+export function leadershipNow(
+  role: string,
+  leader: string | undefined,
+  term: Term | undefined,
+  lastReason: RevocationReason | undefined,
+): Leadership {
+  return Object.freeze({
+    role,
+    isLeader: term !== undefined,
+    ...(leader !== undefined && { leader }),
+    ...(term !== undefined && { term }),
+    ...(term === undefined && lastReason !== undefined && { reason: lastReason }),
+  });
 }

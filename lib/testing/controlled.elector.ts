@@ -1,9 +1,14 @@
+import { clearTimeout, setTimeout } from 'node:timers';
 import type { ElectionConfig } from '../core/election-state.js';
 import { LeadershipRevokedError } from '../core/errors/leadership-revoked.error.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import type { ElectorDependencies, RoleElector } from '../elector/leader-elector.js';
 import { openTerm, type OpenTerm } from '../elector/open-term.js';
-import { WorkInFlight } from '../elector/work-in-flight.js';
+import { NamedWork } from './named-work.js';
+import { WorkLeftRunningError } from './work-left-running.error.js';
+
+/** Well below the five seconds that Jest gives a hook. */
+const CLOSE_TIMEOUT_MS = 2_000;
 
 /**
  * An elector that a test tells who leads. It keeps every promise of the real one towards the application (granted and
@@ -11,7 +16,7 @@ import { WorkInFlight } from '../elector/work-in-flight.js';
  * and competes for nothing.
  */
 export class ControlledElector implements RoleElector {
-  readonly work = new WorkInFlight();
+  readonly work = new NamedWork();
   private current: OpenTerm | undefined;
   private otherLeader: string | undefined;
   private candidacy: 'idle' | 'contending' | 'suspended' | 'stopped' = 'idle';
@@ -22,6 +27,7 @@ export class ControlledElector implements RoleElector {
     private readonly config: ElectionConfig,
     private readonly dependencies: Pick<ElectorDependencies, 'clock' | 'observer'>,
     private readonly leadsFromTheStart: boolean,
+    private readonly closeTimeoutMs = CLOSE_TIMEOUT_MS,
   ) {}
 
   get role(): string {
@@ -96,17 +102,30 @@ export class ControlledElector implements RoleElector {
     if (this.candidacy === 'suspended') this.candidacy = 'contending';
   }
 
+  /**
+   * Waits in real time: an `afterAll(() => app.close())` ends though no test moves the manual clock any more, and though
+   * the runner's timers are faked.
+   */
   async drain(): Promise<boolean> {
     this.candidacy = 'stopped';
     this.end('shutdown');
-    const { clock } = this.dependencies;
-    return new Promise((resolve) => {
-      const bound = clock.setTimer(() => resolve(false), this.config.drainTimeoutMs);
-      void this.drained.then(() => {
-        bound.cancel();
-        resolve(true);
-      });
+    let bound: NodeJS.Timeout | undefined;
+    const timedOut = new Promise<boolean>((resolve) => {
+      bound = setTimeout(() => resolve(false), this.closeTimeoutMs);
     });
+    const hasEnded = await Promise.race([this.drained.then(() => true), timedOut]);
+    clearTimeout(bound);
+    if (!hasEnded) {
+      this.dependencies.observer.onError?.(
+        new WorkLeftRunningError(
+          this.role,
+          this.terms,
+          this.closeTimeoutMs,
+          this.work.unfinished(),
+        ),
+      );
+    }
+    return hasEnded;
   }
 
   release(): Promise<void> {
@@ -127,8 +146,7 @@ export class ControlledElector implements RoleElector {
     });
     const { term } = this.current;
     this.otherLeader = undefined;
-    const handled = observer.onGranted?.(term);
-    if (handled !== undefined) this.work.track(handled);
+    this.work.trackAs('@OnGranted() handlers', observer.onGranted?.(term));
     this.tellLeader();
     return term;
   }
@@ -138,8 +156,10 @@ export class ControlledElector implements RoleElector {
     const { term, abort } = this.current;
     this.current = undefined;
     abort.abort(new LeadershipRevokedError(this.role, term.number, reason));
-    const handled = this.dependencies.observer.onRevoked?.(term, reason);
-    if (handled !== undefined) this.work.track(handled);
+    this.work.trackAs(
+      '@OnRevoked() handlers',
+      this.dependencies.observer.onRevoked?.(term, reason),
+    );
     this.drained = this.work.ended();
     this.tellLeader();
     return true;

@@ -1,9 +1,11 @@
 import { resolveElectionOptions } from '../core/election-options.js';
+import type { RevocationReason } from '../core/term.js';
+import type { ElectionObserver } from '../elector/election-observer.js';
 import { adopt } from '../nest/gate-leadership.js';
 import { GATES } from '../nest/gated-method.js';
 import { LeadershipService } from '../nest/leadership.service.js';
 import { LeadershipStreams } from '../nest/leadership-streams.js';
-import type { RoleElection } from '../nest/role-election.js';
+import { leadershipNow, type RoleElection } from '../nest/role-election.js';
 import { ControlledElector } from './controlled.elector.js';
 import { ManualClock } from './manual-clock.js';
 
@@ -26,15 +28,19 @@ export function leadershipStandIn({
   leader,
 }: LeadershipStandInOptions = {}): LeadershipService {
   const options = resolveElectionOptions({ role }, 'test-process');
-  const elector = new ControlledElector(
-    options,
-    { clock: new ManualClock(), observer: { onLeaderChanged: () => streams.changed() } },
-    isLeader,
+  let lastReason: RevocationReason | undefined;
+  const observer: ElectionObserver = {
+    onGranted: (term) => streams.granted(term),
+    onRevoked: (term, reason) => {
+      lastReason = reason;
+      streams.revoked(term, reason);
+    },
+    onLeaderChanged: () => streams.changed(),
+  };
+  const elector = new ControlledElector(options, { clock: new ManualClock(), observer }, isLeader);
+  const streams = new LeadershipStreams(() =>
+    leadershipNow(role, elector.leader, elector.term, lastReason),
   );
-  const streams = new LeadershipStreams(() => {
-    const { term } = elector;
-    return { role, isLeader: term !== undefined, leader: elector.leader, term };
-  });
   elector.setLeader(leader);
   elector.start();
   const election: Pick<

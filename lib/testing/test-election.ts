@@ -19,6 +19,11 @@ export interface TestElectionOptions {
   readonly leader?: string;
   /** The clock of elections and schedules. @default a new one that shows 2026-01-01T00:00:00Z */
   readonly clock?: ManualClock;
+  /**
+   * Milliseconds of real time for which `app.close()` waits for gated work and handlers; what is still running then is
+   * logged by name. @default 2000
+   */
+  readonly closeTimeoutMs?: number;
 }
 
 /** What `Test.createTestingModule()` returned, as far as it is used here. */
@@ -98,7 +103,8 @@ export class TestElection {
 
   /** @internal */
   readonly electorFactory: ElectorFactory = (config, dependencies) => {
-    const elector = new ControlledElector(config, dependencies, this.options.isLeader === true);
+    const { isLeader = false, closeTimeoutMs } = this.options;
+    const elector = new ControlledElector(config, dependencies, isLeader, closeTimeoutMs);
     elector.setLeader(this.options.leader);
     this.electors.set(config.role, elector);
     return elector;

@@ -251,7 +251,7 @@ describe('Gated work', () => {
     it('completes an Observable with the term all the same', async () => {
       const { leadership, abort } = pausedAfterCheck();
       let isComplete = false;
-      runGated(leadership, () => NEVER).subscribe({ complete: () => (isComplete = true) });
+      runGated(leadership, 'work', () => NEVER).subscribe({ complete: () => (isComplete = true) });
       abort.abort();
       await setImmediate();
       expect(isComplete).toBe(true);
@@ -262,7 +262,7 @@ describe('Gated work', () => {
       async function* numbers(): AsyncGenerator<number> {
         for (let each = 1; ; each += 1) yield await Promise.resolve(each);
       }
-      const gated = runGated(leadership, numbers);
+      const gated = runGated(leadership, 'work', numbers);
       expect(await gated.next()).toEqual({ done: false, value: 1 });
       abort.abort();
       expect(await gated.next()).toEqual({ done: true, value: undefined });

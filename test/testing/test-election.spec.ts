@@ -1,7 +1,8 @@
 import { getMaxListeners } from 'node:events';
-import { Injectable } from '@nestjs/common';
+import { Injectable, type Type } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import {
   getLeadershipToken,
@@ -13,6 +14,7 @@ import {
   OnRevoked,
   type LeadershipRevokedError,
 } from '../../lib/index.js';
+import { LeaderCron, LeaderScheduleModule } from '../../lib/schedule/index.js';
 import {
   asFollower,
   asLeader,
@@ -22,6 +24,7 @@ import {
   TestElection,
   testTerm,
 } from '../../lib/testing/index.js';
+import { RecordedLog } from '../nest/support/recorded-log.js';
 
 @Injectable()
 class Worker {
@@ -234,5 +237,149 @@ describe('when an object stands outside of any application', () => {
     const seen: unknown[] = [];
     following.leader$.subscribe((leader) => seen.push(leader));
     expect(seen).toEqual(['other']);
+  });
+});
+
+describe('when an application under TestElection is closed while work never ends', () => {
+  const never = (): Promise<void> => new Promise(() => {});
+  const onlyTick = new Observable<number>((subscriber) => subscriber.next(1));
+
+  @Injectable()
+  class Endless {
+    constructor(readonly leadership: LeadershipService) {}
+
+    @LeaderOnly()
+    gated(): Promise<void> {
+      return never();
+    }
+
+    @LeaderCron('* * * * * *', { name: 'tick' })
+    job(): Promise<void> {
+      return never();
+    }
+  }
+
+  class EndlessGrant {
+    @OnGranted()
+    granted(): Promise<void> {
+      return never();
+    }
+  }
+
+  class EndlessRevocation {
+    @OnRevoked()
+    revoked(): Promise<void> {
+      return never();
+    }
+  }
+
+  const closed = async (
+    providers: Type[],
+    begin: (endless: Endless, election: TestElection) => unknown,
+  ): Promise<string[]> => {
+    const election = new TestElection({ isLeader: true, closeTimeoutMs: 20 });
+    const application = await Test.createTestingModule({
+      imports: [
+        LeaderElectionTestingModule.forRoot({ role: 'a', identity: 'me', election }),
+        LeaderScheduleModule,
+      ],
+      providers: [Endless, ...providers],
+    }).compile();
+    const log = new RecordedLog();
+    application.useLogger(log);
+    await application.init();
+    await election.clock.settle();
+    await begin(application.get(Endless), election);
+    await application.close();
+    return log.texts('error');
+  };
+
+  it.each<[string, Type[], (endless: Endless, election: TestElection) => unknown, RegExp]>([
+    [
+      'a gated method',
+      [],
+      (endless) => {
+        void endless.gated();
+      },
+      /: Endless\.gated\. /,
+    ],
+    [
+      'runIfLeader()',
+      [],
+      ({ leadership }) => {
+        void leadership.runIfLeader(never);
+      },
+      /: runIfLeader\(\)\. /,
+    ],
+    [
+      'a stream that its consumer never leaves, though it is told to end',
+      [],
+      ({ leadership }) => {
+        const source = { next: never, return: never, [Symbol.asyncIterator]: () => source };
+        void leadership.runIfLeader(() => source)!.next();
+      },
+      /: runIfLeader\(\)\. /,
+    ],
+    ['an @OnGranted() handler', [EndlessGrant], () => {}, /: @OnGranted\(\) handlers\. /],
+    ['an @OnRevoked() handler', [EndlessRevocation], () => {}, /: @OnRevoked\(\) handlers\. /],
+    ['a job', [], (_, { clock }) => clock.advance(1_500), /: runs of @LeaderCron\(\) jobs\. /],
+    [
+      'several of them',
+      [EndlessGrant],
+      (endless) => {
+        void endless.gated();
+        void endless.gated();
+      },
+      /: @OnGranted\(\) handlers, Endless\.gated\. /,
+    ],
+  ])('does not wait for %s beyond its bound, and names it', async (_what, ...given) => {
+    const [providers, begin, named] = given;
+    const errors = await closed(providers, begin);
+    expect(errors).toHaveLength(1);
+    expect(errors[0]).toMatch(/still running 20 ms \(closeTimeoutMs of TestElection\)/);
+    expect(errors[0]).toMatch(named);
+  });
+
+  it('says nothing where the work ends with its term', async () => {
+    const errors = await closed([], ({ leadership }) => {
+      void leadership.runIfLeader(
+        ({ signal }) =>
+          new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve())),
+      );
+      void leadership.runIfLeader(() => onlyTick)!.subscribe();
+    });
+    expect(errors).toEqual([]);
+  });
+});
+
+describe('leadershipStandIn()', () => {
+  it('tells its streams what it does, as the real service', () => {
+    const service = leadershipStandIn({ role: 'a' });
+    const { term } = service;
+    const seen: unknown[] = [];
+    service.revoked$.subscribe(({ term: ended, reason }) => seen.push(ended, reason));
+    service.leader$.subscribe((leader) => seen.push(leader));
+    service.leadership$.subscribe((leadership) => seen.push(leadership));
+    service.stepDown();
+    expect(seen).toEqual([
+      service.identity,
+      { role: 'a', isLeader: true, leader: service.identity, term },
+      term,
+      'stepped-down',
+      undefined,
+      { role: 'a', isLeader: false, reason: 'stepped-down' },
+    ]);
+  });
+
+  it('has no keys without a value in what leadership$ carries, as the real service', () => {
+    const keys: string[][] = [];
+    const collect = (service: LeadershipService) =>
+      service.leadership$.subscribe((leadership) => keys.push(Object.keys(leadership)));
+    collect(leadershipStandIn());
+    collect(leadershipStandIn({ isLeader: false }));
+    expect(keys).toEqual([
+      ['role', 'isLeader', 'leader', 'term'],
+      ['role', 'isLeader'],
+    ]);
   });
 });
