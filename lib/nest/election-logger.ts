@@ -62,6 +62,14 @@ export class ElectionLogger {
     );
   }
 
+  /** An error, as the logger of @nestjs/testing shows nothing less. */
+  handlersUnheard(handlers: readonly string[]): void {
+    const text =
+      `does not call @OnGranted() ${handlers.join(', ')}: what a test has put in the place of LeadershipService leads, and has ` +
+      `neither a term nor granted$. Give leadershipStandIn() of 'nestjs-leader-election/testing' to have them called.`;
+    this.safely(() => this.logger.error(`${this.prefix}: ${text}`));
+  }
+
   started(): void {
     this.write('log', 'competes for the lease');
   }

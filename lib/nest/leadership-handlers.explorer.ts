@@ -43,6 +43,8 @@ export class LeadershipHandlersExplorer {
 
   /** @throws LeaderElectionOptionsError */
   explore(): void {
+    this.faults.push(...this.registry.overrideFaults());
+    if (this.faults.length > 0) throw new LeaderElectionOptionsError(this.faults);
     for (const { role } of this.registry.elections) {
       this.found.set(role, { OnGranted: [], OnRevoked: [], OnNewLeader: [] });
     }
@@ -54,9 +56,10 @@ export class LeadershipHandlersExplorer {
     }
     if (this.faults.length > 0) throw new LeaderElectionOptionsError(this.faults);
     for (const election of this.registry.elections) {
-      election.dispatcher.use(this.found.get(election.role)!);
+      const handlers = this.found.get(election.role)!;
+      election.dispatcher.use(handlers);
       const service = this.registry.service(election);
-      if (!isServiceOf(service, election)) election.replacedBy(service);
+      if (!isServiceOf(service, election)) election.replacedBy(service, handlers);
     }
   }
 

@@ -8,10 +8,12 @@ import type { ApplicationReadiness } from './application-readiness.js';
 import { ElectionLogger } from './election-logger.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import type { LeadershipError } from './leadership-error.js';
+import type { LeadershipHandlers } from './leadership-handler.js';
 import { LeadershipHandlersDispatcher } from './leadership-handlers.dispatcher.js';
 import type { LeadershipService } from './leadership.service.js';
 import { LeadershipStreams } from './leadership-streams.js';
 import { isRepl } from './repl.js';
+import { isTerm, revocationOfStub, termOfStub } from './service-override.js';
 
 export interface RoleElectionDependencies {
   readonly clock: Clock;
@@ -19,6 +21,9 @@ export interface RoleElectionDependencies {
   readonly makeElector: ElectorFactory;
   readonly readiness: ApplicationReadiness;
 }
+
+/** What a test has put in the place of a service; the explorer has checked that it answers gates. */
+type ReplacingService = Partial<LeadershipService> & Pick<LeadershipService, 'isLeader'>;
 
 /** One role in one application: its elector, and everybody who is told what the elector does. */
 export class RoleElection {
@@ -38,7 +43,8 @@ export class RoleElection {
   private isAutoStart: boolean;
   private hasSeenLeader = false;
   private released: Promise<void> | undefined;
-  private replacement: Partial<LeadershipService> | undefined;
+  private replacement: ReplacingService | undefined;
+  private replacementTerm: Term | undefined;
 
   constructor(
     readonly options: ResolvedModuleOptions,
@@ -51,7 +57,8 @@ export class RoleElection {
     this.elector = makeElector(options, { lock, clock, random, observer: this.observer() });
     this.streams = new LeadershipStreams(() => this.leadership());
     this.dispatcher = new LeadershipHandlersDispatcher(options, readiness, {
-      holds: (term) => (this.replacement ?? this.elector).term === term,
+      holds: (term) =>
+        term === (this.replacement === undefined ? this.elector.term : this.replacementTerm),
       currentLeader: () => (this.replacement ?? this).leader,
       stepDown: (cooldownMs) => this.stepDown(cooldownMs),
       report: (error) => this.report(error),
@@ -83,13 +90,31 @@ export class RoleElection {
    * A test has put another service in the place of this election's: it decides who leads, its streams call the handlers,
    * and this process does not compete.
    */
-  replacedBy(service: Partial<LeadershipService>): void {
+  replacedBy(service: ReplacingService, { OnGranted }: LeadershipHandlers): void {
     this.replacement = service;
-    service.granted$?.subscribe?.((term) => void this.dispatcher.granted(term));
-    service.revoked$?.subscribe?.(({ term, reason }) => {
+    service.granted$?.subscribe?.((term) => this.toldTerm(termOfStub(term)));
+    service.revoked$?.subscribe?.((revocation) => {
+      const { term, reason } = revocationOfStub(revocation);
+      if (this.replacementTerm === term) this.replacementTerm = undefined;
       void this.dispatcher.revoked(term, reason);
     });
     service.leader$?.subscribe?.((leader) => this.dispatcher.leaderChanged(leader));
+    const { term } = service;
+    if (isTerm(term)) this.toldTerm(term);
+    else if (OnGranted.length > 0 && service.granted$ === undefined && service.isLeader()) {
+      this.log.handlersUnheard(OnGranted.map(({ name }) => name));
+    }
+  }
+
+  /** The present term: as the service has it, or as a stub without a `term` has told it. */
+  termBy(service: Pick<LeadershipService, 'term'>): Term | undefined {
+    return 'term' in service ? service.term : this.replacementTerm;
+  }
+
+  private toldTerm(term: Term): void {
+    if (this.replacementTerm === term) return;
+    this.replacementTerm = term;
+    void this.dispatcher.granted(term);
   }
 
   start(): void {

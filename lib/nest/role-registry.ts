@@ -1,11 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import { LeaderElectionOptionsError } from '../core/errors/leader-election-options.error.js';
+import {
+  LeaderElectionOptionsError,
+  type OptionFault,
+} from '../core/errors/leader-election-options.error.js';
 import { ROLE_REGISTRATION, roleToken } from './leader-election.constants.js';
 import type { RoleRegistration } from './leader-election.options.js';
 import type { InstanceArrivals } from './late-instances.js';
 import { LeadershipService } from './leadership.service.js';
 import type { RoleElection } from './role-election.js';
+import { overrideFault } from './service-override.js';
 
 type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
 
@@ -15,6 +19,8 @@ export class RoleRegistry implements InstanceArrivals {
   readonly roles: readonly string[];
   private readonly byRole = new Map<string, RoleElection>();
   private readonly registrations: ReadonlyMap<string, NestModule>;
+  /** Services without a role. */
+  private readonly refusing = new Set<unknown>();
   private sealed = false;
 
   constructor(modules: ModulesContainer) {
@@ -73,6 +79,30 @@ export class RoleRegistry implements InstanceArrivals {
       : undefined;
   }
 
+  /** What is wrong with what a test has put in the place of services. */
+  overrideFaults(): OptionFault[] {
+    return this.elections.flatMap((election) => {
+      const service: unknown = this.service(election);
+      return [overrideFault(election.role, service), this.ambiguousOverride(election)].filter(
+        (fault) => fault !== undefined,
+      );
+    });
+  }
+
+  private ambiguousOverride({ role }: RoleElection): OptionFault | undefined {
+    if (this.roles.length === 1) return undefined;
+    const service: unknown = this.registrations
+      .get(role)!
+      .providers.get(LeadershipService)!.instance;
+    if (this.refusing.has(service)) return undefined;
+    return {
+      field: 'override of LeadershipService',
+      value: undefined,
+      rule: `must name a role, as there are several: ${this.listed()}`,
+      fix: `write overrideProvider(getLeadershipToken(${JSON.stringify(role)}))`,
+    };
+  }
+
   /** `"a", "b"`, for messages. */
   listed(): string {
     return this.roles.map((role) => JSON.stringify(role)).join(', ');
@@ -90,7 +120,9 @@ export class RoleRegistry implements InstanceArrivals {
         },
       ]);
     };
-    return new LeadershipService(new Proxy({} as RoleElection, { get: refuse }));
+    const service = new LeadershipService(new Proxy({} as RoleElection, { get: refuse }));
+    this.refusing.add(service);
+    return service;
   }
 }
 

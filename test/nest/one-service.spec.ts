@@ -1,7 +1,7 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type ModuleMetadata } from '@nestjs/common';
 import { type TestingModule } from '@nestjs/testing';
 import { jest } from '@jest/globals';
-import { Subject } from 'rxjs';
+import { config, Subject } from 'rxjs';
 import {
   getLeaderElectionOptionsToken,
   getLeadershipToken,
@@ -18,6 +18,7 @@ import {
 } from '../../lib/index.js';
 import { LeaderCron, LeaderSchedule, LeaderScheduleModule } from '../../lib/schedule/index.js';
 import { Elections, ROLE } from './support/elections.js';
+import { RecordedLog } from './support/recorded-log.js';
 
 @Injectable()
 class Jobs {
@@ -153,6 +154,137 @@ describe('The LeadershipService of a role', () => {
       await elections.clock.settle();
       expect(elections.holder()).toBeUndefined();
     });
+  });
+});
+
+describe('when a test puts only a part of a service in its place', () => {
+  let elections: Elections;
+  let testing: TestingModule | undefined;
+  beforeEach(() => {
+    elections = new Elections();
+    testing = undefined;
+  });
+  afterEach(async () => {
+    await Promise.all([testing?.close(), elections.end()]);
+  });
+
+  const started = async (
+    service: unknown,
+    token: unknown = LeadershipService,
+    imports: ModuleMetadata['imports'] = [elections.module()],
+  ): Promise<Jobs> => {
+    testing = await elections
+      .builder({ imports: [...imports, LeaderScheduleModule], providers: [Jobs] })
+      .overrideProvider(token)
+      .useValue(service)
+      .compile();
+    await testing.init();
+    await elections.clock.settle();
+    return testing.get(Jobs);
+  };
+
+  it.each([
+    ['null', null, /= null: must be an object with isLeader\(\)/],
+    ['undefined', undefined, /must be an object with isLeader\(\)/],
+    ['a boolean', true, /= true: must be an object/],
+    ['an object without isLeader()', { term: undefined }, /has no method isLeader\(\)/],
+    ['an isLeader that is no method', { isLeader: true }, /has no method isLeader\(\)/],
+  ])('refuses %s, and names the service, what is missing and what to give', async (...given) => {
+    const [, service, text] = given;
+    for (const token of [LeadershipService, getLeadershipToken(ROLE)]) {
+      const starting = started(service, token);
+      await expect(starting).rejects.toThrow(LeaderElectionOptionsError);
+      await expect(starting).rejects.toThrow(text);
+      await expect(starting).rejects.toThrow(/LeadershipService for role "plan-scheduler"/);
+      await expect(starting).rejects.toThrow(/leadershipStandIn\(.*TestElection/);
+    }
+  });
+
+  it('refuses one without a role where there are several roles', async () => {
+    const imports = [elections.module(), elections.module({ role: 'other' })];
+    @Injectable()
+    class Other {
+      @LeaderOnly(ROLE)
+      work(): void {}
+    }
+    const starting = elections
+      .builder({ imports, providers: [Other] })
+      .overrideProvider(LeadershipService)
+      .useValue({ isLeader: () => true })
+      .compile()
+      .then((application) => application.init());
+    await expect(starting).rejects.toThrow(/override of LeadershipService.*must name a role/);
+    await expect(starting).rejects.toThrow(
+      /overrideProvider\(getLeadershipToken\("plan-scheduler"\)\)/,
+    );
+  });
+
+  it('calls handlers and jobs by the streams of one that has no term', async () => {
+    const granted$ = new Subject<Term>();
+    const revoked$ = new Subject<Revocation>();
+    const jobs = await started({ isLeader: () => true, granted$, revoked$ });
+    granted$.next(TERM);
+    await elections.clock.settle();
+    await elections.clock.advance(1_000);
+    revoked$.next({ term: TERM, reason: 'superseded' });
+    await elections.clock.settle();
+    await elections.clock.advance(2_000);
+    expect(jobs.told).toEqual(['granted 7', 'tick', 'revoked 7']);
+  });
+
+  it('calls handlers and jobs for the term that it has from the start', async () => {
+    const jobs = await started({ isLeader: () => true, term: TERM });
+    await elections.clock.advance(1_000);
+    expect(jobs.told).toEqual(['granted 7', 'tick']);
+  });
+
+  it('calls neither kind of handler for a term that ends before they have begun', async () => {
+    const granted$ = new Subject<Term>();
+    const revoked$ = new Subject<Revocation>();
+    const jobs = await started({ isLeader: () => true, granted$, revoked$ });
+    granted$.next(TERM);
+    revoked$.next({ term: TERM, reason: 'superseded' });
+    await elections.clock.settle();
+    expect(jobs.told).toEqual([]);
+  });
+
+  it('says which handlers it does not call where one leads without a term', async () => {
+    const log = new RecordedLog();
+    testing = await elections
+      .builder({ imports: [elections.module(), LeaderScheduleModule], providers: [Jobs] })
+      .overrideProvider(LeadershipService)
+      .useValue({ isLeader: () => true })
+      .compile();
+    testing.useLogger(log);
+    await testing.init();
+    expect(log.texts('error')).toEqual([
+      expect.stringMatching(/does not call @OnGranted\(\) Jobs\.granted: .*leadershipStandIn\(\)/),
+    ]);
+  });
+
+  it.each([
+    ['granted$', { number: 1 }, /granted\$ of the override .* must emit terms.*testTerm\(\)/],
+    ['granted$', undefined, /granted\$ of the override/],
+    ['revoked$', undefined, /revoked\$ of the override .* must emit \{ term, reason \}/],
+  ])('explains an emission of %s that is none: %j', async (stream, emission, text) => {
+    const streams = { granted$: new Subject<unknown>(), revoked$: new Subject<unknown>() };
+    await started({ isLeader: () => true, ...streams });
+    const unhandled: unknown[] = [];
+    config.onUnhandledError = (error) => unhandled.push(error);
+    try {
+      streams[stream as 'granted$'].next(emission);
+      // As rxjs tells it: from a timer of its own.
+      await new Promise((resolve) => setTimeout(resolve));
+    } finally {
+      config.onUnhandledError = null;
+    }
+    expect(unhandled).toEqual([expect.objectContaining({ message: expect.stringMatching(text) })]);
+  });
+
+  it('leaves the jobs to a stub of LeaderSchedule', async () => {
+    const trigger = () => 'stub';
+    await started({ trigger }, LeaderSchedule);
+    expect(testing!.get(LeaderSchedule).trigger('tick')).toBe('stub');
   });
 });
 

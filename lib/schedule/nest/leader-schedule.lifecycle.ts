@@ -20,6 +20,8 @@ export class LeaderScheduleLifecycle implements OnModuleInit, BeforeApplicationS
 
   onModuleInit(): void {
     const { jobs, faults } = this.explorer.explore();
+    // A test has put something else in its place, which schedules nothing.
+    if (!(this.schedule instanceof LeaderSchedule)) return;
     const all = [...faults, ...this.schedule.register(jobs)];
     if (all.length > 0) throw new LeaderElectionOptionsError(all);
   }

@@ -11,6 +11,7 @@ import { ApplicationReadiness } from '../../nest/application-readiness.js';
 import type { LeadershipService } from '../../nest/leadership.service.js';
 import type { RoleElection } from '../../nest/role-election.js';
 import { RoleRegistry } from '../../nest/role-registry.js';
+import { isTerm } from '../../nest/service-override.js';
 import { KEPT_UNKNOWN_MS } from '../claim/job-sweep.js';
 import { RoleSchedule } from '../runner/role-schedule.js';
 import { ScheduleLedger } from '../runner/schedule-ledger.js';
@@ -69,13 +70,14 @@ export class RoleSchedules {
   }
 
   /** Who leads, for the jobs of a role. */
-  leadership(election: RoleElection): LeadershipService {
-    return this.registry.service(election);
+  leadership(election: RoleElection): Pick<LeadershipService, 'term' | 'leader'> {
+    const service = this.registry.service(election);
+    return { term: election.termBy(service), leader: service.leader };
   }
 
   private scheduleOf(election: RoleElection, store: DocumentStore): RoleSchedule {
     const { clock, elector, options } = election;
-    const service = this.leadership(election);
+    const service = this.registry.service(election);
     const { role, requestTimeoutMs, renewDeadlineMs, leaseDurationMs } = options;
     const observer = new ScheduleLogger(role);
     const ledger = new ScheduleLedger(store, clock, {
@@ -92,7 +94,7 @@ export class RoleSchedules {
       observer,
       leadership: {
         get term() {
-          return service.term;
+          return election.termBy(service);
         },
         track: (work) => elector.track(work),
       },
@@ -106,13 +108,20 @@ export class RoleSchedules {
   /** Each term once, and none before the application has been initialised. */
   private follow(election: RoleElection, schedule: RoleSchedule): void {
     const begun = new WeakSet<Term>();
-    this.leadership(election).leadership$?.subscribe(({ term }) => {
-      if (term === undefined || begun.has(term)) return;
+    const begin = (term: Term | undefined): void => {
+      if (!isTerm(term) || begun.has(term)) return;
       begun.add(term);
       void this.readiness.whenReachedOr(term.signal).then(() => {
         if (!term.signal.aborted) schedule.begin(term);
       });
-    });
+    };
+    // What a test has put in the place of the service may have some of them.
+    const { leadership$, granted$, term } = this.registry.service(
+      election,
+    ) as Partial<LeadershipService>;
+    begin(term);
+    if (leadership$ !== undefined) leadership$.subscribe?.((leadership) => begin(leadership.term));
+    else granted$?.subscribe?.(begin);
   }
 
   private roleFault(role: string | undefined, place: string): OptionFault {
