@@ -4,7 +4,13 @@ import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
 import type { Observation, PendingRequest, Tenure } from './election-state.js';
 import { beginTenure, proceedHolding } from './holding.js';
 import { claimableAt, isOwnRecord, leaseDurationOf, observe } from './observing.js';
-import { acquiredLate, attemptFailed, refute, retryAt, triableFrom } from './repetition.js';
+import {
+  acquiredLate,
+  attemptConflicted,
+  attemptFailed,
+  retryAt,
+  triableFrom,
+} from './repetition.js';
 import { followersTimeoutMs } from './request-timeout.js';
 import type { Step } from './step.js';
 import { monotonicElapsedMs } from './validity.js';
@@ -155,8 +161,7 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
     case 'conflict':
       // Someone was faster, or an own earlier attempt has landed. A watch tells in a moment which; without news for a
       // retry period, or without a watch, a read does.
-      attemptFailed(step, request, 'conflict');
-      if (request.sent.verb === 'replace') refute(step, request.sent.expected.revision);
+      attemptConflicted(step, request);
       if (!step.state.watching) step.state.nextReadAt = step.now;
       if (!hasNewsSince(step, request)) step.state.mustRead = true;
       return;

@@ -1,6 +1,6 @@
 import { RETRY_BACKOFF_MS, type PendingRequest } from './election-state.js';
 import { StoreTooSlowError } from './errors/store-too-slow.error.js';
-import type { LockRequestError } from './errors/lock-request.error.js';
+import { LockRequestError } from './errors/lock-request.error.js';
 import type { Step } from './step.js';
 
 /**
@@ -12,8 +12,11 @@ import type { Step } from './step.js';
 /** Several caches of different age show as many versions. */
 const REMEMBERED_REFUSALS = 8;
 
-/** Each takes more than half of the renew deadline, so that it is some minutes from error to error in the end. */
-const LATE_ATTEMPTS_PER_ERROR = 32;
+/** So many in a row are no coincidence. */
+const FEWEST_LATE = 2;
+const FEWEST_CONFLICTS = 4;
+/** It is some minutes from error to error in the end. */
+const ATTEMPTS_PER_ERROR = 32;
 
 /** How an attempt to acquire failed. `late`: it succeeded, too late to be granted (R20). */
 export type AttemptFailure =
@@ -53,20 +56,47 @@ function countFailure(step: Step, as: AttemptFailure): number {
   return count;
 }
 
+/** Less and less often, like the attempts: from the fewest on after 2, 4, 8, 16 and 32 of them, then after every 32. */
+function isToBeSaid(attempts: number, fewest: number): boolean {
+  const isPowerOfTwo = Number.isInteger(Math.log2(attempts));
+  return attempts >= fewest && (isPowerOfTwo || attempts % ATTEMPTS_PER_ERROR === 0);
+}
+
+/**
+ * Somebody was faster, or an earlier attempt has landed. That is no error, unless it happens again and again and nothing
+ * newer is seen.
+ */
+export function attemptConflicted(step: Step, request: PendingRequest): void {
+  attemptFailed(step, request, 'conflict');
+  const { sent } = request;
+  if (sent.verb === 'replace') refute(step, sent.expected.revision);
+  const attempts = step.state.failedAttempts!.count;
+  if (!isToBeSaid(attempts, FEWEST_CONFLICTS)) return;
+  const attempted =
+    sent.verb === 'replace' ? `replace revision ${sent.expected.revision} of` : 'create';
+  step.fail(
+    new LockRequestError(
+      `The store refused the last ${attempts} attempts to acquire the lease, now to ${attempted} it, as it holds another ` +
+        'version than this process has seen. Find out what is between this process and the store that answers reads from ' +
+        'an old copy, or that sends each write twice.',
+      { reason: 'rejected' },
+    ),
+  );
+}
+
 /**
  * The lease is ours, and the answer says so too late: the next attempt is due at once, as only it can find the server
- * faster. One late answer proves little; what is said of more becomes rarer like everything else.
+ * faster. One late answer proves little.
  */
 export function acquiredLate(step: Step, tookMs: number): void {
   const attempts = countFailure(step, 'late');
-  const isPowerOfTwo = Number.isInteger(Math.log2(attempts));
-  if (attempts === 1 || !(isPowerOfTwo || attempts % LATE_ATTEMPTS_PER_ERROR === 0)) return;
+  if (!isToBeSaid(attempts, FEWEST_LATE)) return;
   const { role } = step.config;
   step.fail(new StoreTooSlowError(role, { ...step.config, attempts, tookMs }));
 }
 
 /** The refusal by version proves that this version is not the stored one, whatever reads say (R21). */
-export function refute(step: Step, revision: bigint): void {
+function refute(step: Step, revision: bigint): void {
   const others = step.state.refuted.filter((known) => known.revision !== revision);
   const until = step.now + step.config.leaseDurationMs;
   step.state.refuted = [...others, { revision, until }].slice(-REMEMBERED_REFUSALS);

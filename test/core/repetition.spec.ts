@@ -98,6 +98,32 @@ describe('when a version was refused as outdated', () => {
     expect(times.length).toBeGreaterThan(10);
   });
 
+  it.each<[string, (run: MachineRun) => MachineRun]>([
+    ['replace revision 7', (run) => run.reads(released(7))],
+    ['create', (run) => run.reads(null)],
+  ])('says so when that goes on, less and less often: %s', (attempted, answer) => {
+    const run = answer(new MachineRun().start());
+    const times = attempts(run, 3_600_000, () =>
+      run.request.purpose === 'read' ? answer(run) : run.writes({ kind: 'conflict' }),
+    );
+    const errors = run.of('failed').map(({ error }) => error.message);
+    expect(errors[0]).toContain(
+      `refused the last 4 attempts to acquire the lease, now to ${attempted}`,
+    );
+    expect(errors.length).toBe(3 + 1 + Math.floor((times.length - 32) / 32));
+  });
+
+  it('says so where each write is sent twice, and the second refused', () => {
+    const run = new MachineRun().start().reads(released(7));
+    let stored = released(7);
+    attempts(run, 120_000, () => {
+      if (run.request.purpose === 'read') return run.reads(stored);
+      stored = representation(run.written, stored.revision + 1n);
+      return run.writes({ kind: 'conflict' });
+    });
+    expect(run.of('failed')[0]!.error.message).toContain('sends each write twice');
+  });
+
   it('sends one read per retry period and three writes per lease duration behind two caches of different age', () => {
     const run = new MachineRun().start().reads(released(8));
     let reads = 0;
