@@ -438,6 +438,24 @@ describe('when the answer to an acquisition takes more than half of the renew de
   });
 });
 
+describe('when the watch tells of a later holder before an acquisition is answered', () => {
+  it.each([
+    ['another holder', representation(heldBy('third'), 12)],
+    ['an edit that empties the lease', representation(heldBy(''), 12)],
+  ])('grants nothing: %s', (_what, later) => {
+    const run = MachineRun.standingBy().at(15_000).tick();
+    run.watch(later).at(15_100).applied(11);
+    expect(run.of('granted')).toEqual([]);
+    expect(run.isLeader()).toBe(false);
+  });
+
+  it('grants nothing when it tells of a deletion', () => {
+    const run = MachineRun.standingBy().at(15_000).tick();
+    run.watch(null, 12n).at(15_100).applied(11);
+    expect(run.of('granted')).toEqual([]);
+  });
+});
+
 describe('when nothing works for hours', () => {
   it('never gives up standing, at one attempt per retry period', () => {
     const run = MachineRun.standingBy().at(15_000).tick();
