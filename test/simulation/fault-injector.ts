@@ -107,14 +107,14 @@ export class FaultInjector {
       case 'stop':
         return this.stop(replica, until);
       case 'step-down':
-        return this.ask(replica, () => replica.elector.stepDown(severity * ms));
+        return this.ask(replica, () => replica.stepDown(severity * ms, 'stepped-down'));
       case 'fail-handler':
         replica.failsHandlersUntil = until;
         return;
       case 'suspend':
         return this.ask(replica, () => {
-          replica.elector.suspend();
-          this.ask(replica, () => replica.elector.resume(), until);
+          replica.suspend();
+          this.ask(replica, () => replica.resume(), until);
         });
       case 'interrupt-watch':
         replica.watchInterruptions++;
@@ -177,6 +177,17 @@ export class FaultInjector {
     for (const { alive, watch } of replicas) {
       if (alive) watch?.holderDied(store.lease.timingKey);
     }
+    this.repeatDeath(store.lease.timingKey, 50);
+  }
+
+  /** As a lock that asks again and again and tells each time. */
+  private repeatDeath(timingKey: string, times: number): void {
+    this.world.queue.after(100, null, () => {
+      for (const { alive, watch } of this.world.replicas) {
+        if (alive) watch?.holderDied(timingKey);
+      }
+      if (times > 1) this.repeatDeath(timingKey, times - 1);
+    });
   }
 
   private ask(replica: Replica, request: () => void, at = this.world.now): void {

@@ -110,4 +110,18 @@ export const MUTANTS_OF_CLOCKS: readonly Mutant[] = [
     traits: { clones: true, restores: false },
     kinds: ['clone'],
   },
+  {
+    name: 'wall-trusted-at-once',
+    breaks: 'R19: a wall clock that was found to be wrong is believed again at the next step',
+    patches: [
+      {
+        file: VALIDITY,
+        from: 'return elapsed >= agreesForMs(leaseDurationMs) ? TRUSTED_WALL : trust;',
+        to: 'return TRUSTED_WALL;',
+      },
+    ],
+    kinds: ['wall-drift'],
+    traits: { faultCount: 60 },
+    foundBy: 'wall-flapping',
+  },
 ];

@@ -175,4 +175,90 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     traits: { strict: true, lawless: true, watches: false, faultCount: 120, allKinds: true },
     kinds: ['delete', 'duplicate', 'ghost', 'step-down'],
   },
+  {
+    name: 'altered-grants',
+    breaks: 'an acquisition that something has altered begins a term',
+    patches: [
+      {
+        file: CONTENDING,
+        from: "if (step.wasAltered(request, outcome.lease)) return attemptFailed(step, request, 'altered');",
+        to: 'step.wasAltered(request, outcome.lease);',
+      },
+    ],
+    traits: { altersWrites: true, faultCount: 80, allKinds: true },
+    kinds: ['webhook', 'kill', 'drop-responses', 'step-down'],
+  },
+  {
+    name: 'withdrawn-granted',
+    breaks:
+      'R12: an acquisition that is answered after the process has ceased to stand begins a term',
+    patches: [
+      {
+        file: CONTENDING,
+        from: 'if (!stillOurs || !inTime || contendFrom(step) > step.now) {',
+        to: 'if (!stillOurs || !inTime) {',
+      },
+    ],
+    traits: { faultCount: 150, allKinds: true, slowServer: 0.5 },
+    kinds: ['suspend', 'kill', 'slow'],
+    foundBy: 'event-alternation',
+  },
+  {
+    name: 'cool-down-forgotten',
+    breaks: 'a process that has given its term up stands again at once',
+    patches: [
+      {
+        file: 'core/election-machine.ts',
+        from: 'Math.max(step.state.contendNotBefore, step.now + cooldownMs);',
+        to: 'Math.max(step.state.contendNotBefore, step.now + 0 * cooldownMs);',
+      },
+    ],
+    kinds: ['step-down'],
+  },
+  {
+    name: 'orphan-marked-clean',
+    breaks: 'R13: the release of a lease that was acquired too late promises that nobody believes',
+    patches: [
+      {
+        file: CONTENDING,
+        from: 'effective: step.state.lastGranted === lease.record.leaseTransitions,',
+        to: 'effective: true,',
+      },
+    ],
+    foundBy: 'release-after-drain',
+  },
+  {
+    name: 'orphan-undrained',
+    breaks: 'R10: a lease of a former term is given back though its work still runs',
+    patches: [
+      {
+        file: CONTENDING,
+        from: 'if (undrained !== null || contendFrom(step) <= step.now) return null;',
+        to: 'if (contendFrom(step) <= step.now) return null;',
+      },
+    ],
+  },
+  {
+    name: 'zero-duration',
+    breaks: 'R17: a record that promises no time is taken at once',
+    patches: [
+      {
+        file: OBSERVING,
+        from: 'return seconds === null || !(seconds > 0) ?',
+        to: 'return seconds === null ?',
+      },
+    ],
+  },
+  {
+    name: 'renew-time-goes-back',
+    breaks: 'R7: the renew time goes back where the wall clock does',
+    patches: [
+      {
+        file: 'core/step.ts',
+        from: 'Math.max(Math.floor(this.at.wallMicros), this.state.lastRenewMicros + 1)',
+        to: 'Math.floor(this.at.wallMicros)',
+      },
+    ],
+    foundBy: 'renew-time-grows',
+  },
 ];

@@ -330,4 +330,50 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     traits: { sleeps: true, lawless: false, restores: false, watches: false, faultCount: 80 },
     kinds: ['sleep', 'drop-requests', 'lose-request'],
   },
+  {
+    name: 'settles-half',
+    breaks: 'R13: strict mode settles for half of a lease duration',
+    patches: [
+      {
+        file: HOLDING,
+        from: 'settledAt: step.now + settleMs,',
+        to: 'settledAt: step.now + settleMs / 2,',
+      },
+    ],
+    traits: { strict: true, lawless: true, watches: false },
+    kinds: ['delete', 'edit', 'drop-requests'],
+    foundBy: 'disjoint-beliefs',
+  },
+  {
+    name: 'settling-never-expires',
+    breaks: 'R13: a lease that is lost while it settles is granted all the same',
+    patches: [
+      {
+        file: HOLDING,
+        from: "const believes = tenure.stage === 'leading' || tenure.stage === 'settling';",
+        to: "const believes = tenure.stage === 'leading';",
+      },
+    ],
+    traits: { strict: true, lawless: true },
+  },
+  {
+    name: 'duration-unchecked',
+    breaks: 'R9: a lease whose duration was changed is held on to',
+    patches: [
+      {
+        file: HOLDING,
+        from: 'isOwnRecord(step, record) && record.leaseDurationSeconds === step.config.leaseDurationMs / 1_000',
+        to: 'isOwnRecord(step, record)',
+      },
+    ],
+    traits: { altersWrites: true, faultCount: 80 },
+    kinds: ['webhook'],
+  },
+  {
+    name: 'sent-forgotten',
+    breaks: 'R9: of the renewals that may land, only the last is known as an own one',
+    patches: [
+      { file: 'core/step.ts', from: 'REMEMBERED_RENEWALS = 64;', to: 'REMEMBERED_RENEWALS = 1;' },
+    ],
+  },
 ];

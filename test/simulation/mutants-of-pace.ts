@@ -165,16 +165,29 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
     foundBy: 'nothing-after-stop',
   },
   {
-    name: 'lock-trusted-to-reject',
-    breaks: 'a lock that throws where it should reject breaks the loop',
+    name: 'pause-ignored',
+    breaks: 'R2: an attempt follows the one that failed at once',
     patches: [
       {
-        file: 'elector/lock-requests.ts',
-        from: '      return Promise.reject(cause as Error);',
-        to: '      throw cause;',
+        file: CONTENDING,
+        from: 'claimableAt(step, observation),\n    nextAttemptAt,',
+        to: 'claimableAt(step, observation),',
       },
     ],
-    kinds: ['broken-lock'],
-    foundBy: 'no-exception',
+    foundBy: 'request-budget',
+  },
+  {
+    name: 'death-repeated',
+    breaks: 'R21: each report of one death is a reason to try at once',
+    patches: [
+      {
+        file: 'core/observing.ts',
+        from: 'if (tenure !== null || observation.holderDied) return;',
+        to: 'if (tenure !== null) return;',
+      },
+    ],
+    traits: { reportsDeath: true, watches: true, faultCount: 60, allKinds: true },
+    kinds: ['kill', 'reject'],
+    foundBy: 'request-budget',
   },
 ];

@@ -57,6 +57,13 @@ export class Replica implements EventOwner {
   lastWritten: number | null = null;
   /** How long the last answer took, by the own clock. */
   answerTook = 0;
+  /** The latest renew time that it has sent. */
+  private lastSentMicros = -Infinity;
+  suspended = false;
+  /** By the own clock: a term that was given up has its cool-down. */
+  standsNotBefore = -Infinity;
+  /** Errors of its observer that have not been thrown yet. */
+  throwsToCome = 0;
   /** How often the connection of its watch was cut. */
   watchInterruptions = 0;
   /** How often the lease has changed hands by its own acquisitions and releases. */
@@ -115,6 +122,8 @@ export class Replica implements EventOwner {
     const copy = new Replica(world, slot, traits, CLONES + incarnation, this);
     copy.clock.standsLike(this.clock);
     copy.heldSince = this.heldSince;
+    copy.standsNotBefore = this.standsNotBefore;
+    copy.lastSentMicros = this.lastSentMicros;
     copy.partedAt = this.clock.now();
     copy.application.continues(continueElection(this.elector, copy.elector));
     return copy;
@@ -231,6 +240,7 @@ export class Replica implements EventOwner {
     if (this.application.term !== undefined) this.world.count('moved-in-term');
     this.clock.setBack(this.backMs);
     this.heldSince -= this.backMs;
+    this.standsNotBefore -= this.backMs;
     this.tolerance = UNNOTICED_MS;
   }
 
@@ -240,6 +250,28 @@ export class Replica implements EventOwner {
     this.world.beliefs.ends(this.id, this.world.now);
     this.alive = false;
     this.watch?.close();
+  }
+
+  stepDown(cooldownMs: number, reason: 'stepped-down' | 'handler-failed'): boolean {
+    const led = this.elector.stepDown(cooldownMs, reason);
+    const standsNotBefore = this.clock.now() + cooldownMs;
+    if (led) this.standsNotBefore = Math.max(this.standsNotBefore, standsNotBefore);
+    return led;
+  }
+
+  suspend(): void {
+    this.suspended = true;
+    this.elector.suspend();
+  }
+
+  resume(): void {
+    this.suspended = false;
+    this.elector.resume();
+  }
+
+  /** Whether it wants to lead at all. */
+  get stands(): boolean {
+    return !this.stopping && !this.suspended && this.clock.now() >= this.standsNotBefore - 1e-6;
   }
 
   /** As an application that closes: drain, release, gone. */
@@ -292,6 +324,10 @@ export class Replica implements EventOwner {
     this.budget.spend(request);
     if (request.verb === 'read') return;
     const { record } = request;
+    if (record.renewTimeMicros! <= this.lastSentMicros) {
+      this.world.violate('renew-time-grows', `${this.name} sends ${record.renewTimeMicros}`);
+    }
+    this.lastSentMicros = record.renewTimeMicros!;
     if (record.holderIdentity === '') this.application.checkRelease(record);
     else if (record.acquireTimeMicros !== record.renewTimeMicros) this.application.checkRenewal();
   }
@@ -320,7 +356,11 @@ export class Replica implements EventOwner {
     this.stopped = true;
     this.activity++;
     const { pendingTimers } = this.clock;
-    if (pendingTimers > 0 || this.watch?.isClosed === false || this.elector.isLeader()) {
+    if (
+      pendingTimers > this.throwsToCome ||
+      this.watch?.isClosed === false ||
+      this.elector.isLeader()
+    ) {
       this.world.violate('nothing-after-stop', `${this.name} left ${pendingTimers} timers`);
     }
   }

@@ -29,6 +29,8 @@ export interface ScenarioTraits {
   readonly clones: boolean;
   /** A webhook alters writes. */
   readonly altersWrites: boolean;
+  /** Locks keep one lease object, and change it. */
+  readonly keepsLease: boolean;
   readonly restores: boolean;
   readonly sharedIdentity: boolean;
   readonly reportsDeath: boolean;
@@ -56,9 +58,7 @@ const CALM_LEASES = 10;
 
 export function drawScenario(wishes: ScenarioWishes): Scenario {
   const random = new RandomStream(wishes.seed, 'scenario');
-  // From a stream of its own: all other seeds mean what they meant before there were webhooks.
-  const altersWrites = new RandomStream(wishes.seed, 'webhook').chance(0.2);
-  const traits = { ...drawTraits(random), altersWrites, ...wishes.fixed };
+  const traits = { ...drawTraits(random), ...drawForeignTraits(wishes.seed), ...wishes.fixed };
   const candidates = drawCandidates(random, wishes, traits);
   const durations = longestDurations(candidates);
   const network = drawNetwork(random, candidates, traits);
@@ -93,6 +93,7 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
     sleeps: traits.sleeps,
     clones: traits.clones,
     restores: traits.restores,
+    keepsLease: traits.keepsLease,
     sharedIdentity: traits.sharedIdentity,
     reportsDeath: traits.reportsDeath,
     healAt,
@@ -103,7 +104,15 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   };
 }
 
-function drawTraits(random: RandomStream): Omit<ScenarioTraits, 'altersWrites'> {
+type ForeignTraits = Pick<ScenarioTraits, 'altersWrites' | 'keepsLease'>;
+
+/** From a stream of its own: the other seeds mean what they meant without. */
+function drawForeignTraits(seed: number): ForeignTraits {
+  const random = new RandomStream(seed, 'webhook');
+  return { altersWrites: random.chance(0.2), keepsLease: random.chance(0.1) };
+}
+
+function drawTraits(random: RandomStream): Omit<ScenarioTraits, keyof ForeignTraits> {
   const lawful = random.chance(0.6);
   const strict = random.chance(lawful ? 0.2 : 0.6);
   return {

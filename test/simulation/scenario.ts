@@ -23,6 +23,8 @@ export interface Scenario {
   readonly clones: boolean;
   /** The store goes back to an earlier state. */
   readonly restores: boolean;
+  /** Every lock keeps one lease object, and changes it. */
+  readonly keepsLease: boolean;
   readonly sharedIdentity: boolean;
   /** Watches tell of the holder's death, as the file lock's do. */
   readonly reportsDeath: boolean;

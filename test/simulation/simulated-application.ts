@@ -12,6 +12,18 @@ const STALE_NEWS_MS = 60_000;
 /** Back-off, delay and lateness of timers around a request. */
 const PAUSE_MS = 1_000;
 
+/** An observer breaks its promise not to throw: the elector throws the error from a timer of its own. */
+export class ObserverFault extends Error {
+  constructor(private readonly replica: Replica) {
+    super('the observer throws');
+    replica.throwsToCome++;
+  }
+
+  thrown(): void {
+    this.replica.throwsToCome--;
+  }
+}
+
 /** What uses the election: handlers and work that take their time, and a check of everything it is told (S3, S6). */
 export class SimulatedApplication implements ElectionObserver {
   term: Term | undefined;
@@ -51,6 +63,9 @@ export class SimulatedApplication implements ElectionObserver {
     if (this.openWork > 0) {
       world.violate('event-alternation', `${replica.name} granted while work of a term runs`);
     }
+    if (!replica.stands) {
+      world.violate('event-alternation', `${replica.name} granted though it does not stand`);
+    }
     // Two such answers do not fit into the renew deadline: the term could only end (R20).
     if (!world.scenario.strict && replica.answerTook > replica.config.renewDeadlineMs / 2 + 1) {
       const detail = `${replica.name} granted after ${replica.answerTook.toFixed(0)} ms`;
@@ -80,6 +95,10 @@ export class SimulatedApplication implements ElectionObserver {
       this.draining = { until };
     }
     world.promisesMove('lifecycle');
+    if (world.now < replica.failsHandlersUntil && replica.random.chance(0.5)) {
+      world.count('observer-threw');
+      throw new ObserverFault(replica);
+    }
     return this.work();
   }
 
@@ -162,7 +181,7 @@ export class SimulatedApplication implements ElectionObserver {
     const { world, replica } = this;
     const giveUp = (): void => {
       const cooldownMs = replica.random.next() * replica.config.leaseDurationMs;
-      if (replica.elector.stepDown(cooldownMs, 'handler-failed')) world.count('handler-failed');
+      if (replica.stepDown(cooldownMs, 'handler-failed')) world.count('handler-failed');
     };
     if (handled === undefined) giveUp();
     else void handled.then(giveUp);

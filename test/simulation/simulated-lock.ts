@@ -36,6 +36,7 @@ export class SimulatedLock implements ResourceLock {
     observer: LeaseWatchObserver,
     options: { readonly silenceLimitMs: number },
   ) => LeaseWatch;
+  private kept: ObservedLease | undefined;
 
   constructor(
     private readonly world: World,
@@ -47,6 +48,7 @@ export class SimulatedLock implements ResourceLock {
       const watch = new SimulatedWatch(world, replica, observer, {
         silenceLimitMs,
         delay: () => network.delay(),
+        asKept: (lease) => this.asKept(lease),
       });
       replica.watch = watch;
       watch.begin();
@@ -72,6 +74,20 @@ export class SimulatedLock implements ResourceLock {
 
   describe(): string {
     return 'the simulated lease';
+  }
+
+  /** A lock of somebody else's may keep one object and change it. */
+  private asKept(lease: ObservedLease): ObservedLease {
+    const { kept } = this;
+    if (!this.world.scenario.keepsLease) return lease;
+    if (kept === undefined) {
+      this.kept = lease;
+      return lease;
+    }
+    if (kept.revision !== lease.revision) this.world.count('kept-lease');
+    Object.assign(kept.record, lease.record);
+    const { record } = kept;
+    return Object.assign(kept, lease, { record });
   }
 
   private send(request: LockRequest, options: LockRequestOptions): Promise<Outcome> {
@@ -115,7 +131,7 @@ export class SimulatedLock implements ResourceLock {
           bound.cancelled = true;
           replica.onAnswer(request, outcome, sentAt);
           world.promisesMove('answer');
-          resolve(outcome);
+          resolve('lease' in outcome ? { ...outcome, lease: this.asKept(outcome.lease) } : outcome);
         },
       };
       const limit = replica.traits.unboundedLock ? 60_000 : timeoutMs;

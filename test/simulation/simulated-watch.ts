@@ -22,7 +22,11 @@ export class SimulatedWatch implements LeaseWatch {
     private readonly world: World,
     private readonly replica: Replica,
     private readonly observer: LeaseWatchObserver,
-    private readonly options: { readonly silenceLimitMs: number; readonly delay: () => number },
+    private readonly options: {
+      readonly silenceLimitMs: number;
+      readonly delay: () => number;
+      readonly asKept: (lease: ObservedLease) => ObservedLease;
+    },
   ) {}
 
   begin(): void {
@@ -106,7 +110,7 @@ export class SimulatedWatch implements LeaseWatch {
     if (outOfOrder && revision < this.world.store.revision) this.world.count('old-watch-event');
     const tell = (): void => {
       this.replica.hears(revision);
-      this.observer.changed(copy, revision);
+      this.observer.changed(copy === null ? null : this.options.asKept(copy), revision);
     };
     this.deliver('change', tell, outOfOrder);
   }

@@ -27,6 +27,8 @@ export const SITUATIONS = [
   'steady-slow',
   'stale-read',
   'broken-lock',
+  'kept-lease',
+  'observer-threw',
   'renewal-undone',
   'renewal-altered',
   'acquisition-altered',

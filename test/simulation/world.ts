@@ -8,6 +8,7 @@ import type { Link } from './link.js';
 import { RandomStream } from './random-stream.js';
 import type { Replica } from './replica.js';
 import type { Scenario } from './scenario.js';
+import { ObserverFault } from './simulated-application.js';
 import { noSituations, type Situation, type SituationCounts } from './sometimes.js';
 import type { Trace } from './trace.js';
 
@@ -29,6 +30,7 @@ export const RULES = [
   'repetition-slows-down',
   'grant-in-time',
   'copies-told-apart',
+  'renew-time-grows',
   'watch-budget',
   'nothing-after-stop',
   'stop-ends',
@@ -173,7 +175,8 @@ export class World {
       try {
         event.happen();
       } catch (error) {
-        this.violate('no-exception', String((error as Error).stack ?? error));
+        if (error instanceof ObserverFault) error.thrown();
+        else this.violate('no-exception', String((error as Error).stack ?? error));
       }
       for (; this.turns > 0; this.turns--) await SETTLED;
       if (this.checkSettled) await this.proveSettled();
