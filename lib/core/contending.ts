@@ -12,7 +12,7 @@ import {
   triableFrom,
 } from './repetition.js';
 import { followersTimeoutMs } from './request-timeout.js';
-import type { Step } from './step.js';
+import { isNewer, type Step } from './step.js';
 import { monotonicElapsedMs } from './validity.js';
 
 /** An attempt that lands after it was forgotten is waited out like anybody else's record. */
@@ -154,8 +154,9 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
   switch (outcome.kind) {
     case 'applied':
       observe(step, outcome.lease, { from: 'write' });
-      step.state.writeUnresolved = false;
-      step.state.mustRead = false;
+      // What is no newer version counts as old, and was not taken note of.
+      step.state.writeUnresolved = !isNewer(outcome.lease.revision, request);
+      step.state.mustRead = step.state.writeUnresolved;
       if (step.wasAltered(request, outcome.lease)) return attemptFailed(step, request, 'altered');
       return onAcquired(step, request);
     case 'conflict':

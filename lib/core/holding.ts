@@ -92,10 +92,9 @@ function blameWallClock(step: Step): void {
  * not known, and every instant that was noted means nothing on this clock (R19).
  */
 export function onClockReset(step: Step): void {
-  const { tenure, observation, candidacy, contendNotBefore, latestNow } = step.state;
+  const { tenure, observation, pending, candidacy, contendNotBefore, latestNow } = step.state;
   const { requestTimeoutMs, drainTimeoutMs } = step.config;
   const { now } = step;
-  const { pending } = step.state;
   if (pending !== null && pending.purpose !== 'read') step.state.writeUnresolved = true;
   step.abandonPending();
   if (tenure !== null) loseTenure(step, tenure, 'renew-deadline');

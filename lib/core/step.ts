@@ -136,7 +136,7 @@ export class Step {
   }
 }
 
-/** An unchanged revision: the store kept nothing, and no observer's clock was set back (A4, R7). */
+/** Where it is not, the store kept nothing, or others take it for old: no observer's clock was set back (A4, R7). */
 export function isNewer(revision: bigint, { baseRevision }: PendingRequest): boolean {
   return baseRevision === null || revision > baseRevision;
 }

@@ -173,6 +173,14 @@ describe('when a store applies a write under no newer revision', () => {
     );
   });
 
+  it('reads back and gives back on shutdown what such an acquisition has left', () => {
+    const run = MachineRun.standingBy().at(1_000).watch(null, 11n);
+    const stored = representation(run.written, 1);
+    run.withdraw('shutdown').applied(1).say({ kind: 'finish' });
+    expect(run.request.purpose).toBe('read');
+    expect(run.reads(stored).request.purpose).toBe('release');
+  });
+
   it('leads where the first revision of a lease is 0', () => {
     const run = new MachineRun().start().reads(null).applied(0);
     expect(run.isLeader()).toBe(true);
