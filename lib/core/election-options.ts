@@ -1,5 +1,5 @@
 import { RETRY_BACKOFF_MS, type ElectionConfig } from './election-state.js';
-import { OptionReader } from './option-reader.js';
+import { OptionReader, textFault } from './option-reader.js';
 
 /** The options of one role's election, as users write them. */
 export interface ElectionOptions {
@@ -20,8 +20,8 @@ export interface ElectionOptions {
   readonly identity?: string;
   /**
    * Which application this is, e.g. `plan-scheduler`: the same in all its replicas. It is written beside the holder, and
-   * an application that follows the leader of another one warns. Default: OTEL_SERVICE_NAME, or the name in the
-   * package.json of the program.
+   * an application that follows the leader of another one warns. At most 253 characters. Default: OTEL_SERVICE_NAME, or
+   * the name in the package.json of the program; one that would be refused here is passed over.
    */
   readonly application?: string;
   /**
@@ -110,7 +110,8 @@ export function readElectionOptions(
     leaseName: readLeaseName(reader, role),
     namespace: readNamespace(reader),
     identity: reader.text('identity', defaultIdentity) ?? defaultIdentity,
-    application: reader.text('application', 'plan-scheduler') ?? defaultApplication,
+    application:
+      reader.text('application', 'plan-scheduler', LONGEST_APPLICATION) ?? defaultApplication,
     ...readDurations(reader),
     drainTimeoutMs: reader.milliseconds('drainTimeoutMs', DEFAULT_DRAIN_TIMEOUT_MS, 0),
     releaseOnShutdown: reader.boolean('releaseOnShutdown', true),
@@ -127,6 +128,14 @@ export function resolveElectionOptions(
   const resolved = readElectionOptions(reader, defaultIdentity);
   reader.check();
   return resolved;
+}
+
+/** Room for a package name of npm with a folder; an annotation has far more. */
+const LONGEST_APPLICATION = 253;
+
+/** Whether a name found in the environment would pass as the option `application`. */
+export function isApplicationName(name: string): boolean {
+  return textFault(name, '', LONGEST_APPLICATION) === undefined;
 }
 
 const DNS_LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';

@@ -73,20 +73,14 @@ export class OptionReader {
     return value;
   }
 
-  /** A string that says something and prints on one line. */
-  text(field: string, example: string): string | undefined {
+  /** A string that says something, prints on one line and is stored as it is. */
+  text(field: string, example: string, longest?: number): string | undefined {
     const value = this.options[field];
     if (value === undefined) return undefined;
-    if (typeof value !== 'string' || value.trim() === '' || value !== value.trim()) {
-      const rule = 'must be a non-empty string without spaces around it';
-      this.fault(field, value, rule, `use for example ${JSON.stringify(example)}`);
-      return undefined;
-    }
-    if (UNPRINTABLE.test(value)) {
-      this.fault(field, value, 'must not contain control characters', 'remove them');
-      return undefined;
-    }
-    return value;
+    const fault = textFault(value, example, longest);
+    if (fault === undefined) return value as string;
+    this.fault(field, value, fault.rule, fault.fix);
+    return undefined;
   }
 
   required(field: string, value: string | undefined, example: string): string {
@@ -97,8 +91,33 @@ export class OptionReader {
   }
 }
 
+/** Why a value is no text for an option, whoever gave it; undefined if it is. */
+export function textFault(
+  value: unknown,
+  example: string,
+  longest = Infinity,
+): Pick<OptionFault, 'rule' | 'fix'> | undefined {
+  if (typeof value !== 'string' || value.trim() === '' || value !== value.trim()) {
+    const rule = 'must be a non-empty string without spaces around it';
+    return { rule, fix: `use for example ${JSON.stringify(example)}` };
+  }
+  if (UNPRINTABLE.test(value)) {
+    return { rule: 'must not contain control characters or line breaks', fix: 'remove them' };
+  }
+  // Half a surrogate pair is sent as another character, and the record is then not what was sent.
+  if (LONE_SURROGATE.test(value)) {
+    return { rule: 'must be well-formed Unicode', fix: 'remove the lone surrogates' };
+  }
+  if (value.length > longest) {
+    return { rule: `must have at most ${longest} characters`, fix: 'shorten it' };
+  }
+  return undefined;
+}
+
 /** The longest time a timer of the platform can wait, about 24 days. */
 const LONGEST_MS = 2_147_483_647;
 
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
-const UNPRINTABLE = /[\u0000-\u001f\u007f]/;
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;

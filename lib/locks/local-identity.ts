@@ -1,5 +1,9 @@
 import { hostname } from 'node:os';
+import { textFault } from '../core/option-reader.js';
 import { kernelUuid } from './kernel-entropy.js';
+
+/** A pod's name has no more. */
+const LONGEST_PLACE = 253;
 
 /**
  * A holder identity that no other process and no other election has: `<pod or host>_<uuid>`. The first half is for
@@ -8,6 +12,8 @@ import { kernelUuid } from './kernel-entropy.js';
 export function localIdentity(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): string {
-  const place = env['POD_NAME']?.trim() || env['HOSTNAME']?.trim() || hostname() || 'localhost';
+  const names = [env['POD_NAME'], env['HOSTNAME'], hostname()].map((name) => name?.trim());
+  const place =
+    names.find((name) => textFault(name, '', LONGEST_PLACE) === undefined) ?? 'localhost';
   return `${place}_${kernelUuid()}`;
 }

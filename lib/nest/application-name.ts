@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 
+import { isApplicationName } from '../core/election-options.js';
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Nest's and Nx' monorepos have one package with a folder per application: `apps/<name>`, `dist/apps/<name>`. */
@@ -20,11 +22,16 @@ export function applicationName(
   readText: (path: string) => string = (path) => readFileSync(path, 'utf8'),
 ): string | undefined {
   return (
-    env['OTEL_SERVICE_NAME']?.trim() ||
-    packageOf(program, readText) ||
-    env['npm_package_name']?.trim() ||
-    undefined
+    usable(env['OTEL_SERVICE_NAME']) ??
+    usable(packageOf(program, readText)) ??
+    usable(env['npm_package_name'])
   );
+}
+
+/** A name that is refused as an option does not stop the start, as it was not written for this; the next source counts. */
+function usable(name: string | undefined): string | undefined {
+  const trimmed = name?.trim();
+  return trimmed !== undefined && isApplicationName(trimmed) ? trimmed : undefined;
 }
 
 function packageOf(program: string, readText: (path: string) => string): string | undefined {

@@ -1,4 +1,5 @@
 import { applicationName } from '../../lib/nest/application-name.js';
+import { resolveElectionOptions } from '../../lib/core/election-options.js';
 import { Elections } from './support/elections.js';
 import { RecordedLog } from './support/recorded-log.js';
 
@@ -64,10 +65,57 @@ describe('the name of an application', () => {
       'plans',
     ],
     ['what npm says without a package', { npm_package_name: 'plans' }, '/main.js', {}, 'plans'],
+    [
+      'the package where OTEL_SERVICE_NAME would be refused as an option',
+      { OTEL_SERVICE_NAME: 'plans\nbilling' },
+      '/app/dist/main.js',
+      PACKAGE,
+      '@acme/plans',
+    ],
+    [
+      'what npm says where the package has a name that is too long',
+      { npm_package_name: 'plans' },
+      '/app/dist/main.js',
+      { '/app/package.json': JSON.stringify({ name: 'x'.repeat(300) }) },
+      'plans',
+    ],
+    [
+      'nothing where half a character is all there is',
+      { OTEL_SERVICE_NAME: '\ud800' },
+      '',
+      {},
+      undefined,
+    ],
+    ['nothing where names are blank', { OTEL_SERVICE_NAME: ' ' }, '', {}, undefined],
     ['nothing without a program', {}, '', PACKAGE, undefined],
     ['nothing where nothing says it', {}, '/opt/main.js', { '/package.json': 'null' }, undefined],
   ])('is %s', (_what, env, program, files, name) => {
     expect(named(env, program, files)).toBe(name);
+  });
+});
+
+describe('when the environment names an application', () => {
+  const names = [
+    'plans',
+    'a b',
+    'x'.repeat(253),
+    'x'.repeat(254),
+    'a\nb',
+    'a\u0085b',
+    'a\u2028b',
+    'a\ud800',
+    'größe 👍',
+  ];
+
+  it.each(names)('takes the name exactly if it passes as the option: %j', (name) => {
+    const asOption = (): string | undefined => {
+      try {
+        return resolveElectionOptions({ role: 'a', application: name }, 'me').application;
+      } catch {
+        return undefined;
+      }
+    };
+    expect(applicationName({ OTEL_SERVICE_NAME: name }, '')).toBe(asOption());
   });
 });
 

@@ -91,6 +91,8 @@ describe('the options of LeaderElectionModule', () => {
     it.each([
       [{ POD_NAME: 'pod', HOSTNAME: 'host' }, /^pod_[0-9a-f-]{36}$/],
       [{ POD_NAME: ' ', HOSTNAME: 'host' }, /^host_/],
+      [{ POD_NAME: 'po\nd', HOSTNAME: 'host' }, /^host_/],
+      [{ POD_NAME: 'x'.repeat(300), HOSTNAME: 'host' }, /^host_/],
       [{}, /^[^_].*_[0-9a-f-]{36}$/],
     ])('takes the name from %p', (env, shape) => {
       expect(localIdentity(env)).toMatch(shape);
