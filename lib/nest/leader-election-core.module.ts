@@ -3,6 +3,7 @@ import { LeaderElector, type ElectorFactory } from '../elector/leader-elector.js
 import { SystemClock } from '../elector/system-clock.js';
 import { kernelRandom } from '../locks/kernel-entropy.js';
 import { ApplicationReadiness } from './application-readiness.js';
+import { BeginningWatchModule } from './beginning-watch.module.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.constants.js';
 import { LeaderElectionEdgeModule } from './leader-election-edge.module.js';
 import { LeaderElectionLifecycle } from './leader-election.lifecycle.js';
@@ -22,7 +23,7 @@ const makeElector: ElectorFactory = (config, dependencies) =>
  */
 @Global()
 @Module({
-  imports: [LeaderElectionEdgeModule],
+  imports: [BeginningWatchModule, LeaderElectionEdgeModule],
   providers: [
     { provide: ELECTION_CLOCK, useClass: SystemClock },
     { provide: ELECTION_RANDOM, useValue: kernelRandom },

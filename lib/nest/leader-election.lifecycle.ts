@@ -1,6 +1,5 @@
 import {
   Injectable,
-  Logger,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
   type OnModuleInit,
@@ -8,9 +7,6 @@ import {
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { RoleRegistry } from './role-registry.js';
 import { TransportRefusals } from './transport-refusals.js';
-
-/** Long enough for an application that waits for its database while it is made. */
-const UNINITIALISED_AFTER_MS = 60_000;
 
 /**
  * When things happen, for all roles of the application.
@@ -29,19 +25,13 @@ const UNINITIALISED_AFTER_MS = 60_000;
 export class LeaderElectionLifecycle
   implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown
 {
-  private readonly uninitialised: NodeJS.Timeout;
-
   constructor(
     private readonly registry: RoleRegistry,
     private readonly explorer: LeadershipHandlersExplorer,
     private readonly refusals: TransportRefusals,
-  ) {
-    this.uninitialised = setTimeout(warnUninitialised, UNINITIALISED_AFTER_MS);
-    this.uninitialised.unref();
-  }
+  ) {}
 
   async onModuleInit(): Promise<void> {
-    clearTimeout(this.uninitialised);
     await this.refusals.load();
     this.explorer.explore();
     this.registry.seal();
@@ -52,15 +42,6 @@ export class LeaderElectionLifecycle
   }
 
   async onApplicationShutdown(): Promise<void> {
-    clearTimeout(this.uninitialised);
     await Promise.all(this.registry.elections.map((election) => election.release()));
   }
-}
-
-/** Nest runs no hooks then, and nothing else would tell that no replica ever leads. */
-function warnUninitialised(): void {
-  new Logger('LeaderElection').warn(
-    `the application has not been initialised for ${UNINITIALISED_AFTER_MS / 1_000} s, and competes for no lease before that: ` +
-      'a hybrid application needs app.init() or app.listen() beside app.startAllMicroservices()',
-  );
 }

@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { Injectable, Logger, Module } from '@nestjs/common';
+import { Global, Injectable, Logger, Module, type Type } from '@nestjs/common';
 import { NestFactory, repl } from '@nestjs/core';
 import { Timeout, ScheduleModule } from '@nestjs/schedule';
 import {
@@ -121,6 +121,62 @@ describe('when a hybrid application is never initialised', () => {
     await jest.advanceTimersByTimeAsync(1_000);
     expect(warnings()).toEqual([expect.stringMatching(/app\.init\(\) or app\.listen\(\)/)]);
     await app.close();
+  });
+
+  const fails = (): never => {
+    throw new Error('the database is not there');
+  };
+  class FailingHook {
+    onModuleInit(): void {
+      fails();
+    }
+  }
+  @Global()
+  @Module({ providers: [FailingHook] })
+  class FailingHookModule {}
+  @Module({})
+  class FailingMiddlewareModule {
+    configure(): void {
+      fails();
+    }
+  }
+  @Module({
+    providers: [{ provide: 'pool', useFactory: () => Promise.reject(new Error('no pool')) }],
+  })
+  class FailingProviderModule {}
+  @Module({ providers: [{ provide: 'pool', useFactory: () => new Promise(() => {}) }] })
+  class WaitingModule {}
+
+  it.each<[string, Type]>([
+    ['a provider fails', FailingProviderModule],
+    ['a provider is still being made', WaitingModule],
+    ['a hook of an earlier module fails', FailingHookModule],
+    ['middleware fails', FailingMiddlewareModule],
+  ])('says nothing when %s', async (_what, failing) => {
+    @Module({ imports: [failing, HybridModule] })
+    class RootModule {}
+    const log = new RecordedLog();
+    let failed = false;
+    const starting = NestFactory.create(RootModule, { logger: log, abortOnError: false })
+      .then((app) => app.init())
+      .catch(() => (failed = true));
+    await jest.advanceTimersByTimeAsync(120_000);
+    if (failing !== WaitingModule) await starting;
+    expect(failed).toBe(failing !== WaitingModule);
+    expect(log.texts('warn').filter((line) => line.includes('initialised'))).toEqual([]);
+  });
+
+  it('says nothing when a hook of a context without HTTP fails', async () => {
+    @Module({ imports: [FailingHookModule, HybridModule] })
+    class RootModule {}
+    const log = new RecordedLog();
+    const starting = NestFactory.createApplicationContext(RootModule, {
+      logger: log,
+      abortOnError: false,
+    });
+    await expect(starting).rejects.toThrow('the database is not there');
+    await jest.advanceTimersByTimeAsync(120_000);
+    expect(log.texts('warn').filter((line) => line.includes('initialised'))).toEqual([]);
   });
 
   it.each(['init', 'close'] as const)('says nothing after %s()', async (call) => {
