@@ -6,10 +6,11 @@ import type { MissedReport } from '../runner/job-definition.js';
 import { REPLACE_GRACE_MS, type RunOutcome } from '../runner/job-run.js';
 import type { ScheduleObserver } from '../runner/schedule-environment.js';
 
-const WHY: Readonly<Record<MissedReport['reason'], string>> = {
-  'not-started': 'nobody could start it in time',
-  forbidden: "the run before had not ended (concurrencyPolicy 'Forbid')",
-  interrupted: 'its leader ended before it told how the run went',
+const WHY: Readonly<Record<MissedReport['reason'], (it: string) => string>> = {
+  'not-started': (it) => `no leader started ${it} in time`,
+  forbidden: () => "the previous run had not ended (concurrencyPolicy 'Forbid')",
+  interrupted: (it) =>
+    `a leader started ${it} and never recorded the end; the work may be done, in part or as a whole`,
 };
 
 /** Times beyond this are counted, not listed. */
@@ -24,47 +25,50 @@ export class ScheduleLogger implements ScheduleObserver {
 
   onStarted(job: string, scheduledTime: Date): void {
     this.lastError = '';
-    this.write('debug', job, `starts the tick of ${scheduledTime.toISOString()}`);
+    this.write('debug', job, `started ${runOf(scheduledTime)}`);
   }
 
   onEnded(job: string, scheduledTime: Date, { succeeded, error, failure }: RunOutcome): void {
-    const tick = `the tick of ${scheduledTime.toISOString()}`;
-    if (succeeded) return this.write('debug', job, `has ended ${tick}`);
-    this.write('error', job, `failed in ${tick}: ${failure}`, stackOf(error));
+    const run = runOf(scheduledTime);
+    if (succeeded) return this.write('debug', job, `finished ${run}`);
+    this.write('error', job, `failed in ${run}: ${failure}`, stackOf(error));
   }
 
   onMissed({ job, reason, count, times, isCapped }: MissedReport): void {
     const listed = times.slice(0, MOST_LISTED).map((time) => time.toISOString());
     const rest = count > listed.length || isCapped ? ' …' : '';
     const many = `${isCapped ? 'more than ' : ''}${count} ${count === 1 ? 'tick' : 'ticks'}`;
-    this.write('warn', job, `missed ${many} (${listed.join(', ')}${rest}): ${WHY[reason]}`);
+    const why = WHY[reason](count === 1 ? 'it' : 'them');
+    this.write('warn', job, `missed ${many} (${listed.join(', ')}${rest}): ${why}`);
   }
 
   onUnresolved(job: string, scheduledTime: Date): void {
-    const tick = scheduledTime.toISOString();
-    const why = 'whether its claim was stored is not known';
-    this.write('warn', job, `does not start the tick of ${tick}: ${why}`);
+    const why = 'could not confirm that its claim was stored';
+    this.write('warn', job, `did not start ${tickOf(scheduledTime)}: ${why}`);
   }
 
   onOverdue(job: string, scheduledTime: Date): void {
-    const tick = `the tick of ${scheduledTime.toISOString()}`;
+    const run = runOf(scheduledTime);
     const grace = `${REPLACE_GRACE_MS / 1_000} s`;
     this.write(
       'error',
       job,
-      `has ignored its signal for ${grace} in ${tick}; the next run no longer waits for it (concurrencyPolicy 'Replace')`,
+      `ignored its signal for ${grace} in ${run}; the next run no longer waits for it (concurrencyPolicy 'Replace')`,
     );
   }
 
   onUnrecorded(job: string, scheduledTime: Date): void {
-    const tick = scheduledTime.toISOString();
-    this.write('warn', job, `has ended the tick of ${tick}, which could not be recorded`);
+    const run = runOf(scheduledTime);
+    this.write('warn', job, `finished ${run}, but the result could not be recorded`);
   }
 
   onReturned(job: string, scheduledTime: Date, isReturned: boolean): void {
-    const tick = `the tick of ${scheduledTime.toISOString()}, as leadership has ended`;
-    if (isReturned) this.write('log', job, `hands back ${tick}`);
-    else this.write('warn', job, `has claimed and does not start ${tick}`);
+    const tick = tickOf(scheduledTime);
+    if (isReturned) {
+      this.write('log', job, `handed ${tick} back: leadership ended before it started`);
+    } else {
+      this.write('warn', job, `claimed ${tick} but lost leadership before starting it`);
+    }
   }
 
   onCallbackFailed(job: string, error: unknown): void {
@@ -72,14 +76,10 @@ export class ScheduleLogger implements ScheduleObserver {
   }
 
   onForgotten(job: string): void {
-    this.write(
-      'log',
-      job,
-      'has been unknown to every leader for 30 days, and its record is removed',
-    );
+    this.write('log', job, 'has been unknown to every leader for 30 days; its record was deleted');
   }
 
-  /** Until something works again the same failure is told once. */
+  /** Until something works again the same failure is logged once. */
   onError({ message }: LockRequestError): void {
     if (message === this.lastError) return;
     this.lastError = message;
@@ -106,4 +106,13 @@ export class ScheduleLogger implements ScheduleObserver {
       process.emitWarning(`The application's logger threw: ${messageOf(error)}`, 'LeaderSchedule');
     }
   }
+}
+
+function tickOf(scheduledTime: Date): string {
+  return `the tick due at ${scheduledTime.toISOString()}`;
+}
+
+/** Of a tick, or triggered: then at no tick. */
+function runOf(scheduledTime: Date): string {
+  return `the run of ${scheduledTime.toISOString()}`;
 }
