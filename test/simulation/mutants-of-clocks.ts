@@ -124,4 +124,25 @@ export const MUTANTS_OF_CLOCKS: readonly Mutant[] = [
     traits: { faultCount: 60 },
     foundBy: 'wall-flapping',
   },
+  {
+    name: 'wall-blamed-for-all',
+    breaks:
+      'R19: each term that runs out counts against the wall clock, which is soon not asked any more',
+    patches: [
+      {
+        file: 'core/holding.ts',
+        from: 'if (monotonicElapsedMs(tenure.anchor, step.reading) < step.config.renewDeadlineMs) {',
+        to: 'if (monotonicElapsedMs(tenure.anchor, step.reading) < Infinity) {',
+      },
+    ],
+    traits: {
+      sleeps: true,
+      tellsBootTime: false,
+      lawless: false,
+      restores: false,
+      faultCount: 100,
+      allKinds: true,
+    },
+    kinds: ['sleep', 'drop-requests'],
+  },
 ];

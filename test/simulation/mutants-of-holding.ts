@@ -376,4 +376,49 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
       { file: 'core/step.ts', from: 'REMEMBERED_RENEWALS = 64;', to: 'REMEMBERED_RENEWALS = 1;' },
     ],
   },
+  {
+    name: 'drained-by-timeout',
+    breaks: 'R10: a drain that takes too long ends in a release',
+    patches: [
+      {
+        file: HOLDING,
+        from: '    // Work may still run: whoever follows must wait the lease out.\n',
+        to: "    if (tenure.stage === 'draining') {\n      beginRelease(step, tenure);\n      return step.state.tenure === null ? Infinity : proceedHolding(step);\n    }\n",
+      },
+    ],
+    foundBy: 'release-after-drain',
+  },
+  {
+    name: 'release-without-end',
+    breaks: 'R11: a release that fails is tried without end',
+    patches: [
+      {
+        file: HOLDING,
+        from: 'if (now >= tenure.releaseDeadline) {',
+        to: 'if (now >= 2 * tenure.releaseDeadline) {',
+      },
+    ],
+  },
+  {
+    name: 'renews-in-place-of-release',
+    breaks: 'R11: a lease that is to be released is renewed',
+    patches: [
+      {
+        file: HOLDING,
+        from: "if (tenure.stage === 'releasing') return proceedReleasing(step, tenure);",
+        to: 'if (step.now < 0) return proceedReleasing(step, tenure);',
+      },
+    ],
+  },
+  {
+    name: 'writes-on-the-unknown',
+    breaks: 'R9: after a renewal of unknown outcome the next one is sent without a look',
+    patches: [
+      {
+        file: HOLDING,
+        from: 'step.updateTenure(tenure, { readBack: true });\n      step.state.nextAttemptAt = step.now;',
+        to: 'step.state.nextAttemptAt = step.now;',
+      },
+    ],
+  },
 ];

@@ -190,4 +190,33 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
     kinds: ['kill', 'reject'],
     foundBy: 'request-budget',
   },
+  {
+    name: 'conflict-forgotten-early',
+    breaks:
+      'R21: a version that a write has conflicted with is tried again after half a lease duration',
+    patches: [
+      {
+        file: REPETITION,
+        from: 'const until = step.now + step.config.leaseDurationMs;',
+        to: 'const until = step.now + step.config.leaseDurationMs / 2;',
+      },
+    ],
+    traits: { watches: false },
+    kinds: ['stale-read', 'step-down', 'kill'],
+    foundBy: 'conflict-remembered',
+  },
+  {
+    name: 'restored-again-and-again',
+    breaks: 'R21: two servers of different age begin the pace again with each read',
+    patches: [
+      {
+        file: REPETITION,
+        from: 'if (step.now < restoredAt + step.config.leaseDurationMs) return false;',
+        to: '',
+      },
+    ],
+    traits: { watches: false },
+    kinds: ['stale-read', 'step-down', 'kill', 'fail-before-applying'],
+    foundBy: 'conflict-remembered',
+  },
 ];
