@@ -10,6 +10,7 @@ import {
 } from 'rxjs';
 import { adoptWork, type Adopted } from '../elector/work-in-flight.js';
 import type { LeadershipService } from './leadership.service.js';
+import { isStream, type Stream } from './stream.js';
 
 /** Where a gate counts its work. A service without it, as in a unit test, has no term that waits for work. */
 export const GATED_WORK = Symbol.for('nestjs-leader-election:gated-work');
@@ -65,22 +66,8 @@ export function settleWork<T>(
   );
 }
 
-type Stream = Observable<unknown> | AsyncIterableIterator<unknown>;
 /** Undefined: the stream just completes. */
 type EndReason = () => Error | undefined;
-
-/**
- * Observables, and async iterators as async generators and subscriptions make them: those that can be told to return. A
- * database cursor, which has a `next` of its own kind and methods besides, stays what it is.
- */
-function isStream(value: unknown): value is Stream {
-  if (typeof value !== 'object' || value === null) return false;
-  try {
-    return isObservable(value) || isAsyncIterator(value);
-  } catch {
-    return false;
-  }
-}
 
 /** A stream that works while the term lasts: from its first consumer to its end it counts as work in flight. */
 function endWithTerm(
@@ -131,17 +118,6 @@ function endOfTerm(term: GateLeadership['term'], onEnd: EndReason): Observable<t
     signal.addEventListener('abort', onAbort, { once: true });
     return () => signal.removeEventListener('abort', onAbort);
   });
-}
-
-function isAsyncIterator(value: object): value is AsyncIterableIterator<unknown> {
-  return (
-    Symbol.asyncIterator in value &&
-    typeof value[Symbol.asyncIterator] === 'function' &&
-    'next' in value &&
-    typeof value.next === 'function' &&
-    'return' in value &&
-    typeof value.return === 'function'
-  );
 }
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };

@@ -4,6 +4,7 @@ import type { ApplicationReadiness } from './application-readiness.js';
 import { LeadershipHandlerError } from './errors/leadership-handler.error.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import type { LeadershipError } from './leadership-error.js';
+import { runToEnd } from './run-to-end.js';
 import type { HandlerKind, LeadershipHandler, LeadershipHandlers } from './leadership-handler.js';
 
 const LONGEST_BACKOFF_MS = 60_000;
@@ -18,6 +19,8 @@ export interface DispatchedElection {
 }
 
 interface AttemptOptions {
+  /** When a stream that the handler returned is left. */
+  readonly signal?: AbortSignal;
   /** What the handler threw is no failure. */
   readonly isExpected?: (error: unknown) => boolean;
   readonly onFailure?: () => void;
@@ -88,6 +91,7 @@ export class LeadershipHandlersDispatcher {
 
   private async callGranted(handler: LeadershipHandler, term: Term): Promise<boolean> {
     return this.attempt('OnGranted', handler, [term], {
+      signal: term.signal,
       isExpected: (error) => isAbortBy(term.signal, error),
       onFailure: () => this.giveUp(term),
     });
@@ -106,10 +110,10 @@ export class LeadershipHandlersDispatcher {
     kind: HandlerKind,
     handler: LeadershipHandler,
     args: readonly unknown[],
-    { isExpected, onFailure }: AttemptOptions = {},
+    { signal, isExpected, onFailure }: AttemptOptions = {},
   ): Promise<boolean> {
     try {
-      await handler.call(...args);
+      await runToEnd(handler.call(...args), signal);
       return true;
     } catch (error) {
       if (isExpected?.(error)) return true;

@@ -5,6 +5,7 @@ import {
 import { OptionReader } from '../../core/option-reader.js';
 import type { ConcurrencyPolicy } from '../claim/tick-decision.js';
 import type { JobDefinition, MissedReport } from '../runner/job-definition.js';
+import { runToEnd } from '../../nest/run-to-end.js';
 import { isTimeZone, localTimeZone } from '../tick/time-zone.js';
 import { readSchedule, type ScheduleReading } from './schedule-reading.js';
 
@@ -140,7 +141,7 @@ function readOnMissed(reader: OptionReader, owner: object | undefined): JobDefin
   const onMissed = reader.get('onMissed');
   if (onMissed === undefined) return null;
   if (typeof onMissed === 'function') {
-    return (report) => Reflect.apply(onMissed, owner, [report]) as unknown;
+    return (report) => runToEnd(Reflect.apply(onMissed, owner, [report]));
   }
   reader.fault('onMissed', onMissed, 'must be a function', 'use (report) => { … }');
   return null;

@@ -6,6 +6,7 @@ import {
 } from '../../core/errors/leader-election-options.error.js';
 import { NotLeaderError } from '../../nest/errors/not-leader.error.js';
 import type { Clock } from '../../elector/clock.js';
+import { runToEnd } from '../../nest/run-to-end.js';
 import { ELECTION_CLOCK } from '../../nest/leader-election.constants.js';
 import { readJobRecord } from '../claim/ledger-document.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
@@ -135,7 +136,7 @@ export class LeaderSchedule {
     const roleSchedule = this.schedules.of(election);
     const run = (context: LeaderCronContext): unknown => {
       cronJob.lastExecution = new Date(wallMs(this.clock));
-      return read.definition.run(context);
+      return runToEnd(read.definition.run(context), context.signal);
     };
     const runner = roleSchedule.add({ ...read.definition, run });
     cronJob.follow(runner);

@@ -1,0 +1,75 @@
+import { isObservable, type Observable } from 'rxjs';
+import { adoptWork } from '../elector/work-in-flight.js';
+import { isStream } from './stream.js';
+
+/**
+ * What a handler of ours returned, as a promise or value that ends with the work. Nobody else consumes it: an Observable
+ * is subscribed to and an async generator is iterated, until it ends or the signal is aborted.
+ *
+ * @throws the signal's reason, later, if a stream had not ended when it was aborted
+ */
+export function runToEnd(result: unknown, signal?: AbortSignal): unknown {
+  return adoptWork(
+    result,
+    () => {},
+    (value) => {
+      if (isStream(value)) {
+        return isObservable(value) ? subscribed(value, signal) : iterated(value, signal);
+      }
+      if (Object.prototype.toString.call(value) === '[object Generator]') throw generatorError();
+      return value;
+    },
+  );
+}
+
+function subscribed(source: Observable<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void): void => {
+      signal?.removeEventListener('abort', onAbort);
+      if (signal?.aborted) reject(signal.reason as Error);
+      else settle();
+    };
+    const subscription = source.subscribe({
+      error: (error: Error) => end(() => reject(error)),
+      complete: () => end(resolve),
+    });
+    function onAbort(): void {
+      try {
+        subscription.unsubscribe();
+      } catch (error) {
+        // Its teardown threw.
+        return end(() => reject(error as Error));
+      }
+      end(resolve);
+    }
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+async function iterated(
+  source: AsyncIterableIterator<unknown>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  // A generator that waits for something returns only after that.
+  let returned: Promise<unknown> | undefined;
+  const onAbort = (): void => {
+    returned = Promise.resolve(source.return?.());
+    returned.catch(() => {});
+  };
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    while (returned === undefined && (await source.next()).done !== true);
+    await returned;
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+  if (signal?.aborted) throw signal.reason;
+}
+
+function generatorError(): Error {
+  return new TypeError(
+    'it is a generator function, and nobody iterates what it returned, so its body has not run: make it async',
+  );
+}
