@@ -162,11 +162,9 @@ export class ElectionLogger {
   /** Whatever failed works again: the next failure is news. */
   private succeeded(): void {
     for (const [message, { unspoken }] of this.told) {
-      if (unspoken > 0)
-        this.write(
-          'log',
-          `recovered; the last error had occurred ${unspoken} more times: ${message}`,
-        );
+      if (unspoken === 0) continue;
+      const again = unspoken === 1 ? 'once more' : `${unspoken} more times`;
+      this.write('log', `recovered; this error had occurred ${again}: ${message}`);
     }
     this.told.clear();
   }

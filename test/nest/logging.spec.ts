@@ -133,6 +133,11 @@ describe('the log', () => {
       isDown = false;
       await elections.clock.advance(5_000);
       expect(app.leadership().isLeader()).toBe(true);
+      expect(texts('log').filter((line) => line.includes('recovered'))).toEqual([
+        expect.stringMatching(
+          /: recovered; this error had occurred (once|\d+) more( times)?: the API server is away$/,
+        ),
+      ]);
       isDown = true;
       await elections.clock.advance(3_000);
       expect(texts('error')).toHaveLength(3);

@@ -2,8 +2,11 @@ import type { ObjectAddress } from './object-address.js';
 
 export type Verb = 'get' | 'create' | 'update' | 'watch';
 
-/** The rule to add to a Role so that one verb on one object is allowed, as YAML. */
-export function describeMissingRule(verb: Verb, address: ObjectAddress): string {
+/**
+ * The rule to add to a Role so that one verb on one object is allowed, as YAML. An API server that has just started
+ * refuses what its Roles grant, until it has loaded them.
+ */
+export function describeMissingRule(verb: Verb, address: ObjectAddress, subject: string): string {
   const rule = [
     `  - apiGroups: ["${address.apiGroup}"]`,
     `    resources: ["${address.resource}"]`,
@@ -15,7 +18,8 @@ export function describeMissingRule(verb: Verb, address: ObjectAddress): string 
       ? ' ("create" cannot be limited by resourceNames: the name is not known when it is authorised)'
       : '';
   return (
-    `Add this rule${note} to a Role in namespace ${address.namespace}, and bind that Role to the user:\n` +
+    `If the API server has just started, wait for it to load its Roles. Otherwise add this rule${note} to a Role in ` +
+    `namespace ${address.namespace}, and bind that Role to the ${subject}:\n` +
     `rules:\n${rule}`
   );
 }

@@ -1,6 +1,6 @@
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
 import { describeMissingRule, type Verb } from './access-rule.js';
-import { describeTransportFailure } from './transport-failure.js';
+import { describeTransportFailure, describeUnsent } from './transport-failure.js';
 import type { ApiAnswer } from './kubernetes-transport.js';
 import { describeAddress, type ObjectAddress } from './object-address.js';
 import { parseRetryAfter } from './retry-after.js';
@@ -54,7 +54,7 @@ export function explainNoAnswer(
   const { kind, cause } = answer;
   const isSent = kind === 'unanswered';
   return new LockRequestError(
-    `${describeAsked(asked)}: ${describeTransportFailure(cause)}${isSent ? '' : ' Nothing was sent.'}`,
+    `${describeAsked(asked)}: ${isSent ? describeTransportFailure(cause) : describeUnsent(cause)}`,
     { reason: isSent ? 'unclear' : 'unreachable', cause },
   );
 }
@@ -140,11 +140,11 @@ function explainForbidden(
     OF_AUTHORIZATION.exec(denial) ?? [];
   if (refusedVerb === undefined) return '';
   if (user === 'system:anonymous') {
-    return `The server did not recognise anybody: it was shown ${describeCredentials()}.`;
+    return `The server did not recognise the caller: it was shown ${describeCredentials()}.`;
   }
   if (refusedVerb === 'impersonate') {
     return (
-      `The user "${user}" may not act as somebody else. Allow it by a ClusterRole with the verb impersonate on ` +
+      `The user "${user}" may not act as another user. Allow it by a ClusterRole with the verb impersonate on ` +
       `${refusedResource}, or take as, as-uid, as-groups and as-user-extra out of the kubeconfig.`
     );
   }
@@ -156,9 +156,13 @@ function explainForbidden(
   const who = account
     ? `The service account ${account[2]} of namespace ${account[1]}`
     : `The user "${user}"`;
+  const isElsewhere = account !== null && account[1] !== address.namespace;
+  const elsewhere = isElsewhere
+    ? `That is not the namespace of the service account: if it is not meant, correct the option namespace or POD_NAMESPACE. `
+    : '';
   return (
     `${who} may not ${verb} ${address.resource}.${address.apiGroup} "${address.name}" in namespace ` +
-    `${address.namespace}. ${describeMissingRule(verb, address)}`
+    `${address.namespace}. ${elsewhere}${describeMissingRule(verb, address, account ? 'service account' : 'user')}`
   );
 }
 

@@ -4,6 +4,7 @@ import type { LockRequestOptions } from '../resource-lock.js';
 import { ClusterAgent } from './cluster-agent.js';
 import type { ClusterAccess, ClusterConnection } from './cluster-connection.js';
 import { exchange, ExchangeFailure, readBody, type HttpRequest } from './http-exchange.js';
+import { RequestTimedOut } from './transport-failure.js';
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT';
@@ -42,10 +43,7 @@ export class KubernetesTransport {
   async send(request: ApiRequest, { timeoutMs, signal }: LockRequestOptions): Promise<ApiAnswer> {
     const limit = new AbortController();
     const deadline = performance.now() + timeoutMs;
-    const timer = setTimeout(
-      () => limit.abort(new Error(`no answer within ${Math.round(timeoutMs)} ms`)),
-      timeoutMs,
-    );
+    const timer = setTimeout(() => limit.abort(new RequestTimedOut(timeoutMs)), timeoutMs);
     const cancel = () => limit.abort(new Error('the election gave the request up'));
     signal.addEventListener('abort', cancel, { once: true });
     if (signal.aborted) cancel();

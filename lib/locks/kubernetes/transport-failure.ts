@@ -34,6 +34,21 @@ export class ProxyFailure extends Error {
   }
 }
 
+/** The time of the request was over, sent or not. */
+export class RequestTimedOut extends Error {
+  constructor(readonly timeoutMs: number) {
+    super(`no answer within ${Math.round(timeoutMs)} ms`);
+    this.name = 'RequestTimedOut';
+  }
+}
+
+/** Why nothing of a request was sent, for people. */
+export function describeUnsent(cause: unknown): string {
+  if (!(cause instanceof RequestTimedOut))
+    return `${describeTransportFailure(cause)} Nothing was sent.`;
+  return `nothing could be sent within ${Math.round(cause.timeoutMs)} ms.`;
+}
+
 /** Why a request got no answer, for people. */
 export function describeTransportFailure(cause: unknown): string {
   // Made by a connection, which knows better than any code what to do.

@@ -1,5 +1,6 @@
 import { describe, it, expect } from '@jest/globals';
 import type { Verb } from '../../../lib/locks/kubernetes/access-rule.js';
+import { RequestTimedOut } from '../../../lib/locks/kubernetes/transport-failure.js';
 import { readOutcome, writeOutcome } from '../../../lib/locks/kubernetes/api-outcome.js';
 import type { ApiAnswer } from '../../../lib/locks/kubernetes/kubernetes-transport.js';
 import { leaseAddress } from '../../../lib/locks/kubernetes/object-address.js';
@@ -211,6 +212,21 @@ describe('the explanation of a 403', () => {
     expect(message).toContain('leases.coordination.k8s.io "plan" in namespace default');
   });
 
+  it('when the API server may only have restarted, says so before it gives the rule', () => {
+    const message = messageOf('update', response(forbidden('update', WHO)));
+    expect(message).toMatch(/If the API server has just started, wait.*\. Otherwise add this rule/);
+    expect(message).toContain('bind that Role to the service account:');
+  });
+
+  it.each([
+    ['another one', 'system:serviceaccount:elsewhere:planner', true],
+    ['its own', 'system:serviceaccount:default:planner', false],
+  ])('when the Lease is in the namespace %s, doubts the namespace: %#', (_, user, doubts) => {
+    const message = messageOf('update', response(forbidden('update', { ...WHO, user })));
+    expect(message.includes('correct the option namespace or POD_NAMESPACE')).toBe(doubts);
+    expect(message).toContain('verbs: ["update"]');
+  });
+
   it('when the user is somebody else, names the user as the server does', () => {
     const message = messageOf('update', response(forbidden('update', { ...WHO, user: 'jane' })));
     expect(message).toContain('The user "jane" may not');
@@ -275,7 +291,7 @@ describe('the explanation of a 403', () => {
     [
       'impersonation',
       'users "admin" is forbidden: User "jane" cannot impersonate resource "users" in API group "" at the cluster scope',
-      /"jane" may not act as somebody else.*verb impersonate on users/,
+      /"jane" may not act as another user.*verb impersonate on users/,
     ],
     ['another right', RBAC.replaceAll('leases', 'secrets'), /secrets/],
     ['a server that gives no reason', '', /answered 403: .*"code":403\}$/],
@@ -355,6 +371,14 @@ describe('the explanation', () => {
     const message = messageOf('get', { kind: 'not-sent', cause });
     expect(message.toLowerCase()).toContain(part);
     expect(message).toContain(code);
+  });
+
+  it('when the time is over before anything was sent, says that, and not that no answer came', () => {
+    const cause = new RequestTimedOut(3_000);
+    const unsent = messageOf('get', { kind: 'not-sent', cause });
+    expect(unsent).toBe('get Lease default/plan: nothing could be sent within 3000 ms.');
+    const unanswered = messageOf('get', { kind: 'unanswered', cause });
+    expect(unanswered).toBe('get Lease default/plan: no answer within 3000 ms.');
   });
 
   it.each<[string, ApiAnswer, string[], string[]]>([

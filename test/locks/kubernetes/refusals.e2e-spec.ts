@@ -122,7 +122,7 @@ describe('when something else refuses what a real API server is asked', () => {
     });
     const outcome = await (await lockIn('impersonation', 'plan', file)).read(request());
     expect(messageOf(outcome)).toMatch(
-      /may not act as somebody else.*impersonate on (users|groups)/,
+      /may not act as another user.*impersonate on (users|groups)/,
     );
     expect(messageOf(outcome)).not.toContain('rules:');
   });
