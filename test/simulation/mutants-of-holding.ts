@@ -232,6 +232,24 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     traits: { strict: true, lawless: true },
   },
   {
+    name: 'settling-stop-looks-clean',
+    breaks: 'R13: the release of a term that was never granted has the shape of client-go’s',
+    patches: [
+      {
+        file: HOLDING,
+        from: 'leaseDurationSeconds: tenure.effective ? 1 : config.leaseDurationMs / 1_000,',
+        to: 'leaseDurationSeconds: 1,',
+      },
+      {
+        file: HOLDING,
+        from: 'acquireTimeMicros: tenure.effective ? renewTimeMicros : tenure.acquireTimeMicros,',
+        to: 'acquireTimeMicros: renewTimeMicros,',
+      },
+    ],
+    traits: { strict: true, lawless: true },
+    foundBy: 'release-after-drain',
+  },
+  {
     name: 'drain-bounded-by-validity',
     breaks: 'R10: what a drain sends is bounded by the validity of the term that has ended',
     patches: [
