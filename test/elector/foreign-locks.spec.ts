@@ -252,12 +252,14 @@ describe('when the watch of a lock does what no watch should', () => {
         told = observer;
         return closes;
       }),
-      async ({ elector, clock }) => {
+      async ({ elector, clock, errors }) => {
         const stopped = elector.stop();
         await clock.advance(10_000);
         await stopped;
         told!.opened();
         told!.changed(representation(heldBy('x'), 900), 900n);
+        told!.changed({} as never, 901n);
+        expect(errors).toEqual([]);
         expect(clock.pendingTimers).toBe(0);
       },
     );
