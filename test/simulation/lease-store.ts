@@ -26,7 +26,7 @@ export class LeaseStore {
   writtenAt = 0;
   /** When the writer itself wrote, whatever people have edited since. */
   wroteItselfAt = 0;
-  /** When people last edited the lease. */
+  /** When people, or a webhook, last edited the lease. */
   editedAt = -Infinity;
   revision = 0n;
   /** Revision of the last change of holder, term or duration, of a deletion or of an edit by hand. */
@@ -140,8 +140,10 @@ export class LeaseStore {
   ): void {
     const keepsHolder = stored.holderIdentity === sent.holderIdentity;
     this.put(stored, uid, keepsHolder ? writer : null, now);
+    if (sameRecord(sent, stored)) return;
     // To its holder it is lost.
-    if (!sameRecord(sent, stored)) this.changedHandsAt = this.revision;
+    this.changedHandsAt = this.revision;
+    this.editedAt = now;
   }
 
   private put(record: LeaseRecord, uid: string, writer: number | null, now: number): void {
