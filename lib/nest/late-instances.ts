@@ -1,12 +1,15 @@
-import { Inject, Optional } from '@nestjs/common';
+import { Inject } from '@nestjs/common';
 
-/** What every instance of a class with handlers is told to, if the application has the module. */
+/** What every instance of a class with handlers is told to. */
 export interface InstanceArrivals {
   /** @throws LeaderElectionOptionsError when the handlers of the application have been found already */
   arrived(instance: object): void;
 }
 
-export const INSTANCE_ARRIVALS = Symbol.for('LEADER_ELECTION: arrivals of instances with handlers');
+/** The text is what Nest prints where the module is missing: without it the handlers would be forgotten in silence. */
+export const INSTANCE_ARRIVALS = Symbol.for(
+  '@OnGranted(), @OnRevoked(), @OnNewLeader() and @LeaderCron() need LeaderElectionModule.forRoot({ role: … }) in the application',
+);
 
 /**
  * Handlers are found when the application starts. An instance that Nest makes later, as of a lazily loaded module, would
@@ -22,6 +25,5 @@ export function refuseLateInstances(prototype: object): void {
       arrivals.arrived(this);
     },
   });
-  Optional()(prototype, INSTANCE_ARRIVALS);
   Inject(INSTANCE_ARRIVALS)(prototype, INSTANCE_ARRIVALS);
 }

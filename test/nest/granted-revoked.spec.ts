@@ -1,6 +1,8 @@
 import { Controller, Injectable, Scope } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  LeaderElectionModule,
   LeadershipHandlerError,
   LeadershipService,
   OnGranted,
@@ -48,6 +50,24 @@ describe('@OnGranted(), @OnRevoked() and @OnNewLeader()', () => {
       this.events.push(['leader', leader]);
     }
   }
+
+  describe('when the application has no election', () => {
+    it.each([
+      ['no module', [], OnGranted],
+      ['the module without forRoot()', [LeaderElectionModule], OnGranted],
+      ['no module', [], OnRevoked],
+      ['no module', [], OnNewLeader],
+    ])('with %s, does not start: %#', async (_, imports, decorate) => {
+      class Handling {
+        @decorate('plans')
+        handle(): void {}
+      }
+      const compiled = Test.createTestingModule({ imports, providers: [Handling] }).compile();
+      await expect(compiled).rejects.toThrow(
+        /@OnGranted\(\).* need LeaderElectionModule\.forRoot\(\{ role: … \}\) in the application/,
+      );
+    });
+  });
 
   describe('when terms begin and end', () => {
     it('calls in pairs, in order, with the term, leading inside the one and not inside the other', async () => {
