@@ -148,8 +148,12 @@ function readLeaseName(reader: OptionReader, role: string): string {
   const leaseName = given ?? role;
   if (leaseName !== '' && !(DNS_SUBDOMAIN.test(leaseName) && leaseName.length <= LONGEST_NAME)) {
     const rule = `must be a DNS-1123 subdomain: lower-case letters, digits, "-" and ".", at most ${LONGEST_NAME} characters`;
-    const fix = given === undefined ? 'give a leaseName, as the role is not one' : 'rename it';
-    reader.fault('leaseName', leaseName, rule, `${fix}, for example "${subdomainLike(leaseName)}"`);
+    const example = `for example "${subdomainLike(leaseName)}"`;
+    if (given !== undefined) reader.fault('leaseName', leaseName, rule, `rename it, ${example}`);
+    else {
+      const fix = `give a leaseName, as the role is not one, ${example}`;
+      reader.faultOfDefault('leaseName', leaseName, rule, fix);
+    }
   }
   return leaseName;
 }
@@ -232,9 +236,14 @@ function checkRelations(reader: OptionReader, durations: Durations): void {
     const rule =
       `retryPeriodMs (${retryPeriodMs}) + requestTimeoutMs (${requestTimeoutMs}) + ${RETRY_BACKOFF_MS} = ${lostRequest} ` +
       `must be at most renewDeadlineMs (${renewDeadlineMs}), or one lost request ends leadership`;
-    const field = reader.get('retryPeriodMs') === undefined ? 'requestTimeoutMs' : 'retryPeriodMs';
-    const value = field === 'retryPeriodMs' ? retryPeriodMs : requestTimeoutMs;
-    reader.fault(field, value, rule, roomForLostRequest(durations, field));
+    const given = (['retryPeriodMs', 'requestTimeoutMs'] as const).find(
+      (field) => reader.get(field) !== undefined,
+    );
+    if (given === undefined) {
+      reader.fault('renewDeadlineMs', renewDeadlineMs, rule, `use at least ${lostRequest}`);
+    } else {
+      reader.fault(given, durations[given], rule, roomForLostRequest(durations, given));
+    }
   }
 }
 

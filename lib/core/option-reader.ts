@@ -37,6 +37,11 @@ export class OptionReader {
     this.found.push({ field, value, rule, fix });
   }
 
+  /** Of a field that was not given, and whose default cannot be used. */
+  faultOfDefault(field: string, value: unknown, rule: string, fix: string): void {
+    this.found.push({ field, value, isDefault: true, rule, fix });
+  }
+
   get faultCount(): number {
     return this.found.length;
   }

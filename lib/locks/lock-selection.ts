@@ -1,4 +1,7 @@
-import { LeaderElectionOptionsError } from '../core/errors/leader-election-options.error.js';
+import {
+  LeaderElectionOptionsError,
+  type OptionFault,
+} from '../core/errors/leader-election-options.error.js';
 import { FileLock, fileLock } from './file/file.lock.js';
 import { checkPod } from './kubernetes/lease-lock-options.js';
 import { leaseLockIn } from './kubernetes/lease.lock.js';
@@ -69,7 +72,7 @@ async function automaticLock(
     checkPod('lock', 'auto', surroundings.pod);
     return { lock: await made(leaseLockIn(surroundings.pod, {}), requester), notice: undefined };
   }
-  if (surroundings.isProduction) throw new LeaderElectionOptionsError([UNCHOSEN]);
+  if (surroundings.isProduction) throw new LeaderElectionOptionsError([unchosen(surroundings)]);
   const lock = await made(fileLock(), requester);
   const container = surroundings.containerSign();
   if (container !== undefined) {
@@ -85,12 +88,18 @@ async function automaticLock(
 const CHOOSE =
   'use fileLock({ directory }) with a directory that all processes share, on one machine, or leaseLock({ kubeConfig }) for a cluster';
 
-const UNCHOSEN = {
-  field: 'lock',
-  value: 'auto',
-  rule: 'must be chosen where NODE_ENV is production and the process does not run in a pod, as a guess could make every process lead',
-  fix: "for the processes of one machine lock: fileLock({ directory }) with a directory they all share, or lock: 'file' if one user runs them all; for a cluster lock: leaseLock({ kubeConfig })",
-};
+/** Containers have users and directories of their own, so that `lock: 'file'` would make each of them lead. */
+function unchosen(surroundings: ProcessSurroundings): OptionFault {
+  const isContainer = surroundings.containerSign() !== undefined;
+  const forOneUser = isContainer ? '' : ", or lock: 'file' if one user runs them all";
+  return {
+    field: 'lock',
+    value: 'auto',
+    isDefault: true,
+    rule: 'must be chosen where NODE_ENV is production and the process does not run in a pod, as a guess could make every process lead',
+    fix: `for the processes of one machine lock: fileLock({ directory }) with a directory they all share${forOneUser}; for a cluster lock: leaseLock({ kubeConfig })`,
+  };
+}
 
 /** What a lock that was asked for does not do, where that is likely to matter. */
 function limitOf(lock: ResourceLock, surroundings: ProcessSurroundings): LockNotice | undefined {

@@ -1,9 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { LeadershipHandlerError } from './errors/leadership-handler.error.js';
 import type { UncleanKind } from '../core/election-state.js';
+import { LockRequestError } from '../core/errors/lock-request.error.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import { messageOf, stackOf } from '../core/thrown-value.js';
-import type { Clock } from '../elector/clock.js';
+import type { Clock, Timer } from '../elector/clock.js';
 import type { LockNotice } from '../locks/lock-selection.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import type { LeadershipError } from './leadership-error.js';
@@ -14,7 +15,13 @@ const REPEAT_AFTER_MS = 60_000;
 /** Ends of a term that somebody asked for. */
 const ON_PURPOSE: readonly RevocationReason[] = ['stepped-down', 'suspended', 'shutdown'];
 
-type LoggedElection = Pick<ResolvedModuleOptions, 'role' | 'identity' | 'application'>;
+/** Methods that were skipped before a leader was known are named together, at the latest after this time. */
+const SKIPS_TOLD_AFTER_MS = 10_000;
+
+type LoggedElection = Pick<
+  ResolvedModuleOptions,
+  'role' | 'identity' | 'application' | 'renewDeadlineMs'
+>;
 
 type Level = 'log' | 'warn';
 
@@ -24,16 +31,26 @@ export class ElectionLogger {
   private readonly told = new Map<string, { at: number; unspoken: number }>();
   private readonly identity: string;
   private lastLeader: string | undefined;
+  /** The last one of all, though none may lead at present. */
+  private lastKnownLeader: string | undefined;
   private readonly prefix: string;
   private readonly application: string | undefined;
   private readonly otherApplications = new Set<string>();
   private readonly skippedMethods = new Set<string>();
+  private skipsDue: Timer | undefined;
+  private hasToldSkips = false;
+  /** Of the requests since the last one that succeeded. */
+  private lastFailure: string | undefined;
+  private readonly renewDeadlineMs: number;
 
+  /** @param isLeaseLasting false for a lock that begins empty in every process */
   constructor(
-    { role, identity, application }: LoggedElection,
+    { role, identity, application, renewDeadlineMs }: LoggedElection,
     lease: string,
     private readonly clock: Clock,
+    private readonly isLeaseLasting: boolean,
   ) {
+    this.renewDeadlineMs = renewDeadlineMs;
     this.identity = identity;
     this.application = application;
     this.prefix = `Role "${role}", ${lease}, as ${identity}`;
@@ -51,14 +68,22 @@ export class ElectionLogger {
     );
   }
 
-  /** Once for each method: a tick that comes again is none the worse, and work that should run once is lost. */
+  /** In one line for all methods: a tick that comes again is none the worse, and work that should run once is lost. */
   skippedEarly(method: string): void {
-    if (this.skippedMethods.has(method)) return;
+    if (this.hasToldSkips) return;
     this.skippedMethods.add(method);
+    this.skipsDue ??= this.clock.setTimer(() => this.tellSkips(), SKIPS_TOLD_AFTER_MS);
+  }
+
+  tellSkips(): void {
+    if (this.skipsDue === undefined) return;
+    this.skipsDue.cancel();
+    this.skipsDue = undefined;
+    this.hasToldSkips = true;
     this.write(
       'warn',
-      `skipped ${method}, as it is not known yet who leads; every replica that starts does so. ` +
-        'If it is not called again, do its work in @OnGranted(), or call it after waitForLeadership().',
+      `skipped ${[...this.skippedMethods].join(', ')} before it was known who leads, as every replica that starts does. ` +
+        'Work that is not called again belongs in @OnGranted(), or after waitForLeadership().',
     );
   }
 
@@ -81,13 +106,17 @@ export class ElectionLogger {
 
   revoked({ number }: Term, reason: RevocationReason): void {
     const level = ON_PURPOSE.includes(reason) ? 'log' : 'warn';
-    this.write(level, `lost leadership (term ${number}): ${reason}`);
+    this.write(level, `lost leadership (term ${number}, ${reason}): ${this.whyLost(reason)}`);
   }
 
   /** Another's leadership only; the beginning and the end of one's own have their lines already. */
   leaderChanged(leader: string | undefined, application?: string): void {
     const before = this.lastLeader;
     this.lastLeader = leader;
+    if (leader !== undefined) {
+      this.lastKnownLeader = leader;
+      this.tellSkips();
+    }
     if (leader === this.identity || (leader === undefined && before === this.identity)) return;
     this.write('log', leader === undefined ? 'sees no leader' : `follows ${leader}`);
     if (leader !== undefined && application !== undefined) this.followsApplication(application);
@@ -110,17 +139,25 @@ export class ElectionLogger {
     );
   }
 
-  /** Missing is how every lease begins, and unheld one that was made by hand. Emptied is always somebody's doing. */
+  /**
+   * Missing is how every lease begins, and unheld one that was made by hand; only where this process has seen another
+   * lead has someone removed it. Emptied is always someone's doing.
+   */
   uncleanAcquisition(term: number, was: UncleanKind): void {
+    const isOthers = this.lastKnownLeader !== undefined && this.lastKnownLeader !== this.identity;
     const how = {
-      missing: `created the lease with term ${term}`,
+      missing: isOthers
+        ? `created the lease again with term ${term}, as it had been deleted`
+        : `created the lease with term ${term}`,
       unheld: `acquired the lease, which shows no earlier holder, with term ${term}`,
       emptied: `acquired the lease with term ${term} although its holder was cleared without a release`,
     }[was];
-    const consequence =
-      'the previous leader may still consider itself leader until it notices. Set strict: true to wait for it';
-    if (was === 'emptied') this.write('warn', `${how}; ${consequence}`);
-    else this.write('log', `${how}; if someone has deleted or cleared it, ${consequence}`);
+    if (was === 'emptied' || isOthers) {
+      this.write(
+        'warn',
+        `${how}; the previous leader may still consider itself leader until it notices. Set strict: true to wait for it`,
+      );
+    } else if (this.isLeaseLasting) this.write('log', how);
   }
 
   lockNotClosed(cause: unknown): void {
@@ -130,6 +167,7 @@ export class ElectionLogger {
   failed(error: LeadershipError): void {
     const now = this.clock.now();
     const text = messageOf(error);
+    if (error instanceof LockRequestError) this.lastFailure = text;
     const earlier = this.told.get(text);
     if (earlier !== undefined && now - earlier.at < REPEAT_AFTER_MS) {
       earlier.unspoken += 1;
@@ -143,6 +181,35 @@ export class ElectionLogger {
     this.safely(() =>
       this.logger.error(`${this.prefix}: ${text}${repeated}`, stackWorthTelling(error)),
     );
+  }
+
+  private whyLost(reason: RevocationReason): string {
+    switch (reason) {
+      case 'renew-deadline': {
+        const what = `no renewal succeeded for ${this.renewDeadlineMs} ms (renewDeadlineMs)`;
+        if (this.lastFailure !== undefined) {
+          return `${what}; the last request failed: ${this.lastFailure}`;
+        }
+        return (
+          `${what}, though no request failed: the lock had not answered yet, this process was stopped, the machine slept, ` +
+          'or the event loop was blocked. Work that blocks it can be moved to a worker thread.'
+        );
+      }
+      case 'superseded':
+        return 'another process holds the lease, or someone has edited it';
+      case 'lease-deleted':
+        return 'the lease was deleted, or deleted and created again';
+      case 'stepped-down':
+        return 'stepDown() was called';
+      case 'handler-failed':
+        return 'an @OnGranted() handler failed';
+      case 'suspended':
+        return 'suspend() was called; this process competes again after resume()';
+      case 'shutdown':
+        return 'the application shuts down';
+      default:
+        return reason satisfies never;
+    }
   }
 
   /** Two applications on one lease: each other one is told once, as its replicas lead in turns. */
@@ -161,6 +228,7 @@ export class ElectionLogger {
 
   /** Whatever failed works again: the next failure is news. */
   private succeeded(): void {
+    this.lastFailure = undefined;
     for (const [message, { unspoken }] of this.told) {
       if (unspoken === 0) continue;
       const again = unspoken === 1 ? 'once more' : `${unspoken} more times`;

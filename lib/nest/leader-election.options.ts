@@ -98,7 +98,7 @@ function readerOf(raw: unknown, { role, isGlobal, isAsync }: RoleRegistration): 
   const isObject = typeof raw === 'object' && raw !== null && !Array.isArray(raw);
   const reader = new OptionReader({ ...(isObject && raw), role, isGlobal }, names);
   if (!isObject) {
-    const rule = 'must be an object, and it is what the factory returned';
+    const rule = 'the factory must return an object';
     reader.fault('options', raw, rule, 'return { leaseName, … } or {}');
   }
   return reader;

@@ -2,6 +2,7 @@ import type { Leadership, RevocationReason, Term } from '../core/term.js';
 import type { Clock, Timer } from '../elector/clock.js';
 import type { ElectionObserver } from '../elector/election-observer.js';
 import type { ElectorFactory, RoleElector } from '../elector/leader-elector.js';
+import { MemoryLock } from '../locks/memory.lock.js';
 import type { ResourceLock } from '../locks/resource-lock.js';
 import type { LockNotice, SelectedLock } from '../locks/lock-selection.js';
 import type { ApplicationReadiness } from './application-readiness.js';
@@ -53,7 +54,8 @@ export class RoleElection {
   ) {
     this.lock = lock;
     this.clock = clock;
-    this.log = new ElectionLogger(options, lock.describe(), clock);
+    const isLeaseLasting = !(lock instanceof MemoryLock);
+    this.log = new ElectionLogger(options, lock.describe(), clock, isLeaseLasting);
     this.elector = makeElector(options, { lock, clock, random, observer: this.observer() });
     this.streams = new LeadershipStreams(() => this.leadership());
     this.dispatcher = new LeadershipHandlersDispatcher(options, readiness, {
@@ -147,6 +149,7 @@ export class RoleElection {
 
   async drain(): Promise<void> {
     this.stopping = true;
+    this.log.tellSkips();
     const drained = this.elector.drain();
     this.streams.noMoreGrants();
     await drained;

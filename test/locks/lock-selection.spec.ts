@@ -93,6 +93,7 @@ describe('the choice of a lock', () => {
           await expect(starting).rejects.toThrow(LeaderElectionOptionsError);
           const message = await starting.catch(({ message: text }: Error) => text);
           for (const pattern of missing) expect(message).toMatch(pattern);
+          expect(message).toMatch(/: 1 configuration error\n/);
           expect(message).not.toMatch(/file ?lock|'file'|'memory'|kubeConfig/i);
         }
       },
@@ -132,12 +133,15 @@ describe('the choice of a lock', () => {
     });
 
     it.each([
-      ['on a machine', {}],
-      ['in a container', CONTAINER],
-    ])('refuses to start in production %s, and says what to choose', async (_where, files) => {
+      ['on a machine', {}, true],
+      ['in a container', CONTAINER, false],
+    ])('refuses to start in production %s, and says what to choose', async (...given) => {
+      const [, files, mayShareByUser] = given;
       const message = await refusal('auto', surroundings(PRODUCTION, files));
+      // Containers have directories of their own: each of them would lead.
+      expect(message.includes("lock: 'file'")).toBe(mayShareByUser);
       expect(message).toMatch(
-        /lock = "auto".*fileLock\(\{ directory \}\).*leaseLock\(\{ kubeConfig \}\)/s,
+        /lock = "auto" \(the default\).*fileLock\(\{ directory \}\).*leaseLock\(\{ kubeConfig \}\)/s,
       );
     });
   });

@@ -16,8 +16,8 @@ describe('an application with bad options', () => {
     expect(error).toBeInstanceOf(LeaderElectionOptionsError);
     const { faults, message, code } = error as LeaderElectionOptionsError;
     expect(code).toBe('ERR_LEADER_ELECTION_OPTIONS');
-    for (const { field, rule, fix } of faults) {
-      expect(message).toContain(`- ${field} = `);
+    for (const { field, value, rule, fix } of faults) {
+      expect(message).toContain(`- ${field}${value === undefined ? ': ' : ' = '}`);
       expect(message).toContain(`${rule}. Fix: ${fix}.`);
     }
     return faults.map(({ field, value }) => [field, value]);
@@ -29,6 +29,29 @@ describe('an application with bad options', () => {
       lock: memoryLock(),
       ...options,
     } as LeaderElectionModuleOptions);
+
+  it('counts errors, and tells what was not given from what was', async () => {
+    const messageFor = (options: object): Promise<string> =>
+      elections.create({ imports: [LeaderElectionModule.forRoot(options as never)] }).then(
+        () => 'started',
+        ({ message }: Error) => message,
+      );
+    expect(await messageFor({ role: 'Plan Scheduler', lock: memoryLock() })).toMatch(
+      /: 1 configuration error\n {2}- leaseName = "Plan Scheduler" \(the default\): must be .* give a leaseName/,
+    );
+    expect(await messageFor({ role: 'a', leaseName: 'B', lock: memoryLock() })).toMatch(
+      /- leaseName = "B": must be .* rename it/,
+    );
+    expect(await messageFor({ leaseName: 'a', strict: 1, lock: memoryLock() })).toMatch(
+      /: 2 configuration errors\n {2}- role: is required.*\n {2}- strict = 1: /,
+    );
+    expect(await messageFor({ role: 'a', renewDeadlineMs: 400, lock: memoryLock() })).toMatch(
+      /: 1 configuration error\n {2}- renewDeadlineMs = 400: .* Fix: use at least 450\./,
+    );
+    expect(await messageFor({ role: 'a', renewDeadlineMs: 450, lock: memoryLock() })).toBe(
+      'started',
+    );
+  });
 
   const wrong: [string, unknown][] = [
     ['role', ''],

@@ -1,6 +1,14 @@
 import { jest } from '@jest/globals';
 import type { LoggerService } from '@nestjs/common';
-import { LockRequestError, memoryLock, OnGranted, type ResourceLock } from '../../lib/index.js';
+import {
+  type LeadershipService,
+  type LockChoice,
+  LockRequestError,
+  memoryLock,
+  OnGranted,
+  type ResourceLock,
+} from '../../lib/index.js';
+import { memoryLeaseKey } from '../../lib/locks/memory.lock.js';
 import { EMPTY_RECORD } from '../locks/lease-records.js';
 import { Elections, ROLE } from './support/elections.js';
 
@@ -51,7 +59,6 @@ describe('the log', () => {
       expect(told.filter((line) => !line.startsWith(prefix))).toEqual([]);
       expect(told.map((line) => line.slice(prefix.length).replace(/[;:(].*/, ''))).toEqual([
         'competes for the lease',
-        'created the lease with term 1',
         'became leader ',
         'lost leadership ',
         'follows pod-b',
@@ -61,8 +68,14 @@ describe('the log', () => {
         'lost leadership ',
         'released the lease of term 2',
       ]);
-      expect(lines).toContainEqual(['warn', `${prefix}lost leadership (term 1): superseded`]);
-      expect(lines).toContainEqual(['log', `${prefix}lost leadership (term 2): shutdown`]);
+      expect(lines).toContainEqual([
+        'warn',
+        `${prefix}lost leadership (term 1, superseded): another process holds the lease, or someone has edited it`,
+      ]);
+      expect(lines).toContainEqual([
+        'log',
+        `${prefix}lost leadership (term 2, shutdown): the application shuts down`,
+      ]);
       expect(texts('error')).toEqual([]);
     });
 
@@ -81,11 +94,106 @@ describe('the log', () => {
       }) as ResourceLock;
       const { signal } = new AbortController();
       await memory.create(EMPTY_RECORD, { timeoutMs: 1_000, signal });
-      await logged({ imports: [elections.module()] });
+      await logged({ imports: [elections.module({ lock: lasting() })] });
       expect(texts('warn')).toEqual([]);
       expect(texts('log')).toContainEqual(
         expect.stringMatching(/which shows no earlier holder, with term 1/),
       );
+    });
+  });
+
+  /** The lock of the test as one of the user's own, whose leases outlast the process; `isDown` makes its requests fail. */
+  const lasting =
+    (isDown = () => false): LockChoice =>
+    (requester) => {
+      const lock = memoryLock(elections.store)(requester) as ResourceLock;
+      const error = new LockRequestError('the API server is away', { reason: 'unreachable' });
+      return {
+        read: async (options) => (isDown() ? { kind: 'failed', error } : lock.read(options)),
+        create: (record, options) => lock.create(record, options),
+        replace: async (...args) =>
+          isDown() ? { kind: 'not-applied', error } : lock.replace(...args),
+        describe: () => lock.describe(),
+      };
+    };
+  const created = () => texts('log', 'warn').filter((line) => line.includes('created the lease'));
+
+  describe('when the lease was not there', () => {
+    it('says without alarm that it was created', async () => {
+      await logged({ imports: [elections.module({ lock: lasting() })] });
+      expect(created()).toEqual([expect.stringMatching(/created the lease with term 1$/)]);
+      expect(texts('warn')).toEqual([]);
+    });
+
+    it('says nothing of it in memory, where every lease begins so', async () => {
+      await logged({ imports: [elections.module()] });
+      expect(created()).toEqual([]);
+    });
+
+    it('warns where another was seen to hold it before', async () => {
+      await elections.leadingRival('pod-b');
+      await logged({ imports: [elections.module({ lock: lasting() })] });
+      elections.store.delete(memoryLeaseKey({ leaseName: ROLE, namespace: undefined }));
+      await elections.clock.advance(3_000);
+      expect(created()).toEqual([
+        expect.stringMatching(
+          /as it had been deleted; the previous leader may still .* strict: true/,
+        ),
+      ]);
+      expect(texts('warn')).toContainEqual(created()[0]);
+    });
+  });
+
+  describe('when no renewal succeeds', () => {
+    const lost = () => texts('warn').filter((line) => line.includes('lost leadership'));
+
+    it('names what failed last', async () => {
+      let isDown = false;
+      await logged({ imports: [elections.module({ lock: lasting(() => isDown) })] });
+      isDown = true;
+      await elections.clock.advance(12_000);
+      expect(lost()).toEqual([
+        expect.stringMatching(
+          /\(term 1, renew-deadline\): no renewal succeeded for 10000 ms \(renewDeadlineMs\); the last request failed: the API server is away$/,
+        ),
+      ]);
+    });
+
+    it('says what may have been where no request failed', async () => {
+      await logged({ imports: [elections.module()] });
+      elections.clock.stall(11_000);
+      await elections.clock.advance(1);
+      expect(lost()).toEqual([
+        expect.stringMatching(
+          /renew-deadline\): .* no request failed: .*event loop was blocked.*worker thread/,
+        ),
+      ]);
+    });
+
+    it('forgets what failed before the last renewal', async () => {
+      let isDown = false;
+      await logged({ imports: [elections.module({ lock: lasting(() => isDown) })] });
+      isDown = true;
+      await elections.clock.advance(4_000);
+      isDown = false;
+      await elections.clock.advance(4_000);
+      elections.clock.stall(11_000);
+      await elections.clock.advance(1);
+      expect(lost()).toEqual([expect.stringMatching(/no request failed/)]);
+    });
+  });
+
+  describe('when the application gives leadership up', () => {
+    it.each<[string, (service: LeadershipService) => unknown, RegExp]>([
+      ['stepDown()', (service) => service.stepDown(), /stepped-down\): stepDown\(\) was called$/],
+      ['suspend()', (service) => service.suspend(), /suspended\): .* after resume\(\)$/],
+    ])('says by %s', async (_what, giveUp, text) => {
+      const app = await logged({ imports: [elections.module()] });
+      giveUp(app.leadership());
+      expect(texts('log').filter((line) => line.includes('lost leadership'))).toEqual([
+        expect.stringMatching(text),
+      ]);
+      expect(texts('warn')).toEqual([]);
     });
   });
 

@@ -1,5 +1,12 @@
 import { jest } from '@jest/globals';
-import { Global, Injectable, Logger, Module, type Type } from '@nestjs/common';
+import {
+  Global,
+  type INestApplication,
+  Injectable,
+  Logger,
+  Module,
+  type Type,
+} from '@nestjs/common';
 import { NestFactory, repl } from '@nestjs/core';
 import { Timeout, ScheduleModule } from '@nestjs/schedule';
 import {
@@ -8,6 +15,7 @@ import {
   LeadershipService,
   memoryLock,
   OnGranted,
+  type ResourceLock,
 } from '../../lib/index.js';
 import { Elections } from './support/elections.js';
 import { RecordedLog } from './support/recorded-log.js';
@@ -37,17 +45,51 @@ describe('when a gated method is called before it is known who leads', () => {
     onApplicationBootstrap = () => this.warmer.warm();
   }
 
-  it('is skipped, and the log says so once for each method', async () => {
+  const skipsIn = (log: RecordedLog) =>
+    log.texts('warn').filter((line) => line.includes('skipped Warmer'));
+
+  it('is skipped, and the log says so in one line for all methods, once a leader is known', async () => {
     const log = new RecordedLog();
     const app = await elections.create({
       imports: [ScheduleModule.forRoot(), elections.module({ retryPeriodMs: 1_000 })],
       providers: [Warmer, Starter],
     });
     app.useLogger(log);
+    app.get(Warmer).later();
     await app.init();
     expect(app.get(Warmer).ran).toBe(0);
-    const told = log.texts('warn').filter((line) => line.includes('skipped Warmer'));
-    expect(told).toEqual([expect.stringMatching(/skipped Warmer\.warm, .*@OnGranted\(\)/)]);
+    await elections.clock.settle();
+    expect(skipsIn(log)).toEqual([
+      expect.stringMatching(/skipped Warmer\.later, Warmer\.warm before .*@OnGranted\(\)/),
+    ]);
+  });
+
+  const never: ResourceLock = {
+    read: () => new Promise(() => {}),
+    create: () => new Promise(() => {}),
+    replace: () => new Promise(() => {}),
+    describe: () => 'a lock that never answers',
+  };
+
+  it.each<[string, (app: INestApplication) => Promise<unknown>]>([
+    ['after ten seconds', () => elections.clock.advance(10_000)],
+    ['when the application closes', (app) => app.close()],
+  ])('is told of %s where no leader becomes known, and never again', async (_when, wait) => {
+    const log = new RecordedLog();
+    const app = await elections.create({
+      imports: [elections.module({ lock: never })],
+      providers: [Warmer],
+    });
+    app.useLogger(log);
+    await app.init();
+    const warmer = app.get(Warmer);
+    for (let call = 0; call < 3; call += 1) warmer.warm();
+    expect(skipsIn(log)).toEqual([]);
+    await wait(app);
+    warmer.later();
+    warmer.warm();
+    await elections.clock.advance(60_000);
+    expect(skipsIn(log)).toHaveLength(1);
   });
 
   it('is told nothing of once a leader is known, here or elsewhere', async () => {

@@ -4,8 +4,10 @@ import { LeaderElectionError } from './leader-election.error.js';
 export interface OptionFault {
   /** The option, spelled as the caller wrote it. */
   readonly field: string;
-  /** What was given. */
+  /** What was given; undefined where nothing was. */
   readonly value: unknown;
+  /** The value is that of the default. */
+  readonly isDefault?: boolean;
   /** What must hold. */
   readonly rule: string;
   /** What to write instead. */
@@ -21,13 +23,8 @@ export class LeaderElectionOptionsError extends LeaderElectionError {
 
   constructor(readonly faults: readonly OptionFault[]) {
     super(
-      `LeaderElectionModule: ${faults.length === 1 ? '1 option is' : `${faults.length} options are`} invalid\n` +
-        faults
-          .map(
-            ({ field, value, rule, fix }) =>
-              `  - ${field} = ${printed(value)}: ${rule}. Fix: ${fix}.`,
-          )
-          .join('\n'),
+      `LeaderElectionModule: ${faults.length} configuration ${faults.length === 1 ? 'error' : 'errors'}\n` +
+        faults.map((fault) => `  - ${given(fault)}: ${fault.rule}. Fix: ${fault.fix}.`).join('\n'),
     );
   }
 
@@ -36,6 +33,11 @@ export class LeaderElectionOptionsError extends LeaderElectionError {
     const faults = this.faults.map((fault) => ({ ...fault, value: printed(fault.value) }));
     return { ...super.toJSON(), faults };
   }
+}
+
+function given({ field, value, isDefault = false }: OptionFault): string {
+  if (value === undefined) return field;
+  return `${field} = ${printed(value)}${isDefault ? ' (the default)' : ''}`;
 }
 
 function printed(value: unknown): string {

@@ -69,13 +69,19 @@ export function chooseCluster(
 
 /** @throws LeaderElectionOptionsError that names everything that a process in a pod lacks to use its Lease */
 export function checkPod(field: string, value: unknown, pod: PodEnvironment): void {
-  const faults = pod.lacks().map(({ what, fix }) => ({
-    field,
-    value,
-    rule: `this process runs in a pod (${pod.sign()}), whose Lease it must use, and ${what}`,
-    fix,
-  }));
-  if (faults.length > 0) throw new LeaderElectionOptionsError(faults);
+  const lacks = pod.lacks();
+  if (lacks.length === 0) return;
+  const what = lacks.map((lack) => lack.what).join(', and ');
+  const fixes = [...new Set(lacks.map(({ fix }) => fix))];
+  throw new LeaderElectionOptionsError([
+    {
+      field,
+      value,
+      ...(value === 'auto' && { isDefault: true }),
+      rule: `this process runs in a pod (${pod.sign()}), whose Lease it must use, and ${what}`,
+      fix: fixes.join('; '),
+    },
+  ]);
 }
 
 function outsideAPod(kubeConfig: unknown): OptionFault {
@@ -85,7 +91,7 @@ function outsideAPod(kubeConfig: unknown): OptionFault {
     rule:
       'this process does not run in a pod (no KUBERNETES_SERVICE_HOST, no mounted service account), ' +
       'and a cluster is joined from outside only on request',
-    fix: "leaseLock({ kubeConfig: 'default' }) to use your kubeconfig, or lock: 'file' for the processes of one machine",
+    fix: "leaseLock({ kubeConfig: 'default' }) to use your kubeconfig, or fileLock({ directory }) with a directory that all processes of one machine share",
   };
 }
 

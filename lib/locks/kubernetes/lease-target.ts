@@ -47,7 +47,7 @@ export class LeaseTarget {
       const inContext = await ask();
       if ((target.known ??= inContext) === undefined) throw namespaceMissing(NO_CONTEXT_NAMESPACE);
     } catch (error) {
-      const fault = permanentFault(error);
+      const fault = permanentFault(error, choice.source);
       if (fault !== undefined) throw new LeaderElectionOptionsError([fault]);
       if (!(error instanceof LockRequestError)) throw error;
     }
@@ -90,10 +90,9 @@ export class LeaseTarget {
   }
 }
 
-function connectionOf({
-  source,
-  context,
-}: Extract<ClusterChoice, { kind: 'kubeconfig' }>): NamespacedConnection {
+type KubeconfigChoice = Extract<ClusterChoice, { kind: 'kubeconfig' }>;
+
+function connectionOf({ source, context }: KubeconfigChoice): NamespacedConnection {
   return source.kind === 'instance'
     ? new ClientNodeConnection(source.kubeConfig, context)
     : new KubeconfigConnection(source, context);
@@ -127,7 +126,17 @@ function namespaceMissing(why: string): LeaderElectionOptionsError {
   ]);
 }
 
-function permanentFault(error: unknown): OptionFault | undefined {
+/** The option by which a kubeconfig was chosen, as it was given. */
+function optionOf(source: KubeconfigChoice['source']): Pick<OptionFault, 'field' | 'value'> {
+  if (source.kind === 'file') return { field: 'leaseLock.kubeConfigFile', value: source.file };
+  const value = source.kind === 'instance' ? source.kubeConfig : source.kind;
+  return { field: 'leaseLock.kubeConfig', value };
+}
+
+function permanentFault(
+  error: unknown,
+  source: KubeconfigChoice['source'],
+): OptionFault | undefined {
   if (error instanceof UnknownContextError) {
     return {
       field: 'leaseLock.context',
@@ -138,8 +147,7 @@ function permanentFault(error: unknown): OptionFault | undefined {
   }
   if (error instanceof ClientNodeUnavailableError) {
     return {
-      field: 'leaseLock.kubeConfig',
-      value: undefined,
+      ...optionOf(source),
       rule: error.message,
       fix: `${error.fix}; leaseLock() inside a pod does not need it`,
     };
