@@ -48,7 +48,7 @@ class Replica {
       const { pid } = this.process;
       print(
         'green',
-        `★ ${this.name} leads. Take it away: kill -9 ${pid} (dies) or kill ${pid} (hands over)`,
+        `★ ${this.name} leads. To see another take over: kill -9 ${pid} (a crash) or kill ${pid} (a handover)`,
       );
     }
     this.isLeader = isLeader;

@@ -19,7 +19,7 @@ export function describeMissingRule(verb: Verb, address: ObjectAddress, subject:
       : '';
   return (
     `If the API server has just started, wait for it to load its Roles. Otherwise add this rule${note} to a Role in ` +
-    `namespace ${address.namespace}, and bind that Role to the ${subject}:\n` +
+    `namespace ${address.namespace}, and bind that Role to the ${subject} (the README has the whole Role, under Permissions):\n` +
     `rules:\n${rule}`
   );
 }
