@@ -70,6 +70,6 @@ async function iterated(
 
 function generatorError(): Error {
   return new TypeError(
-    'it is a generator function, and nobody iterates what it returned, so its body has not run: make it async',
+    'it is a generator function, and nothing iterates what it returned, so its body has not run: make it async',
   );
 }

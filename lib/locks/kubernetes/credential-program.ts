@@ -38,7 +38,10 @@ export function readProgramConfig(
   const mode =
     exec.text('interactiveMode') || (apiVersion.endsWith('/v1beta1') ? 'IfAvailable' : '');
   if (mode === 'Always') {
-    throw exec.fault('interactiveMode', 'is Always, and here is no terminal: log in another way');
+    throw exec.fault(
+      'interactiveMode',
+      'is Always, and there is no terminal here: log in another way',
+    );
   }
   if (mode !== 'Never' && mode !== 'IfAvailable') {
     throw exec.fault('interactiveMode', 'must be Never, IfAvailable or Always');
@@ -219,7 +222,7 @@ function parseAnswer(config: CredentialProgramConfig, text: string): Answer {
   if (Number.isNaN(expiresAt)) {
     throw failure(
       config,
-      `gave an expirationTimestamp that is no time: ${shown(expirationTimestamp)}`,
+      `gave an expirationTimestamp that is not a time: ${shown(expirationTimestamp)}`,
     );
   }
   return {

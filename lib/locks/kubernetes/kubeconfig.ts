@@ -74,7 +74,7 @@ export class KubeconfigEntry {
 
   texts(field: string): string[] {
     return this.list(field).map((value) => {
-      if (typeof value !== 'string') throw this.fault(field, 'must be a list of texts');
+      if (typeof value !== 'string') throw this.fault(field, 'must be a list of strings');
       return value;
     });
   }
@@ -130,7 +130,7 @@ export class KubeconfigEntry {
     const found = new Map<string, KubeconfigEntry>();
     for (const item of this.entries(field)) {
       const name = item.text('name');
-      if (found.has(name)) throw this.fault(field, `has two of the name "${name}"`);
+      if (found.has(name)) throw this.fault(field, `has two entries named "${name}"`);
       const fields = item.entry(of)?.fields ?? {};
       found.set(
         name,

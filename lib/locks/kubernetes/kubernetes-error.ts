@@ -150,7 +150,7 @@ function explainForbidden(
   }
   if (refusedVerb !== verb || refusedResource !== address.resource) return '';
   if (reason !== '' && !A_ROLE_HELPS.test(reason)) {
-    return 'The reason behind it is not of RBAC: a Role may change nothing. Ask whoever runs the cluster.';
+    return 'Something other than RBAC refuses this, so a Role may not help. Ask whoever runs the cluster.';
   }
   const account = /^system:serviceaccount:([^:]+):(.+)$/.exec(user);
   const who = account

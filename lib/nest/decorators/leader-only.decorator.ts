@@ -28,7 +28,7 @@ export interface LeaderOnlyOptions {
  *
  * May be above or below other decorators; works for providers and controllers of any scope, for subclasses, and through
  * proxies and other wrappers of the instance. A subclass that overrides the method decorates it again. Fails closed: on
- * an object that knows no leadership it throws LeadershipUnavailableError and the method does not run.
+ * an object that has no LeadershipService it throws LeadershipUnavailableError and the method does not run.
  *
  * Leadership is checked when the method is called. A promise it returns is waited for before the lease is released, up
  * to `drainTimeoutMs`; an Observable or async iterator ends with the term; anything else with a `then` is run once and

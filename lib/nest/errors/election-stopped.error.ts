@@ -5,6 +5,8 @@ export class ElectionStoppedError extends LeaderElectionError {
   readonly code = 'ERR_ELECTION_STOPPED';
 
   constructor(readonly role: string) {
-    super(`Role "${role}": the application shuts down, so this process no longer stands for it.`);
+    super(
+      `Role "${role}": the application is shutting down, so this process no longer competes for the lease.`,
+    );
   }
 }

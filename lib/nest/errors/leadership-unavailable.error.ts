@@ -1,7 +1,7 @@
 import { LeaderElectionError } from '../../core/errors/leader-election.error.js';
 
 /**
- * A `@LeaderOnly()` method was called on something that knows no leadership; it did not run.
+ * A `@LeaderOnly()` method was called on an object that has no LeadershipService; it did not run.
  * Code `ERR_LEADERSHIP_UNAVAILABLE`.
  */
 export class LeadershipUnavailableError extends LeaderElectionError {
@@ -9,9 +9,9 @@ export class LeadershipUnavailableError extends LeaderElectionError {
 
   constructor(method: string) {
     super(
-      `${method} is @LeaderOnly() and was called on an object that knows no leadership, so it did not run. ` +
+      `${method} is @LeaderOnly() and was called on an object that has no LeadershipService, so it did not run. ` +
         `Let Nest make the instance (not "new"), call it as a method (not detached: pass () => service.method()), ` +
-        `call instances from useFactory or useValue no sooner than onApplicationBootstrap, and import LeaderElectionModule.`,
+        `do not call instances from useFactory or useValue before onApplicationBootstrap, and import LeaderElectionModule.`,
     );
   }
 }

@@ -24,7 +24,7 @@ export function recordFault(stored: unknown): string | undefined {
     return 'its record does not say up to which tick it accounts for (accountedThrough)';
   }
   const isText = stored['schedule'] === undefined || typeof stored['schedule'] === 'string';
-  if (!isText) return 'the schedule in its record is not a text';
+  if (!isText) return 'the schedule in its record is not a string';
   const broken = ['active', 'untold'].find((key) => !isUnderstood(key, stored[key]));
   return broken === undefined ? undefined : `${broken} in its record is not a list`;
 }

@@ -341,7 +341,7 @@ describe('KubeconfigConnection, when it reads a file', () => {
           { name: 'a', cluster: {} },
         ],
       },
-      /clusters has two of the name "a"/,
+      /clusters has two entries named "a"/,
     ],
   ])('%s, refuses it', async (_, content, text) => {
     writeFileSync(file, JSON.stringify(content));
@@ -642,7 +642,11 @@ describe('KubeconfigConnection, when a program gives the credentials', () => {
     ['says nonsense', 'echo hello', /did not write a JSON object/],
     ['gives nothing', answer({}), /no token and no certificate/],
     ['gives half', answer({ clientKeyData: 'K' }), /without the other/],
-    ['gives an odd time', answer({ token: 't', expirationTimestamp: 'soon' }), /is no time: soon/],
+    [
+      'gives an odd time',
+      answer({ token: 't', expirationTimestamp: 'soon' }),
+      /is not a time: soon/,
+    ],
     ['answers for another version', answer({ token: 't' }, 'x/v2'), /gave ExecCredential of x\/v2/],
     ['says too much', `head -c 2000000 /dev/zero | tr '\\0' x`, /more than a credential/],
   ])('that %s, names it and says so', async (_, script, text) => {

@@ -215,7 +215,9 @@ describe('the explanation of a 403', () => {
   it('when the API server may only have restarted, says so before it gives the rule', () => {
     const message = messageOf('update', response(forbidden('update', WHO)));
     expect(message).toMatch(/If the API server has just started, wait.*\. Otherwise add this rule/);
-    expect(message).toContain('bind that Role to the service account (the README has the whole Role');
+    expect(message).toContain(
+      'bind that Role to the service account (the README has the whole Role',
+    );
   });
 
   it.each([
@@ -266,7 +268,7 @@ describe('the explanation of a 403', () => {
     [
       'the GKE Warden',
       `${RBAC}: GKE Warden authz [denied by managed-namespaces-limitation]: the namespace "kube-system" is managed`,
-      /a Role may change nothing/,
+      /a Role may not help/,
     ],
     [
       'Gatekeeper, in words like those of RBAC',
