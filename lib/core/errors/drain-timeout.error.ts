@@ -10,8 +10,8 @@ export class DrainTimeoutError extends LeaderElectionError {
 
   constructor(role: string, term: number, drainTimeoutMs: number) {
     super(
-      `Role "${role}": work of term ${term} still runs ${drainTimeoutMs} ms (drainTimeoutMs) after its leadership ended; ` +
-        `the lease lapses instead of being released, and this process does not stand again before that work ends. ` +
+      `Role "${role}": work from term ${term} is still running ${drainTimeoutMs} ms (drainTimeoutMs) after its leadership ended. ` +
+        `The lease will expire instead of being released, and this process will not compete for it until that work ends. ` +
         `Make @OnGranted, @OnRevoked and gated methods end when term.signal is aborted, or raise drainTimeoutMs.`,
     );
   }
