@@ -12,7 +12,7 @@ import type { LockRequester, ResourceLock, ResourceLockFactory } from './resourc
 /**
  * - `auto`: in a pod the Lease; under a test runner the memory lock; anywhere else, in development only, the file lock.
  *   A kubeconfig is never used without being asked for.
- * - `lease`: `leaseLock()`. - `file`: `fileLock()`. - `memory`: `memoryLock()`, shared with nobody.
+ * - `lease`: `leaseLock()`. - `file`: `fileLock()`. - `memory`: `memoryLock()`, shared with no other application.
  */
 export type LockName = 'auto' | 'lease' | 'file' | 'memory';
 

@@ -62,7 +62,7 @@ export interface ResourceLock {
   ): Promise<WriteOutcome>;
   /**
    * Reports changes as they happen. A lock without it is polled every retry period. A watch that has heard nothing for
-   * `silenceLimitMs` starts anew by itself.
+   * `silenceLimitMs` restarts by itself.
    */
   watch?(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch;
   /**

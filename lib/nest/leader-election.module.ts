@@ -21,7 +21,7 @@ export class LeaderElectionModule {
     return registerRole(raw, { role, isGlobal, isAsync: false });
   }
 
-  /** As `forRoot`, with options from a factory, a class or a provider. `role` stands outside: tokens are made from it. */
+  /** As `forRoot`, with options from a factory, a class or a provider. `role` is outside of them, as tokens are made from it. */
   static forRootAsync(options: LeaderElectionModuleAsyncOptions): DynamicModule {
     const given: Partial<LeaderElectionModuleAsyncOptions> = options ?? {};
     const { role, isGlobal } = given;

@@ -22,7 +22,7 @@ export function isServiceOf(service: object, election: RoleElection): boolean {
  * `@InjectLeadership(role)` when there are several.
  *
  * Leadership is asked of the clock at every call: it ends by itself when renewals fail, also in a process whose event
- * loop was blocked (R3). Code that goes on after a check needs `term.signal` or `term.fencingToken`.
+ * loop was blocked (R3). Code that continues after a check needs `term.signal` or `term.fencingToken`.
  */
 export class LeadershipService {
   /** Not a private field: instances may be wrapped in a proxy, through which those cannot be read. */
@@ -50,7 +50,7 @@ export class LeadershipService {
     return this[ELECTION].elector.term;
   }
 
-  /** Identity of whoever leads, on followers too; undefined when nobody is known to. */
+  /** Identity of the leader, on followers too; undefined when none is known. */
   get leader(): string | undefined {
     return this[ELECTION].leader;
   }
@@ -70,7 +70,7 @@ export class LeadershipService {
     return this[ELECTION].streams.revoked$;
   }
 
-  /** The current leader at once (undefined when nobody is known to lead), then every change. */
+  /** The current leader at once (undefined when none is known), then every change. */
   get leader$(): Observable<string | undefined> {
     return this[ELECTION].streams.leader$;
   }
@@ -85,14 +85,14 @@ export class LeadershipService {
     return this[ELECTION].elector.remainingMs();
   }
 
-  /** Begins to stand, for `autoStart: false`. Idempotent; nothing happens once the application shuts down. */
+  /** Begins to compete for the lease, for `autoStart: false`. Idempotent; without effect once the application shuts down. */
   start(): void {
     this[ELECTION].start();
   }
 
   /**
    * The term, as soon as this process leads. Awaited in an `onApplicationBootstrap` hook it starts the election, which
-   * otherwise waits for all of those hooks; in `onModuleInit` it would wait for ever.
+   * otherwise waits for all of those hooks; in `onModuleInit` it would never resolve.
    * @throws the signal's reason when it is aborted; ElectionStoppedError when the application shuts down
    */
   waitForLeadership({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Term> {
@@ -155,7 +155,7 @@ export class LeadershipService {
    * Gives leadership up, so that another process takes it. It has ended when this returns, `@OnRevoked` handlers run
    * and work in flight ends, then the lease is released. False if this process did not lead.
    *
-   * This process stands again no sooner than `cooldownMs` (milliseconds) after that work has ended. Default: twice
+   * This process does not compete again until `cooldownMs` (milliseconds) after that work has ended. Default: twice
    * `retryPeriodMs`. A standby without a watch looks once per retry period and needs a request to take the lease; with
    * less the one that has just stepped down could be the first to come back.
    */
@@ -164,7 +164,7 @@ export class LeadershipService {
     return elector.stepDown(checkedCooldown(cooldownMs, 2 * options.retryPeriodMs));
   }
 
-  /** Gives leadership up and does not stand again until `resume()`. Goes on following who leads. */
+  /** Gives leadership up and does not compete again until `resume()`. Still follows who leads. */
   suspend(): void {
     this[ELECTION].elector.suspend();
   }

@@ -90,7 +90,7 @@ export class ManualClock implements Clock {
     this.nowMs += ms;
   }
 
-  /** The machine sleeps: the wall clock goes on, the monotonic clock stands still. */
+  /** The machine sleeps: the wall clock advances, the monotonic clock does not. */
   sleep(ms: number): void {
     this.sleptMs += ms;
   }

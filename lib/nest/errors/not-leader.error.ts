@@ -21,7 +21,7 @@ export interface NotLeaderResponse {
 export class NotLeaderError extends ServiceUnavailableException {
   readonly code = 'ERR_NOT_LEADER';
   readonly role: string;
-  /** Whoever leads as far as this process knows; undefined when nobody is known to. Not enumerable. */
+  /** The leader as far as this process knows; undefined when none is known. Not enumerable. */
   declare readonly leader: string | undefined;
   /** What GraphQL servers publish beside the message. */
   readonly extensions: { readonly code: string; readonly role: string };

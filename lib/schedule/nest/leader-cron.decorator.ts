@@ -16,9 +16,9 @@ export const LEADER_CRON_MARKS = new MethodMarks<LeaderCronMark>(
 );
 
 /**
- * A job with the semantics of a Kubernetes CronJob: each tick is started at most once in the whole fleet, whoever
- * believes to lead, and what a failover made it miss is caught up or reported. The method is called with a
- * `LeaderCronContext`. It may throw: that is logged and recorded, and the schedule goes on.
+ * A job with the semantics of a Kubernetes CronJob: each tick is started at most once in the whole fleet, whichever
+ * processes think they lead, and ticks missed during a failover are caught up or reported. The method is called with a
+ * `LeaderCronContext`. It may throw: that is logged and recorded, and the schedule continues.
  *
  * Needs `LeaderScheduleModule`. On providers and controllers of the default scope. Everything is checked when the
  * application starts.

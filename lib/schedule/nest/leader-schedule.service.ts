@@ -54,7 +54,7 @@ export class LeaderSchedule {
   }
 
   /**
-   * Ends the schedule of a job in this process. What runs goes on; the promise resolves when nothing of it runs any
+   * Ends the schedule of a job in this process. Active runs continue; the promise resolves when nothing of it runs any
    * more. The fleet keeps what it knows of the job, so adding it again does not repeat a tick. Called by a handler it
    * waits neither for that run nor for one that waits for it.
    */
@@ -66,7 +66,7 @@ export class LeaderSchedule {
     await runner.idle();
   }
 
-  /** What this process knows of its jobs; asks nobody. */
+  /** What this process knows of its jobs; sends no request. */
   list(): ScheduledJobView[] {
     return [...this.jobs.values()].map(({ name, role, schedule, timeZone, runner }) => {
       const { nextTick } = runner;
@@ -106,7 +106,7 @@ export class LeaderSchedule {
     return jobStatus(name, runner.nextTick, record);
   }
 
-  /** Stops scheduling a job in this process, until `resume()`. What runs goes on. */
+  /** Stops scheduling a job in this process, until `resume()`. Active runs continue. */
   suspend(name: string): void {
     this.job(name).runner.suspend();
   }

@@ -10,7 +10,7 @@ const WHY: Readonly<Record<MissedReport['reason'], (it: string) => string>> = {
   'not-started': (it) => `no leader started ${it} in time`,
   forbidden: () => "the previous run had not ended (concurrencyPolicy 'Forbid')",
   interrupted: (it) =>
-    `a leader started ${it} and never recorded the end; the work may be done, in part or as a whole`,
+    `a leader claimed ${it} and never recorded an end; the work may be done in full, in part or not at all`,
 };
 
 /** Times beyond this are counted, not listed. */

@@ -28,9 +28,9 @@ export interface LeaderCronContext {
 
 /**
  * What `onMissed` is called with.
- * - `not-started`: nobody led, or the claim could not be made, until it was too late.
+ * - `not-started`: until it was too late no replica led, or the claim could not be made.
  * - `forbidden`: the run before had not ended (`concurrencyPolicy: 'Forbid'`).
- * - `interrupted`: the tick was claimed, and its leader ended before it told how the run went. It may have run in part,
+ * - `interrupted`: the tick was claimed, and its leader did not record how the run ended. It may have run in part,
  *   in full, or not at all; it is not run again.
  */
 export interface MissedReport extends MissedTicks {

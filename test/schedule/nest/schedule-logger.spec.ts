@@ -70,7 +70,7 @@ describe('the log of the schedule', () => {
       'a run whose end no record has',
       () => log.onMissed(missed('interrupted', [AT])),
       'warn',
-      'missed 1 tick (2026-03-01T02:00:00.000Z): a leader started it and never recorded the end; the work may be done, in part or as a whole',
+      'missed 1 tick (2026-03-01T02:00:00.000Z): a leader claimed it and never recorded an end; the work may be done in full, in part or not at all',
     ],
     [
       'a claim without an answer',
