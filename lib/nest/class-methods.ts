@@ -36,3 +36,13 @@ export function classMethod(prototype: object | null, key: string | symbol): obj
   }
   return undefined;
 }
+
+/** Null for what has none, and for a proxy that does not tell it. */
+export function prototypeOf(instance: unknown): object | null {
+  if (typeof instance !== 'object' || instance === null) return null;
+  try {
+    return Object.getPrototypeOf(instance) as object | null;
+  } catch {
+    return null;
+  }
+}

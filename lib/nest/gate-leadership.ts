@@ -30,9 +30,7 @@ export function adopt(
 ): void {
   const key = leadershipKeyOf(role);
   const property = { value: leadership, configurable: true, enumerable: false, writable: true };
-  if (!Reflect.defineProperty(instance, key, property) || !holds(instance, key, leadership)) {
-    asideOf(key).set(instance, leadership);
-  }
+  if (!keeps(instance, key, property)) asideOf(key).set(instance, leadership);
 }
 
 /**
@@ -41,7 +39,12 @@ export function adopt(
  */
 export function leadershipAt(instance: unknown, key: symbol): GateLeadership | undefined {
   if (typeof instance !== 'object' || instance === null) return undefined;
-  const leadership = (instance as Record<symbol, GateLeadership | undefined>)[key];
+  let leadership: GateLeadership | undefined;
+  try {
+    leadership = (instance as Record<symbol, GateLeadership | undefined>)[key];
+  } catch {
+    // A proxy that throws for what it does not know: it has been put aside.
+  }
   return leadership ?? ASIDE.get(key)?.get(instance);
 }
 
@@ -54,7 +57,7 @@ export function leadershipKeyOf(role: string | undefined): symbol {
   );
 }
 
-/** For objects that take no property: frozen ones, and proxies that hide what they do not know. */
+/** For objects that take no property: frozen ones, and proxies that hide or refuse what they do not know. */
 const ASIDE = new Map<symbol, WeakMap<object, GateLeadership>>();
 
 function asideOf(key: symbol): WeakMap<object, GateLeadership> {
@@ -65,6 +68,11 @@ function asideOf(key: symbol): WeakMap<object, GateLeadership> {
   return aside;
 }
 
-function holds(instance: object, key: symbol, leadership: GateLeadership): boolean {
-  return (instance as Record<symbol, unknown>)[key] === leadership;
+function keeps(instance: object, key: symbol, property: PropertyDescriptor): boolean {
+  try {
+    if (!Reflect.defineProperty(instance, key, property)) return false;
+    return (instance as Record<symbol, unknown>)[key] === property.value;
+  } catch {
+    return false;
+  }
 }

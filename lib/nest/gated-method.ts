@@ -1,3 +1,4 @@
+import { prototypeOf } from './class-methods.js';
 import { entryPointAt, isEntryPoint } from './entry-point.js';
 import { LeadershipUnavailableError } from './errors/leadership-unavailable.error.js';
 import { NotLeaderError } from './errors/not-leader.error.js';
@@ -96,13 +97,8 @@ function isValue(result: unknown): boolean {
   return (typeof result !== 'object' && typeof result !== 'function') || result === null;
 }
 
-function prototypeOf(instance: unknown): object | null {
-  if (typeof instance !== 'object' || instance === null) return null;
-  return Object.getPrototypeOf(instance) as object | null;
-}
-
 function ownerName(instance: unknown, prototype: object): string {
-  const owner = typeof instance === 'object' && instance !== null ? instance : prototype;
+  const owner = prototypeOf(instance) ?? prototype;
   return owner.constructor?.name ?? 'Object';
 }
 

@@ -4,10 +4,12 @@ import {
   LeaderElectionOptionsError,
   type OptionFault,
 } from '../core/errors/leader-election-options.error.js';
+import { prototypeOf } from './class-methods.js';
 import { entryPointAt, isEntryPoint } from './entry-point.js';
 import { adopt } from './gate-leadership.js';
 import { classWithoutEntryPoints } from './decorators/leader-only.decorator.js';
 import { GATES, type Gate } from './gated-method.js';
+import { INSTANCE_ARRIVALS } from './late-instances.js';
 import { ROLE_REGISTRATION } from './leader-election.constants.js';
 import {
   HANDLER_MARKS,
@@ -35,6 +37,7 @@ export class LeadershipHandlersExplorer {
   private readonly faults: OptionFault[] = [];
   private readonly found = new Map<string, HandlerLists>();
   private readonly explored = new Set<object>();
+  private readonly knownPrototypes = new Set<object>();
 
   constructor(
     private readonly modules: ModulesContainer,
@@ -54,6 +57,7 @@ export class LeadershipHandlersExplorer {
         for (const wrapper of collection.values()) this.exploreOne(wrapper);
       }
     }
+    this.faults.push(...this.registry.strangers(this.knownPrototypes));
     if (this.faults.length > 0) throw new LeaderElectionOptionsError(this.faults);
     for (const election of this.registry.elections) {
       const handlers = this.found.get(election.role)!;
@@ -66,7 +70,11 @@ export class LeadershipHandlersExplorer {
   private exploreOne(wrapper: InstanceWrapper): void {
     this.checkInjections(wrapper);
     const instance = instanceOf(wrapper);
-    const prototype = instance ? prototypeOf(instance) : classOf(wrapper);
+    const prototype = prototypeOf(instance) ?? classOf(wrapper);
+    for (const known of [prototype, classOf(wrapper)]) {
+      if (known !== null) this.knownPrototypes.add(known);
+    }
+    if (wrapper.inject && !isShared(wrapper)) this.followFactory(wrapper);
     if (instance !== undefined) {
       // An alias (useExisting) shares the instance of the provider that it names.
       if (this.explored.has(instance)) return;
@@ -82,6 +90,30 @@ export class LeadershipHandlersExplorer {
       for (const mark of marks) {
         this.exploreHandler(mark, { key, isGated, name: nameOf(key) }, wrapper, instance);
       }
+    }
+  }
+
+  /** What a factory makes for a request, or for each that it is injected into, is not known before. */
+  private followFactory(wrapper: InstanceWrapper): void {
+    const name = String(wrapper.name);
+    for (const made of wrapper.getStaticTransientInstances()) this.takeIn(made?.instance, name);
+    const make = wrapper.metatype as (...dependencies: unknown[]) => unknown;
+    wrapper.metatype = async (...dependencies: unknown[]) => {
+      const made = await make(...dependencies);
+      this.takeIn(made, name);
+      const faults = this.faults.splice(0);
+      if (faults.length > 0) throw new LeaderElectionOptionsError(faults);
+      return made;
+    };
+  }
+
+  /** @throws LeaderElectionOptionsError for an object that should have been there at the start */
+  private takeIn(made: unknown, name: string): void {
+    if (typeof made !== 'object' || made === null) return;
+    const prototype = prototypeOf(made);
+    if (prototype !== null && INSTANCE_ARRIVALS in prototype) this.registry.arrived(made);
+    for (const { key, marks } of GATES.reachable(prototype)) {
+      for (const gate of marks) this.exploreGate(gate, `${name}.${String(key)}`, made);
     }
   }
 
@@ -190,9 +222,13 @@ export class LeadershipHandlersExplorer {
   }
 }
 
+function isShared(wrapper: InstanceWrapper): boolean {
+  return !wrapper.isTransient && wrapper.isDependencyTreeStatic();
+}
+
 /** The only instance of a provider or controller of default scope. */
 function instanceOf(wrapper: InstanceWrapper): object | undefined {
-  if (wrapper.isTransient || !wrapper.isDependencyTreeStatic()) return undefined;
+  if (!isShared(wrapper)) return undefined;
   const instance: unknown = wrapper.instance;
   return typeof instance === 'object' && instance !== null ? instance : undefined;
 }
@@ -201,8 +237,4 @@ function instanceOf(wrapper: InstanceWrapper): object | undefined {
 function classOf({ metatype, inject }: InstanceWrapper): object | null {
   if (typeof metatype !== 'function' || inject) return null;
   return (metatype.prototype as object | undefined) ?? null;
-}
-
-function prototypeOf(instance: object): object | null {
-  return Object.getPrototypeOf(instance) as object | null;
 }

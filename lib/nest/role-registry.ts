@@ -4,6 +4,7 @@ import {
   LeaderElectionOptionsError,
   type OptionFault,
 } from '../core/errors/leader-election-options.error.js';
+import { prototypeOf } from './class-methods.js';
 import { ROLE_REGISTRATION, roleToken } from './leader-election.constants.js';
 import type { RoleRegistration } from './leader-election.options.js';
 import type { InstanceArrivals } from './late-instances.js';
@@ -22,6 +23,7 @@ export class RoleRegistry implements InstanceArrivals {
   /** Services without a role. */
   private readonly refusing = new Set<unknown>();
   private sealed = false;
+  private readonly early = new Set<object>();
 
   constructor(modules: ModulesContainer) {
     this.registrations = registeredRoles(modules);
@@ -38,15 +40,30 @@ export class RoleRegistry implements InstanceArrivals {
   }
 
   arrived(instance: object): void {
-    if (!this.sealed) return;
+    if (!this.sealed) {
+      this.early.add(instance);
+      return;
+    }
     throw new LeaderElectionOptionsError([
       {
-        field: `handlers of ${instance.constructor?.name ?? 'Object'}`,
+        field: handlersOf(instance),
         value: undefined,
-        rule: 'are found when the application starts, and this instance was made later (a lazily loaded module, or moduleRef.create())',
-        fix: 'import its module from the root module, or let it subscribe to LeadershipService.leadership$, which replays the present state',
+        rule: 'are found when the application starts, and this instance was made later (a lazily loaded module, moduleRef.create(), or a factory of another scope than the default one)',
+        fix: 'import its module from the root module, in the default scope, or let it subscribe to LeadershipService.leadership$, which replays the present state',
       },
     ]);
+  }
+
+  /** Instances with handlers that Nest has made beside those it lists, such as middleware: nothing would call them. */
+  strangers(known: ReadonlySet<object>): OptionFault[] {
+    const strange = [...this.early].filter((instance) => !known.has(prototypeOf(instance)!));
+    this.early.clear();
+    return [...new Set(strange.map(handlersOf))].map((field) => ({
+      field,
+      value: undefined,
+      rule: 'are found on providers and controllers, and this class is neither (middleware, or made by moduleRef.create())',
+      fix: 'move them to a provider',
+    }));
   }
 
   seal(): void {
@@ -145,6 +162,10 @@ function registeredRoles(modules: ModulesContainer): Map<string, NestModule> {
       fix: 'import it once, keep what forRoot() returned in a constant to import it in several modules, or rename one role',
     })),
   );
+}
+
+function handlersOf(instance: object): string {
+  return `handlers of ${prototypeOf(instance)?.constructor?.name ?? 'Object'}`;
 }
 
 function lateRegistration(role: string): LeaderElectionOptionsError {

@@ -11,7 +11,8 @@ export class LeadershipUnavailableError extends LeaderElectionError {
     super(
       `${method} is @LeaderOnly() and was called on an object that has no LeadershipService, so it did not run. ` +
         `Let Nest make the instance (not "new"), call it as a method (not detached: pass () => service.method()), ` +
-        `do not call instances from useFactory or useValue before onApplicationBootstrap, and import LeaderElectionModule.`,
+        `do not call instances from useFactory or useValue before onApplicationBootstrap, give a lazily loaded module the ` +
+        `class instead of a factory, and import LeaderElectionModule.`,
     );
   }
 }

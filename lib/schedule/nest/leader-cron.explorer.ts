@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { OptionFault } from '../../core/errors/leader-election-options.error.js';
+import { prototypeOf } from '../../nest/class-methods.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
 import { LEADER_CRON_MARKS, type LeaderCronMark } from './leader-cron.decorator.js';
 import type { WrittenJob } from './leader-cron.options.js';
@@ -24,7 +25,7 @@ export class LeaderCronExplorer {
     const explored = new Set<object>();
     for (const wrapper of this.wrappers()) {
       const instance = instanceOf(wrapper);
-      const owner = instance ? prototypeOf(instance) : prototypeOfClass(wrapper);
+      const owner = prototypeOf(instance) ?? prototypeOfClass(wrapper);
       if (wrapper.isAlias || (instance !== undefined && explored.has(instance))) continue;
       if (instance !== undefined) explored.add(instance);
       for (const { key, marks } of LEADER_CRON_MARKS.all(owner)) {
@@ -73,10 +74,6 @@ function instanceOf(wrapper: InstanceWrapper): object | undefined {
   if (wrapper.isTransient || !wrapper.isDependencyTreeStatic()) return undefined;
   const instance: unknown = wrapper.instance;
   return typeof instance === 'object' && instance !== null ? instance : undefined;
-}
-
-function prototypeOf(instance: object): object | null {
-  return Object.getPrototypeOf(instance) as object | null;
 }
 
 function prototypeOfClass({ metatype, inject }: InstanceWrapper): object | null {
