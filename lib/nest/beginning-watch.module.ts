@@ -5,7 +5,14 @@ import {
   type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
-import { ContextIdFactory, ModulesContainer } from '@nestjs/core';
+import {
+  ContextIdFactory,
+  ModulesContainer,
+  type ContextId,
+  type DiscoveryService,
+} from '@nestjs/core';
+
+type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
 
 /** Long enough for an application that waits for its database while it is made. */
 const UNINITIALISED_AFTER_MS = 60_000;
@@ -57,13 +64,21 @@ export class BeginningWatch implements OnModuleInit, OnApplicationShutdown {
         for (const wrapper of collection.values()) {
           const isMadeOnce = !wrapper.isTransient && wrapper.isDependencyTreeStatic();
           if (!isMadeOnce || wrapper.metatype === null) continue;
-          const { isResolved, donePromise } = wrapper.getInstanceByContextId(context);
-          // Of what could not be made Nest forgets that it was begun.
-          if (!isResolved || donePromise === undefined) return false;
+          if (!hasBeenMade(wrapper, context)) return false;
         }
       }
     }
     return true;
+  }
+}
+
+/** What could not be made Nest 12 forgets; Nest 11 forgets it too, and then looks for it until the stack is full. */
+function hasBeenMade(wrapper: InstanceWrapper, context: ContextId): boolean {
+  try {
+    const { isResolved, donePromise } = wrapper.getInstanceByContextId(context);
+    return isResolved === true && donePromise !== undefined;
+  } catch {
+    return false;
   }
 }
 

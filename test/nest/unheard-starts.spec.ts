@@ -7,7 +7,7 @@ import {
   Module,
   type Type,
 } from '@nestjs/common';
-import { NestFactory, repl } from '@nestjs/core';
+import { type ModulesContainer, NestFactory, repl } from '@nestjs/core';
 import { Timeout, ScheduleModule } from '@nestjs/schedule';
 import {
   LeaderElectionModule,
@@ -17,6 +17,7 @@ import {
   OnGranted,
   type ResourceLock,
 } from '../../lib/index.js';
+import { BeginningWatch } from '../../lib/nest/beginning-watch.module.js';
 import { Elections } from './support/elections.js';
 import { RecordedLog } from './support/recorded-log.js';
 
@@ -206,6 +207,27 @@ describe('when a hybrid application is never initialised', () => {
     if (failing !== WaitingModule) await starting;
     expect(failed).toBe(failing !== WaitingModule);
     expect(log.texts('warn').filter((line) => line.includes('initialised'))).toEqual([]);
+  });
+
+  it('says nothing, and does not throw, when Nest 11 has forgotten what it could not make', async () => {
+    const getInstanceByContextId = (): never => getInstanceByContextId();
+    const forgotten = {
+      metatype: class Pool {},
+      isTransient: false,
+      isDependencyTreeStatic: () => true,
+      getInstanceByContextId,
+    };
+    const none = new Map();
+    const module = {
+      providers: new Map([['pool', forgotten]]),
+      controllers: none,
+      injectables: none,
+    };
+    const log = new RecordedLog();
+    Logger.overrideLogger(log);
+    new BeginningWatch(new Map([['module', module]]) as unknown as ModulesContainer);
+    await jest.advanceTimersByTimeAsync(120_000);
+    expect(log.texts('warn')).toEqual([]);
   });
 
   it('says nothing when a hook of a context without HTTP fails', async () => {
