@@ -63,11 +63,15 @@ function read(step: Step): number {
   return Infinity;
 }
 
-/** What is acquired later than this after the request could not be renewed in time (R20). */
+/**
+ * What is acquired later than `longestMs` after the request could not be renewed in time; a server that steadily takes more
+ * than half of the renew deadline has no leader (R20).
+ */
 function timeoutMs(step: Step): number {
-  const { renewDeadlineMs, retryPeriodMs, requestTimeoutMs } = step.config;
-  const adaptedMs = followersTimeoutMs(step.state.pace, requestTimeoutMs);
-  return Math.min(adaptedMs, renewDeadlineMs - retryPeriodMs);
+  const { renewDeadlineMs, retryPeriodMs, requestTimeoutMs: configuredMs } = step.config;
+  const longestMs = renewDeadlineMs - retryPeriodMs;
+  const longestWhileHangingMs = Math.min(longestMs, renewDeadlineMs / 2);
+  return followersTimeoutMs(step.state.pace, { configuredMs, longestMs, longestWhileHangingMs });
 }
 
 export function onReadWhileFollowing(

@@ -12,7 +12,7 @@ import type {
   Purpose,
   Tenure,
 } from './election-state.js';
-import { adaptedTimeoutMs } from './request-timeout.js';
+import { holdersTimeoutMs } from './request-timeout.js';
 import { holderElapsedMs, type ClockReading } from './validity.js';
 
 /** A renewal that was forgotten and is applied after all costs the term, and no more than that. */
@@ -98,7 +98,7 @@ export class Step {
 
   /** The timeout that the server's speed calls for, before what bounds it (R20). */
   get adaptedTimeoutMs(): number {
-    return adaptedTimeoutMs(this.state.pace, this.config.requestTimeoutMs);
+    return holdersTimeoutMs(this.state.pace, this.config.requestTimeoutMs);
   }
 
   /** Time since an instant as a holder must count it (R19). */

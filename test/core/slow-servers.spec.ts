@@ -129,16 +129,16 @@ describe('when requests are lost now and then', () => {
     return terms;
   }
 
-  it('does not stake all that is left of validity on one request: 5 % lost, 8 times 200 minutes', () => {
+  it('loses no more terms than with a fixed timeout: 5 % lost, 8 times 200 minutes', () => {
     const terms = lost(12_000_000, (random) => () => (random.next() < 0.05 ? 'lost' : 50));
     // With a fixed timeout of 3 s: 29.
-    expect(terms).toBeLessThanOrEqual(40);
+    expect(terms).toBeLessThanOrEqual(29);
   }, 30_000);
 
-  it('leads nearly always though a tenth of the answers takes 7 s, 8 times 100 minutes', () => {
+  it('loses no more terms than with a fixed timeout: a tenth of the answers after 7 s, 8 times 100 minutes', () => {
     const terms = lost(6_000_000, (random) => () => (random.next() < 0.1 ? 7_000 : 50));
     // With a fixed timeout of 3 s: 76.
-    expect(terms).toBeLessThanOrEqual(100);
+    expect(terms).toBeLessThanOrEqual(76);
   }, 30_000);
 
   it.each([50, 1_000, 2_000])('survives a half-open connection: answers after %d ms', (latency) => {
@@ -167,10 +167,19 @@ describe('when the server is gone for 40 to 80 s and heals', () => {
     return waits.toSorted((a, b) => a - b);
   }
 
-  it('leads soon after requests stopped hanging, as every second one has the configured timeout', () => {
+  it('leads soon after requests stopped hanging, as most of them have the configured timeout', () => {
     const waits = msUntilLed('lost');
-    expect(waits[75]).toBeLessThan(3_500);
-    expect(waits.at(-1)).toBeLessThan(8_500);
+    // With a fixed timeout of 3 s: 1.5 s and 3.1 s.
+    expect(waits[75]).toBeLessThan(1_800);
+    expect(waits.at(-1)).toBeLessThan(5_800);
+  });
+
+  it('finds a server that hung and is steadily slow from then on', () => {
+    for (let healedAt = 100_000; healedAt < 140_000; healedAt += 1_300) {
+      const outage: Treatment = (at) => (at >= 60_000 && at < healedAt ? 'lost' : 4_000);
+      const server = new ModelledServer(outage).start().until(healedAt + 60_000);
+      expect(server.ledFrom(healedAt) - healedAt).toBeLessThan(40_000);
+    }
   });
 
   it('leads within a retry period after connections come about again', () => {

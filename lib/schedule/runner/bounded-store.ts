@@ -85,9 +85,10 @@ export class BoundedStore {
     broken: (error: LockRequestError) => T,
     signal?: AbortSignal,
   ): Promise<T> {
-    const { requestTimeoutMs, longestRequestMs } = this.bounds;
-    const adaptedMs = followersTimeoutMs(this.pace, requestTimeoutMs);
-    const timeoutMs = Math.min(adaptedMs, Math.max(requestTimeoutMs, longestRequestMs));
+    const { requestTimeoutMs: configuredMs, longestRequestMs } = this.bounds;
+    const longestMs = Math.max(configuredMs, longestRequestMs);
+    const bounds = { configuredMs, longestMs, longestWhileHangingMs: longestMs };
+    const timeoutMs = followersTimeoutMs(this.pace, bounds);
     const begun = this.clock.now();
     const outcome = await this.bounded(request, broken, timeoutMs, signal);
     const reason = 'error' in outcome ? outcome.error.reason : undefined;
