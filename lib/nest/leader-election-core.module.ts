@@ -4,6 +4,7 @@ import { SystemClock } from '../elector/system-clock.js';
 import { kernelRandom } from '../locks/kernel-entropy.js';
 import { ApplicationReadiness } from './application-readiness.js';
 import { BeginningWatchModule } from './beginning-watch.module.js';
+import { atHome } from './home-context.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.constants.js';
 import { LeaderElectionEdgeModule } from './leader-election-edge.module.js';
 import { LeaderElectionLifecycle } from './leader-election.lifecycle.js';
@@ -13,7 +14,7 @@ import { RoleRegistry } from './role-registry.js';
 import { TransportRefusals } from './transport-refusals.js';
 
 const makeElector: ElectorFactory = (config, dependencies) =>
-  new LeaderElector(config, dependencies);
+  atHome(() => new LeaderElector(config, dependencies));
 
 /**
  * What all roles of one application share; exists once per application however many roles there are.
@@ -25,7 +26,7 @@ const makeElector: ElectorFactory = (config, dependencies) =>
 @Module({
   imports: [BeginningWatchModule, LeaderElectionEdgeModule],
   providers: [
-    { provide: ELECTION_CLOCK, useClass: SystemClock },
+    { provide: ELECTION_CLOCK, useFactory: () => atHome(() => new SystemClock()) },
     { provide: ELECTION_RANDOM, useValue: kernelRandom },
     { provide: ELECTOR_FACTORY, useValue: makeElector },
     ApplicationReadiness,

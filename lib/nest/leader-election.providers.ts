@@ -6,6 +6,7 @@ import { selectLock, type SelectedLock } from '../locks/lock-selection.js';
 import { applicationName } from './application-name.js';
 import { ApplicationReadiness } from './application-readiness.js';
 import { LeaderElectionCoreModule } from './leader-election-core.module.js';
+import { atHome } from './home-context.js';
 import {
   ELECTION_CLOCK,
   ELECTION_RANDOM,
@@ -81,7 +82,7 @@ function serviceOfTheOnlyRole(
 const SELECTED_LOCK_PROVIDER: FactoryProvider = {
   provide: SELECTED_LOCK,
   useFactory: (options: ResolvedModuleOptions): Promise<SelectedLock> =>
-    selectLock(options.lock, options),
+    atHome(() => selectLock(options.lock, options)),
   inject: [RESOLVED_OPTIONS],
 };
 

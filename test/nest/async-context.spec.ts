@@ -1,13 +1,17 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Injectable } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
 import {
+  LeaderElectionModule,
   LeadershipService,
+  memoryLock,
   OnGranted,
   OnNewLeader,
   OnRevoked,
   type Term,
 } from '../../lib/index.js';
 import { SystemClock } from '../../lib/elector/system-clock.js';
+import { ELECTION_CLOCK } from '../../lib/nest/leader-election.constants.js';
 import { Elections } from './support/elections.js';
 
 const request = new AsyncLocalStorage<string>();
@@ -84,6 +88,46 @@ describe('what an election calls', () => {
     const { seen } = app.get(Worker);
     expect(seen).toContainEqual(['granted', undefined]);
     expect(seen.filter(([, store]) => store !== undefined)).toEqual([]);
+  });
+});
+
+describe('when the application is made in a context, such as a span of OpenTelemetry', () => {
+  it('keeps none of it in handlers, in the lock and in timers', async () => {
+    const elections = new Elections();
+    const inLock: (string | undefined)[] = [];
+    const lock = memoryLock(elections.store);
+    const metadata = {
+      imports: [
+        elections.module({
+          lock: (requester) => {
+            inLock.push(request.getStore());
+            return lock(requester);
+          },
+        }),
+      ],
+      providers: [Worker],
+    };
+    const app = await request.run('a span', () => elections.create(metadata));
+    await app.init();
+    await elections.clock.advance(10_000);
+    await elections.supersede('pod-b');
+    await elections.end();
+    const { seen } = app.get(Worker);
+    expect(new Set(seen.map(([event]) => event))).toContain('revoked');
+    expect(seen.filter(([, store]) => store !== undefined)).toEqual([]);
+    expect(inLock).toEqual([undefined]);
+  });
+
+  it('sets the timers of the real clock outside of it', async () => {
+    const module = LeaderElectionModule.forRoot({ role: 'plans', autoStart: false });
+    const compiled = await request.run('a span', () =>
+      Test.createTestingModule({ imports: [module] }).compile(),
+    );
+    const clock = compiled.get<SystemClock>(ELECTION_CLOCK, { strict: false });
+    const seen = await new Promise((resolve) => {
+      clock.setTimer(() => resolve(request.getStore() ?? 'none'), 0);
+    });
+    expect(seen).toBe('none');
   });
 });
 

@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import {
@@ -8,6 +7,7 @@ import {
 import type { Term } from '../../core/term.js';
 import type { DocumentStore } from '../../locks/document-store.js';
 import { ApplicationReadiness } from '../../nest/application-readiness.js';
+import { atHome } from '../../nest/home-context.js';
 import type { LeadershipService } from '../../nest/leadership.service.js';
 import type { RoleElection } from '../../nest/role-election.js';
 import { RoleRegistry } from '../../nest/role-registry.js';
@@ -26,9 +26,6 @@ const RETRY_MS = 250;
 export class RoleSchedules {
   private readonly byRole = new Map<string, RoleSchedule>();
   private isStopped = false;
-  /** Made when the application is: the first job of a role may be added by a request. */
-  private readonly home = new AsyncResource('LeaderSchedule', { requireManualDestroy: true });
-
   constructor(
     private readonly registry: RoleRegistry,
     private readonly readiness: ApplicationReadiness,
@@ -90,7 +87,7 @@ export class RoleSchedules {
     });
     return new RoleSchedule(ledger, {
       clock,
-      atHome: (call) => this.home.runInAsyncScope(call),
+      atHome,
       observer,
       leadership: {
         get term() {

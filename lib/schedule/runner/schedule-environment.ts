@@ -36,8 +36,8 @@ export interface ScheduleObserver {
 export interface ScheduleEnvironment {
   readonly clock: Clock;
   /**
-   * Calls it in the async context in which the application started. A request that adds or triggers a job must not
-   * lend its AsyncLocalStorage to all that the schedule does from then on.
+   * Calls it in the async context of the library. A request that adds or triggers a job must not lend its
+   * AsyncLocalStorage to all that the schedule does from then on.
    */
   readonly atHome: <T>(call: () => T) => T;
   readonly leadership: ScheduleLeadership;

@@ -76,3 +76,16 @@ describe('when a request uses the schedule', () => {
     finish();
   });
 });
+
+describe('when the application is made in a context, such as a span of OpenTelemetry', () => {
+  it('leaves nothing of it to the ticks of a job', async () => {
+    const span = new AsyncLocalStorage<string>();
+    const application = await span.run('a span', () => elections.create(elections.metadata([])));
+    await application.init();
+    const seen: string[] = [];
+    const look = (): void => void seen.push(span.getStore() ?? 'none');
+    application.get(LeaderSchedule).add('job', '* * * * *', look);
+    await elections.clock.advance(2 * MINUTE_MS);
+    expect(seen).toEqual(['none', 'none']);
+  });
+});
