@@ -31,7 +31,17 @@ const ASYNC_FIELDS = [
 
 /** Faults in the form of `forRootAsync` itself come up when the application starts, like all others. */
 export function rawAsyncOptions(options: Partial<LeaderElectionModuleAsyncOptions>): DynamicModule {
-  const faults = asyncFormFaults(options);
+  const faults =
+    typeof options === 'object' && !Array.isArray(options)
+      ? asyncFormFaults(options)
+      : [
+          {
+            field: 'forRootAsync',
+            value: options,
+            rule: 'must be given an object',
+            fix: 'pass { role, useFactory }',
+          },
+        ];
   if (faults.length === 0) {
     return RawOptionsModule.forRootAsync(
       options as Parameters<typeof RawOptionsModule.forRootAsync>[0],

@@ -1,8 +1,12 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { LeaderElectionOptionsError } from '../core/errors/leader-election-options.error.js';
+import { ROLE_REGISTRATION } from './leader-election.constants.js';
 import { rawAsyncOptions, RawOptionsModule } from './leader-election.module-definition.js';
-import type {
-  LeaderElectionModuleAsyncOptions,
-  LeaderElectionModuleOptions,
+import {
+  optionsOf,
+  type LeaderElectionModuleAsyncOptions,
+  type LeaderElectionModuleOptions,
 } from './leader-election.options.js';
 import { registerRole } from './leader-election.providers.js';
 
@@ -14,10 +18,26 @@ import { registerRole } from './leader-election.providers.js';
  */
 @Module({})
 export class LeaderElectionModule {
+  constructor(modules: ModulesContainer) {
+    if ([...modules.values()].some(({ providers }) => providers.has(ROLE_REGISTRATION))) return;
+    throw new LeaderElectionOptionsError([
+      {
+        field: 'role',
+        value: undefined,
+        rule: 'is required, and LeaderElectionModule was imported without any',
+        fix: "import LeaderElectionModule.forRoot({ role: 'plan-scheduler' })",
+      },
+    ]);
+  }
+
   static forRoot(options: LeaderElectionModuleOptions): DynamicModule {
-    const given: Partial<LeaderElectionModuleOptions> = options ?? {};
-    const { role, isGlobal } = given;
-    const raw = { ...RawOptionsModule.forRoot({ ...given }), module: LeaderElectionModule };
+    const given: unknown = options ?? {};
+    const copy = typeof given === 'object' && !Array.isArray(given) ? optionsOf(given!) : given;
+    const { role, isGlobal } = copy as Partial<LeaderElectionModuleOptions>;
+    const raw = {
+      ...RawOptionsModule.forRoot(copy as LeaderElectionModuleOptions),
+      module: LeaderElectionModule,
+    };
     return registerRole(raw, { role, isGlobal, isAsync: false });
   }
 

@@ -96,12 +96,23 @@ function readerOf(raw: unknown, { role, isGlobal, isAsync }: RoleRegistration): 
   const names = [...OPTION_NAMES, 'isGlobal'];
   if (!isAsync && !lacksRole(raw)) return new OptionReader(raw, names);
   const isObject = typeof raw === 'object' && raw !== null && !Array.isArray(raw);
-  const reader = new OptionReader({ ...(isObject && raw), role, isGlobal }, names);
+  const reader = new OptionReader({ ...(isObject && optionsOf(raw)), role, isGlobal }, names);
   if (!isObject) {
-    const rule = 'the factory must return an object';
-    reader.fault('options', raw, rule, 'return { leaseName, … } or {}');
+    if (isAsync) {
+      const rule = 'the factory must return an object';
+      reader.fault('options', raw, rule, 'return { leaseName, … } or {}');
+    } else reader.fault('options', raw, 'must be an object', 'pass { role, leaseName }');
   }
   return reader;
+}
+
+/** A copy, also of what an instance of a class has from getters and defaults of its class. */
+export function optionsOf(given: object): Record<string, unknown> {
+  const options: Record<string, unknown> = { ...given };
+  for (const name of [...OPTION_NAMES, 'isGlobal']) {
+    if (name in given) options[name] = (given as Record<string, unknown>)[name];
+  }
+  return options;
 }
 
 /** As options are that a test puts in the place of those given to `forRoot`. */

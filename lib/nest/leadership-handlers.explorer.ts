@@ -46,7 +46,7 @@ export class LeadershipHandlersExplorer {
 
   /** @throws LeaderElectionOptionsError */
   explore(): void {
-    this.faults.push(...this.registry.overrideFaults());
+    this.faults.push(...this.registry.missingElections(), ...this.registry.overrideFaults());
     if (this.faults.length > 0) throw new LeaderElectionOptionsError(this.faults);
     for (const { role } of this.registry.elections) {
       this.found.set(role, { OnGranted: [], OnRevoked: [], OnNewLeader: [] });
@@ -203,7 +203,10 @@ export class LeadershipHandlersExplorer {
   private roleFault(place: string, role: string | undefined): void {
     const roles = this.registry.listed();
     const example = JSON.stringify(this.registry.roles[0]);
-    if (role === undefined) {
+    if (this.registry.roles.length === 0) {
+      const rule = 'needs a role, and the application has none';
+      this.fault(place, role, rule, 'import LeaderElectionModule.forRoot({ role: … })');
+    } else if (role === undefined) {
       const rule = `must name a role, as there are several: ${roles}`;
       this.fault(place, undefined, rule, `name it, for example ${example}`);
     } else {

@@ -23,7 +23,7 @@ export class RoleRegistry implements InstanceArrivals {
   /** Services without a role. */
   private readonly refusing = new Set<unknown>();
   private sealed = false;
-  private readonly early = new Set<object>();
+  private readonly early: Set<object> | undefined = new Set();
 
   constructor(modules: ModulesContainer) {
     this.registrations = registeredRoles(modules);
@@ -41,7 +41,8 @@ export class RoleRegistry implements InstanceArrivals {
 
   arrived(instance: object): void {
     if (!this.sealed) {
-      this.early.add(instance);
+      // In Nest's preview mode no constructor has run.
+      this.early?.add(instance);
       return;
     }
     throw new LeaderElectionOptionsError([
@@ -56,8 +57,10 @@ export class RoleRegistry implements InstanceArrivals {
 
   /** Instances with handlers that Nest has made beside those it lists, such as middleware: nothing would call them. */
   strangers(known: ReadonlySet<object>): OptionFault[] {
-    const strange = [...this.early].filter((instance) => !known.has(prototypeOf(instance)!));
-    this.early.clear();
+    const strange = [...(this.early ?? [])].filter(
+      (instance) => !known.has(prototypeOf(instance)!),
+    );
+    this.early?.clear();
     return [...new Set(strange.map(handlersOf))].map((field) => ({
       field,
       value: undefined,
@@ -94,6 +97,18 @@ export class RoleRegistry implements InstanceArrivals {
     return wrapper?.isNotMetatype && wrapper.metatype === null
       ? (wrapper.instance as LeadershipService)
       : undefined;
+  }
+
+  /** Roles whose election Nest has not made: it would make one for each request. */
+  missingElections(): OptionFault[] {
+    return this.roles
+      .filter((role) => !this.byRole.has(role))
+      .map((role) => ({
+        field: `options of role ${JSON.stringify(role)}`,
+        value: undefined,
+        rule: 'come from a request-scoped provider, so that there is no election when the application starts',
+        fix: 'let the factory inject providers of the default scope only',
+      }));
   }
 
   /** What is wrong with what a test has put in the place of services. */

@@ -1,4 +1,4 @@
-import { type DynamicModule } from '@nestjs/common';
+import { type DynamicModule, Injectable, Module, type ModuleMetadata, Scope } from '@nestjs/common';
 import {
   LeaderElectionModule,
   type LeaderElectionModuleAsyncOptions,
@@ -52,6 +52,83 @@ describe('an application with bad options', () => {
       'started',
     );
   });
+
+  const refusalOf = async (metadata: ModuleMetadata): Promise<string> => {
+    const starting = elections.start(metadata);
+    await expect(starting).rejects.toThrow(LeaderElectionOptionsError);
+    return starting.then(String, ({ message }: Error) => message);
+  };
+
+  it.each([
+    ['a string', 'plan-scheduler', '"plan-scheduler"'],
+    ['a number', 7, '7'],
+    ['an array', [{ role: ROLE }], 'an array'],
+  ])('names %s that was given in the place of options', async (_what, given, printed) => {
+    const text = await refusalOf({ imports: [LeaderElectionModule.forRoot(given as never)] });
+    expect(text).toContain(`- options = ${printed}: must be an object`);
+    expect(text).not.toContain('is not an option');
+    const async = await refusalOf({ imports: [LeaderElectionModule.forRootAsync(given as never)] });
+    expect(async).toContain(`- forRootAsync = ${printed}: must be given an object`);
+  });
+
+  it('does not start where the module was imported without options', async () => {
+    expect(await refusalOf({ imports: [LeaderElectionModule] })).toMatch(
+      /- role: .* imported without any\. Fix: import LeaderElectionModule\.forRoot\(/,
+    );
+  });
+
+  it('starts where it was imported without options beside one with options', async () => {
+    const application = await elections.start({
+      imports: [LeaderElectionModule, elections.module()],
+    });
+    expect(application.leadership().role).toBe(ROLE);
+  });
+
+  it('does not start where no election would be there at the start', async () => {
+    @Injectable({ scope: Scope.REQUEST })
+    class TenantConfig {}
+    @Module({ providers: [TenantConfig], exports: [TenantConfig] })
+    class ConfigModule {}
+    const module = LeaderElectionModule.forRootAsync({
+      role: ROLE,
+      imports: [ConfigModule],
+      inject: [TenantConfig],
+      useFactory: () => ({ lock: memoryLock() }),
+    });
+    expect(await refusalOf({ imports: [module] })).toMatch(
+      /- options of role "plan-scheduler": come from a request-scoped provider/,
+    );
+  });
+
+  it.each<[string, (config: object) => DynamicModule]>([
+    ['forRoot', (config) => LeaderElectionModule.forRoot(config as LeaderElectionModuleOptions)],
+    [
+      'a factory',
+      (config) => LeaderElectionModule.forRootAsync({ role: ROLE, useFactory: () => config }),
+    ],
+  ])(
+    'takes what an instance of a class has from its getters, given to %s',
+    async (_how, module) => {
+      class Base {
+        get identity(): string {
+          return 'from a getter';
+        }
+      }
+      class Config extends Base {
+        readonly role = ROLE;
+        get lock() {
+          return memoryLock(elections.store);
+        }
+        get leaseName(): string {
+          return 'named-by-a-getter';
+        }
+      }
+      const application = await elections.start({ imports: [module(new Config())] });
+      await elections.clock.settle();
+      expect(application.leadership().identity).toBe('from a getter');
+      expect(elections.holder('named-by-a-getter')).toBe('from a getter');
+    },
+  );
 
   const wrong: [string, unknown][] = [
     ['role', ''],

@@ -1,5 +1,5 @@
 import { Injectable, Module, Scope, type MiddlewareConsumer, type Provider } from '@nestjs/common';
-import { LazyModuleLoader, ModuleRef } from '@nestjs/core';
+import { LazyModuleLoader, ModuleRef, NestFactory } from '@nestjs/core';
 import { LeaderElectionOptionsError, LeaderOnly, OnGranted } from '../../lib/index.js';
 import { LeaderCron, LeaderScheduleModule } from '../../lib/schedule/index.js';
 import { Elections } from './support/elections.js';
@@ -187,5 +187,32 @@ describe('when a lazily loaded module makes a gated instance by a factory', () =
     const app = await elections.leading();
     const loaded = await app.get(LazyModuleLoader).load(() => LazyModule);
     expect(() => loaded.get(Gated).work()).toThrow(/lazily loaded module the class/);
+  });
+});
+
+describe('when the application is only looked at', () => {
+  it.each([
+    ['its preview', { preview: true }, 0],
+    ['a snapshot of its graph', { snapshot: true }, 1],
+  ])('starts for %s', async (...given) => {
+    const [, mode, made] = given;
+    const seen: Handler[] = [];
+    @Injectable()
+    class Seen extends Handler {
+      constructor() {
+        super();
+        seen.push(this);
+      }
+    }
+    @Module({ imports: [elections.module()], providers: [Seen] })
+    class RootModule {}
+    const app = await NestFactory.create(RootModule, {
+      logger: false,
+      abortOnError: false,
+      ...mode,
+    });
+    await app.init();
+    await app.close();
+    expect(seen).toHaveLength(made);
   });
 });
