@@ -206,7 +206,7 @@ export class ElectionLogger {
       case 'suspended':
         return 'suspend() was called; this process competes again after resume()';
       case 'shutdown':
-        return 'the application shuts down';
+        return 'the application is shutting down';
       default:
         return reason satisfies never;
     }

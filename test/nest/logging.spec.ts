@@ -74,7 +74,7 @@ describe('the log', () => {
       ]);
       expect(lines).toContainEqual([
         'log',
-        `${prefix}lost leadership (term 2, shutdown): the application shuts down`,
+        `${prefix}lost leadership (term 2, shutdown): the application is shutting down`,
       ]);
       expect(texts('error')).toEqual([]);
     });

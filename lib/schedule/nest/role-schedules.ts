@@ -61,7 +61,7 @@ export class RoleSchedules {
 
   assertRunning(): void {
     if (!this.isStopped) return;
-    const rule = 'cannot be used while the application shuts down';
+    const rule = 'cannot be used while the application is shutting down';
     const fault = { field: 'LeaderSchedule', value: undefined, rule, fix: 'add jobs earlier' };
     throw new LeaderElectionOptionsError([fault]);
   }
