@@ -1,5 +1,6 @@
 import { Injectable, type ModuleMetadata } from '@nestjs/common';
 import { type TestingModule } from '@nestjs/testing';
+import { ScheduleModule, SchedulerRegistry } from '@nestjs/schedule';
 import { jest } from '@jest/globals';
 import { config, Subject } from 'rxjs';
 import {
@@ -279,6 +280,20 @@ describe('when a test puts only a part of a service in its place', () => {
       config.onUnhandledError = null;
     }
     expect(unhandled).toEqual([expect.objectContaining({ message: expect.stringMatching(text) })]);
+  });
+
+  it.each([
+    ['nothing', null],
+    ['an empty object', {}],
+    ['one method', { addCronJob: () => {} }],
+  ])('runs jobs though a test leaves %s of the SchedulerRegistry', async (_what, registry) => {
+    const jobs = await started(registry, SchedulerRegistry, [
+      ScheduleModule.forRoot({ cronJobs: false, intervals: false, timeouts: false }),
+      elections.module(),
+    ]);
+    await elections.clock.advance(1_000);
+    expect(jobs.told).toContain('tick');
+    await testing!.get(LeaderSchedule).remove('tick');
   });
 
   it('leaves the jobs to a stub of LeaderSchedule', async () => {
