@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import type { LeaseRecord, ObservedLease } from '../core/lease-record.js';
 import type { WriteOutcome } from '../core/lock-outcome.js';
+import { kernelUuid } from './kernel-entropy.js';
 import type { MemoryDocuments } from './memory-document-store.js';
 
 /** Told of every change of one lease; `lease` is null when it was deleted. */
@@ -24,7 +24,7 @@ export class MemoryLeaseStore {
 
   create(key: string, record: LeaseRecord): WriteOutcome {
     if (this.#leases.has(key)) return { kind: 'conflict' };
-    return { kind: 'applied', lease: this.#store(key, record, randomUUID()) };
+    return { kind: 'applied', lease: this.#store(key, record, kernelUuid()) };
   }
 
   replace(key: string, record: LeaseRecord, expected: ObservedLease): WriteOutcome {

@@ -1,4 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { kernelEntropy, kernelRandom, kernelUuid } from '../../lib/locks/kernel-entropy.js';
 
 describe('entropy', () => {
@@ -19,5 +21,18 @@ describe('entropy', () => {
     expect(kernelUuid()).toMatch(
       /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
     );
+  });
+});
+
+describe('when a process is cloned', () => {
+  const LIB = join(import.meta.dirname, '../../lib');
+  const ENTROPY = 'locks/kernel-entropy.ts';
+  const sources = readdirSync(LIB, { recursive: true, encoding: 'utf8' })
+    .map((path) => path.replaceAll('\\', '/'))
+    .filter((path) => path.endsWith('.ts') && path !== ENTROPY);
+
+  it.each(sources)('shares no random numbers with its clone: lib/%s', (path) => {
+    const text = readFileSync(join(LIB, path), 'utf8');
+    expect(text).not.toMatch(/Math\.random\b|random(UUID|Bytes|Int|FillSync)\b|getRandomValues/);
   });
 });

@@ -1,8 +1,9 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { codeOf } from '../../core/thrown-value.js';
+import { kernelUuid } from '../kernel-entropy.js';
 import { localFileSystem } from './lease-file-system.js';
 import { removeFile } from './lease-file-sweep.js';
 import { withShortPath } from './short-socket-path.js';
@@ -90,7 +91,7 @@ export class HolderSocket {
   }
 
   async #newPath(): Promise<string> {
-    const name = `${this.#prefix}${randomUUID().slice(-12)}`;
+    const name = `${this.#prefix}${kernelUuid().slice(-12)}`;
     if (process.platform === 'win32') return `\\\\.\\pipe\\nestjs-leader-election-${name}`;
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     return join(this.#directory, name);

@@ -1,4 +1,5 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { kernelUuid } from '../kernel-entropy.js';
 
 /** The lease as it was created. It exists exactly as long as the lease does, and its uid is that of the lease. */
 export const CREATION_FILE = 'created.json';
@@ -39,11 +40,11 @@ export function versionFileName(revision: bigint, uid: string): string {
 }
 
 export function temporaryFileName(revision: bigint, uid: string): string {
-  return `${revision}.${uid}.${randomUUID()}.tmp`;
+  return `${revision}.${uid}.${kernelUuid()}.tmp`;
 }
 
 export function temporaryCreationFileName(): string {
-  return `created.${randomUUID()}.tmp`;
+  return `created.${kernelUuid()}.tmp`;
 }
 
 /** What may stand as a uid in a file name; an edited creation file may hold anything. */

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type { WriteOutcome } from '../../core/lock-outcome.js';
 import { codeOf } from '../../core/thrown-value.js';
+import { kernelUuid } from '../kernel-entropy.js';
 import { fileLockError } from './file-lock-error.js';
 import {
   CREATION_FILE,
@@ -70,7 +70,7 @@ export class LeaseFileStore {
     signal: AbortSignal,
   ): Promise<WriteOutcome> {
     const temporary = this.#path(temporaryCreationFileName());
-    const uid = randomUUID();
+    const uid = kernelUuid();
     let lease: ObservedLeaseFile;
     try {
       await this.files.mkdir(this.directory, { recursive: true });

@@ -1,3 +1,4 @@
+import { kernelRandom } from '../kernel-entropy.js';
 import type { LeaseWatch, LeaseWatchObserver } from '../resource-lock.js';
 import { ClusterAgent } from './cluster-agent.js';
 import type { ClusterConnection } from './cluster-connection.js';
@@ -38,7 +39,7 @@ export class KubernetesLeaseWatch implements LeaseWatch {
       // What takes longer to be heard of again is found by the poll first.
       longestIntervalMs: options.silenceLimitMs,
       refusedIntervalMs: 60_000,
-      random: Math.random,
+      random: kernelRandom,
       ...options.pace,
     };
     this.open();

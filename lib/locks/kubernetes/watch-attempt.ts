@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
 import { messageOf } from '../../core/thrown-value.js';
+import { kernelRandom } from '../kernel-entropy.js';
 import type { ClusterAgent } from './cluster-agent.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import { exchange, ExchangeFailure, readBody } from './http-exchange.js';
@@ -75,7 +76,7 @@ function watchPath(address: ObjectAddress): string {
     fieldSelector: `metadata.name=${address.name}`,
     allowWatchBookmarks: 'true',
     // Five to ten minutes, spread so that replicas do not all come back together.
-    timeoutSeconds: String(300 + Math.floor(Math.random() * 300)),
+    timeoutSeconds: String(300 + Math.floor(kernelRandom() * 300)),
   });
   return `${collectionPath(address)}?${query.toString()}`;
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import {
   LeaderElectionOptionsError,
@@ -6,6 +5,7 @@ import {
 } from '../../core/errors/leader-election-options.error.js';
 import type { Term } from '../../core/term.js';
 import type { DocumentStore } from '../../locks/document-store.js';
+import { kernelRandom, kernelUuid } from '../../locks/kernel-entropy.js';
 import { ApplicationReadiness } from '../../nest/application-readiness.js';
 import { atHome } from '../../nest/home-context.js';
 import type { LeadershipService } from '../../nest/leadership.service.js';
@@ -82,7 +82,7 @@ export class RoleSchedules {
       longestRequestMs: renewDeadlineMs,
       retryMs: RETRY_MS,
       longestRetryMs: leaseDurationMs,
-      random: Math.random,
+      random: kernelRandom,
       onError: (error) => observer.onError(error),
     });
     return new RoleSchedule(ledger, {
@@ -95,7 +95,7 @@ export class RoleSchedules {
         },
         track: (work) => elector.track(work),
       },
-      nonce: randomUUID,
+      nonce: kernelUuid,
       leaseDurationMs,
       claimTimeoutMs: renewDeadlineMs,
       keptUnknownMs: KEPT_UNKNOWN_MS,
