@@ -10,7 +10,11 @@ export type PrintedTimes = readonly (string | number | readonly [number, number]
 /** More than any version lists: a hand edit must not make a list without end. */
 const MOST_TIMES = 10_000;
 
-const ISO_TIME = /^[+-]?\d{4,6}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
+/**
+ * Of the years that a calendar computes with. What lies outside is a hand edit (Go's zero time is of the year 1), and to
+ * search from there for the next tick takes without end or finds none.
+ */
+const ISO_TIME = /^(19[7-9]\d|[2-9]\d{3})-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
 
 /** Undefined if the value is not a time. */
 export function parseTime(value: unknown): number | undefined {
@@ -57,7 +61,12 @@ function following(last: number | undefined, written: unknown, room: number): nu
   const [step, count] = (Array.isArray(written) ? written : [written, 1]) as unknown[];
   if (typeof step !== 'number' || !Number.isInteger(count)) return undefined;
   if ((count as number) < 1 || (count as number) > room) return undefined;
-  return Array.from({ length: count as number }, (_, index) =>
+  const times = Array.from({ length: count as number }, (_, index) =>
     Math.round(last + (index + 1) * step * 1_000),
   );
+  return times.every(isTime) ? times : undefined;
+}
+
+function isTime(time: number): boolean {
+  return !Number.isNaN(new Date(time).getTime());
 }

@@ -15,6 +15,7 @@ import type {
   StoredDocument,
 } from '../../locks/document-store.js';
 import { packed, unpacked } from '../claim/document-packing.js';
+import { isJsonObject } from '../../locks/document-text.js';
 import type { LockRequestOptions } from '../../locks/resource-lock.js';
 
 export interface RequestBounds {
@@ -139,11 +140,11 @@ async function attempt<T>(request: () => Promise<T>): Promise<T> {
   return request();
 }
 
-function isOutcome(outcome: Outcome | undefined): boolean {
+function isOutcome(outcome: Outcome | null | undefined): boolean {
   switch (outcome?.kind) {
     case 'found':
     case 'applied':
-      return outcome.stored !== undefined;
+      return isJsonObject(outcome.stored) && isJsonObject(outcome.stored.document);
     case 'failed':
     case 'not-applied':
     case 'unknown':

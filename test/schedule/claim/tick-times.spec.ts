@@ -44,6 +44,8 @@ describe('when times are stored', () => {
     ['no step', [FIRST, []]],
     ['no steps', [FIRST, [60, 0]]],
     ['half a step', [FIRST, [60, 1.5]]],
+    ['a step to what is no time', [FIRST, 1e300]],
+    ['steps to what is no time', [FIRST, [-1e12, 10]]],
     ['a list without end', [FIRST, [60, 10_000]]],
     ['a list without end in parts', [FIRST, [60, 9_999], [60, 1]]],
   ])('does not guess: %s', (_what, written) => {
@@ -59,7 +61,7 @@ describe('when a time is stored', () => {
   it.each([
     [START, FIRST],
     [START + 1, '2026-01-01T00:00:00.001Z'],
-    [-62_198_755_200_000, '-000001-01-01T00:00:00Z'],
+    [0, '1970-01-01T00:00:00Z'],
   ])('is ISO 8601 without idle digits, and reads the same: %d', (time, printed) => {
     expect(printTime(time)).toBe(printed);
     expect(parseTime(printed)).toBe(time);
@@ -67,6 +69,13 @@ describe('when a time is stored', () => {
 
   it.each([[5], ['5'], ['2026'], ['2026-01-01'], [null], ['2026-13-01T00:00:00Z'], [{}]])(
     'is not taken from what JavaScript would guess one from: %j',
+    (written) => {
+      expect(parseTime(written)).toBeUndefined();
+    },
+  );
+
+  it.each([['0001-01-01T00:00:00Z'], ['1969-12-31T23:59:59Z'], ['+275760-09-12T00:00:00Z']])(
+    'is not taken from where no schedule can be searched: %s',
     (written) => {
       expect(parseTime(written)).toBeUndefined();
     },

@@ -71,6 +71,25 @@ describe('when the store does not do what stores do', () => {
   });
 });
 
+describe('when a store of somebody answers what it must not', () => {
+  it.each<[string, unknown]>([
+    ['null', null],
+    ['a version without a document', { kind: 'found', stored: null }],
+    ['no document', { kind: 'found', stored: { document: null, version: 1 } }],
+    ['a list', { kind: 'found', stored: { document: [], version: 1 } }],
+  ])('starts the tick when it does again: %s', async (_what, answer) => {
+    const { clock, store, process } = await leadingOn(0);
+    store.fatesOfWrites.push('lost');
+    const read = store.read.bind(store);
+    store.read = async () => {
+      store.read = read;
+      return answer as never;
+    };
+    await clock.advance(10_000);
+    expect(process.startedTimes).toEqual(['00:01:00']);
+  });
+});
+
 describe('when something changes what is written on its way to the store', () => {
   it('starts nothing, and says what is going on', async () => {
     const { clock, store, process } = await leadingOn(0);
