@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { LockRequestError } from '../../lib/core/errors/lock-request.error.js';
 import { LeaderElector } from '../../lib/elector/leader-elector.js';
 import type {
   LeaseWatch,
@@ -18,7 +19,11 @@ interface Run {
 }
 
 /** Runs an elector on a lock of somebody else's, and notes what nobody handles. */
-async function withLock(lock: ResourceLock, use: (run: Run) => Promise<void>): Promise<void> {
+async function withLock(
+  lock: ResourceLock,
+  use: (run: Run) => Promise<void>,
+  onError: (error: Error) => void = () => {},
+): Promise<void> {
   const clock = new ManualClock();
   const errors: string[] = [];
   const unhandled: unknown[] = [];
@@ -28,7 +33,12 @@ async function withLock(lock: ResourceLock, use: (run: Run) => Promise<void>): P
     lock,
     clock,
     random: () => 0,
-    observer: { onError: ({ message }) => void errors.push(message) },
+    observer: {
+      onError: (error) => {
+        errors.push(error.message);
+        onError(error);
+      },
+    },
   });
   try {
     elector.start();
@@ -152,6 +162,48 @@ describe.each(['read', 'create', 'replace'] as const)(
   },
 );
 
+describe('when a lock fails with an error', () => {
+  const reported = async (verb: string, answer: unknown): Promise<LockRequestError[]> => {
+    const lock = new ForeignLock((asked, number) =>
+      asked === verb && number === 0 ? () => Promise.resolve(answer) : null,
+    );
+    const errors: LockRequestError[] = [];
+    await withLock(
+      lock,
+      async ({ clock }) => clock.advance(12_000),
+      (error) => errors.push(error as LockRequestError),
+    );
+    return errors;
+  };
+
+  it('passes on a LockRequestError as it is, with its reason', async () => {
+    const error = new LockRequestError('over quota', { reason: 'rejected' });
+    expect((await reported('read', { kind: 'failed', error }))[0]).toBe(error);
+  });
+
+  it.each([
+    ['read', 'failed', 'unclear'],
+    ['create', 'not-applied', 'rejected'],
+    ['create', 'unknown', 'unclear'],
+  ])('takes the reason of an error of another kind from the outcome: %s %s', async (...row) => {
+    const [verb, kind, reason] = row;
+    const error = new TypeError('of its own');
+    expect((await reported(verb, { kind, error }))[0]).toMatchObject({
+      reason,
+      message: 'of its own',
+      cause: error,
+    });
+  });
+
+  it.each([
+    ['read', 'failed'],
+    ['create', 'not-applied'],
+    ['create', 'unknown'],
+  ])('reports that it failed, though the lock gives no error: %s %s', async (verb, kind) => {
+    expect((await reported(verb, { kind }))[0]).toBeInstanceOf(LockRequestError);
+  });
+});
+
 describe('when a lock cannot be described', () => {
   it.each<[string, () => string]>([
     [
@@ -200,6 +252,14 @@ describe('when the watch of a lock does what no watch should', () => {
       'reports a lease without a record',
       (observer) => {
         observer.changed({ uid: 'u' } as never, 1n);
+        return closes;
+      },
+      /no lease/,
+    ],
+    [
+      'reports a lease whose uid is a number',
+      (observer) => {
+        observer.changed({ ...representation(heldBy('x'), 1), uid: 5 } as never, 1n);
         return closes;
       },
       /no lease/,

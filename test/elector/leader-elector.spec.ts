@@ -1,4 +1,5 @@
 import { getMaxListeners } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import type { ElectionConfig } from '../../lib/core/election-state.js';
 import { LeaderElector } from '../../lib/elector/leader-elector.js';
@@ -67,6 +68,11 @@ function latch(): Latch {
     open = resolve;
   });
   return { promise, open: () => open() };
+}
+
+async function promiseState(promise: Promise<unknown>): Promise<'settled' | 'pending'> {
+  const turns = setImmediate('pending' as const);
+  return Promise.race([promise.then(() => 'settled' as const), turns]);
 }
 
 describe('when an elector leads', () => {
@@ -197,6 +203,68 @@ describe('when a term ends', () => {
   });
 });
 
+describe('when an observer gives leadership up while it is being told', () => {
+  it('is told of the end only after it has returned', async () => {
+    const order: string[] = [];
+    const { elector, lock, clock } = fixture({
+      onGranted: () => {
+        elector.stepDown(60_000);
+        order.push('granted returns');
+      },
+      onRevoked: () => void order.push('revoked begins'),
+    });
+    lock.automatic = true;
+    elector.start();
+    await clock.advance(0);
+    expect(order).toEqual(['granted returns', 'revoked begins']);
+  });
+});
+
+describe('when there is no term to give up', () => {
+  it('says that this process did not lead', async () => {
+    const { elector } = fixture();
+    expect(elector.stepDown(60_000)).toBe(false);
+    const leader = await leading();
+    expect([leader.elector.stepDown(60_000), leader.elector.stepDown(60_000)]).toEqual([
+      true,
+      false,
+    ]);
+  });
+});
+
+describe('when it is started twice', () => {
+  it('stands once, with one watch', () => {
+    const { elector, lock } = fixture();
+    let watches = 0;
+    const watch = lock.watch.bind(lock);
+    lock.watch = (...args) => {
+      watches += 1;
+      return watch(...args);
+    };
+    elector.start();
+    elector.start();
+    expect([lock.requests.length, watches]).toEqual([1, 1]);
+  });
+});
+
+describe('when a renewal hangs while the elector stops', () => {
+  it('gives it up after one request timeout: aborted, with no timer left of it', async () => {
+    const { elector, lock, clock } = await leading();
+    lock.automatic = false;
+    await clock.advance(2_000);
+    const renewal = lock.last;
+    await elector.drain();
+    const released = elector.release();
+    await clock.advance(CONFIG.requestTimeoutMs - 1);
+    expect(renewal.options.signal.aborted).toBe(false);
+    lock.automatic = true;
+    await clock.advance(1);
+    await released;
+    expect(renewal.options.signal.aborted).toBe(true);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
 describe('when a lock misbehaves', () => {
   it('takes a rejected promise for an unknown outcome and goes on', async () => {
     const { elector, lock, clock, log } = fixture();
@@ -240,6 +308,25 @@ describe('when the watch tells of changes', () => {
     expect(log.at(-1)).toContain('superseded');
   });
 
+  it('takes the lease at once of a holder that is reported dead', async () => {
+    const { elector, lock, clock } = fixture();
+    const held = representation(heldBy('other'), 50);
+    lock.stored = held;
+    lock.automatic = true;
+    elector.start();
+    lock.watchObserver!.opened();
+    await clock.advance(1_000);
+    lock.watchObserver!.holderDied(held.timingKey);
+    await clock.advance(100);
+    expect(lock.stored.record.holderIdentity).toBe('me');
+  });
+
+  it('reports no error where it is interrupted without one', async () => {
+    const { lock, log } = await leading();
+    lock.watchObserver!.interrupted();
+    expect(log.filter((line) => line.startsWith('error'))).toEqual([]);
+  });
+
   it('is called silent only after the lease and the takeover by another candidate', () => {
     const { elector, lock } = fixture();
     elector.start();
@@ -257,6 +344,18 @@ describe('when candidacy is suspended', () => {
     expect(lock.requests.every(({ verb }) => verb === 'read')).toBe(true);
     elector.resume();
     await clock.advance(2_000);
+    expect(elector.isLeader()).toBe(true);
+  });
+});
+
+describe('when candidacy is suspended and resumed before the start', () => {
+  it('stands from the start', async () => {
+    const { elector, lock, clock } = fixture();
+    lock.automatic = true;
+    elector.suspend();
+    elector.resume();
+    elector.start();
+    await clock.advance(0);
     expect(elector.isLeader()).toBe(true);
   });
 });
@@ -346,5 +445,44 @@ describe('when stopped', () => {
     const drained = elector.drain();
     await clock.advance(CONFIG.drainTimeoutMs);
     expect(await drained).toBe(false);
+  });
+
+  it('says that everything drained where nothing was left to wait for', async () => {
+    const { elector } = await leading();
+    expect(await elector.drain()).toBe(true);
+  });
+
+  it('releases only once: whoever asks later waits for nothing', async () => {
+    const { elector, lock, clock } = await leading();
+    const stopped = elector.stop();
+    await clock.advance(0);
+    await stopped;
+    const sent = lock.requests.length;
+    expect(await promiseState(elector.release())).toBe('settled');
+    expect(lock.requests.length).toBe(sent);
+  });
+
+  it('has not ended before the lease is released', async () => {
+    const { elector, lock, clock } = await leading();
+    await elector.drain();
+    lock.automatic = false;
+    const released = elector.release();
+    await clock.settle();
+    expect(await promiseState(released)).toBe('pending');
+    lock.applyLast();
+    await clock.settle();
+    expect(await promiseState(released)).toBe('settled');
+  });
+
+  it('has not ended before the lock is closed', async () => {
+    const { elector, lock, clock } = await leading();
+    const closing = latch();
+    lock.close = () => closing.promise;
+    const stopped = elector.stop();
+    await clock.advance(0);
+    expect(await promiseState(stopped)).toBe('pending');
+    closing.open();
+    await clock.settle();
+    expect(await promiseState(stopped)).toBe('settled');
   });
 });

@@ -36,6 +36,40 @@ describe('when work is waited for', () => {
   });
 });
 
+describe('when work is tracked that is nothing to wait for', () => {
+  it.each<[string, unknown]>([
+    ['undefined', undefined],
+    ['a number', 7],
+    ['an object', {}],
+  ])('has ended: %s', async (_name, value) => {
+    const work = new WorkInFlight();
+    work.track(value);
+    let hasEnded = false;
+    void work.ended().then(() => {
+      hasEnded = true;
+    });
+    await turn();
+    expect(hasEnded).toBe(true);
+  });
+});
+
+describe('when tracked work fails', () => {
+  it('leaves the failure to its owner: it is no unhandled rejection of the election', async () => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown): void => void unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    try {
+      const failing = Promise.reject(new Error('work failed'));
+      failing.catch(() => {});
+      new WorkInFlight().track(failing);
+      await turn();
+      expect(unhandled).toEqual([]);
+    } finally {
+      process.removeListener('unhandledRejection', note);
+    }
+  });
+});
+
 describe('when the work is a promise that cannot be waited for', () => {
   class Unspeakable extends Promise<void> {
     static override get [Symbol.species](): PromiseConstructor {
