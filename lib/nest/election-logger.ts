@@ -12,6 +12,9 @@ import type { LeadershipError } from './leadership-error.js';
 /** The same message is logged at most once in this time. */
 const REPEAT_AFTER_MS = 60_000;
 
+/** Characters of an error that has passed. */
+const LONGEST_HEAD = 160;
+
 /** Ends of a term that somebody asked for. */
 const ON_PURPOSE: readonly RevocationReason[] = ['stepped-down', 'suspended', 'shutdown'];
 
@@ -28,7 +31,7 @@ type Level = 'log' | 'warn';
 /** One line per transition, none for a renewal; repeated errors counted instead of repeated. */
 export class ElectionLogger {
   private readonly logger = new Logger('LeaderElection');
-  private readonly told = new Map<string, { at: number; unspoken: number }>();
+  private readonly told = new Map<string, { at: number; unspoken: number; isOfLock: boolean }>();
   private readonly identity: string;
   private lastLeader: string | undefined;
   /** The last one of all, though none may lead at present. */
@@ -100,7 +103,7 @@ export class ElectionLogger {
   }
 
   granted({ number, fencingToken }: Term): void {
-    this.succeeded();
+    this.answered();
     this.write('log', `became leader (term ${number}, fencing token ${fencingToken})`);
   }
 
@@ -118,17 +121,18 @@ export class ElectionLogger {
       this.tellSkips();
     }
     if (leader === this.identity || (leader === undefined && before === this.identity)) return;
+    if (leader !== undefined) this.answered();
     this.write('log', leader === undefined ? 'sees no leader' : `follows ${leader}`);
     if (leader !== undefined && application !== undefined) this.followsApplication(application);
   }
 
   /** Nothing to tell: a leader renews 43,200 times a day. */
   renewed(): void {
-    this.succeeded();
+    this.answered();
   }
 
   released(term: number): void {
-    this.succeeded();
+    this.answered();
     this.write('log', `released the lease of term ${term}`);
   }
 
@@ -167,7 +171,8 @@ export class ElectionLogger {
   failed(error: LeadershipError): void {
     const now = this.clock.now();
     const text = messageOf(error);
-    if (error instanceof LockRequestError) this.lastFailure = text;
+    const isOfLock = error instanceof LockRequestError;
+    if (isOfLock) this.lastFailure = text;
     const earlier = this.told.get(text);
     if (earlier !== undefined && now - earlier.at < REPEAT_AFTER_MS) {
       earlier.unspoken += 1;
@@ -176,7 +181,7 @@ export class ElectionLogger {
     for (const [message, { at }] of this.told) {
       if (now - at >= REPEAT_AFTER_MS) this.told.delete(message);
     }
-    this.told.set(text, { at: now, unspoken: 0 });
+    this.told.set(text, { at: now, unspoken: 0, isOfLock });
     const repeated = earlier?.unspoken ? ` (and ${earlier.unspoken} times before this)` : '';
     this.safely(() =>
       this.logger.error(`${this.prefix}: ${text}${repeated}`, stackWorthTelling(error)),
@@ -226,15 +231,17 @@ export class ElectionLogger {
     );
   }
 
-  /** Whatever failed works again: the next failure is news. */
-  private succeeded(): void {
+  /** The next failure of a request is news. Of a handler that failed it says nothing. */
+  private answered(): void {
     this.lastFailure = undefined;
-    for (const [message, { unspoken }] of this.told) {
+    for (const [message, { unspoken, isOfLock }] of this.told) {
+      if (!isOfLock) continue;
+      this.told.delete(message);
       if (unspoken === 0) continue;
       const again = unspoken === 1 ? 'once more' : `${unspoken} more times`;
-      this.write('log', `recovered; this error had occurred ${again}: ${message}`);
+      const text = `the lock answers again; this error had occurred ${again}: ${headOf(message)}`;
+      this.write('log', text);
     }
-    this.told.clear();
   }
 
   private write(level: Level, text: string): void {
@@ -255,4 +262,10 @@ export class ElectionLogger {
 function stackWorthTelling(error: LeadershipError): string | undefined {
   if (!(error instanceof LeadershipHandlerError)) return undefined;
   return stackOf(error.cause);
+}
+
+/** Enough to know the error by; its remedy is no longer needed. */
+function headOf(message: string): string {
+  const [line = ''] = message.split('\n', 1);
+  return line.length > LONGEST_HEAD ? `${line.slice(0, LONGEST_HEAD)}…` : line;
 }

@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import type { LoggerService } from '@nestjs/common';
+import type { LoggerService, Provider } from '@nestjs/common';
 import {
   type LeadershipService,
   type LockChoice,
@@ -207,20 +207,23 @@ describe('the log', () => {
   });
 
   describe('when requests fail again and again', () => {
-    it('tells each message once a minute with its count, and all of them on errors$', async () => {
-      let isDown = true;
+    /** An application whose lock fails while `isDown`. */
+    async function unreliable(message: string, providers: Provider[] = []) {
       const memory = memoryLock(elections.store);
-      const error = new LockRequestError('the API server is away', { reason: 'unreachable' });
+      const error = new LockRequestError(message, { reason: 'unreachable' });
+      const store = { isDown: true };
       const app = await elections.create({
+        providers,
         imports: [
           elections.module({
             lock: (requester) => {
               const lock = memory(requester) as ResourceLock;
               return {
-                read: async (options) => (isDown ? { kind: 'failed', error } : lock.read(options)),
+                read: async (options) =>
+                  store.isDown ? { kind: 'failed', error } : lock.read(options),
                 create: (record, options) => lock.create(record, options),
                 replace: async (...args) =>
-                  isDown ? { kind: 'not-applied', error } : lock.replace(...args),
+                  store.isDown ? { kind: 'not-applied', error } : lock.replace(...args),
                 describe: () => lock.describe(),
               };
             },
@@ -228,6 +231,12 @@ describe('the log', () => {
         ],
       });
       app.useLogger(logger);
+      return { app, store };
+    }
+    const recoveries = () => texts('log').filter((line) => line.includes('answers again'));
+
+    it('tells each message once a minute with its count, and all of them on errors$', async () => {
+      const { app, store } = await unreliable('the API server is away');
       let failures = 0;
       app.leadership().errors$.subscribe(() => (failures += 1));
       await app.init();
@@ -238,17 +247,56 @@ describe('the log', () => {
       expect(texts('error')).toHaveLength(2);
       const count = Number(/and (\d+) times before this/.exec(texts('error')[1]!)![1]);
       expect(count).toBeGreaterThan(20);
-      isDown = false;
+      store.isDown = false;
       await elections.clock.advance(5_000);
       expect(app.leadership().isLeader()).toBe(true);
-      expect(texts('log').filter((line) => line.includes('recovered'))).toEqual([
-        expect.stringMatching(
-          /: recovered; this error had occurred (once|\d+) more( times)?: the API server is away$/,
-        ),
+      expect(recoveries()).toEqual([
+        expect.stringMatching(/had occurred (once|\d+) more( times)?: the API server is away$/),
       ]);
-      isDown = true;
+      store.isDown = true;
       await elections.clock.advance(3_000);
       expect(texts('error')).toHaveLength(3);
+    });
+
+    it('tells a follower that the lock answers again when it sees a leader', async () => {
+      await elections.leadingRival('pod-b');
+      const { app, store } = await unreliable('the API server is away');
+      await app.init();
+      await elections.clock.advance(20_000);
+      store.isDown = false;
+      await elections.clock.advance(5_000);
+      const told = texts('log').map((line) => line.replace(/.*: (the lock answers|follows)/, '$1'));
+      expect(told.slice(-2)).toEqual([
+        expect.stringMatching(/^the lock answers again; this error had occurred \d+ more times/),
+        'follows pod-b',
+      ]);
+    });
+
+    it('repeats no remedy when the lock answers again', async () => {
+      const { app, store } = await unreliable('403. Add this rule to a Role:\nrules:\n  - verbs');
+      await app.init();
+      await elections.clock.advance(20_000);
+      store.isDown = false;
+      await elections.clock.advance(5_000);
+      expect(recoveries()).toEqual([expect.stringMatching(/403\. Add this rule to a Role:$/)]);
+    });
+
+    it('takes no grant for the recovery of a handler that fails in each term', async () => {
+      class Broken {
+        @OnGranted()
+        start(): void {
+          throw new Error('no database');
+        }
+      }
+      const { app, store } = await unreliable('the API server is away', [Broken]);
+      store.isDown = false;
+      await app.init();
+      await elections.clock.advance(50_000);
+      expect(texts('log').filter((line) => line.includes('became leader')).length).toBeGreaterThan(
+        2,
+      );
+      expect(texts('error')).toHaveLength(1);
+      expect(recoveries()).toEqual([]);
     });
   });
 
