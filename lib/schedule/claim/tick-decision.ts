@@ -13,6 +13,8 @@ export interface TickSituation {
   readonly promptMs: number;
   /** A tick that was found due in time and has waited for another run since; it may still start. */
   readonly awaitedTick: number | null;
+  /** The first of the ticks that this leader found due in time, and that 'Forbid' has kept waiting since. */
+  readonly forbiddenSince: number | null;
   /** A tick after this instant had this process as its leader, ready to start it. */
   readonly armedAfter: number;
   readonly concurrencyPolicy: ConcurrencyPolicy;
@@ -22,7 +24,12 @@ export interface TickSituation {
 export type TickDecision =
   | { readonly kind: 'nothing' }
   /** Claim the newest tick and start it; the earlier ones were missed. */
-  | { readonly kind: 'claim'; readonly tick: number; readonly missed: readonly number[] }
+  | {
+      readonly kind: 'claim';
+      readonly tick: number;
+      readonly missed: readonly number[];
+      readonly reason: 'not-started' | 'forbidden';
+    }
   /** Account for the ticks without starting any. */
   | {
       readonly kind: 'report';
@@ -42,14 +49,22 @@ export function decideTick(situation: TickSituation): TickDecision {
   const tick = due.newest;
   const missed = [...due.earlier, tick];
   if (!mayStillStart(tick, situation)) {
-    return { kind: 'report', tick, missed, reason: 'not-started' };
+    return { kind: 'report', tick, missed, reason: reasonOf(missed, situation) };
   }
   if (activeRuns === 0 || concurrencyPolicy === 'Allow') {
-    return { kind: 'claim', tick, missed: due.earlier };
+    return { kind: 'claim', tick, missed: due.earlier, reason: reasonOf(due.earlier, situation) };
   }
   if (concurrencyPolicy === 'Replace') return { kind: 'replace' };
   if (startingDeadlineMs === null) return { kind: 'report', tick, missed, reason: 'forbidden' };
   return { kind: 'wait', until: Math.max(now, lastStart(tick, startingDeadlineMs)) + 1 };
+}
+
+function reasonOf(
+  missed: readonly number[],
+  { forbiddenSince }: TickSituation,
+): 'not-started' | 'forbidden' {
+  const [first = -Infinity] = missed;
+  return forbiddenSince !== null && first >= forbiddenSince ? 'forbidden' : 'not-started';
 }
 
 function mayStillStart(

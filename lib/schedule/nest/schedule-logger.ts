@@ -4,7 +4,7 @@ import { messageOf, stackOf } from '../../core/thrown-value.js';
 import { shortReason } from '../claim/short-reason.js';
 import type { MissedReport } from '../runner/job-definition.js';
 import { REPLACE_GRACE_MS, type RunOutcome } from '../runner/job-run.js';
-import type { ScheduleObserver } from '../runner/schedule-environment.js';
+import type { ReturnedTick, ScheduleObserver } from '../runner/schedule-environment.js';
 
 const WHY: Readonly<Record<MissedReport['reason'], (it: string) => string>> = {
   'not-started': (it) => `no leader started ${it} in time`,
@@ -62,12 +62,16 @@ export class ScheduleLogger implements ScheduleObserver {
     this.write('warn', job, `finished ${run}, but the result could not be recorded`);
   }
 
-  onReturned(job: string, scheduledTime: Date, isReturned: boolean): void {
+  onReturned(job: string, scheduledTime: Date, { isReturned, cause }: ReturnedTick): void {
     const tick = tickOf(scheduledTime);
     if (isReturned) {
-      this.write('log', job, `handed ${tick} back: leadership ended before it started`);
+      this.write('log', job, `handed ${tick} back: ${cause} before the run started`);
     } else {
-      this.write('warn', job, `claimed ${tick} but lost leadership before starting it`);
+      this.write(
+        'warn',
+        job,
+        `claimed ${tick} and did not start it: ${cause} first, and handing it back failed`,
+      );
     }
   }
 

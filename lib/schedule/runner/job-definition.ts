@@ -29,7 +29,7 @@ export interface LeaderCronContext {
 /**
  * What `onMissed` is called with.
  * - `not-started`: until it was too late no replica led, or the claim could not be made.
- * - `forbidden`: the run before had not ended (`concurrencyPolicy: 'Forbid'`).
+ * - `forbidden`: the run before had not ended in time (`concurrencyPolicy: 'Forbid'`).
  * - `interrupted`: the tick was claimed, and its leader did not record how the run ended. It may have run in part,
  *   in full, or not at all; it is not run again.
  */

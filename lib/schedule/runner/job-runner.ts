@@ -37,6 +37,7 @@ export class JobRunner {
   private unfollow: () => void = () => {};
   private armedAfter = Infinity;
   private awaitedTick: number | null = null;
+  private forbiddenSince: number | null = null;
   private timer: Timer | undefined;
   /** A claim or an adoption is under way; the decision after it is made on what it finds. */
   private isBusy = false;
@@ -60,7 +61,12 @@ export class JobRunner {
     active.follow(() => this.evaluate());
     const shared = [definition, ledger, environment, active] as const;
     this.keeper = new RunKeeper(...shared);
-    this.claimant = new TickClaimant(...shared, this.keeper, this.stopping.signal);
+    this.claimant = new TickClaimant(
+      ...shared,
+      this.keeper,
+      this.stopping.signal,
+      () => this.isSuspended,
+    );
     this.triggered = new RunTrigger(...shared, this.keeper, this.stopping.signal);
   }
 
@@ -82,6 +88,7 @@ export class JobRunner {
   begin(term: Term): void {
     if (this.isStopped) return;
     this.term = term;
+    this.forbiddenSince = null;
     this.armedAfter = this.now();
     const onEnd = (): void => this.end(term);
     term.signal.addEventListener('abort', onEnd, { once: true });
@@ -90,6 +97,7 @@ export class JobRunner {
   }
 
   suspend(): void {
+    this.forbiddenSince = null;
     this.isSuspended = true;
     this.timer?.cancel();
   }
@@ -156,10 +164,12 @@ export class JobRunner {
       startingDeadlineMs: this.definition.startingDeadlineMs,
       promptMs: this.environment.claimTimeoutMs,
       awaitedTick: this.awaitedTick,
+      forbiddenSince: this.forbiddenSince,
       armedAfter: this.armedAfter,
       concurrencyPolicy: this.definition.concurrencyPolicy,
       activeRuns: this.active.count(record, term),
     });
+    this.forbiddenSince = decision.kind === 'wait' ? (this.forbiddenSince ?? due!.newest) : null;
     if (decision.kind === 'claim' || decision.kind === 'report') {
       const isCapped = due?.isCapped === true;
       return this.occupy(this.claim(term, { decision, record, isCapped }));

@@ -12,6 +12,14 @@ export interface ScheduleLeadership {
   track(work: PromiseLike<unknown>): void;
 }
 
+/** Why a tick that was claimed is not started. */
+export type ReturnCause = 'leadership ended' | 'its schedule ended' | 'it was suspended';
+
+export interface ReturnedTick {
+  readonly isReturned: boolean;
+  readonly cause: ReturnCause;
+}
+
 /** Told what the schedule does. Must not throw. */
 export interface ScheduleObserver {
   onStarted(job: string, scheduledTime: Date): void;
@@ -23,8 +31,8 @@ export interface ScheduleObserver {
   onOverdue(job: string, scheduledTime: Date): void;
   /** How a run ended could not be recorded. */
   onUnrecorded(job: string, scheduledTime: Date): void;
-  /** A tick was claimed when leadership ended, and handed back (or, if that failed, lost). */
-  onReturned(job: string, scheduledTime: Date, isReturned: boolean): void;
+  /** A tick was claimed and must not start any more; it was handed back (or, if that failed, lost). */
+  onReturned(job: string, scheduledTime: Date, returned: ReturnedTick): void;
   /** An `onMissed` callback threw. */
   onCallbackFailed(job: string, error: unknown): void;
   /** No leader has known the job for a long time: its record was removed. */

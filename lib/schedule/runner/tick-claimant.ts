@@ -1,5 +1,5 @@
 import type { Term } from '../../core/term.js';
-import type { ActiveRun, JobRecord, MissedReason } from '../claim/job-record.js';
+import type { ActiveRun, JobRecord } from '../claim/job-record.js';
 import type { LedgerChange } from '../claim/ledger-change.js';
 import { TickClaim } from '../claim/tick-claim.js';
 import type { TickDecision } from '../claim/tick-decision.js';
@@ -9,7 +9,7 @@ import { missedTicks, type JobDefinition } from './job-definition.js';
 import { LinkedSignal } from './linked-signal.js';
 import type { Submitted } from './pending-change.js';
 import type { RunKeeper } from './run-keeper.js';
-import { wallMs, type ScheduleEnvironment } from './schedule-environment.js';
+import { wallMs, type ReturnCause, type ScheduleEnvironment } from './schedule-environment.js';
 import type { ScheduleLedger } from './schedule-ledger.js';
 
 /** A tick that may still start gets at least one request. */
@@ -32,6 +32,7 @@ export class TickClaimant {
     private readonly keeper: RunKeeper,
     /** Aborted when the job is no longer scheduled in this process. */
     private readonly stopping: AbortSignal,
+    private readonly isSuspended: () => boolean,
   ) {}
 
   /**
@@ -53,11 +54,12 @@ export class TickClaimant {
     if (claimed.kind === 'settled' && claimed.result.kind === 'won') {
       const missed = missedTicks(claimed.result.missed, isCapped);
       if (run === null) return true;
-      if (this.environment.leadership.term === term && !this.stopping.aborted) {
+      const cause = this.causeNotToStart(term);
+      if (cause === undefined) {
         this.keeper.start(term, run, missed);
         return true;
       }
-      await this.handBack(run, record.lastScheduleTime);
+      await this.handBack(run, record.lastScheduleTime, cause);
       return true;
     }
     this.active.forget(nonce);
@@ -89,15 +91,24 @@ export class TickClaimant {
     run: ActiveRun | null,
   ): TickClaim {
     const { name } = this.definition;
-    const { tick, missed } = decision;
+    const { tick, missed, reason } = decision;
     const basis = record.accountedThrough;
-    const reason: MissedReason = decision.kind === 'report' ? decision.reason : 'not-started';
     const request = { job: name, schedule: record.schedule, tick, nonce, run, missed };
     return new TickClaim({ ...request, basis, reason, isCapped });
   }
 
-  /** Leadership, or the schedule, has ended since the claim was sent. */
-  private async handBack(run: ActiveRun, previous: number | null): Promise<void> {
+  /** What has come to an end since the claim was sent. */
+  private causeNotToStart(term: Term): ReturnCause | undefined {
+    if (this.environment.leadership.term !== term) return 'leadership ended';
+    if (this.stopping.aborted) return 'its schedule ended';
+    return this.isSuspended() ? 'it was suspended' : undefined;
+  }
+
+  private async handBack(
+    run: ActiveRun,
+    previous: number | null,
+    cause: ReturnCause,
+  ): Promise<void> {
     const { clock, observer, claimTimeoutMs } = this.environment;
     const { name } = this.definition;
     const claimed = { tick: run.scheduledTime, nonce: run.run };
@@ -107,6 +118,6 @@ export class TickClaimant {
     this.active.forget(run.run);
     this.active.freed();
     const isReturned = returned.kind === 'settled' && returned.result;
-    observer.onReturned(name, new Date(run.scheduledTime), isReturned);
+    observer.onReturned(name, new Date(run.scheduledTime), { isReturned, cause });
   }
 }

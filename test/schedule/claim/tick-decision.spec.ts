@@ -15,13 +15,14 @@ const decide = (change: Partial<TickSituation>): TickDecision =>
     startingDeadlineMs: null,
     promptMs: 10_000,
     awaitedTick: null,
+    forbiddenSince: null,
     armedAfter: TICK,
     concurrencyPolicy: 'Forbid',
     activeRuns: 0,
     ...change,
   });
 
-const CLAIM = { kind: 'claim', tick: TICK, missed: [20_000, 40_000] };
+const CLAIM = { kind: 'claim', tick: TICK, missed: [20_000, 40_000], reason: 'not-started' };
 const MISSED = {
   kind: 'report',
   tick: TICK,
@@ -66,6 +67,21 @@ describe('when a tick is due', () => {
       'Forbid in the last instant of a deadline',
       { ...busy, startingDeadlineMs: 5_000, now: 65_999 },
       { kind: 'wait', until: 66_000 },
+    ],
+    [
+      'Forbid, until the deadline has passed',
+      { ...busy, startingDeadlineMs: 5_000, now: 66_000, forbiddenSince: 20_000 },
+      { ...MISSED, reason: 'forbidden' },
+    ],
+    [
+      'Forbid, until the run has ended',
+      { activeRuns: 0, startingDeadlineMs: 5_000, forbiddenSince: 20_000 },
+      { ...CLAIM, reason: 'forbidden' },
+    ],
+    [
+      'Forbid, with ticks before that nobody led at',
+      { ...busy, startingDeadlineMs: 5_000, now: 66_000, forbiddenSince: 40_000 },
+      MISSED,
     ],
     ['Replace, too late', { activeRuns: 1, concurrencyPolicy: 'Replace' }, MISSED],
     ['Allow, too late', { activeRuns: 1, concurrencyPolicy: 'Allow' }, MISSED],

@@ -86,15 +86,15 @@ describe('the log of the schedule', () => {
     ],
     [
       'a claimed tick that goes to the next leader',
-      () => log.onReturned('close-day', AT, true),
+      () => log.onReturned('close-day', AT, { isReturned: true, cause: 'leadership ended' }),
       'log',
-      'handed the tick due at 2026-03-01T02:00:00.000Z back: leadership ended before it started',
+      'handed the tick due at 2026-03-01T02:00:00.000Z back: leadership ended before the run started',
     ],
     [
       'a claimed tick that is lost',
-      () => log.onReturned('close-day', AT, false),
+      () => log.onReturned('close-day', AT, { isReturned: false, cause: 'it was suspended' }),
       'warn',
-      'claimed the tick due at 2026-03-01T02:00:00.000Z but lost leadership before starting it',
+      'claimed the tick due at 2026-03-01T02:00:00.000Z and did not start it: it was suspended first, and handing it back failed',
     ],
   ])('when it is of %s, says what happened', (_, tell, level, text) => {
     tell();

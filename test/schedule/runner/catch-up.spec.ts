@@ -211,6 +211,30 @@ describe('when a job is new to the fleet', () => {
 });
 
 describe('when a job was suspended', () => {
+  it.each([
+    ['and is caught up on resume within its deadline', 60_000, ['00:01:00']],
+    ['and is reported on resume without one', null, []],
+  ])(
+    'does not start a tick whose claim is answered after that, %s',
+    async (_what, deadline, started) => {
+      const process = new ScheduledProcess();
+      await (await process.withJob({ startingDeadlineMs: deadline })).lead();
+      const { clock, store } = process;
+      store.fatesOfWrites.push('held');
+      await clock.advance(MINUTE_MS);
+      const runner = process.schedule.job(JOB)!;
+      runner.suspend();
+      store.release();
+      await clock.advance(1_000);
+      expect(process.started).toEqual([]);
+      expect(process.log).toEqual(['returned true, it was suspended']);
+      runner.resume();
+      await clock.settle();
+      expect(process.startedTimes).toEqual(started);
+      expect(process.missed).toHaveLength(1 - started.length);
+    },
+  );
+
   it('runs nothing, and counts as missed what was due on resume', async () => {
     const process = await (await new ScheduledProcess().withJob()).lead();
     const runner = process.schedule.job(JOB)!;

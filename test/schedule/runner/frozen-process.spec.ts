@@ -32,7 +32,7 @@ describe('when a process froze until its term was over by the clock, and the sig
     process.store.release();
     await process.clock.settle();
     expect(process.started).toEqual([]);
-    expect(process.log).toEqual(['returned true']);
+    expect(process.log).toEqual(['returned true, leadership ended']);
     await process.lose();
     await process.lead(2);
     expect(process.startedTimes).toEqual(['00:01:00']);

@@ -59,13 +59,13 @@ describe("when concurrencyPolicy is 'Forbid'", () => {
     await process.clock.advance(2 * MINUTE_MS + 20_000);
     await finish();
     expect(process.startedTimes).toEqual(['00:01:00', '00:03:00']);
-    expect(process.missed).toMatchObject([{ count: 1 }]);
+    expect(process.missed).toMatchObject([{ reason: 'forbidden', count: 1 }]);
   });
 
   it('reports the tick when startingDeadlineSeconds pass first', async () => {
     const { process, finish } = await busy({ startingDeadlineMs: 30_000 });
     await process.clock.advance(MINUTE_MS + 32_000);
-    expect(process.missed).toMatchObject([{ count: 1 }]);
+    expect(process.missed).toMatchObject([{ reason: 'forbidden', count: 1 }]);
     await finish();
     expect(process.started).toHaveLength(1);
   });

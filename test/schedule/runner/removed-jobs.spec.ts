@@ -88,7 +88,7 @@ describe('when a job is removed while a tick is being claimed', () => {
     await process.withJob({ startingDeadlineMs: 30_000 });
     process.store.release();
     await process.clock.advance(1_000);
-    expect(process.log).toContain('returned true');
+    expect(process.log).toContain('returned true, its schedule ended');
     expect(process.startedTimes).toEqual(['00:01:00']);
     expect(process.missed).toEqual([]);
   });

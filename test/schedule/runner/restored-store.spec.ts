@@ -111,7 +111,7 @@ describe('when a tick was handed back', () => {
     await first.lose();
     await second.lead(2);
     await clock.advance(MINUTE_MS + 1_000);
-    expect(first.log).toEqual(['returned true']);
+    expect(first.log).toEqual(['returned true, leadership ended']);
     expect(first.started).toEqual([]);
     expect(second.startedTimes).toEqual(['00:01:00', '00:02:00']);
     expect(second.missed).toEqual([]);
@@ -128,7 +128,7 @@ describe('when a tick was handed back', () => {
     await clock.advance(10);
     store.fatesOfWrites.length = 0;
     await clock.advance(CLAIM_TIMEOUT_MS);
-    expect(process.log).not.toContain('returned true');
+    expect(process.log).not.toContain('returned true, leadership ended');
   });
 });
 

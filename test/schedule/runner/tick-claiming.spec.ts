@@ -152,7 +152,7 @@ describe('when leadership ends while a claim is under way', () => {
     process.store.release();
     await process.clock.settle();
     expect(process.started).toEqual([]);
-    expect(process.log).toEqual(['returned true']);
+    expect(process.log).toEqual(['returned true, leadership ended']);
     expect(process.isDrained).toBe(true);
     expect(await process.record()).toMatchObject({ lastScheduleTime: null, active: [] });
 
@@ -169,7 +169,7 @@ describe('when leadership ends while a claim is under way', () => {
     await process.lose();
     process.store.release();
     await process.clock.advance(CLAIM_TIMEOUT_MS + 1_000);
-    expect(process.log.at(-1)).toBe('returned false');
+    expect(process.log.at(-1)).toBe('returned false, leadership ended');
     expect(process.isDrained).toBe(true);
 
     process.store.fatesOfWrites.length = 0;

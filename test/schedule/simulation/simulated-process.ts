@@ -246,7 +246,7 @@ export class SimulatedProcess implements EventOwner, Clock {
         ...SILENT,
         onMissed: (report) => histories[historyOf(report.job)]?.missed(report, this.identity),
         onUnrecorded: (job, time) => this.jobs[historyOf(job)]?.notRecorded(time.getTime()),
-        onReturned: (_job, _time, isReturned) =>
+        onReturned: (_job, _time, { isReturned }) =>
           count.add(isReturned ? 'handed back' : 'not handed back'),
       },
       nonce: () => `${this.identity}/${(this.nonces += 1)}`,

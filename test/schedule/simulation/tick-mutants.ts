@@ -130,8 +130,8 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'the clock is asked before a start',
     patch: {
       file: 'schedule/runner/tick-claimant.ts',
-      from: 'this.environment.leadership.term === term',
-      to: '!term.signal.aborted',
+      from: 'this.environment.leadership.term !== term',
+      to: 'term.signal.aborted',
     },
   },
   {
@@ -211,8 +211,8 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'ticks before the newest are reported',
     patch: {
       file: 'schedule/claim/tick-decision.ts',
-      from: "return { kind: 'claim', tick, missed: due.earlier };",
-      to: "return { kind: 'claim', tick, missed: [] };",
+      from: "return { kind: 'claim', tick, missed: due.earlier, reason: reasonOf(due.earlier, situation) };",
+      to: "return { kind: 'claim', tick, missed: [], reason: 'not-started' };",
     },
   },
   {

@@ -76,7 +76,8 @@ export class ScheduledProcess {
         onUnresolved: () => void this.log.push('unresolved'),
         onOverdue: () => void this.log.push('overdue'),
         onUnrecorded: () => void this.log.push('unrecorded'),
-        onReturned: (_job, _time, isReturned) => void this.log.push(`returned ${isReturned}`),
+        onReturned: (_job, _time, { isReturned, cause }) =>
+          void this.log.push(`returned ${isReturned}, ${cause}`),
         onCallbackFailed: (_job, error) => void this.log.push(`callback ${String(error)}`),
         onForgotten: (job) => void this.log.push(`forgotten ${job}`),
         onError: () => undefined,
