@@ -71,6 +71,14 @@ export class ElectionLogger {
     );
   }
 
+  waitsEarly(): void {
+    this.write(
+      'warn',
+      'the onModuleInit hooks of the application have not ended, and the election starts after them. A hook that awaits ' +
+        'waitForLeadership() never ends: await it in onApplicationBootstrap.',
+    );
+  }
+
   /** In one line for all methods: a tick that comes again is none the worse, and work that should run once is lost. */
   skippedEarly(method: string): void {
     if (this.hasToldSkips) return;

@@ -26,6 +26,9 @@ export interface RoleElectionDependencies {
 /** What a test has put in the place of a service; the explorer has checked that it answers gates. */
 type ReplacingService = Partial<LeadershipService> & Pick<LeadershipService, 'isLeader'>;
 
+/** Longer than most applications take for their `onModuleInit` hooks. */
+const WAITS_EARLY_MS = 30_000;
+
 /** One role in one application: its elector, and everybody who is told what the elector does. */
 export class RoleElection {
   readonly elector: RoleElector;
@@ -43,6 +46,8 @@ export class RoleElection {
   private awaited = false;
   private isAutoStart: boolean;
   private hasSeenLeader = false;
+  /** Someone has called waitForLeadership() before the bootstrap hooks, which may be what keeps them from running. */
+  private waitsEarly: Timer | undefined;
   private released: Promise<void> | undefined;
   private replacement: ReplacingService | undefined;
   private replacementTerm: Term | undefined;
@@ -122,6 +127,7 @@ export class RoleElection {
   start(): void {
     if (this.started || this.stopping || this.replacement !== undefined) return;
     this.started = true;
+    this.waitsEarly?.cancel();
     this.log.started();
     this.elector.start();
   }
@@ -129,11 +135,15 @@ export class RoleElection {
   /** Somebody waits for leadership; during the bootstrap hooks that starts the election, as it else would never come. */
   awaitedBySomebody(): void {
     this.awaited = true;
+    if (!this.bootstrapping && !this.started && !this.stopping) {
+      this.waitsEarly ??= this.clock.setTimer(() => this.log.waitsEarly(), WAITS_EARLY_MS);
+    }
     if (this.bootstrapping && this.isAutoStart) this.start();
   }
 
   applicationBootstraps(): void {
     this.bootstrapping = true;
+    this.waitsEarly?.cancel();
     // Not sooner: from here on the application's own logger is in place.
     if (this.notice !== undefined) this.log.notice(this.notice);
     if (this.options.autoStart && isRepl()) {
@@ -149,6 +159,7 @@ export class RoleElection {
 
   async drain(): Promise<void> {
     this.stopping = true;
+    this.waitsEarly?.cancel();
     this.log.tellSkips();
     const drained = this.elector.drain();
     this.streams.noMoreGrants();

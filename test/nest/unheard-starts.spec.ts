@@ -16,6 +16,7 @@ import {
   memoryLock,
   OnGranted,
   type ResourceLock,
+  type Term,
 } from '../../lib/index.js';
 import { BeginningWatch } from '../../lib/nest/beginning-watch.module.js';
 import { Elections } from './support/elections.js';
@@ -103,6 +104,67 @@ describe('when a gated method is called before it is known who leads', () => {
     app.get(Warmer).warm();
     expect(app.get(Warmer).ran).toBe(0);
     expect(log.texts('warn').filter((line) => line.includes('skipped'))).toEqual([]);
+  });
+});
+
+describe('when an onModuleInit hook waits for leadership', () => {
+  let elections: Elections;
+  let log: RecordedLog;
+  beforeEach(() => {
+    elections = new Elections();
+    log = new RecordedLog();
+  });
+  afterEach(() => elections.end());
+  const warnings = () => log.texts('warn').filter((line) => line.includes('waitForLeadership()'));
+
+  @Injectable()
+  class Waiting {
+    term: Promise<Term> | undefined;
+    constructor(private readonly leadership: LeadershipService) {}
+
+    onModuleInit(): void | Promise<void> {
+      this.term = this.leadership.waitForLeadership();
+    }
+  }
+
+  @Injectable()
+  class Awaiting extends Waiting {
+    override async onModuleInit(): Promise<void> {
+      await super.onModuleInit();
+      await this.term;
+    }
+  }
+
+  it('says after half a minute that the hook waits for what comes after it', async () => {
+    const app = await elections.create({ imports: [elections.module()], providers: [Awaiting] });
+    app.useLogger(log);
+    void app.init().catch(() => {});
+    await elections.clock.advance(29_000);
+    expect(warnings()).toEqual([]);
+    await elections.clock.advance(1_000);
+    expect(warnings()).toEqual([
+      expect.stringMatching(/awaits waitForLeadership\(\) never ends: .*onApplicationBootstrap/),
+    ]);
+    await app.close();
+  });
+
+  it('says nothing where the hook does not await it', async () => {
+    const app = await elections.create({ imports: [elections.module()], providers: [Waiting] });
+    app.useLogger(log);
+    await app.init();
+    await elections.clock.advance(60_000);
+    expect((await app.get(Waiting).term)?.number).toBe(1);
+    expect(warnings()).toEqual([]);
+  });
+
+  it('says nothing once the application has been closed', async () => {
+    const app = await elections.create({ imports: [elections.module()], providers: [Awaiting] });
+    app.useLogger(log);
+    void app.init().catch(() => {});
+    await elections.clock.settle();
+    await app.close();
+    await elections.clock.advance(60_000);
+    expect(warnings()).toEqual([]);
   });
 });
 
