@@ -98,7 +98,10 @@ export class FaultInjector {
       case 'wall-drift':
         // From a clock that stands still to one that is faked to run ten times as fast.
         replica.clock.setWallRate(severity < 0.5 ? 2 * severity : 20 * (severity - 0.5));
-        world.queue.at(until, replica, () => replica.clock.setWallRate(1));
+        // It is the machine's clock: that of a copy made meanwhile as well.
+        world.queue.at(until, null, () => {
+          for (const each of world.replicas) if (each.slot === slot) each.clock.setWallRate(1);
+        });
         return;
       case 'kill':
         this.kill(replica);

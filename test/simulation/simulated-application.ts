@@ -222,7 +222,8 @@ export class SimulatedApplication implements ElectionObserver {
     const { candidates, network } = world.scenario;
     if (isSlow(candidates, network.steadyMs)) return;
     if (world.hinderedUntil('any', slot) > world.now - calmMs) return;
-    const lastTryMs = (requestTimeoutMs + PAUSE_MS) / clockRate;
+    // The request that was under way, the read-back and the renewal, each as slow as the server is.
+    const lastTryMs = (requestTimeoutMs + PAUSE_MS) / clockRate + 3 * network.steadyMs;
     if (world.hinderedUntil('refusal', slot) > world.now - lastTryMs) return;
     if (world.hinderedUntil('wall', slot) > world.now - calmMs) return this.countLossByWall();
     world.violate('needless-loss', `${replica.name} #${number} was not renewed though it could be`);
