@@ -37,8 +37,8 @@ function subscribed(source: Observable<unknown>, signal: AbortSignal | undefined
       try {
         subscription.unsubscribe();
       } catch (error) {
-        // Its teardown threw.
-        return end(() => reject(error as Error));
+        // Its teardown threw, which the end of the term does not excuse.
+        return reject(error as Error);
       }
       end(resolve);
     }

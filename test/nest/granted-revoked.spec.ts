@@ -1,6 +1,8 @@
 import { Controller, Injectable, Scope } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
+import { setImmediate } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Observable, of, throwError } from 'rxjs';
 import {
   LeaderElectionModule,
   LeadershipHandlerError,
@@ -238,6 +240,91 @@ describe('@OnGranted(), @OnRevoked() and @OnNewLeader()', () => {
     });
   });
 
+  describe('when a granted handler returns a stream', () => {
+    const log: string[] = [];
+    const stream = () =>
+      new Observable<number>((subscriber) => {
+        log.push('begins');
+        subscriber.next(1);
+        return () => void log.push('ends');
+      });
+    async function* generator(): AsyncGenerator<number> {
+      log.push('begins');
+      try {
+        for (;;) yield await new Promise<number>((resolve) => void setImmediate(resolve, 1));
+      } finally {
+        log.push('ends');
+      }
+    }
+    beforeEach(() => log.splice(0));
+
+    it.each<[string, () => unknown]>([
+      ['an Observable', stream],
+      ['an async generator', generator],
+    ])('consumes it until the term ends, and that is no failure: %s', async (_name, make) => {
+      class Worker {
+        @OnGranted()
+        start(): unknown {
+          return make();
+        }
+      }
+      const leadership = (await elections.leading([Worker])).leadership();
+      const errors: unknown[] = [];
+      leadership.errors$.subscribe((error) => errors.push(error));
+      expect(log).toEqual(['begins']);
+      leadership.stepDown();
+      for (let turns = 0; turns < 20; turns += 1) await elections.clock.settle();
+      expect(log).toEqual(['begins', 'ends']);
+      expect(elections.holder()).toBe('');
+      expect(errors).toEqual([]);
+    });
+
+    it('keeps leading when it ends by itself', async () => {
+      class Worker {
+        @OnGranted()
+        start(): Observable<number> {
+          return of(1);
+        }
+      }
+      const leadership = (await elections.leading([Worker])).leadership();
+      await elections.clock.settle();
+      expect(leadership.isLeader()).toBe(true);
+    });
+
+    it.each<[string, () => unknown]>([
+      ['an Observable', () => throwError(() => new Error('broken stream'))],
+      [
+        'an async generator',
+        async function* () {
+          yield await Promise.reject(new Error('broken stream'));
+        },
+      ],
+      [
+        'an Observable whose teardown throws at the end of the term',
+        () =>
+          new Observable(() => () => {
+            throw new Error('broken stream');
+          }),
+      ],
+    ])('reports that it failed: %s', async (_name, make) => {
+      class Worker {
+        @OnGranted()
+        start(): unknown {
+          return make();
+        }
+      }
+      const app = await elections.create({ imports: [elections.module()], providers: [Worker] });
+      const errors: unknown[] = [];
+      app.leadership().errors$.subscribe(({ cause }) => errors.push(cause));
+      await app.init();
+      await elections.clock.settle();
+      app.leadership().stepDown();
+      await elections.clock.settle();
+      expect(errors).toHaveLength(1);
+      expect(String(errors[0])).toContain('broken stream');
+    });
+  });
+
   describe('when a granted handler throws', () => {
     it('steps down with reason handler-failed and stands again later each time', async () => {
       const reasons: RevocationReason[] = [];
@@ -278,6 +365,24 @@ describe('@OnGranted(), @OnRevoked() and @OnNewLeader()', () => {
       const failedAt = at.at(-1)!;
       await elections.clock.advance(6_000);
       expect(Math.round((at.at(-1)! - failedAt) / 1_000)).toBe(4);
+    });
+
+    it('stays away no longer for two handlers that fail in one term', async () => {
+      const at: number[] = [];
+      class Broken {
+        @OnGranted()
+        one(): void {
+          at.push(elections.clock.now());
+          throw new Error('one');
+        }
+        @OnGranted()
+        other(): void {
+          throw new Error('other');
+        }
+      }
+      await elections.leading([Broken]);
+      await elections.clock.advance(6_000);
+      expect(Math.round((at[1]! - at[0]!) / 1_000)).toBe(4);
     });
 
     it('calls the other granted handlers and, in the end, the revoked ones', async () => {
