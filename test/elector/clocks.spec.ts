@@ -155,3 +155,13 @@ describe('the machine’s clocks', () => {
     }
   });
 });
+
+describe('when a timer is asked for that is longer than Node.js has', () => {
+  it('sets the longest that there is, and not one that fires at once', () => {
+    const set = jest.spyOn(globalThis, 'setTimeout');
+    const timer = new SystemClock().setTimer(() => {}, 3_000_000_000);
+    timer.cancel();
+    expect(set).toHaveBeenCalledWith(expect.any(Function), 2_147_483_647);
+    set.mockRestore();
+  });
+});

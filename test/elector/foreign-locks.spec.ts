@@ -305,6 +305,33 @@ describe('when the watch of a lock does what no watch should', () => {
     });
   });
 
+  it('is told the error of an interruption as it is', async () => {
+    const error = new LockRequestError('gone', { reason: 'rejected' });
+    const told: Error[] = [];
+    await withLock(
+      watching((observer) => {
+        observer.interrupted(error);
+        return closes;
+      }),
+      async ({ clock }) => clock.advance(1_000),
+      (reported) => told.push(reported),
+    );
+    expect(told).toEqual([error]);
+    expect(told[0]).toBe(error);
+  });
+
+  it('does without one where the lock has none, and reports no error', async () => {
+    const lock = new ForeignLock(() => null);
+    await withLock(
+      Object.assign(lock, { watch: undefined }),
+      async ({ elector, clock, errors }) => {
+        await clock.advance(10_000);
+        expect(elector.isLeader()).toBe(true);
+        expect(errors).toEqual([]);
+      },
+    );
+  });
+
   it('hears nothing of a watch that goes on after it was closed', async () => {
     let told: LeaseWatchObserver | undefined;
     await withLock(

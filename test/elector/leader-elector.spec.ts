@@ -100,8 +100,9 @@ describe('when an elector leads', () => {
   });
 
   it('gives the term its number, token, identity and an open signal', async () => {
-    const { elector } = await leading();
+    const { elector, clock } = await leading();
     expect(elector.term).toMatchObject({
+      grantedAt: new Date(clock.wallMicros() / 1_000),
       role: 'role',
       number: 1,
       fencingToken: 101n,
@@ -120,6 +121,9 @@ describe('when an elector leads', () => {
     clock.stall(400);
     expect(elector.probe()).toMatchObject({ isLeader: true, now: clock.now() });
     expect(elector.probe().validUntil).toBe(clock.now() + 9_600);
+    expect(elector.probe().term).toBe(elector.term);
+    clock.stall(9_600);
+    expect(elector.probe()).toMatchObject({ isLeader: false, term: undefined });
   });
 });
 
@@ -287,6 +291,37 @@ describe('when a lock misbehaves', () => {
     expect(lock.requests.length).toBeGreaterThan(1);
   });
 
+  it('lets a lock that keeps to its timeout tell what has failed', async () => {
+    const errors: string[] = [];
+    const lock = new ScriptedLock();
+    const clock = new ManualClock();
+    const elector = new LeaderElector(CONFIG, {
+      lock,
+      clock,
+      random: () => 0,
+      observer: { onError: ({ message }) => void errors.push(message) },
+    });
+    elector.start();
+    await clock.advance(CONFIG.requestTimeoutMs);
+    expect(errors).toEqual([]);
+    lock.last.fail(new Error('no answer from 127.0.0.1'));
+    await clock.settle();
+    expect(errors).toEqual([expect.stringContaining('no answer from 127.0.0.1')]);
+  });
+
+  it('still bounds the next request when the last one is answered too late', async () => {
+    const { elector, lock, clock } = fixture();
+    elector.start();
+    const first = lock.last;
+    await clock.advance(6_000);
+    const second = lock.last;
+    expect(second).not.toBe(first);
+    first.answer({ kind: 'absent' });
+    await clock.advance(3_200);
+    expect(second.options.signal.aborted).toBe(true);
+    expect(lock.last).not.toBe(second);
+  });
+
   it('ignores an answer that comes after it gave the request up', async () => {
     const { elector, lock, clock } = fixture();
     elector.start();
@@ -319,6 +354,13 @@ describe('when the watch tells of changes', () => {
     lock.watchObserver!.holderDied(held.timingKey);
     await clock.advance(100);
     expect(lock.stored.record.holderIdentity).toBe('me');
+  });
+
+  it('takes a deleted lease for no error', async () => {
+    const { lock, clock, log } = await leading();
+    lock.deleteByHand();
+    await clock.settle();
+    expect(log.filter((line) => line.startsWith('error'))).toEqual([]);
   });
 
   it('reports no error where it is interrupted without one', async () => {
@@ -464,14 +506,15 @@ describe('when stopped', () => {
 
   it('has not ended before the lease is released', async () => {
     const { elector, lock, clock } = await leading();
-    await elector.drain();
     lock.automatic = false;
-    const released = elector.release();
+    const stopped = elector.stop();
+    const released = elector.drain().then(() => elector.release());
     await clock.settle();
     expect(await promiseState(released)).toBe('pending');
+    expect(lock.closed).toBe(false);
     lock.applyLast();
-    await clock.settle();
-    expect(await promiseState(released)).toBe('settled');
+    await Promise.all([released, stopped]);
+    expect(lock.stored?.record.holderIdentity).toBe('');
   });
 
   it('has not ended before the lock is closed', async () => {

@@ -137,6 +137,21 @@ describe('LeadershipService', () => {
     });
   });
 
+  describe('when the same process leads again and nobody else has led', () => {
+    it('tells the new term in leadership$', async () => {
+      const leadership = (await elections.leading()).leadership();
+      const told: (number | undefined)[] = [];
+      leadership.leadership$.subscribe(({ term }) => told.push(term?.number));
+      elections.clock.stall(11_000);
+      await elections.clock.advance(10_000);
+      expect(leadership.isLeader()).toBe(true);
+      expect(told.at(0)).toBe(1);
+      expect(told).toContain(undefined);
+      expect(told.at(-1)).toBe(leadership.term!.number);
+      expect(leadership.term!.number).toBeGreaterThan(1);
+    });
+  });
+
   describe('when a subscriber throws', () => {
     it('goes on leading, and tells the other subscribers', async () => {
       const unhandled: unknown[] = [];

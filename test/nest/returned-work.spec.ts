@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Controller, Get, Injectable, Module } from '@nestjs/common';
 import { LazyModuleLoader } from '@nestjs/core';
 import createKnex, { type Knex } from 'knex';
-import { firstValueFrom, interval, NEVER, Observable, toArray } from 'rxjs';
+import { defer, firstValueFrom, interval, NEVER, Observable, toArray } from 'rxjs';
 import {
   LeaderElectionOptionsError,
   LeaderOnly,
@@ -94,6 +94,16 @@ class Jobs {
   @LeaderOnly()
   list(): string[] {
     return ['a'];
+  }
+
+  @LeaderOnly()
+  set(): Set<string> {
+    return new Set('a');
+  }
+
+  @LeaderOnly()
+  map(): Map<string, string> {
+    return new Map([['a', 'a']]);
   }
 
   @LeaderOnly()
@@ -224,6 +234,119 @@ describe('Gated work', () => {
     });
   });
 
+  describe('when a stream of an earlier term is consumed', () => {
+    it('does not begin an Observable', async () => {
+      const { leadership } = await leading();
+      let subscriptions = 0;
+      const stream = leadership.runIfLeader(() => defer(() => [(subscriptions += 1)]))!;
+      leadership.stepDown();
+      await expect(firstValueFrom(stream.pipe(toArray()))).resolves.toEqual([]);
+      expect(subscriptions).toBe(0);
+    });
+
+    it('does not begin an async generator', async () => {
+      const { jobs, leadership } = await leading();
+      const pages = jobs.pages();
+      leadership.stepDown();
+      expect(await pages.next()).toEqual({ done: true, value: undefined });
+    });
+  });
+
+  describe('when a stream has ended before the term', () => {
+    it('does not tell an async iterator to return at the end of the term', async () => {
+      const { leadership } = await leading();
+      let returned = 0;
+      const source: AsyncIterableIterator<number> = {
+        [Symbol.asyncIterator]: () => source,
+        next: () => Promise.resolve({ done: true, value: undefined }),
+        return: () => Promise.resolve({ done: true, value: (returned += 1) }),
+      };
+      const stream = leadership.runIfLeader(() => source)!;
+      expect(await stream.next()).toEqual({ done: true, value: undefined });
+      leadership.stepDown();
+      await elections.clock.settle();
+      expect(returned).toBe(0);
+      expect(elections.holder()).toBe('');
+    });
+  });
+
+  describe('when the consumer of an async generator throws into it', () => {
+    it('passes the error to the generator, and counts the work until its end', async () => {
+      const { leadership } = await leading();
+      const caught: unknown[] = [];
+      async function* pages(): AsyncGenerator<number> {
+        try {
+          yield await Promise.resolve(1);
+        } catch (error) {
+          caught.push(error);
+          yield 2;
+        }
+      }
+      const stream = leadership.runIfLeader(pages)!;
+      await stream.next();
+      expect(await stream.throw(new Error('of the consumer'))).toEqual({ done: false, value: 2 });
+      expect(caught).toEqual([new Error('of the consumer')]);
+      expect(await stream.next()).toEqual({ done: true, value: undefined });
+      leadership.stepDown();
+      await elections.clock.settle();
+      expect(elections.holder()).toBe('');
+    });
+
+    it('rejects with the error where the iterator takes none', async () => {
+      const { leadership } = await leading();
+      const source: AsyncIterableIterator<number> = {
+        [Symbol.asyncIterator]: () => source,
+        next: () => Promise.resolve({ done: false, value: 1 }),
+        return: () => Promise.resolve({ done: true, value: undefined }),
+      };
+      const stream = leadership.runIfLeader(() => source)!;
+      await stream.next();
+      await expect(stream.throw!(new Error('of the consumer'))).rejects.toThrow('of the consumer');
+      leadership.stepDown();
+      await elections.clock.settle();
+      expect(elections.holder()).toBe('');
+    });
+  });
+
+  describe('when the term ends before a stream that answers a request', () => {
+    @Controller()
+    class Reports {
+      @Get('rows')
+      @LeaderOnly()
+      rows(): Observable<number> {
+        return NEVER;
+      }
+
+      @Get('pages')
+      @LeaderOnly()
+      async *pages(): AsyncGenerator<number> {
+        for (let page = 1; ; page += 1) yield await Promise.resolve(page);
+      }
+    }
+
+    async function reports() {
+      const app = await elections.start({ imports: [elections.module()], controllers: [Reports] });
+      await elections.clock.settle();
+      return { made: app.get(Reports), leadership: app.leadership() };
+    }
+
+    it('fails an Observable: what was sent is not the whole', async () => {
+      const { made, leadership } = await reports();
+      const rows = firstValueFrom(made.rows());
+      leadership.stepDown();
+      await expect(rows).rejects.toThrow(NotLeaderError);
+    });
+
+    it('fails an async generator, once', async () => {
+      const { made, leadership } = await reports();
+      const pages = made.pages();
+      expect(await pages.next()).toEqual({ done: false, value: 1 });
+      leadership.stepDown();
+      await expect(pages.next()).rejects.toThrow(NotLeaderError);
+      expect(await pages.next()).toEqual({ done: true, value: undefined });
+    });
+  });
+
   describe('when it returns a database cursor', () => {
     it('returns the cursor itself', async () => {
       const { jobs, leadership } = await leading();
@@ -274,6 +397,8 @@ describe('Gated work', () => {
       await elections.leadingRival('pod-b');
       const { jobs } = await leading();
       expect(jobs.list()).toEqual([]);
+      expect(jobs.set()).toEqual(new Set());
+      expect(jobs.map()).toEqual(new Map());
       await expect(jobs.declared().catch(() => 'failed')).resolves.toBeUndefined();
       await expect(firstValueFrom(jobs.ticks().pipe(toArray()))).resolves.toEqual([]);
       await expect(firstValueFrom(jobs.strictTicks())).rejects.toThrow(NotLeaderError);

@@ -284,6 +284,30 @@ describe('the end of an application', () => {
     });
   });
 
+  describe('when the lock takes its time to close', () => {
+    it('has not closed before it', async () => {
+      let close!: () => void;
+      const closing = new Promise<void>((resolve) => (close = resolve));
+      const factory = memoryLock(elections.store);
+      const app = await elections.start({
+        imports: [
+          elections.module({
+            lock: (requester) =>
+              Object.assign(factory(requester) as ResourceLock, { close: () => closing }),
+          }),
+        ],
+      });
+      await elections.clock.settle();
+      let closed = false;
+      const closed$ = app.close().then(() => (closed = true));
+      for (let turns = 0; turns < 5; turns += 1) await elections.clock.settle();
+      expect(elections.holder()).toBe('');
+      expect(closed).toBe(false);
+      close();
+      await closed$;
+    });
+  });
+
   describe('when the lock hangs', () => {
     it('closes within the bounds of its requests', async () => {
       const hung: Promise<never> = new Promise(() => undefined);
