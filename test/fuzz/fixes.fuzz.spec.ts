@@ -25,13 +25,14 @@ function obey(options: Record<string, unknown>, { field, fix }: OptionFault): vo
   const example = /for example ("(?:[^"\\]|\\.)*")/.exec(fix)?.[1];
   const raised = [...fix.matchAll(/(\w+Ms) to (\d+)/g)];
   const both = /^lower both, for example to (\d+)/.exec(fix)?.[1];
-  const use = /^use (?:at most )?(\S+?)[,.]?(?: |$)/.exec(fix)?.[1];
+  const use = /^use (?:at (?:most|least) )?(\S+?)[,.]?(?: |$)/.exec(fix)?.[1];
   if (example !== undefined) options[field] = JSON.parse(example);
   else if (both !== undefined)
     options['retryPeriodMs'] = options['requestTimeoutMs'] = Number(both);
   else if (raised.length > 0) for (const [, name, ms] of raised) options[name!] = Number(ms);
   else if (fix.startsWith('remove it')) delete options[field];
-  else if (fix.startsWith('remove them')) options[field] = 'plan-scheduler';
+  else if (/^remove (?:them|the lone surrogates)/.test(fix)) options[field] = 'plan-scheduler';
+  else if (fix === 'shorten it') options[field] = String(options[field]).slice(0, 50).trim();
   else if (/kubectl get namespaces/.test(fix)) options[field] = 'default';
   else if (use === 'true' || use === 'false') options[field] = use === 'true';
   else if (use !== undefined && /^\d+$/.test(use)) options[field] = Number(use);
