@@ -178,7 +178,10 @@ export class LeaderElector {
     const timedOut = new Promise<boolean>((resolve) => {
       bound = clock.setTimer(() => resolve(false), this.config.drainTimeoutMs);
     });
-    const drained = this.drained.then(() => true);
+    // Not before the next turn: within an observer, the end of the term is still to be told and its work to be waited for.
+    const drained = Promise.resolve()
+      .then(() => this.drained)
+      .then(() => true);
     return Promise.race([drained, timedOut]).finally(() => bound?.cancel());
   }
 

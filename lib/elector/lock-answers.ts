@@ -26,7 +26,9 @@ export function checkedOutcome(lock: ResourceLock, verb: Verb, answer: unknown):
     const problem = problemOf(verb, answer);
     if (problem !== undefined) return nonsense(lock, verb, problem);
     const outcome = withError(answer as Outcome);
-    return 'lease' in outcome ? { kind: outcome.kind, lease: copyOfLease(outcome.lease) } : outcome;
+    return outcome.kind === 'found' || outcome.kind === 'applied'
+      ? { kind: outcome.kind, lease: copyOfLease(outcome.lease) }
+      : outcome;
   } catch (cause) {
     // A getter or a proxy that throws when it is looked at.
     return nonsense(lock, verb, `something that cannot be read: ${messageOf(cause)}`);

@@ -204,6 +204,22 @@ describe('when a lock fails with an error', () => {
   });
 });
 
+describe('when a lock answers more than an outcome has', () => {
+  it.each([[null], [undefined]])(
+    'goes by the kind, and leads: absent, with a lease of %p',
+    async (lease) => {
+      const lock = new ForeignLock((verb, number) =>
+        verb === 'read' && number === 0 ? () => Promise.resolve({ kind: 'absent', lease }) : null,
+      );
+      await withLock(lock, async ({ elector, clock, errors }) => {
+        await clock.advance(0);
+        expect(elector.isLeader()).toBe(true);
+        expect(errors).toEqual([]);
+      });
+    },
+  );
+});
+
 describe('when a lock cannot be described', () => {
   it.each<[string, () => string]>([
     [

@@ -402,6 +402,35 @@ describe('when candidacy is suspended and resumed before the start', () => {
   });
 });
 
+describe('when an observer stops the elector', () => {
+  it.each(['onGranted', 'onLeaderChanged'] as const)(
+    'waits for the work of the term, and then releases: within %s',
+    async (told) => {
+      const work = latch();
+      let stopped: Promise<void> | undefined;
+      const made = fixture({
+        onGranted: () => work.promise,
+        [told]: () => {
+          if (made.elector.isLeader()) stopped ??= made.elector.stop();
+          return work.promise;
+        },
+      });
+      made.lock.automatic = true;
+      made.elector.start();
+      await made.clock.advance(100);
+      expect(made.lock.stored?.record.holderIdentity).not.toBe('');
+      work.open();
+      await made.clock.advance(100);
+      await stopped;
+      expect(made.log.map((line) => line.split(' ')[0])).toEqual([
+        'granted',
+        'revoked',
+        'released',
+      ]);
+    },
+  );
+});
+
 describe('when stopped', () => {
   const states: [string, (made: Fixture) => Promise<void>][] = [
     ['before it was started', () => Promise.resolve()],
