@@ -1,0 +1,87 @@
+import { describe, expect, it } from '@jest/globals';
+import type { JsonDocument } from '../../../lib/locks/document-store.js';
+import { packed } from '../../../lib/schedule/claim/document-packing.js';
+import { NEVER_RUN } from '../../../lib/schedule/claim/job-record.js';
+import type { LedgerChange } from '../../../lib/schedule/claim/ledger-change.js';
+import { BoundedStore } from '../../../lib/schedule/runner/bounded-store.js';
+import { ScheduleLedger } from '../../../lib/schedule/runner/schedule-ledger.js';
+import { ManualClock } from '../../support/manual-clock.js';
+import { ScriptedDocumentStore } from '../support/scripted-document-store.js';
+
+const BOUNDS = { requestTimeoutMs: 3_000, longestRequestMs: 10_000 };
+
+/** Counts the record of a job up, one write at a time. */
+function countingTo(count: number): LedgerChange<number> {
+  return {
+    job: 'job',
+    decide(record = { ...NEVER_RUN, schedule: 'S', accountedThrough: 0, claim: '' }) {
+      const { missedCount } = record;
+      if (missedCount >= count) return { kind: 'settled', result: missedCount };
+      return { kind: 'write', record: { ...record, missedCount: missedCount + 1 } };
+    },
+  };
+}
+
+function ledgerOn(store: ScriptedDocumentStore, clock = new ManualClock()) {
+  const errors: string[] = [];
+  const ledger = new ScheduleLedger(store, clock, {
+    ...BOUNDS,
+    retryMs: 250,
+    longestRetryMs: 15_000,
+    random: () => 0.5,
+    onError: ({ message }) => void errors.push(message),
+  });
+  return { ledger, clock, errors };
+}
+
+describe('when a change takes several writes', () => {
+  it('is not taken for one that something has altered on the way to the store', async () => {
+    const store = new ScriptedDocumentStore();
+    const { ledger, clock, errors } = ledgerOn(store);
+    const submitted = ledger.submit(countingTo(3), { deadline: clock.now() + 10_000 });
+    await clock.settle();
+    await expect(submitted).resolves.toEqual({ kind: 'settled', result: 3 });
+    expect(store.writes).toBe(3);
+    expect(errors).toEqual([]);
+  });
+});
+
+describe('when the marks of a sweep do not fit beside a change', () => {
+  it('writes the change without them, and forgets nothing', async () => {
+    const { ledger, clock, errors } = ledgerOn(new ScriptedDocumentStore());
+    const forgotten: string[] = [];
+    const marks = { marks: 'x'.repeat(240 * 1_024) };
+    ledger.sweepBy(
+      (document) => ({ document: { ...document, ...marks }, forgotten: ['gone'] }),
+      (job) => void forgotten.push(job),
+    );
+    const submitted = ledger.submit(countingTo(1), { deadline: clock.now() + 10_000 });
+    await clock.settle();
+    await expect(submitted).resolves.toEqual({ kind: 'settled', result: 1 });
+    expect(forgotten).toEqual([]);
+    expect(errors).toEqual([]);
+  });
+});
+
+describe('when a packed document is answered', () => {
+  const large = (text: string): JsonDocument => ({
+    format: 2,
+    jobs: { text: text.repeat(20_000) },
+  });
+  const write = async (stored: JsonDocument) => {
+    const store = new ScriptedDocumentStore();
+    store.create = async () => ({ kind: 'applied', stored: { document: stored, version: '1' } });
+    return new BoundedStore(store, new ManualClock(), BOUNDS).write(large('a'), null);
+  };
+
+  it.each([
+    ['as it was sent', 'a'],
+    ['as something has altered it', 'b'],
+  ])('is what the store has, %s', async (_what, text) => {
+    expect(packed(large(text))).toHaveProperty('packed');
+    await expect(write(packed(large(text)))).resolves.toEqual({
+      kind: 'applied',
+      stored: { document: large(text), version: '1' },
+    });
+  });
+});
