@@ -47,8 +47,9 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
   // news but the outcome of that attempt; a proxy that sends writes twice would keep this going at its own speed.
   const isOwn = lease !== null && isOwnRecord(step, lease.record);
   if (sameLease || isOwn) return;
-  // What changes our writes on the way makes a new version of each.
-  const isChangedByOthers = step.state.failedAttempts?.as === 'altered';
+  // What changes our writes on the way makes a new version of each; what also sends them twice answers "conflict".
+  const isOwnAttempt = lease !== null && bearsOwnAcquisition(step, lease.record);
+  const isChangedByOthers = step.state.failedAttempts?.as === 'altered' || isOwnAttempt;
   if (isNewsToTry && !isChangedByOthers) step.state.failedAttempts = null;
   const isFirstAttempt = step.state.failedAttempts === null && step.state.tenure === null;
   if (isFirstAttempt && isFree(step, observation)) step.state.nextAttemptAt = step.now;
@@ -79,11 +80,19 @@ export function isOwnRecord(step: Step, record: LeaseRecord): boolean {
   return (
     lastAcquisition !== null &&
     record.holderIdentity === step.config.identity &&
-    record.leaseTransitions === lastAcquisition.transitions &&
-    record.acquireTimeMicros !== null &&
-    lastAcquisition.acquireTimesMicros.includes(record.acquireTimeMicros) &&
+    bearsOwnAcquisition(step, record) &&
     record.renewTimeMicros !== null &&
     lastAcquisition.renewTimesMicros.includes(record.renewTimeMicros)
+  );
+}
+
+/** True if the record came from one of the last attempts of this process, whatever has been changed in it since. */
+function bearsOwnAcquisition({ state: { lastAcquisition } }: Step, record: LeaseRecord): boolean {
+  return (
+    lastAcquisition !== null &&
+    record.leaseTransitions === lastAcquisition.transitions &&
+    record.acquireTimeMicros !== null &&
+    lastAcquisition.acquireTimesMicros.includes(record.acquireTimeMicros)
   );
 }
 

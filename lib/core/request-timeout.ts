@@ -30,7 +30,7 @@ const MARGIN_AFTER_CUT = 2;
 /** So many failures in a row are a server that has become slow; after more it is rather one that hangs. */
 const FEW_FAILURES = 5;
 /** Of the requests to a server that hangs, one in so many waits for longer than is configured. */
-const PATIENT_SHARE = 8;
+const PATIENT_SHARE = 3;
 
 /** What the last requests have shown of the server's speed. */
 export interface ServerPace {

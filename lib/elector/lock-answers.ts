@@ -12,8 +12,14 @@ import type { ResourceLock } from '../locks/resource-lock.js';
 
 type Verb = LockRequest['verb'];
 type Outcome = ReadOutcome | WriteOutcome;
+type Answer = {
+  readonly kind: Outcome['kind'];
+  readonly lease: ObservedLease;
+  readonly error: unknown;
+};
 
 const WITH_LEASE: readonly unknown[] = ['found', 'applied'];
+const WITH_ERROR: readonly unknown[] = ['failed', 'not-applied', 'unknown'];
 const KINDS: Readonly<Record<Verb, readonly unknown[]>> = {
   read: ['found', 'absent', 'failed'],
   create: ['applied', 'conflict', 'absent', 'not-applied', 'unknown'],
@@ -25,10 +31,7 @@ export function checkedOutcome(lock: ResourceLock, verb: Verb, answer: unknown):
   try {
     const problem = problemOf(verb, answer);
     if (problem !== undefined) return nonsense(lock, verb, problem);
-    const outcome = withError(answer as Outcome);
-    return outcome.kind === 'found' || outcome.kind === 'applied'
-      ? { kind: outcome.kind, lease: copyOfLease(outcome.lease) }
-      : outcome;
+    return outcomeOf(answer as Answer);
   } catch (cause) {
     // A getter or a proxy that throws when it is looked at.
     return nonsense(lock, verb, `something that cannot be read: ${messageOf(cause)}`);
@@ -114,15 +117,19 @@ function problemOf(verb: Verb, answer: unknown): string | undefined {
   return `"${String(kind)}" without a whole lease (record, uid, revision as a bigint, timingKey)`;
 }
 
+/** What its kind has and nothing besides: what else a lock adds, such as an `error` on a success, means nothing. */
+function outcomeOf({ kind, lease, error }: Answer): Outcome {
+  if (WITH_LEASE.includes(kind)) return { kind, lease: copyOfLease(lease) } as Outcome;
+  return (
+    WITH_ERROR.includes(kind) ? { kind, error: withReason(kind, error) } : { kind }
+  ) as Outcome;
+}
+
 /** The reason decides on how soon to try again; an error of another kind has none. */
-function withError(outcome: Outcome): Outcome {
-  if (!('error' in outcome) && !['failed', 'not-applied', 'unknown'].includes(outcome.kind)) {
-    return outcome;
-  }
-  const { kind, error } = outcome as Extract<Outcome, { error: LockRequestError }>;
-  if (error instanceof LockRequestError) return outcome;
+function withReason(kind: Outcome['kind'], error: unknown): LockRequestError {
+  if (error instanceof LockRequestError) return error;
   const reason = kind === 'not-applied' ? 'rejected' : 'unclear';
-  return { kind, error: new LockRequestError(messageOf(error), { reason, cause: error }) };
+  return new LockRequestError(messageOf(error), { reason, cause: error });
 }
 
 function nonsense(lock: ResourceLock, verb: Verb, what: string): Outcome {

@@ -58,6 +58,30 @@ describe('when something changes every write of the lease', () => {
   );
 });
 
+describe('when something changes every write, and a proxy sends each one twice', () => {
+  it.each(CHANGES)(
+    'goes on asking less and less often, though each attempt makes a new version: %s',
+    (_field, change) => {
+      const run = new MachineRun().start().reads(null);
+      let revision = 7;
+      let stored = representation(heldBy('', { releasedTransitions: 3, leaseTransitions: 3 }), 7);
+      const attempts: number[] = [];
+      while (run.now < 300_000 && attempts.length < 1_000) {
+        if (run.state.pending === null) run.wake();
+        else if (run.request.purpose === 'read') run.reads(stored);
+        else {
+          attempts.push(run.now);
+          const sent = run.written;
+          const changed = typeof change === 'function' ? change(sent) : change;
+          stored = representation({ ...sent, ...changed }, (revision += 1));
+          run.writes({ kind: 'conflict' });
+        }
+      }
+      expect(attempts.length).toBeLessThanOrEqual(300_000 / (0.8 * CONFIG.retryPeriodMs));
+    },
+  );
+});
+
 describe('when something begins to change writes while this process leads', () => {
   it.each(CHANGES)(
     'revokes once, with the reason in an error, and grants no more: %s',

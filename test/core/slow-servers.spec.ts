@@ -170,17 +170,20 @@ describe('when the server is gone for 40 to 80 s and heals', () => {
   it('leads soon after requests stopped hanging, as most of them have the configured timeout', () => {
     const waits = msUntilLed('lost');
     // With a fixed timeout of 3 s: 1.5 s and 3.1 s.
-    expect(waits[75]).toBeLessThan(1_800);
+    expect(waits[75]).toBeLessThan(2_100);
     expect(waits.at(-1)).toBeLessThan(5_800);
   });
 
-  it('finds a server that hung and is steadily slow from then on', () => {
-    for (let healedAt = 100_000; healedAt < 140_000; healedAt += 1_300) {
-      const outage: Treatment = (at) => (at >= 60_000 && at < healedAt ? 'lost' : 4_000);
-      const server = new ModelledServer(outage).start().until(healedAt + 60_000);
-      expect(server.ledFrom(healedAt) - healedAt).toBeLessThan(40_000);
-    }
-  });
+  it.each([3_500, 4_900])(
+    'finds a server that hung and is steadily slow from then on: %d ms',
+    (latency) => {
+      for (let healedAt = 100_000; healedAt < 140_000; healedAt += 1_300) {
+        const outage: Treatment = (at) => (at >= 60_000 && at < healedAt ? 'lost' : latency);
+        const server = new ModelledServer(outage).start().until(healedAt + 60_000);
+        expect(server.ledFrom(healedAt) - healedAt).toBeLessThan(22_000);
+      }
+    },
+  );
 
   it('leads within a retry period after connections come about again', () => {
     const waits = msUntilLed('no-connection');

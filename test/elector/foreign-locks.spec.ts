@@ -220,6 +220,20 @@ describe('when a lock answers more than an outcome has', () => {
   );
 });
 
+describe('when a lock adds an error field to every answer', () => {
+  it.each(['read', 'create', 'replace'] as const)('goes by the kind: %s', async (verb) => {
+    const lock = new ForeignLock(() => null);
+    const obey = lock[verb] as (...args: unknown[]) => Promise<object>;
+    lock[verb] = async (...args: unknown[]) =>
+      ({ ...(await obey(...args)), error: undefined }) as never;
+    await withLock(lock, async ({ elector, clock, errors }) => {
+      await clock.advance(30_000);
+      expect(elector.isLeader()).toBe(true);
+      expect(errors).toEqual([]);
+    });
+  });
+});
+
 describe('when a lock cannot be described', () => {
   it.each<[string, () => string]>([
     [

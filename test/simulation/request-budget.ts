@@ -36,6 +36,7 @@ export class RequestBudget {
   /** Acquisitions of one version in a row that failed in the same way, and when the last of them was sent. */
   private failed: { revision: bigint; as: string; count: number; sentAt: number } | undefined;
   private attemptSentAt = 0;
+  private isAttemptAnswered = true;
   private opened: readonly number[] = [];
 
   constructor(
@@ -88,10 +89,13 @@ export class RequestBudget {
     this.voidAgainAt = now + replica.config.leaseDurationMs - 1;
     this.newestRevision = revision;
     this.refuted = undefined;
+    // A read below what was known is news, and the first attempt after news is not delayed.
+    this.failed = undefined;
   }
 
   private learnsOfAttempt({ expected: { revision } }: Replacement, outcome: Outcome): void {
     const { kind } = outcome;
+    this.isAttemptAnswered = true;
     if (kind === 'conflict') this.refuted = { revision, since: this.now };
     // A server that cannot be reached bears nothing, and is to be found again soon.
     if ('error' in outcome && outcome.error.reason === 'unreachable') {
@@ -116,6 +120,9 @@ export class RequestBudget {
       const detail = `${replica.name} tries version ${revision} again after ${since.toFixed(0)} ms`;
       world.violate('conflict-remembered', detail);
     }
+    // One that was given up without an answer failed in another way than its neighbours.
+    if (!this.isAttemptAnswered) this.failed = undefined;
+    this.isAttemptAnswered = false;
     this.attemptSentAt = now;
     if (failed?.revision !== revision || !SLOWED.includes(failed.as)) return;
     // The proof of a death is news too.
