@@ -56,6 +56,13 @@ describe('When fileLock() is given options that name no directory', () => {
     ['a blank directory', { directory: ' ' }, 'fileLock.directory = " ": must be the path'],
     ['a number', { directory: 5 }, 'fileLock.directory = 5: must be the path'],
     ['null', { directory: null }, 'fileLock.directory = null: must be the path'],
+    [
+      'a relative directory',
+      { directory: 'locks' },
+      'fileLock.directory = "locks": must be an abs',
+    ],
+    ['a dotted directory', { directory: './l' }, 'fileLock.directory = "./l": must be an abs'],
+    ['a home that no shell expands', { directory: '~/l' }, '"~/l": must be an absolute path'],
     ['a misspelt option', { dir: '/leases' }, 'fileLock.dir = "/leases": there is no such option'],
     ['a path alone', '/leases', 'fileLock = "/leases": options must be an object'],
   ])(

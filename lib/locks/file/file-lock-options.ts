@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import {
   LeaderElectionOptionsError,
   type OptionFault,
@@ -6,8 +7,8 @@ import {
 const FIELDS = ['directory'];
 
 /**
- * An empty name would be the working directory, which processes do not share, and a misspelt option the default one:
- * either way each of them could lead.
+ * An empty or relative name would depend on the working directory, which processes need not share, and a misspelt
+ * option would mean the default directory: either way each of them could lead.
  *
  * @throws LeaderElectionOptionsError with every fault at once
  */
@@ -37,6 +38,13 @@ function faultsOf(options: unknown): OptionFault[] {
       value: directory,
       rule: 'must be the path of a directory that all processes share',
       fix: 'name one, or leave it out for the default of this user',
+    });
+  } else if (typeof directory === 'string' && !isAbsolute(directory)) {
+    faults.push({
+      field: 'fileLock.directory',
+      value: directory,
+      rule: 'must be an absolute path, as processes that start in different directories would each lead',
+      fix: 'write the path from the root, with ~ spelt out',
     });
   }
   return faults;

@@ -26,9 +26,9 @@ import { LeaseFileWatch } from './lease-file-watch.js';
 
 export interface FileLockOptions {
   /**
-   * Where leases are kept, on a local file system. All processes that compete must name the same, and may read and write
-   * there. Default: a directory of this user below the one for temporary files, which the processes of another user do
-   * not share: those elect a leader of their own.
+   * Where leases are kept: an absolute path on a local file system. All processes that compete must name the same, and
+   * may read and write there. Default: a directory of this user below the one for temporary files, which the processes
+   * of another user do not share: those elect a leader of their own.
    */
   readonly directory?: string;
 }

@@ -1,5 +1,6 @@
 /** A @LeaderCron() job in an application of each consumer: it runs one tick, is listed, and ends with its leader. */
 import 'reflect-metadata';
+import { join } from 'node:path';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ScheduleModule, SchedulerRegistry } from '@nestjs/schedule';
@@ -25,7 +26,10 @@ class Job {
 @Module({
   imports: [
     ScheduleModule.forRoot(),
-    LeaderElectionModule.forRoot({ role: 'consumer', lock: fileLock({ directory: 'leases' }) }),
+    LeaderElectionModule.forRoot({
+      role: 'consumer',
+      lock: fileLock({ directory: join(process.cwd(), 'leases') }),
+    }),
     LeaderScheduleModule,
   ],
   providers: [Job],
