@@ -61,18 +61,7 @@ export class MemoryLock implements ResourceLock {
   }
 
   watch(observer: LeaseWatchObserver): LeaseWatch {
-    let isClosed = false;
-    let stop = this.#follow(observer);
-    return {
-      restart: () => {
-        stop();
-        if (!isClosed) stop = this.#follow(observer);
-      },
-      close: () => {
-        isClosed = true;
-        stop();
-      },
-    };
+    return { close: this.#follow(observer) };
   }
 
   sibling(suffix: string): DocumentStore {

@@ -33,8 +33,6 @@ export interface LeaseWatchObserver {
 }
 
 export interface LeaseWatch {
-  /** Ends this attempt and opens a new one at once: the election has seen that events are missing. */
-  restart(): void;
   /** Ends the watch. No observer call comes after it, and no socket, timer or file handle is left. */
   close(): void;
 }
@@ -62,7 +60,7 @@ export interface ResourceLock {
   ): Promise<WriteOutcome>;
   /**
    * Reports changes as they happen. A lock without it is polled every retry period. A watch that has heard nothing for
-   * `silenceLimitMs` restarts by itself.
+   * `silenceLimitMs` begins again by itself.
    */
   watch?(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch;
   /**

@@ -259,7 +259,7 @@ describe('when the watch of a lock does what no watch should', () => {
     lock.watch = (observer) => watch(observer) as LeaseWatch;
     return lock;
   };
-  const closes: LeaseWatch = { restart: () => {}, close: () => {} };
+  const closes: LeaseWatch = { close: () => {} };
 
   it.each<[string, (observer: LeaseWatchObserver) => unknown, RegExp | undefined]>([
     [
@@ -402,7 +402,7 @@ describe('when a lock keeps one object and changes it', () => {
     };
     lock.watch = (observer) => {
       told = observer;
-      return { restart: () => {}, close: () => {} };
+      return { close: () => {} };
     };
     await withLock(lock, async ({ clock }) => {
       if (isWatched) told!.opened();
@@ -441,7 +441,6 @@ describe('when a lock does not end as it should', () => {
       'the watch throws when it is closed',
       {
         watch: () => ({
-          restart: () => {},
           close: () => {
             throw new Error('stuck');
           },

@@ -125,7 +125,7 @@ describe('when everything an observer is told throws', () => {
     const close = (): never => {
       throw new Error('stuck');
     };
-    Object.assign(broken.lock, { watch: () => ({ restart: () => {}, close }), close });
+    Object.assign(broken.lock, { watch: () => ({ close }), close });
     await broken.leading();
     let hasStopped = false;
     void broken.elector.stop().then(() => (hasStopped = true));

@@ -294,18 +294,6 @@ describe('fileLock() among processes', () => {
         watch.close();
       });
 
-    it('is told again after a restart of the watch', async () => {
-      const holder = start({ kind: 'hold' });
-      await holder.report();
-      const { recorded, watch } = await follow();
-      holder.signal('SIGKILL');
-      await recorded.until(({ deaths }) => deaths.length === 1);
-      watch.restart();
-      await recorded.until(({ deaths }) => deaths.length === 2);
-      expect(recorded.deaths[0]).toBe(recorded.deaths[1]);
-      watch.close();
-    });
-
     it('leaves a socket file that the next holder removes', async () => {
       const holder = start({ kind: 'hold' });
       await holder.report();

@@ -547,7 +547,13 @@ describe('fileLock()', () => {
     it('refuses one that others may write to', async () => {
       await mkdir(path());
       await chmod(path(), 0o777);
-      await expect(prepared()).rejects.toThrow('other users may write to it');
+      await expect(prepared()).rejects.toThrow(/other users may write to it.*Fix: .*chmod go-w/);
+      await expect(prepared()).rejects.not.toThrow('remove');
+    });
+
+    it('refuses a relative directory for temporary files, which processes need not share', async () => {
+      const relative = new FileLockDirectory(undefined, localFileSystem, 'tmp').prepare();
+      await expect(relative).rejects.toThrow(/relative path.*Fix: set TMPDIR to an absolute path/);
     });
 
     it('refuses a symbolic link', async () => {
@@ -565,7 +571,9 @@ describe('fileLock()', () => {
             uid: 54_321,
           })) as unknown as LeaseFileSystem['lstat'],
       };
-      await expect(prepared(files)).rejects.toThrow('belongs to user 54321');
+      await expect(prepared(files)).rejects.toThrow(
+        /belongs to user 54321, not \d+\. Fix: name a directory/,
+      );
       const lock = new FileLock({}, { ...LEASE, identity: 'first' }, files);
       const creation = await lock.create(held('first'), request());
       expect(creation).toMatchObject({ kind: 'not-applied', error: { reason: 'rejected' } });

@@ -27,7 +27,6 @@ function recording(factory: ResourceLockFactory, events: string[]): ResourceLock
       watch: (observer) => {
         const watch = lock.watch!(observer, { silenceLimitMs: 1 });
         return {
-          restart: () => watch.restart(),
           close: () => {
             events.push('unwatch');
             watch.close();

@@ -53,12 +53,6 @@ export class SimulatedWatch implements LeaseWatch {
     this.restartSilence();
   }
 
-  restart(): void {
-    if (this.isClosed) return;
-    this.detach();
-    this.begin();
-  }
-
   close(): void {
     this.isClosed = true;
     this.detach();

@@ -58,7 +58,6 @@ export class ScriptedLock implements ResourceLock {
     this.watchObserver = observer;
     this.silenceLimitMs = options.silenceLimitMs;
     return {
-      restart: () => {},
       close: () => {
         this.watchObserver = undefined;
       },

@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { LockRequestError } from '../../core/errors/lock-request.error.js';
 import type { LeaseFileSystem } from './lease-file-system.js';
 
@@ -15,6 +15,8 @@ const WRITABLE_BY_OTHERS = 0o022;
 export class FileLockDirectory {
   readonly path: string;
   readonly isDefault: boolean;
+  /** Otherwise processes with different working directories would each lead. */
+  private readonly isSharedByDefault: boolean;
 
   constructor(
     directory: string | undefined,
@@ -22,6 +24,7 @@ export class FileLockDirectory {
     temporaryDirectory = tmpdir(),
   ) {
     this.isDefault = directory === undefined;
+    this.isSharedByDefault = isAbsolute(temporaryDirectory);
     this.path = resolve(directory ?? join(temporaryDirectory, defaultName()));
   }
 
@@ -34,19 +37,31 @@ export class FileLockDirectory {
       await this.files.mkdir(this.path, { recursive: true });
       return;
     }
+    if (!this.isSharedByDefault) {
+      throw this.#refusal(
+        'the directory for temporary files is a relative path, which is another one for each working directory',
+        'set TMPDIR to an absolute path',
+      );
+    }
     await this.files.mkdir(this.path, { recursive: true, mode: 0o700 });
     const uid = process.getuid?.();
     if (uid === undefined) return; // Windows: the directory for temporary files is the user's own.
     const stats = await this.files.lstat(this.path);
-    if (!stats.isDirectory()) throw this.#refusal('it is not a directory');
+    if (!stats.isDirectory()) throw this.#refusal('it is not a directory', 'remove it');
     if (stats.uid !== uid) throw this.#refusal(`it belongs to user ${stats.uid}, not ${uid}`);
-    if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) throw this.#refusal('other users may write to it');
+    if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
+      // Not by removing it: the lease of a leader may be in it.
+      throw this.#refusal(
+        'other users may write to it',
+        `take that right away (chmod go-w ${this.path})`,
+      );
+    }
   }
 
-  #refusal(why: string): LockRequestError {
+  #refusal(why: string, fix?: string): LockRequestError {
+    const name = 'name a directory of your own with fileLock({ directory })';
     return new LockRequestError(
-      `Cannot use ${this.path} for leases: ${why}. ` +
-        'Fix: remove it, or name a directory of your own with fileLock({ directory }).',
+      `Cannot use ${this.path} for leases: ${why}. Fix: ${fix === undefined ? '' : `${fix}, or `}${name}.`,
       { reason: 'rejected' },
     );
   }

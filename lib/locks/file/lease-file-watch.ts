@@ -57,14 +57,6 @@ export class LeaseFileWatch implements LeaseWatch {
     this.#look();
   }
 
-  restart(): void {
-    if (this.#state === 'closed') return;
-    this.#state = 'new';
-    this.#toldDead = undefined;
-    this.#stopNotifier();
-    this.#look();
-  }
-
   close(): void {
     this.#state = 'closed';
     clearInterval(this.#repair);

@@ -28,7 +28,6 @@ export class KubernetesLeaseWatch implements LeaseWatch {
   private isOpen = false;
   private lastError: string | undefined;
   private lastStatus: number | undefined;
-  private isClosed = false;
 
   constructor(
     private readonly observer: LeaseWatchObserver,
@@ -45,20 +44,8 @@ export class KubernetesLeaseWatch implements LeaseWatch {
     this.open();
   }
 
-  restart(): void {
-    if (this.isClosed) return;
-    this.endAttempt();
-    this.open();
-  }
-
   close(): void {
-    this.isClosed = true;
-    this.endAttempt();
-  }
-
-  private endAttempt(): void {
     clearTimeout(this.timer);
-    this.isOpen = false;
     this.attempt?.abort(new Error('the watch was ended'));
     this.attempt = undefined;
   }

@@ -357,39 +357,6 @@ describe('KubernetesLeaseWatch, when the observer throws', () => {
   });
 });
 
-describe('KubernetesLeaseWatch, when it is restarted', () => {
-  it('opens a new stream at once, without an interruption', async () => {
-    startWatch(60_000, { intervalMs: 60_000, refusedIntervalMs: 60_000 }).restart();
-    await untilOpened();
-    watch?.restart();
-    await untilOpened(2);
-    expect(observer.calls).toEqual(['opened', 'opened']);
-  });
-
-  it('from within a report, drops the rest of that stream', async () => {
-    const running = startWatch();
-    const stream = await untilOpened();
-    observer.onChanged = () => {
-      observer.onChanged = () => undefined;
-      running.restart();
-    };
-    const lease = { kind: 'Lease', metadata: { name: 'plan', uid: 'u', resourceVersion: '7' } };
-    const line = `${JSON.stringify({ type: 'ADDED', object: lease })}\n`;
-    stream.write(line + line);
-    await untilOpened(2);
-    expect(observer.calls).toEqual(['opened', ' 7', 'opened']);
-  });
-
-  it('during a long wait, does not wait', async () => {
-    emulator.forbidden.add('watch');
-    startWatch();
-    await eventually(() => expect(observer.errors).toHaveLength(1));
-    emulator.forbidden.clear();
-    watch?.restart();
-    await untilOpened();
-  });
-});
-
 describe('KubernetesLeaseWatch, when it is closed', () => {
   it.each<[string, () => Promise<unknown>]>([
     ['while it is open', () => untilOpened()],
@@ -409,7 +376,6 @@ describe('KubernetesLeaseWatch, when it is closed', () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(observer.calls).toEqual(calls);
     expect(emulator.requests.length).toBeLessThanOrEqual(1);
-    closing.restart();
     closing.close();
   });
 });
