@@ -79,6 +79,16 @@ export class ScheduleLogger implements ScheduleObserver {
     this.write('error', job, `onMissed failed: ${shortReason(error)}`, stackOf(error));
   }
 
+  onAhead(job: string, until: Date): void {
+    this.write(
+      'error',
+      job,
+      `starts nothing until ${until.toISOString()}, as its record already accounts for every tick up to then: the clock of an ` +
+        'earlier leader was ahead, or the record was edited. To start sooner, check the clocks of all replicas, then delete ' +
+        "the schedule's object, with which every job starts as a new one (docs/scheduling.md)",
+    );
+  }
+
   onForgotten(job: string): void {
     this.write('log', job, 'has been unknown to every leader for 30 days; its record was deleted');
   }

@@ -19,6 +19,9 @@ import type { ToldReports } from './told-reports.js';
 /** Somebody may set the wall clock while a timer sleeps. */
 const LONGEST_SLEEP_MS = 60_000;
 
+/** Clocks that disagree by less are no news: the record then only says that its tick has been claimed. */
+const TOLERATED_AHEAD_MS = 60_000;
+
 /** No decision needs as many writes; a store that answers at once must not keep the process from renewing its lease. */
 const MOST_WRITES_IN_A_ROW = 10;
 
@@ -43,6 +46,8 @@ export class JobRunner {
   private isBusy = false;
   private writesInARow = 0;
   private isSuspended: boolean;
+  /** What the record accounts for though it is yet to come, once that has been told. */
+  private toldAhead = -Infinity;
   private readonly stopping = new AbortController();
   private readonly keeper: RunKeeper;
   private readonly claimant: TickClaimant;
@@ -157,6 +162,7 @@ export class JobRunner {
     }
     const now = this.now();
     this.schedule = this.definition.schedule.continuing(record.schedule, now)!;
+    this.tellAhead(record, now);
     const due = dueTicks(this.schedule, record.accountedThrough, now);
     const decision = decideTick({
       now,
@@ -231,6 +237,15 @@ export class JobRunner {
       this.told.add(claim);
       this.keeper.report({ job: this.definition.name, reason, ...missedTicks(times, isCapped) });
     }
+  }
+
+  /** Ticks that are yet to come are accounted for already, so that none would start and none be missed. */
+  private tellAhead({ accountedThrough }: JobRecord, now: number): void {
+    if (accountedThrough <= now + TOLERATED_AHEAD_MS || accountedThrough === this.toldAhead) return;
+    const next = this.schedule.next(now);
+    if (next === null || next > accountedThrough) return;
+    this.toldAhead = accountedThrough;
+    this.environment.observer.onAhead(this.definition.name, new Date(accountedThrough));
   }
 
   /** Also when leadership or the schedule ends meanwhile: the lease is not released before. */

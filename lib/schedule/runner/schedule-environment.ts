@@ -35,6 +35,8 @@ export interface ScheduleObserver {
   onReturned(job: string, scheduledTime: Date, returned: ReturnedTick): void;
   /** An `onMissed` callback threw. */
   onCallbackFailed(job: string, error: unknown): void;
+  /** The record accounts for ticks that are yet to come, up to this time: none of them will start. */
+  onAhead(job: string, until: Date): void;
   /** No leader has known the job for a long time: its record was removed. */
   onForgotten(job: string): void;
   onError(error: LockRequestError): void;

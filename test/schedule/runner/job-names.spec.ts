@@ -35,7 +35,7 @@ describe('when a job has a name that few would choose', () => {
 });
 
 describe('when the clock was ahead as ticks were accounted for, and has been set right', () => {
-  it('starts and reports nothing until the time that the record accounts for', async () => {
+  it('starts and reports nothing until the time that the record accounts for, and says so once a term', async () => {
     const process = await (await new ScheduledProcess().withJob()).lead();
     await process.edit({ accountedThrough: '2026-01-01T00:03:00Z' });
     await process.lose();
@@ -44,5 +44,8 @@ describe('when the clock was ahead as ticks were accounted for, and has been set
     expect(process.startedTimes).toEqual(['00:04:00']);
     expect([process.missed, process.errors]).toEqual([[], []]);
     expect((await process.record(JOB)).missedCount).toBe(0);
+    expect(process.log.filter((line) => line.startsWith('ahead'))).toEqual([
+      `ahead ${JOB} 2026-01-01T00:03:00.000Z`,
+    ]);
   });
 });

@@ -275,6 +275,7 @@ const SILENT = {
   onUnrecorded: () => undefined,
   onReturned: () => undefined,
   onCallbackFailed: () => undefined,
+  onAhead: () => undefined,
   onForgotten: () => undefined,
   onError: () => undefined,
 };

@@ -79,6 +79,7 @@ export class ScheduledProcess {
         onReturned: (_job, _time, { isReturned, cause }) =>
           void this.log.push(`returned ${isReturned}, ${cause}`),
         onCallbackFailed: (_job, error) => void this.log.push(`callback ${String(error)}`),
+        onAhead: (job, until) => void this.log.push(`ahead ${job} ${until.toISOString()}`),
         onForgotten: (job) => void this.log.push(`forgotten ${job}`),
         onError: () => undefined,
       },
