@@ -14,4 +14,6 @@ export const FAILED_ONCE: readonly number[] = [
   532,
   // hopeless-term: granted by an answer so late that the renewal had to be too late.
   1_208,
+  // altered-attempts-are-news: a webhook emptied every write and a proxy sent each twice, and the attempts never paused.
+  161_975,
 ];

@@ -219,4 +219,13 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
     kinds: ['stale-read', 'step-down', 'kill', 'fail-before-applying'],
     foundBy: 'conflict-remembered',
   },
+  {
+    name: 'altered-attempts-are-news',
+    breaks:
+      'R21: each own attempt that something empties, and a proxy sends twice, makes the next one at once',
+    patches: [{ file: 'core/observing.ts', from: ' || isOwnAttempt', to: '' }],
+    traits: { altersWrites: true, lawless: true, faultCount: 80, allKinds: true },
+    kinds: ['webhook', 'resend', 'edit', 'kill'],
+    foundBy: 'request-budget',
+  },
 ];
