@@ -109,6 +109,8 @@ export class SimulatedApplication implements ElectionObserver {
       world.count('drain-timeout');
       if (this.openWork === 0) world.violate('drain-ends', `${replica.name} waits for no work`);
     }
+    // It may have counted an ending that had another cause as well, and then distrusts sooner than is asked of it.
+    if (error.code === 'ERR_WALL_CLOCK') this.lossesByWall = [world.now, world.now];
     if (world.healed) this.errors.push({ at: world.now, error });
   }
 
