@@ -160,7 +160,7 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     patches: [
       {
         file: OBSERVING,
-        from: '    record.leaseTransitions === lastAcquisition.transitions &&\n    record.acquireTimeMicros !== null &&\n    lastAcquisition.acquireTimesMicros.includes(record.acquireTimeMicros) &&\n    record.renewTimeMicros !== null &&\n    lastAcquisition.renewTimesMicros.includes(record.renewTimeMicros)',
+        from: '    bearsOwnAcquisition(step, record) &&\n    record.renewTimeMicros !== null &&\n    lastAcquisition.renewTimesMicros.includes(record.renewTimeMicros)',
         to: '    lastAcquisition.transitions >= 0',
       },
     ],

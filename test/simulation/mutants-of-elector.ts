@@ -48,8 +48,8 @@ export const MUTANTS_OF_ELECTOR: readonly Mutant[] = [
     patches: [
       {
         file: ANSWERS,
-        from: "return 'lease' in outcome ? { kind: outcome.kind, lease: copyOfLease(outcome.lease) } : outcome;",
-        to: 'return outcome;',
+        from: 'return { kind, lease: copyOfLease(lease) } as Outcome;',
+        to: 'return { kind, lease } as Outcome;',
       },
       {
         file: 'elector/guarded-watch.ts',

@@ -105,6 +105,6 @@ describe('when the application shuts down', () => {
     const application = await elections.started();
     await application.close();
     const schedule = application.get(LeaderSchedule);
-    expect(() => schedule.add('late', '* * * * *', () => undefined)).toThrow('shuts down');
+    expect(() => schedule.add('late', '* * * * *', () => undefined)).toThrow('shutting down');
   });
 });
