@@ -36,6 +36,7 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
         from: 'if (sameLease || isOwn) return;',
         to: 'if (sameLease || (isOwn && !isOwn)) return;',
       },
+      { file: OBSERVING, from: ' || isOwnAttempt', to: '' },
     ],
     traits: { faultCount: 60 },
     kinds: ['resend', 'kill'],
