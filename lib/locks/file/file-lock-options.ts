@@ -3,6 +3,7 @@ import {
   LeaderElectionOptionsError,
   type OptionFault,
 } from '../../core/errors/leader-election-options.error.js';
+import { givenLockOptions } from '../lock-options.js';
 
 const FIELDS = ['directory'];
 
@@ -18,19 +19,9 @@ export function checkFileLockOptions(options: unknown): void {
 }
 
 function faultsOf(options: unknown): OptionFault[] {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    const fix = 'fileLock({ directory }) or fileLock()';
-    return [{ field: 'fileLock', value: options, rule: 'options must be an object', fix }];
-  }
-  const given = options as Record<string, unknown>;
-  const faults: OptionFault[] = Object.keys(given)
-    .filter((field) => !FIELDS.includes(field))
-    .map((field) => ({
-      field: `fileLock.${field}`,
-      value: given[field],
-      rule: 'there is no such option',
-      fix: `use one of: ${FIELDS.join(', ')}`,
-    }));
+  const example = 'fileLock({ directory }) or fileLock()';
+  const { given, faults } = givenLockOptions('fileLock', options, FIELDS, example);
+  if (given === undefined) return faults;
   const { directory } = given;
   if (directory !== undefined && (typeof directory !== 'string' || directory.trim() === '')) {
     faults.push({

@@ -2,6 +2,7 @@ import {
   LeaderElectionOptionsError,
   type OptionFault,
 } from '../../core/errors/leader-election-options.error.js';
+import { givenLockOptions } from '../lock-options.js';
 import type { KubeConfigLike, KubeconfigSource } from './kubeconfig.loader.js';
 import type { PodEnvironment } from './pod-environment.js';
 
@@ -96,22 +97,10 @@ function outsideAPod(kubeConfig: unknown): OptionFault {
 }
 
 function faultsOf(options: unknown): OptionFault[] {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    return [
-      fault('leaseLock', options, 'options must be an object', 'leaseLock({ … }) or leaseLock()'),
-    ];
-  }
-  const { kubeConfig, kubeConfigFile, context } = options as Record<string, unknown>;
-  const faults = Object.keys(options)
-    .filter((field) => !FIELDS.includes(field))
-    .map((field) =>
-      fault(
-        `leaseLock.${field}`,
-        (options as Record<string, unknown>)[field],
-        'there is no such option',
-        `use one of: ${FIELDS.join(', ')}`,
-      ),
-    );
+  const example = 'leaseLock({ … }) or leaseLock()';
+  const { given, faults } = givenLockOptions('leaseLock', options, FIELDS, example);
+  if (given === undefined) return faults;
+  const { kubeConfig, kubeConfigFile, context } = given;
   if (kubeConfig !== undefined && !isKubeConfigOption(kubeConfig)) {
     faults.push(
       fault(
