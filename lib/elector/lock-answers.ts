@@ -70,7 +70,8 @@ export function isLease(value: unknown): value is ObservedLease {
 
 /**
  * As it is now. A lock that keeps one object and changes it would otherwise change what the election has seen, and each
- * renewal of another leader would look as if nothing had happened since the first.
+ * renewal of another leader would look as if nothing had happened since the first. Field by field: the spread of an object
+ * costs several times as much.
  */
 export function copyOfLease({
   record,

@@ -65,17 +65,17 @@ const TERM: Term = {
   signal: new AbortController().signal,
 };
 
-describe('The LeadershipService of a role', () => {
-  let elections: Elections;
-  let testing: TestingModule | undefined;
-  beforeEach(() => {
-    elections = new Elections();
-    testing = undefined;
-  });
-  afterEach(async () => {
-    await Promise.all([testing?.close(), elections.end()]);
-  });
+let elections: Elections;
+let testing: TestingModule | undefined;
+beforeEach(() => {
+  elections = new Elections();
+  testing = undefined;
+});
+afterEach(async () => {
+  await Promise.all([testing?.close(), elections.end()]);
+});
 
+describe('The LeadershipService of a role', () => {
   const metadata = () => ({
     imports: [elections.module(), LeaderScheduleModule],
     providers: [Jobs],
@@ -159,16 +159,6 @@ describe('The LeadershipService of a role', () => {
 });
 
 describe('when a test puts only a part of a service in its place', () => {
-  let elections: Elections;
-  let testing: TestingModule | undefined;
-  beforeEach(() => {
-    elections = new Elections();
-    testing = undefined;
-  });
-  afterEach(async () => {
-    await Promise.all([testing?.close(), elections.end()]);
-  });
-
   const started = async (
     service: unknown,
     token: unknown = LeadershipService,

@@ -1,5 +1,6 @@
 import type { ObservedLease } from '../../lib/core/lease-record.js';
 import type { LeaderElector } from '../../lib/elector/leader-elector.js';
+import { copyOfLease } from '../../lib/elector/lock-answers.js';
 import { BeliefHistory } from './belief-history.js';
 import { EventQueue } from './event-queue.js';
 import type { Hindrance } from './fault.js';
@@ -154,7 +155,7 @@ export class World {
 
   /** As a lock parses it: anew each time, so that nothing may depend on two of them being one object. */
   representation(lease: ObservedLease): ObservedLease {
-    const copy = copyOf(lease);
+    const copy = copyOfLease(lease);
     if (!this.engine.sabotage.coarseTimingKey) return copy;
     const { holderIdentity, renewTimeMicros, leaseTransitions } = lease.record;
     const seconds = Math.floor((renewTimeMicros ?? 0) / 1_000_000);
@@ -194,29 +195,4 @@ export class World {
   private activity(): number {
     return this.replicas.reduce((sum, { activity }) => sum + activity, 0);
   }
-}
-
-/** Field by field: the spread of an object costs several times as much. */
-function copyOf({ record, uid, revision, timingKey }: ObservedLease): ObservedLease {
-  const {
-    holderIdentity,
-    leaseDurationSeconds,
-    acquireTimeMicros,
-    renewTimeMicros,
-    leaseTransitions,
-    releasedTransitions,
-  } = record;
-  return {
-    record: {
-      holderIdentity,
-      leaseDurationSeconds,
-      acquireTimeMicros,
-      renewTimeMicros,
-      leaseTransitions,
-      releasedTransitions,
-    },
-    uid,
-    revision,
-    timingKey,
-  };
 }
