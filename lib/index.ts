@@ -29,21 +29,15 @@ export { OnNewLeader } from './nest/decorators/on-new-leader.decorator.js';
 export { OnRevoked } from './nest/decorators/on-revoked.decorator.js';
 
 // Errors
-export { DrainTimeoutError } from './core/errors/drain-timeout.error.js';
-export {
-  LeaderElectionOptionsError,
-  type OptionFault,
-} from './core/errors/leader-election-options.error.js';
-export { LeaderElectionError } from './core/errors/leader-election.error.js';
-export { LeaseAlteredError, type LeaseAlteration } from './core/errors/lease-altered.error.js';
-export { LeadershipRevokedError } from './core/errors/leadership-revoked.error.js';
-export {
-  LockRequestError,
-  type LockRequestErrorDetails,
-} from './core/errors/lock-request.error.js';
+export { DrainTimeoutError } from './core/errors.js';
+export { LeaderElectionOptionsError, type OptionFault } from './core/errors.js';
+export { LeaderElectionError } from './core/errors.js';
+export { LeaseAlteredError, type LeaseAlteration } from './core/errors.js';
+export { LeadershipRevokedError } from './core/errors.js';
+export { LockRequestError, type LockRequestErrorDetails } from './core/errors.js';
 export { NotLeaderError } from './nest/errors/not-leader.error.js';
-export { StoreTooSlowError } from './core/errors/store-too-slow.error.js';
-export { WallClockError } from './core/errors/wall-clock.error.js';
+export { StoreTooSlowError } from './core/errors.js';
+export { WallClockError } from './core/errors.js';
 export { ElectionStoppedError } from './nest/errors/election-stopped.error.js';
 export { LeadershipHandlerError } from './nest/errors/leadership-handler.error.js';
 export { LeadershipUnavailableError } from './nest/errors/leadership-unavailable.error.js';
@@ -58,7 +52,7 @@ export type { LockChoice, LockName } from './locks/lock-selection.js';
 
 // The port, for a lock of one's own
 export type { LeaseRecord, ObservedLease } from './core/lease-record.js';
-export type { ReadOutcome, WriteOutcome } from './core/lock-outcome.js';
+export type { ReadOutcome, WriteOutcome } from './core/resource-lock.js';
 export type {
   LeaseWatch,
   LeaseWatchObserver,
@@ -66,11 +60,11 @@ export type {
   LockRequestOptions,
   ResourceLock,
   ResourceLockFactory,
-} from './locks/resource-lock.js';
+} from './core/resource-lock.js';
 export type {
   DocumentReadOutcome,
   DocumentStore,
   DocumentWriteOutcome,
-  JsonDocument,
   StoredDocument,
-} from './locks/document-store.js';
+} from './core/resource-lock.js';
+export type { JsonDocument } from './core/json-document.js';

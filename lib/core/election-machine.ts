@@ -28,8 +28,6 @@ import {
   proceedHolding,
   reviewTenure,
 } from './holding.js';
-import { onAcquireDone, onReadWhileFollowing, proceedFollowing } from './contending.js';
-import { leaderAsObserved, markHolderDied, observe, observedExpiry } from './observing.js';
 import type {
   ElectionConfig,
   ElectionEffect,
@@ -37,7 +35,9 @@ import type {
   ElectionState,
   Instant,
 } from './election-state.js';
-import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
+import { onAcquireDone, onReadWhileFollowing, proceedFollowing } from './following.js';
+import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
+import { leaderAsObserved, markHolderDied, observe, observedExpiry } from './observing.js';
 import { paceAfter } from './request-timeout.js';
 import { Step } from './step.js';
 import { disagree, holderElapsedMs, trustReviewed, wallElapsedMs } from './validity.js';

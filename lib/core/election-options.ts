@@ -1,4 +1,4 @@
-import { RETRY_BACKOFF_MS, type ElectionConfig } from './election-state.js';
+import { type ElectionConfig, RETRY_BACKOFF_MS } from './election-state.js';
 import { OptionReader, textFault } from './option-reader.js';
 
 /** The options of one role's election, as users write them. */

@@ -1,8 +1,7 @@
-import type { ElectionError } from './errors/election-error.js';
+import type { ElectionError } from './errors.js';
 import type { LeaseRecord, ObservedLease } from './lease-record.js';
-import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
-import type { FailedAttempts, RefutedRevision } from './repetition.js';
-import { UNKNOWN_PACE, type ServerPace } from './request-timeout.js';
+import { type ServerPace, UNKNOWN_PACE } from './request-timeout.js';
+import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import type { RevocationReason } from './term.js';
 import { TRUSTED_WALL, type WallTrust } from './validity.js';
 
@@ -282,3 +281,20 @@ export type ElectionEffect =
     }
   | { readonly kind: 'failed'; readonly error: ElectionError }
   | { readonly kind: 'stopped' };
+
+/** How an attempt to acquire failed. `late`: it succeeded, too late to be granted (R20). */
+export type AttemptFailure =
+  'conflict' | 'rejected' | 'unreachable' | 'unknown' | 'altered' | 'late';
+
+/** Attempts in a row that failed in the same way. */
+export interface FailedAttempts {
+  readonly as: AttemptFailure;
+  readonly count: number;
+}
+
+/** A version that a replacement of ours conflicted with, and so is not the stored one. */
+export interface RefutedRevision {
+  readonly revision: bigint;
+  /** Until then nothing is tried on it, however often a stale cache shows it again. */
+  readonly until: number;
+}

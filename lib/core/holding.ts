@@ -1,15 +1,13 @@
-import { DrainTimeoutError } from './errors/drain-timeout.error.js';
-import { WallClockError } from './errors/wall-clock.error.js';
-import type { LockRequestError } from './errors/lock-request.error.js';
-import type { LeaseRecord, ObservedLease } from './lease-record.js';
-import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
 import {
-  RETRY_BACKOFF_MS,
   type Instant,
   type PendingRequest,
+  RETRY_BACKOFF_MS,
   type Tenure,
   type WithdrawalReason,
 } from './election-state.js';
+import { DrainTimeoutError, type LockRequestError, WallClockError } from './errors.js';
+import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
+import type { LeaseRecord, ObservedLease } from './lease-record.js';
 import { isOwnRecord, observe } from './observing.js';
 import type { RevocationReason } from './term.js';
 import { isNewer, type Step } from './step.js';

@@ -1,4 +1,4 @@
-import type { LeaseAlteration } from './errors/lease-altered.error.js';
+import type { LeaseAlteration } from './errors.js';
 
 /**
  * The neutral lease record that every lock stores. Spelling follows `coordination.k8s.io/v1` LeaseSpec. Times are

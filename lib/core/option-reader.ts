@@ -1,7 +1,4 @@
-import {
-  LeaderElectionOptionsError,
-  type OptionFault,
-} from './errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError, type OptionFault } from './errors.js';
 
 /**
  * Reads raw options one field at a time, with defaults for what is absent, and collects every fault instead of
@@ -126,3 +123,37 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
+
+/** What a user gave to the factory of a lock: its fields, unless it is no object, and what is wrong with it as a whole. */
+export interface GivenLockOptions {
+  readonly given: Readonly<Record<string, unknown>> | undefined;
+  readonly faults: OptionFault[];
+}
+
+/**
+ * A misspelt option would mean the default, which may be another lease than the one meant.
+ *
+ * @param factory its name, as users write it
+ * @param example calls of it that are right
+ */
+export function givenLockOptions(
+  factory: string,
+  options: unknown,
+  known: readonly string[],
+  example: string,
+): GivenLockOptions {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    const rule = 'options must be an object';
+    return { given: undefined, faults: [{ field: factory, value: options, rule, fix: example }] };
+  }
+  const given = options as Record<string, unknown>;
+  const faults = Object.keys(given)
+    .filter((field) => !known.includes(field))
+    .map((field) => ({
+      field: `${factory}.${field}`,
+      value: given[field],
+      rule: 'there is no such option',
+      fix: `use one of: ${known.join(', ')}`,
+    }));
+  return { given, faults };
+}

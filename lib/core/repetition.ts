@@ -1,6 +1,5 @@
-import { RETRY_BACKOFF_MS, type PendingRequest } from './election-state.js';
-import { StoreTooSlowError } from './errors/store-too-slow.error.js';
-import { LockRequestError } from './errors/lock-request.error.js';
+import { type AttemptFailure, type PendingRequest, RETRY_BACKOFF_MS } from './election-state.js';
+import { LockRequestError, StoreTooSlowError } from './errors.js';
 import type { Step } from './step.js';
 
 /**
@@ -17,23 +16,6 @@ const FEWEST_LATE = 2;
 const FEWEST_CONFLICTS = 4;
 /** It is some minutes from error to error in the end. */
 const ATTEMPTS_PER_ERROR = 32;
-
-/** How an attempt to acquire failed. `late`: it succeeded, too late to be granted (R20). */
-export type AttemptFailure =
-  'conflict' | 'rejected' | 'unreachable' | 'unknown' | 'altered' | 'late';
-
-/** Attempts in a row that failed in the same way. */
-export interface FailedAttempts {
-  readonly as: AttemptFailure;
-  readonly count: number;
-}
-
-/** A version that a replacement of ours conflicted with, and so is not the stored one. */
-export interface RefutedRevision {
-  readonly revision: bigint;
-  /** Until then nothing is tried on it, however often a stale cache shows it again. */
-  readonly until: number;
-}
 
 export function attemptFailed(
   step: Step,

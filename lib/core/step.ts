@@ -1,7 +1,3 @@
-import type { ElectionError } from './errors/election-error.js';
-import { LeaseAlteredError } from './errors/lease-altered.error.js';
-import { LockRequestError } from './errors/lock-request.error.js';
-import { alterations, type ObservedLease } from './lease-record.js';
 import type {
   ElectionConfig,
   ElectionEffect,
@@ -12,6 +8,8 @@ import type {
   Purpose,
   Tenure,
 } from './election-state.js';
+import { type ElectionError, LeaseAlteredError, LockRequestError } from './errors.js';
+import { alterations, type ObservedLease } from './lease-record.js';
 import { holdersTimeoutMs } from './request-timeout.js';
 import { holderElapsedMs, type ClockReading } from './validity.js';
 

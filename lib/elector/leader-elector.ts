@@ -1,27 +1,61 @@
 import { AsyncResource } from 'node:async_hooks';
+import { setMaxListeners } from 'node:events';
+import type { Clock, Timer } from '../core/clock.js';
 import { leadsUntil, transition } from '../core/election-machine.js';
 import {
-  INITIAL_STATE,
   type ElectionConfig,
   type ElectionEffect,
   type ElectionEvent,
   type ElectionState,
+  INITIAL_STATE,
   type Instant,
+  type UncleanKind,
   type WithdrawalReason,
 } from '../core/election-state.js';
-import type { ElectionError } from '../core/errors/election-error.js';
-import { LeadershipRevokedError } from '../core/errors/leadership-revoked.error.js';
-import { LockRequestError } from '../core/errors/lock-request.error.js';
-import type { RevocationReason, Term } from '../core/term.js';
+import { type ElectionError, LeadershipRevokedError, LockRequestError } from '../core/errors.js';
+import type { LeaseWatch, ResourceLock } from '../core/resource-lock.js';
+import { createTerm, type RevocationReason, type Term } from '../core/term.js';
 import { messageOf } from '../core/thrown-value.js';
-import type { LeaseWatch, ResourceLock } from '../locks/resource-lock.js';
-import type { Clock, Timer } from './clock.js';
-import type { ElectionObserver } from './election-observer.js';
-import { guardedWatch } from './guarded-watch.js';
-import { descriptionOf } from './lock-answers.js';
-import { LockRequests } from './lock-requests.js';
-import { openTerm, type OpenTerm } from './open-term.js';
+import { descriptionOf, guardedWatch, LockRequests } from './lock-requests.js';
 import { WorkInFlight } from './work-in-flight.js';
+
+/**
+ * What an election tells. Calls come one at a time, in the order in which things happened; granted and revoked
+ * alternate, one pair per term. An observer must not throw: the election goes on, and the error becomes an uncaught one. A
+ * rejected promise of a handler only ends the wait for it.
+ */
+export interface ElectionObserver {
+  /** `isLeader()` is already true. The promise is waited for when the term ends. */
+  onGranted?(term: Term): void | Promise<void>;
+  /** `isLeader()` is already false and the term's signal aborted. The lease is kept until the promise settles. */
+  onRevoked?(term: Term, reason: RevocationReason): void | Promise<void>;
+  /**
+   * Whoever leads as far as this process knows; undefined when nobody is known to. With its application, where the
+   * record names one.
+   */
+  onLeaderChanged?(leader: string | undefined, application: string | undefined): void;
+  /** Something failed; the election goes on by itself. */
+  onError?(error: ElectionError): void;
+  onRenewed?(term: number): void;
+  onReleased?(term: number): void;
+  /** Strict mode: the lease is held and will be granted after this time. */
+  onSettling?(term: number, settleMs: number): void;
+  /** The lease was taken over without a clean release: its object was missing, or somebody had emptied its holder. */
+  onUncleanAcquisition?(term: number, was: UncleanKind): void;
+}
+
+/** A term that lasts until its signal is aborted. */
+export interface OpenTerm {
+  readonly term: Term;
+  readonly abort: AbortController;
+}
+
+export function openTerm(fields: Omit<Term, 'signal'>): OpenTerm {
+  const abort = new AbortController();
+  // Every job and every run listens: more than ten are no leak, and Node.js would warn of one.
+  setMaxListeners(Infinity, abort.signal);
+  return { term: createTerm({ ...fields, signal: abort.signal }), abort };
+}
 
 export interface ElectorDependencies {
   readonly lock: ResourceLock;

@@ -1,13 +1,10 @@
-import {
-  LeaderElectionOptionsError,
-  type OptionFault,
-} from '../core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
+import type { LockRequester, ResourceLock, ResourceLockFactory } from '../core/resource-lock.js';
 import { FileLock, fileLock } from './file/file.lock.js';
 import { checkPod } from './kubernetes/lease-lock-options.js';
 import { leaseLockIn } from './kubernetes/lease.lock.js';
 import { MemoryLock, memoryLock } from './memory.lock.js';
 import { ProcessSurroundings } from './process-surroundings.js';
-import type { LockRequester, ResourceLock, ResourceLockFactory } from './resource-lock.js';
 
 /**
  * - `auto`: in a pod the Lease; under a test runner the memory lock; anywhere else, in development only, the file lock.

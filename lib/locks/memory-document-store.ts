@@ -1,12 +1,11 @@
-import { LockRequestError } from '../core/errors/lock-request.error.js';
+import { LockRequestError } from '../core/errors.js';
+import { formatDocument, type JsonDocument, parseDocument } from '../core/json-document.js';
 import type {
   DocumentReadOutcome,
   DocumentStore,
   DocumentWriteOutcome,
-  JsonDocument,
-} from './document-store.js';
-import { formatDocument, parseDocument } from './document-text.js';
-import type { LockRequestOptions } from './resource-lock.js';
+  LockRequestOptions,
+} from '../core/resource-lock.js';
 
 /** Documents by key, each with a number that no other version of any of them ever has. */
 export type MemoryDocuments = Map<string, { readonly text: string; readonly version: object }>;

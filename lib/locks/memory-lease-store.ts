@@ -1,5 +1,5 @@
 import type { LeaseRecord, ObservedLease } from '../core/lease-record.js';
-import type { WriteOutcome } from '../core/lock-outcome.js';
+import type { WriteOutcome } from '../core/resource-lock.js';
 import { kernelUuid } from './kernel-entropy.js';
 import type { MemoryDocuments } from './memory-document-store.js';
 

@@ -1,17 +1,18 @@
 import type { ObservedLease, LeaseRecord } from '../core/lease-record.js';
-import type { ReadOutcome, WriteOutcome } from '../core/lock-outcome.js';
-import { LockRequestError } from '../core/errors/lock-request.error.js';
-import type { DocumentStore } from './document-store.js';
-import { MemoryDocumentStore } from './memory-document-store.js';
-import { MemoryLeaseStore } from './memory-lease-store.js';
+import { LockRequestError } from '../core/errors.js';
 import type {
+  DocumentStore,
   LeaseWatch,
   LeaseWatchObserver,
   LockRequester,
   LockRequestOptions,
+  ReadOutcome,
   ResourceLock,
   ResourceLockFactory,
-} from './resource-lock.js';
+  WriteOutcome,
+} from '../core/resource-lock.js';
+import { MemoryDocumentStore } from './memory-document-store.js';
+import { MemoryLeaseStore } from './memory-lease-store.js';
 
 /**
  * A lock inside one process, for tests and for an application that never runs twice. All locks made from one call

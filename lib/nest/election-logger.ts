@@ -1,10 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { LeadershipHandlerError } from './errors/leadership-handler.error.js';
+import type { Clock, Timer } from '../core/clock.js';
 import type { UncleanKind } from '../core/election-state.js';
-import { LockRequestError } from '../core/errors/lock-request.error.js';
+import { LockRequestError } from '../core/errors.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import { messageOf, stackOf } from '../core/thrown-value.js';
-import type { Clock, Timer } from '../elector/clock.js';
 import type { LockNotice } from '../locks/lock-selection.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import type { LeadershipError } from './leadership-error.js';

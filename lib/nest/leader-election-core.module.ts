@@ -1,10 +1,9 @@
 import { Global, Module } from '@nestjs/common';
-import { LeaderElector, type ElectorFactory } from '../elector/leader-elector.js';
-import { SystemClock } from '../elector/system-clock.js';
+import { type ElectorFactory, LeaderElector } from '../elector/leader-elector.js';
+import { atHome, SystemClock } from '../elector/system-clock.js';
 import { kernelRandom } from '../locks/kernel-entropy.js';
 import { ApplicationReadiness } from './application-readiness.js';
 import { BeginningWatchModule } from './beginning-watch.module.js';
-import { atHome } from './home-context.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.constants.js';
 import { LeaderElectionEdgeModule } from './leader-election-edge.module.js';
 import { LeaderElectionLifecycle } from './leader-election.lifecycle.js';

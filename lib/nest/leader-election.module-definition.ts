@@ -1,8 +1,5 @@
 import { ConfigurableModuleBuilder, type DynamicModule } from '@nestjs/common';
-import {
-  LeaderElectionOptionsError,
-  type OptionFault,
-} from '../core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import { RAW_OPTIONS } from './leader-election.constants.js';
 import type {
   LeaderElectionFactoryOptions,

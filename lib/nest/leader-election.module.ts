@@ -1,6 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import { LeaderElectionOptionsError } from '../core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError } from '../core/errors.js';
 import { ROLE_REGISTRATION } from './leader-election.constants.js';
 import { rawAsyncOptions, RawOptionsModule } from './leader-election.module-definition.js';
 import {

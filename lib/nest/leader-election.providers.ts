@@ -1,12 +1,12 @@
 import type { DynamicModule, FactoryProvider } from '@nestjs/common';
-import type { Clock } from '../elector/clock.js';
+import type { Clock } from '../core/clock.js';
 import type { ElectorFactory } from '../elector/leader-elector.js';
+import { atHome } from '../elector/system-clock.js';
 import { localIdentity } from '../locks/local-identity.js';
 import { selectLock, type SelectedLock } from '../locks/lock-selection.js';
 import { applicationName } from './application-name.js';
 import { ApplicationReadiness } from './application-readiness.js';
 import { LeaderElectionCoreModule } from './leader-election-core.module.js';
-import { atHome } from './home-context.js';
 import {
   ELECTION_CLOCK,
   ELECTION_RANDOM,

@@ -1,4 +1,4 @@
-import type { ElectionError } from '../core/errors/election-error.js';
+import type { ElectionError } from '../core/errors.js';
 import type { LeadershipHandlerError } from './errors/leadership-handler.error.js';
 
 /** What `errors$` carries, as values. None of them stops the election. */

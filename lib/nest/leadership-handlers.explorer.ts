@@ -1,9 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ModulesContainer, type DiscoveryService } from '@nestjs/core';
-import {
-  LeaderElectionOptionsError,
-  type OptionFault,
-} from '../core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import { prototypeOf } from './class-methods.js';
 import { entryPointAt, isEntryPoint } from './entry-point.js';
 import { adopt } from './gate-leadership.js';

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import { LeaderElectionOptionsError } from '../core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError } from '../core/errors.js';
 import { NotLeaderError } from './errors/not-leader.error.js';
 import type { Leadership, Term } from '../core/term.js';
 import type { Adopted } from '../elector/work-in-flight.js';

@@ -1,9 +1,8 @@
 import type { Leadership, RevocationReason, Term } from '../core/term.js';
-import type { Clock, Timer } from '../elector/clock.js';
-import type { ElectionObserver } from '../elector/election-observer.js';
-import type { ElectorFactory, RoleElector } from '../elector/leader-elector.js';
+import type { Clock, Timer } from '../core/clock.js';
+import type { ResourceLock } from '../core/resource-lock.js';
+import type { ElectionObserver, ElectorFactory, RoleElector } from '../elector/leader-elector.js';
 import { MemoryLock } from '../locks/memory.lock.js';
-import type { ResourceLock } from '../locks/resource-lock.js';
 import type { LockNotice, SelectedLock } from '../locks/lock-selection.js';
 import type { ApplicationReadiness } from './application-readiness.js';
 import { ElectionLogger } from './election-logger.js';

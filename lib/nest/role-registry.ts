@@ -1,9 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import {
-  LeaderElectionOptionsError,
-  type OptionFault,
-} from '../core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import { prototypeOf } from './class-methods.js';
 import { ROLE_REGISTRATION, roleToken } from './leader-election.constants.js';
 import type { RoleRegistration } from './leader-election.options.js';

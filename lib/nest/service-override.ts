@@ -1,7 +1,4 @@
-import {
-  LeaderElectionOptionsError,
-  type OptionFault,
-} from '../core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import type { Term } from '../core/term.js';
 import type { Revocation } from './leadership-streams.js';
 

@@ -1,9 +1,13 @@
 import { clearTimeout, setTimeout } from 'node:timers';
 import type { ElectionConfig } from '../core/election-state.js';
-import { LeadershipRevokedError } from '../core/errors/leadership-revoked.error.js';
+import { LeadershipRevokedError } from '../core/errors.js';
+import {
+  type ElectorDependencies,
+  openTerm,
+  type OpenTerm,
+  type RoleElector,
+} from '../elector/leader-elector.js';
 import type { RevocationReason, Term } from '../core/term.js';
-import type { ElectorDependencies, RoleElector } from '../elector/leader-elector.js';
-import { openTerm, type OpenTerm } from '../elector/open-term.js';
 import { NamedWork } from './named-work.js';
 import { WorkLeftRunningError } from './work-left-running.error.js';
 

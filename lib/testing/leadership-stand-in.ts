@@ -1,6 +1,6 @@
 import { resolveElectionOptions } from '../core/election-options.js';
 import type { RevocationReason } from '../core/term.js';
-import type { ElectionObserver } from '../elector/election-observer.js';
+import type { ElectionObserver } from '../elector/leader-elector.js';
 import { adopt } from '../nest/gate-leadership.js';
 import { GATES } from '../nest/gated-method.js';
 import { LeadershipService } from '../nest/leadership.service.js';

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { setImmediate } from 'node:timers';
-import type { Clock, Timer } from '../elector/clock.js';
+import type { Clock, Timer } from '../core/clock.js';
 
 interface Due {
   readonly at: number;

@@ -1,7 +1,7 @@
 import type { RevocationReason, Term } from '../core/term.js';
+import type { LockRequester } from '../core/resource-lock.js';
 import type { ElectorFactory } from '../elector/leader-elector.js';
 import { memoryLock } from '../locks/memory.lock.js';
-import type { LockRequester } from '../locks/resource-lock.js';
 import type { SelectedLock } from '../locks/lock-selection.js';
 import {
   ELECTION_CLOCK,

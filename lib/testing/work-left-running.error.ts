@@ -1,4 +1,4 @@
-import { DrainTimeoutError } from '../core/errors/drain-timeout.error.js';
+import { DrainTimeoutError } from '../core/errors.js';
 
 /** The application under test was closed and did not wait any longer for work of its last term. */
 export class WorkLeftRunningError extends DrainTimeoutError {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { LeaseRecord } from '../../lib/core/lease-record.js';
-import type { WriteOutcome } from '../../lib/core/lock-outcome.js';
+import type { WriteOutcome } from '../../lib/core/resource-lock.js';
 import {
   CONFIG,
   heldBy,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { resolveElectionOptions } from '../../lib/core/election-options.js';
-import { LeaderElectionOptionsError } from '../../lib/core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError } from '../../lib/core/errors.js';
 
 const VALID = { role: 'plan-scheduler' };
 

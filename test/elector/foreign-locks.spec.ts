@@ -1,11 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { LockRequestError } from '../../lib/core/errors/lock-request.error.js';
+import { LockRequestError } from '../../lib/core/errors.js';
+import type { LeaseWatch, LeaseWatchObserver, ResourceLock } from '../../lib/core/resource-lock.js';
 import { LeaderElector } from '../../lib/elector/leader-elector.js';
-import type {
-  LeaseWatch,
-  LeaseWatchObserver,
-  ResourceLock,
-} from '../../lib/locks/resource-lock.js';
 import { RandomStream } from '../simulation/random-stream.js';
 import { CONFIG, heldBy, representation } from '../support/machine-run.js';
 import { ManualClock } from '../support/manual-clock.js';

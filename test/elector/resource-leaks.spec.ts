@@ -1,15 +1,15 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Clock } from '../../lib/core/clock.js';
 import type { ElectionConfig } from '../../lib/core/election-state.js';
-import type { Term } from '../../lib/core/term.js';
-import type { Clock } from '../../lib/elector/clock.js';
+import type { ResourceLock } from '../../lib/core/resource-lock.js';
 import { LeaderElector } from '../../lib/elector/leader-elector.js';
 import { SystemClock } from '../../lib/elector/system-clock.js';
+import type { Term } from '../../lib/core/term.js';
 import { leaseLock } from '../../lib/locks/kubernetes/lease.lock.js';
 import { MemoryLeaseStore, type MemoryLeaseListener } from '../../lib/locks/memory-lease-store.js';
 import { memoryLock } from '../../lib/locks/memory.lock.js';
-import type { ResourceLock } from '../../lib/locks/resource-lock.js';
 import { ApiEmulator } from '../support/api-emulator/api-emulator.js';
 import { kubeConfigTo } from '../support/api-emulator/emulated-cluster.js';
 import { eventually } from '../support/api-emulator/eventually.js';

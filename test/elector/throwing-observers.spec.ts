@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { LockRequestError } from '../../lib/core/errors/lock-request.error.js';
-import type { ElectionObserver } from '../../lib/elector/election-observer.js';
-import { LeaderElector } from '../../lib/elector/leader-elector.js';
+import { LockRequestError } from '../../lib/core/errors.js';
+import { type ElectionObserver, LeaderElector } from '../../lib/elector/leader-elector.js';
 import { CONFIG, heldBy, representation } from '../support/machine-run.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { ScriptedLock } from '../support/scripted.lock.js';

@@ -1,9 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ELECTION_OPTION_NAMES, resolveElectionOptions } from '../../lib/core/election-options.js';
-import {
-  LeaderElectionOptionsError,
-  type OptionFault,
-} from '../../lib/core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../../lib/core/errors.js';
 import { RandomJson } from './random-json.js';
 
 const OBJECTS = Number(process.env['FUZZ_ROUNDS'] ?? 5_000);

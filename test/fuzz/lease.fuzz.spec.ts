@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ObservedLease } from '../../lib/core/lease-record.js';
+import type { JsonObject } from '../../lib/core/json-document.js';
 import {
   decodeLease,
   encodeReplacement,
   RELEASED_ANNOTATION,
-  type JsonObject,
 } from '../../lib/locks/kubernetes/lease-record.codec.js';
 import { leaseAddress } from '../../lib/locks/kubernetes/object-address.js';
 import { CONFIG, heldBy, MachineRun } from '../support/machine-run.js';

@@ -5,7 +5,7 @@ import {
   type ResolvedElectionOptions,
 } from '../../lib/core/election-options.js';
 import { RETRY_BACKOFF_MS } from '../../lib/core/election-state.js';
-import { LeaderElectionOptionsError } from '../../lib/core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError } from '../../lib/core/errors.js';
 import { RandomJson } from './random-json.js';
 
 const OBJECTS = Number(process.env['FUZZ_ROUNDS'] ?? 5_000);

@@ -1,12 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { type JsonDocument, MAX_DOCUMENT_BYTES } from '../../lib/core/json-document.js';
 import type {
   DocumentStore,
   DocumentWriteOutcome,
-  JsonDocument,
+  ResourceLock,
   StoredDocument,
-} from '../../lib/locks/document-store.js';
-import { MAX_DOCUMENT_BYTES } from '../../lib/locks/document-text.js';
-import type { ResourceLock } from '../../lib/locks/resource-lock.js';
+} from '../../lib/core/resource-lock.js';
 import { request } from './lock-request.js';
 
 /** What a lock gives to the contract of the stores it makes. No object exists at the start. */

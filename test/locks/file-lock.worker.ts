@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
-import type { WriteOutcome } from '../../lib/core/lock-outcome.js';
+import type { WriteOutcome } from '../../lib/core/resource-lock.js';
 import { FileLock } from '../../lib/locks/file/file.lock.js';
 import { localFileSystem, type LeaseFileSystem } from '../../lib/locks/file/lease-file-system.js';
 

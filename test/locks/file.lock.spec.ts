@@ -17,7 +17,7 @@ import { constants, hostname, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
-import { LockRequestError } from '../../lib/core/errors/lock-request.error.js';
+import { LockRequestError } from '../../lib/core/errors.js';
 import { FileLock, fileLock, type FileLockOptions } from '../../lib/locks/file/file.lock.js';
 import { FileLockDirectory } from '../../lib/locks/file/file-lock-directory.js';
 import { hostKernel, type HostKernel } from '../../lib/locks/file/host-kernel.js';

@@ -1,4 +1,4 @@
-import type { LockRequestOptions } from '../../lib/locks/resource-lock.js';
+import type { LockRequestOptions } from '../../lib/core/resource-lock.js';
 
 /** By default with more time than any store needs on a busy machine. */
 export function request(timeoutMs = 30_000): LockRequestOptions {

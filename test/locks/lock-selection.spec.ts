@@ -1,13 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LeaderElectionOptionsError } from '../../lib/core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError } from '../../lib/core/errors.js';
+import type { LockRequester, ResourceLock } from '../../lib/core/resource-lock.js';
 import { fileLock } from '../../lib/locks/file/file.lock.js';
 import { PodEnvironment } from '../../lib/locks/kubernetes/pod-environment.js';
 import { type LockChoice, selectLock } from '../../lib/locks/lock-selection.js';
 import { memoryLock } from '../../lib/locks/memory.lock.js';
 import { ProcessSurroundings } from '../../lib/locks/process-surroundings.js';
-import type { LockRequester, ResourceLock } from '../../lib/locks/resource-lock.js';
 
 type Env = Record<string, string>;
 

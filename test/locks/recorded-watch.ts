@@ -1,6 +1,6 @@
-import type { LockRequestError } from '../../lib/core/errors/lock-request.error.js';
+import type { LockRequestError } from '../../lib/core/errors.js';
+import type { LeaseWatchObserver } from '../../lib/core/resource-lock.js';
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
-import type { LeaseWatchObserver } from '../../lib/locks/resource-lock.js';
 
 interface RecordedChange {
   readonly lease: ObservedLease | null;

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
-import type { WriteOutcome } from '../../lib/core/lock-outcome.js';
-import type { LeaseWatch, ResourceLock } from '../../lib/locks/resource-lock.js';
+import type { LeaseWatch, ResourceLock, WriteOutcome } from '../../lib/core/resource-lock.js';
 import { held, NOW_MICROS } from './lease-records.js';
 import { request } from './lock-request.js';
 import { RecordedWatch } from './recorded-watch.js';

@@ -1,6 +1,6 @@
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
 import type { LockRequest } from '../../lib/core/election-state.js';
-import type { WriteOutcome } from '../../lib/core/lock-outcome.js';
+import type { WriteOutcome } from '../../lib/core/resource-lock.js';
 import {
   sameRecord,
   sameTerm,

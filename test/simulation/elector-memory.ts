@@ -3,9 +3,9 @@ import type {
   ElectionState,
   PendingRequest,
 } from '../../lib/core/election-state.js';
-import { LockRequestError } from '../../lib/core/errors/lock-request.error.js';
-import type { Term } from '../../lib/core/term.js';
+import { LockRequestError } from '../../lib/core/errors.js';
 import type { LeaderElector } from '../../lib/elector/leader-elector.js';
+import type { Term } from '../../lib/core/term.js';
 
 /** What a clone of a process has of its elector: the memory, and none of the timers and connections. */
 interface ElectorMemory {

@@ -1,6 +1,6 @@
 import type { ElectionConfig, ElectionState, LockRequest } from '../../lib/core/election-state.js';
+import type { ReadOutcome, WriteOutcome } from '../../lib/core/resource-lock.js';
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
-import type { ReadOutcome, WriteOutcome } from '../../lib/core/lock-outcome.js';
 
 /** How much may happen in the model. Everything within these bounds does, in every order. */
 export interface ModelBounds {

@@ -8,7 +8,7 @@ import type { Mutant, SourcePatch } from './mutant.js';
 import type { Engine } from './world.js';
 
 /** The part of the library that the simulation drives. */
-const PARTS = ['core', 'core/errors', 'elector'];
+const PARTS = ['core', 'elector'];
 
 /** Copies of the library in which one text is exchanged, compiled in a temporary folder. */
 export class MutantBuild {

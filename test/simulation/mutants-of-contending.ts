@@ -1,6 +1,6 @@
 import type { Mutant } from './mutant.js';
 
-const CONTENDING = 'core/contending.ts';
+const CONTENDING = 'core/following.ts';
 const OBSERVING = 'core/observing.ts';
 
 /** What may be wrong with when and how the lease is taken. */

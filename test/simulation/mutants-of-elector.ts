@@ -1,7 +1,7 @@
 import type { Mutant } from './mutant.js';
 
 const ELECTOR = 'elector/leader-elector.ts';
-const ANSWERS = 'elector/lock-answers.ts';
+const ANSWERS = 'elector/lock-requests.ts';
 
 /** What may be wrong around the machine: with locks and observers that do not keep to their side, and with work. */
 export const MUTANTS_OF_ELECTOR: readonly Mutant[] = [
@@ -52,7 +52,7 @@ export const MUTANTS_OF_ELECTOR: readonly Mutant[] = [
         to: 'return { kind, lease } as Outcome;',
       },
       {
-        file: 'elector/guarded-watch.ts',
+        file: 'elector/lock-requests.ts',
         from: 'return isLease(lease) ? { lease: copyOfLease(lease) } : undefined;',
         to: 'return isLease(lease) ? { lease } : undefined;',
       },

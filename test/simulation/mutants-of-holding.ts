@@ -53,7 +53,7 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
         to: 'validUntil: step.now + step.config.renewDeadlineMs,',
       },
       {
-        file: 'core/contending.ts',
+        file: 'core/following.ts',
         from: 'if (!stillOurs || !inTime || contendFrom(step) > step.now) {',
         to: 'if (!stillOurs || (!inTime && inTime) || contendFrom(step) > step.now) {',
       },
@@ -297,7 +297,7 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
         to: "if (candidacy === 'stopping') {",
       },
       {
-        file: 'core/contending.ts',
+        file: 'core/following.ts',
         from: "if (candidacy === 'stopping' && !(finishing && step.config.releaseOnShutdown)) return null;",
         to: "if (candidacy === 'stopping' && finishing !== undefined) return null;",
       },

@@ -1,6 +1,6 @@
 import type { Mutant } from './mutant.js';
 
-const CONTENDING = 'core/contending.ts';
+const CONTENDING = 'core/following.ts';
 const HOLDING = 'core/holding.ts';
 const REPETITION = 'core/repetition.ts';
 const MACHINE = 'core/election-machine.ts';

@@ -1,6 +1,6 @@
 import type { LockRequest } from '../../lib/core/election-state.js';
-import { LockRequestError } from '../../lib/core/errors/lock-request.error.js';
-import type { ReadOutcome, WriteOutcome } from '../../lib/core/lock-outcome.js';
+import { LockRequestError } from '../../lib/core/errors.js';
+import type { ReadOutcome, WriteOutcome } from '../../lib/core/resource-lock.js';
 import { ApiServer } from './api-server.js';
 import type { FaultKind } from './fault.js';
 import type { RandomStream } from './random-stream.js';

@@ -1,4 +1,4 @@
-import { RETRY_BACKOFF_MS, type ElectionConfig } from '../../lib/core/election-state.js';
+import { type ElectionConfig, RETRY_BACKOFF_MS } from '../../lib/core/election-state.js';
 import type { RandomStream } from './random-stream.js';
 
 export interface Durations extends Pick<

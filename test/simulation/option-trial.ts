@@ -1,5 +1,5 @@
 import { resolveElectionOptions } from '../../lib/core/election-options.js';
-import { LeaderElectionOptionsError } from '../../lib/core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError } from '../../lib/core/errors.js';
 import { PRODUCTION } from './batch.js';
 import type { FaultKind } from './fault.js';
 import type { Durations } from './option-draw.js';

@@ -1,6 +1,6 @@
 import type { ElectionConfig, LockRequest } from '../../lib/core/election-state.js';
-import type { Term } from '../../lib/core/term.js';
 import type { LeaderElector } from '../../lib/elector/leader-elector.js';
+import type { Term } from '../../lib/core/term.js';
 import { answerContinued, continueElection, startContinued } from './elector-memory.js';
 import type { EventOwner, SimulatedEvent } from './event-queue.js';
 import type { Link } from './link.js';

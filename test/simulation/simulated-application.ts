@@ -1,7 +1,7 @@
-import type { ElectionError } from '../../lib/core/errors/election-error.js';
+import type { ElectionError } from '../../lib/core/errors.js';
+import type { ElectionObserver } from '../../lib/elector/leader-elector.js';
 import type { LeaseRecord } from '../../lib/core/lease-record.js';
 import type { RevocationReason, Term } from '../../lib/core/term.js';
-import type { ElectionObserver } from '../../lib/elector/election-observer.js';
 import { isSlow } from './bounds.js';
 import type { Replica } from './replica.js';
 import type { World } from './world.js';

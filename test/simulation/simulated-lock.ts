@@ -1,12 +1,13 @@
 import type { LockRequest } from '../../lib/core/election-state.js';
-import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
-import type { ReadOutcome, WriteOutcome } from '../../lib/core/lock-outcome.js';
 import type {
   LeaseWatch,
   LeaseWatchObserver,
   LockRequestOptions,
+  ReadOutcome,
   ResourceLock,
-} from '../../lib/locks/resource-lock.js';
+  WriteOutcome,
+} from '../../lib/core/resource-lock.js';
+import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
 import { silence, type Flight, type Network, type Outcome } from './network.js';
 import type { Replica } from './replica.js';
 import { SimulatedWatch } from './simulated-watch.js';

@@ -1,5 +1,5 @@
 import type { ObservedLease } from '../../lib/core/lease-record.js';
-import type { LeaseWatch, LeaseWatchObserver } from '../../lib/locks/resource-lock.js';
+import type { LeaseWatch, LeaseWatchObserver } from '../../lib/core/resource-lock.js';
 import type { SimulatedEvent } from './event-queue.js';
 import type { Replica } from './replica.js';
 import type { World } from './world.js';

@@ -1,11 +1,11 @@
 import { isLeader, transition } from '../../lib/core/election-machine.js';
 import {
-  INITIAL_STATE,
   type ElectionConfig,
   type ElectionEvent,
+  INITIAL_STATE,
 } from '../../lib/core/election-state.js';
-import { LockRequestError } from '../../lib/core/errors/lock-request.error.js';
-import type { ReadOutcome, WriteOutcome } from '../../lib/core/lock-outcome.js';
+import { LockRequestError } from '../../lib/core/errors.js';
+import type { ReadOutcome, WriteOutcome } from '../../lib/core/resource-lock.js';
 import {
   done,
   perform,

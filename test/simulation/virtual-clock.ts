@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../lib/elector/clock.js';
+import type { Clock, Timer } from '../../lib/core/clock.js';
 import type { EventOwner, EventQueue, SimulatedEvent } from './event-queue.js';
 
 export interface ClockQuality {

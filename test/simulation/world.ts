@@ -1,6 +1,6 @@
 import type { ObservedLease } from '../../lib/core/lease-record.js';
 import type { LeaderElector } from '../../lib/elector/leader-elector.js';
-import { copyOfLease } from '../../lib/elector/lock-answers.js';
+import { copyOfLease } from '../../lib/elector/lock-requests.js';
 import { BeliefHistory } from './belief-history.js';
 import { EventQueue } from './event-queue.js';
 import type { Hindrance } from './fault.js';

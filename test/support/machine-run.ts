@@ -1,14 +1,14 @@
 import { isLeader, transition } from '../../lib/core/election-machine.js';
 import {
-  INITIAL_STATE,
   type ElectionConfig,
   type ElectionEffect,
   type ElectionEvent,
   type ElectionState,
+  INITIAL_STATE,
 } from '../../lib/core/election-state.js';
-import { LockRequestError } from '../../lib/core/errors/lock-request.error.js';
+import { LockRequestError } from '../../lib/core/errors.js';
+import type { ReadOutcome, WriteOutcome } from '../../lib/core/resource-lock.js';
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
-import type { ReadOutcome, WriteOutcome } from '../../lib/core/lock-outcome.js';
 
 type RequestEffect = Extract<ElectionEffect, { kind: 'request' }>;
 

@@ -1,6 +1,6 @@
 import type { ElectionConfig, LockRequest } from '../../lib/core/election-state.js';
+import type { ReadOutcome, WriteOutcome } from '../../lib/core/resource-lock.js';
 import type { ObservedLease } from '../../lib/core/lease-record.js';
-import type { ReadOutcome, WriteOutcome } from '../../lib/core/lock-outcome.js';
 import { MachineRun, representation, unclear, unreachable } from './machine-run.js';
 
 /** How the server treats the request that comes at this time; its number counts from 0. */

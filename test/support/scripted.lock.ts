@@ -1,11 +1,12 @@
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
-import type { ReadOutcome, WriteOutcome } from '../../lib/core/lock-outcome.js';
 import type {
   LeaseWatch,
   LeaseWatchObserver,
   LockRequestOptions,
+  ReadOutcome,
   ResourceLock,
-} from '../../lib/locks/resource-lock.js';
+  WriteOutcome,
+} from '../../lib/core/resource-lock.js';
 import { representation } from './machine-run.js';
 
 export interface ScriptedRequest {

@@ -1,4 +1,4 @@
-import type { LockRequestOptions } from '../resource-lock.js';
+import type { LockRequestOptions } from '../../core/resource-lock.js';
 
 /** Work that cannot be called back once it has begun, with the bound that its requester sets, and its true end. */
 export class BoundedRequests {

@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { LockRequestError } from '../../core/errors.js';
 import type { LeaseFileSystem } from './lease-file-system.js';
 
 const WRITABLE_BY_OTHERS = 0o022;

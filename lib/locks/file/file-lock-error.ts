@@ -1,4 +1,4 @@
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { LockRequestError } from '../../core/errors.js';
 import { codeOf, messageOf } from '../../core/thrown-value.js';
 import { failureReason } from './system-call-failure.js';
 

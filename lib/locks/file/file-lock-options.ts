@@ -1,9 +1,6 @@
 import { isAbsolute } from 'node:path';
-import {
-  LeaderElectionOptionsError,
-  type OptionFault,
-} from '../../core/errors/leader-election-options.error.js';
-import { givenLockOptions } from '../lock-options.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
+import { givenLockOptions } from '../../core/option-reader.js';
 
 const FIELDS = ['directory'];
 

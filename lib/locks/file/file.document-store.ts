@@ -1,15 +1,19 @@
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
-import type { LeaseRecord } from '../../core/lease-record.js';
-import type { WriteOutcome } from '../../core/lock-outcome.js';
+import { LockRequestError } from '../../core/errors.js';
+import {
+  formatDocument,
+  isJsonObject,
+  type JsonDocument,
+  unreadableDocument,
+} from '../../core/json-document.js';
 import type {
   DocumentReadOutcome,
   DocumentStore,
   DocumentWriteOutcome,
-  JsonDocument,
+  LockRequestOptions,
   StoredDocument,
-} from '../document-store.js';
-import { formatDocument, isJsonObject, unreadableDocument } from '../document-text.js';
-import type { LockRequestOptions } from '../resource-lock.js';
+  WriteOutcome,
+} from '../../core/resource-lock.js';
+import type { LeaseRecord } from '../../core/lease-record.js';
 import type { BoundedRequests } from './bounded-requests.js';
 import { fileLockError } from './file-lock-error.js';
 import type { FileLockDirectory } from './file-lock-directory.js';

@@ -1,16 +1,17 @@
 import { join } from 'node:path';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
-import type { ReadOutcome, WriteOutcome } from '../../core/lock-outcome.js';
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
-import type { DocumentStore } from '../document-store.js';
+import { LockRequestError } from '../../core/errors.js';
 import type {
+  DocumentStore,
   LeaseWatch,
   LeaseWatchObserver,
   LockRequester,
   LockRequestOptions,
+  ReadOutcome,
   ResourceLock,
   ResourceLockFactory,
-} from '../resource-lock.js';
+  WriteOutcome,
+} from '../../core/resource-lock.js';
 import { BoundedRequests } from './bounded-requests.js';
 import { FileDocumentStore } from './file.document-store.js';
 import { fileLockError } from './file-lock-error.js';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
-import type { WriteOutcome } from '../../core/lock-outcome.js';
+import type { WriteOutcome } from '../../core/resource-lock.js';
 import { codeOf } from '../../core/thrown-value.js';
 import { kernelUuid } from '../kernel-entropy.js';
 import { fileLockError } from './file-lock-error.js';

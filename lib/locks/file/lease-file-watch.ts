@@ -1,6 +1,6 @@
 import { watch, type FSWatcher } from 'node:fs';
-import type { LockRequestError } from '../../core/errors/lock-request.error.js';
-import type { LeaseWatch, LeaseWatchObserver } from '../resource-lock.js';
+import type { LockRequestError } from '../../core/errors.js';
+import type { LeaseWatch, LeaseWatchObserver } from '../../core/resource-lock.js';
 import { HolderLiveness } from './holder-liveness.js';
 import type { ObservedLeaseFile } from './lease-file-record.js';
 

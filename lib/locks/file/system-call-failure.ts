@@ -1,4 +1,4 @@
-import type { LockRequestErrorDetails } from '../../core/errors/lock-request.error.js';
+import type { LockRequestErrorDetails } from '../../core/errors.js';
 import { codeOf } from '../../core/thrown-value.js';
 
 /**

@@ -1,4 +1,5 @@
-import type { ReadOutcome, WriteOutcome } from '../../core/lock-outcome.js';
+import type { ReadOutcome, WriteOutcome } from '../../core/resource-lock.js';
+import { type DecodedLease, decodeLease } from './lease-record.codec.js';
 import { isObjectMissing, isVersionConflict, provesNotApplied } from './api-status.js';
 import {
   explainNoAnswer,
@@ -7,7 +8,6 @@ import {
   type Asked,
 } from './kubernetes-error.js';
 import type { ApiAnswer } from './kubernetes-transport.js';
-import { decodeLease, type DecodedLease } from './lease-record.codec.js';
 
 type Response = Extract<ApiAnswer, { kind: 'response' }>;
 

@@ -1,6 +1,6 @@
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { LockRequestError } from '../../core/errors.js';
+import { isJsonObject } from '../../core/json-document.js';
 import { messageOf } from '../../core/thrown-value.js';
-import { isJsonObject } from '../document-text.js';
 import type { ClusterAccess, ClusterTls, NamespacedConnection } from './cluster-connection.js';
 import {
   CredentialProgram,

@@ -6,7 +6,7 @@ import {
   type ConnectionOptions,
   type SecureContextOptions,
 } from 'node:tls';
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { LockRequestError } from '../../core/errors.js';
 import { hostAndPort, type ClusterAccess } from './cluster-connection.js';
 import { outliveErrors } from './outlive-errors.js';
 import { readableKey } from './private-key.js';

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { sep } from 'node:path';
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
-import { isJsonObject } from '../document-text.js';
+import { LockRequestError } from '../../core/errors.js';
+import { isJsonObject } from '../../core/json-document.js';
 import type { KubeconfigEntry } from './kubeconfig.js';
 
 /** What a program gives: a token, or a certificate with its key, or both. */

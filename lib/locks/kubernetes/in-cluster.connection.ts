@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { LockRequestError } from '../../core/errors.js';
 import { codeOf, messageOf } from '../../core/thrown-value.js';
 import type { ClusterAccess, ClusterConnection } from './cluster-connection.js';
 import { PodEnvironment } from './pod-environment.js';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { LockRequestError } from '../../core/errors.js';
 import { messageOf } from '../../core/thrown-value.js';
 import type { ClusterTls } from './cluster-connection.js';
 import type { KubeconfigEntry } from './kubeconfig.js';

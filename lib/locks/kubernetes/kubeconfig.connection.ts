@@ -1,4 +1,4 @@
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { LockRequestError } from '../../core/errors.js';
 import type { ClusterAccess, NamespacedConnection } from './cluster-connection.js';
 import {
   CredentialProgram,

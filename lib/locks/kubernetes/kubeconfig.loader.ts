@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { LockRequestError } from '../../core/errors.js';
 import { codeOf, messageOf } from '../../core/thrown-value.js';
 import { mergeKubeconfigs, type Kubeconfig, type KubeconfigFile } from './kubeconfig.js';
 

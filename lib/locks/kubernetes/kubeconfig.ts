@@ -1,7 +1,6 @@
 import { dirname, isAbsolute, join } from 'node:path';
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
-import { isJsonObject } from '../document-text.js';
-import type { JsonObject } from './lease-record.codec.js';
+import { LockRequestError } from '../../core/errors.js';
+import { isJsonObject, type JsonObject } from '../../core/json-document.js';
 
 /** A kubeconfig as kubectl understands it. */
 export interface Kubeconfig {

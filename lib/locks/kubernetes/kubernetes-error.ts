@@ -1,4 +1,4 @@
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { LockRequestError } from '../../core/errors.js';
 import { describeMissingRule, type Verb } from './access-rule.js';
 import { describeTransportFailure, describeUnsent } from './transport-failure.js';
 import type { ApiAnswer } from './kubernetes-transport.js';

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { LockRequestOptions } from '../resource-lock.js';
+import type { LockRequestOptions } from '../../core/resource-lock.js';
 import { ClusterAgent } from './cluster-agent.js';
 import type { ClusterAccess, ClusterConnection } from './cluster-connection.js';
 import { exchange, ExchangeFailure, readBody, type HttpRequest } from './http-exchange.js';

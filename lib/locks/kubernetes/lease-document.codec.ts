@@ -1,7 +1,7 @@
 import type { ObservedLease } from '../../core/lease-record.js';
-import type { StoredDocument } from '../document-store.js';
-import { isJsonObject, parseDocument } from '../document-text.js';
-import { conditionalReplacement, metadataOf, type JsonObject } from './lease-record.codec.js';
+import { isJsonObject, type JsonObject, parseDocument } from '../../core/json-document.js';
+import type { StoredDocument } from '../../core/resource-lock.js';
+import { conditionalReplacement, metadataOf } from './lease-record.codec.js';
 import type { ObjectAddress } from './object-address.js';
 
 /** The annotation that holds the document, as JSON text. */

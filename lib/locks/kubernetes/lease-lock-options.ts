@@ -1,8 +1,5 @@
-import {
-  LeaderElectionOptionsError,
-  type OptionFault,
-} from '../../core/errors/leader-election-options.error.js';
-import { givenLockOptions } from '../lock-options.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
+import { givenLockOptions } from '../../core/option-reader.js';
 import type { KubeConfigLike, KubeconfigSource } from './kubeconfig.loader.js';
 import type { PodEnvironment } from './pod-environment.js';
 

@@ -1,5 +1,5 @@
+import { isJsonObject, type JsonObject } from '../../core/json-document.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
-import { isJsonObject } from '../document-text.js';
 import { formatHolderApplication, parseHolderApplication } from '../holder-application.js';
 import { formatMicroTime, parseMicroTime } from '../micro-time.js';
 import type { ObjectAddress } from './object-address.js';
@@ -11,8 +11,6 @@ const MAX_INT32 = 2_147_483_647;
 
 /** Which application the holder belongs to, and in which term it held the lease. */
 export const APPLICATION_ANNOTATION = 'nestjs-leader-election/application';
-
-export type JsonObject = { readonly [key: string]: unknown };
 
 export type DecodedLease =
   | { readonly ok: true; readonly lease: ObservedLease }

@@ -1,10 +1,10 @@
 import {
   LeaderElectionOptionsError,
+  LockRequestError,
   type OptionFault,
-} from '../../core/errors/leader-election-options.error.js';
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
+} from '../../core/errors.js';
+import type { LockRequester } from '../../core/resource-lock.js';
 import { messageOf } from '../../core/thrown-value.js';
-import type { LockRequester } from '../resource-lock.js';
 import type { Verb } from './access-rule.js';
 import { ClientNodeConnection } from './client-node.connection.js';
 import type { ClusterConnection, NamespacedConnection } from './cluster-connection.js';

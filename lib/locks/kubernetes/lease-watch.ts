@@ -1,5 +1,5 @@
 import { kernelRandom } from '../kernel-entropy.js';
-import type { LeaseWatch, LeaseWatchObserver } from '../resource-lock.js';
+import type { LeaseWatch, LeaseWatchObserver } from '../../core/resource-lock.js';
 import { ClusterAgent } from './cluster-agent.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import type { ObjectAddress } from './object-address.js';

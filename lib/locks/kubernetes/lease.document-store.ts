@@ -1,14 +1,13 @@
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
-import type { ObservedLease } from '../../core/lease-record.js';
+import { LockRequestError } from '../../core/errors.js';
+import { formatDocument, type JsonDocument, unreadableDocument } from '../../core/json-document.js';
 import type {
   DocumentReadOutcome,
   DocumentStore,
   DocumentWriteOutcome,
-  JsonDocument,
+  LockRequestOptions,
   StoredDocument,
-} from '../document-store.js';
-import { formatDocument, unreadableDocument } from '../document-text.js';
-import type { LockRequestOptions } from '../resource-lock.js';
+} from '../../core/resource-lock.js';
+import type { ObservedLease } from '../../core/lease-record.js';
 import { readOutcome, writeOutcome } from './api-outcome.js';
 import type { Asked } from './kubernetes-error.js';
 import type { ApiRequest, KubernetesTransport } from './kubernetes-transport.js';

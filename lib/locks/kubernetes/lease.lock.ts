@@ -1,14 +1,16 @@
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
-import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
-import type { ReadOutcome, WriteOutcome } from '../../core/lock-outcome.js';
-import type { DocumentStore } from '../document-store.js';
+import { LockRequestError } from '../../core/errors.js';
 import type {
+  DocumentStore,
   LeaseWatch,
   LeaseWatchObserver,
   LockRequestOptions,
+  ReadOutcome,
   ResourceLock,
   ResourceLockFactory,
-} from '../resource-lock.js';
+  WriteOutcome,
+} from '../../core/resource-lock.js';
+import { encodeNewLease, encodeReplacement } from './lease-record.codec.js';
+import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import { readOutcome, writeOutcome } from './api-outcome.js';
 import type { Asked } from './kubernetes-error.js';
 import { KubernetesTransport, type ApiAnswer } from './kubernetes-transport.js';
@@ -17,7 +19,6 @@ import {
   chooseCluster,
   type LeaseLockOptions,
 } from './lease-lock-options.js';
-import { encodeNewLease, encodeReplacement } from './lease-record.codec.js';
 import { LeaseDocumentStore } from './lease.document-store.js';
 import { LeaseTarget } from './lease-target.js';
 import { KubernetesLeaseWatch } from './lease-watch.js';

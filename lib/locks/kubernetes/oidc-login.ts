@@ -1,4 +1,4 @@
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { LockRequestError } from '../../core/errors.js';
 import { messageOf } from '../../core/thrown-value.js';
 import type { ClientNode, KubeConfigLike } from './kubeconfig.loader.js';
 import type { KubeconfigEntry } from './kubeconfig.js';

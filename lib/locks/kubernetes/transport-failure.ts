@@ -1,4 +1,4 @@
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { LockRequestError } from '../../core/errors.js';
 
 const UNTRUSTED =
   "The server's certificate is not signed by a CA that is trusted here: either the configured CA is not that of this " +

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import { LockRequestError } from '../../core/errors.js';
 import { messageOf } from '../../core/thrown-value.js';
 import { kernelRandom } from '../kernel-entropy.js';
 import type { ClusterAgent } from './cluster-agent.js';

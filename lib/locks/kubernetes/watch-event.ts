@@ -1,6 +1,6 @@
 import type { ObservedLease } from '../../core/lease-record.js';
 import { asStatus, type ApiStatus } from './api-status.js';
-import { isJsonObject } from '../document-text.js';
+import { isJsonObject } from '../../core/json-document.js';
 import { decodeLease } from './lease-record.codec.js';
 import type { ObjectAddress } from './object-address.js';
 

@@ -1,4 +1,4 @@
-import { LeaderElectionOptionsError } from '../../core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError } from '../../core/errors.js';
 
 /** A method of instances, as a legacy (`experimentalDecorators`) method decorator is told of it. */
 export interface MethodTarget {

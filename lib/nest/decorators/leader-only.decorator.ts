@@ -2,7 +2,7 @@ import { classMethods } from '../class-methods.js';
 import { HANDLED_BY_CLASS } from '../entry-point.js';
 import { gateMethod, GATES, type Gate } from '../gated-method.js';
 import { HANDLER_MARKS } from '../leadership-handler.js';
-import type { LeaderElectionOptionsError } from '../../core/errors/leader-election-options.error.js';
+import type { LeaderElectionOptionsError } from '../../core/errors.js';
 import { checkedRole, decorationFault, methodTarget } from './decorator-target.js';
 
 export interface LeaderOnlyOptions {

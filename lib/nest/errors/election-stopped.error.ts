@@ -1,4 +1,4 @@
-import { LeaderElectionError } from '../../core/errors/leader-election.error.js';
+import { LeaderElectionError } from '../../core/errors.js';
 
 /** The application has shut down; this process will not lead the role again. Code `ERR_ELECTION_STOPPED`. */
 export class ElectionStoppedError extends LeaderElectionError {

@@ -1,4 +1,4 @@
-import { LeaderElectionError } from '../../core/errors/leader-election.error.js';
+import { LeaderElectionError } from '../../core/errors.js';
 import { messageOf } from '../../core/thrown-value.js';
 
 /**

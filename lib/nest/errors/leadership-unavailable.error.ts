@@ -1,4 +1,4 @@
-import { LeaderElectionError } from '../../core/errors/leader-election.error.js';
+import { LeaderElectionError } from '../../core/errors.js';
 
 /**
  * A `@LeaderOnly()` method was called on an object that has no LeadershipService; it did not run.

@@ -1,5 +1,5 @@
 import { ServiceUnavailableException } from '@nestjs/common';
-import { countAsLeaderElectionError } from '../../core/errors/leader-election.error.js';
+import { countAsLeaderElectionError } from '../../core/errors.js';
 
 /** What a client is told, on every transport: nothing of the code or the pods behind it. */
 const ANSWER = 'Only the leader answers this request.';

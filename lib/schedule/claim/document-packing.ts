@@ -1,6 +1,5 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import { isJsonObject, parseDocument } from '../../locks/document-text.js';
-import type { JsonDocument } from '../../locks/document-store.js';
+import { isJsonObject, type JsonDocument, parseDocument } from '../../core/json-document.js';
 
 /**
  * Every write of a document sends and stores all of it, and the records of quiet jobs are much alike: so a large one is

@@ -1,5 +1,4 @@
-import { isJsonObject } from '../../locks/document-text.js';
-import type { JsonDocument } from '../../locks/document-store.js';
+import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 import type { ActiveRun, FailedRun, JobRecord, MissedReason, UntoldReport } from './job-record.js';
 import { parseTime, parseTimes, printTime, printTimes } from './tick-times.js';
 

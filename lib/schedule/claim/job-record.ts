@@ -1,4 +1,4 @@
-import type { JsonDocument } from '../../locks/document-store.js';
+import type { JsonDocument } from '../../core/json-document.js';
 
 /** A run that has been claimed and has not been seen to end. All times are milliseconds since the epoch. */
 export interface ActiveRun {

@@ -1,5 +1,4 @@
-import { isJsonObject } from '../../locks/document-text.js';
-import type { JsonDocument } from '../../locks/document-store.js';
+import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 import { printRecord } from './job-record.codec.js';
 import { fencingTokenOf, type JobRecord } from './job-record.js';
 import {

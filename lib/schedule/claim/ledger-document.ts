@@ -1,5 +1,4 @@
-import { isJsonObject } from '../../locks/document-text.js';
-import type { JsonDocument } from '../../locks/document-store.js';
+import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 import { FORMAT, formatFault, printRecord, readRecord, recordFault } from './job-record.codec.js';
 import type { JobRecord } from './job-record.js';
 import { parseTime, printTime } from './tick-times.js';

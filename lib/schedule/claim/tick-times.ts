@@ -1,4 +1,4 @@
-import { isJsonObject } from '../../locks/document-text.js';
+import { isJsonObject } from '../../core/json-document.js';
 
 /**
  * Times in the stored document: ISO 8601, so that people can read them. A list is its first time, then the steps from

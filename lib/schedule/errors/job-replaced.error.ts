@@ -1,4 +1,4 @@
-import { LeaderElectionError } from '../../core/errors/leader-election.error.js';
+import { LeaderElectionError } from '../../core/errors.js';
 
 /** The reason of a run's aborted signal: its successor is due (`concurrencyPolicy: 'Replace'`). Code `ERR_JOB_REPLACED`. */
 export class JobReplacedError extends LeaderElectionError {

@@ -1,4 +1,4 @@
-import { LeaderElectionError } from '../../core/errors/leader-election.error.js';
+import { LeaderElectionError } from '../../core/errors.js';
 
 /** The reason of a run's aborted signal: it has taken longer than `timeoutMs`. Code `ERR_JOB_TIMEOUT`. */
 export class JobTimeoutError extends LeaderElectionError {

@@ -1,4 +1,4 @@
-import { LeaderElectionError } from '../../core/errors/leader-election.error.js';
+import { LeaderElectionError } from '../../core/errors.js';
 
 /**
  * `trigger()` was called, under `concurrencyPolicy: 'Replace'`, from a run that would have to end first. Code

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import type { OptionFault } from '../../core/errors/leader-election-options.error.js';
+import type { OptionFault } from '../../core/errors.js';
 import { prototypeOf } from '../../nest/class-methods.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
 import { LEADER_CRON_MARKS, type LeaderCronMark } from './leader-cron.decorator.js';

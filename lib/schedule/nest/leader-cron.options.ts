@@ -1,7 +1,4 @@
-import {
-  LeaderElectionOptionsError,
-  type OptionFault,
-} from '../../core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
 import { OptionReader } from '../../core/option-reader.js';
 import type { ConcurrencyPolicy } from '../claim/tick-decision.js';
 import type { JobDefinition, MissedReport } from '../runner/job-definition.js';

@@ -1,5 +1,5 @@
 import { Injectable, type BeforeApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { LeaderElectionOptionsError } from '../../core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError } from '../../core/errors.js';
 import { LeaderCronExplorer } from './leader-cron.explorer.js';
 import { LeaderSchedule } from './leader-schedule.service.js';
 import { RoleSchedules } from './role-schedules.js';

@@ -1,17 +1,13 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import { SchedulerRegistry } from '@nestjs/schedule';
-import {
-  LeaderElectionOptionsError,
-  type OptionFault,
-} from '../../core/errors/leader-election-options.error.js';
+import { type Clock, wallMs } from '../../core/clock.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
 import { NotLeaderError } from '../../nest/errors/not-leader.error.js';
-import type { Clock } from '../../elector/clock.js';
 import { runToEnd } from '../../nest/run-to-end.js';
 import { ELECTION_CLOCK } from '../../nest/leader-election.constants.js';
 import { readJobRecord } from '../claim/ledger-document.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
 import type { TriggerResult } from '../runner/run-trigger.js';
-import { wallMs } from '../runner/schedule-environment.js';
 import { TimeZones } from '../tick/time-zone.js';
 import { jobStatus, type JobStatus } from './job-status.js';
 import { LeaderCronJob } from './leader-cron-job.js';

@@ -1,13 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import {
-  LeaderElectionOptionsError,
-  type OptionFault,
-} from '../../core/errors/leader-election-options.error.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
+import type { DocumentStore } from '../../core/resource-lock.js';
+import { atHome } from '../../elector/system-clock.js';
 import type { Term } from '../../core/term.js';
-import type { DocumentStore } from '../../locks/document-store.js';
 import { kernelRandom, kernelUuid } from '../../locks/kernel-entropy.js';
 import { ApplicationReadiness } from '../../nest/application-readiness.js';
-import { atHome } from '../../nest/home-context.js';
 import type { LeadershipService } from '../../nest/leadership.service.js';
 import type { RoleElection } from '../../nest/role-election.js';
 import { RoleRegistry } from '../../nest/role-registry.js';

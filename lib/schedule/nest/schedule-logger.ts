@@ -1,10 +1,10 @@
 import { Logger } from '@nestjs/common';
-import type { LockRequestError } from '../../core/errors/lock-request.error.js';
+import type { LockRequestError } from '../../core/errors.js';
+import type { ReturnedTick, ScheduleObserver } from '../runner/schedule-environment.js';
 import { messageOf, stackOf } from '../../core/thrown-value.js';
 import { shortReason } from '../claim/short-reason.js';
 import type { MissedReport } from '../runner/job-definition.js';
 import { REPLACE_GRACE_MS, type RunOutcome } from '../runner/job-run.js';
-import type { ReturnedTick, ScheduleObserver } from '../runner/schedule-environment.js';
 
 const WHY: Readonly<Record<MissedReport['reason'], (it: string) => string>> = {
   'not-started': (it) => `no leader started ${it} in time`,

@@ -1,4 +1,4 @@
-import type { Clock } from '../../elector/clock.js';
+import type { Clock } from '../../core/clock.js';
 import { fencingTokenOf, type ActiveRun, type JobRecord } from '../claim/job-record.js';
 import type { JobRun } from './job-run.js';
 import { RunWaiter } from './run-waiter.js';

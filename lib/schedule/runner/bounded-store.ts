@@ -1,4 +1,13 @@
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
+import type { Clock } from '../../core/clock.js';
+import { LockRequestError } from '../../core/errors.js';
+import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
+import type {
+  DocumentReadOutcome,
+  DocumentStore,
+  DocumentWriteOutcome,
+  LockRequestOptions,
+  StoredDocument,
+} from '../../core/resource-lock.js';
 import {
   followersTimeoutMs,
   paceAfter,
@@ -6,17 +15,7 @@ import {
   type ServerPace,
 } from '../../core/request-timeout.js';
 import { messageOf } from '../../core/thrown-value.js';
-import type { Clock } from '../../elector/clock.js';
-import type {
-  DocumentReadOutcome,
-  DocumentStore,
-  DocumentWriteOutcome,
-  JsonDocument,
-  StoredDocument,
-} from '../../locks/document-store.js';
 import { packed, unpacked } from '../claim/document-packing.js';
-import { isJsonObject } from '../../locks/document-text.js';
-import type { LockRequestOptions } from '../../locks/resource-lock.js';
 
 export interface RequestBounds {
   /** Bound of one request, in milliseconds, as long as the store is not known to be slower. */

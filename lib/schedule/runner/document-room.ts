@@ -1,5 +1,4 @@
-import { isJsonObject } from '../../locks/document-text.js';
-import type { JsonDocument } from '../../locks/document-store.js';
+import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 import { jobNames, storedRecord } from '../claim/ledger-document.js';
 
 /** What one more run of a job takes, with a long identity and a report beside it. */

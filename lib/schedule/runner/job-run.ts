@@ -1,5 +1,5 @@
 import type { Term } from '../../core/term.js';
-import type { Clock, Timer } from '../../elector/clock.js';
+import { type Clock, type Timer, wallMs } from '../../core/clock.js';
 import type { ActiveRun } from '../claim/job-record.js';
 import { shortReason } from '../claim/short-reason.js';
 import { JobReplacedError } from '../errors/job-replaced.error.js';
@@ -7,7 +7,6 @@ import { JobTimeoutError } from '../errors/job-timeout.error.js';
 import type { JobDefinition, MissedTicks } from './job-definition.js';
 import { LinkedSignal } from './linked-signal.js';
 import { RunWaiter } from './run-waiter.js';
-import { wallMs } from './schedule-environment.js';
 
 export interface RunOutcome {
   readonly succeeded: boolean;

@@ -1,5 +1,6 @@
 import type { Term } from '../../core/term.js';
-import type { Timer } from '../../elector/clock.js';
+import { type Timer, wallMs } from '../../core/clock.js';
+import type { ScheduleEnvironment } from './schedule-environment.js';
 import { JobAdoption, needsAdoption, type AdoptionRequest } from '../claim/job-adoption.js';
 import type { ActiveRun, JobRecord } from '../claim/job-record.js';
 import { ReportsTold } from '../claim/reports-told.js';
@@ -11,7 +12,6 @@ import { missedTicks, type JobDefinition } from './job-definition.js';
 import { RunKeeper } from './run-keeper.js';
 import { RunTrigger, type TriggerResult } from './run-trigger.js';
 import { RunWaiter } from './run-waiter.js';
-import { wallMs, type ScheduleEnvironment } from './schedule-environment.js';
 import type { ScheduleLedger } from './schedule-ledger.js';
 import { TickClaimant, type ClaimOrder } from './tick-claimant.js';
 import type { ToldReports } from './told-reports.js';

@@ -1,5 +1,4 @@
-import { MAX_DOCUMENT_BYTES } from '../../locks/document-text.js';
-import type { JsonDocument } from '../../locks/document-store.js';
+import { type JsonDocument, MAX_DOCUMENT_BYTES } from '../../core/json-document.js';
 import { printRecord } from '../claim/job-record.codec.js';
 import type { JobRecord } from '../claim/job-record.js';
 import { jobFault, readJobRecord, sweptThrough, withJobRecords } from '../claim/ledger-document.js';

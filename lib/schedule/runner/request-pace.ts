@@ -1,4 +1,4 @@
-import type { Clock } from '../../elector/clock.js';
+import type { Clock } from '../../core/clock.js';
 
 export interface PaceOptions {
   /** Pause after a request that failed once, in milliseconds; it doubles with every further one. */

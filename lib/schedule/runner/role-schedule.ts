@@ -1,10 +1,11 @@
 import type { Term } from '../../core/term.js';
-import type { JsonDocument } from '../../locks/document-store.js';
+import { wallMs } from '../../core/clock.js';
+import type { JsonDocument } from '../../core/json-document.js';
+import type { ScheduleEnvironment } from './schedule-environment.js';
 import { sweepJobs, type SweptDocument } from '../claim/job-sweep.js';
 import { ActiveRuns } from './active-runs.js';
 import type { JobDefinition } from './job-definition.js';
 import { JobRunner } from './job-runner.js';
-import { wallMs, type ScheduleEnvironment } from './schedule-environment.js';
 import type { ScheduleLedger } from './schedule-ledger.js';
 import { ToldReports } from './told-reports.js';
 

@@ -4,7 +4,8 @@ import { RunEnd } from '../claim/run-end.js';
 import type { ActiveRuns } from './active-runs.js';
 import type { JobDefinition, MissedReport, MissedTicks } from './job-definition.js';
 import { JobRun } from './job-run.js';
-import { wallMs, type ScheduleEnvironment } from './schedule-environment.js';
+import { wallMs } from '../../core/clock.js';
+import type { ScheduleEnvironment } from './schedule-environment.js';
 import type { ScheduleLedger } from './schedule-ledger.js';
 
 /** Starts runs that have been claimed, and records how they end. */

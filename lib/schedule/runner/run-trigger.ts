@@ -7,7 +7,8 @@ import { missedTicks, type JobDefinition } from './job-definition.js';
 import type { JobRun } from './job-run.js';
 import type { RunKeeper } from './run-keeper.js';
 import { RunWaiter } from './run-waiter.js';
-import { wallMs, type ScheduleEnvironment } from './schedule-environment.js';
+import { wallMs } from '../../core/clock.js';
+import type { ScheduleEnvironment } from './schedule-environment.js';
 import type { ScheduleLedger } from './schedule-ledger.js';
 
 /**

@@ -1,6 +1,6 @@
-import type { LockRequestError } from '../../core/errors/lock-request.error.js';
+import type { Clock } from '../../core/clock.js';
+import type { LockRequestError } from '../../core/errors.js';
 import type { Term } from '../../core/term.js';
-import type { Clock } from '../../elector/clock.js';
 import type { MissedReport } from './job-definition.js';
 import type { RunOutcome } from './job-run.js';
 
@@ -59,8 +59,4 @@ export interface ScheduleEnvironment {
   readonly claimTimeoutMs: number;
   /** How long the record of a job is kept that no leader knows. */
   readonly keptUnknownMs: number;
-}
-
-export function wallMs(clock: Clock): number {
-  return Math.floor(clock.wallMicros() / 1_000);
 }

@@ -1,8 +1,7 @@
-import { LockRequestError } from '../../core/errors/lock-request.error.js';
-import type { UnconfirmedWrite } from '../../core/lock-outcome.js';
-import type { Clock } from '../../elector/clock.js';
-import type { DocumentStore, JsonDocument, StoredDocument } from '../../locks/document-store.js';
-import { MAX_DOCUMENT_BYTES } from '../../locks/document-text.js';
+import type { Clock } from '../../core/clock.js';
+import { LockRequestError } from '../../core/errors.js';
+import { type JsonDocument, MAX_DOCUMENT_BYTES } from '../../core/json-document.js';
+import type { DocumentStore, StoredDocument, UnconfirmedWrite } from '../../core/resource-lock.js';
 import type { JobRecord } from '../claim/job-record.js';
 import type { SweptDocument } from '../claim/job-sweep.js';
 import { readJobRecord } from '../claim/ledger-document.js';

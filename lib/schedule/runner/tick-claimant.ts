@@ -9,7 +9,8 @@ import { missedTicks, type JobDefinition } from './job-definition.js';
 import { LinkedSignal } from './linked-signal.js';
 import type { Submitted } from './pending-change.js';
 import type { RunKeeper } from './run-keeper.js';
-import { wallMs, type ReturnCause, type ScheduleEnvironment } from './schedule-environment.js';
+import { wallMs } from '../../core/clock.js';
+import type { ReturnCause, ScheduleEnvironment } from './schedule-environment.js';
 import type { ScheduleLedger } from './schedule-ledger.js';
 
 /** A tick that may still start gets at least one request. */

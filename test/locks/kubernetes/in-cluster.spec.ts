@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it, expect } from '@jest/globals';
-import { LockRequestError } from '../../../lib/core/errors/lock-request.error.js';
+import { LockRequestError } from '../../../lib/core/errors.js';
 import { InClusterConnection } from '../../../lib/locks/kubernetes/in-cluster.connection.js';
 import { KubernetesTransport } from '../../../lib/locks/kubernetes/kubernetes-transport.js';
 import { PodEnvironment } from '../../../lib/locks/kubernetes/pod-environment.js';

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, it, expect } from '@jest/globals';
-import type { LockRequestError } from '../../../lib/core/errors/lock-request.error.js';
+import type { LockRequestError } from '../../../lib/core/errors.js';
+import type { LeaseWatchObserver } from '../../../lib/core/resource-lock.js';
 import type { ObservedLease } from '../../../lib/core/lease-record.js';
 import { KubernetesLeaseWatch } from '../../../lib/locks/kubernetes/lease-watch.js';
 import { leaseAddress } from '../../../lib/locks/kubernetes/object-address.js';
-import type { LeaseWatchObserver } from '../../../lib/locks/resource-lock.js';
 import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
 import { connectionTo, EmulatedConnection } from '../../support/api-emulator/emulated-cluster.js';
 import { eventually } from '../../support/api-emulator/eventually.js';

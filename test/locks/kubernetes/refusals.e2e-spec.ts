@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { leaseLock } from '../../../lib/locks/kubernetes/lease.lock.js';
-import type { ResourceLock } from '../../../lib/locks/resource-lock.js';
+import type { ResourceLock } from '../../../lib/core/resource-lock.js';
 import { AdmissionWebhook } from '../../support/admission-webhook.js';
 import { eventually } from '../../support/api-emulator/eventually.js';
 import { ControlPlane, FIRST_START_LIMIT_MS } from '../../support/control-plane/control-plane.js';

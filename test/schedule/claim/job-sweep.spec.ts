@@ -10,7 +10,7 @@ import {
   writeJobRecord,
 } from '../../../lib/schedule/claim/ledger-document.js';
 import { KEPT_UNKNOWN_MS, sweepJobs } from '../../../lib/schedule/claim/job-sweep.js';
-import type { JsonDocument } from '../../../lib/locks/document-store.js';
+import type { JsonDocument } from '../../../lib/core/json-document.js';
 
 const NOW = Date.parse('2026-06-01T00:00:00Z');
 const LONG_AGO = NOW - KEPT_UNKNOWN_MS;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { JsonDocument } from '../../../lib/locks/document-store.js';
+import type { JsonDocument } from '../../../lib/core/json-document.js';
 import {
   jobFault,
   readJobRecord,

@@ -1,7 +1,7 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import type { DocumentWriteOutcome, JsonDocument } from '../../../lib/locks/document-store.js';
-import { LockRequestError } from '../../../lib/core/errors/lock-request.error.js';
-import { MAX_DOCUMENT_BYTES } from '../../../lib/locks/document-text.js';
+import { LockRequestError } from '../../../lib/core/errors.js';
+import { type JsonDocument, MAX_DOCUMENT_BYTES } from '../../../lib/core/json-document.js';
+import type { DocumentWriteOutcome } from '../../../lib/core/resource-lock.js';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { ScheduledProcess } from '../support/scheduled-process.js';

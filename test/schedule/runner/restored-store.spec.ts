@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { JsonDocument } from '../../../lib/locks/document-store.js';
+import type { JsonDocument } from '../../../lib/core/json-document.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { CLAIM_TIMEOUT_MS, JOB, ScheduledProcess } from '../support/scheduled-process.js';
 import type { Fate } from '../support/scripted-document-store.js';

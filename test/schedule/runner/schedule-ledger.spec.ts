@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { JsonDocument } from '../../../lib/locks/document-store.js';
+import type { JsonDocument } from '../../../lib/core/json-document.js';
 import { packed } from '../../../lib/schedule/claim/document-packing.js';
 import { NEVER_RUN } from '../../../lib/schedule/claim/job-record.js';
 import type { LedgerChange } from '../../../lib/schedule/claim/ledger-change.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { LockRequestError } from '../../../lib/core/errors/lock-request.error.js';
+import { LockRequestError } from '../../../lib/core/errors.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import {
   CLAIM_TIMEOUT_MS,

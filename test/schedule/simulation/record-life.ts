@@ -1,4 +1,4 @@
-import type { JsonDocument } from '../../../lib/locks/document-store.js';
+import type { JsonDocument } from '../../../lib/core/json-document.js';
 import type { JobRecord } from '../../../lib/schedule/claim/job-record.js';
 import { readJobRecord, sweptThrough } from '../../../lib/schedule/claim/ledger-document.js';
 

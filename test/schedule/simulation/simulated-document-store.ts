@@ -1,12 +1,12 @@
-import { LockRequestError } from '../../../lib/core/errors/lock-request.error.js';
+import { LockRequestError } from '../../../lib/core/errors.js';
+import type { JsonDocument } from '../../../lib/core/json-document.js';
 import type {
   DocumentReadOutcome,
   DocumentStore,
   DocumentWriteOutcome,
-  JsonDocument,
+  LockRequestOptions,
   StoredDocument,
-} from '../../../lib/locks/document-store.js';
-import type { LockRequestOptions } from '../../../lib/locks/resource-lock.js';
+} from '../../../lib/core/resource-lock.js';
 import type { EventOwner, EventQueue } from '../../simulation/event-queue.js';
 import type { RandomStream } from '../../simulation/random-stream.js';
 import { CALM_NETWORK, type FaultCount, type FaultMix } from './network-faults.js';

@@ -1,4 +1,4 @@
-import type { JsonDocument } from '../../../lib/locks/document-store.js';
+import type { JsonDocument } from '../../../lib/core/json-document.js';
 
 export interface DocumentVersion {
   readonly text: string;

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Term } from '../../../lib/core/term.js';
-import type { Clock, Timer } from '../../../lib/elector/clock.js';
+import type { Clock, Timer } from '../../../lib/core/clock.js';
 import type { RoleSchedule } from '../../../lib/schedule/runner/role-schedule.js';
 import type { ScheduleLedger } from '../../../lib/schedule/runner/schedule-ledger.js';
 import type { EventOwner, EventQueue, SimulatedEvent } from '../../simulation/event-queue.js';

@@ -11,7 +11,6 @@ import type { TickMutant } from './tick-mutants.js';
 /** The folders of the library that the simulation drives. */
 const PARTS = [
   'core',
-  'core/errors',
   'locks',
   'schedule/claim',
   'schedule/errors',

@@ -1,6 +1,6 @@
 import { EventQueue } from '../../simulation/event-queue.js';
 import { RandomStream } from '../../simulation/random-stream.js';
-import type { JsonDocument } from '../../../lib/locks/document-store.js';
+import type { JsonDocument } from '../../../lib/core/json-document.js';
 import { unpacked } from '../../../lib/schedule/claim/document-packing.js';
 import { readJobRecord } from '../../../lib/schedule/claim/ledger-document.js';
 import { JobHistory, type HistoryVerdict } from './job-history.js';

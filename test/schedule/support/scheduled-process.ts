@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Term } from '../../../lib/core/term.js';
-import type { JsonDocument } from '../../../lib/locks/document-store.js';
+import type { JsonDocument } from '../../../lib/core/json-document.js';
 import type { JobRecord } from '../../../lib/schedule/claim/job-record.js';
 import { KEPT_UNKNOWN_MS } from '../../../lib/schedule/claim/job-sweep.js';
 import { readJobRecord } from '../../../lib/schedule/claim/ledger-document.js';

@@ -1,13 +1,13 @@
-import { LockRequestError } from '../../../lib/core/errors/lock-request.error.js';
+import { LockRequestError } from '../../../lib/core/errors.js';
+import type { JsonDocument } from '../../../lib/core/json-document.js';
 import type {
   DocumentReadOutcome,
   DocumentStore,
   DocumentWriteOutcome,
-  JsonDocument,
+  LockRequestOptions,
   StoredDocument,
-} from '../../../lib/locks/document-store.js';
+} from '../../../lib/core/resource-lock.js';
 import { MemoryDocumentStore } from '../../../lib/locks/memory-document-store.js';
-import type { LockRequestOptions } from '../../../lib/locks/resource-lock.js';
 
 /**
  * What becomes of a request.

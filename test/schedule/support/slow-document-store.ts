@@ -1,11 +1,11 @@
-import { LockRequestError } from '../../../lib/core/errors/lock-request.error.js';
+import { LockRequestError } from '../../../lib/core/errors.js';
+import type { JsonDocument } from '../../../lib/core/json-document.js';
 import type {
   DocumentReadOutcome,
   DocumentWriteOutcome,
-  JsonDocument,
+  LockRequestOptions,
   StoredDocument,
-} from '../../../lib/locks/document-store.js';
-import type { LockRequestOptions } from '../../../lib/locks/resource-lock.js';
+} from '../../../lib/core/resource-lock.js';
 import type { ManualClock } from '../../support/manual-clock.js';
 import { ScriptedDocumentStore } from './scripted-document-store.js';
 

@@ -1,8 +1,7 @@
-import { LockRequestError } from './errors/lock-request.error.js';
-import { isCleanRelease, nextTransitions, type LeaseRecord } from './lease-record.js';
-import type { ReadOutcome, WriteOutcome } from './lock-outcome.js';
 import type { Observation, PendingRequest, Tenure } from './election-state.js';
+import { LockRequestError } from './errors.js';
 import { beginTenure, proceedHolding } from './holding.js';
+import { isCleanRelease, type LeaseRecord, nextTransitions } from './lease-record.js';
 import { claimableAt, isOwnRecord, leaseDurationOf, observe } from './observing.js';
 import {
   acquiredLate,
@@ -12,6 +11,7 @@ import {
   triableFrom,
 } from './repetition.js';
 import { followersTimeoutMs } from './request-timeout.js';
+import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import { isNewer, type Step } from './step.js';
 import { monotonicElapsedMs } from './validity.js';
 

@@ -1,7 +1,32 @@
-import type { LeaseRecord, ObservedLease } from '../core/lease-record.js';
-import type { ReadOutcome, WriteOutcome } from '../core/lock-outcome.js';
-import type { LockRequestError } from '../core/errors/lock-request.error.js';
-import type { DocumentStore } from './document-store.js';
+import type { LockRequestError } from './errors.js';
+import type { JsonDocument } from './json-document.js';
+import type { LeaseRecord, ObservedLease } from './lease-record.js';
+
+/** A read that found no object. `failed`: nothing was learned. */
+export type NothingFound =
+  { readonly kind: 'absent' } | { readonly kind: 'failed'; readonly error: LockRequestError };
+
+/**
+ * A write that is not known to be in the store (R9).
+ * - `conflict`: the store holds another version than expected, or, for a create, an object. Not proof of loss: an own
+ *   earlier write may be the cause. Only for a comparison of versions: the election takes it as proof that the expected
+ *   version is outdated, and does not try it again soon. A store that refuses for another reason, with whatever status
+ *   (a quota, the denial of an admission webhook), answers `not-applied`.
+ * - `absent`: there is no object to replace.
+ * - `not-applied`: it is not and never will be in the store. The error says why.
+ * - `unknown`: it may be in the store now, later or never (timeout, reset, 5xx).
+ */
+export type UnconfirmedWrite =
+  | { readonly kind: 'conflict' }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'not-applied'; readonly error: LockRequestError }
+  | { readonly kind: 'unknown'; readonly error: LockRequestError };
+
+export type ReadOutcome = { readonly kind: 'found'; readonly lease: ObservedLease } | NothingFound;
+
+/** What is known of a write. `applied`: it is in the store, as `lease`; for the rest see {@link UnconfirmedWrite}. */
+export type WriteOutcome =
+  { readonly kind: 'applied'; readonly lease: ObservedLease } | UnconfirmedWrite;
 
 export interface LockRequestOptions {
   /** Bound of the whole request, body included. */
@@ -85,4 +110,39 @@ export interface LockRequester {
 /** Makes the lock of one election; what `leaseLock()`, `fileLock()` and `memoryLock()` return. */
 export interface ResourceLockFactory {
   (requester: LockRequester): ResourceLock | Promise<ResourceLock>;
+}
+
+/** One version of a document, as a read or a write returned it. */
+export interface StoredDocument {
+  readonly document: JsonDocument;
+  /** The expectation of a compare-and-set. Opaque: only the store that made it understands it. */
+  readonly version: unknown;
+}
+
+export type DocumentReadOutcome =
+  { readonly kind: 'found'; readonly stored: StoredDocument } | NothingFound;
+
+/** What is known of a write. `applied`: it is in the store, as `stored`; for the rest see {@link UnconfirmedWrite}. */
+export type DocumentWriteOutcome =
+  { readonly kind: 'applied'; readonly stored: StoredDocument } | UnconfirmedWrite;
+
+/**
+ * The store of one small document beside a lease, with the lease's own rules: every write is a compare-and-set on the
+ * version that was read, a deleted document is not brought back by a replacement, nothing is retried, merged or
+ * deleted, and failures are outcomes. Every store passes the same contract suite
+ * (`test/locks/document-store.contract.ts`).
+ */
+export interface DocumentStore {
+  /** A linearizable read: it sees every write that was acknowledged before it began. */
+  read(options: LockRequestOptions): Promise<DocumentReadOutcome>;
+  /** Creates the document; `conflict` if there is one. */
+  create(document: JsonDocument, options: LockRequestOptions): Promise<DocumentWriteOutcome>;
+  /** Replaces the document if the stored one still is the expected version. */
+  replace(
+    document: JsonDocument,
+    expected: StoredDocument,
+    options: LockRequestOptions,
+  ): Promise<DocumentWriteOutcome>;
+  /** For logs and errors: which object this is, e.g. `Lease default/plan-scheduler-schedule`. */
+  describe(): string;
 }

@@ -1,5 +1,9 @@
-import { LockRequestError } from '../core/errors/lock-request.error.js';
-import type { JsonDocument } from './document-store.js';
+import { LockRequestError } from './errors.js';
+
+/** A JSON object. What a writer does not understand of it, it writes back. */
+export type JsonDocument = Readonly<Record<string, unknown>>;
+
+export type JsonObject = { readonly [key: string]: unknown };
 
 /**
  * The largest document, in bytes of UTF-8. The API server takes 256 KiB for all annotations of an object together

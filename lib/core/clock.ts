@@ -20,3 +20,7 @@ export interface Clock {
   /** Calls back once after at least `delayMs`. */
   setTimer(callback: () => void, delayMs: number): Timer;
 }
+
+export function wallMs(clock: Clock): number {
+  return Math.floor(clock.wallMicros() / 1_000);
+}

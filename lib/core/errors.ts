@@ -1,0 +1,233 @@
+import type { RevocationReason } from './term.js';
+
+const MARK = Symbol.for('nestjs-leader-election:error');
+
+/** Base of every error this library creates. `code` is stable; the wording of messages is not. */
+export abstract class LeaderElectionError extends Error {
+  abstract readonly code: string;
+
+  protected constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+
+  /** True for errors of this library that have to extend a class of a framework, too. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (Function.prototype[Symbol.hasInstance].call(this, value)) return true;
+    return (
+      this === LeaderElectionError && typeof value === 'object' && value !== null && MARK in value
+    );
+  }
+
+  /** What of it may be sent anywhere: the fields, the message, and no stack and cause. */
+  toJSON(): object {
+    return Object.assign({}, this, { message: this.message });
+  }
+}
+
+/** Makes the instances of a class that extends another base errors of this library. */
+export function countAsLeaderElectionError(prototype: object): void {
+  Object.defineProperty(prototype, MARK, { value: true });
+}
+
+/** One thing wrong with one option. */
+export interface OptionFault {
+  /** The option, spelled as the caller wrote it. */
+  readonly field: string;
+  /** What was given; undefined where nothing was. */
+  readonly value: unknown;
+  /** The value is that of the default. */
+  readonly isDefault?: boolean;
+  /** What must hold. */
+  readonly rule: string;
+  /** What to write instead. */
+  readonly fix: string;
+}
+
+/**
+ * The options of one role cannot be used. Carries every fault at once, so that one start shows them all.
+ * Code `ERR_LEADER_ELECTION_OPTIONS`.
+ */
+export class LeaderElectionOptionsError extends LeaderElectionError {
+  readonly code = 'ERR_LEADER_ELECTION_OPTIONS';
+
+  constructor(readonly faults: readonly OptionFault[]) {
+    super(
+      `LeaderElectionModule: ${faults.length} configuration ${faults.length === 1 ? 'error' : 'errors'}\n` +
+        faults.map((fault) => `  - ${given(fault)}: ${fault.rule}. Fix: ${fault.fix}.`).join('\n'),
+    );
+  }
+
+  /** With each value as the message prints it: what was given may be anything. */
+  override toJSON(): object {
+    const faults = this.faults.map((fault) => ({ ...fault, value: printed(fault.value) }));
+    return { ...super.toJSON(), faults };
+  }
+}
+
+function given({ field, value, isDefault = false }: OptionFault): string {
+  if (value === undefined) return field;
+  return `${field} = ${printed(value)}${isDefault ? ' (the default)' : ''}`;
+}
+
+function printed(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value);
+    case 'bigint':
+      return `${value}n`;
+    case 'function':
+      return `a function${value.name ? ` (${value.name})` : ''}`;
+    case 'object':
+      return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object';
+    default:
+      return String(value);
+  }
+}
+
+export interface LockRequestErrorDetails {
+  /**
+   * `rejected`: the store understood and said no (403, 422, 429 ...). `unreachable`: nothing was sent.
+   * `unclear`: sent, and no usable answer came back. The election retries a rejected request more slowly.
+   */
+  readonly reason: 'rejected' | 'unreachable' | 'unclear';
+  /** How long the store asked to wait, in milliseconds (Kubernetes: the Retry-After header). */
+  readonly retryAfterMs?: number;
+  readonly cause?: unknown;
+}
+
+/**
+ * A request to the lock's store failed. The message says what was asked, what came back and what to change.
+ * Code `ERR_LOCK_REQUEST`.
+ */
+export class LockRequestError extends LeaderElectionError {
+  readonly code = 'ERR_LOCK_REQUEST';
+  readonly reason: LockRequestErrorDetails['reason'];
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, details: LockRequestErrorDetails) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.reason = details.reason;
+    this.retryAfterMs = details.retryAfterMs;
+  }
+}
+
+/** One field of a lease that is stored otherwise than it was sent. */
+export interface LeaseAlteration {
+  readonly field: string;
+  readonly sent: unknown;
+  readonly stored: unknown;
+}
+
+/**
+ * The store answered that it has applied a write, and holds something else. What is stored counts, as that is what all
+ * others see: this process does not lead by it. Code `ERR_LEASE_ALTERED`.
+ */
+export class LeaseAlteredError extends LeaderElectionError {
+  readonly code = 'ERR_LEASE_ALTERED';
+
+  constructor(
+    readonly role: string,
+    readonly write: 'acquire' | 'renew' | 'release',
+    readonly alterations: readonly LeaseAlteration[],
+  ) {
+    const changes = alterations.map(
+      ({ field, sent, stored }) =>
+        `${field} ${JSON.stringify(sent)} was sent and ${JSON.stringify(stored)} is stored`,
+    );
+    super(
+      `Role "${role}": something changes this lease between this process and its store: ${changes.join(', ')}. ` +
+        `What is stored counts, so this process cannot ${write} it. Find what changes it, such as a mutating admission ` +
+        `webhook or a proxy, and exempt this lease from it.`,
+    );
+  }
+}
+
+/**
+ * The wall clock has ended several terms that the monotonic clock and the boot time would not have ended; it is not
+ * asked any more until it has agreed with them for a while. Code `ERR_WALL_CLOCK`.
+ */
+export class WallClockError extends LeaderElectionError {
+  readonly code = 'ERR_WALL_CLOCK';
+
+  constructor(role: string, terms: number, agreesForMs: number) {
+    super(
+      `Role "${role}": the wall clock of this machine jumped forward again and again and ended ${terms} terms, while its ` +
+        `other clocks show that no time was missed. It is not asked any more until it has agreed with them for ` +
+        `${agreesForMs / 1_000} s. Until then, leadership that a restored snapshot of this machine brings back is not ` +
+        `noticed by it. Check what sets the clock: two time services, or a faked time.`,
+    );
+  }
+}
+
+/**
+ * The work of an ended term was still running when `drainTimeoutMs` had passed. The lease is then not released
+ * but left to lapse, so that nobody starts beside that work sooner than the lease allows (R10). This process stands
+ * again only once the work has ended. Code `ERR_DRAIN_TIMEOUT`.
+ */
+export class DrainTimeoutError extends LeaderElectionError {
+  readonly code = 'ERR_DRAIN_TIMEOUT';
+
+  constructor(role: string, term: number, drainTimeoutMs: number) {
+    super(
+      `Role "${role}": work from term ${term} is still running ${drainTimeoutMs} ms (drainTimeoutMs) after its leadership ended. ` +
+        `The lease will expire instead of being released, and this process will not compete for it until that work ends. ` +
+        `Make @OnGranted, @OnRevoked and gated methods end when term.signal is aborted, or raise drainTimeoutMs.`,
+    );
+  }
+}
+
+/** The reason of an aborted `term.signal`: leadership ended. Code `ERR_LEADERSHIP_REVOKED`. */
+export class LeadershipRevokedError extends LeaderElectionError {
+  readonly code = 'ERR_LEADERSHIP_REVOKED';
+
+  constructor(
+    readonly role: string,
+    readonly term: number,
+    readonly reason: RevocationReason,
+  ) {
+    super(`Leadership of role "${role}", term ${term}, has ended: ${reason}.`);
+  }
+}
+
+export interface SlowAcquisitions {
+  readonly attempts: number;
+  /** How long the answer to the last one took. */
+  readonly tookMs: number;
+  readonly renewDeadlineMs: number;
+  readonly retryPeriodMs: number;
+  readonly leaseDurationMs: number;
+}
+
+/** How much slower than seen the store may be under the durations that are recommended. */
+const HEADROOM = 1.25;
+
+/**
+ * The store answers acquisitions later than a leader could live with, so that this process does not become leader. Said
+ * again less and less often while that lasts. Code `ERR_STORE_TOO_SLOW`.
+ */
+export class StoreTooSlowError extends LeaderElectionError {
+  readonly code = 'ERR_STORE_TOO_SLOW';
+
+  constructor(role: string, slow: SlowAcquisitions) {
+    const { attempts, tookMs, renewDeadlineMs, retryPeriodMs, leaseDurationMs } = slow;
+    const bearableMs = Math.min(renewDeadlineMs / 2, renewDeadlineMs - retryPeriodMs);
+    const neededMs = wholeSeconds(HEADROOM * Math.max(2 * tookMs, tookMs + retryPeriodMs));
+    const leaseMs = wholeSeconds((neededMs * leaseDurationMs) / renewDeadlineMs);
+    super(
+      `Role "${role}": the store of the lock is too slow for a leader. It answered the last ${attempts} acquisitions too ` +
+        `late, the last one after ${Math.round(tookMs)} ms; within renewDeadlineMs (${renewDeadlineMs}) two answers in a ` +
+        `row must fit, so one may take ${bearableMs} ms at most. Find out what is slow: the store, the network, or the ` +
+        `event loop of this process. If the store stays as slow, raise leaseDurationMs to ${leaseMs} and, where it is ` +
+        `set, renewDeadlineMs to ${neededMs}; a takeover after a crash then takes as much longer.`,
+    );
+  }
+}
+
+function wholeSeconds(ms: number): number {
+  return Math.ceil(ms / 1_000) * 1_000;
+}
+
+/** What the election itself reports on `errors$`; none of them stops it. */
+export type ElectionError =
+  LockRequestError | DrainTimeoutError | LeaseAlteredError | StoreTooSlowError | WallClockError;
