@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { PodEnvironment } from './kubernetes/pod-environment.js';
+import { PodEnvironment } from '../kubernetes/connection/in-cluster.connection.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ObservedLease } from '../../lib/core/lease-record.js';
 import type { JsonObject } from '../../lib/core/json-document.js';
+import { leaseAddress } from '../../lib/kubernetes/object-request.js';
 import {
   decodeLease,
   encodeReplacement,
   RELEASED_ANNOTATION,
 } from '../../lib/locks/kubernetes/lease-record.codec.js';
-import { leaseAddress } from '../../lib/locks/kubernetes/object-address.js';
 import { CONFIG, heldBy, MachineRun } from '../support/machine-run.js';
 import { RandomJson } from './random-json.js';
 

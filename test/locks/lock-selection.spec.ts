@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { LeaderElectionOptionsError } from '../../lib/core/errors.js';
 import type { LockRequester, ResourceLock } from '../../lib/core/resource-lock.js';
 import { fileLock } from '../../lib/locks/file/file.lock.js';
-import { PodEnvironment } from '../../lib/locks/kubernetes/pod-environment.js';
+import { PodEnvironment } from '../../lib/kubernetes/connection/in-cluster.connection.js';
 import { type LockChoice, selectLock } from '../../lib/locks/lock-selection.js';
 import { memoryLock } from '../../lib/locks/memory.lock.js';
 import { ProcessSurroundings } from '../../lib/locks/process-surroundings.js';

@@ -53,7 +53,7 @@ describe('when the library is loaded', () => {
     const mentioning = scripts.filter((file) =>
       /['"]@kubernetes\/client-node['"]/.test(readFileSync(join(dist, file), 'utf8')),
     );
-    expect(mentioning).toEqual([join('locks', 'kubernetes', 'kubeconfig.loader.js')]);
+    expect(mentioning).toEqual([join('kubernetes', 'connection', 'kubeconfig.loader.js')]);
     expect(readFileSync(join(dist, mentioning[0]!), 'utf8')).not.toMatch(/^import .*@kubernetes/m);
   });
 });

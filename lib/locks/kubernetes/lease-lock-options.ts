@@ -1,7 +1,10 @@
 import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
 import { givenLockOptions } from '../../core/option-reader.js';
-import type { KubeConfigLike, KubeconfigSource } from './kubeconfig.loader.js';
-import type { PodEnvironment } from './pod-environment.js';
+import type { PodEnvironment } from '../../kubernetes/connection/in-cluster.connection.js';
+import type {
+  KubeConfigLike,
+  KubeconfigSource,
+} from '../../kubernetes/connection/kubeconfig.loader.js';
 
 export interface LeaseLockOptions {
   /**

@@ -1,29 +1,154 @@
 import { LockRequestError } from '../../core/errors.js';
+import {
+  formatDocument,
+  isJsonObject,
+  type JsonDocument,
+  type JsonObject,
+  parseDocument,
+  unreadableDocument,
+} from '../../core/json-document.js';
+import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type {
+  DocumentReadOutcome,
   DocumentStore,
+  DocumentWriteOutcome,
   LeaseWatch,
   LeaseWatchObserver,
   LockRequestOptions,
   ReadOutcome,
   ResourceLock,
   ResourceLockFactory,
+  StoredDocument,
   WriteOutcome,
 } from '../../core/resource-lock.js';
-import { encodeNewLease, encodeReplacement } from './lease-record.codec.js';
-import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
-import { readOutcome, writeOutcome } from './api-outcome.js';
-import type { Asked } from './kubernetes-error.js';
-import { KubernetesTransport, type ApiAnswer } from './kubernetes-transport.js';
+import { PodEnvironment } from '../../kubernetes/connection/in-cluster.connection.js';
+import {
+  type ApiAnswer,
+  type ApiRequest,
+  KubernetesTransport,
+} from '../../kubernetes/kubernetes-transport.js';
+import {
+  type Asked,
+  collectionPath,
+  type ObjectAddress,
+  objectPath,
+} from '../../kubernetes/object-request.js';
 import {
   checkLeaseLockOptions,
   chooseCluster,
   type LeaseLockOptions,
 } from './lease-lock-options.js';
-import { LeaseDocumentStore } from './lease.document-store.js';
-import { LeaseTarget } from './lease-target.js';
+import {
+  conditionalReplacement,
+  encodeNewLease,
+  encodeReplacement,
+  metadataOf,
+} from './lease-record.codec.js';
+import { LeaseTarget, readOutcome, writeOutcome } from './lease-target.js';
 import { KubernetesLeaseWatch } from './lease-watch.js';
-import { collectionPath, objectPath } from './object-address.js';
-import { PodEnvironment } from './pod-environment.js';
+
+/** The annotation that holds the document, as JSON text. */
+export const DOCUMENT_ANNOTATION = 'nestjs-leader-election/schedule';
+
+/**
+ * A Lease without the annotation holds an empty document. Undefined if the annotation is not that of a JSON object:
+ * taken for empty, everything that was recorded would be open again.
+ */
+export function decodeDocument(lease: ObservedLease): StoredDocument | undefined {
+  const text = annotationsOf(metadataOf(lease))[DOCUMENT_ANNOTATION];
+  const document = text === undefined ? {} : parseDocument(text);
+  return document && { document, version: lease };
+}
+
+/** A Lease that nobody holds, to POST. */
+export function encodeNewDocument(text: string, address: ObjectAddress): JsonObject {
+  const { apiVersion, kind, namespace, name } = address;
+  const annotations = { [DOCUMENT_ANNOTATION]: text };
+  return { apiVersion, kind, metadata: { name, namespace, annotations }, spec: {} };
+}
+
+/** The whole object as it was read, with the document exchanged. */
+export function encodeDocumentReplacement(
+  text: string,
+  expected: ObservedLease,
+  address: ObjectAddress,
+): JsonObject {
+  return conditionalReplacement(expected, address, {
+    ...annotationsOf(metadataOf(expected)),
+    [DOCUMENT_ANNOTATION]: text,
+  });
+}
+
+function annotationsOf(metadata: JsonObject): JsonObject {
+  return isJsonObject(metadata['annotations']) ? metadata['annotations'] : {};
+}
+
+/**
+ * A document in an annotation of a Lease that nobody holds, over the transport of the lock it belongs to. Needs the
+ * verbs get, create and update on it; nobody watches it.
+ */
+export class LeaseDocumentStore implements DocumentStore {
+  constructor(
+    private readonly target: LeaseTarget,
+    private readonly transport: KubernetesTransport,
+  ) {}
+
+  async read(options: LockRequestOptions): Promise<DocumentReadOutcome> {
+    const asked = await this.target.ask('get');
+    if (asked instanceof LockRequestError) return { kind: 'failed', error: asked };
+    const request = { method: 'GET', path: objectPath(asked.address) } as const;
+    const outcome = readOutcome(asked, await this.transport.send(request, options));
+    if (outcome.kind !== 'found') return outcome;
+    const stored = decodeDocument(outcome.lease);
+    if (stored !== undefined) return { kind: 'found', stored };
+    const what = `the annotation ${DOCUMENT_ANNOTATION}`;
+    return { kind: 'failed', error: unreadableDocument(this.describe(), what) };
+  }
+
+  create(document: JsonDocument, options: LockRequestOptions): Promise<DocumentWriteOutcome> {
+    return this.write('create', document, options, ({ address }, text) => ({
+      method: 'POST',
+      path: collectionPath(address),
+      body: encodeNewDocument(text, address),
+    }));
+  }
+
+  replace(
+    document: JsonDocument,
+    { version }: StoredDocument,
+    options: LockRequestOptions,
+  ): Promise<DocumentWriteOutcome> {
+    return this.write('update', document, options, ({ address }, text) => ({
+      method: 'PUT',
+      path: objectPath(address),
+      body: encodeDocumentReplacement(text, version as ObservedLease, address),
+    }));
+  }
+
+  describe(): string {
+    return this.target.describe();
+  }
+
+  private async write(
+    verb: 'create' | 'update',
+    document: JsonDocument,
+    options: LockRequestOptions,
+    requestOf: (asked: Asked, text: string) => ApiRequest,
+  ): Promise<DocumentWriteOutcome> {
+    const text = formatDocument(document, this.describe());
+    if (text instanceof LockRequestError) return { kind: 'not-applied', error: text };
+    const asked = await this.target.ask(verb);
+    if (asked instanceof LockRequestError) return { kind: 'not-applied', error: asked };
+    const answer = await this.transport.send(requestOf(asked, text), options);
+    const outcome = writeOutcome(asked, answer, options.signal);
+    if (outcome.kind !== 'applied') return outcome;
+    // What is stored counts: something may have changed it on the way.
+    const stored = decodeDocument(outcome.lease);
+    if (stored !== undefined) return { kind: 'applied', stored };
+    const what = `the annotation ${DOCUMENT_ANNOTATION}`;
+    return { kind: 'unknown', error: unreadableDocument(this.describe(), what) };
+  }
+}
 
 /**
  * The lock that Kubernetes' own components use: a Lease of `coordination.k8s.io/v1`. Needs the verbs get, create and

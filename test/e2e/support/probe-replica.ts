@@ -18,8 +18,8 @@ import {
   type RevocationReason,
   type Term,
 } from 'nestjs-leader-election';
+import { PodEnvironment } from '../../../lib/kubernetes/connection/in-cluster.connection.js';
 import { leaseLockIn } from '../../../lib/locks/kubernetes/lease.lock.js';
-import { PodEnvironment } from '../../../lib/locks/kubernetes/pod-environment.js';
 import type { ProbeSettings } from './probe-settings.js';
 
 const settings = JSON.parse(process.env['PROBE_SETTINGS']!) as ProbeSettings;

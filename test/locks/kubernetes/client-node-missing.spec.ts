@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import type { KubeConfigLike } from '../../../lib/locks/kubernetes/kubeconfig.loader.js';
+import type { KubeConfigLike } from '../../../lib/kubernetes/connection/kubeconfig.loader.js';
 
 jest.unstable_mockModule('@kubernetes/client-node', () => {
   throw Object.assign(new Error("Cannot find package '@kubernetes/client-node'"), {

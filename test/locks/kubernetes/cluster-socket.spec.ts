@@ -5,9 +5,12 @@ import { createServer as createHttpServer } from 'node:http';
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { ClusterTls } from '../../../lib/locks/kubernetes/cluster-connection.js';
-import { openClusterSocket, resetSocket } from '../../../lib/locks/kubernetes/cluster-socket.js';
-import { readableKey } from '../../../lib/locks/kubernetes/private-key.js';
+import type { ClusterTls } from '../../../lib/kubernetes/http/socket-basics.js';
+import {
+  openClusterSocket,
+  readableKey,
+  resetSocket,
+} from '../../../lib/kubernetes/http/socket.js';
 import { selfSignedCertificate, type Certificate } from '../../support/api-emulator/certificate.js';
 import { eventually } from '../../support/api-emulator/eventually.js';
 import { CertificateAuthority } from '../../support/control-plane/certificate-authority.js';

@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it, expect } from '@jest/globals';
 import { LockRequestError } from '../../../lib/core/errors.js';
-import { InClusterConnection } from '../../../lib/locks/kubernetes/in-cluster.connection.js';
-import { KubernetesTransport } from '../../../lib/locks/kubernetes/kubernetes-transport.js';
-import { PodEnvironment } from '../../../lib/locks/kubernetes/pod-environment.js';
+import {
+  InClusterConnection,
+  PodEnvironment,
+} from '../../../lib/kubernetes/connection/in-cluster.connection.js';
+import { KubernetesTransport } from '../../../lib/kubernetes/kubernetes-transport.js';
 import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
 import { selfSignedCertificate } from '../../support/api-emulator/certificate.js';
 import { withBusyThreadPool } from '../../support/busy-thread-pool.js';

@@ -4,8 +4,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { KubeconfigConnection } from '../../../lib/locks/kubernetes/kubeconfig.connection.js';
-import { KubernetesTransport } from '../../../lib/locks/kubernetes/kubernetes-transport.js';
+import { KubeconfigConnection } from '../../../lib/kubernetes/connection/kubeconfig.connection.js';
+import { KubernetesTransport } from '../../../lib/kubernetes/kubernetes-transport.js';
 import { selfSignedCertificate } from '../../support/api-emulator/certificate.js';
 import { findBinary } from '../../support/control-plane/binaries.js';
 import { CertificateAuthority } from '../../support/control-plane/certificate-authority.js';

@@ -11,16 +11,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, it, expect } from '@jest/globals';
 import { KubeConfig } from '@kubernetes/client-node';
-import { ClientNodeConnection } from '../../../lib/locks/kubernetes/client-node.connection.js';
-import { CredentialProgram } from '../../../lib/locks/kubernetes/credential-program.js';
-import { KubeconfigConnection } from '../../../lib/locks/kubernetes/kubeconfig.connection.js';
+import { ClientNodeConnection } from '../../../lib/kubernetes/connection/client-node.connection.js';
+import { CredentialProgram } from '../../../lib/kubernetes/connection/credential-program.js';
+import { KubeconfigConnection } from '../../../lib/kubernetes/connection/kubeconfig.connection.js';
 import {
-  ClientNodeUnavailableError,
-  loadClientNode,
   type ClientNode,
+  ClientNodeUnavailableError,
   type KubeConfigLike,
-} from '../../../lib/locks/kubernetes/kubeconfig.loader.js';
-import { KubernetesTransport } from '../../../lib/locks/kubernetes/kubernetes-transport.js';
+  loadClientNode,
+} from '../../../lib/kubernetes/connection/kubeconfig.loader.js';
+import { KubernetesTransport } from '../../../lib/kubernetes/kubernetes-transport.js';
 import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
 import { selfSignedCertificate, type Certificate } from '../../support/api-emulator/certificate.js';
 import { eventually } from '../../support/api-emulator/eventually.js';

@@ -1,11 +1,10 @@
 import { describe, it, expect } from '@jest/globals';
-import type { Verb } from '../../../lib/locks/kubernetes/access-rule.js';
-import { RequestTimedOut } from '../../../lib/locks/kubernetes/transport-failure.js';
-import { readOutcome, writeOutcome } from '../../../lib/locks/kubernetes/api-outcome.js';
-import type { ApiAnswer } from '../../../lib/locks/kubernetes/kubernetes-transport.js';
-import { leaseAddress } from '../../../lib/locks/kubernetes/object-address.js';
-import { parseRetryAfter } from '../../../lib/locks/kubernetes/retry-after.js';
-import { describeToken } from '../../../lib/locks/kubernetes/token-facts.js';
+import { RequestTimedOut } from '../../../lib/kubernetes/answer-messages.js';
+import { parseRetryAfter } from '../../../lib/kubernetes/api-status.js';
+import { describeToken } from '../../../lib/kubernetes/connection/in-cluster.connection.js';
+import type { ApiAnswer } from '../../../lib/kubernetes/kubernetes-transport.js';
+import { leaseAddress, type Verb } from '../../../lib/kubernetes/object-request.js';
+import { readOutcome, writeOutcome } from '../../../lib/locks/kubernetes/lease-target.js';
 import {
   alreadyExists,
   badRequest,

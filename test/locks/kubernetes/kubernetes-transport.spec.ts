@@ -2,10 +2,10 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, it, expect } from '@jest/globals';
 import {
-  KubernetesTransport,
   type ApiAnswer,
   type ApiRequest,
-} from '../../../lib/locks/kubernetes/kubernetes-transport.js';
+  KubernetesTransport,
+} from '../../../lib/kubernetes/kubernetes-transport.js';
 import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
 import { selfSignedCertificate, type Certificate } from '../../support/api-emulator/certificate.js';
 import { connectionTo, EmulatedConnection } from '../../support/api-emulator/emulated-cluster.js';

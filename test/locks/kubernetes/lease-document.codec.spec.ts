@@ -3,7 +3,7 @@ import {
   decodeDocument,
   DOCUMENT_ANNOTATION,
   encodeDocumentReplacement,
-} from '../../../lib/locks/kubernetes/lease-document.codec.js';
+} from '../../../lib/locks/kubernetes/lease.lock.js';
 import { ADDRESS, decoded, wire } from './wire-lease.js';
 
 function annotated(text: unknown): Record<string, unknown> {

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, describe, it, expect } from '@jest/globals';
+import { leaseAddress, objectPath } from '../../../lib/kubernetes/object-request.js';
 import {
   decodeLease,
   encodeReplacement,
 } from '../../../lib/locks/kubernetes/lease-record.codec.js';
-import { DOCUMENT_ANNOTATION } from '../../../lib/locks/kubernetes/lease-document.codec.js';
-import { leaseLock } from '../../../lib/locks/kubernetes/lease.lock.js';
-import { leaseAddress, objectPath } from '../../../lib/locks/kubernetes/object-address.js';
+import { DOCUMENT_ANNOTATION, leaseLock } from '../../../lib/locks/kubernetes/lease.lock.js';
 import { ControlPlane, FIRST_START_LIMIT_MS } from '../../support/control-plane/control-plane.js';
 import { describeDocumentStore } from '../document-store.contract.js';
 import { held } from '../lease-records.js';

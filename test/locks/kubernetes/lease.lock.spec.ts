@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it, expect } from '@jest/globals';
 import { LeaderElectionOptionsError, type OptionFault } from '../../../lib/core/errors.js';
 import type { LockRequester, ResourceLock } from '../../../lib/core/resource-lock.js';
+import { PodEnvironment } from '../../../lib/kubernetes/connection/in-cluster.connection.js';
+import { leaseAddress } from '../../../lib/kubernetes/object-request.js';
 import {
   decodeLease,
   encodeReplacement,
 } from '../../../lib/locks/kubernetes/lease-record.codec.js';
-import type { LeaseLockOptions } from '../../../lib/locks/kubernetes/lease-lock-options.js';
 import { leaseLock, leaseLockIn } from '../../../lib/locks/kubernetes/lease.lock.js';
-import { leaseAddress } from '../../../lib/locks/kubernetes/object-address.js';
-import { PodEnvironment } from '../../../lib/locks/kubernetes/pod-environment.js';
+import type { LeaseLockOptions } from '../../../lib/locks/kubernetes/lease-lock-options.js';
 import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
 import { selfSignedCertificate } from '../../support/api-emulator/certificate.js';
 import { kubeConfigTo } from '../../support/api-emulator/emulated-cluster.js';

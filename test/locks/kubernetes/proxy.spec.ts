@@ -1,13 +1,10 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, it, expect } from '@jest/globals';
-import type { ClusterAccess } from '../../../lib/locks/kubernetes/cluster-connection.js';
-import { KubernetesTransport } from '../../../lib/locks/kubernetes/kubernetes-transport.js';
-import { proxyFor } from '../../../lib/locks/kubernetes/proxy-environment.js';
-import {
-  describeTransportFailure,
-  ProxyFailure,
-} from '../../../lib/locks/kubernetes/transport-failure.js';
+import { describeTransportFailure } from '../../../lib/kubernetes/answer-messages.js';
+import { ProxyFailure, proxyFor } from '../../../lib/kubernetes/http/proxy.js';
+import type { ClusterAccess } from '../../../lib/kubernetes/http/socket-basics.js';
+import { KubernetesTransport } from '../../../lib/kubernetes/kubernetes-transport.js';
 import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
 import { selfSignedCertificate, type Certificate } from '../../support/api-emulator/certificate.js';
 import { EmulatedConnection } from '../../support/api-emulator/emulated-cluster.js';

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import {
+  type EndedAttempt,
   reopenAfterMs,
   wasUseful,
-  type EndedAttempt,
   type WatchPace,
-} from '../../../lib/locks/kubernetes/watch-pace.js';
+} from '../../../lib/locks/kubernetes/lease-watch.js';
 
 const paceWith = (random: number): WatchPace => ({
   intervalMs: 1_000,

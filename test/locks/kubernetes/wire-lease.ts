@@ -1,6 +1,6 @@
 import type { ObservedLease } from '../../../lib/core/lease-record.js';
+import { leaseAddress } from '../../../lib/kubernetes/object-request.js';
 import { decodeLease } from '../../../lib/locks/kubernetes/lease-record.codec.js';
-import { leaseAddress } from '../../../lib/locks/kubernetes/object-address.js';
 
 export const ADDRESS = leaseAddress('default', 'plan');
 

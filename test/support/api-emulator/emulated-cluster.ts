@@ -1,8 +1,6 @@
-import type {
-  ClusterAccess,
-  ClusterConnection,
-} from '../../../lib/locks/kubernetes/cluster-connection.js';
-import type { KubeConfigLike } from '../../../lib/locks/kubernetes/kubeconfig.loader.js';
+import type { ClusterConnection } from '../../../lib/kubernetes/connection/cluster-connection.js';
+import type { KubeConfigLike } from '../../../lib/kubernetes/connection/kubeconfig.loader.js';
+import type { ClusterAccess } from '../../../lib/kubernetes/http/socket-basics.js';
 import type { ApiEmulator } from './api-emulator.js';
 
 /** A connection to an emulator whose credentials a test can change. */

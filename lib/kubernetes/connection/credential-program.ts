@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { sep } from 'node:path';
 import { LockRequestError } from '../../core/errors.js';
 import { isJsonObject } from '../../core/json-document.js';

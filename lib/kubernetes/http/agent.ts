@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Agent, type ClientRequest, type ClientRequestArgs } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { ClusterAccess, ClusterTls } from './cluster-connection.js';
-import { holdProcess, openClusterSocket } from './cluster-socket.js';
+import type { ClusterAccess, ClusterTls } from './socket-basics.js';
+import { holdProcess, openClusterSocket } from './socket.js';
 
 /** What a request hands to its agent beside what Node knows of. */
 export interface ClusterRequestArgs extends ClientRequestArgs {

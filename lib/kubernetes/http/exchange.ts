@@ -1,8 +1,9 @@
-import { request as sendRequest, type ClientRequest, type IncomingMessage } from 'node:http';
-import type { ClusterAgent, ClusterRequestArgs } from './cluster-agent.js';
-import type { ClusterAccess } from './cluster-connection.js';
-import { resetSocket } from './cluster-socket.js';
-import { proxyFor } from './proxy-environment.js';
+import { type ClientRequest, type IncomingMessage, request as sendRequest } from 'node:http';
+import { StringDecoder } from 'node:string_decoder';
+import type { ClusterAgent, ClusterRequestArgs } from './agent.js';
+import { proxyFor } from './proxy.js';
+import type { ClusterAccess } from './socket-basics.js';
+import { resetSocket } from './socket.js';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT';
@@ -114,4 +115,28 @@ export function readBody(response: IncomingMessage, limitBytes: number): Promise
     response.once('error', reject);
     response.once('close', () => reject(new Error('the connection was closed in the answer')));
   });
+}
+
+/** Far above any Lease; a stream with a longer line is not a watch. */
+const MAX_LINE_CHARS = 4 * 1024 * 1024;
+
+/** Cuts a byte stream into lines, wherever its chunks (and the bytes of one character) happen to be split. */
+export class JsonLines {
+  private readonly decoder = new StringDecoder('utf8');
+  private rest = '';
+
+  /** The lines that this chunk completes, without blank ones. */
+  push(chunk: Buffer): string[] {
+    const lines = (this.rest + this.decoder.write(chunk)).split('\n');
+    this.rest = lines.pop() ?? '';
+    if (this.rest.length > MAX_LINE_CHARS) {
+      throw new Error(`a line is longer than ${MAX_LINE_CHARS} characters`);
+    }
+    return lines.filter((line) => line.trim() !== '');
+  }
+
+  /** True if the stream ended inside a line. */
+  get isTruncated(): boolean {
+    return (this.rest + this.decoder.end()).trim() !== '';
+  }
 }

@@ -1,5 +1,4 @@
-import type { Verb } from './access-rule.js';
-import type { ObjectAddress } from './object-address.js';
+import type { ObjectAddress, Verb } from './object-request.js';
 
 /** The API's `Status` object, the body of its errors. Every field may be missing. */
 export interface ApiStatus {
@@ -92,4 +91,13 @@ function isAbout(said: ApiStatus, { resource, name }: ObjectAddress): boolean {
 /** The API server begins what a webhook says with these words, whatever the webhook says. */
 export function isOfWebhook({ message = '' }: ApiStatus): boolean {
   return message.startsWith('admission webhook "');
+}
+
+/** The Retry-After header, in seconds or as an HTTP date, in milliseconds from now; undefined if it says nothing. */
+export function parseRetryAfter(value: string | undefined, nowEpochMs: number): number | undefined {
+  const text = value?.trim() ?? '';
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  // Date.parse takes almost any text with a digit in it; an HTTP date begins with the name of a day.
+  const date = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(date) ? undefined : Math.max(0, date - nowEpochMs);
 }

@@ -1,3 +1,5 @@
+import type { Duplex } from 'node:stream';
+
 /** What TLS needs to know, in the terms of `tls.connect`. */
 export interface ClusterTls {
   readonly ca?: string | Buffer | readonly (string | Buffer)[];
@@ -20,26 +22,6 @@ export interface ClusterAccess {
   readonly proxyUrl?: string;
 }
 
-/** Where an API server is and how to prove who is asking: the service account of a pod, or a kubeconfig. */
-export interface ClusterConnection {
-  /**
-   * Asked for before every request, so that rotated tokens and certificates are used at once. Rejects with an
-   * explanation for people; the next request asks again.
-   */
-  access(): Promise<ClusterAccess>;
-  /** The server said 401: forget what was kept, so that the next `access()` looks again. */
-  refresh(): Promise<void>;
-  /** For messages: whose credentials these are and what can be told of them without telling them. */
-  describeCredentials(): string;
-  /** Ends what runs for the credentials (a program). Nothing is asked for afterwards. */
-  close?(): void;
-}
-
-/** A connection that knows a namespace of its own, which may be none. */
-export interface NamespacedConnection extends ClusterConnection {
-  namespace(): Promise<string | undefined>;
-}
-
 /** Where the URL leads, the port of its scheme included; an IPv6 address without brackets. */
 export function hostAndPort(url: URL): { hostname: string; port: number } {
   const fallback = url.protocol === 'https:' ? 443 : 80;
@@ -47,4 +29,13 @@ export function hostAndPort(url: URL): { hostname: string; port: number } {
     hostname: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port === '' ? fallback : Number(url.port),
   };
+}
+
+/**
+ * A socket can fail at moments when nobody listens: between its event and its first request, which takes some turns of
+ * the promise queue, and after its last. Requests tell what becomes of them; an error that no listener takes would end
+ * the whole process.
+ */
+export function outliveErrors(socket: Duplex): void {
+  socket.on('error', () => undefined);
 }

@@ -1,10 +1,11 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { LockRequestOptions } from '../../core/resource-lock.js';
-import { ClusterAgent } from './cluster-agent.js';
-import type { ClusterAccess, ClusterConnection } from './cluster-connection.js';
-import { exchange, ExchangeFailure, readBody, type HttpRequest } from './http-exchange.js';
-import { RequestTimedOut } from './transport-failure.js';
+import type { LockRequestOptions } from '../core/resource-lock.js';
+import { RequestTimedOut } from './answer-messages.js';
+import type { ClusterConnection } from './connection/cluster-connection.js';
+import { ClusterAgent } from './http/agent.js';
+import { exchange, ExchangeFailure, type HttpRequest, readBody } from './http/exchange.js';
+import type { ClusterAccess } from './http/socket-basics.js';
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT';

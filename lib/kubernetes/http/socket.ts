@@ -1,18 +1,84 @@
+import { createPrivateKey } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
 import {
   connect as connectTls,
-  createSecureContext,
   type ConnectionOptions,
+  createSecureContext,
   type SecureContextOptions,
 } from 'node:tls';
 import { LockRequestError } from '../../core/errors.js';
-import { hostAndPort, type ClusterAccess } from './cluster-connection.js';
-import { outliveErrors } from './outlive-errors.js';
-import { readableKey } from './private-key.js';
-import { describeProxySetting } from './proxy-environment.js';
-import { openTunnel } from './proxy-tunnel.js';
-import { RawSocketStream } from './raw-socket-stream.js';
+import { describeProxySetting, openTunnel } from './proxy.js';
+import { type ClusterAccess, hostAndPort, outliveErrors } from './socket-basics.js';
+
+const ENCODINGS = ['pkcs1', 'pkcs8', 'sec1'] as const;
+const BLOCK = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----([\s\S]+?)-----END/;
+
+/**
+ * The key as OpenSSL reads it. OpenSSL goes by the label of a PEM block; Go, and so kubectl, tries every encoding
+ * whatever the label, and some tools write PKCS#1 under `BEGIN PRIVATE KEY`. What cannot be read is returned as it is:
+ * TLS then says why.
+ */
+export function readableKey(key: string | Buffer): string | Buffer {
+  if (canRead(() => createPrivateKey(key))) return key;
+  const encoded = BLOCK.exec(key.toString())?.[1];
+  if (encoded === undefined) return key;
+  const der = Buffer.from(encoded, 'base64');
+  for (const type of ENCODINGS) {
+    const read = () => createPrivateKey({ key: der, format: 'der', type });
+    if (canRead(read)) return read().export({ type: 'pkcs8', format: 'pem' });
+  }
+  return key;
+}
+
+function canRead(read: () => unknown): boolean {
+  try {
+    read();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * A TCP socket as a plain stream, to run TLS over. TLS that is given the socket itself takes over its handle, and
+ * whether the connection can then still be reset depends on the Node version: where it cannot, the kernel goes on
+ * delivering what was written. Over this stream the handle stays with the socket, and `resetAndDestroy()` sends RST
+ * everywhere (R15).
+ */
+export class RawSocketStream extends Duplex {
+  constructor(private readonly raw: Socket) {
+    super();
+    raw.on('data', (chunk: Buffer) => {
+      if (!this.push(chunk)) raw.pause();
+    });
+    raw.on('end', () => this.push(null));
+    raw.on('error', (error) => this.destroy(error));
+    raw.on('close', () => this.destroy());
+  }
+
+  override _read(): void {
+    this.raw.resume();
+  }
+
+  override _write(
+    chunk: Buffer,
+    _encoding: BufferEncoding,
+    done: (error?: Error | null) => void,
+  ): void {
+    this.raw.write(chunk, done);
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    if (this.raw.destroyed) done();
+    else this.raw.end(() => done());
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.raw.destroy();
+    done(error);
+  }
+}
 
 /** The TCP socket under each socket that was opened here. */
 const rawSockets = new WeakMap<Duplex, Socket>();

@@ -1,18 +1,16 @@
 import { LockRequestError } from '../../core/errors.js';
 import { isJsonObject } from '../../core/json-document.js';
 import { messageOf } from '../../core/thrown-value.js';
-import type { ClusterAccess, ClusterTls, NamespacedConnection } from './cluster-connection.js';
+import type { ClusterAccess, ClusterTls } from '../http/socket-basics.js';
+import { type NamespacedConnection, within } from './cluster-connection.js';
 import {
   CredentialProgram,
-  readProgramConfig,
   type ProgramCredentials,
+  readProgramConfig,
 } from './credential-program.js';
-import { parseServer } from './kubeconfig-cluster.js';
-import { UnknownContextError } from './kubeconfig.connection.js';
+import { LOGIN_LIMIT_MS, UnknownContextError } from './kubeconfig.connection.js';
+import { KubeconfigEntry, parseServer } from './kubeconfig.js';
 import type { KubeConfigLike } from './kubeconfig.loader.js';
-import { KubeconfigEntry } from './kubeconfig.js';
-import { LOGIN_LIMIT_MS } from './oidc-login.js';
-import { within } from './within.js';
 
 const WHERE = 'the given KubeConfig';
 /** They run a program that blocks the whole process as long as it takes; kubectl has given them up as well. */

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { LockRequestError } from '../../core/errors.js';
 import { codeOf, messageOf } from '../../core/thrown-value.js';
-import { mergeKubeconfigs, type Kubeconfig, type KubeconfigFile } from './kubeconfig.js';
+import { type Kubeconfig, type KubeconfigFile, mergeKubeconfigs } from './kubeconfig.js';
 
 /**
  * What is used of `KubeConfig` of `@kubernetes/client-node`, so that an instance can be passed without that package's

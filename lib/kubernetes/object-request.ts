@@ -1,0 +1,69 @@
+/** Which object of the API a lock lives in. */
+export interface ObjectAddress {
+  readonly apiVersion: string;
+  readonly apiGroup: string;
+  /** Plural, as paths and RBAC rules spell it. */
+  readonly resource: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export function leaseAddress(namespace: string, name: string): ObjectAddress {
+  return {
+    apiVersion: 'coordination.k8s.io/v1',
+    apiGroup: 'coordination.k8s.io',
+    resource: 'leases',
+    kind: 'Lease',
+    namespace,
+    name,
+  };
+}
+
+/** Path of the collection; creates and watches go here. */
+export function collectionPath(address: ObjectAddress): string {
+  const root = address.apiGroup === '' ? '/api' : '/apis';
+  const namespace = encodeURIComponent(address.namespace);
+  return `${root}/${address.apiVersion}/namespaces/${namespace}/${address.resource}`;
+}
+
+export function objectPath(address: ObjectAddress): string {
+  return `${collectionPath(address)}/${encodeURIComponent(address.name)}`;
+}
+
+/** `Lease default/plan-scheduler` */
+export function describeAddress(address: ObjectAddress): string {
+  return `${address.kind} ${address.namespace}/${address.name}`;
+}
+
+export type Verb = 'get' | 'create' | 'update' | 'watch';
+
+/**
+ * The rule to add to a Role so that one verb on one object is allowed, as YAML. An API server that has just started
+ * refuses what its Roles grant, until it has loaded them.
+ */
+export function describeMissingRule(verb: Verb, address: ObjectAddress, subject: string): string {
+  const rule = [
+    `  - apiGroups: ["${address.apiGroup}"]`,
+    `    resources: ["${address.resource}"]`,
+    ...(verb === 'create' ? [] : [`    resourceNames: ["${address.name}"]`]),
+    `    verbs: ["${verb}"]`,
+  ].join('\n');
+  const note =
+    verb === 'create'
+      ? ' ("create" cannot be limited by resourceNames: the name is not known when it is authorised)'
+      : '';
+  return (
+    `If the API server has just started, wait for it to load its Roles. Otherwise add this rule${note} to a Role in ` +
+    `namespace ${address.namespace}, and bind that Role to the ${subject} (the README has the whole Role, under Permissions):\n` +
+    `rules:\n${rule}`
+  );
+}
+
+/** What was asked, for whom; the first half of every message. */
+export interface Asked {
+  readonly verb: Verb;
+  readonly address: ObjectAddress;
+  /** Asked only where the server does not know who is asking. */
+  readonly describeCredentials: () => string;
+}
