@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { MemoryDocumentStore } from '../lib/locks/memory-document-store.js';
+import { MemoryDocumentStore } from '../lib/locks/memory/memory.lock.js';
 import { RoleSchedule } from '../lib/schedule/runner/role-schedule.js';
 import type { ScheduleEnvironment } from '../lib/schedule/runner/schedule-environment.js';
 import { ScheduleLedger } from '../lib/schedule/runner/schedule-ledger.js';

@@ -4,7 +4,7 @@
  * costs when the jobs are new. Medians of several rounds in one run; only the ratios mean anything.
  */
 import { setMaxListeners } from 'node:events';
-import { MemoryDocumentStore } from '../lib/locks/memory-document-store.js';
+import { MemoryDocumentStore } from '../lib/locks/memory/memory.lock.js';
 import { RoleSchedule } from '../lib/schedule/runner/role-schedule.js';
 import type { ScheduleEnvironment } from '../lib/schedule/runner/schedule-environment.js';
 import { ScheduleLedger } from '../lib/schedule/runner/schedule-ledger.js';

@@ -47,8 +47,8 @@ export type { LeadershipError } from './nest/leadership-error.js';
 export { fileLock, type FileLockOptions } from './locks/file/file.lock.js';
 export { leaseLock } from './locks/kubernetes/lease.lock.js';
 export type { LeaseLockOptions } from './locks/kubernetes/lease-lock-options.js';
-export { memoryLock } from './locks/memory.lock.js';
-export type { LockChoice, LockName } from './locks/lock-selection.js';
+export { memoryLock } from './locks/memory/memory.lock.js';
+export type { LockChoice, LockName } from './nest/lock-selection.js';
 
 // The port, for a lock of one's own
 export type { LeaseRecord, ObservedLease } from './core/lease-record.js';

@@ -5,7 +5,7 @@ import type { UncleanKind } from '../core/election-state.js';
 import { LockRequestError } from '../core/errors.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import { messageOf, stackOf } from '../core/thrown-value.js';
-import type { LockNotice } from '../locks/lock-selection.js';
+import type { LockNotice } from './lock-selection.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import type { LeadershipError } from './leadership-error.js';
 

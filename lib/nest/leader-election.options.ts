@@ -11,7 +11,7 @@ import {
   type ResolvedElectionOptions,
 } from '../core/election-options.js';
 import { OptionReader } from '../core/option-reader.js';
-import { isLockChoice, LOCK_NAMES, type LockChoice } from '../locks/lock-selection.js';
+import { isLockChoice, LOCK_NAMES, type LockChoice } from './lock-selection.js';
 
 export interface LeaderElectionModuleOptions extends ElectionOptions {
   /**

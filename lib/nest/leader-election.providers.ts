@@ -1,10 +1,13 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import type { DynamicModule, FactoryProvider } from '@nestjs/common';
 import type { Clock } from '../core/clock.js';
+import { isApplicationName } from '../core/election-options.js';
+import { textFault } from '../core/option-reader.js';
 import type { ElectorFactory } from '../elector/leader-elector.js';
 import { atHome } from '../elector/system-clock.js';
-import { localIdentity } from '../locks/local-identity.js';
-import { selectLock, type SelectedLock } from '../locks/lock-selection.js';
-import { applicationName } from './application-name.js';
+import { kernelUuid } from '../locks/kernel-entropy.js';
 import { ApplicationReadiness } from './application-readiness.js';
 import { LeaderElectionCoreModule } from './leader-election-core.module.js';
 import {
@@ -20,13 +23,88 @@ import {
   SELECTED_LOCK,
 } from './leader-election.constants.js';
 import {
-  resolveModuleOptions,
   type ResolvedModuleOptions,
+  resolveModuleOptions,
   type RoleRegistration,
 } from './leader-election.options.js';
 import { LeadershipService } from './leadership.service.js';
+import { type SelectedLock, selectLock } from './lock-selection.js';
 import { RoleElection } from './role-election.js';
 import { RoleRegistry } from './role-registry.js';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Nest's and Nx' monorepos have one package with a folder per application: `apps/<name>`, `dist/apps/<name>`. */
+const APPLICATION_FOLDER = /(?:^|\/)apps\/([^/]+)\//;
+
+/**
+ * What this application is called, for the applications that follow its leader. The same in all its replicas and
+ * different in another application as far as a process can tell by itself: OTEL_SERVICE_NAME, or the package that the
+ * program belongs to, in a monorepo with the folder of the application. Undefined where nothing says it.
+ *
+ * The pod's labels would say it better, but a process cannot read them without asking the API server; the host name
+ * of a pod is that of the node with hostNetwork and is cut off where it is long.
+ */
+export function applicationName(
+  env: Environment = process.env,
+  program: string = process.argv[1] ?? '',
+  readText: (path: string) => string = (path) => readFileSync(path, 'utf8'),
+): string | undefined {
+  return (
+    usable(env['OTEL_SERVICE_NAME']) ??
+    usable(packageOf(program, readText)) ??
+    usable(env['npm_package_name'])
+  );
+}
+
+/** A name that is refused as an option does not stop the start, as it was not written for this; the next source counts. */
+function usable(name: string | undefined): string | undefined {
+  const trimmed = name?.trim();
+  return trimmed !== undefined && isApplicationName(trimmed) ? trimmed : undefined;
+}
+
+function packageOf(program: string, readText: (path: string) => string): string | undefined {
+  if (program === '') return undefined;
+  const file = resolve(program);
+  // A runner of scripts: whose script it runs, npm says.
+  if (file.split(sep).includes('node_modules')) return undefined;
+  for (let folder = dirname(file); ; folder = dirname(folder)) {
+    const name = nameIn(join(folder, 'package.json'), readText);
+    if (name !== undefined) {
+      const within = relative(folder, file).split(sep).join('/');
+      const application = APPLICATION_FOLDER.exec(within)?.[1];
+      return application === undefined ? name : `${name}/${application}`;
+    }
+    if (dirname(folder) === folder) return undefined;
+  }
+}
+
+/** Undefined where there is no such file or it names nothing, as the package.json that only says "type". */
+function nameIn(path: string, readText: (path: string) => string): string | undefined {
+  try {
+    const { name } = JSON.parse(readText(path)) as { readonly name?: unknown };
+    return typeof name === 'string' && name.trim() !== '' ? name.trim() : undefined;
+  } catch {
+    // No package here, or none that can be read: the next folder up may have one.
+    return undefined;
+  }
+}
+
+/** A pod's name has no more. */
+const LONGEST_PLACE = 253;
+
+/**
+ * A holder identity that no other process and no other election has: `<pod or host>_<uuid>`. The first half is for
+ * people and may be shared (hostNetwork, `localhost`); the second alone tells two candidates apart (R8).
+ */
+export function localIdentity(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): string {
+  const names = [env['POD_NAME'], env['HOSTNAME'], hostname()].map((name) => name?.trim());
+  const place =
+    names.find((name) => textFault(name, '', LONGEST_PLACE) === undefined) ?? 'localhost';
+  return `${place}_${kernelUuid()}`;
+}
 
 /** Makes a module with raw options the module of one role: raw options → checked options → lock → election → service. */
 export function registerRole(raw: DynamicModule, registration: RoleRegistration): DynamicModule {

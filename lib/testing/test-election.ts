@@ -1,8 +1,8 @@
 import type { RevocationReason, Term } from '../core/term.js';
 import type { LockRequester } from '../core/resource-lock.js';
 import type { ElectorFactory } from '../elector/leader-elector.js';
-import { memoryLock } from '../locks/memory.lock.js';
-import type { SelectedLock } from '../locks/lock-selection.js';
+import { memoryLock } from '../locks/memory/memory.lock.js';
+import type { SelectedLock } from '../nest/lock-selection.js';
 import {
   ELECTION_CLOCK,
   ELECTOR_FACTORY,

@@ -8,8 +8,11 @@ import { LeaderElector } from '../../lib/elector/leader-elector.js';
 import { SystemClock } from '../../lib/elector/system-clock.js';
 import type { Term } from '../../lib/core/term.js';
 import { leaseLock } from '../../lib/locks/kubernetes/lease.lock.js';
-import { MemoryLeaseStore, type MemoryLeaseListener } from '../../lib/locks/memory-lease-store.js';
-import { memoryLock } from '../../lib/locks/memory.lock.js';
+import {
+  type MemoryLeaseListener,
+  MemoryLeaseStore,
+  memoryLock,
+} from '../../lib/locks/memory/memory.lock.js';
 import { ApiEmulator } from '../support/api-emulator/api-emulator.js';
 import { kubeConfigTo } from '../support/api-emulator/emulated-cluster.js';
 import { eventually } from '../support/api-emulator/eventually.js';

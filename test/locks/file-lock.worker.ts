@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
 import type { WriteOutcome } from '../../lib/core/resource-lock.js';
 import { FileLock } from '../../lib/locks/file/file.lock.js';
-import { localFileSystem, type LeaseFileSystem } from '../../lib/locks/file/lease-file-system.js';
+import { type LeaseFileSystem, localFileSystem } from '../../lib/locks/file/system-call-failure.js';
 
 /** Runs as a process of its own (see file-lock.processes.ts): one candidate that does what its task says. */
 export type WorkerTask =

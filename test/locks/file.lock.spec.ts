@@ -19,10 +19,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
 import { LockRequestError } from '../../lib/core/errors.js';
 import { FileLock, fileLock, type FileLockOptions } from '../../lib/locks/file/file.lock.js';
-import { FileLockDirectory } from '../../lib/locks/file/file-lock-directory.js';
-import { hostKernel, type HostKernel } from '../../lib/locks/file/host-kernel.js';
-import { leaseDirectoryName, sortLeaseFileNames } from '../../lib/locks/file/lease-file-name.js';
-import { localFileSystem, type LeaseFileSystem } from '../../lib/locks/file/lease-file-system.js';
+import { hostKernel, type HostKernel } from '../../lib/locks/file/lease-file-record.js';
+import {
+  FileLockDirectory,
+  leaseDirectoryName,
+  sortLeaseFileNames,
+} from '../../lib/locks/file/lease-paths.js';
+import { type LeaseFileSystem, localFileSystem } from '../../lib/locks/file/system-call-failure.js';
 import { RecordedWatch } from './recorded-watch.js';
 import { EMPTY_RECORD, held } from './lease-records.js';
 import { request } from './lock-request.js';

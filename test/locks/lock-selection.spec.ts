@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import { LeaderElectionOptionsError } from '../../lib/core/errors.js';
 import type { LockRequester, ResourceLock } from '../../lib/core/resource-lock.js';
 import { fileLock } from '../../lib/locks/file/file.lock.js';
+import { memoryLock } from '../../lib/locks/memory/memory.lock.js';
+import { type LockChoice, ProcessSurroundings, selectLock } from '../../lib/nest/lock-selection.js';
 import { PodEnvironment } from '../../lib/kubernetes/connection/in-cluster.connection.js';
-import { type LockChoice, selectLock } from '../../lib/locks/lock-selection.js';
-import { memoryLock } from '../../lib/locks/memory.lock.js';
-import { ProcessSurroundings } from '../../lib/locks/process-surroundings.js';
 
 type Env = Record<string, string>;
 

@@ -1,6 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { MemoryLeaseStore } from '../../lib/locks/memory-lease-store.js';
-import { memoryLeaseKey, memoryLock } from '../../lib/locks/memory.lock.js';
+import {
+  memoryLeaseKey,
+  MemoryLeaseStore,
+  memoryLock,
+} from '../../lib/locks/memory/memory.lock.js';
 import { held } from './lease-records.js';
 import { request } from './lock-request.js';
 import { RecordedWatch } from './recorded-watch.js';

@@ -1,4 +1,4 @@
-import { applicationName } from '../../lib/nest/application-name.js';
+import { applicationName } from '../../lib/nest/leader-election.providers.js';
 import { resolveElectionOptions } from '../../lib/core/election-options.js';
 import { Elections } from './support/elections.js';
 import { RecordedLog } from './support/recorded-log.js';

@@ -8,7 +8,7 @@ import {
   OnGranted,
   type ResourceLock,
 } from '../../lib/index.js';
-import { memoryLeaseKey } from '../../lib/locks/memory.lock.js';
+import { memoryLeaseKey } from '../../lib/locks/memory/memory.lock.js';
 import { EMPTY_RECORD } from '../locks/lease-records.js';
 import { Elections, ROLE } from './support/elections.js';
 

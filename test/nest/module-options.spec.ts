@@ -7,7 +7,7 @@ import {
   memoryLock,
   type ResourceLock,
 } from '../../lib/index.js';
-import { localIdentity } from '../../lib/locks/local-identity.js';
+import { localIdentity } from '../../lib/nest/leader-election.providers.js';
 import { RESOLVED_OPTIONS } from '../../lib/nest/leader-election.constants.js';
 import { Elections, ROLE } from './support/elections.js';
 

@@ -17,7 +17,7 @@ import {
   memoryLock,
   OnGranted,
 } from '../../lib/index.js';
-import { MemoryLeaseStore } from '../../lib/locks/memory-lease-store.js';
+import { MemoryLeaseStore } from '../../lib/locks/memory/memory.lock.js';
 
 @Injectable()
 class Jobs {

@@ -1,8 +1,18 @@
 import { join } from 'node:path';
 import { codeOf } from '../../core/thrown-value.js';
-import { CREATION_FILE, sortLeaseFileNames } from './lease-file-name.js';
-import { parseCreationFile, parseLeaseFile, type ObservedLeaseFile } from './lease-file-record.js';
-import type { LeaseFileSystem } from './lease-file-system.js';
+import {
+  type ObservedLeaseFile,
+  parseCreationFile,
+  parseLeaseFile,
+  UNREADABLE,
+} from './lease-file-record.js';
+import {
+  CREATION_FILE,
+  type LeaseFileName,
+  sortLeaseFileNames,
+  versionFileName,
+} from './lease-paths.js';
+import type { LeaseFileSystem } from './system-call-failure.js';
 
 /** Each means that several writes came between two system calls, or that somebody meddles with the files. */
 const MOST_ATTEMPTS = 100;
@@ -57,5 +67,83 @@ async function unlessMissing<T>(result: Promise<T>): Promise<T | null> {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null;
     throw error;
+  }
+}
+
+/** How many versions stay; more than one only so that a reader rarely has to look twice. */
+export const KEPT_VERSIONS = 4n;
+
+/** Writes between two touches of the creation file, which is otherwise never written again. */
+const WRITES_PER_TOUCH = 64n;
+
+/**
+ * So few names are listed by one system call, at one instant: on Linux it takes several hundred, and where a file system
+ * hands them out by the page, a page takes these.
+ */
+const LISTED_AT_ONCE = 32;
+
+/**
+ * Removes what no longer counts after `newest` was linked by this process: lost and crashed writers' temporary files,
+ * old versions, all files of deleted leases. Safety needs no sweep at all; it needs the order of this one (see
+ * LeaseFileStore): first the temporary files, then the versions, the oldest first.
+ *
+ * What cannot be removed (another user's file, a directory of that name, a file marked immutable) stays, and with it
+ * what it protects. While a temporary file is there, the version that it aims at is too, or its writer could take that
+ * number a second time. While an older version is there and the listing is long, all newer ones are, for a reader who is
+ * shown a directory piece by piece relies on it (see LeaseFileReader).
+ *
+ * No clock and no file time decides what goes, only numbers: any process may be stopped here for any time.
+ */
+export async function sweepLeaseFiles(
+  files: LeaseFileSystem,
+  directory: string,
+  uid: string,
+  newest: bigint,
+): Promise<void> {
+  const names = sortLeaseFileNames(await files.readdir(directory));
+  // After the listing: if the lease is still ours now, every other uid in the listing is one of the past.
+  const created = parseCreationFile(await files.readFile(join(directory, CREATION_FILE), 'utf8'));
+  if (created.uid !== uid && created.uid !== UNREADABLE) return;
+  const isPast = (file: LeaseFileName) => file.uid !== uid && created.uid === uid;
+
+  const lost = names.temporary.filter(
+    (file) => isPast(file) || (file.uid === uid && file.revision <= newest),
+  );
+  const isRemoved = (name: string) => triedToRemove(files, join(directory, name));
+  for (const name of names.temporaryCreations) await isRemoved(name);
+  const aimedAt = new Set<string>();
+  for (const file of lost) {
+    if (!(await isRemoved(file.name))) aimedAt.add(versionFileName(file.revision, file.uid));
+  }
+  for (const file of names.versions) {
+    const isOld = file.uid === uid && file.revision <= newest - KEPT_VERSIONS;
+    if (!isPast(file) && !isOld) continue;
+    const isGone = !aimedAt.has(file.name) && (await isRemoved(file.name));
+    if (!isGone && names.count > LISTED_AT_ONCE) return;
+  }
+  const writes = newest - created.revision;
+  if (writes > 0n && writes % WRITES_PER_TOUCH === 0n) {
+    // Programs that empty temporary directories go by the age of files.
+    const now = new Date();
+    await files.utimes(join(directory, CREATION_FILE), now, now);
+  }
+}
+
+async function triedToRemove(files: LeaseFileSystem, path: string): Promise<boolean> {
+  try {
+    await removeFile(files, path);
+    return true;
+  } catch {
+    // Whoever asks leaves what rests on its absence.
+    return false;
+  }
+}
+
+/** Another process may remove the same file at the same time. */
+export async function removeFile(files: LeaseFileSystem, path: string): Promise<void> {
+  try {
+    await files.unlink(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
   }
 }

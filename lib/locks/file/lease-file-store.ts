@@ -3,25 +3,23 @@ import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type { WriteOutcome } from '../../core/resource-lock.js';
 import { codeOf } from '../../core/thrown-value.js';
 import { kernelUuid } from '../kernel-entropy.js';
-import { fileLockError } from './file-lock-error.js';
+import { fileLockError } from './bounded-requests.js';
+import { LeaseFileReader, removeFile, sweepLeaseFiles } from './lease-file-reader.js';
+import {
+  formatLeaseFile,
+  type HolderProcess,
+  isLeaseFileSource,
+  type ObservedLeaseFile,
+  parseLeaseFile,
+} from './lease-file-record.js';
 import {
   CREATION_FILE,
   sortLeaseFileNames,
   temporaryCreationFileName,
   temporaryFileName,
   versionFileName,
-} from './lease-file-name.js';
-import {
-  formatLeaseFile,
-  isLeaseFileSource,
-  parseLeaseFile,
-  type HolderProcess,
-  type ObservedLeaseFile,
-} from './lease-file-record.js';
-import { LeaseFileReader } from './lease-file-reader.js';
-import { removeFile, sweepLeaseFiles } from './lease-file-sweep.js';
-import type { LeaseFileSystem } from './lease-file-system.js';
-import { isDefiniteRefusal } from './system-call-failure.js';
+} from './lease-paths.js';
+import { isDefiniteRefusal, type LeaseFileSystem } from './system-call-failure.js';
 
 /**
  * One lease as a directory of complete, never rewritten files: `created.json` and `<revision>.<uid>.json`, of which

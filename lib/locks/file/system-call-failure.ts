@@ -1,3 +1,4 @@
+import * as nodeFileSystem from 'node:fs/promises';
 import type { LockRequestErrorDetails } from '../../core/errors.js';
 import { codeOf } from '../../core/thrown-value.js';
 
@@ -40,3 +41,11 @@ function refusal(error: unknown): 'rejected' | 'unreachable' | undefined {
   const code = codeOf(error) ?? '';
   return Object.hasOwn(REFUSALS, code) ? REFUSALS[code] : undefined;
 }
+
+/** The system calls the file lock makes, as a port, so that a test can kill or stop a process between any two. */
+export type LeaseFileSystem = Pick<
+  typeof nodeFileSystem,
+  'link' | 'lstat' | 'mkdir' | 'readdir' | 'readFile' | 'unlink' | 'utimes' | 'writeFile'
+>;
+
+export const localFileSystem: LeaseFileSystem = nodeFileSystem;

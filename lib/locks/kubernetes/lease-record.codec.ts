@@ -1,8 +1,12 @@
 import { isJsonObject, type JsonObject } from '../../core/json-document.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type { ObjectAddress } from '../../kubernetes/object-request.js';
-import { formatHolderApplication, parseHolderApplication } from '../holder-application.js';
-import { formatMicroTime, parseMicroTime } from '../micro-time.js';
+import {
+  formatHolderApplication,
+  formatMicroTime,
+  parseHolderApplication,
+  parseMicroTime,
+} from '../record-text.js';
 
 /** Marks a record that its last holder released on purpose; the value is the transitions of that term (R13). */
 export const RELEASED_ANNOTATION = 'nestjs-leader-election/released';

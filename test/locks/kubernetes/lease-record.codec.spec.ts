@@ -7,7 +7,7 @@ import {
   encodeReplacement,
   RELEASED_ANNOTATION,
 } from '../../../lib/locks/kubernetes/lease-record.codec.js';
-import { formatMicroTime, parseMicroTime } from '../../../lib/locks/micro-time.js';
+import { formatMicroTime, parseMicroTime } from '../../../lib/locks/record-text.js';
 import { EMPTY_RECORD, NOW_MICROS } from '../lease-records.js';
 import { ADDRESS, decoded, wire } from './wire-lease.js';
 

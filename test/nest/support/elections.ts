@@ -9,8 +9,7 @@ import {
   type LeadershipService,
   memoryLock,
 } from '../../../lib/index.js';
-import { memoryLeaseKey } from '../../../lib/locks/memory.lock.js';
-import { MemoryLeaseStore } from '../../../lib/locks/memory-lease-store.js';
+import { memoryLeaseKey, MemoryLeaseStore } from '../../../lib/locks/memory/memory.lock.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM } from '../../../lib/nest/leader-election.constants.js';
 import { ManualClock } from '../../support/manual-clock.js';
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Injectable, Module, Scope, type ModuleMetadata } from '@nestjs/common';
 import { Cron } from '@nestjs/schedule';
 import { LeaderElectionOptionsError, type ResourceLock } from '../../../lib/index.js';
-import { memoryLock } from '../../../lib/locks/memory.lock.js';
+import { memoryLock } from '../../../lib/locks/memory/memory.lock.js';
 import { LeaderCron, LeaderSchedule, LeaderScheduleModule } from '../../../lib/schedule/index.js';
 import { Jobs, ScheduledApplications } from '../support/scheduled-applications.js';
 

@@ -7,7 +7,7 @@ import type {
   LockRequestOptions,
   StoredDocument,
 } from '../../../lib/core/resource-lock.js';
-import { MemoryDocumentStore } from '../../../lib/locks/memory-document-store.js';
+import { MemoryDocumentStore } from '../../../lib/locks/memory/memory.lock.js';
 
 /**
  * What becomes of a request.

@@ -1,3 +1,5 @@
+import type { LeaseRecord } from '../core/lease-record.js';
+
 const RFC_3339 =
   /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:[.,](\d+))?(?:[Zz]|([+-])(\d{2}):?(\d{2}))$/;
 
@@ -34,4 +36,28 @@ export function parseMicroTime(text: unknown): number | null {
       : (sign === '-' ? -1 : 1) * (Number(offHours) * 60 + Number(offMinutes)) * 60_000;
   const micros = (date.getTime() - offset) * 1000 + Number(fraction.slice(0, 6).padEnd(6, '0'));
   return Number.isSafeInteger(micros) ? micros : null;
+}
+
+/** `plan-scheduler (term 4)` */
+const NAME_AND_TERM = /^(.+) \(term (\d+)\)$/s;
+
+/**
+ * The application of the holder as it is stored. With the term, since an older version of this library and other
+ * clients write back what they do not understand: the name then stays behind when they take the lease.
+ */
+export function formatHolderApplication({
+  application,
+  leaseTransitions,
+}: Pick<LeaseRecord, 'application' | 'leaseTransitions'>): string | null {
+  return application === undefined ? null : `${application} (term ${leaseTransitions})`;
+}
+
+/** Undefined for a name that another holder has left behind. */
+export function parseHolderApplication(
+  stored: unknown,
+  leaseTransitions: number,
+): string | undefined {
+  if (typeof stored !== 'string') return undefined;
+  const [, application, term] = NAME_AND_TERM.exec(stored) ?? [];
+  return Number(term) === leaseTransitions ? application : undefined;
 }
