@@ -17,16 +17,16 @@ export { LeadershipService } from './nest/leadership.service.js';
 export {
   getLeaderElectionOptionsToken,
   getLeadershipToken,
-} from './nest/leader-election.constants.js';
+} from './nest/leader-election.tokens.js';
 export type { Leadership, RevocationReason, Term } from './core/term.js';
 export type { Revocation } from './nest/leadership-streams.js';
 
 // Decorators
-export { InjectLeadership } from './nest/decorators/inject-leadership.decorator.js';
-export { LeaderOnly, type LeaderOnlyOptions } from './nest/decorators/leader-only.decorator.js';
-export { OnGranted } from './nest/decorators/on-granted.decorator.js';
-export { OnNewLeader } from './nest/decorators/on-new-leader.decorator.js';
-export { OnRevoked } from './nest/decorators/on-revoked.decorator.js';
+export { InjectLeadership } from './nest/leader-election.tokens.js';
+export { LeaderOnly, type LeaderOnlyOptions } from './nest/leader-only.decorator.js';
+export { OnGranted } from './nest/leadership-handler.decorators.js';
+export { OnNewLeader } from './nest/leadership-handler.decorators.js';
+export { OnRevoked } from './nest/leadership-handler.decorators.js';
 
 // Errors
 export { DrainTimeoutError } from './core/errors.js';
@@ -35,13 +35,13 @@ export { LeaderElectionError } from './core/errors.js';
 export { LeaseAlteredError, type LeaseAlteration } from './core/errors.js';
 export { LeadershipRevokedError } from './core/errors.js';
 export { LockRequestError, type LockRequestErrorDetails } from './core/errors.js';
-export { NotLeaderError } from './nest/errors/not-leader.error.js';
+export { NotLeaderError } from './nest/errors.js';
 export { StoreTooSlowError } from './core/errors.js';
 export { WallClockError } from './core/errors.js';
-export { ElectionStoppedError } from './nest/errors/election-stopped.error.js';
-export { LeadershipHandlerError } from './nest/errors/leadership-handler.error.js';
-export { LeadershipUnavailableError } from './nest/errors/leadership-unavailable.error.js';
-export type { LeadershipError } from './nest/leadership-error.js';
+export { ElectionStoppedError } from './nest/errors.js';
+export { LeadershipHandlerError } from './nest/errors.js';
+export { LeadershipUnavailableError } from './nest/errors.js';
+export type { LeadershipError } from './nest/errors.js';
 
 // Locks
 export { fileLock, type FileLockOptions } from './locks/file/file.lock.js';

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { LeadershipHandlerError } from './errors/leadership-handler.error.js';
+import { type LeadershipError, LeadershipHandlerError } from './errors.js';
 import type { Clock, Timer } from '../core/clock.js';
 import type { UncleanKind } from '../core/election-state.js';
 import { LockRequestError } from '../core/errors.js';
@@ -7,7 +7,6 @@ import type { RevocationReason, Term } from '../core/term.js';
 import { messageOf, stackOf } from '../core/thrown-value.js';
 import type { LockNotice } from './lock-selection.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
-import type { LeadershipError } from './leadership-error.js';
 
 /** The same message is logged at most once in this time. */
 const REPEAT_AFTER_MS = 60_000;

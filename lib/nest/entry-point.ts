@@ -1,4 +1,14 @@
-import { classMethod } from './class-methods.js';
+import { Logger } from '@nestjs/common';
+import { classMethod } from './method-marks.js';
+
+/**
+ * True in an application that `repl()` of @nestjs/core made. It is an application context like any other, and tells
+ * only by the logger that it was made with.
+ */
+export function isRepl(): boolean {
+  const { staticInstanceRef } = Logger as unknown as { readonly staticInstanceRef?: object };
+  return staticInstanceRef?.constructor?.name === 'ReplLogger';
+}
 
 /** How a caller waits for the answer of a method. `call`: it is a message whose handler's rejection is the answer. */
 export type Transport = 'http' | 'sse' | 'rpc' | 'ws' | 'graphql' | 'call';

@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import type { GateLeadership } from './gated-work.js';
-import { getLeadershipToken } from './leader-election.constants.js';
+import { getLeadershipToken } from './leader-election.tokens.js';
 
 /**
  * Has Nest inject the service into every instance of a class, for any scope and for subclasses too.

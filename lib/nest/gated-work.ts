@@ -10,7 +10,7 @@ import {
 } from 'rxjs';
 import { adoptWork, type Adopted } from '../elector/work-in-flight.js';
 import type { LeadershipService } from './leadership.service.js';
-import { isStream, type Stream } from './stream.js';
+import { isStream, type Stream } from './run-to-end.js';
 
 /** Where a gate counts its work. A service without it, as in a unit test, has no term that waits for work. */
 export const GATED_WORK = Symbol.for('nestjs-leader-election:gated-work');

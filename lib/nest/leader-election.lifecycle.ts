@@ -1,12 +1,150 @@
+import { setImmediate } from 'node:timers';
 import {
+  Global,
   Injectable,
+  Logger,
+  Module,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
+  type OnModuleDestroy,
   type OnModuleInit,
 } from '@nestjs/common';
+import {
+  type ContextId,
+  ContextIdFactory,
+  type DiscoveryService,
+  ModulesContainer,
+} from '@nestjs/core';
+import { type ElectorFactory, LeaderElector } from '../elector/leader-elector.js';
+import { atHome, SystemClock } from '../elector/system-clock.js';
+import { kernelRandom } from '../locks/kernel-entropy.js';
+import { ApplicationReadiness } from './application-readiness.js';
+import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.tokens.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
+import { INSTANCE_ARRIVALS } from './method-marks.js';
 import { RoleRegistry } from './role-registry.js';
 import { TransportRefusals } from './transport-refusals.js';
+
+type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
+
+/** Long enough for an application that waits for its database while it is made. */
+const UNINITIALISED_AFTER_MS = 60_000;
+
+/**
+ * Warns of an application that was made and never initialised, as a hybrid one may be: Nest runs no hooks then, and
+ * nothing else would tell that no replica ever leads. A start that failed is no such application, and has its own error.
+ *
+ * So that it hears of every initialisation before whatever makes it fail, its hook is the first of all.
+ */
+@Injectable()
+export class BeginningWatch implements OnModuleInit, OnApplicationShutdown {
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(private readonly modules: ModulesContainer) {
+    for (const module of modules.values()) {
+      if (module.metatype === BeginningWatchModule) module.distance = Number.POSITIVE_INFINITY;
+    }
+    this.timer = setTimeout(() => this.warn(), UNINITIALISED_AFTER_MS);
+    this.timer.unref();
+  }
+
+  begins(): void {
+    clearTimeout(this.timer);
+  }
+
+  onModuleInit(): void {
+    this.begins();
+  }
+
+  onApplicationShutdown(): void {
+    this.begins();
+  }
+
+  private warn(): void {
+    if (!this.isMade()) return;
+    new Logger('LeaderElection').warn(
+      `the application has not been initialised for ${UNINITIALISED_AFTER_MS / 1_000} s, and competes for no lease before that: ` +
+        'a hybrid application needs app.init() or app.listen() beside app.startAllMicroservices()',
+    );
+  }
+
+  /** False while a provider is still being made, or if one could not be. */
+  private isMade(): boolean {
+    // Of what is shared, any context has the one instance.
+    const context = ContextIdFactory.create();
+    for (const { providers, controllers, injectables } of this.modules.values()) {
+      for (const collection of [providers, controllers, injectables]) {
+        for (const wrapper of collection.values()) {
+          const isMadeOnce = !wrapper.isTransient && wrapper.isDependencyTreeStatic();
+          if (!isMadeOnce || wrapper.metatype === null) continue;
+          if (!hasBeenMade(wrapper, context)) return false;
+        }
+      }
+    }
+    return true;
+  }
+}
+
+/** What could not be made Nest 12 forgets; Nest 11 forgets it too, and then looks for it until the stack is full. */
+function hasBeenMade(wrapper: InstanceWrapper, context: ContextId): boolean {
+  try {
+    const { isResolved, donePromise } = wrapper.getInstanceByContextId(context);
+    return isResolved === true && donePromise !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** See {@link BeginningWatch}. */
+@Module({ providers: [BeginningWatch] })
+export class BeginningWatchModule {
+  constructor(private readonly watch: BeginningWatch) {}
+
+  /** HTTP applications ask for middleware, which may fail, before they run any hook. */
+  configure(): void {
+    this.watch.begins();
+  }
+}
+
+/**
+ * Begins after the last hook of the application, and ends before the first.
+ *
+ * Nest sends no event for either. What Nest 11 and 12 keep is the order: hooks run module by module by their distance
+ * from the root, the farthest first at the start and the root first at the end, and each module is waited for. So the
+ * module of this provider takes a place nearer than the root: its bootstrap hook comes when all others have ended (and
+ * never if one of them throws), and its destroy hook is waited for before any other, so that leadership, handlers and
+ * work in flight have ended before a connection pool is closed, wherever it is.
+ */
+@Injectable()
+export class ElectionEdge implements OnApplicationBootstrap, OnModuleDestroy {
+  private isClosing = false;
+
+  constructor(
+    modules: ModulesContainer,
+    private readonly registry: RoleRegistry,
+    private readonly readiness: ApplicationReadiness,
+  ) {
+    for (const module of modules.values()) {
+      if (module.metatype === LeaderElectionEdgeModule) module.distance = Number.MIN_SAFE_INTEGER;
+    }
+  }
+
+  onApplicationBootstrap(): void {
+    if (this.isClosing) return;
+    for (const election of this.registry.elections) election.applicationBootstrapped();
+    // When init() has returned. Not the global one, which a test runner's fake timers stop.
+    setImmediate(() => this.readiness.reach());
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.isClosing = true;
+    await Promise.all(this.registry.elections.map((election) => election.drain()));
+  }
+}
+
+/** See {@link ElectionEdge}. Not global: Nest would take it for the farthest. */
+@Module({ providers: [ElectionEdge] })
+export class LeaderElectionEdgeModule {}
 
 /**
  * When things happen, for all roles of the application.
@@ -45,3 +183,37 @@ export class LeaderElectionLifecycle
     await Promise.all(this.registry.elections.map((election) => election.release()));
   }
 }
+
+const makeElector: ElectorFactory = (config, dependencies) =>
+  atHome(() => new LeaderElector(config, dependencies));
+
+/**
+ * What all roles of one application share; exists once per application however many roles there are.
+ *
+ * It is global even for a role with `isGlobal: false`, because Nest runs the shutdown hooks of global modules last:
+ * the leases must outlive the application's own hooks.
+ */
+@Global()
+@Module({
+  imports: [BeginningWatchModule, LeaderElectionEdgeModule],
+  providers: [
+    { provide: ELECTION_CLOCK, useFactory: () => atHome(() => new SystemClock()) },
+    { provide: ELECTION_RANDOM, useValue: kernelRandom },
+    { provide: ELECTOR_FACTORY, useValue: makeElector },
+    ApplicationReadiness,
+    RoleRegistry,
+    { provide: INSTANCE_ARRIVALS, useExisting: RoleRegistry },
+    LeadershipHandlersExplorer,
+    LeaderElectionLifecycle,
+    TransportRefusals,
+  ],
+  exports: [
+    ELECTION_CLOCK,
+    ELECTION_RANDOM,
+    ELECTOR_FACTORY,
+    ApplicationReadiness,
+    RoleRegistry,
+    INSTANCE_ARRIVALS,
+  ],
+})
+export class LeaderElectionCoreModule {}

@@ -9,7 +9,7 @@ import type { ElectorFactory } from '../elector/leader-elector.js';
 import { atHome } from '../elector/system-clock.js';
 import { kernelUuid } from '../locks/kernel-entropy.js';
 import { ApplicationReadiness } from './application-readiness.js';
-import { LeaderElectionCoreModule } from './leader-election-core.module.js';
+import { LeaderElectionCoreModule } from './leader-election.lifecycle.js';
 import {
   ELECTION_CLOCK,
   ELECTION_RANDOM,
@@ -21,7 +21,7 @@ import {
   ROLE_REGISTRATION,
   roleToken,
   SELECTED_LOCK,
-} from './leader-election.constants.js';
+} from './leader-election.tokens.js';
 import {
   type ResolvedModuleOptions,
   resolveModuleOptions,

@@ -1,11 +1,14 @@
 import type { RevocationReason, Term } from '../core/term.js';
 import { causeOf } from '../core/thrown-value.js';
 import type { ApplicationReadiness } from './application-readiness.js';
-import { LeadershipHandlerError } from './errors/leadership-handler.error.js';
-import type { ResolvedModuleOptions } from './leader-election.options.js';
-import type { LeadershipError } from './leadership-error.js';
+import { type LeadershipError, LeadershipHandlerError } from './errors.js';
+import type {
+  HandlerKind,
+  LeadershipHandler,
+  LeadershipHandlers,
+} from './leadership-handler.decorators.js';
 import { runToEnd } from './run-to-end.js';
-import type { HandlerKind, LeadershipHandler, LeadershipHandlers } from './leadership-handler.js';
+import type { ResolvedModuleOptions } from './leader-election.options.js';
 
 const LONGEST_BACKOFF_MS = 60_000;
 

@@ -1,19 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { ModulesContainer, type DiscoveryService } from '@nestjs/core';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
-import { prototypeOf } from './class-methods.js';
 import { entryPointAt, isEntryPoint } from './entry-point.js';
-import { adopt } from './gate-leadership.js';
-import { classWithoutEntryPoints } from './decorators/leader-only.decorator.js';
-import { GATES, type Gate } from './gated-method.js';
-import { INSTANCE_ARRIVALS } from './late-instances.js';
-import { ROLE_REGISTRATION } from './leader-election.constants.js';
+import { type Gate, GATES } from './gated-method.js';
+import { ROLE_REGISTRATION } from './leader-election.tokens.js';
+import { classWithoutEntryPoints } from './leader-only.decorator.js';
 import {
   HANDLER_MARKS,
   type HandlerKind,
   type HandlerMark,
   type LeadershipHandler,
-} from './leadership-handler.js';
+} from './leadership-handler.decorators.js';
+import { INSTANCE_ARRIVALS, prototypeOf } from './method-marks.js';
+import { adopt } from './gate-leadership.js';
 import { isServiceOf, LeadershipService } from './leadership.service.js';
 import { RoleRegistry } from './role-registry.js';
 

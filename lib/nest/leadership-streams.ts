@@ -1,6 +1,6 @@
 import { config, distinctUntilChanged, map, Observable, Subject } from 'rxjs';
 import type { Leadership, RevocationReason, Term } from '../core/term.js';
-import type { LeadershipError } from './leadership-error.js';
+import type { LeadershipError } from './errors.js';
 
 /** What `revoked$` carries. */
 export interface Revocation {

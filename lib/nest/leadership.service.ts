@@ -1,11 +1,9 @@
 import type { Observable } from 'rxjs';
 import { LeaderElectionOptionsError } from '../core/errors.js';
-import { NotLeaderError } from './errors/not-leader.error.js';
+import { ElectionStoppedError, type LeadershipError, NotLeaderError } from './errors.js';
 import type { Leadership, Term } from '../core/term.js';
 import type { Adopted } from '../elector/work-in-flight.js';
-import { ElectionStoppedError } from './errors/election-stopped.error.js';
 import { GATE_SKIPPED, GATED_WORK, runGated, type CountedWork } from './gated-work.js';
-import type { LeadershipError } from './leadership-error.js';
 import type { Revocation } from './leadership-streams.js';
 import type { RoleElection } from './role-election.js';
 

@@ -1,3 +1,148 @@
+import { Inject } from '@nestjs/common';
+import { LeaderElectionOptionsError } from '../core/errors.js';
+
+export interface ClassMethod {
+  readonly key: string | symbol;
+  readonly method: (this: unknown, ...args: unknown[]) => unknown;
+  readonly descriptor: PropertyDescriptor;
+}
+
+/**
+ * The methods that instances of a class have, each once and as the most derived class defines it. Accessors are left
+ * alone: looking at them would run them.
+ */
+export function classMethods(prototype: object | null): ClassMethod[] {
+  const seen = new Set<string | symbol>(['constructor']);
+  const methods: ClassMethod[] = [];
+  for (const level of levels(prototype)) {
+    for (const key of Reflect.ownKeys(level)) {
+      if (seen.has(key)) continue;
+      seen.add(key);
+      const descriptor = Object.getOwnPropertyDescriptor(level, key)!;
+      const method: unknown = descriptor.value;
+      if (typeof method !== 'function') continue;
+      methods.push({ key, method: method as ClassMethod['method'], descriptor });
+    }
+  }
+  return methods;
+}
+
+/** One of them. */
+export function classMethod(prototype: object | null, key: string | symbol): object | undefined {
+  for (const level of levels(prototype)) {
+    const descriptor = Object.getOwnPropertyDescriptor(level, key);
+    if (descriptor === undefined) continue;
+    const method: unknown = descriptor.value;
+    return typeof method === 'function' ? method : undefined;
+  }
+  return undefined;
+}
+
+/** Null for what has none, and for a proxy that does not tell it. */
+export function prototypeOf(instance: unknown): object | null {
+  if (typeof instance !== 'object' || instance === null) return null;
+  try {
+    return Object.getPrototypeOf(instance) as object | null;
+  } catch {
+    return null;
+  }
+}
+
+/** A method of instances, as a legacy (`experimentalDecorators`) method decorator is told of it. */
+export interface MethodTarget {
+  readonly prototype: object;
+  readonly key: string | symbol;
+  readonly descriptor: PropertyDescriptor;
+}
+
+/** @throws LeaderElectionOptionsError at decoration, naming what was decorated */
+export function methodTarget(
+  decorator: string,
+  target: unknown,
+  key: unknown,
+  descriptor: PropertyDescriptor | undefined,
+): MethodTarget {
+  if (isStandardContext(key)) {
+    throw decorationFault(
+      decorator,
+      undefined,
+      'is a legacy decorator, as those of Nest are, and was applied as a standard one',
+      'set "experimentalDecorators": true in tsconfig.json',
+    );
+  }
+  const isStatic = typeof target === 'function';
+  const owner = isStatic ? target.name : ((target as object | undefined)?.constructor?.name ?? '?');
+  const place = `${decorator} on ${owner}.${String(key)}`;
+  if (isStatic) {
+    const rule = 'works on methods of instances; this one is static and belongs to no instance';
+    throw decorationFault(place, undefined, rule, 'make it an instance method of a provider');
+  }
+  if (descriptor !== undefined && !('value' in descriptor)) {
+    const rule = 'works on methods; this is an accessor';
+    throw decorationFault(place, undefined, rule, 'make it a method');
+  }
+  if (typeof descriptor?.value !== 'function') {
+    const rule = 'works on methods; this is a property, and an arrow function in one too';
+    throw decorationFault(place, undefined, rule, `write ${String(key)}() { … }`);
+  }
+  return { prototype: target as object, key: key as string | symbol, descriptor };
+}
+
+/** A role as decorators take it. @throws LeaderElectionOptionsError at decoration */
+export function checkedRole(decorator: string, role: unknown): string | undefined {
+  if (role === undefined) return undefined;
+  if (typeof role === 'string' && role !== '' && role.trim() === role) return role;
+  const rule =
+    'must be a non-empty string without spaces around it, or absent if there is one role';
+  throw decorationFault(
+    `${decorator} role`,
+    role,
+    rule,
+    'use a role given to LeaderElectionModule',
+  );
+}
+
+export function decorationFault(
+  field: string,
+  value: unknown,
+  rule: string,
+  fix: string,
+): LeaderElectionOptionsError {
+  return new LeaderElectionOptionsError([{ field, value, rule, fix }]);
+}
+
+function isStandardContext(key: unknown): boolean {
+  return typeof key === 'object' && key !== null && 'kind' in key;
+}
+
+/** What every instance of a class with handlers is told to. */
+export interface InstanceArrivals {
+  /** @throws LeaderElectionOptionsError when the handlers of the application have been found already */
+  arrived(instance: object): void;
+}
+
+/** The text is what Nest prints where the module is missing: without it the handlers would be forgotten in silence. */
+export const INSTANCE_ARRIVALS = Symbol.for(
+  '@OnGranted(), @OnRevoked(), @OnNewLeader() and @LeaderCron() need LeaderElectionModule.forRoot({ role: … }) in the application',
+);
+
+/**
+ * Handlers are found when the application starts. An instance that Nest makes later, as of a lazily loaded module, would
+ * never be called: making it fails instead. Nothing is kept on the instance.
+ */
+export function refuseLateInstances(prototype: object): void {
+  if (INSTANCE_ARRIVALS in prototype) return;
+  Object.defineProperty(prototype, INSTANCE_ARRIVALS, {
+    configurable: true,
+    enumerable: false,
+    get: () => undefined,
+    set(this: object, arrivals: InstanceArrivals) {
+      arrivals.arrived(this);
+    },
+  });
+  Inject(INSTANCE_ARRIVALS)(prototype, INSTANCE_ARRIVALS);
+}
+
 export interface MarkedMethod<T> {
   readonly key: string | symbol;
   readonly marks: readonly T[];

@@ -7,12 +7,12 @@ import type { LockNotice, SelectedLock } from './lock-selection.js';
 import type { ApplicationReadiness } from './application-readiness.js';
 import { ElectionLogger } from './election-logger.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
-import type { LeadershipError } from './leadership-error.js';
-import type { LeadershipHandlers } from './leadership-handler.js';
+import { isRepl } from './entry-point.js';
+import type { LeadershipError } from './errors.js';
+import type { LeadershipHandlers } from './leadership-handler.decorators.js';
 import { LeadershipHandlersDispatcher } from './leadership-handlers.dispatcher.js';
 import type { LeadershipService } from './leadership.service.js';
 import { LeadershipStreams } from './leadership-streams.js';
-import { isRepl } from './repl.js';
 import { isTerm, revocationOfStub, termOfStub } from './service-override.js';
 
 export interface RoleElectionDependencies {

@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
-import { prototypeOf } from './class-methods.js';
-import { ROLE_REGISTRATION, roleToken } from './leader-election.constants.js';
+import { ROLE_REGISTRATION, roleToken } from './leader-election.tokens.js';
+import { type InstanceArrivals, prototypeOf } from './method-marks.js';
 import type { RoleRegistration } from './leader-election.options.js';
-import type { InstanceArrivals } from './late-instances.js';
 import { LeadershipService } from './leadership.service.js';
 import type { RoleElection } from './role-election.js';
 import { overrideFault } from './service-override.js';

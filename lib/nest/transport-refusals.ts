@@ -1,9 +1,9 @@
 import { Catch, Injectable, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { throwError } from 'rxjs';
-import { classMethods } from './class-methods.js';
 import { entryPointAt, type Transport } from './entry-point.js';
-import { NotLeaderError } from './errors/not-leader.error.js';
+import { NotLeaderError } from './errors.js';
+import { classMethods } from './method-marks.js';
 
 /** The classes by which the optional packages tell refusals; absent while the application has no such handler. */
 interface TransportPackages {

@@ -1,6 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { ELECTION_CLOCK, ELECTOR_FACTORY } from '../nest/leader-election.constants.js';
 import { LeaderElectionModule } from '../nest/leader-election.module.js';
+import { ELECTION_CLOCK, ELECTOR_FACTORY } from '../nest/leader-election.tokens.js';
 import type { LeaderElectionModuleOptions } from '../nest/leader-election.options.js';
 import { TestElection, type TestElectionOptions } from './test-election.js';
 

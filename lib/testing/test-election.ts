@@ -8,7 +8,7 @@ import {
   ELECTOR_FACTORY,
   RESOLVED_OPTIONS,
   SELECTED_LOCK,
-} from '../nest/leader-election.constants.js';
+} from '../nest/leader-election.tokens.js';
 import { ControlledElector } from './controlled.elector.js';
 import { ManualClock } from './manual-clock.js';
 

@@ -11,7 +11,7 @@ import {
   type Term,
 } from '../../lib/index.js';
 import { SystemClock } from '../../lib/elector/system-clock.js';
-import { ELECTION_CLOCK } from '../../lib/nest/leader-election.constants.js';
+import { ELECTION_CLOCK } from '../../lib/nest/leader-election.tokens.js';
 import { Elections } from './support/elections.js';
 
 const request = new AsyncLocalStorage<string>();

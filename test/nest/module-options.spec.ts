@@ -8,7 +8,7 @@ import {
   type ResourceLock,
 } from '../../lib/index.js';
 import { localIdentity } from '../../lib/nest/leader-election.providers.js';
-import { RESOLVED_OPTIONS } from '../../lib/nest/leader-election.constants.js';
+import { RESOLVED_OPTIONS } from '../../lib/nest/leader-election.tokens.js';
 import { Elections, ROLE } from './support/elections.js';
 
 const OPTIONS: LeaderElectionFactoryOptions = {

@@ -18,7 +18,7 @@ import {
   type ResourceLock,
   type Term,
 } from '../../lib/index.js';
-import { BeginningWatch } from '../../lib/nest/beginning-watch.module.js';
+import { BeginningWatch } from '../../lib/nest/leader-election.lifecycle.js';
 import { Elections } from './support/elections.js';
 import { RecordedLog } from './support/recorded-log.js';
 

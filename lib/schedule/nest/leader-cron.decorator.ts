@@ -1,7 +1,5 @@
 import { Inject } from '@nestjs/common';
-import { methodTarget } from '../../nest/decorators/decorator-target.js';
-import { refuseLateInstances } from '../../nest/late-instances.js';
-import { MethodMarks } from '../../nest/method-marks.js';
+import { MethodMarks, methodTarget, refuseLateInstances } from '../../nest/method-marks.js';
 import type { LeaderCronOptions } from './leader-cron.options.js';
 import { LEADER_SCHEDULE_PRESENCE } from './leader-schedule.constants.js';
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { OptionFault } from '../../core/errors.js';
-import { prototypeOf } from '../../nest/class-methods.js';
+import { prototypeOf } from '../../nest/method-marks.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
 import { LEADER_CRON_MARKS, type LeaderCronMark } from './leader-cron.decorator.js';
 import type { WrittenJob } from './leader-cron.options.js';

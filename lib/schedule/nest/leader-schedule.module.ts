@@ -1,5 +1,5 @@
 import { Global, Module } from '@nestjs/common';
-import { LeaderElectionCoreModule } from '../../nest/leader-election-core.module.js';
+import { LeaderElectionCoreModule } from '../../nest/leader-election.lifecycle.js';
 import { LeaderCronExplorer } from './leader-cron.explorer.js';
 import { LEADER_SCHEDULE_PRESENCE } from './leader-schedule.constants.js';
 import { LeaderScheduleLifecycle } from './leader-schedule.lifecycle.js';

@@ -10,7 +10,7 @@ import {
   memoryLock,
 } from '../../../lib/index.js';
 import { memoryLeaseKey, MemoryLeaseStore } from '../../../lib/locks/memory/memory.lock.js';
-import { ELECTION_CLOCK, ELECTION_RANDOM } from '../../../lib/nest/leader-election.constants.js';
+import { ELECTION_CLOCK, ELECTION_RANDOM } from '../../../lib/nest/leader-election.tokens.js';
 import { ManualClock } from '../../support/manual-clock.js';
 
 export const ROLE = 'plan-scheduler';

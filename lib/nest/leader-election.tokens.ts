@@ -1,4 +1,6 @@
+import { Inject } from '@nestjs/common';
 import { LeadershipService } from './leadership.service.js';
+import { checkedRole } from './method-marks.js';
 
 // Symbols of the global registry: two loaded copies of this library (jest.resetModules) still understand each other.
 
@@ -42,4 +44,12 @@ export function getLeaderElectionOptionsToken(role?: string): symbol {
   return role === undefined
     ? RAW_OPTIONS
     : Symbol.for(`options of LeaderElectionModule.forRoot({ role: ${JSON.stringify(role)} })`);
+}
+
+/**
+ * Injects the LeadershipService of a role into a constructor parameter or a property.
+ * @param role may be absent if the application has one role
+ */
+export function InjectLeadership(role?: string): PropertyDecorator & ParameterDecorator {
+  return Inject(getLeadershipToken(checkedRole('@InjectLeadership()', role)));
 }

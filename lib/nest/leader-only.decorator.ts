@@ -1,9 +1,8 @@
-import { classMethods } from '../class-methods.js';
-import { HANDLED_BY_CLASS } from '../entry-point.js';
-import { gateMethod, GATES, type Gate } from '../gated-method.js';
-import { HANDLER_MARKS } from '../leadership-handler.js';
-import type { LeaderElectionOptionsError } from '../../core/errors.js';
-import { checkedRole, decorationFault, methodTarget } from './decorator-target.js';
+import type { LeaderElectionOptionsError } from '../core/errors.js';
+import { HANDLED_BY_CLASS } from './entry-point.js';
+import { type Gate, gateMethod, GATES } from './gated-method.js';
+import { HANDLER_MARKS } from './leadership-handler.decorators.js';
+import { checkedRole, classMethods, decorationFault, methodTarget } from './method-marks.js';
 
 export interface LeaderOnlyOptions {
   /** May be absent if the application has one role. */

@@ -1,0 +1,102 @@
+import { ServiceUnavailableException } from '@nestjs/common';
+import {
+  countAsLeaderElectionError,
+  type ElectionError,
+  LeaderElectionError,
+} from '../core/errors.js';
+import { messageOf } from '../core/thrown-value.js';
+
+/** What a client is told, on every transport: nothing of the code or the pods behind it. */
+const ANSWER = 'Only the leader answers this request.';
+
+/** The body of the HTTP response. */
+export interface NotLeaderResponse {
+  readonly statusCode: 503;
+  readonly error: string;
+  readonly message: string;
+  readonly role: string;
+}
+
+/**
+ * The caller needs leadership and this process does not have it. Code `ERR_NOT_LEADER`.
+ *
+ * An expected refusal wherever it is thrown: Nest answers an HTTP request with 503 and logs nothing. Neither the message
+ * nor the response names the leader, as both may reach a client; `leader` does, for the application itself.
+ */
+export class NotLeaderError extends ServiceUnavailableException {
+  readonly code = 'ERR_NOT_LEADER';
+  readonly role: string;
+  /** The leader as far as this process knows; undefined when none is known. Not enumerable. */
+  declare readonly leader: string | undefined;
+  /** What GraphQL servers publish beside the message. */
+  readonly extensions: { readonly code: string; readonly role: string };
+
+  constructor(role: string, leader?: string, what = 'This call') {
+    super(ANSWER);
+    this.role = role;
+    this.extensions = { code: this.code, role };
+    this.message = `${what} runs only on the leader of role "${role}", and this process does not lead.`;
+    Object.defineProperty(this, 'leader', { value: leader, enumerable: false });
+  }
+
+  override getResponse(): NotLeaderResponse {
+    return { statusCode: 503, error: 'Service Unavailable', message: ANSWER, role: this.role };
+  }
+
+  toJSON(): object {
+    const { name, code, message, role } = this;
+    return { name, code, message, role };
+  }
+}
+
+// It is one of this library's errors, though Nest's own class has to be its base: frameworks tell refusals by that.
+countAsLeaderElectionError(NotLeaderError.prototype);
+
+/**
+ * A `@LeaderOnly()` method was called on an object that has no LeadershipService; it did not run.
+ * Code `ERR_LEADERSHIP_UNAVAILABLE`.
+ */
+export class LeadershipUnavailableError extends LeaderElectionError {
+  readonly code = 'ERR_LEADERSHIP_UNAVAILABLE';
+
+  constructor(method: string) {
+    super(
+      `${method} is @LeaderOnly() and was called on an object that has no LeadershipService, so it did not run. ` +
+        `Let Nest make the instance (not "new"), call it as a method (not detached: pass () => service.method()), ` +
+        `do not call instances from useFactory or useValue before onApplicationBootstrap, give a lazily loaded module the ` +
+        `class instead of a factory, and import LeaderElectionModule.`,
+    );
+  }
+}
+
+/** The application has shut down; this process will not lead the role again. Code `ERR_ELECTION_STOPPED`. */
+export class ElectionStoppedError extends LeaderElectionError {
+  readonly code = 'ERR_ELECTION_STOPPED';
+
+  constructor(readonly role: string) {
+    super(
+      `Role "${role}": the application is shutting down, so this process no longer competes for the lease.`,
+    );
+  }
+}
+
+/**
+ * A handler threw; `cause` is what it threw. Code `ERR_LEADERSHIP_HANDLER`.
+ * After a failed `@OnGranted` this process steps down for a while; the others change nothing.
+ */
+export class LeadershipHandlerError extends LeaderElectionError {
+  readonly code = 'ERR_LEADERSHIP_HANDLER';
+
+  constructor(
+    readonly role: string,
+    /** Class and method, e.g. `PlanScheduler.start`. */
+    readonly handler: string,
+    decorator: string,
+    cause: unknown,
+  ) {
+    super(`${decorator} ${handler} of role "${role}" failed: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** What `errors$` carries, as values. None of them stops the election. */
+export type LeadershipError = ElectionError | LeadershipHandlerError;

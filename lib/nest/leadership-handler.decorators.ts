@@ -1,0 +1,75 @@
+import { checkedRole, MethodMarks, methodTarget, refuseLateInstances } from './method-marks.js';
+
+/** A method decorated with `@OnGranted`, `@OnRevoked` or `@OnNewLeader`, on one instance. */
+export interface LeadershipHandler {
+  /** Class and method, e.g. `PlanScheduler.start`. */
+  readonly name: string;
+  call(...args: readonly unknown[]): unknown;
+}
+
+/** Which event a handler is for, named as its decorator is. */
+export type HandlerKind = 'OnGranted' | 'OnRevoked' | 'OnNewLeader';
+
+/** The handlers of one role, in the order in which they were found. */
+export type LeadershipHandlers = Readonly<Record<HandlerKind, readonly LeadershipHandler[]>>;
+
+/** What a decorator leaves on the method: one entry for each use, as several roles may share a method. */
+export interface HandlerMark {
+  readonly kind: HandlerKind;
+  readonly role: string | undefined;
+}
+
+export const HANDLER_MARKS = new MethodMarks<HandlerMark>('nestjs-leader-election:handler-marks');
+
+/** Marks a method as a handler. Marks accumulate, so that one method may serve several roles and events. */
+export function handlerDecorator(kind: HandlerKind, role: string | undefined): MethodDecorator {
+  const named = checkedRole(`@${kind}()`, role);
+  return (target, key, descriptor) => {
+    const { prototype, descriptor: method } = methodTarget(`@${kind}()`, target, key, descriptor);
+    const marks = HANDLER_MARKS.own(prototype, key, method.value);
+    if (marks.some((mark) => mark.kind === kind && mark.role === named)) return;
+    HANDLER_MARKS.add(prototype, key, method.value as object, { kind, role: named });
+    refuseLateInstances(prototype);
+  };
+}
+
+/**
+ * Called with the {@link Term} when this process begins to lead; `isLeader()` is true. May run as long as the term:
+ * renewals go on beside it, and rejecting with `term.signal.reason` at the end is not an error.
+ *
+ * If it throws while the term lasts, this process steps down (reason `handler-failed`) and competes again after
+ * `retryPeriodMs` × 2^(such terms in a row), at most 60 s.
+ *
+ * Handlers wait until the application has been initialised. A term that ends before that calls neither this nor
+ * `@OnRevoked`. On providers and controllers of the default scope.
+ *
+ * @param role may be absent if the application has one role
+ */
+export function OnGranted(role?: string): MethodDecorator {
+  return handlerDecorator('OnGranted', role);
+}
+
+/**
+ * Called with the {@link Term} and the {@link RevocationReason} when this process has ceased to lead; `isLeader()` is
+ * false and `term.signal` aborted. Called once for each term whose `@OnGranted` handlers were called, also while one of
+ * those still runs.
+ *
+ * Awaited, for up to `drainTimeoutMs`, before the lease is released. If it throws, the error goes to the log and
+ * `errors$`, and nothing else changes.
+ *
+ * @param role may be absent if the application has one role
+ */
+export function OnRevoked(role?: string): MethodDecorator {
+  return handlerDecorator('OnRevoked', role);
+}
+
+/**
+ * Called with the identity of the leader whenever one is seen to lead that was not seen before it: another process or
+ * this one. Calls begin in the order of the changes and are not awaited by anything. Before the application has been
+ * initialised they wait, and then report only the current leader.
+ *
+ * @param role may be absent if the application has one role
+ */
+export function OnNewLeader(role?: string): MethodDecorator {
+  return handlerDecorator('OnNewLeader', role);
+}
