@@ -6,8 +6,8 @@
 import { setMaxListeners } from 'node:events';
 import { MemoryDocumentStore } from '../lib/locks/memory/memory.lock.js';
 import { RoleSchedule } from '../lib/schedule/runner/role-schedule.js';
-import type { ScheduleEnvironment } from '../lib/schedule/runner/schedule-environment.js';
-import { ScheduleLedger } from '../lib/schedule/runner/schedule-ledger.js';
+import { ScheduleLedger } from '../lib/schedule/ledger/schedule-ledger.js';
+import type { ScheduleEnvironment } from '../lib/schedule/runner/job-definition.js';
 import { cronSchedule, type TickSchedule } from '../lib/schedule/tick/tick-schedule.js';
 import { TimeZone, TimeZones } from '../lib/schedule/tick/time-zone.js';
 import { ManualClock } from '../test/support/manual-clock.js';

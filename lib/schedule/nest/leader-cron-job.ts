@@ -1,4 +1,5 @@
 import { CronJob } from 'cron';
+import type { ActiveRun, JobRecord } from '../ledger/job-record.js';
 import type { JobRunner } from '../runner/job-runner.js';
 import { spelledOut } from '../tick/cron-expression.js';
 
@@ -44,4 +45,77 @@ export class LeaderCronJob extends CronJob {
       'The schedule of a @LeaderCron() job belongs to the whole fleet: remove the job from LeaderSchedule and add it again.',
     );
   }
+}
+
+/** A run that has begun and is not known to have ended. */
+export interface ActiveRunStatus {
+  readonly scheduledTime: Date;
+  readonly startedAt: Date;
+  readonly term: number;
+  readonly fencingToken: bigint | undefined;
+  readonly holderIdentity: string;
+}
+
+/** What the fleet knows of a job, as `kubectl get cronjob` tells it of a CronJob. */
+export interface JobStatus {
+  readonly name: string;
+  /** By this process; null while suspended here, and when there is no further one. */
+  readonly nextTick: Date | null;
+  /** Nominal time of the last tick that was started. */
+  readonly lastScheduleTime: Date | null;
+  /** When a run last ended well. */
+  readonly lastSuccessfulTime: Date | null;
+  readonly lastFailed: {
+    readonly scheduledTime: Date;
+    readonly at: Date;
+    readonly reason: string;
+  } | null;
+  readonly active: readonly ActiveRunStatus[];
+  /** Ticks missed since the fleet first saw the job. */
+  readonly missedCount: number;
+  readonly lastMissedTime: Date | null;
+}
+
+/** `record` undefined: no leader has seen the job yet. */
+export function jobStatus(
+  name: string,
+  nextTick: number | null,
+  record: JobRecord | undefined,
+): JobStatus {
+  const failed = record?.lastFailed ?? null;
+  return {
+    name,
+    nextTick: date(nextTick),
+    lastScheduleTime: date(record?.lastScheduleTime),
+    lastSuccessfulTime: date(record?.lastSuccessfulTime),
+    lastFailed: failed && {
+      scheduledTime: new Date(failed.scheduledTime),
+      at: new Date(failed.at),
+      reason: failed.reason,
+    },
+    active: (record?.active ?? []).map(activeRunStatus),
+    missedCount: record?.missedCount ?? 0,
+    lastMissedTime: date(record?.lastMissedTime),
+  };
+}
+
+/** As JSON it has its fencing token as text; the method that does it is not enumerable. */
+function activeRunStatus(run: ActiveRun): ActiveRunStatus {
+  const { term, holderIdentity, fencingToken } = run;
+  const scheduledTime = new Date(run.scheduledTime);
+  const startedAt = new Date(run.startedAt);
+  const isToken = /^\d+$/.test(fencingToken);
+  const status = {
+    scheduledTime,
+    startedAt,
+    term,
+    fencingToken: isToken ? BigInt(fencingToken) : undefined,
+    holderIdentity,
+  };
+  const json = { ...status, fencingToken: isToken ? fencingToken : undefined };
+  return Object.defineProperty(status, 'toJSON', { value: () => json });
+}
+
+function date(time: number | null | undefined): Date | null {
+  return time === null || time === undefined ? null : new Date(time);
 }

@@ -1,7 +1,17 @@
 import { Inject } from '@nestjs/common';
 import { MethodMarks, methodTarget, refuseLateInstances } from '../../nest/method-marks.js';
 import type { LeaderCronOptions } from './leader-cron.options.js';
-import { LEADER_SCHEDULE_PRESENCE } from './leader-schedule.constants.js';
+
+/**
+ * What every class with a `@LeaderCron()` method has injected. The text is what Nest prints when it cannot: without
+ * the module the jobs would be forgotten in silence.
+ */
+export const LEADER_SCHEDULE_PRESENCE = Symbol.for(
+  '@LeaderCron() needs LeaderScheduleModule in the imports of the root module',
+);
+
+/** The suffix of the object beside the lease. */
+export const SCHEDULE_SUFFIX = 'schedule';
 
 /** One use of the decorator, unchecked. */
 export interface LeaderCronMark {

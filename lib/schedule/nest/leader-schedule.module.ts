@@ -1,10 +1,130 @@
-import { Global, Module } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  Global,
+  Injectable,
+  Module,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
 import { LeaderElectionCoreModule } from '../../nest/leader-election.lifecycle.js';
-import { LeaderCronExplorer } from './leader-cron.explorer.js';
-import { LEADER_SCHEDULE_PRESENCE } from './leader-schedule.constants.js';
-import { LeaderScheduleLifecycle } from './leader-schedule.lifecycle.js';
+import { prototypeOf } from '../../nest/method-marks.js';
+import type { LeaderCronContext } from '../runner/job-definition.js';
+import {
+  LEADER_CRON_MARKS,
+  LEADER_SCHEDULE_PRESENCE,
+  type LeaderCronMark,
+} from './leader-cron.decorator.js';
+import type { WrittenJob } from './leader-cron.options.js';
 import { LeaderSchedule } from './leader-schedule.service.js';
 import { RoleSchedules } from './role-schedules.js';
+
+type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
+type InstanceWrapper = NestModule['providers'] extends Map<unknown, infer W> ? W : never;
+
+export interface FoundJobs {
+  readonly jobs: readonly WrittenJob[];
+  readonly faults: readonly OptionFault[];
+}
+
+/** Finds the decorated methods of an application, each once. */
+@Injectable()
+export class LeaderCronExplorer {
+  constructor(private readonly modules: ModulesContainer) {}
+
+  explore(): FoundJobs {
+    const jobs: WrittenJob[] = [];
+    const faults: OptionFault[] = [];
+    const explored = new Set<object>();
+    for (const wrapper of this.wrappers()) {
+      const instance = instanceOf(wrapper);
+      const owner = prototypeOf(instance) ?? prototypeOfClass(wrapper);
+      if (wrapper.isAlias || (instance !== undefined && explored.has(instance))) continue;
+      if (instance !== undefined) explored.add(instance);
+      for (const { key, marks } of LEADER_CRON_MARKS.all(owner)) {
+        const name = `${nameOf(wrapper)}.${String(key)}`;
+        for (const mark of marks) {
+          if (instance === undefined) faults.push(scopeFault(name, wrapper));
+          else jobs.push(jobOf(name, mark, key, instance));
+        }
+      }
+    }
+    return { jobs, faults };
+  }
+
+  private *wrappers(): Iterable<InstanceWrapper> {
+    for (const module of this.modules.values()) {
+      for (const collection of [module.providers, module.controllers, module.injectables]) {
+        yield* collection.values() as Iterable<InstanceWrapper>;
+      }
+    }
+  }
+}
+
+function jobOf(
+  name: string,
+  { schedule, options }: LeaderCronMark,
+  key: string | symbol,
+  owner: object,
+): WrittenJob {
+  const methods = owner as Record<string | symbol, (context: LeaderCronContext) => unknown>;
+  const run = (context: LeaderCronContext): unknown => methods[key]!(context);
+  const place = `@LeaderCron() on ${name}`;
+  return { place, defaultName: name, schedule, options, run, owner };
+}
+
+function scopeFault(name: string, { isTransient }: InstanceWrapper): OptionFault {
+  const scope = isTransient ? 'transient' : 'request-scoped';
+  return {
+    field: `@LeaderCron() on ${name}`,
+    value: undefined,
+    rule: `needs the one instance of a provider or controller; this one is ${scope} or depends on such a provider`,
+    fix: 'move the job to a provider of default scope',
+  };
+}
+
+function instanceOf(wrapper: InstanceWrapper): object | undefined {
+  if (wrapper.isTransient || !wrapper.isDependencyTreeStatic()) return undefined;
+  const instance: unknown = wrapper.instance;
+  return typeof instance === 'object' && instance !== null ? instance : undefined;
+}
+
+function prototypeOfClass({ metatype, inject }: InstanceWrapper): object | null {
+  if (typeof metatype !== 'function' || inject) return null;
+  return (metatype.prototype as object | undefined) ?? null;
+}
+
+/** Of the class where it is known; a provider made by a factory is called after its token, which may be a symbol. */
+function nameOf({ name }: InstanceWrapper): string {
+  return String(name);
+}
+
+/**
+ * 1. `onModuleInit`: the decorated jobs are found and checked, and all faults reported at once.
+ * 2. Whenever this process leads and the application has been initialised, its jobs are scheduled.
+ * 3. `beforeApplicationShutdown`: nothing is started any more. What runs is work of the term: the election waits for
+ *    it, for up to `drainTimeoutMs`, and for the record of its end, and releases the lease after that.
+ */
+@Injectable()
+export class LeaderScheduleLifecycle implements OnModuleInit, BeforeApplicationShutdown {
+  constructor(
+    private readonly explorer: LeaderCronExplorer,
+    private readonly schedule: LeaderSchedule,
+    private readonly schedules: RoleSchedules,
+  ) {}
+
+  onModuleInit(): void {
+    const { jobs, faults } = this.explorer.explore();
+    // A test has put something else in its place, which schedules nothing.
+    if (!(this.schedule instanceof LeaderSchedule)) return;
+    const all = [...faults, ...this.schedule.register(jobs)];
+    if (all.length > 0) throw new LeaderElectionOptionsError(all);
+  }
+
+  beforeApplicationShutdown(): void {
+    this.schedules.stop();
+  }
+}
 
 /**
  * Schedules the `@LeaderCron()` jobs of the application and provides {@link LeaderSchedule}. Import it once, in the

@@ -4,16 +4,30 @@ import { type Clock, wallMs } from '../../core/clock.js';
 import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
 import { NotLeaderError } from '../../nest/errors.js';
 import { ELECTION_CLOCK } from '../../nest/leader-election.tokens.js';
+import type { RoleElection } from '../../nest/role-election.js';
 import { runToEnd } from '../../nest/run-to-end.js';
-import { readJobRecord } from '../claim/ledger-document.js';
+import { readJobRecord } from '../ledger/ledger-document.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
+import type { JobRunner } from '../runner/job-runner.js';
+import type { RoleSchedule } from '../runner/role-schedule.js';
 import type { TriggerResult } from '../runner/run-trigger.js';
 import { TimeZones } from '../tick/time-zone.js';
-import { jobStatus, type JobStatus } from './job-status.js';
-import { LeaderCronJob } from './leader-cron-job.js';
-import { readJob, type LeaderCronOptions, type WrittenJob } from './leader-cron.options.js';
+import { jobStatus, type JobStatus, LeaderCronJob } from './leader-cron-job.js';
+import { type LeaderCronOptions, readJob, type WrittenJob } from './leader-cron.options.js';
 import { RoleSchedules } from './role-schedules.js';
-import type { ScheduledJob } from './scheduled-job.js';
+
+/** A job with everything in this process that belongs to it. */
+export interface ScheduledJob {
+  readonly name: string;
+  readonly schedule: string | Date;
+  readonly timeZone: string;
+  readonly runner: JobRunner;
+  readonly role: {
+    readonly name: string;
+    readonly schedule: RoleSchedule;
+    readonly election: RoleElection;
+  };
+}
 
 interface RegisteredJob extends ScheduledJob {
   readonly cronJob: LeaderCronJob;

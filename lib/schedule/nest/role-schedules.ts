@@ -9,10 +9,10 @@ import type { LeadershipService } from '../../nest/leadership.service.js';
 import type { RoleElection } from '../../nest/role-election.js';
 import { RoleRegistry } from '../../nest/role-registry.js';
 import { isTerm } from '../../nest/service-override.js';
-import { KEPT_UNKNOWN_MS } from '../claim/job-sweep.js';
+import { KEPT_UNKNOWN_MS } from '../ledger/job-sweep.js';
+import { ScheduleLedger } from '../ledger/schedule-ledger.js';
+import { SCHEDULE_SUFFIX } from './leader-cron.decorator.js';
 import { RoleSchedule } from '../runner/role-schedule.js';
-import { ScheduleLedger } from '../runner/schedule-ledger.js';
-import { SCHEDULE_SUFFIX } from './leader-schedule.constants.js';
 import { ScheduleLogger } from './schedule-logger.js';
 
 /** Pause between attempts to reach the store, as the election makes it between attempts to renew. */

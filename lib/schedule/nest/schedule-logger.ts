@@ -1,10 +1,14 @@
 import { Logger } from '@nestjs/common';
 import type { LockRequestError } from '../../core/errors.js';
-import type { ReturnedTick, ScheduleObserver } from '../runner/schedule-environment.js';
+import { shortReason } from '../ledger/job-record.js';
+import type {
+  MissedReport,
+  ReturnedTick,
+  RunOutcome,
+  ScheduleObserver,
+} from '../runner/job-definition.js';
+import { REPLACE_GRACE_MS } from '../runner/job-run.js';
 import { messageOf, stackOf } from '../../core/thrown-value.js';
-import { shortReason } from '../claim/short-reason.js';
-import type { MissedReport } from '../runner/job-definition.js';
-import { REPLACE_GRACE_MS, type RunOutcome } from '../runner/job-run.js';
 
 const WHY: Readonly<Record<MissedReport['reason'], (it: string) => string>> = {
   'not-started': (it) => `no leader started ${it} in time`,

@@ -1,7 +1,6 @@
 import type { Clock } from '../../core/clock.js';
-import { fencingTokenOf, type ActiveRun, type JobRecord } from '../claim/job-record.js';
-import type { JobRun } from './job-run.js';
-import { RunWaiter } from './run-waiter.js';
+import { type ActiveRun, fencingTokenOf, type JobRecord } from '../ledger/job-record.js';
+import { type JobRun, RunWaiter } from './job-run.js';
 
 /** Whose eyes a record is looked at with. */
 export interface RecordReader {

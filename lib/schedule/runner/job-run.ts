@@ -1,20 +1,123 @@
-import type { Term } from '../../core/term.js';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Clock, type Timer, wallMs } from '../../core/clock.js';
-import type { ActiveRun } from '../claim/job-record.js';
-import { shortReason } from '../claim/short-reason.js';
-import { JobReplacedError } from '../errors/job-replaced.error.js';
-import { JobTimeoutError } from '../errors/job-timeout.error.js';
-import type { JobDefinition, MissedTicks } from './job-definition.js';
-import { LinkedSignal } from './linked-signal.js';
-import { RunWaiter } from './run-waiter.js';
+import { LeaderElectionError } from '../../core/errors.js';
+import type { Term } from '../../core/term.js';
+import { type ActiveRun, shortReason } from '../ledger/job-record.js';
+import type { JobDefinition, MissedTicks, RunOutcome } from './job-definition.js';
 
-export interface RunOutcome {
-  readonly succeeded: boolean;
-  /** What the handler threw, or why it was aborted; absent after a success. */
-  readonly error?: unknown;
-  /** One line for the record; null after a success. */
-  readonly failure: string | null;
-  readonly endedAt: number;
+/**
+ * A signal that is aborted with the first of several, until it is unlinked. Unlike `AbortSignal.any` it leaves nothing
+ * behind on a signal that lives long (nodejs/node#54614).
+ */
+export class LinkedSignal {
+  private readonly controller = new AbortController();
+  private readonly unlinking: (() => void)[] = [];
+
+  constructor(sources: readonly AbortSignal[]) {
+    for (const source of sources) {
+      if (source.aborted) this.abort(source.reason);
+      else this.follow(source);
+    }
+  }
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  abort(reason: unknown): void {
+    this.controller.abort(reason);
+  }
+
+  unlink(): void {
+    for (const unlink of this.unlinking.splice(0)) unlink();
+  }
+
+  private follow(source: AbortSignal): void {
+    const onAbort = () => this.abort(source.reason);
+    source.addEventListener('abort', onAbort, { once: true });
+    this.unlinking.push(() => source.removeEventListener('abort', onAbort));
+  }
+}
+
+/** Which run of a job a call comes from. */
+const callers = new AsyncLocalStorage<RunWaiter>();
+
+/**
+ * A run, as somebody who may wait for other runs (`remove()` and `trigger()` do, and a handler may call both). With it
+ * a wait is known in advance that would never end, as the run that is waited for waits for the caller.
+ */
+export class RunWaiter {
+  private readonly awaited = new Map<RunWaiter, number>();
+
+  /** The run whose handler this code was called by; undefined outside of runs. */
+  static get current(): RunWaiter | undefined {
+    return callers.getStore();
+  }
+
+  call<T>(handler: () => T): T {
+    return callers.run(this, handler);
+  }
+
+  /** True if this is the other, or waits for it, directly or through further runs. */
+  needs(other: RunWaiter, seen = new Set<RunWaiter>()): boolean {
+    if (this === other) return true;
+    if (seen.has(this)) return false;
+    seen.add(this);
+    return [...this.awaited.keys()].some((next) => next.needs(other, seen));
+  }
+
+  /** Keeps in mind that it waits for others until the work has ended. */
+  async during<T>(others: readonly RunWaiter[], work: Promise<T>): Promise<T> {
+    for (const other of others) this.awaited.set(other, (this.awaited.get(other) ?? 0) + 1);
+    try {
+      return await work;
+    } finally {
+      for (const other of others) this.release(other);
+    }
+  }
+
+  private release(other: RunWaiter): void {
+    const left = (this.awaited.get(other) ?? 0) - 1;
+    if (left > 0) this.awaited.set(other, left);
+    else this.awaited.delete(other);
+  }
+}
+
+/** The reason of a run's aborted signal: its successor is due (`concurrencyPolicy: 'Replace'`). Code `ERR_JOB_REPLACED`. */
+export class JobReplacedError extends LeaderElectionError {
+  readonly code = 'ERR_JOB_REPLACED';
+
+  constructor(readonly job: string) {
+    super(`Job "${job}": this run gives way to the next (concurrencyPolicy 'Replace').`);
+  }
+}
+
+/** The reason of a run's aborted signal: it has taken longer than `timeoutMs`. Code `ERR_JOB_TIMEOUT`. */
+export class JobTimeoutError extends LeaderElectionError {
+  readonly code = 'ERR_JOB_TIMEOUT';
+
+  constructor(
+    readonly job: string,
+    timeoutMs: number,
+  ) {
+    super(`Job "${job}": this run has taken longer than ${timeoutMs} ms (timeoutMs).`);
+  }
+}
+
+/**
+ * `trigger()` was called, under `concurrencyPolicy: 'Replace'`, from a run that would have to end first. Code
+ * `ERR_JOB_WAITS_FOR_ITSELF`.
+ */
+export class JobWaitsForItselfError extends LeaderElectionError {
+  readonly code = 'ERR_JOB_WAITS_FOR_ITSELF';
+
+  constructor(readonly job: string) {
+    super(
+      `Job "${job}": trigger() was called from a run that has to end before another may start ` +
+        `(concurrencyPolicy 'Replace'), so both would wait for each other. Call it when that run has ended, or use ` +
+        `concurrencyPolicy 'Allow'.`,
+    );
+  }
 }
 
 /** How long a run that was told to make place is waited for; as long as a pod has by default. */

@@ -1,20 +1,46 @@
-import type { Term } from '../../core/term.js';
 import { type Timer, wallMs } from '../../core/clock.js';
-import type { ScheduleEnvironment } from './schedule-environment.js';
-import { JobAdoption, needsAdoption, type AdoptionRequest } from '../claim/job-adoption.js';
-import type { ActiveRun, JobRecord } from '../claim/job-record.js';
-import { ReportsTold } from '../claim/reports-told.js';
-import { decideTick, type TickDecision } from '../claim/tick-decision.js';
-import { dueTicks } from '../tick/due-ticks.js';
-import type { TickSchedule } from '../tick/tick-schedule.js';
+import type { Term } from '../../core/term.js';
+import type { ActiveRun, JobRecord } from '../ledger/job-record.js';
+import {
+  type AdoptionRequest,
+  JobAdoption,
+  needsAdoption,
+  ReportsTold,
+} from '../ledger/ledger-changes.js';
+import type { ScheduleLedger } from '../ledger/schedule-ledger.js';
+import {
+  decideTick,
+  dueTicks,
+  type TickDecision,
+  type TickSchedule,
+} from '../tick/tick-schedule.js';
 import type { ActiveRuns } from './active-runs.js';
-import { missedTicks, type JobDefinition } from './job-definition.js';
-import { RunKeeper } from './run-keeper.js';
+import { type JobDefinition, missedTicks, type ScheduleEnvironment } from './job-definition.js';
+import { RunWaiter } from './job-run.js';
+import { type ClaimOrder, RunKeeper, TickClaimant } from './run-keeper.js';
 import { RunTrigger, type TriggerResult } from './run-trigger.js';
-import { RunWaiter } from './run-waiter.js';
-import type { ScheduleLedger } from './schedule-ledger.js';
-import { TickClaimant, type ClaimOrder } from './tick-claimant.js';
-import type { ToldReports } from './told-reports.js';
+
+/** Beyond this the oldest are forgotten: they were removed from the store long ago. */
+const MOST_REMEMBERED = 1_000;
+
+/**
+ * The reports that this process has told, for as long as it lives: a job may be removed and added again before the
+ * store knows, and a store may go back to a version from before.
+ */
+export class ToldReports {
+  private readonly claims = new Set<string>();
+
+  has(claim: string): boolean {
+    return this.claims.has(claim);
+  }
+
+  add(claim: string): void {
+    this.claims.add(claim);
+    if (this.claims.size <= MOST_REMEMBERED) return;
+    const [oldest] = this.claims;
+    this.claims.delete(oldest!);
+  }
+}
 
 /** Somebody may set the wall clock while a timer sleeps. */
 const LONGEST_SLEEP_MS = 60_000;

@@ -1,13 +1,11 @@
 import type { Term } from '../../core/term.js';
 import { wallMs } from '../../core/clock.js';
 import type { JsonDocument } from '../../core/json-document.js';
-import type { ScheduleEnvironment } from './schedule-environment.js';
-import { sweepJobs, type SweptDocument } from '../claim/job-sweep.js';
+import { sweepJobs, type SweptDocument } from '../ledger/job-sweep.js';
+import type { ScheduleLedger } from '../ledger/schedule-ledger.js';
+import type { JobDefinition, ScheduleEnvironment } from './job-definition.js';
+import { JobRunner, ToldReports } from './job-runner.js';
 import { ActiveRuns } from './active-runs.js';
-import type { JobDefinition } from './job-definition.js';
-import { JobRunner } from './job-runner.js';
-import type { ScheduleLedger } from './schedule-ledger.js';
-import { ToldReports } from './told-reports.js';
 
 /** All jobs of one role in one process. */
 export class RoleSchedule {

@@ -1,15 +1,12 @@
 import type { Term } from '../../core/term.js';
-import type { ActiveRun } from '../claim/job-record.js';
-import { RunStart } from '../claim/run-start.js';
-import type { ActiveRuns } from './active-runs.js';
-import { JobWaitsForItselfError } from '../errors/job-waits-for-itself.error.js';
-import { missedTicks, type JobDefinition } from './job-definition.js';
-import type { JobRun } from './job-run.js';
+import type { ActiveRun } from '../ledger/job-record.js';
+import { RunStart } from '../ledger/ledger-changes.js';
+import type { ScheduleLedger } from '../ledger/schedule-ledger.js';
+import { type JobDefinition, missedTicks, type ScheduleEnvironment } from './job-definition.js';
+import { type JobRun, JobWaitsForItselfError, RunWaiter } from './job-run.js';
 import type { RunKeeper } from './run-keeper.js';
-import { RunWaiter } from './run-waiter.js';
+import type { ActiveRuns } from './active-runs.js';
 import { wallMs } from '../../core/clock.js';
-import type { ScheduleEnvironment } from './schedule-environment.js';
-import type { ScheduleLedger } from './schedule-ledger.js';
 
 /**
  * What became of a run asked for by `trigger()`. `forbidden`: another run is active, or about to start.

@@ -1,5 +1,4 @@
-import { parseCronExpression } from './cron-expression.js';
-import { meaningOf, nextLocalMatch } from './cron-fields.js';
+import { meaningOf, nextLocalMatch, parseCronExpression } from './cron-expression.js';
 import { isTimeZone, TimeZone } from './time-zone.js';
 
 /** When a job is due. All instants are milliseconds since the epoch. */
@@ -121,4 +120,131 @@ function meansTheSame(
     return false;
   }
   return own.zone.isLike(new TimeZone(zoneName), own.now, own.now + COMPARED_MS);
+}
+
+/** As many missed times as the CronJob controller is willing to count one by one. */
+export const MOST_MISSED = 100;
+
+/** The ticks in an interval that has passed. */
+export interface DueTicks {
+  /** The latest of them. */
+  readonly newest: number;
+  /** Those before it, ascending: all of them, or the first {@link MOST_MISSED}. */
+  readonly earlier: readonly number[];
+  /** True if there are more earlier ones than are listed. */
+  readonly isCapped: boolean;
+}
+
+/** The ticks in (after, until]; null if there is none. Takes the same time however long the interval is. */
+export function dueTicks(schedule: TickSchedule, after: number, until: number): DueTicks | null {
+  const ticks: number[] = [];
+  for (
+    let tick = schedule.next(after);
+    tick !== null && tick <= until;
+    tick = schedule.next(tick)
+  ) {
+    ticks.push(tick);
+    if (ticks.length > MOST_MISSED + 1) {
+      const newest = latestTick(schedule, tick, until);
+      return { newest, earlier: ticks.slice(0, MOST_MISSED), isCapped: true };
+    }
+  }
+  const newest = ticks.pop();
+  return newest === undefined ? null : { newest, earlier: ticks, isCapped: false };
+}
+
+/** The last tick at or before `until`, given one that is: the instant after which the next one is too late. */
+function latestTick(schedule: TickSchedule, tick: number, until: number): number {
+  let [low, high] = [tick, until];
+  for (;;) {
+    const next = schedule.next(low);
+    if (next === null || next > until) return low;
+    low = next;
+    const middle = Math.floor((low + high) / 2);
+    const found = schedule.next(middle);
+    if (found !== null && found <= until) low = found;
+    else high = middle;
+  }
+}
+
+/** What happens when a tick is due while a run of the job is active. As in a `batch/v1` CronJob. */
+export type ConcurrencyPolicy = 'Allow' | 'Forbid' | 'Replace';
+
+export interface TickSituation {
+  readonly now: number;
+  /** Ticks up to now that nobody has accounted for. */
+  readonly due: DueTicks | null;
+  /** How late a tick may start; null: only one that this leader was there for at its time. */
+  readonly startingDeadlineMs: number | null;
+  /** Without a deadline: how late a leader may find a tick due, and have been there for it. */
+  readonly promptMs: number;
+  /** A tick that was found due in time and has waited for another run since; it may still start. */
+  readonly awaitedTick: number | null;
+  /** The first of the ticks that this leader found due in time, and that 'Forbid' has kept waiting since. */
+  readonly forbiddenSince: number | null;
+  /** A tick after this instant had this process as its leader, ready to start it. */
+  readonly armedAfter: number;
+  readonly concurrencyPolicy: ConcurrencyPolicy;
+  readonly activeRuns: number;
+}
+
+export type TickDecision =
+  | { readonly kind: 'nothing' }
+  /** Claim the newest tick and start it; the earlier ones were missed. */
+  | {
+      readonly kind: 'claim';
+      readonly tick: number;
+      readonly missed: readonly number[];
+      readonly reason: 'not-started' | 'forbidden';
+    }
+  /** Account for the ticks without starting any. */
+  | {
+      readonly kind: 'report';
+      readonly tick: number;
+      readonly missed: readonly number[];
+      readonly reason: 'not-started' | 'forbidden';
+    }
+  /** End the active runs first, then decide again. */
+  | { readonly kind: 'replace' }
+  /** Decide again when the active runs have ended, and at `until` at the latest. */
+  | { readonly kind: 'wait'; readonly until: number };
+
+/** The whole policy of one job at one instant. */
+export function decideTick(situation: TickSituation): TickDecision {
+  const { now, due, startingDeadlineMs, concurrencyPolicy, activeRuns } = situation;
+  if (due === null) return { kind: 'nothing' };
+  const tick = due.newest;
+  const missed = [...due.earlier, tick];
+  if (!mayStillStart(tick, situation)) {
+    return { kind: 'report', tick, missed, reason: reasonOf(missed, situation) };
+  }
+  if (activeRuns === 0 || concurrencyPolicy === 'Allow') {
+    return { kind: 'claim', tick, missed: due.earlier, reason: reasonOf(due.earlier, situation) };
+  }
+  if (concurrencyPolicy === 'Replace') return { kind: 'replace' };
+  if (startingDeadlineMs === null) return { kind: 'report', tick, missed, reason: 'forbidden' };
+  return { kind: 'wait', until: Math.max(now, lastStart(tick, startingDeadlineMs)) + 1 };
+}
+
+function reasonOf(
+  missed: readonly number[],
+  { forbiddenSince }: TickSituation,
+): 'not-started' | 'forbidden' {
+  const [first = -Infinity] = missed;
+  return forbiddenSince !== null && first >= forbiddenSince ? 'forbidden' : 'not-started';
+}
+
+function mayStillStart(
+  tick: number,
+  { now, startingDeadlineMs, armedAfter, promptMs, awaitedTick }: TickSituation,
+): boolean {
+  if (startingDeadlineMs === null) {
+    return tick > armedAfter && (now <= tick + promptMs || tick === awaitedTick);
+  }
+  return now <= lastStart(tick, startingDeadlineMs);
+}
+
+/** The deadline is in whole seconds: 0 leaves the second of the tick itself. */
+function lastStart(tick: number, startingDeadlineMs: number): number {
+  return tick + startingDeadlineMs + 999;
 }

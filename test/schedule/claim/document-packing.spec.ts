@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import {
+  documentFault,
   packed,
   PACKED_FROM_BYTES,
   unpacked,
-} from '../../../lib/schedule/claim/document-packing.js';
-import { documentFault } from '../../../lib/schedule/claim/ledger-document.js';
+} from '../../../lib/schedule/ledger/ledger-document.js';
 
 const jobs = Object.fromEntries(
   Array.from({ length: 300 }, (_, index) => [

@@ -1,15 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import {
-  NEVER_RUN,
   type ActiveRun,
   type JobRecord,
-} from '../../../lib/schedule/claim/job-record.js';
+  NEVER_RUN,
+} from '../../../lib/schedule/ledger/job-record.js';
+import { KEPT_UNKNOWN_MS, sweepJobs } from '../../../lib/schedule/ledger/job-sweep.js';
 import {
   readJobRecord,
   sweptThrough,
   writeJobRecord,
-} from '../../../lib/schedule/claim/ledger-document.js';
-import { KEPT_UNKNOWN_MS, sweepJobs } from '../../../lib/schedule/claim/job-sweep.js';
+} from '../../../lib/schedule/ledger/ledger-document.js';
 import type { JsonDocument } from '../../../lib/core/json-document.js';
 
 const NOW = Date.parse('2026-06-01T00:00:00Z');

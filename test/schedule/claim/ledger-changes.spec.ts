@@ -1,17 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
-import { JobAdoption } from '../../../lib/schedule/claim/job-adoption.js';
 import {
-  NEVER_RUN,
   type ActiveRun,
   type JobRecord,
-} from '../../../lib/schedule/claim/job-record.js';
-import { readJobRecord, writeJobRecord } from '../../../lib/schedule/claim/ledger-document.js';
-import { ReportsTold } from '../../../lib/schedule/claim/reports-told.js';
-import { RunEnd } from '../../../lib/schedule/claim/run-end.js';
-import { RunStart } from '../../../lib/schedule/claim/run-start.js';
-import { shortReason } from '../../../lib/schedule/claim/short-reason.js';
-import { TickClaim, type TickClaimRequest } from '../../../lib/schedule/claim/tick-claim.js';
-import { TickReturn } from '../../../lib/schedule/claim/tick-return.js';
+  NEVER_RUN,
+  shortReason,
+} from '../../../lib/schedule/ledger/job-record.js';
+import {
+  JobAdoption,
+  ReportsTold,
+  RunEnd,
+  RunStart,
+  TickClaim,
+  type TickClaimRequest,
+  TickReturn,
+} from '../../../lib/schedule/ledger/ledger-changes.js';
+import { readJobRecord, writeJobRecord } from '../../../lib/schedule/ledger/ledger-document.js';
 
 const RUN: ActiveRun = {
   run: 'mine',

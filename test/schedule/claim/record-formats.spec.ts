@@ -4,7 +4,7 @@ import {
   jobFault,
   readJobRecord,
   writeJobRecord,
-} from '../../../lib/schedule/claim/ledger-document.js';
+} from '../../../lib/schedule/ledger/ledger-document.js';
 
 const AT = '2026-01-01T00:00:00Z';
 const TIME = Date.parse(AT);

@@ -3,7 +3,7 @@ import {
   decideTick,
   type TickDecision,
   type TickSituation,
-} from '../../../lib/schedule/claim/tick-decision.js';
+} from '../../../lib/schedule/tick/tick-schedule.js';
 
 const TICK = 60_000;
 

@@ -4,7 +4,7 @@ import {
   parseTimes,
   printTime,
   printTimes,
-} from '../../../lib/schedule/claim/tick-times.js';
+} from '../../../lib/schedule/ledger/job-record.codec.js';
 
 const START = Date.parse('2026-01-01T00:00:00Z');
 const at = (...seconds: number[]): number[] => seconds.map((second) => START + second * 1_000);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
-import type { Fate } from '../support/scripted-document-store.js';
 import { cronSchedule } from '../../../lib/schedule/tick/tick-schedule.js';
+import type { Fate } from '../support/scripted-document-store.js';
 import { TimeZone } from '../../../lib/schedule/tick/time-zone.js';
 import { clockTime, JOB, ScheduledProcess } from '../support/scheduled-process.js';
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { ScheduleLedger } from '../../../lib/schedule/runner/schedule-ledger.js';
+import { ScheduleLedger } from '../../../lib/schedule/ledger/schedule-ledger.js';
 import { JOB, ScheduledProcess } from '../support/scheduled-process.js';
 
 const MINUTE_MS = 60_000;

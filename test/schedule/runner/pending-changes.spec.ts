@@ -1,10 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { NEVER_RUN, type JobRecord } from '../../../lib/schedule/claim/job-record.js';
-import type { LedgerChange } from '../../../lib/schedule/claim/ledger-change.js';
-import { writeJobRecord } from '../../../lib/schedule/claim/ledger-document.js';
-import { LedgerMemory } from '../../../lib/schedule/runner/ledger-memory.js';
-import { PendingChange } from '../../../lib/schedule/runner/pending-change.js';
-import { PendingChanges } from '../../../lib/schedule/runner/pending-changes.js';
+import { type JobRecord, NEVER_RUN } from '../../../lib/schedule/ledger/job-record.js';
+import type { LedgerChange } from '../../../lib/schedule/ledger/ledger-changes.js';
+import { writeJobRecord } from '../../../lib/schedule/ledger/ledger-document.js';
+import { LedgerMemory } from '../../../lib/schedule/ledger/ledger-memory.js';
+import { PendingChange, PendingChanges } from '../../../lib/schedule/ledger/pending-changes.js';
 
 const record = (change: Partial<JobRecord> = {}): JobRecord => ({
   ...NEVER_RUN,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { RequestPace } from '../../../lib/schedule/runner/request-pace.js';
+import { RequestPace } from '../../../lib/schedule/ledger/bounded-store.js';
 import { ManualClock } from '../../support/manual-clock.js';
 
 const paced = (random = 0) => {

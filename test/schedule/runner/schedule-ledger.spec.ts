@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import type { JsonDocument } from '../../../lib/core/json-document.js';
-import { packed } from '../../../lib/schedule/claim/document-packing.js';
-import { NEVER_RUN } from '../../../lib/schedule/claim/job-record.js';
-import type { LedgerChange } from '../../../lib/schedule/claim/ledger-change.js';
-import { BoundedStore } from '../../../lib/schedule/runner/bounded-store.js';
-import { ScheduleLedger } from '../../../lib/schedule/runner/schedule-ledger.js';
+import { BoundedStore } from '../../../lib/schedule/ledger/bounded-store.js';
+import { NEVER_RUN } from '../../../lib/schedule/ledger/job-record.js';
+import type { LedgerChange } from '../../../lib/schedule/ledger/ledger-changes.js';
+import { packed } from '../../../lib/schedule/ledger/ledger-document.js';
+import { ScheduleLedger } from '../../../lib/schedule/ledger/schedule-ledger.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { ScriptedDocumentStore } from '../support/scripted-document-store.js';
 

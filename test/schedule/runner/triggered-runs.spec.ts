@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import type { ConcurrencyPolicy } from '../../../lib/schedule/claim/tick-decision.js';
-import type { TriggerResult } from '../../../lib/schedule/runner/run-trigger.js';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
+import type { ConcurrencyPolicy } from '../../../lib/schedule/tick/tick-schedule.js';
+import type { TriggerResult } from '../../../lib/schedule/runner/run-trigger.js';
 import { CLAIM_TIMEOUT_MS, JOB, ScheduledProcess } from '../support/scheduled-process.js';
 import type { Fate } from '../support/scripted-document-store.js';
 

@@ -1,5 +1,5 @@
+import type { JobRecord } from '../../../lib/schedule/ledger/job-record.js';
 import type { MissedReport } from '../../../lib/schedule/runner/job-definition.js';
-import type { JobRecord } from '../../../lib/schedule/claim/job-record.js';
 import type { RecordLife } from './record-life.js';
 import type { AskedRun } from './asked-run.js';
 

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import {
-  NEVER_RUN,
   type ActiveRun,
   type JobRecord,
-} from '../../../lib/schedule/claim/job-record.js';
-import { writeJobRecord } from '../../../lib/schedule/claim/ledger-document.js';
+  NEVER_RUN,
+} from '../../../lib/schedule/ledger/job-record.js';
+import { writeJobRecord } from '../../../lib/schedule/ledger/ledger-document.js';
 import { RecordLife } from './record-life.js';
 
 const KEPT_MS = 5_000;

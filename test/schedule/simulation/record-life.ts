@@ -1,6 +1,6 @@
 import type { JsonDocument } from '../../../lib/core/json-document.js';
-import type { JobRecord } from '../../../lib/schedule/claim/job-record.js';
-import { readJobRecord, sweptThrough } from '../../../lib/schedule/claim/ledger-document.js';
+import type { JobRecord } from '../../../lib/schedule/ledger/job-record.js';
+import { readJobRecord, sweptThrough } from '../../../lib/schedule/ledger/ledger-document.js';
 
 interface LifeTraits {
   readonly job: string;

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { RoleSchedule } from '../../../lib/schedule/runner/role-schedule.js';
-import { ScheduleLedger } from '../../../lib/schedule/runner/schedule-ledger.js';
+import { ScheduleLedger } from '../../../lib/schedule/ledger/schedule-ledger.js';
 import { FaultCount, SOMETIMES } from './network-faults.js';
 import { TickMutantBuild } from './tick-mutant-build.js';
 import { TICK_MUTANTS } from './tick-mutants.js';

@@ -1,8 +1,7 @@
 import type { Term } from '../../../lib/core/term.js';
 import { type Clock, wallMs } from '../../../lib/core/clock.js';
-import type { ConcurrencyPolicy } from '../../../lib/schedule/claim/tick-decision.js';
+import { type ConcurrencyPolicy, cronSchedule } from '../../../lib/schedule/tick/tick-schedule.js';
 import type { RoleSchedule } from '../../../lib/schedule/runner/role-schedule.js';
-import { cronSchedule } from '../../../lib/schedule/tick/tick-schedule.js';
 import { TimeZone } from '../../../lib/schedule/tick/time-zone.js';
 import type { RandomStream } from '../../simulation/random-stream.js';
 import { AskedRun } from './asked-run.js';

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Term } from '../../../lib/core/term.js';
 import type { Clock, Timer } from '../../../lib/core/clock.js';
 import type { RoleSchedule } from '../../../lib/schedule/runner/role-schedule.js';
-import type { ScheduleLedger } from '../../../lib/schedule/runner/schedule-ledger.js';
+import type { ScheduleLedger } from '../../../lib/schedule/ledger/schedule-ledger.js';
 import type { EventOwner, EventQueue, SimulatedEvent } from '../../simulation/event-queue.js';
 import type { JobHistory } from './job-history.js';
 import type { FaultMix } from './network-faults.js';

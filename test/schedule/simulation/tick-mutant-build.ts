@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import ts from 'typescript';
 import type { RoleSchedule } from '../../../lib/schedule/runner/role-schedule.js';
-import type { ScheduleLedger } from '../../../lib/schedule/runner/schedule-ledger.js';
+import type { ScheduleLedger } from '../../../lib/schedule/ledger/schedule-ledger.js';
 import type { ScheduleEngine } from './simulated-process.js';
 import type { TickMutant } from './tick-mutants.js';
 
 /** The folders of the library that the simulation drives. */
-const PARTS = ['core', 'schedule/claim', 'schedule/errors', 'schedule/runner', 'schedule/tick'];
+const PARTS = ['core', 'schedule/ledger', 'schedule/errors', 'schedule/runner', 'schedule/tick'];
 
 /** Copies of the library in which one text is exchanged, compiled in a temporary folder. */
 export class TickMutantBuild {

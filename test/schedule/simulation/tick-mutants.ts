@@ -21,7 +21,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'run on timeout',
     breaks: 'an unknown outcome does not run',
     patch: {
-      file: 'schedule/runner/schedule-ledger.ts',
+      file: 'schedule/ledger/schedule-ledger.ts',
       from: "    if (outcome.kind === 'applied') {",
       to: "    if (outcome.kind === 'unknown') { this.current = { stored: { document, version: null } }; this.propose(0); }\n    if (outcome.kind === 'applied') {",
     },
@@ -30,7 +30,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'no nonce',
     breaks: 'only the nonce that made the step runs',
     patch: {
-      file: 'schedule/claim/tick-claim.ts',
+      file: 'schedule/ledger/ledger-changes.ts',
       from: 'record.accountedThrough === tick && record.claim === nonce',
       to: 'record.accountedThrough === tick',
     },
@@ -39,7 +39,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'last tick may go back',
     breaks: 'accountedThrough only grows',
     patch: {
-      file: 'schedule/claim/tick-claim.ts',
+      file: 'schedule/ledger/ledger-changes.ts',
       from: 'record.accountedThrough >= tick',
       to: 'record.accountedThrough === tick',
     },
@@ -48,7 +48,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: "the timer's time",
     breaks: 'nominal times are computed',
     patch: {
-      file: 'schedule/claim/tick-decision.ts',
+      file: 'schedule/tick/tick-schedule.ts',
       from: 'const tick = due.newest;',
       to: 'const tick = now;',
     },
@@ -57,7 +57,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'hand back what was started',
     breaks: 'only a tick that will never be started is handed back',
     patch: {
-      file: 'schedule/runner/tick-claimant.ts',
+      file: 'schedule/runner/run-keeper.ts',
       from: 'this.keeper.start(term, run, missed);\n        return true;',
       to: 'this.keeper.start(term, run, missed);',
     },
@@ -66,7 +66,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'hand back blindly',
     breaks: 'a tick is handed back only by its claimant',
     patch: {
-      file: 'schedule/claim/tick-return.ts',
+      file: 'schedule/ledger/ledger-changes.ts',
       from: 'record?.accountedThrough !== tick || record.claim !== nonce',
       to: 'record === undefined || record.accountedThrough < tick',
     },
@@ -75,7 +75,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'begin at now after a sweep',
     breaks: 'a record made anew begins after every tick of those that were swept',
     patch: {
-      file: 'schedule/claim/job-adoption.ts',
+      file: 'schedule/ledger/ledger-changes.ts',
       from: 'accountedThrough: Math.max(now, accountedBefore)',
       to: 'accountedThrough: now',
     },
@@ -84,7 +84,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'claim without a record',
     breaks: 'what no record tells of is not claimed',
     patch: {
-      file: 'schedule/claim/tick-claim.ts',
+      file: 'schedule/ledger/ledger-changes.ts',
       from: "if (record === undefined) return { kind: 'settled', result: { kind: 'outdated' } };",
       to: "record ??= { accountedThrough: basis, claim: '', missedCount: 0, returned: [], active: [], untold: [], lastScheduleTime: null, lastSuccessfulTime: null, lastMissedTime: null, lastFailed: null, unknownSince: null };",
     },
@@ -93,7 +93,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'sweep what is not marked',
     breaks: 'a record is swept only after it was marked for as long as it is kept',
     patch: {
-      file: 'schedule/claim/job-sweep.ts',
+      file: 'schedule/ledger/job-sweep.ts',
       from: 'if (unknownSince === null) return false;',
       to: '',
     },
@@ -111,7 +111,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'a trigger uses up ticks',
     breaks: 'a triggered run accounts for no tick',
     patch: {
-      file: 'schedule/claim/run-start.ts',
+      file: 'schedule/ledger/ledger-changes.ts',
       from: 'record: { ...known,',
       to: 'record: { ...known, accountedThrough: Math.max(known.accountedThrough, accountedThrough),',
     },
@@ -129,7 +129,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'the signal before a start',
     breaks: 'the clock is asked before a start',
     patch: {
-      file: 'schedule/runner/tick-claimant.ts',
+      file: 'schedule/runner/run-keeper.ts',
       from: 'this.environment.leadership.term !== term',
       to: 'term.signal.aborted',
     },
@@ -156,7 +156,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'no deadline counts',
     breaks: 'no tick starts later than its deadline',
     patch: {
-      file: 'schedule/claim/tick-decision.ts',
+      file: 'schedule/tick/tick-schedule.ts',
       from: 'return tick + startingDeadlineMs + 999;',
       to: 'return tick + startingDeadlineMs + 9_999_999;',
     },
@@ -165,7 +165,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'tell again and again',
     breaks: 'a process tells a report once',
     patch: {
-      file: 'schedule/runner/told-reports.ts',
+      file: 'schedule/runner/job-runner.ts',
       from: 'return this.claims.has(claim);',
       to: 'return false;',
     },
@@ -174,7 +174,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'replace without waiting',
     breaks: 'Replace waits for the run before',
     patch: {
-      file: 'schedule/claim/tick-decision.ts',
+      file: 'schedule/tick/tick-schedule.ts',
       from: "activeRuns === 0 || concurrencyPolicy === 'Allow'",
       to: "activeRuns === 0 || concurrencyPolicy !== 'Forbid'",
     },
@@ -201,7 +201,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'never forget a lost claim',
     breaks: 'a claim that was lost is no run',
     patch: {
-      file: 'schedule/runner/tick-claimant.ts',
+      file: 'schedule/runner/run-keeper.ts',
       from: '    this.active.forget(nonce);\n',
       to: '',
     },
@@ -210,7 +210,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'forget earlier ticks',
     breaks: 'ticks before the newest are reported',
     patch: {
-      file: 'schedule/claim/tick-decision.ts',
+      file: 'schedule/tick/tick-schedule.ts',
       from: "return { kind: 'claim', tick, missed: due.earlier, reason: reasonOf(due.earlier, situation) };",
       to: "return { kind: 'claim', tick, missed: [], reason: 'not-started' };",
     },
@@ -219,7 +219,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'skip the newest',
     breaks: 'the newest tick is reported too',
     patch: {
-      file: 'schedule/claim/tick-decision.ts',
+      file: 'schedule/tick/tick-schedule.ts',
       from: 'const missed = [...due.earlier, tick];',
       to: 'const missed = [...due.earlier];',
     },
@@ -237,7 +237,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'give runs up in silence',
     breaks: 'a run that was interrupted is reported',
     patch: {
-      file: 'schedule/claim/job-adoption.ts',
+      file: 'schedule/ledger/ledger-changes.ts',
       from: 'missed.length === 0 ? untold : [...untold, interruption(missed)]',
       to: 'untold',
     },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { RoleSchedule } from '../../../lib/schedule/runner/role-schedule.js';
-import { ScheduleLedger } from '../../../lib/schedule/runner/schedule-ledger.js';
+import { ScheduleLedger } from '../../../lib/schedule/ledger/schedule-ledger.js';
 import { FaultCount, SOMETIMES } from './network-faults.js';
 import { FAULTS, faultsOf, simulateTicks } from './tick-simulation.js';
 

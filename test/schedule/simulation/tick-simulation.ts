@@ -1,8 +1,7 @@
 import { EventQueue } from '../../simulation/event-queue.js';
 import { RandomStream } from '../../simulation/random-stream.js';
 import type { JsonDocument } from '../../../lib/core/json-document.js';
-import { unpacked } from '../../../lib/schedule/claim/document-packing.js';
-import { readJobRecord } from '../../../lib/schedule/claim/ledger-document.js';
+import { readJobRecord, unpacked } from '../../../lib/schedule/ledger/ledger-document.js';
 import { JobHistory, type HistoryVerdict } from './job-history.js';
 import { drawFaults, FaultCount, type FaultMix } from './network-faults.js';
 import { RecordLife } from './record-life.js';

@@ -1,17 +1,17 @@
 import { setMaxListeners } from 'node:events';
 import type { Term } from '../../../lib/core/term.js';
 import type { JsonDocument } from '../../../lib/core/json-document.js';
-import type { JobRecord } from '../../../lib/schedule/claim/job-record.js';
-import { KEPT_UNKNOWN_MS } from '../../../lib/schedule/claim/job-sweep.js';
-import { readJobRecord } from '../../../lib/schedule/claim/ledger-document.js';
+import type { JobRecord } from '../../../lib/schedule/ledger/job-record.js';
+import { KEPT_UNKNOWN_MS } from '../../../lib/schedule/ledger/job-sweep.js';
+import { readJobRecord } from '../../../lib/schedule/ledger/ledger-document.js';
+import { ScheduleLedger } from '../../../lib/schedule/ledger/schedule-ledger.js';
 import type {
   JobDefinition,
   LeaderCronContext,
   MissedReport,
 } from '../../../lib/schedule/runner/job-definition.js';
-import { RoleSchedule } from '../../../lib/schedule/runner/role-schedule.js';
-import { ScheduleLedger } from '../../../lib/schedule/runner/schedule-ledger.js';
 import { cronSchedule } from '../../../lib/schedule/tick/tick-schedule.js';
+import { RoleSchedule } from '../../../lib/schedule/runner/role-schedule.js';
 import { TimeZone } from '../../../lib/schedule/tick/time-zone.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { ScriptedDocumentStore } from './scripted-document-store.js';

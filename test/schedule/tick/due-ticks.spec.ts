@@ -1,6 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { dueTicks, MOST_MISSED } from '../../../lib/schedule/tick/due-ticks.js';
-import { cronSchedule, type TickSchedule } from '../../../lib/schedule/tick/tick-schedule.js';
+import {
+  cronSchedule,
+  dueTicks,
+  MOST_MISSED,
+  type TickSchedule,
+} from '../../../lib/schedule/tick/tick-schedule.js';
 import { TimeZone } from '../../../lib/schedule/tick/time-zone.js';
 
 const every = (expression: string): TickSchedule => cronSchedule(expression, new TimeZone('UTC'));

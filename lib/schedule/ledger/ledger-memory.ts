@@ -1,5 +1,5 @@
-import type { ActiveRun, JobRecord } from '../claim/job-record.js';
-import { lacksEnd, withEnd, type EndedRun } from '../claim/run-end.js';
+import type { ActiveRun, JobRecord } from './job-record.js';
+import { type EndedRun, lacksEnd, withEnd } from './ledger-changes.js';
 
 /** Runs and jobs beyond this are forgotten, the oldest first: a store that goes back goes back by little. */
 const MOST_REMEMBERED = 1_000;

@@ -2,15 +2,24 @@ import type { Clock } from '../../core/clock.js';
 import { LockRequestError } from '../../core/errors.js';
 import { type JsonDocument, MAX_DOCUMENT_BYTES } from '../../core/json-document.js';
 import type { DocumentStore, StoredDocument, UnconfirmedWrite } from '../../core/resource-lock.js';
-import type { JobRecord } from '../claim/job-record.js';
-import type { SweptDocument } from '../claim/job-sweep.js';
-import { readJobRecord } from '../claim/ledger-document.js';
-import type { LedgerChange } from '../claim/ledger-change.js';
-import { BoundedStore, type RequestBounds } from './bounded-store.js';
+import {
+  BoundedStore,
+  type PaceOptions,
+  type RequestBounds,
+  RequestPace,
+} from './bounded-store.js';
+import type { JobRecord } from './job-record.js';
+import type { SweptDocument } from './job-sweep.js';
+import type { LedgerChange } from './ledger-changes.js';
+import { readJobRecord } from './ledger-document.js';
 import { LedgerMemory } from './ledger-memory.js';
-import { PendingChange, type SubmitOptions, type Submitted } from './pending-change.js';
-import { PendingChanges, type ProposedWrite } from './pending-changes.js';
-import { RequestPace, type PaceOptions } from './request-pace.js';
+import {
+  PendingChange,
+  PendingChanges,
+  type ProposedWrite,
+  type SubmitOptions,
+  type Submitted,
+} from './pending-changes.js';
 
 export interface LedgerOptions extends RequestBounds, PaceOptions {
   /** A request failed, or a change cannot be written; the ledger continues as long as anyone waits for it. */

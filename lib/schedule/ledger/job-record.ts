@@ -1,4 +1,13 @@
 import type { JsonDocument } from '../../core/json-document.js';
+import { titleOf } from '../../core/thrown-value.js';
+
+const LONGEST_REASON = 200;
+
+/** One line of limited length: the object is small, and people read it. Does not throw, whatever was thrown. */
+export function shortReason(error: unknown): string {
+  const line = titleOf(error).replace(/\s+/g, ' ').trim();
+  return line.length > LONGEST_REASON ? `${line.slice(0, LONGEST_REASON - 1)}…` : line;
+}
 
 /** A run that has been claimed and has not been seen to end. All times are milliseconds since the epoch. */
 export interface ActiveRun {

@@ -1,0 +1,303 @@
+import { type ActiveRun, type JobRecord, type MissedReason, NEVER_RUN } from './job-record.js';
+
+/**
+ * One change of one job's record, as a decision over whatever the record turns out to be. It is asked again after
+ * every read and every write, so that the answer to "is it done?" always comes from a version that is known to be
+ * stored, never from hope: a write whose outcome is unknown settles nothing.
+ */
+export interface LedgerChange<R> {
+  readonly job: string;
+  /** The run that begins with this change. If the change is not settled in time, it never will. */
+  readonly beginning?: string | undefined;
+  /** The run whose end this is, known to this process whatever the store says of it. */
+  readonly ending?: EndedRun;
+  /** `accountedBefore`: a record that begins now accounts for every tick up to there, as the job may have had one before. */
+  decide(record: JobRecord | undefined, accountedBefore: number): Verdict<R>;
+}
+
+export type Verdict<R> =
+  /** Nothing is left to write. */
+  | { readonly kind: 'settled'; readonly result: R }
+  /** This has to be stored, by a compare-and-set on the version the decision was made on. */
+  | { readonly kind: 'write'; readonly record: JobRecord };
+
+export interface AdoptionRequest {
+  readonly job: string;
+  readonly schedule: string;
+  /** True if ticks of a record under that schedule are those of the job, however it is written. */
+  readonly continues: (schedule: string) => boolean;
+  readonly now: number;
+  /** True for a run that cannot be under way any more, as the lease of its term has gone. */
+  readonly isOver: (run: ActiveRun) => boolean;
+}
+
+/** True if a leader has something to write before it schedules by this record. */
+export function needsAdoption(
+  record: JobRecord | undefined,
+  { continues, isOver }: AdoptionRequest,
+): boolean {
+  if (record === undefined || !continues(record.schedule)) return true;
+  if (record.unknownSince !== null || record.isRecalled === true) return true;
+  return record.active.some(isOver);
+}
+
+/**
+ * What a leader does with a job before it schedules it. A job that the fleet has not seen, or that got another
+ * schedule, begins now: nothing of it was missed before. Runs of leaders that are gone are given up, and stored to be
+ * told, triggered ones excepted, as they belong to no tick; the mark of a leader that did not know the job is removed.
+ */
+export class JobAdoption implements LedgerChange<void> {
+  readonly job: string;
+
+  constructor(private readonly request: AdoptionRequest) {
+    this.job = request.job;
+  }
+
+  decide(record: JobRecord | undefined, accountedBefore = -Infinity): Verdict<void> {
+    const { schedule, continues, now, isOver } = this.request;
+    if (record !== undefined && !needsAdoption(record, this.request)) {
+      return { kind: 'settled', result: undefined };
+    }
+    const begun = { schedule, accountedThrough: Math.max(now, accountedBefore), claim: '' };
+    const known = record ?? { ...NEVER_RUN, ...begun };
+    const isSame = continues(known.schedule);
+    const over = known.active.filter(isOver);
+    const { untold } = known;
+    const missed = over.filter(({ isTriggered }) => isTriggered !== true);
+    return {
+      kind: 'write',
+      record: {
+        ...known,
+        schedule: isSame ? known.schedule : schedule,
+        accountedThrough: isSame ? known.accountedThrough : Math.max(known.accountedThrough, now),
+        active: known.active.filter((run) => !isOver(run)),
+        unknownSince: null,
+        untold: missed.length === 0 ? untold : [...untold, interruption(missed)],
+        ...(over.length > 0 && { lastFailed: failureOf(over.at(-1)!, now) }),
+      },
+    };
+  }
+}
+
+/** Called after a run, which is given up only once: a change that is written twice does not give up the same ones. */
+function interruption(over: readonly ActiveRun[]): JobRecord['untold'][number] {
+  const claim = `${over.at(-1)!.run}/interrupted`;
+  const times = over.map(({ scheduledTime }) => scheduledTime).toSorted((a, b) => a - b);
+  return { claim, reason: 'interrupted', times, isCapped: false };
+}
+
+function failureOf({ scheduledTime, holderIdentity, term }: ActiveRun, at: number) {
+  return { scheduledTime, at, reason: `interrupted: ${holderIdentity} ended in term ${term}` };
+}
+
+/**
+ * `won`: this process, and no other, may start the tick. `taken`: another has accounted for it. `outdated`: the
+ * decision has to be made again, since an earlier tick was handed back, the record has gone, or another has accounted
+ * for some of the missed ticks, and the list of these is not complete.
+ */
+export type ClaimResult =
+  | { readonly kind: 'won'; readonly missed: readonly number[] }
+  | { readonly kind: 'taken' }
+  | { readonly kind: 'outdated' };
+
+export interface TickClaimRequest {
+  readonly job: string;
+  readonly schedule: string;
+  /** The nominal time, computed from the expression: replicas with skewed clocks agree on it. */
+  readonly tick: number;
+  /** Unique to this attempt series. Without it a claim of another would be taken for one's own. */
+  readonly nonce: string;
+  /** The run to begin; null to report ticks as missed, `tick` the last of them. */
+  readonly run: ActiveRun | null;
+  /** Ticks before `tick` (and `tick` itself without a run) that nobody ran. */
+  readonly missed: readonly number[];
+  /** How far ticks were accounted for when the decision was made. */
+  readonly basis: number;
+  readonly reason: MissedReason;
+  /** True if more were missed than are listed. */
+  readonly isCapped: boolean;
+}
+
+/**
+ * The per-tick claim (docs/scheduling.md). `accountedThrough` only grows, and the step from below the tick to the
+ * tick is one compare-and-set: it happens once in the total order of writes, and only the nonce that made it starts
+ * the tick. Belief in leadership plays no part.
+ *
+ * What the record says is the store's and, where a version went back, what this process has seen of later ones: both
+ * only forbid ticks, and neither lets one start that no compare-and-set of this nonce has won.
+ */
+export class TickClaim implements LedgerChange<ClaimResult> {
+  readonly job: string;
+  readonly beginning: string | undefined;
+  private counted: readonly number[] = [];
+
+  constructor(private readonly request: TickClaimRequest) {
+    this.job = request.job;
+    this.beginning = request.run?.run;
+  }
+
+  decide(record: JobRecord | undefined): Verdict<ClaimResult> {
+    const { tick, nonce, schedule, run, missed, basis, reason, isCapped } = this.request;
+    // Whether the tick has been run is known by the record alone.
+    if (record === undefined) return { kind: 'settled', result: { kind: 'outdated' } };
+    if (record.accountedThrough >= tick) {
+      const isOwn = record.accountedThrough === tick && record.claim === nonce;
+      return {
+        kind: 'settled',
+        result: isOwn ? { kind: 'won', missed: this.counted } : { kind: 'taken' },
+      };
+    }
+    const isCutShort = isCapped && record.accountedThrough > basis;
+    if (record.accountedThrough < basis || isCutShort) {
+      return { kind: 'settled', result: { kind: 'outdated' } };
+    }
+    // What another process has accounted for meanwhile it has also reported.
+    this.counted = missed.filter((time) => time > record.accountedThrough);
+    return {
+      kind: 'write',
+      record: {
+        ...record,
+        schedule,
+        accountedThrough: tick,
+        claim: nonce,
+        returned: tick === record.accountedThrough + 1 ? record.returned : [],
+        missedCount: record.missedCount + this.counted.length,
+        lastMissedTime: this.counted.at(-1) ?? record.lastMissedTime,
+        lastScheduleTime: run === null ? record.lastScheduleTime : tick,
+        active: run === null ? record.active : [...record.active, run],
+        untold:
+          this.counted.length === 0
+            ? record.untold
+            : [...record.untold, { claim: nonce, reason, times: this.counted, isCapped }],
+      },
+    };
+  }
+}
+
+/**
+ * Hands back a tick that was claimed and will not be started, because leadership ended between the two: the next
+ * leader may then catch it up. Only its claimant may do so, after it has decided never to start it; so it is still
+ * started at most once. Missed ticks before it stay accounted for. True if it is open again, or was until another
+ * claimed it.
+ */
+export class TickReturn implements LedgerChange<boolean> {
+  readonly beginning: string;
+
+  constructor(
+    readonly job: string,
+    private readonly claimed: { readonly tick: number; readonly nonce: string },
+    private readonly lastScheduleTime: number | null,
+  ) {
+    this.beginning = claimed.nonce;
+  }
+
+  decide(record: JobRecord | undefined): Verdict<boolean> {
+    const { tick, nonce } = this.claimed;
+    if (record?.accountedThrough !== tick || record.claim !== nonce) {
+      return { kind: 'settled', result: record?.returned.includes(nonce) === true };
+    }
+    return {
+      kind: 'write',
+      record: {
+        ...record,
+        accountedThrough: tick - 1,
+        claim: '',
+        returned: [...record.returned, nonce],
+        lastScheduleTime: this.lastScheduleTime,
+        active: record.active.filter(({ run }) => run !== nonce),
+      },
+    };
+  }
+}
+
+/**
+ * Makes a run that belongs to no tick known, so that `Forbid` and people see it. A job that the fleet has not seen
+ * begins with it: no tick before it was missed.
+ */
+export class RunStart implements LedgerChange<void> {
+  readonly beginning: string;
+
+  constructor(
+    readonly job: string,
+    private readonly schedule: string,
+    private readonly run: ActiveRun,
+  ) {
+    this.beginning = run.run;
+  }
+
+  decide(record: JobRecord | undefined, accountedBefore = -Infinity): Verdict<void> {
+    const { schedule, run } = this;
+    if (record?.active.some((active) => active.run === run.run)) {
+      return { kind: 'settled', result: undefined };
+    }
+    const accountedThrough = Math.max(run.startedAt, accountedBefore);
+    const known = record ?? { ...NEVER_RUN, schedule, accountedThrough, claim: '' };
+    return {
+      kind: 'write',
+      record: { ...known, active: [...known.active, { ...run, isTriggered: true }] },
+    };
+  }
+}
+
+export interface EndedRun {
+  readonly run: string;
+  readonly scheduledTime: number;
+  readonly endedAt: number;
+  /** Null: it succeeded. */
+  readonly failure: string | null;
+}
+
+/**
+ * Records how a run ended. Not to be among the active ones is no proof that it is recorded: a version that was read
+ * late may be older than the claim. A failure that a later leader has already put down stays as that leader put it.
+ */
+export class RunEnd implements LedgerChange<void> {
+  constructor(
+    readonly job: string,
+    readonly ending: EndedRun,
+  ) {}
+
+  decide(record: JobRecord | undefined): Verdict<void> {
+    if (record === undefined || !lacksEnd(record, this.ending)) {
+      return { kind: 'settled', result: undefined };
+    }
+    return { kind: 'write', record: withEnd(record, this.ending) };
+  }
+}
+
+export function lacksEnd(record: JobRecord, { run, ...ended }: EndedRun): boolean {
+  if (record.active.some((active) => active.run === run)) return true;
+  if (ended.failure === null) return (record.lastSuccessfulTime ?? -Infinity) < ended.endedAt;
+  const { lastFailed } = record;
+  if (lastFailed === null) return true;
+  return lastFailed.scheduledTime !== ended.scheduledTime && lastFailed.at < ended.endedAt;
+}
+
+export function withEnd(record: JobRecord, ended: EndedRun): JobRecord {
+  const { run, scheduledTime, endedAt, failure } = ended;
+  return {
+    ...record,
+    // Whoever made the claim has heard of it, and the record of a quiet job is the smaller.
+    claim: record.claim === run ? '' : record.claim,
+    active: record.active.filter((active) => active.run !== run),
+    ...(failure === null
+      ? { lastSuccessfulTime: Math.max(endedAt, record.lastSuccessfulTime ?? endedAt) }
+      : { lastFailed: { scheduledTime, at: endedAt, reason: failure } }),
+  };
+}
+
+/** Removes reports that have been told. Whoever leads: no other leader has to tell them again. */
+export class ReportsTold implements LedgerChange<void> {
+  constructor(
+    readonly job: string,
+    private readonly told: readonly string[],
+  ) {}
+
+  decide(record: JobRecord | undefined): Verdict<void> {
+    const untold = record?.untold.filter(({ claim }) => !this.told.includes(claim));
+    if (record === undefined || untold?.length === record.untold.length) {
+      return { kind: 'settled', result: undefined };
+    }
+    return { kind: 'write', record: { ...record, untold: untold! } };
+  }
+}

@@ -1,0 +1,193 @@
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { isJsonObject, type JsonDocument, parseDocument } from '../../core/json-document.js';
+import {
+  FORMAT,
+  formatFault,
+  parseTime,
+  printRecord,
+  printTime,
+  readRecord,
+  recordFault,
+} from './job-record.codec.js';
+import type { JobRecord } from './job-record.js';
+
+/**
+ * Every write of a document sends and stores all of it, and the records of quiet jobs are much alike: so a large one is
+ * stored compressed, as `{ format, packed }`, raw deflate in base64. It is still one object, and every step still one
+ * compare-and-set on the whole of it. Small ones stay as people can read them.
+ */
+export const PACKED_FROM_BYTES = 16 * 1024;
+
+/** Beyond any document that a store takes: what somebody puts there must not fill the memory. */
+const MOST_UNPACKED_BYTES = 16 * 1024 * 1024;
+
+/** The document as it is stored. */
+export function packed(document: JsonDocument): JsonDocument {
+  const { format, ...content } = document;
+  const text = JSON.stringify(content);
+  if (text.length < PACKED_FROM_BYTES) return document;
+  return { format, packed: deflateRawSync(text).toString('base64') };
+}
+
+/** The document as it was before it was packed; one that cannot be unpacked stays as it is, which is a fault of it. */
+export function unpacked(stored: JsonDocument): JsonDocument {
+  const { packed: content, ...others } = stored;
+  if (typeof content !== 'string' || 'jobs' in others) return stored;
+  const document = parseDocument(inflated(content));
+  return isJsonObject(document) ? { ...others, ...document } : stored;
+}
+
+function inflated(content: string): string | undefined {
+  try {
+    const options = { maxOutputLength: MOST_UNPACKED_BYTES };
+    return inflateRawSync(Buffer.from(content, 'base64'), options).toString('utf8');
+  } catch {
+    // Cut off, edited by hand, or too large: the caller says what that means.
+    return undefined;
+  }
+}
+
+/** Why nothing can be decided by a document, for any job; undefined: it can be read. */
+export function documentFault(document: JsonDocument): string | undefined {
+  const newer = formatFault(document);
+  if (newer !== undefined) return `the document ${newer}`;
+  const { jobs, packed, sweptThrough: swept } = document;
+  if (packed !== undefined) return 'the document cannot be unpacked';
+  if (jobs !== undefined && !isJsonObject(jobs)) return 'jobs in the document is not a JSON object';
+  const isTime = swept === undefined || parseTime(swept) !== undefined;
+  return isTime ? undefined : 'sweptThrough in the document is not a time';
+}
+
+/**
+ * Why nothing can be decided for one job: it is not scheduled then, and its record is left as it is. Taken for absent,
+ * the record would begin again, and ticks that it accounts for could run twice.
+ */
+export function jobFault(document: JsonDocument, job: string): string | undefined {
+  const fault = documentFault(document);
+  if (fault !== undefined) return fault;
+  const stored = storedRecord(document, job);
+  return stored === undefined ? undefined : recordFault(stored);
+}
+
+/** Undefined if there is none, or none that can be read: see {@link jobFault}. */
+export function readJobRecord(document: JsonDocument, job: string): JobRecord | undefined {
+  const stored = storedRecord(document, job);
+  if (stored === undefined || jobFault(document, job) !== undefined) return undefined;
+  return readRecord(stored as JsonDocument);
+}
+
+export function jobNames(document: JsonDocument): string[] {
+  return Object.keys(jobsOf(document));
+}
+
+/** The document with one record exchanged. */
+export function writeJobRecord(
+  document: JsonDocument,
+  job: string,
+  record: JobRecord,
+): JsonDocument {
+  return withJobRecords(document, new Map([[job, printRecord(record)]]));
+}
+
+/** The document with some records exchanged, given as they are stored. */
+export function withJobRecords(
+  document: JsonDocument,
+  printed: ReadonlyMap<string, JsonDocument>,
+): JsonDocument {
+  if (printed.size === 0) return document;
+  const jobs = { ...jobsOf(document), ...Object.fromEntries(printed) };
+  return { ...document, format: FORMAT, jobs };
+}
+
+/** The document without some records. */
+export function withoutJobRecords(document: JsonDocument, jobs: readonly string[]): JsonDocument {
+  const gone = new Set(jobs);
+  const others = Object.entries(jobsOf(document)).filter(([name]) => !gone.has(name));
+  return { ...document, jobs: Object.fromEntries(others) };
+}
+
+/** Every tick of a record that was removed is at or before this; -Infinity if none was. */
+export function sweptThrough(document: JsonDocument): number {
+  return parseTime(document['sweptThrough']) ?? -Infinity;
+}
+
+export function sweptUpTo(document: JsonDocument, tick: number): JsonDocument {
+  return { ...document, sweptThrough: printTime(Math.max(tick, sweptThrough(document))) };
+}
+
+/** What is stored for a job, as it is; undefined if nothing is. */
+export function storedRecord(document: JsonDocument, job: string): unknown {
+  const jobs = jobsOf(document);
+  return Object.hasOwn(jobs, job) ? jobs[job] : undefined;
+}
+
+function jobsOf(document: JsonDocument): JsonDocument {
+  const { jobs } = document;
+  return isJsonObject(jobs) ? jobs : {};
+}
+
+/** What one more run of a job takes, with a long identity and a report beside it. */
+const RUN_BYTES = 640;
+/** For the marks and the format number that a write may add by itself. */
+const SPARE_BYTES = 1_024;
+
+/**
+ * What still fits into the document. A job whose runs pile up must not take the room in which every other job could
+ * have one: so a second run of a job at the same time leaves room for a first one of each that has none.
+ */
+export class DocumentRoom {
+  private bytes: number | undefined;
+  private idle: Set<string> | undefined;
+  private readonly sizes = new Map<string, number>();
+
+  constructor(
+    private readonly stored: JsonDocument,
+    private readonly limitBytes: number,
+  ) {}
+
+  /** Takes what a record needs as it is to be stored, or says why there is no room for it. What shrinks always fits. */
+  take(job: string, record: JsonDocument): string | undefined {
+    this.bytes ??= bytesOf(this.stored);
+    const before = this.sizes.get(job) ?? this.storedBytes(job);
+    const after = entryBytes(job, record);
+    const runs = runsOf(record);
+    const kept = runs > 1 ? RUN_BYTES * this.idleBeside(job) : 0;
+    if (after > before && this.bytes + after - before + kept + SPARE_BYTES > this.limitBytes) {
+      const others = kept === 0 ? '' : `, and ${kept} are kept for runs of other jobs`;
+      return (
+        `there is no room for its change: the document has ${this.bytes} of ${this.limitBytes} bytes${others}. ` +
+        `The record of the job needs ${after}, with ${runs} active runs. ` +
+        'Use fewer scheduled jobs per role, shorter runs, or concurrencyPolicy "Forbid".'
+      );
+    }
+    this.bytes += after - before;
+    this.sizes.set(job, after);
+    if (runs > 0) this.idle?.delete(job);
+    return undefined;
+  }
+
+  private storedBytes(job: string): number {
+    const stored = storedRecord(this.stored, job);
+    return stored === undefined ? 0 : entryBytes(job, stored);
+  }
+
+  private idleBeside(job: string): number {
+    const { stored } = this;
+    const isIdle = (each: string): boolean => runsOf(storedRecord(stored, each)) === 0;
+    this.idle ??= new Set(jobNames(stored).filter(isIdle));
+    return this.idle.size - (this.idle.has(job) ? 1 : 0);
+  }
+}
+
+function runsOf(record: unknown): number {
+  const active = isJsonObject(record) ? record['active'] : undefined;
+  return Array.isArray(active) ? active.length : 0;
+}
+
+function entryBytes(job: string, record: unknown): number {
+  return bytesOf(job) + bytesOf(record) + ':,'.length;
+}
+
+function bytesOf(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
