@@ -1,15 +1,57 @@
 import { clearTimeout, setTimeout } from 'node:timers';
 import type { ElectionConfig } from '../core/election-state.js';
-import { LeadershipRevokedError } from '../core/errors.js';
+import { DrainTimeoutError, LeadershipRevokedError } from '../core/errors.js';
+import type { RevocationReason, Term } from '../core/term.js';
 import {
   type ElectorDependencies,
   openTerm,
   type OpenTerm,
   type RoleElector,
 } from '../elector/leader-elector.js';
-import type { RevocationReason, Term } from '../core/term.js';
-import { NamedWork } from './named-work.js';
-import { WorkLeftRunningError } from './work-left-running.error.js';
+import { WorkInFlight } from '../elector/work-in-flight.js';
+
+/** What is tracked without a name: the schedule tracks its runs. */
+const TRACKED = 'runs of @LeaderCron() jobs';
+
+/** Work in flight that a test can be told of by name. */
+export class NamedWork extends WorkInFlight {
+  private readonly counts = new Map<string, number>();
+
+  override begin(name = TRACKED): void {
+    this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+    super.begin();
+  }
+
+  override end(name = TRACKED): void {
+    const count = this.counts.get(name) ?? 0;
+    if (count > 1) this.counts.set(name, count - 1);
+    else this.counts.delete(name);
+    super.end();
+  }
+
+  trackAs(name: string, handled: void | Promise<void>): void {
+    if (handled === undefined) return;
+    this.begin(name);
+    const end = (): void => this.end(name);
+    void handled.then(end, end);
+  }
+
+  /** Names of what has not ended, each once. */
+  unfinished(): string[] {
+    return [...this.counts.keys()];
+  }
+}
+
+/** The application under test was closed and did not wait any longer for work of its last term. */
+export class WorkLeftRunningError extends DrainTimeoutError {
+  constructor(role: string, term: number, closeTimeoutMs: number, running: readonly string[]) {
+    super(role, term, closeTimeoutMs);
+    this.message =
+      `Role "${role}": work of term ${term} was still running ${closeTimeoutMs} ms (closeTimeoutMs of TestElection) after the ` +
+      `application had begun to close, which did not wait any longer: ${running.join(', ')}. ` +
+      `Let it end when term.signal is aborted, or end what it waits for before app.close().`;
+  }
+}
 
 /** Well below the five seconds that Jest gives a hook. */
 const CLOSE_TIMEOUT_MS = 2_000;

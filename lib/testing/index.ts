@@ -8,8 +8,8 @@ export {
   asLeader,
   leadershipStandIn,
   type LeadershipStandInOptions,
-} from './leadership-stand-in.js';
-export { leaderCronContext, type LeaderCronContextOptions } from './leader-cron-context.js';
+} from './stand-ins.js';
+export { leaderCronContext, type LeaderCronContextOptions } from './stand-ins.js';
 export {
   LeaderElectionTestingModule,
   type LeaderElectionTestingModuleOptions,
@@ -19,5 +19,5 @@ export {
   TestElection,
   type OverridableBuilder,
   type TestElectionOptions,
-} from './test-election.js';
-export { testTerm } from './test-term.js';
+} from './leader-election-testing.module.js';
+export { testTerm } from './stand-ins.js';

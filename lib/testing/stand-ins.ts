@@ -1,13 +1,54 @@
 import { resolveElectionOptions } from '../core/election-options.js';
-import type { RevocationReason } from '../core/term.js';
+import { createTerm, type RevocationReason, type Term } from '../core/term.js';
 import type { ElectionObserver } from '../elector/leader-elector.js';
 import { adopt } from '../nest/gate-leadership.js';
 import { GATES } from '../nest/gated-method.js';
-import { LeadershipService } from '../nest/leadership.service.js';
 import { LeadershipStreams } from '../nest/leadership-streams.js';
+import { LeadershipService } from '../nest/leadership.service.js';
 import { leadershipNow, type RoleElection } from '../nest/role-election.js';
+import type { LeaderCronContext } from '../schedule/runner/job-definition.js';
 import { ControlledElector } from './controlled.elector.js';
 import { ManualClock } from './manual-clock.js';
+
+/** A term for a handler that is called directly. @default role 'test', number 1, a signal that is never aborted */
+export function testTerm(values: Partial<Term> = {}): Term {
+  const number = values.number ?? 1;
+  return createTerm({
+    role: 'test',
+    number,
+    fencingToken: BigInt(number),
+    holderIdentity: 'test-process',
+    grantedAt: new Date(),
+    signal: new AbortController().signal,
+    ...values,
+  });
+}
+
+export interface LeaderCronContextOptions {
+  /** @default the present time */
+  readonly scheduledTime?: Date;
+  /** Nominal times of ticks that were missed before this one. @default none */
+  readonly missed?: readonly Date[];
+  /** @default a first term that lasts */
+  readonly term?: Term;
+  /** @default the signal of the term */
+  readonly signal?: AbortSignal;
+}
+
+/** What a `@LeaderCron()` handler is called with, to call it directly. */
+export function leaderCronContext({
+  scheduledTime = new Date(),
+  missed = [],
+  term = testTerm(),
+  signal = term.signal,
+}: LeaderCronContextOptions = {}): LeaderCronContext {
+  return {
+    scheduledTime,
+    missed: { count: missed.length, times: missed, isCapped: false },
+    term,
+    signal,
+  };
+}
 
 export interface LeadershipStandInOptions {
   /** @default true */
