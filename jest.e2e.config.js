@@ -3,7 +3,7 @@ import shared from './jest.shared.js';
 /** Real servers, real processes, real time: one file after the other, so that nothing competes for the two cores. */
 export default {
   ...shared,
-  roots: ['<rootDir>/test'],
+  roots: ['<rootDir>/test', '<rootDir>/proof'],
   testMatch: ['**/*.e2e-spec.ts'],
   testTimeout: 120_000,
   maxWorkers: 1,

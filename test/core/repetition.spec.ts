@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { LeaseRecord } from '../../lib/core/lease-record.js';
-import { RandomStream } from '../simulation/random-stream.js';
+import { RandomStream } from '../../proof/simulation/random-stream.js';
 import {
   CONFIG,
   heldBy,

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { resolveElectionOptions } from '../../lib/core/election-options.js';
 import type { ElectionConfig } from '../../lib/core/election-state.js';
 import { StoreTooSlowError } from '../../lib/core/errors.js';
-import { RandomStream } from '../simulation/random-stream.js';
+import { RandomStream } from '../../proof/simulation/random-stream.js';
 import { heldBy, representation } from '../support/machine-run.js';
 import { ModelledServer, type Treatment } from '../support/modelled-server.js';
 

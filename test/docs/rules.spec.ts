@@ -8,7 +8,7 @@ const CITATION = /(?<![\w$#./-])([AHRISL][1-9]\d?)(?![\w$/-])/g;
 
 /** Comments of the code, whole pages of the documentation. */
 function textsThatCite(): [string, string][] {
-  const code = ['lib', 'test', 'bench', 'sample-app/src'].flatMap((folder) =>
+  const code = ['lib', 'test', 'proof', 'bench', 'sample-app/src'].flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts') && !name.includes('scaffolds'))
       .map((name) => join(folder, name)),

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { FIRST_START_LIMIT_MS } from '../support/control-plane/control-plane.js';
+import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
 import { ElectionCluster, NAMESPACE, SERVICE_ACCOUNT } from './support/election-cluster.js';
 import { ProbeFleet } from './support/probe-fleet.js';
 import { readmeRole } from './support/readme-role.js';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { FIRST_START_LIMIT_MS } from '../support/control-plane/control-plane.js';
+import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
 import { ElectionCluster, NAMESPACE } from './support/election-cluster.js';
 import { Figures } from './support/figures.js';
 import { monotonicMs } from './support/probe-process.js';

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { LockRequestError } from '../../lib/core/errors.js';
 import type { LeaseWatch, LeaseWatchObserver, ResourceLock } from '../../lib/core/resource-lock.js';
 import { LeaderElector } from '../../lib/elector/leader-elector.js';
-import { RandomStream } from '../simulation/random-stream.js';
+import { RandomStream } from '../../proof/simulation/random-stream.js';
 import { CONFIG, heldBy, representation } from '../support/machine-run.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { ScriptedLock } from '../support/scripted.lock.js';

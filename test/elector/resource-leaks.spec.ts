@@ -13,9 +13,9 @@ import {
   MemoryLeaseStore,
   memoryLock,
 } from '../../lib/locks/memory/memory.lock.js';
-import { ApiEmulator } from '../support/api-emulator/api-emulator.js';
-import { kubeConfigTo } from '../support/api-emulator/emulated-cluster.js';
-import { eventually } from '../support/api-emulator/eventually.js';
+import { ApiEmulator } from '../../proof/api-emulator/api-emulator.js';
+import { kubeConfigTo } from '../../proof/api-emulator/emulated-cluster.js';
+import { eventually } from '../../proof/api-emulator/eventually.js';
 import { CONFIG } from '../support/machine-run.js';
 import { ManualClock } from '../support/manual-clock.js';
 

@@ -6,8 +6,8 @@ import { FileLock } from '../../lib/locks/file/file.lock.js';
 import { sortLeaseFileNames } from '../../lib/locks/file/lease-paths.js';
 import { MemoryLeaseStore, memoryLock } from '../../lib/locks/memory/memory.lock.js';
 import { leaseLock } from '../../lib/locks/kubernetes/lease.lock.js';
-import { ApiEmulator } from '../support/api-emulator/api-emulator.js';
-import { kubeConfigTo } from '../support/api-emulator/emulated-cluster.js';
+import { ApiEmulator } from '../../proof/api-emulator/api-emulator.js';
+import { kubeConfigTo } from '../../proof/api-emulator/emulated-cluster.js';
 import { describeDocumentStore } from './document-store.contract.js';
 import { request } from './lock-request.js';
 

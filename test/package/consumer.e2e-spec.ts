@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ControlPlane, FIRST_START_LIMIT_MS } from '../support/control-plane/control-plane.js';
+import { ControlPlane, FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
 import { packedTarball } from './packed-tarball.js';
 
 const run = promisify(execFile);

@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CertificateAuthority } from './control-plane/certificate-authority.js';
-import type { ControlPlane } from './control-plane/control-plane.js';
+import { CertificateAuthority } from '../../proof/control-plane/certificate-authority.js';
+import type { ControlPlane } from '../../proof/control-plane/control-plane.js';
 
 /** What a webhook answers, without the uid; see `AdmissionReview` of `admission.k8s.io/v1`. */
 export type AdmissionAnswer =

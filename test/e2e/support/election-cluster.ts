@@ -1,9 +1,9 @@
+import type { ApiObject } from '../../../proof/control-plane/api-client.js';
+import type { AuditEntry } from '../../../proof/control-plane/audit-log.js';
 import {
   ControlPlane,
   type ControlPlaneOptions,
-} from '../../support/control-plane/control-plane.js';
-import type { ApiObject } from '../../support/control-plane/api-client.js';
-import type { AuditEntry } from '../../support/control-plane/audit-log.js';
+} from '../../../proof/control-plane/control-plane.js';
 import { ProbeFleet } from './probe-fleet.js';
 import type { ProbeSettings } from './probe-settings.js';
 import { readmeRole } from './readme-role.js';

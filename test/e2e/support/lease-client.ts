@@ -1,6 +1,6 @@
 import { request as httpsRequest, Agent } from 'node:https';
 import { readFileSync } from 'node:fs';
-import type { ControlPlane } from '../../support/control-plane/control-plane.js';
+import type { ControlPlane } from '../../../proof/control-plane/control-plane.js';
 
 interface LeaseObject {
   metadata: { name: string; namespace?: string; resourceVersion?: string; uid?: string };

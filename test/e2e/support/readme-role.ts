@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { loadYaml } from '@kubernetes/client-node';
-import type { PolicyRule } from '../../support/control-plane/access-control.js';
+import type { PolicyRule } from '../../../proof/control-plane/access-control.js';
 
 /** The rules of the Role that the README tells people to apply: what is tested is what is documented. */
 export function readmeRole(): { readonly leaseName: string; readonly rules: PolicyRule[] } {

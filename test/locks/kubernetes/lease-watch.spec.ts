@@ -4,11 +4,11 @@ import type { LeaseWatchObserver } from '../../../lib/core/resource-lock.js';
 import type { ObservedLease } from '../../../lib/core/lease-record.js';
 import { leaseAddress } from '../../../lib/kubernetes/object-request.js';
 import { KubernetesLeaseWatch } from '../../../lib/locks/kubernetes/lease-watch.js';
-import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
-import { connectionTo, EmulatedConnection } from '../../support/api-emulator/emulated-cluster.js';
-import { eventually } from '../../support/api-emulator/eventually.js';
+import { ApiEmulator } from '../../../proof/api-emulator/api-emulator.js';
+import { connectionTo, EmulatedConnection } from '../../../proof/api-emulator/emulated-cluster.js';
+import { eventually } from '../../../proof/api-emulator/eventually.js';
+import type { WatchStream } from '../../../proof/api-emulator/watch-streams.js';
 import { startDeafServer } from '../../support/deaf-server.js';
-import type { WatchStream } from '../../support/api-emulator/watch-streams.js';
 
 const ADDRESS = leaseAddress('default', 'plan');
 const QUICK = { intervalMs: 20, refusedIntervalMs: 60_000 };

@@ -5,7 +5,7 @@ import {
   encodeReplacement,
 } from '../../../lib/locks/kubernetes/lease-record.codec.js';
 import { DOCUMENT_ANNOTATION, leaseLock } from '../../../lib/locks/kubernetes/lease.lock.js';
-import { ControlPlane, FIRST_START_LIMIT_MS } from '../../support/control-plane/control-plane.js';
+import { ControlPlane, FIRST_START_LIMIT_MS } from '../../../proof/control-plane/control-plane.js';
 import { describeDocumentStore } from '../document-store.contract.js';
 import { held } from '../lease-records.js';
 import { request } from '../lock-request.js';

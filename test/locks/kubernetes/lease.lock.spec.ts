@@ -12,10 +12,10 @@ import {
 } from '../../../lib/locks/kubernetes/lease-record.codec.js';
 import { leaseLock, leaseLockIn } from '../../../lib/locks/kubernetes/lease.lock.js';
 import type { LeaseLockOptions } from '../../../lib/locks/kubernetes/lease-lock-options.js';
-import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
-import { selfSignedCertificate } from '../../support/api-emulator/certificate.js';
-import { kubeConfigTo } from '../../support/api-emulator/emulated-cluster.js';
-import type { FaultKind } from '../../support/api-emulator/fault.js';
+import { ApiEmulator } from '../../../proof/api-emulator/api-emulator.js';
+import { selfSignedCertificate } from '../../../proof/api-emulator/certificate.js';
+import { kubeConfigTo } from '../../../proof/api-emulator/emulated-cluster.js';
+import type { FaultKind } from '../../../proof/api-emulator/fault.js';
 import { held } from '../lease-records.js';
 import { request } from '../lock-request.js';
 import { RecordedWatch } from '../recorded-watch.js';

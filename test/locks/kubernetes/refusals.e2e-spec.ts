@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { leaseLock } from '../../../lib/locks/kubernetes/lease.lock.js';
 import type { ResourceLock } from '../../../lib/core/resource-lock.js';
 import { AdmissionWebhook } from '../../support/admission-webhook.js';
-import { eventually } from '../../support/api-emulator/eventually.js';
-import { ControlPlane, FIRST_START_LIMIT_MS } from '../../support/control-plane/control-plane.js';
+import { eventually } from '../../../proof/api-emulator/eventually.js';
+import { ControlPlane, FIRST_START_LIMIT_MS } from '../../../proof/control-plane/control-plane.js';
 import { held } from '../lease-records.js';
 import { request } from '../lock-request.js';
 

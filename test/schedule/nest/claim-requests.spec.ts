@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { leaseLock } from '../../../lib/index.js';
 import { LeaderSchedule, LeaderScheduleModule } from '../../../lib/schedule/index.js';
 import { Elections } from '../../nest/support/elections.js';
-import { ApiEmulator } from '../../support/api-emulator/api-emulator.js';
-import { kubeConfigTo } from '../../support/api-emulator/emulated-cluster.js';
-import { eventually } from '../../support/api-emulator/eventually.js';
+import { ApiEmulator } from '../../../proof/api-emulator/api-emulator.js';
+import { kubeConfigTo } from '../../../proof/api-emulator/emulated-cluster.js';
+import { eventually } from '../../../proof/api-emulator/eventually.js';
 
 const LEASE = 'plan-scheduler';
 const SCHEDULE = `${LEASE}-schedule`;

@@ -1,0 +1,171 @@
+import { spawn } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const SERVERS = 'proof/control-plane';
+const JUDGE = 'proof/chaos/judge';
+const KUBERNETES = 'k8s.io/kubernetes';
+const ETCD = 'go.etcd.io/etcd/server/v3';
+
+/** Go packages and the folders of the modules that require them. */
+const PROGRAMS = {
+  'kube-apiserver': { module: SERVERS, package: `${KUBERNETES}/cmd/kube-apiserver` },
+  'kube-scheduler': { module: SERVERS, package: `${KUBERNETES}/cmd/kube-scheduler` },
+  kubectl: { module: SERVERS, package: `${KUBERNETES}/cmd/kubectl` },
+  etcd: { module: SERVERS, package: ETCD },
+  'chaos-judge': { module: JUDGE, package: '.' },
+};
+
+export type BinaryName = keyof typeof PROGRAMS;
+
+/** Where a build of this program is kept: outside the work tree, one folder for all that it is made of. */
+export function cachedBuildPath(name: BinaryName): string {
+  const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
+  return join(cache, 'nestjs-leader-election', ...folderOf(PROGRAMS[name].module), name);
+}
+
+function folderOf(module: string): string[] {
+  if (module === SERVERS) {
+    return ['control-plane', `${versionOf(KUBERNETES)}-etcd-${versionOf(ETCD)}`];
+  }
+  const hash = createHash('sha256');
+  for (const file of ['go.mod', 'go.sum', 'main.go']) {
+    hash.update(readFileSync(join(moduleDirectory(module), file)));
+  }
+  return ['chaos-judge', hash.digest('hex').slice(0, 16)];
+}
+
+export async function buildWithGo(name: BinaryName): Promise<string> {
+  const target = cachedBuildPath(name);
+  mkdirSync(dirname(target), { recursive: true });
+  const unlock = await lockBuild(target);
+  try {
+    if (!existsSync(target)) await build(name, target);
+    return target;
+  } finally {
+    unlock();
+  }
+}
+
+async function build(name: BinaryName, target: string): Promise<void> {
+  const prefix = `.${name}.building.`;
+  removeLeftovers(dirname(target), prefix);
+  const note = name === 'kube-apiserver' ? ', which takes minutes' : '';
+  process.stderr.write(`Building ${name} with Go, once${note}.\n`);
+  const output = join(dirname(target), prefix + randomUUID());
+  const { module, package: program } = PROGRAMS[name];
+  const flags = ['-mod=readonly', '-trimpath', '-ldflags', linkerFlags(module)];
+  await runGo(moduleDirectory(module), ['build', ...flags, '-o', output, program]);
+  // The rename is what makes an interrupted or a concurrent build harmless: the final name only
+  // ever holds a whole program.
+  renameSync(output, target);
+}
+
+function linkerFlags(module: string): string {
+  if (module !== SERVERS) return '-s -w';
+  const version = versionOf(KUBERNETES);
+  const [major, minor] = version.slice(1).split('.');
+  const stamps = { gitVersion: version, gitMajor: major, gitMinor: minor };
+  const settings = Object.entries(stamps).map(
+    ([field, value]) => `-X k8s.io/component-base/version.${field}=${value}`,
+  );
+  return ['-s', '-w', ...settings].join(' ');
+}
+
+async function runGo(cwd: string, args: string[]): Promise<void> {
+  const go = spawn('go', args, {
+    cwd,
+    env: { ...process.env, CGO_ENABLED: '0', GOWORK: 'off' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let errors = '';
+  go.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    go.once('error', reject).once('close', resolve);
+  });
+  if (code !== 0) {
+    throw new Error(`go ${args[0]} ended with code ${code}:\n${errors.slice(-4000)}`);
+  }
+}
+
+/**
+ * Saves a second builder the work; safety rests on the rename in `build`. The lock names its
+ * holder, so that one left by a killed process is recognised and taken over.
+ */
+async function lockBuild(target: string): Promise<() => void> {
+  const lock = `${target}.lock`;
+  const claim = `${lock}.${randomUUID()}`;
+  writeFileSync(claim, String(process.pid));
+  try {
+    while (!linked(claim, lock)) {
+      if (isHeld(lock)) await delay(500);
+      else rmSync(lock, { force: true });
+    }
+  } finally {
+    rmSync(claim);
+  }
+  return () => rmSync(lock, { force: true });
+}
+
+function linked(existing: string, path: string): boolean {
+  try {
+    linkSync(existing, path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function isHeld(lock: string): boolean {
+  try {
+    process.kill(Number(readFileSync(lock, 'utf8')), 0);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ESRCH') return false;
+    if (codeOf(error) === 'EPERM') return true;
+    throw error;
+  }
+}
+
+function removeLeftovers(directory: string, prefix: string): void {
+  for (const file of readdirSync(directory)) {
+    if (file.startsWith(prefix)) rmSync(join(directory, file));
+  }
+}
+
+function versionOf(module: string): string {
+  const goMod = readFileSync(join(moduleDirectory(SERVERS), 'go.mod'), 'utf8');
+  const version = new RegExp(`^\\s*(?:require )?${module} (v\\S+)`, 'm').exec(goMod)?.[1];
+  if (!version) throw new Error(`${SERVERS}/go.mod requires no version of ${module}`);
+  return version;
+}
+
+/** Searched upwards, because this file also runs compiled, from a folder of another depth. */
+function moduleDirectory(module: string): string {
+  let root = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(root, module, 'go.mod'))) {
+    if (root === dirname(root)) {
+      throw new Error(`no ${module}/go.mod above ${fileURLToPath(import.meta.url)}`);
+    }
+    root = dirname(root);
+  }
+  return join(root, module);
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
+}

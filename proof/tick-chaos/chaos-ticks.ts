@@ -1,0 +1,116 @@
+import { mkdirSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { RunDirectory } from '../chaos/run-directory.js';
+import { readChaosTicksOptions, type TickLock } from './chaos-ticks-options.js';
+import { TickCluster } from './tick-cluster.js';
+import { TickFleet, type TickGround } from './tick-fleet.js';
+import { describeLock, type LockReport } from './tick-report.js';
+import { runFleets } from './tick-run.js';
+import { totalsOf } from './tick-totals.js';
+
+/**
+ * `npm run chaos:ticks`: real processes, a job every second, and handovers of every kind, on the real API server and
+ * on the file lock. Exit code 1 if a tick was started twice, if a graceful handover missed one, if one was neither
+ * started nor reported, or if a process ended that nobody had ended.
+ */
+const PATIENCE_MS = 30_000;
+const INTERRUPTED = 130;
+
+const options = readChaosTicksOptions(process.argv.slice(2));
+const abort = new AbortController();
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    // The second time: the lifelines of processes and files see to it that nothing is left.
+    if (interrupted) process.exit(INTERRUPTED);
+    process.stderr.write('ending the run; once more to end it at once\n');
+    interrupted = true;
+    abort.abort();
+  });
+}
+
+process.stderr.write(`seed ${options.seed}\n`);
+const begun = performance.now();
+const directory = new RunDirectory();
+const reports: LockReport[] = [];
+let kept: string | undefined;
+try {
+  for (const lock of options.locks) {
+    if (abort.signal.aborted) break;
+    const report = lock === 'lease' ? await runOnLease() : await runOnFile();
+    process.stderr.write(`\n${describeLock(report)}\n`);
+    reports.push(report);
+  }
+} finally {
+  const found = reports.length < options.locks.length || reports.some(isViolated);
+  if (found || options.keep) kept = directory.keep(options.seed, { options, reports });
+  await directory.remove();
+  if (kept !== undefined) process.stderr.write(`histories: ${kept}\n`);
+}
+const seconds = secondsSince(begun);
+if (options.json) {
+  const { seed, fleets, handovers, deadlines } = options;
+  const result = { seed, fleets, handovers, deadlines, seconds, interrupted, locks: reports };
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+} else {
+  process.stdout.write(`${Math.round(seconds)} s, seed ${options.seed}\n`);
+}
+process.exitCode = reports.some(isViolated) ? 1 : interrupted ? INTERRUPTED : 0;
+
+async function runOnLease(): Promise<LockReport> {
+  const cluster = await TickCluster.start(directory.path);
+  try {
+    const report = await runOn('lease', (fleet) => cluster.ground(fleet));
+    return { ...report, requests: await cluster.requests() };
+  } finally {
+    await cluster.stop();
+  }
+}
+
+function runOnFile(): Promise<LockReport> {
+  const lockDirectory = join(directory.path, 'locks');
+  return runOn('file', (fleet) => ({ leaseName: fleet, lockDirectory }));
+}
+
+async function runOn(
+  lock: TickLock,
+  groundOf: (fleet: string) => TickGround | Promise<TickGround>,
+): Promise<LockReport> {
+  const started = performance.now();
+  const fleets: TickFleet[] = [];
+  for (let index = 0; index < options.fleets; index += 1) {
+    const name = `${lock}-ticks-${index + 1}`;
+    const home = join(directory.path, name);
+    mkdirSync(home);
+    fleets.push(
+      new TickFleet({
+        name,
+        directory: home,
+        ground: await groundOf(name),
+        startingDeadlineSeconds: options.deadlines[index % options.deadlines.length]!,
+        lifeline: directory.lifeline,
+        signal: abort.signal,
+        patienceMs,
+      }),
+    );
+  }
+  const kinds = options.kinds.filter((kind) => kind !== 'partition' || lock === 'lease');
+  const outcomes = await runFleets(fleets, { ...options, kinds }, abort);
+  const seconds = secondsSince(started);
+  return { lock, seconds, requests: undefined, ...totalsOf(outcomes) };
+}
+
+/** A machine that has more to do than it has processors is waited for as much longer. */
+function patienceMs(): number {
+  const processors = availableParallelism();
+  return PATIENCE_MS * Math.max(1, options.fleets / processors, loadavg()[0]! / processors);
+}
+
+function isViolated({ violations }: LockReport): boolean {
+  return violations.length > 0;
+}
+
+function secondsSince(instant: number): number {
+  return Math.round(performance.now() - instant) / 1_000;
+}

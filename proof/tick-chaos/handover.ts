@@ -1,0 +1,76 @@
+import type { RandomStream } from '../simulation/random-stream.js';
+import type { TickFleet } from './tick-fleet.js';
+import type { TickReplicaProcess } from './tick-replica-process.js';
+
+export type HandoverKind = 'graceful' | 'kill -9' | 'SIGSTOP' | 'partition';
+
+export const HANDOVER_KINDS: readonly HandoverKind[] = [
+  'graceful',
+  'kill -9',
+  'SIGSTOP',
+  'partition',
+];
+
+/** A handover, as the ticks (from, until] that it may have touched. */
+export interface Handover {
+  readonly kind: HandoverKind;
+  readonly from: number;
+  readonly until: number;
+}
+
+const TAIL_MS = 2_000;
+
+/** Takes leadership from the leader in one way, and waits until another has run two ticks and the fleet is whole. */
+export async function handOver(
+  fleet: TickFleet,
+  kind: HandoverKind,
+  random: RandomStream,
+): Promise<Handover> {
+  const leader = await leaderAtRandomInstant(fleet, random);
+  const begun = Math.floor(Date.now() / 1_000);
+  await take(fleet, leader, kind, () => fleet.tickOfAnother(leader, begun));
+  return { kind, from: begun - 1, until: Math.floor(Date.now() / 1_000) - 1 };
+}
+
+async function take(
+  fleet: TickFleet,
+  leader: TickReplicaProcess,
+  kind: HandoverKind,
+  untilTaken: () => Promise<void>,
+): Promise<void> {
+  switch (kind) {
+    case 'graceful':
+    case 'kill -9':
+      await fleet.end(leader, kind === 'graceful' ? 'SIGTERM' : 'SIGKILL');
+      await untilTaken();
+      await Promise.all([fleet.add(), fleet.sleep(TAIL_MS)]);
+      return;
+    case 'SIGSTOP':
+      leader.signal('SIGSTOP');
+      await untilTaken();
+      leader.signal('SIGCONT');
+      await fleet.sleep(TAIL_MS);
+      return;
+    case 'partition':
+      // What was written meanwhile arrives after the heal: ghosts.
+      leader.proxy!.shape('both', { kind: 'blackhole', bytes: 'keep' });
+      await untilTaken();
+      leader.proxy!.heal();
+      await fleet.sleep(TAIL_MS);
+      return;
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** Anywhere within a second, as the claim itself has to be hit too; and the leader is still the leader then. */
+async function leaderAtRandomInstant(
+  fleet: TickFleet,
+  random: RandomStream,
+): Promise<TickReplicaProcess> {
+  for (;;) {
+    const leader = await fleet.settledLeader();
+    await fleet.sleep(random.between(0, 1_000));
+    if (fleet.leader() === leader) return leader;
+  }
+}

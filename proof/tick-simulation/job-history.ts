@@ -1,0 +1,193 @@
+import type { JobRecord } from '../../lib/schedule/ledger/job-record.js';
+import type { MissedReport } from '../../lib/schedule/runner/job-definition.js';
+import type { AskedRun } from './asked-run.js';
+import type { RecordLife } from './record-life.js';
+
+export interface HistoryVerdict {
+  readonly ticks: number;
+  readonly started: number;
+  /** Nominal times that were started more than once. */
+  readonly doubled: readonly string[];
+  /** Reported as not started though they were. */
+  readonly contradicted: readonly string[];
+  readonly missed: number;
+  /** Neither started nor reported, though somebody owes it. */
+  readonly silent: readonly string[];
+  /** Neither, and nobody owes it, as the record of the job was gone. */
+  readonly excused: number;
+  /** Started under Forbid while another run of the same process was under way. */
+  readonly overlapped: readonly string[];
+  /** Started by a process that no longer led by its clock. */
+  readonly unled: readonly string[];
+  /** Started later than any rule lets it. */
+  readonly late: readonly string[];
+  /** Reported twice by one process. */
+  readonly retold: readonly string[];
+  /** Ended well, in a process that lives, and recorded nowhere. */
+  readonly unrecorded: readonly string[];
+  /** Neither started nor anything else, after all faults had ended. */
+  readonly dead: readonly string[];
+  /** Runs asked for by hand whose result is not what became of them, or that have none. */
+  readonly astray: readonly string[];
+}
+
+/** A run that ended well. */
+export interface GoodEnd {
+  readonly time: number;
+  readonly by: string;
+  /** By the clock of its process. */
+  readonly endedAt: number;
+  /** True if its process could not record it, and has said so or is gone. */
+  readonly isExcused: () => boolean;
+  isAccounted: boolean;
+}
+
+/** So shortly before the end, at most, every job has started a tick; its clock may be behind. */
+const REVIVED_MS = 30_000;
+
+/** What ends later may not be recorded before the simulation ends. */
+const RECORDED_SECONDS = 60;
+
+/** What all processes together did and said of one job. */
+export class JobHistory {
+  private readonly starts = new Map<number, string[]>();
+  private readonly told = new Set<string>();
+  private readonly broken: Record<'unled' | 'late' | 'retold', string[]> = {
+    unled: [],
+    late: [],
+    retold: [],
+  };
+  private readonly goodEnds: GoodEnd[] = [];
+  private readonly givenUp = new Set<string>();
+  private lastStart = -Infinity;
+  private readonly reported = new Set<number>();
+  private readonly notStarted = new Set<number>();
+  /** What a capped report lists: the first hundred, and the last where it was not started either. */
+  private readonly capped = new Set<number>();
+  private readonly overlaps: number[] = [];
+  private readonly asked: AskedRun[] = [];
+
+  constructor(
+    readonly job: string,
+    readonly everySeconds: number,
+    readonly life: RecordLife,
+  ) {}
+
+  /** `by`: the process. */
+  tickStarted(time: number, by: string): void {
+    const tick = this.tickOf(time);
+    this.starts.set(tick, [...(this.starts.get(tick) ?? []), by]);
+    this.lastStart = Math.max(this.lastStart, tick);
+  }
+
+  startedUnled(time: number): void {
+    this.broken.unled.push(printed(time));
+  }
+
+  startedLate(time: number, byMs: number): void {
+    this.broken.late.push(`${printed(time)} by ${Math.round(byMs)} ms`);
+  }
+
+  endedWell(end: GoodEnd): void {
+    end.isAccounted = this.givenUp.has(`${end.time} ${end.by}`);
+    this.goodEnds.push(end);
+  }
+
+  /** Every step of the stored record; only those in which a run is active no more matter here. */
+  written(before: JobRecord | undefined, after: JobRecord | undefined): void {
+    if (before === undefined || before.active.length === 0) return;
+    for (const run of before.active) {
+      if (after?.active.some((other) => other.run === run.run)) continue;
+      // Before its end another leader gives a run up; at its end it is recorded.
+      this.givenUp.add(`${run.scheduledTime} ${run.holderIdentity}`);
+      for (const end of this.goodEnds) {
+        const isIt = end.time === run.scheduledTime && end.by === run.holderIdentity;
+        if (isIt) end.isAccounted ||= isAccounted(end, before, after);
+      }
+    }
+  }
+
+  overlapped(time: number): void {
+    this.overlaps.push(time);
+  }
+
+  missed({ times, reason, isCapped }: MissedReport, by: string): void {
+    if (isCapped) for (const time of times) this.capped.add(this.tickOf(time.getTime()));
+    for (const time of times) {
+      const tick = this.tickOf(time.getTime());
+      const told = `${printed(time.getTime())} ${reason} by ${by}`;
+      if (this.told.has(told)) this.broken.retold.push(told);
+      this.told.add(told);
+      this.reported.add(tick);
+      if (reason !== 'interrupted') this.notStarted.add(tick);
+    }
+  }
+
+  runAsked(asked: AskedRun): void {
+    this.asked.push(asked);
+  }
+
+  /** On the ticks of so many seconds from `begin` on; `end`: for how many seconds the simulation lasted. */
+  verdict(begin: number, seconds: number, end: number, isRestored: boolean): HistoryVerdict {
+    const { starts, reported, notStarted } = this;
+    const everyMs = this.everySeconds * 1_000;
+    const ticks = Math.floor(seconds / this.everySeconds);
+    const within = Array.from({ length: ticks }, (_, index) => begin + (index + 1) * everyMs);
+    const neither = within.filter((tick) => !starts.has(tick) && !reported.has(tick));
+    // A report that is capped counts for those after the hundred too, up to the one that was accounted for with it.
+    const covered = new Set(this.capped);
+    for (const tick of neither) if (covered.has(tick - everyMs)) covered.add(tick);
+    const silent = neither.filter((tick) => this.life.isOwed(tick) && !covered.has(tick));
+    return {
+      ticks,
+      started: within.filter((tick) => starts.has(tick)).length,
+      doubled: [...starts]
+        .filter(([, by]) => isDoubled(by, isRestored))
+        .map(([tick]) => printed(tick)),
+      contradicted: isRestored
+        ? []
+        : [...notStarted].filter((tick) => starts.has(tick)).map(printed),
+      missed: within.filter((tick) => reported.has(tick)).length,
+      silent: isRestored ? [] : silent.map(printed),
+      excused: neither.length - silent.length,
+      overlapped: this.overlaps.map(printed),
+      ...this.broken,
+      // A tick that is due once more is told of once more.
+      retold: isRestored ? [] : this.broken.retold,
+      unrecorded: isRestored ? [] : this.unrecorded(begin + (seconds + RECORDED_SECONDS) * 1_000),
+      dead: this.lastStart < begin + end * 1_000 - REVIVED_MS - 1.5 * everyMs ? [this.job] : [],
+      astray: this.asked.flatMap((asked) => asked.fault ?? []),
+    };
+  }
+
+  private unrecorded(until: number): string[] {
+    const lost = this.goodEnds.filter((end) => !end.isAccounted && !end.isExcused());
+    return lost.filter(({ time }) => time < until).map(({ time }) => printed(time));
+  }
+
+  /** Of the timer's time, too: whoever starts a tick late starts that tick. */
+  private tickOf(time: number): number {
+    const everyMs = this.everySeconds * 1_000;
+    return Math.floor(time / everyMs) * everyMs;
+  }
+}
+
+/** A restored document lets another process start a tick once more, and not the one that has started it. */
+function isDoubled(by: readonly string[], isRestored: boolean): boolean {
+  return isRestored ? new Set(by).size < by.length : by.length > 1;
+}
+
+/** Recorded as a success, or given up by another leader first, or no longer there to be recorded. */
+function isAccounted(
+  { endedAt }: GoodEnd,
+  before: JobRecord,
+  after: JobRecord | undefined,
+): boolean {
+  if (after === undefined) return true;
+  if ((after.lastSuccessfulTime ?? -Infinity) >= endedAt) return true;
+  return JSON.stringify(after.lastFailed) !== JSON.stringify(before.lastFailed);
+}
+
+function printed(time: number): string {
+  return new Date(time).toISOString();
+}

@@ -1,0 +1,154 @@
+import { type Clock, wallMs } from '../../lib/core/clock.js';
+import type { Term } from '../../lib/core/term.js';
+import type { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
+import { type ConcurrencyPolicy, cronSchedule } from '../../lib/schedule/tick/tick-schedule.js';
+import { TimeZone } from '../../lib/schedule/tick/time-zone.js';
+import type { RandomStream } from '../simulation/random-stream.js';
+import { AskedRun } from './asked-run.js';
+import type { JobHistory } from './job-history.js';
+import type { FaultCount } from './network-faults.js';
+
+export const CLAIM_TIMEOUT_MS = 2_500;
+export const REQUEST_TIMEOUT_MS = 2_000;
+/** For so long a process believes that it leads without hearing anything. */
+export const VALIDITY_MS = 3_000;
+const LONGEST_WORK_MS = 3_000;
+
+export interface JobTraits {
+  readonly random: RandomStream;
+  readonly count: FaultCount;
+  readonly policy: ConcurrencyPolicy;
+  readonly startingDeadlineMs: number | null;
+  /** By so much may a wall clock be set while a process runs. */
+  readonly largestStepMs: number;
+}
+
+interface Host {
+  readonly identity: string;
+  readonly clock: Clock;
+  readonly role: RoleSchedule;
+  readonly isDead: () => boolean;
+  /** By its clock, whatever its signals say. */
+  readonly leads: () => boolean;
+}
+
+/** Versions of an application may write one schedule differently. */
+const TEXTS = [
+  [(seconds: number) => `*/${seconds} * * * * *`, 'UTC'],
+  [(seconds: number) => ` */${seconds}  * ? * jan-dec *`, 'UTC'],
+  [(seconds: number) => `0-59/${seconds} * * * * *`, 'Etc/UTC'],
+] as const;
+
+/** One job in one process, through every time that it is added to it. */
+export class SimulatedJob {
+  private running = 0;
+  /** How late a tick may start at most, by the clock of its process. */
+  private readonly latestMs: number;
+  private readonly unrecorded = new Set<number>();
+  private readonly asked = new Map<number, AskedRun>();
+
+  constructor(
+    private readonly history: JobHistory,
+    private readonly host: Host,
+    private readonly traits: JobTraits,
+  ) {
+    const { policy, startingDeadlineMs, largestStepMs } = traits;
+    const claimMs =
+      startingDeadlineMs === null ? CLAIM_TIMEOUT_MS : Math.max(1_000, startingDeadlineMs);
+    const awaitedMs = policy === 'Replace' ? LONGEST_WORK_MS : 0;
+    const decidedMs = (startingDeadlineMs ?? CLAIM_TIMEOUT_MS) + 999 + awaitedMs;
+    this.latestMs = decidedMs + claimMs + REQUEST_TIMEOUT_MS + VALIDITY_MS + largestStepMs;
+  }
+
+  get isKnown(): boolean {
+    return this.host.role.job(this.history.job) !== undefined;
+  }
+
+  add(): void {
+    const { policy: concurrencyPolicy, startingDeadlineMs } = this.traits;
+    const { random, count } = this.traits;
+    const [write, zone] = random.pick(TEXTS);
+    if (write !== TEXTS[0][0]) count.add('other text');
+    this.host.role.add({
+      name: this.history.job,
+      schedule: cronSchedule(write(this.history.everySeconds), new TimeZone(zone)),
+      concurrencyPolicy,
+      startingDeadlineMs,
+      timeoutMs: null,
+      suspend: false,
+      onMissed: null,
+      run: ({ scheduledTime }) => this.run(scheduledTime.getTime()),
+    });
+  }
+
+  remove(): void {
+    this.host.role.remove(this.history.job);
+  }
+
+  suspend(): void {
+    this.traits.count.add('suspended');
+    this.host.role.job(this.history.job)?.suspend();
+  }
+
+  resume(): void {
+    const runner = this.host.role.job(this.history.job);
+    if (runner?.suspended !== true) return;
+    this.traits.count.add('resumed');
+    runner.resume();
+  }
+
+  notRecorded(time: number): void {
+    this.unrecorded.add(time);
+  }
+
+  /** Never at a whole second, which is the time of a tick: so the run can be told from those of ticks. */
+  trigger(term: Term): void {
+    const { count, policy } = this.traits;
+    const runner = this.host.role.job(this.history.job);
+    const time = wallMs(this.host.clock);
+    if (runner === undefined || time % 1_000 === 0 || this.asked.has(time)) return;
+    const asked = new AskedRun(time, policy, this.host.isDead);
+    this.asked.set(time, asked);
+    this.history.runAsked(asked);
+    runner.trigger(term).then(
+      (result) => {
+        count.add(`trigger ${result}`);
+        asked.told(result);
+      },
+      () => asked.told('rejected'),
+    );
+  }
+
+  private async run(time: number): Promise<void> {
+    const { random, policy } = this.traits;
+    const { identity, clock } = this.host;
+    const asked = this.takeAsked(time);
+    if (!this.host.leads()) this.history.startedUnled(time);
+    if (asked === undefined) {
+      this.history.tickStarted(time, identity);
+      const lateMs = wallMs(clock) - time;
+      if (lateMs > this.latestMs) this.history.startedLate(time, lateMs);
+    }
+    if (policy !== 'Allow' && this.running > 0) this.history.overlapped(time);
+    this.running += 1;
+    const workMs = random.chance(0.2) ? random.between(100, LONGEST_WORK_MS) : 0;
+    const fails = random.chance(0.05);
+    if (workMs > 0) {
+      await new Promise<void>((resolve) => void this.host.clock.setTimer(resolve, workMs));
+    }
+    this.running -= 1;
+    if (asked !== undefined) asked.became = fails ? 'failed' : 'succeeded';
+    if (fails) throw new Error('simulated');
+    const isExcused = (): boolean => this.host.isDead() || this.unrecorded.has(time);
+    const endedAt = wallMs(clock);
+    this.history.endedWell({ time, by: identity, endedAt, isExcused, isAccounted: false });
+  }
+
+  /** One call, one run: a second one of the same time is no triggered run. */
+  private takeAsked(time: number): AskedRun | undefined {
+    const asked = this.asked.get(time);
+    if (asked?.became !== 'not started') return undefined;
+    asked.became = 'under way';
+    return asked;
+  }
+}

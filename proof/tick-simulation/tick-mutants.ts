@@ -1,0 +1,245 @@
+import type { SourcePatch } from '../simulation/mutant.js';
+
+/** A wrong claim: the simulation must find it out. */
+export interface TickMutant {
+  readonly name: string;
+  readonly breaks: string;
+  readonly patch: SourcePatch;
+}
+
+export const TICK_MUTANTS: readonly TickMutant[] = [
+  {
+    name: 'forget what was not told',
+    breaks: 'a report is stored until it is told',
+    patch: {
+      file: 'schedule/runner/job-runner.ts',
+      from: 'if (this.told.has(claim)) continue;',
+      to: 'if (this.told.has(claim) || !claim.startsWith(this.term!.holderIdentity)) continue;',
+    },
+  },
+  {
+    name: 'run on timeout',
+    breaks: 'an unknown outcome does not run',
+    patch: {
+      file: 'schedule/ledger/schedule-ledger.ts',
+      from: "    if (outcome.kind === 'applied') {",
+      to: "    if (outcome.kind === 'unknown') { this.current = { stored: { document, version: null } }; this.propose(0); }\n    if (outcome.kind === 'applied') {",
+    },
+  },
+  {
+    name: 'no nonce',
+    breaks: 'only the nonce that made the step runs',
+    patch: {
+      file: 'schedule/ledger/ledger-changes.ts',
+      from: 'record.accountedThrough === tick && record.claim === nonce',
+      to: 'record.accountedThrough === tick',
+    },
+  },
+  {
+    name: 'last tick may go back',
+    breaks: 'accountedThrough only grows',
+    patch: {
+      file: 'schedule/ledger/ledger-changes.ts',
+      from: 'record.accountedThrough >= tick',
+      to: 'record.accountedThrough === tick',
+    },
+  },
+  {
+    name: "the timer's time",
+    breaks: 'nominal times are computed',
+    patch: {
+      file: 'schedule/tick/tick-schedule.ts',
+      from: 'const tick = due.newest;',
+      to: 'const tick = now;',
+    },
+  },
+  {
+    name: 'hand back what was started',
+    breaks: 'only a tick that will never be started is handed back',
+    patch: {
+      file: 'schedule/runner/run-keeper.ts',
+      from: 'this.keeper.start(term, run, missed);\n        return true;',
+      to: 'this.keeper.start(term, run, missed);',
+    },
+  },
+  {
+    name: 'hand back blindly',
+    breaks: 'a tick is handed back only by its claimant',
+    patch: {
+      file: 'schedule/ledger/ledger-changes.ts',
+      from: 'record?.accountedThrough !== tick || record.claim !== nonce',
+      to: 'record === undefined || record.accountedThrough < tick',
+    },
+  },
+  {
+    name: 'begin at now after a sweep',
+    breaks: 'a record made anew begins after every tick of those that were swept',
+    patch: {
+      file: 'schedule/ledger/ledger-changes.ts',
+      from: 'accountedThrough: Math.max(now, accountedBefore)',
+      to: 'accountedThrough: now',
+    },
+  },
+  {
+    name: 'claim without a record',
+    breaks: 'what no record tells of is not claimed',
+    patch: {
+      file: 'schedule/ledger/ledger-changes.ts',
+      from: "if (record === undefined) return { kind: 'settled', result: { kind: 'outdated' } };",
+      to: "record ??= { accountedThrough: basis, claim: '', missedCount: 0, returned: [], active: [], untold: [], lastScheduleTime: null, lastSuccessfulTime: null, lastMissedTime: null, lastFailed: null, unknownSince: null };",
+    },
+  },
+  {
+    name: 'sweep what is not marked',
+    breaks: 'a record is swept only after it was marked for as long as it is kept',
+    patch: {
+      file: 'schedule/ledger/job-sweep.ts',
+      from: 'if (unknownSince === null) return false;',
+      to: '',
+    },
+  },
+  {
+    name: 'trigger without reserving',
+    breaks: 'a run counts from before it is sent to be recorded',
+    patch: {
+      file: 'schedule/runner/run-trigger.ts',
+      from: 'this.active.reserve(claim.run, waiter);',
+      to: '',
+    },
+  },
+  {
+    name: 'a trigger uses up ticks',
+    breaks: 'a triggered run accounts for no tick',
+    patch: {
+      file: 'schedule/ledger/ledger-changes.ts',
+      from: 'record: { ...known,',
+      to: 'record: { ...known, accountedThrough: Math.max(known.accountedThrough, accountedThrough),',
+    },
+  },
+  {
+    name: 'tell before the run has ended',
+    breaks: 'a trigger ends with what became of its run',
+    patch: {
+      file: 'schedule/runner/run-trigger.ts',
+      from: 'const { succeeded } = await run.ended;',
+      to: 'const succeeded = true;',
+    },
+  },
+  {
+    name: 'the signal before a start',
+    breaks: 'the clock is asked before a start',
+    patch: {
+      file: 'schedule/runner/run-keeper.ts',
+      from: 'this.environment.leadership.term !== term',
+      to: 'term.signal.aborted',
+    },
+  },
+  {
+    name: 'the signal before a triggered run',
+    breaks: 'the clock is asked before a triggered run',
+    patch: {
+      file: 'schedule/runner/run-trigger.ts',
+      from: 'leadership.term === term',
+      to: '!term.signal.aborted',
+    },
+  },
+  {
+    name: 'compare schedules as text',
+    breaks: 'a schedule is what it means',
+    patch: {
+      file: 'schedule/runner/job-runner.ts',
+      from: 'schedule.continuing(text, now) !== undefined',
+      to: 'schedule.text === text',
+    },
+  },
+  {
+    name: 'no deadline counts',
+    breaks: 'no tick starts later than its deadline',
+    patch: {
+      file: 'schedule/tick/tick-schedule.ts',
+      from: 'return tick + startingDeadlineMs + 999;',
+      to: 'return tick + startingDeadlineMs + 9_999_999;',
+    },
+  },
+  {
+    name: 'tell again and again',
+    breaks: 'a process tells a report once',
+    patch: {
+      file: 'schedule/runner/job-runner.ts',
+      from: 'return this.claims.has(claim);',
+      to: 'return false;',
+    },
+  },
+  {
+    name: 'replace without waiting',
+    breaks: 'Replace waits for the run before',
+    patch: {
+      file: 'schedule/tick/tick-schedule.ts',
+      from: "activeRuns === 0 || concurrencyPolicy === 'Allow'",
+      to: "activeRuns === 0 || concurrencyPolicy !== 'Forbid'",
+    },
+  },
+  {
+    name: 'own runs do not count',
+    breaks: 'Forbid looks at the own runs',
+    patch: {
+      file: 'schedule/runner/active-runs.ts',
+      from: 'return own.length + ',
+      to: 'return ',
+    },
+  },
+  {
+    name: 'never resume',
+    breaks: 'a job that was suspended runs again',
+    patch: {
+      file: 'schedule/runner/job-runner.ts',
+      from: '    this.isSuspended = false;\n',
+      to: '',
+    },
+  },
+  {
+    name: 'never forget a lost claim',
+    breaks: 'a claim that was lost is no run',
+    patch: {
+      file: 'schedule/runner/run-keeper.ts',
+      from: '    this.active.forget(nonce);\n',
+      to: '',
+    },
+  },
+  {
+    name: 'forget earlier ticks',
+    breaks: 'ticks before the newest are reported',
+    patch: {
+      file: 'schedule/tick/tick-schedule.ts',
+      from: "return { kind: 'claim', tick, missed: due.earlier, reason: reasonOf(due.earlier, situation) };",
+      to: "return { kind: 'claim', tick, missed: [], reason: 'not-started' };",
+    },
+  },
+  {
+    name: 'skip the newest',
+    breaks: 'the newest tick is reported too',
+    patch: {
+      file: 'schedule/tick/tick-schedule.ts',
+      from: 'const missed = [...due.earlier, tick];',
+      to: 'const missed = [...due.earlier];',
+    },
+  },
+  {
+    name: 'drop told without telling',
+    breaks: 'what is stored to be told is told',
+    patch: {
+      file: 'schedule/runner/job-runner.ts',
+      from: '    if (record !== undefined) this.tell(record);\n',
+      to: '',
+    },
+  },
+  {
+    name: 'give runs up in silence',
+    breaks: 'a run that was interrupted is reported',
+    patch: {
+      file: 'schedule/ledger/ledger-changes.ts',
+      from: 'missed.length === 0 ? untold : [...untold, interruption(missed)]',
+      to: 'untold',
+    },
+  },
+];

@@ -1,0 +1,219 @@
+import type { JsonDocument } from '../../lib/core/json-document.js';
+import { readJobRecord, unpacked } from '../../lib/schedule/ledger/ledger-document.js';
+import { EventQueue } from '../simulation/event-queue.js';
+import { RandomStream } from '../simulation/random-stream.js';
+import { type HistoryVerdict, JobHistory } from './job-history.js';
+import { drawFaults, FaultCount, type FaultMix } from './network-faults.js';
+import { RecordLife } from './record-life.js';
+import { SimulatedDocument } from './simulated-document.js';
+import {
+  EPOCH_MS,
+  type ProcessTraits,
+  type ScheduleEngine,
+  SimulatedProcess,
+} from './simulated-process.js';
+
+export interface TickRun extends HistoryVerdict {
+  readonly seed: number;
+  readonly writes: number;
+  /** Processes that asked the store for more than is good for it, and how often in ten seconds. */
+  readonly hasty: readonly string[];
+  readonly faults: FaultCount;
+}
+
+/** Seconds at the end without a new tick counted, in which what is outstanding is settled. */
+const LEISURE_SECONDS = 90;
+
+/** Of one process in ten seconds: claims and ends of a busy job, triggers, and four tries a second. */
+const MOST_REQUESTS = 150;
+
+/** How many jobs a role with many has; more than one of them is due at once. */
+const MANY_JOBS = 25;
+
+/**
+ * A job every second in three processes that all believe that they lead, for so many seconds. Where a job comes and
+ * goes there is a second one, in whose writes the record of the first is swept; it is due less often, so that what is
+ * swept of it is older.
+ */
+export async function simulateTicks(
+  engine: ScheduleEngine,
+  seed: number,
+  seconds: number,
+): Promise<TickRun> {
+  const random = new RandomStream(seed, 'ticks');
+  const [queue, count] = [new EventQueue(), new FaultCount()];
+  const faults = drawFaults(random);
+  const policy = random.pick(['Allow', 'Allow', 'Forbid', 'Forbid', 'Replace'] as const);
+  // One that is due so rarely that its newest tick may be late.
+  const histories = [historyOf('job', 1, faults, count), historyOf('rare', 30, faults, count)];
+  if (faults.changeJobEvery < Infinity) histories.push(historyOf('other', 5, faults, count));
+  if (random.chance(0.06)) {
+    count.add('many jobs');
+    for (let job = 0; job < MANY_JOBS; job += 1) {
+      histories.push(historyOf(`job ${job}`, random.pick([10, 15, 30]), faults, count));
+    }
+  }
+  const document = new SimulatedDocument(
+    (...steps) => {
+      // A large document is stored packed.
+      const [before, after] = steps.map(unpacked) as [JsonDocument, JsonDocument];
+      for (const history of histories) {
+        const { job, life } = history;
+        life.written(before, after, EPOCH_MS + queue.now);
+        history.written(readJobRecord(before, job), readJobRecord(after, job));
+      }
+    },
+    () => queue.now,
+  );
+  const weather = { goneUntil: 0, slowUntil: 0, refusesUntil: 0 };
+  const traits = {
+    engine,
+    queue,
+    document,
+    random,
+    // Under Replace a call waits for the runs before it, so that its run could not be known by its time.
+    faults: policy === 'Replace' ? { ...faults, triggerEvery: Infinity } : faults,
+    count,
+    histories,
+    calmFrom: seconds * 1_000,
+    weather,
+    largestStepMs: faults.stepClockEvery < Infinity ? 4 * faults.skewMs : 0,
+    policy,
+    startingDeadlineMs: random.pick([null, 1_000, 10_000]),
+  };
+  const processes = ['a', 'b', 'c'].map((name) => new SimulatedProcess(name, traits));
+  const all = new Set(processes);
+  planRestarts(processes, traits, (process) => all.add(process));
+  planWeather(traits);
+  await runUntil(queue, (seconds + LEISURE_SECONDS) * 1_000);
+
+  const isRestored = count.counts['record restored'] !== undefined;
+  const hasty = [...all].filter(({ busiest }) => busiest > MOST_REQUESTS);
+  const verdicts = histories.map((history) =>
+    history.verdict(EPOCH_MS, seconds, seconds + LEISURE_SECONDS, isRestored),
+  );
+  return {
+    seed,
+    ticks: sum(verdicts.map(({ ticks }) => ticks)),
+    started: sum(verdicts.map(({ started }) => started)),
+    doubled: verdicts.flatMap(({ doubled }) => doubled),
+    contradicted: verdicts.flatMap(({ contradicted }) => contradicted),
+    missed: sum(verdicts.map(({ missed }) => missed)),
+    silent: verdicts.flatMap(({ silent }) => silent),
+    excused: sum(verdicts.map(({ excused }) => excused)),
+    overlapped: verdicts.flatMap(({ overlapped }) => overlapped),
+    astray: verdicts.flatMap(({ astray }) => astray),
+    unled: verdicts.flatMap(({ unled }) => unled),
+    late: verdicts.flatMap(({ late }) => late),
+    retold: verdicts.flatMap(({ retold }) => retold),
+    unrecorded: verdicts.flatMap(({ unrecorded }) => unrecorded),
+    dead: verdicts.flatMap(({ dead }) => dead),
+    hasty: hasty.map(({ identity, busiest }) => `${identity}: ${busiest}`),
+    writes: document.writes,
+    faults: count,
+  };
+}
+
+/** What a run did against the rules, by rule. */
+export function faultsOf(run: TickRun): Readonly<Record<Fault, readonly string[]>> {
+  return Object.fromEntries(FAULTS.map((fault) => [fault, run[fault]])) as Record<Fault, string[]>;
+}
+
+export const FAULTS = [
+  'doubled',
+  'contradicted',
+  'silent',
+  'overlapped',
+  'astray',
+  'unled',
+  'late',
+  'retold',
+  'unrecorded',
+  'dead',
+  'hasty',
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+function historyOf(
+  job: string,
+  everySeconds: number,
+  faults: FaultMix,
+  count: FaultCount,
+): JobHistory {
+  const life = new RecordLife({
+    job,
+    keptUnknownMs: faults.keptUnknownMs,
+    skewMs: 2 * faults.skewMs,
+    onSwept: () => count.add('record swept'),
+    onRecreated: () => count.add('record made anew'),
+  });
+  return new JobHistory(job, everySeconds, life);
+}
+
+function planRestarts(
+  processes: SimulatedProcess[],
+  traits: ProcessTraits,
+  onRestarted: (process: SimulatedProcess) => void,
+): void {
+  const { queue, random, faults, count, calmFrom } = traits;
+  if (faults.restartEvery === Infinity) return;
+  let restarts = 0;
+  const again = (): void => {
+    queue.after(random.between(0.2, 1.8) * faults.restartEvery * 1_000, null, () => {
+      if (queue.now >= calmFrom) return;
+      count.add('killed');
+      const index = random.whole(0, processes.length - 1);
+      processes[index]!.kill();
+      const restarted = new SimulatedProcess(`restarted-${(restarts += 1)}`, traits);
+      processes[index] = restarted;
+      onRestarted(restarted);
+      again();
+    });
+  };
+  again();
+}
+
+/** What the store does to all alike. */
+function planWeather({
+  queue,
+  random,
+  faults,
+  count,
+  weather,
+  document,
+  calmFrom,
+}: ProcessTraits): void {
+  const plan = (everySeconds: number, what: string, strike: (seconds: number) => boolean): void => {
+    if (everySeconds === Infinity) return;
+    queue.after(random.between(0.2, 1.8) * everySeconds * 1_000, null, () => {
+      if (queue.now >= calmFrom) return;
+      if (strike(random.next())) count.add(what);
+      plan(everySeconds, what, strike);
+    });
+  };
+  /** Until so many seconds from now, though not when all is calm. */
+  const until = (seconds: number): number => Math.min(calmFrom, queue.now + seconds * 1_000);
+  plan(faults.outageEvery, 'store gone', (part) => (weather.goneUntil = until(5 + 85 * part)) > 0);
+  plan(faults.slowEvery, 'slow', (part) => (weather.slowUntil = until(5 + 25 * part)) > 0);
+  plan(faults.refuseEvery, 'refused', (part) => (weather.refusesUntil = until(1 + 19 * part)) > 0);
+  plan(
+    faults.conflictEvery,
+    'conflicts without end',
+    (part) => (document.conflictsUntil = until(1 + 9 * part)) > 0,
+  );
+  plan(faults.restoreEvery, 'record restored', (part) => document.restore(Math.floor(40 * part)));
+}
+
+/** Everything that an event sets off by promises happens before the next event. */
+async function runUntil(queue: EventQueue, until: number): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  for (let event = queue.next(until); event !== undefined; event = queue.next(until)) {
+    if (event.owner !== null && !event.owner.accepts(event)) continue;
+    event.happen();
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
