@@ -68,10 +68,10 @@ export interface ResolvedElectionOptions extends ElectionConfig {
   readonly namespace: string | undefined;
 }
 
-export const DEFAULT_LEASE_DURATION_MS = 15_000;
-export const DEFAULT_RETRY_PERIOD_MS = 2_000;
-export const DEFAULT_REQUEST_TIMEOUT_MS = 3_000;
-export const DEFAULT_DRAIN_TIMEOUT_MS = 20_000;
+const DEFAULT_LEASE_DURATION_MS = 15_000;
+const DEFAULT_RETRY_PERIOD_MS = 2_000;
+const DEFAULT_REQUEST_TIMEOUT_MS = 3_000;
+const DEFAULT_DRAIN_TIMEOUT_MS = 20_000;
 
 /** Share of the lease duration that the renew deadline may take up (R2). */
 const LARGEST_DEADLINE_SHARE = 0.8;

@@ -45,7 +45,7 @@ export interface Instant {
  * - `contending`: wants to lead. `suspended`: follows, does not stand.
  * - `stopping`: gives up what it holds, then stops once `finish` was said.
  */
-export type Candidacy = 'idle' | 'contending' | 'suspended' | 'stopping' | 'stopped';
+type Candidacy = 'idle' | 'contending' | 'suspended' | 'stopping' | 'stopped';
 
 /** The newest known representation of the lease and what this process has seen of it on its own clock. */
 export interface Observation {
@@ -67,7 +67,7 @@ export interface Observation {
  * - `draining`: no longer leader; renewed so that nobody starts while its work ends.
  * - `releasing`: a release was sent; the term is dead whatever becomes of that request (R11).
  */
-export type TenureStage = 'settling' | 'leading' | 'draining' | 'releasing';
+type TenureStage = 'settling' | 'leading' | 'draining' | 'releasing';
 
 /** Possession of the lease, from the acquiring write until it is released, lost or left to lapse. */
 export interface Tenure {
@@ -123,7 +123,7 @@ export interface PendingRequest {
 }
 
 /** The acquiring writes of one transition number; lets an own record be told from one that merely has our identity. */
-export interface Acquisition {
+interface Acquisition {
   readonly transitions: number;
   /** The acquireTime of each attempt; a record with another one was written by somebody else. */
   readonly acquireTimesMicros: readonly number[];
@@ -287,13 +287,13 @@ export type AttemptFailure =
   'conflict' | 'rejected' | 'unreachable' | 'unknown' | 'altered' | 'late';
 
 /** Attempts in a row that failed in the same way. */
-export interface FailedAttempts {
+interface FailedAttempts {
   readonly as: AttemptFailure;
   readonly count: number;
 }
 
 /** A version that a replacement of ours conflicted with, and so is not the stored one. */
-export interface RefutedRevision {
+interface RefutedRevision {
   readonly revision: bigint;
   /** Until then nothing is tried on it, however often a stale cache shows it again. */
   readonly until: number;

@@ -3,7 +3,7 @@ import type { JsonDocument } from './json-document.js';
 import type { LeaseRecord, ObservedLease } from './lease-record.js';
 
 /** A read that found no object. `failed`: nothing was learned. */
-export type NothingFound =
+type NothingFound =
   { readonly kind: 'absent' } | { readonly kind: 'failed'; readonly error: LockRequestError };
 
 /**

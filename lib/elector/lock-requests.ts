@@ -34,7 +34,7 @@ const KINDS: Readonly<Record<Verb, readonly unknown[]>> = {
 };
 
 /** The outcome, where the lock gave one; otherwise one that says what it answered instead. Never throws. */
-export function checkedOutcome(lock: ResourceLock, verb: Verb, answer: unknown): Outcome {
+function checkedOutcome(lock: ResourceLock, verb: Verb, answer: unknown): Outcome {
   try {
     const problem = problemOf(verb, answer);
     if (problem !== undefined) return nonsense(lock, verb, problem);
@@ -46,7 +46,7 @@ export function checkedOutcome(lock: ResourceLock, verb: Verb, answer: unknown):
 }
 
 /** A lock that throws or gives no outcome in time. */
-export function failedOutcome(lock: ResourceLock, verb: Verb, cause: unknown): Outcome {
+function failedOutcome(lock: ResourceLock, verb: Verb, cause: unknown): Outcome {
   const text = `${descriptionOf(lock)}: the lock failed to ${verb} the lease: ${messageOf(cause)}`;
   return noOutcome(verb, new LockRequestError(text, { reason: 'unclear', cause }));
 }
@@ -63,7 +63,7 @@ export function descriptionOf(lock: ResourceLock): string {
 }
 
 /** True if this is a lease that the election can go by. May throw. */
-export function isLease(value: unknown): value is ObservedLease {
+function isLease(value: unknown): value is ObservedLease {
   if (!isObject(value)) return false;
   const { record, uid, revision, timingKey } = value;
   return (

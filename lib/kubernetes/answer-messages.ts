@@ -7,8 +7,13 @@ import {
   provesNotApplied,
 } from './api-status.js';
 import { ProxyFailure } from './http/proxy.js';
-import type { ApiAnswer } from './kubernetes-transport.js';
-import { type Asked, describeAddress, describeMissingRule } from './object-request.js';
+import {
+  type ApiAnswer,
+  type Asked,
+  describeAddress,
+  describeMissingRule,
+  RequestTimedOut,
+} from './object-request.js';
 
 type Response = Extract<ApiAnswer, { kind: 'response' }>;
 
@@ -197,16 +202,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
 const UNSENDABLE_TOKEN =
   'The token has characters that a header cannot carry: is the file really a token?';
 
-/** The time of the request was over, sent or not. */
-export class RequestTimedOut extends Error {
-  constructor(readonly timeoutMs: number) {
-    super(`no answer within ${Math.round(timeoutMs)} ms`);
-    this.name = 'RequestTimedOut';
-  }
-}
-
 /** Why nothing of a request was sent, for people. */
-export function describeUnsent(cause: unknown): string {
+function describeUnsent(cause: unknown): string {
   if (!(cause instanceof RequestTimedOut))
     return `${describeTransportFailure(cause)} Nothing was sent.`;
   return `nothing could be sent within ${Math.round(cause.timeoutMs)} ms.`;

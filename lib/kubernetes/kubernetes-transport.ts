@@ -1,30 +1,16 @@
 import { AsyncResource } from 'node:async_hooks';
-import type { IncomingHttpHeaders } from 'node:http';
 import type { LockRequestOptions } from '../core/resource-lock.js';
-import { RequestTimedOut } from './answer-messages.js';
 import type { ClusterConnection } from './connection/cluster-connection.js';
 import { ClusterAgent } from './http/agent.js';
 import { exchange, ExchangeFailure, type HttpRequest, readBody } from './http/exchange.js';
 import type { ClusterAccess } from './http/socket-basics.js';
+import { type ApiAnswer, RequestTimedOut } from './object-request.js';
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT';
   readonly path: string;
   readonly body?: unknown;
 }
-
-/** What became of a request. `cause` is an Error that says why. */
-export type ApiAnswer =
-  | {
-      readonly kind: 'response';
-      readonly status: number;
-      readonly headers: IncomingHttpHeaders;
-      readonly body: string;
-    }
-  /** Nothing left this process: no credentials, no connection. */
-  | { readonly kind: 'not-sent'; readonly cause: unknown }
-  /** Sent, and no complete answer came back. */
-  | { readonly kind: 'unanswered'; readonly cause: unknown };
 
 /** etcd takes objects of up to 1.5 MiB; what is larger is no answer of an API server to these requests. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;

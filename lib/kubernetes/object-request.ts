@@ -1,3 +1,5 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
 /** Which object of the API a lock lives in. */
 export interface ObjectAddress {
   readonly apiVersion: string;
@@ -66,4 +68,25 @@ export interface Asked {
   readonly address: ObjectAddress;
   /** Asked only where the server does not know who is asking. */
   readonly describeCredentials: () => string;
+}
+
+/** What became of a request. `cause` is an Error that says why. */
+export type ApiAnswer =
+  | {
+      readonly kind: 'response';
+      readonly status: number;
+      readonly headers: IncomingHttpHeaders;
+      readonly body: string;
+    }
+  /** Nothing left this process: no credentials, no connection. */
+  | { readonly kind: 'not-sent'; readonly cause: unknown }
+  /** Sent, and no complete answer came back. */
+  | { readonly kind: 'unanswered'; readonly cause: unknown };
+
+/** The time of the request was over, sent or not. */
+export class RequestTimedOut extends Error {
+  constructor(readonly timeoutMs: number) {
+    super(`no answer within ${Math.round(timeoutMs)} ms`);
+    this.name = 'RequestTimedOut';
+  }
 }

@@ -6,10 +6,10 @@ import { GATE_SKIPPED, GATED_WORK, type GateLeadership, settleWork } from './gat
 import { MethodMarks, prototypeOf } from './method-marks.js';
 import { refusalFor } from './transport-refusals.js';
 
-export type Method = (this: unknown, ...args: unknown[]) => unknown;
+type Method = (this: unknown, ...args: unknown[]) => unknown;
 
 /** What a call returns whose method does not run: as near as can be to what its caller expects of the method. */
-export interface ReturnShape {
+interface ReturnShape {
   /** Nothing, in the shape of the method. */
   skipped(): unknown;
   /** @throws the error, unless the shape has a place for it */
@@ -20,7 +20,7 @@ export interface ReturnShape {
  * The shape follows from the function (async, generator) or, where TypeScript emits it, from the declared return type:
  * of a Promise or an Observable no more than that. What is not known returns undefined.
  */
-export function returnShape(method: Method, prototype: object, key: string | symbol): ReturnShape {
+function returnShape(method: Method, prototype: object, key: string | symbol): ReturnShape {
   const kind = Object.prototype.toString.call(method);
   if (kind === '[object AsyncFunction]') return PROMISE;
   if (kind === '[object AsyncGeneratorFunction]') return ASYNC_GENERATOR;

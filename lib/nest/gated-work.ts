@@ -9,7 +9,7 @@ import {
   throwError,
 } from 'rxjs';
 import { adoptWork, type Adopted } from '../elector/work-in-flight.js';
-import type { LeadershipService } from './leadership.service.js';
+import type { Term } from '../core/term.js';
 import { isStream, type Stream } from './run-to-end.js';
 
 /** Where a gate counts its work. A service without it, as in a unit test, has no term that waits for work. */
@@ -19,11 +19,14 @@ export const GATED_WORK = Symbol.for('nestjs-leader-election:gated-work');
 export const GATE_SKIPPED = Symbol.for('nestjs-leader-election:gate-skipped');
 
 /** What a gate needs of the service; a stand-in of a unit test may have `isLeader()` alone. */
-export type GateLeadership = Pick<LeadershipService, 'isLeader'> &
-  Partial<Pick<LeadershipService, 'leader' | 'role' | 'term'>> & {
-    readonly [GATED_WORK]?: CountedWork;
-    [GATE_SKIPPED]?(method: string): void;
-  };
+export interface GateLeadership {
+  isLeader(): boolean;
+  readonly role?: string;
+  readonly leader?: string | undefined;
+  readonly term?: Term | undefined;
+  readonly [GATED_WORK]?: CountedWork;
+  [GATE_SKIPPED]?(method: string): void;
+}
 
 /** Each `begin` has one `end` with the same name, which tells a test what it left running. */
 export interface CountedWork {

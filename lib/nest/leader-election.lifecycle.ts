@@ -97,7 +97,7 @@ function hasBeenMade(wrapper: InstanceWrapper, context: ContextId): boolean {
 
 /** See {@link BeginningWatch}. */
 @Module({ providers: [BeginningWatch] })
-export class BeginningWatchModule {
+class BeginningWatchModule {
   constructor(private readonly watch: BeginningWatch) {}
 
   /** HTTP applications ask for middleware, which may fail, before they run any hook. */
@@ -116,7 +116,7 @@ export class BeginningWatchModule {
  * work in flight have ended before a connection pool is closed, wherever it is.
  */
 @Injectable()
-export class ElectionEdge implements OnApplicationBootstrap, OnModuleDestroy {
+class ElectionEdge implements OnApplicationBootstrap, OnModuleDestroy {
   private isClosing = false;
 
   constructor(
@@ -144,7 +144,7 @@ export class ElectionEdge implements OnApplicationBootstrap, OnModuleDestroy {
 
 /** See {@link ElectionEdge}. Not global: Nest would take it for the farthest. */
 @Module({ providers: [ElectionEdge] })
-export class LeaderElectionEdgeModule {}
+class LeaderElectionEdgeModule {}
 
 /**
  * When things happen, for all roles of the application.
@@ -160,7 +160,7 @@ export class LeaderElectionEdgeModule {}
  * "Last" and "first" are the business of `ElectionEdge`.
  */
 @Injectable()
-export class LeaderElectionLifecycle
+class LeaderElectionLifecycle
   implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown
 {
   constructor(

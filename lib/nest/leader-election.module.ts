@@ -11,7 +11,7 @@ import { registerRole } from './leader-election.providers.js';
 import { RAW_OPTIONS, ROLE_REGISTRATION } from './leader-election.tokens.js';
 
 /** Provides the raw options under {@link RAW_OPTIONS}, and nothing else: no defaults, no checks. */
-export const { ConfigurableModuleClass: RawOptionsModule } =
+const { ConfigurableModuleClass: RawOptionsModule } =
   new ConfigurableModuleBuilder<LeaderElectionFactoryOptions>({
     optionsInjectionToken: RAW_OPTIONS,
   })
@@ -31,7 +31,7 @@ const ASYNC_FIELDS = [
 ];
 
 /** Faults in the form of `forRootAsync` itself come up when the application starts, like all others. */
-export function rawAsyncOptions(options: Partial<LeaderElectionModuleAsyncOptions>): DynamicModule {
+function rawAsyncOptions(options: Partial<LeaderElectionModuleAsyncOptions>): DynamicModule {
   const faults =
     typeof options === 'object' && !Array.isArray(options)
       ? asyncFormFaults(options)

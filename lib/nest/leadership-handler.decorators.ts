@@ -22,7 +22,7 @@ export interface HandlerMark {
 export const HANDLER_MARKS = new MethodMarks<HandlerMark>('nestjs-leader-election:handler-marks');
 
 /** Marks a method as a handler. Marks accumulate, so that one method may serve several roles and events. */
-export function handlerDecorator(kind: HandlerKind, role: string | undefined): MethodDecorator {
+function handlerDecorator(kind: HandlerKind, role: string | undefined): MethodDecorator {
   const named = checkedRole(`@${kind}()`, role);
   return (target, key, descriptor) => {
     const { prototype, descriptor: method } = methodTarget(`@${kind}()`, target, key, descriptor);

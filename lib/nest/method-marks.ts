@@ -222,7 +222,7 @@ export class MethodMarks<T> {
 }
 
 /** A class's prototype and those above it; accessors are never run. */
-export function* levels(prototype: object | null): Generator<object> {
+function* levels(prototype: object | null): Generator<object> {
   for (
     let level = prototype;
     level !== null && level !== Object.prototype;

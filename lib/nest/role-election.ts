@@ -11,9 +11,8 @@ import { isRepl } from './entry-point.js';
 import type { LeadershipError } from './errors.js';
 import type { LeadershipHandlers } from './leadership-handler.decorators.js';
 import { LeadershipHandlersDispatcher } from './leadership-handlers.dispatcher.js';
-import type { LeadershipService } from './leadership.service.js';
 import { LeadershipStreams } from './leadership-streams.js';
-import { isTerm, revocationOfStub, termOfStub } from './service-override.js';
+import { isTerm, revocationOfStub, type ServiceOverride, termOfStub } from './service-override.js';
 
 export interface RoleElectionDependencies {
   readonly clock: Clock;
@@ -21,9 +20,6 @@ export interface RoleElectionDependencies {
   readonly makeElector: ElectorFactory;
   readonly readiness: ApplicationReadiness;
 }
-
-/** What a test has put in the place of a service; the explorer has checked that it answers gates. */
-type ReplacingService = Partial<LeadershipService> & Pick<LeadershipService, 'isLeader'>;
 
 /** Longer than most applications take for their `onModuleInit` hooks. */
 const WAITS_EARLY_MS = 30_000;
@@ -48,7 +44,7 @@ export class RoleElection {
   /** Someone has called waitForLeadership() before the bootstrap hooks, which may be what keeps them from running. */
   private waitsEarly: Timer | undefined;
   private released: Promise<void> | undefined;
-  private replacement: ReplacingService | undefined;
+  private replacement: ServiceOverride | undefined;
   private replacementTerm: Term | undefined;
 
   constructor(
@@ -96,7 +92,7 @@ export class RoleElection {
    * A test has put another service in the place of this election's: it decides who leads, its streams call the handlers,
    * and this process does not compete.
    */
-  replacedBy(service: ReplacingService, { OnGranted }: LeadershipHandlers): void {
+  replacedBy(service: ServiceOverride, { OnGranted }: LeadershipHandlers): void {
     this.replacement = service;
     service.granted$?.subscribe?.((term) => this.toldTerm(termOfStub(term)));
     service.revoked$?.subscribe?.((revocation) => {
@@ -113,7 +109,7 @@ export class RoleElection {
   }
 
   /** The present term: as the service has it, or as a stub without a `term` has told it. */
-  termBy(service: Pick<LeadershipService, 'term'>): Term | undefined {
+  termBy(service: { readonly term: Term | undefined }): Term | undefined {
     return 'term' in service ? service.term : this.replacementTerm;
   }
 

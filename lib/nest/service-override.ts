@@ -1,9 +1,21 @@
+import type { Observable } from 'rxjs';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import type { Term } from '../core/term.js';
 import type { Revocation } from './leadership-streams.js';
 
 const USE_A_WHOLE_ONE =
   "give leadershipStandIn({ isLeader: true }) of 'nestjs-leader-election/testing', or let a TestElection control the module instead";
+
+/** What a test has put in the place of a service: a whole one or a stub, which has what gates ask at least. */
+export interface ServiceOverride {
+  isLeader(): boolean;
+  readonly term?: Term | undefined;
+  readonly leader?: string | undefined;
+  readonly granted$?: Observable<Term>;
+  readonly revoked$?: Observable<Revocation>;
+  readonly leader$?: Observable<string | undefined>;
+  stepDown?(options: { readonly cooldownMs?: number }): boolean;
+}
 
 /** Why what a test has put in the place of a service cannot answer for it; undefined if it can. */
 export function overrideFault(role: string, service: unknown): OptionFault | undefined {

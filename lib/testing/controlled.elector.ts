@@ -14,7 +14,7 @@ import { WorkInFlight } from '../elector/work-in-flight.js';
 const TRACKED = 'runs of @LeaderCron() jobs';
 
 /** Work in flight that a test can be told of by name. */
-export class NamedWork extends WorkInFlight {
+class NamedWork extends WorkInFlight {
   private readonly counts = new Map<string, number>();
 
   override begin(name = TRACKED): void {
@@ -43,7 +43,7 @@ export class NamedWork extends WorkInFlight {
 }
 
 /** The application under test was closed and did not wait any longer for work of its last term. */
-export class WorkLeftRunningError extends DrainTimeoutError {
+class WorkLeftRunningError extends DrainTimeoutError {
   constructor(role: string, term: number, closeTimeoutMs: number, running: readonly string[]) {
     super(role, term, closeTimeoutMs);
     this.message =

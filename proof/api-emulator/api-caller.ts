@@ -15,7 +15,7 @@ export interface ApiBody {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-export interface ApiReply {
+interface ApiReply {
   readonly status: number;
   readonly body: ApiBody;
 }

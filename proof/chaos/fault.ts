@@ -1,7 +1,7 @@
 import type { Direction } from '../fault-proxy/stream-condition.js';
 
 /** What happens to one process. Times in milliseconds. */
-export type ProcessFault =
+type ProcessFault =
   | { readonly kind: 'step-down' | 'sigterm' | 'sigkill' }
   | { readonly kind: 'sigstop'; readonly ms: number }
   /** The event loop does nothing else for so long. */

@@ -17,7 +17,7 @@ export interface Batch {
   readonly kinds: readonly FaultKind[];
 }
 
-export interface FailedSchedule {
+interface FailedSchedule {
   readonly seed: number;
   readonly rule: Rule;
   readonly at: number;

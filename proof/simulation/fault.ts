@@ -29,7 +29,7 @@ export const REQUEST_FAULTS = [
 export const WATCH_FAULTS = ['watch-gap', 'watch-reorder', 'watch-replay'] as const;
 
 /** What happens to one replica's process, or is done with it. */
-export const PROCESS_FAULTS = [
+const PROCESS_FAULTS = [
   'pause',
   'block',
   'late-timers',
@@ -47,20 +47,13 @@ export const PROCESS_FAULTS = [
  * What happens to the store; `churn` is somebody who keeps changing the object's labels, `stranger` another client that
  * stands too.
  */
-export const STORE_FAULTS = ['server-down', 'churn', 'stranger'] as const;
+const STORE_FAULTS = ['server-down', 'churn', 'stranger'] as const;
 
 /**
  * Drawn only in schedules that say so. What the theorem excludes (H4, H5): hands on the store, a process that lives
  * twice. And what befalls a whole machine: it sleeps, or is restored where the monotonic clock shows less.
  */
-export const LAWLESS_FAULTS = [
-  'delete',
-  'edit',
-  'restore',
-  'clone',
-  'sleep',
-  'clock-restore',
-] as const;
+const LAWLESS_FAULTS = ['delete', 'edit', 'restore', 'clone', 'sleep', 'clock-restore'] as const;
 
 /** Each of them is answered at once: the next try is only a back-off away. */
 const PROMPT_FAULTS: readonly FaultKind[] = [

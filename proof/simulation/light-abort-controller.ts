@@ -9,7 +9,7 @@ class LightSignal {
  * The parts of `AbortController` that the elector uses. The platform's own takes a tenth of all time of a schedule;
  * a run checks on some schedules that the traces are the same with it.
  */
-export class LightAbortController {
+class LightAbortController {
   readonly signal = new LightSignal();
 
   abort(reason?: unknown): void {

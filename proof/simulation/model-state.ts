@@ -55,7 +55,7 @@ export interface ModelState {
   readonly path: Path | null;
 }
 
-export interface Path {
+interface Path {
   readonly action: string;
   readonly before: Path | null;
 }

@@ -9,7 +9,7 @@ export interface Durations extends Pick<
   readonly unchecked?: true;
 }
 
-export const DEFAULT_DURATIONS: Durations = {
+const DEFAULT_DURATIONS: Durations = {
   leaseDurationMs: 15_000,
   renewDeadlineMs: 10_000,
   retryPeriodMs: 2_000,

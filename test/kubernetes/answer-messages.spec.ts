@@ -1,9 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import { RequestTimedOut } from '../../lib/kubernetes/answer-messages.js';
 import { parseRetryAfter } from '../../lib/kubernetes/api-status.js';
 import { describeToken } from '../../lib/kubernetes/connection/in-cluster.connection.js';
-import type { ApiAnswer } from '../../lib/kubernetes/kubernetes-transport.js';
-import { leaseAddress, type Verb } from '../../lib/kubernetes/object-request.js';
+import {
+  type ApiAnswer,
+  leaseAddress,
+  RequestTimedOut,
+  type Verb,
+} from '../../lib/kubernetes/object-request.js';
 import { readOutcome, writeOutcome } from '../../lib/locks/kubernetes/lease-target.js';
 import {
   alreadyExists,

@@ -1,11 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import {
-  type ApiAnswer,
-  type ApiRequest,
-  KubernetesTransport,
-} from '../../lib/kubernetes/kubernetes-transport.js';
+import { type ApiRequest, KubernetesTransport } from '../../lib/kubernetes/kubernetes-transport.js';
+import type { ApiAnswer } from '../../lib/kubernetes/object-request.js';
 import { ApiEmulator } from '../../proof/api-emulator/api-emulator.js';
 import { type Certificate, selfSignedCertificate } from '../../proof/api-emulator/certificate.js';
 import { connectionTo, EmulatedConnection } from '../../proof/api-emulator/emulated-cluster.js';

@@ -6,7 +6,7 @@ import { MachineRun, representation, unclear, unreachable } from './machine-run.
 /** How the server treats the request that comes at this time; its number counts from 0. */
 export type Treatment = (at: number, number: number) => Fate;
 
-export type Fate =
+type Fate =
   /** Carried out and answered after so many milliseconds, whether somebody still waits for it or not. */
   | number
   /** Neither carried out nor answered. */

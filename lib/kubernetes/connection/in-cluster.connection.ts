@@ -19,7 +19,7 @@ export interface PodLack {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Where the kubelet mounts the token, the CA and the namespace of a pod's service account. */
-export const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
+const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /** What a process can tell of the pod it runs in. Both places are arguments for the tests. */
 export class PodEnvironment {

@@ -231,7 +231,7 @@ function readProxyUrl(cluster: KubeconfigEntry): string {
 }
 
 /** The content of `<field>-data`, or of the file that `<field>` names; both together are a mistake, as for kubectl. */
-export function dataOrFile(entry: KubeconfigEntry, field: string): Buffer | undefined {
+function dataOrFile(entry: KubeconfigEntry, field: string): Buffer | undefined {
   const data = entry.bytes(`${field}-data`);
   const file = entry.path(field);
   if (file === '') return data;
@@ -240,7 +240,7 @@ export function dataOrFile(entry: KubeconfigEntry, field: string): Buffer | unde
 }
 
 /** Read anew each time, so that what is rotated is used at once. */
-export function readEntryFile(entry: KubeconfigEntry, field: string): Buffer {
+function readEntryFile(entry: KubeconfigEntry, field: string): Buffer {
   try {
     return readFileSync(entry.path(field));
   } catch (error) {

@@ -46,7 +46,7 @@ function canRead(read: () => unknown): boolean {
  * delivering what was written. Over this stream the handle stays with the socket, and `resetAndDestroy()` sends RST
  * everywhere (R15).
  */
-export class RawSocketStream extends Duplex {
+class RawSocketStream extends Duplex {
   constructor(private readonly raw: Socket) {
     super();
     raw.on('data', (chunk: Buffer) => {

@@ -47,7 +47,7 @@ const FIELDS = ['directory'];
  *
  * @throws LeaderElectionOptionsError with every fault at once
  */
-export function checkFileLockOptions(options: unknown): void {
+function checkFileLockOptions(options: unknown): void {
   const faults = faultsOf(options);
   if (faults.length > 0) throw new LeaderElectionOptionsError(faults);
 }
@@ -92,7 +92,7 @@ const UNHELD: LeaseRecord = {
  * A document in the versioned files of a lease of its own: their compare-and-set is this one's. A new document takes
  * two versions, an empty one and the first; a process killed in between leaves an empty document, which is one too.
  */
-export class FileDocumentStore implements DocumentStore {
+class FileDocumentStore implements DocumentStore {
   constructor(
     private readonly directory: FileLockDirectory,
     private readonly store: LeaseFileStore,

@@ -71,7 +71,7 @@ async function unlessMissing<T>(result: Promise<T>): Promise<T | null> {
 }
 
 /** How many versions stay; more than one only so that a reader rarely has to look twice. */
-export const KEPT_VERSIONS = 4n;
+const KEPT_VERSIONS = 4n;
 
 /** Writes between two touches of the creation file, which is otherwise never written again. */
 const WRITES_PER_TOUCH = 64n;

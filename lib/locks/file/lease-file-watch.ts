@@ -22,7 +22,7 @@ const RETRY_DELAYS_MS = [0, 20, 200];
  * on Linux, where it means exactly that nobody listens; BSD systems also answer so when a stopped process has a full
  * queue. Everything else (no answer, no permission, a full queue) proves nothing: the lease's time decides.
  */
-export class HolderLiveness {
+class HolderLiveness {
   #path: string | null = null;
   #connection: Socket | undefined;
   #retry: NodeJS.Timeout | undefined;

@@ -29,8 +29,8 @@ import {
   UnknownContextError,
 } from '../../kubernetes/connection/kubeconfig.connection.js';
 import { ClientNodeUnavailableError } from '../../kubernetes/connection/kubeconfig.loader.js';
-import type { ApiAnswer } from '../../kubernetes/kubernetes-transport.js';
 import {
+  type ApiAnswer,
   type Asked,
   leaseAddress,
   type ObjectAddress,

@@ -24,7 +24,7 @@ import { kernelRandom } from '../kernel-entropy.js';
 import { decodeLease } from './lease-record.codec.js';
 
 /** One line of a watch. */
-export type WatchEvent =
+type WatchEvent =
   | { readonly kind: 'changed'; readonly lease: ObservedLease | null; readonly revision: bigint }
   /** A bookmark, or an event of another object: proof of life and nothing else. */
   | { readonly kind: 'alive' }
@@ -32,7 +32,7 @@ export type WatchEvent =
   | { readonly kind: 'error'; readonly status: ApiStatus | null };
 
 /** Throws an Error that says what is wrong with the line. */
-export function parseWatchEvent(line: string, address: ObjectAddress): WatchEvent {
+function parseWatchEvent(line: string, address: ObjectAddress): WatchEvent {
   const json: unknown = JSON.parse(line);
   if (!isJsonObject(json)) throw new Error('an event is not a JSON object');
   const { type, object } = json;
@@ -66,7 +66,7 @@ function isNamedOtherwise(object: unknown, address: ObjectAddress): boolean {
   return typeof name === 'string' && name !== address.name;
 }
 
-export interface WatchAttemptOptions {
+interface WatchAttemptOptions {
   readonly connection: ClusterConnection;
   readonly agent: ClusterAgent;
   readonly resolveAddress: () => Promise<ObjectAddress>;
@@ -89,7 +89,7 @@ const HEADERS_LIMIT_MS = 10_000;
 const MAX_ERROR_BYTES = 1024 * 1024;
 
 /** Opens one watch and follows it to its end. Never rejects; calls nothing once `limit` is aborted. */
-export async function watchOnce(options: WatchAttemptOptions): Promise<WatchEnd> {
+async function watchOnce(options: WatchAttemptOptions): Promise<WatchEnd> {
   const { connection, limit } = options;
   let asked: Asked | undefined;
   const silence = new SilenceLimit(limit, options.silenceLimitMs);

@@ -22,12 +22,9 @@ import type {
   WriteOutcome,
 } from '../../core/resource-lock.js';
 import { PodEnvironment } from '../../kubernetes/connection/in-cluster.connection.js';
+import { type ApiRequest, KubernetesTransport } from '../../kubernetes/kubernetes-transport.js';
 import {
   type ApiAnswer,
-  type ApiRequest,
-  KubernetesTransport,
-} from '../../kubernetes/kubernetes-transport.js';
-import {
   type Asked,
   collectionPath,
   type ObjectAddress,
@@ -61,7 +58,7 @@ export function decodeDocument(lease: ObservedLease): StoredDocument | undefined
 }
 
 /** A Lease that nobody holds, to POST. */
-export function encodeNewDocument(text: string, address: ObjectAddress): JsonObject {
+function encodeNewDocument(text: string, address: ObjectAddress): JsonObject {
   const { apiVersion, kind, namespace, name } = address;
   const annotations = { [DOCUMENT_ANNOTATION]: text };
   return { apiVersion, kind, metadata: { name, namespace, annotations }, spec: {} };
@@ -87,7 +84,7 @@ function annotationsOf(metadata: JsonObject): JsonObject {
  * A document in an annotation of a Lease that nobody holds, over the transport of the lock it belongs to. Needs the
  * verbs get, create and update on it; nobody watches it.
  */
-export class LeaseDocumentStore implements DocumentStore {
+class LeaseDocumentStore implements DocumentStore {
   constructor(
     private readonly target: LeaseTarget,
     private readonly transport: KubernetesTransport,

@@ -22,7 +22,7 @@ export interface ScheduleReading {
 const NO_SCHEDULE: TickSchedule = onceSchedule(new Date(0));
 
 /** A cron expression or a Date as a schedule; faults go to the reader. */
-export function readSchedule(
+function readSchedule(
   reader: OptionReader,
   written: unknown,
   timeZone: string,

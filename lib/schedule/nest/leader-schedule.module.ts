@@ -22,14 +22,14 @@ import { RoleSchedules } from './role-schedules.js';
 type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
 type InstanceWrapper = NestModule['providers'] extends Map<unknown, infer W> ? W : never;
 
-export interface FoundJobs {
+interface FoundJobs {
   readonly jobs: readonly WrittenJob[];
   readonly faults: readonly OptionFault[];
 }
 
 /** Finds the decorated methods of an application, each once. */
 @Injectable()
-export class LeaderCronExplorer {
+class LeaderCronExplorer {
   constructor(private readonly modules: ModulesContainer) {}
 
   explore(): FoundJobs {
@@ -106,7 +106,7 @@ function nameOf({ name }: InstanceWrapper): string {
  *    it, for up to `drainTimeoutMs`, and for the record of its end, and releases the lease after that.
  */
 @Injectable()
-export class LeaderScheduleLifecycle implements OnModuleInit, BeforeApplicationShutdown {
+class LeaderScheduleLifecycle implements OnModuleInit, BeforeApplicationShutdown {
   constructor(
     private readonly explorer: LeaderCronExplorer,
     private readonly schedule: LeaderSchedule,

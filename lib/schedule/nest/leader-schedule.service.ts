@@ -17,7 +17,7 @@ import { type LeaderCronOptions, readJob, type WrittenJob } from './leader-cron.
 import { RoleSchedules } from './role-schedules.js';
 
 /** A job with everything in this process that belongs to it. */
-export interface ScheduledJob {
+interface ScheduledJob {
   readonly name: string;
   readonly schedule: string | Date;
   readonly timeZone: string;

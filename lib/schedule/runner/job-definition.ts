@@ -65,7 +65,7 @@ export interface RunOutcome {
 }
 
 /** What a schedule needs of an election. */
-export interface ScheduleLeadership {
+interface ScheduleLeadership {
   /** Asked of the clock at every call; undefined while this process does not lead. */
   readonly term: Term | undefined;
   /** The lease is not released before this work has ended. */
