@@ -9,7 +9,7 @@ import {
 import { ProxyFailure } from './http/proxy.js';
 import {
   type ApiAnswer,
-  type Asked,
+  type RequestContext,
   describeAddress,
   describeMissingRule,
   RequestTimedOut,
@@ -18,14 +18,14 @@ import {
 type Response = Extract<ApiAnswer, { kind: 'response' }>;
 
 /** An answer with a status that is not the hoped-for one, explained. */
-export function explainResponse(asked: Asked, response: Response): LockRequestError {
+export function explainResponse(context: RequestContext, response: Response): LockRequestError {
   const { status, headers, body } = response;
   const apiStatus = parseStatus(body);
   const said = apiStatus !== null && apiStatus.message ? apiStatus.message : excerpt(body);
   const retryAfterMs = parseRetryAfter(headers['retry-after'], Date.now());
-  const remedy = remedyFor(asked, response, apiStatus);
+  const remedy = remedyFor(context, response, apiStatus);
   return new LockRequestError(
-    `${describeAsked(asked)}: the API server answered ${status}${said && `: ${said}`}` +
+    `${describeRequest(context)}: the API server answered ${status}${said && `: ${said}`}` +
       (remedy && `${/[.!?]$/.test(said) ? '' : '.'} ${remedy}`),
     {
       reason: provesNotApplied(response) ? 'rejected' : 'unclear',
@@ -36,12 +36,12 @@ export function explainResponse(asked: Asked, response: Response): LockRequestEr
 
 /** A 2xx whose body is not what was asked for: of a proxy, or of something that is no API server. */
 export function explainUnusable(
-  asked: Asked,
+  context: RequestContext,
   { status, body }: Response,
   problem: string,
 ): LockRequestError {
   return new LockRequestError(
-    `${describeAsked(asked)}: the answer (${status}) ${problem}${body && `: ${excerpt(body)}`}. ` +
+    `${describeRequest(context)}: the answer (${status}) ${problem}${body && `: ${excerpt(body)}`}. ` +
       'Something between this process and the API server answers in its place: check the server URL and the proxies.',
     { reason: 'unclear' },
   );
@@ -49,28 +49,28 @@ export function explainUnusable(
 
 /** No answer at all. */
 export function explainNoAnswer(
-  asked: Asked,
+  context: RequestContext,
   answer: Exclude<ApiAnswer, Response>,
 ): LockRequestError {
   const { kind, cause } = answer;
   const isSent = kind === 'unanswered';
   return new LockRequestError(
-    `${describeAsked(asked)}: ${isSent ? describeTransportFailure(cause) : describeUnsent(cause)}`,
+    `${describeRequest(context)}: ${isSent ? describeTransportFailure(cause) : describeUnsent(cause)}`,
     { reason: isSent ? 'unclear' : 'unreachable', cause },
   );
 }
 
 /** `update Lease default/plan-scheduler` */
-function describeAsked({ verb, address }: Asked): string {
+function describeRequest({ verb, address }: RequestContext): string {
   return `${verb} ${describeAddress(address)}`;
 }
 
 function remedyFor(
-  asked: Asked,
+  context: RequestContext,
   { status, headers }: Response,
   apiStatus: ApiStatus | null,
 ): string {
-  const { verb, address } = asked;
+  const { verb, address } = context;
   if (status >= 300 && status < 400) {
     const to = headers.location === undefined ? '' : ` (to ${originOf(headers.location)})`;
     return `Redirects${to} are not followed; configure the URL of the API server itself.`;
@@ -87,11 +87,11 @@ function remedyFor(
   switch (status) {
     case 401:
       return (
-        `The server does not accept ${asked.describeCredentials()}. ` +
+        `The server does not accept ${context.describeCredentials()}. ` +
         'Check that they are of this cluster, not expired, and meant for this server (audience).'
       );
     case 403:
-      return explainForbidden(asked, apiStatus);
+      return explainForbidden(context, apiStatus);
     case 404:
       if (apiStatus !== null && apiStatus.details?.kind === 'namespaces') {
         return `Create the namespace ${address.namespace}, or set the option namespace.`;
@@ -130,7 +130,7 @@ function isTerminating({ details }: ApiStatus): boolean {
 
 /** The rule to add is told only where the server says that just this right is missing and gives no other reason. */
 function explainForbidden(
-  { verb, address, describeCredentials }: Asked,
+  { verb, address, describeCredentials }: RequestContext,
   apiStatus: ApiStatus | null,
 ): string {
   if (apiStatus !== null && isTerminating(apiStatus)) {

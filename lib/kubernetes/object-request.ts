@@ -62,11 +62,11 @@ export function describeMissingRule(verb: Verb, address: ObjectAddress, subject:
   );
 }
 
-/** What was asked, for whom; the first half of every message. */
-export interface Asked {
+/** Which request an answer is to: what its messages begin with and go by. */
+export interface RequestContext {
   readonly verb: Verb;
   readonly address: ObjectAddress;
-  /** Asked only where the server does not know who is asking. */
+  /** RequestContext only where the server does not know who is asking. */
   readonly describeCredentials: () => string;
 }
 

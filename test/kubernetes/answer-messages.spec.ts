@@ -27,7 +27,7 @@ const LEASE = {
 };
 const WHO = { namespace: 'default', name: 'plan', user: 'system:serviceaccount:default:planner' };
 
-function asked(verb: Verb) {
+function contextOf(verb: Verb) {
   return {
     verb,
     address: leaseAddress('default', 'plan'),
@@ -46,10 +46,10 @@ function response(answer: Answer | number, body: unknown = ''): ApiAnswer {
   return { kind: 'response', status, headers: { ...headers }, body: text };
 }
 
-const write = (verb: Verb, answer: ApiAnswer) => writeOutcome(asked(verb), answer, SIGNAL);
+const write = (verb: Verb, answer: ApiAnswer) => writeOutcome(contextOf(verb), answer, SIGNAL);
 
 function messageOf(verb: Verb, answer: ApiAnswer): string {
-  const outcome = verb === 'get' ? readOutcome(asked(verb), answer) : write(verb, answer);
+  const outcome = verb === 'get' ? readOutcome(contextOf(verb), answer) : write(verb, answer);
   if (!('error' in outcome)) throw new Error(`no error but ${outcome.kind}`);
   return outcome.error.message;
 }
@@ -168,7 +168,7 @@ describe('the outcome of a write', () => {
   it('when the election gave the request up before it was sent, is unknown', () => {
     const aborted = AbortSignal.abort();
     const answer: ApiAnswer = { kind: 'not-sent', cause: new Error('given up') };
-    expect(writeOutcome(asked('update'), answer, aborted).kind).toBe('unknown');
+    expect(writeOutcome(contextOf('update'), answer, aborted).kind).toBe('unknown');
   });
 });
 
@@ -183,7 +183,7 @@ describe('the outcome of a read', () => {
     ['500', response(500), 'failed'],
     ['nothing', { kind: 'unanswered', cause: new Error('x') }, 'failed'],
   ])('when the answer is %s, is right', (_, answer, kind) => {
-    expect(readOutcome(asked('get'), answer).kind).toBe(kind);
+    expect(readOutcome(contextOf('get'), answer).kind).toBe(kind);
   });
 });
 

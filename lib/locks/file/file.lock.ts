@@ -357,7 +357,7 @@ export class FileLock implements ResourceLock {
     if (record.holderIdentity !== this.#identity) return null;
     this.#ownSocket = await this.#socket.listen();
     if (this.#ownSocket === null) return null;
-    return { host: this.#kernel.name, pid: process.pid, socket: this.#ownSocket };
+    return { kernel: this.#kernel.name, pid: process.pid, socket: this.#ownSocket };
   }
 
   /** Asked again until it is known for certain: the reason may be a descriptor that was lacking. */
@@ -370,7 +370,7 @@ export class FileLock implements ResourceLock {
 
   #socketOfOther(lease: ObservedLeaseFile | null): string | null {
     const process = lease?.source.holderProcess ?? null;
-    if (process === null || process.host !== this.#kernel.name) return null;
+    if (process === null || process.kernel !== this.#kernel.name) return null;
     return process.socket === this.#ownSocket ? null : process.socket;
   }
 

@@ -48,7 +48,7 @@ function readUtf8(path: string): string {
 /** The process that wrote a record as its holder, as far as others can ask after it. */
 export interface HolderProcess {
   /** The running kernel. A socket file tells nothing about a process under another one. */
-  readonly host: string;
+  readonly kernel: string;
   /** For people only. */
   readonly pid: number;
   /** Path of the socket on which the process listens for as long as it lives. */
@@ -182,13 +182,13 @@ function unreadableRecord(name: string): LeaseRecord {
 
 function parseHolderProcess(value: unknown): HolderProcess | null {
   if (typeof value !== 'object' || value === null) return null;
-  const { host, pid, socket } = value as Record<string, unknown>;
-  if (typeof host !== 'string' || typeof pid !== 'number' || typeof socket !== 'string') {
+  const { kernel, pid, socket } = value as Record<string, unknown>;
+  if (typeof kernel !== 'string' || typeof pid !== 'number' || typeof socket !== 'string') {
     return null;
   }
   // Anything else is an edit, and might reach something that refuses: another directory's file, a port, no file at all.
   if (!isAbsolute(socket) || socket.includes('\0')) return null;
-  return { host, pid, socket };
+  return { kernel, pid, socket };
 }
 
 function wholeNumber(value: unknown): number | null {

@@ -31,7 +31,7 @@ import {
 import { ClientNodeUnavailableError } from '../../kubernetes/connection/kubeconfig.loader.js';
 import {
   type ApiAnswer,
-  type Asked,
+  type RequestContext,
   leaseAddress,
   type ObjectAddress,
   type Verb,
@@ -86,8 +86,8 @@ export class LeaseTarget {
     return leaseAddress(this.known, this.leaseName);
   }
 
-  /** What a request asks for. The kubeconfig that names the namespace may be unreadable; then nothing is sent. */
-  async ask(verb: Verb): Promise<Asked | LockRequestError> {
+  /** What the messages about a request need. The kubeconfig that names the namespace may be unreadable; then nothing is sent. */
+  async contextFor(verb: Verb): Promise<RequestContext | LockRequestError> {
     const { connection } = this;
     try {
       const address = await this.address();
@@ -181,44 +181,50 @@ function permanentFault(
 type Response = Extract<ApiAnswer, { kind: 'response' }>;
 
 /** What an answer to a GET of the object means. */
-export function readOutcome(asked: Asked, answer: ApiAnswer): ReadOutcome {
-  if (answer.kind !== 'response') return { kind: 'failed', error: explainNoAnswer(asked, answer) };
+export function readOutcome(context: RequestContext, answer: ApiAnswer): ReadOutcome {
+  if (answer.kind !== 'response')
+    return { kind: 'failed', error: explainNoAnswer(context, answer) };
   if (answer.status === 200) {
-    const decoded = decodeBody(asked, answer);
+    const decoded = decodeBody(context, answer);
     return decoded.ok
       ? { kind: 'found', lease: decoded.lease }
-      : { kind: 'failed', error: explainUnusable(asked, answer, decoded.problem) };
+      : { kind: 'failed', error: explainUnusable(context, answer, decoded.problem) };
   }
-  if (isObjectMissing(answer, asked.address)) return { kind: 'absent' };
-  return { kind: 'failed', error: explainResponse(asked, answer) };
+  if (isObjectMissing(answer, context.address)) return { kind: 'absent' };
+  return { kind: 'failed', error: explainResponse(context, answer) };
 }
 
 /** What an answer to a POST or PUT of the object means (R9). */
-export function writeOutcome(asked: Asked, answer: ApiAnswer, signal: AbortSignal): WriteOutcome {
+export function writeOutcome(
+  context: RequestContext,
+  answer: ApiAnswer,
+  signal: AbortSignal,
+): WriteOutcome {
   if (answer.kind !== 'response') {
-    const error = explainNoAnswer(asked, answer);
+    const error = explainNoAnswer(context, answer);
     // The port promises `unknown` for a write that the election gave up, whatever had become of it by then.
     return answer.kind === 'not-sent' && !signal.aborted
       ? { kind: 'not-applied', error }
       : { kind: 'unknown', error };
   }
   const { status } = answer;
-  if (status === 200 || status === 201) return applied(asked, answer);
-  if (isVersionConflict(asked.verb, answer, asked.address)) return { kind: 'conflict' };
-  if (asked.verb === 'update' && isObjectMissing(answer, asked.address)) return { kind: 'absent' };
-  const error = explainResponse(asked, answer);
+  if (status === 200 || status === 201) return applied(context, answer);
+  if (isVersionConflict(context.verb, answer, context.address)) return { kind: 'conflict' };
+  if (context.verb === 'update' && isObjectMissing(answer, context.address))
+    return { kind: 'absent' };
+  const error = explainResponse(context, answer);
   return provesNotApplied(answer) ? { kind: 'not-applied', error } : { kind: 'unknown', error };
 }
 
 /** A success counts only with the object that was written: the next write needs its version. */
-function applied(asked: Asked, answer: Response): WriteOutcome {
-  const decoded = decodeBody(asked, answer);
+function applied(context: RequestContext, answer: Response): WriteOutcome {
+  const decoded = decodeBody(context, answer);
   return decoded.ok
     ? { kind: 'applied', lease: decoded.lease }
-    : { kind: 'unknown', error: explainUnusable(asked, answer, decoded.problem) };
+    : { kind: 'unknown', error: explainUnusable(context, answer, decoded.problem) };
 }
 
-function decodeBody({ address }: Asked, { body }: Response): DecodedLease {
+function decodeBody({ address }: RequestContext, { body }: Response): DecodedLease {
   let json: unknown;
   try {
     json = JSON.parse(body);

@@ -15,7 +15,7 @@ import { ClusterAgent } from '../../kubernetes/http/agent.js';
 import { exchange, ExchangeFailure, JsonLines, readBody } from '../../kubernetes/http/exchange.js';
 import { unlessAborted, withoutSecrets } from '../../kubernetes/kubernetes-transport.js';
 import {
-  type Asked,
+  type RequestContext,
   collectionPath,
   describeAddress,
   type ObjectAddress,
@@ -91,12 +91,16 @@ const MAX_ERROR_BYTES = 1024 * 1024;
 /** Opens one watch and follows it to its end. Never rejects; calls nothing once `limit` is aborted. */
 async function watchOnce(options: WatchAttemptOptions): Promise<WatchEnd> {
   const { connection, limit } = options;
-  let asked: Asked | undefined;
+  let context: RequestContext | undefined;
   const silence = new SilenceLimit(limit, options.silenceLimitMs);
   try {
     silence.restart(HEADERS_LIMIT_MS);
     const address = await unlessAborted(options.resolveAddress(), limit.signal);
-    asked = { verb: 'watch', address, describeCredentials: () => connection.describeCredentials() };
+    context = {
+      verb: 'watch',
+      address,
+      describeCredentials: () => connection.describeCredentials(),
+    };
     const access = await unlessAborted(connection.access(), limit.signal);
     const response = await exchange(
       { method: 'GET', path: watchPath(address) },
@@ -105,15 +109,15 @@ async function watchOnce(options: WatchAttemptOptions): Promise<WatchEnd> {
     const { statusCode: status = 0, headers } = response;
     if (status === 200 && isJson(response)) {
       tell(options.opened);
-      return await follow(response, asked, silence, options);
+      return await follow(response, context, silence, options);
     }
     const body = withoutSecrets(await readBody(response, MAX_ERROR_BYTES), access);
     const answer = { kind: 'response', status, headers, body } as const;
-    if (status === 200) return { error: explainUnusable(asked, answer, 'is not JSON') };
+    if (status === 200) return { error: explainUnusable(context, answer, 'is not JSON') };
     if (status === 401) await unlessAborted(connection.refresh(), limit.signal);
-    return { error: explainResponse(asked, answer), status };
+    return { error: explainResponse(context, answer), status };
   } catch (cause) {
-    return { error: explainEnd(asked, limit.signal.reason ?? cause) };
+    return { error: explainEnd(context, limit.signal.reason ?? cause) };
   } finally {
     silence.stop();
   }
@@ -137,7 +141,7 @@ function watchPath(address: ObjectAddress): string {
 
 async function follow(
   response: IncomingMessage,
-  asked: Asked,
+  context: RequestContext,
   silence: SilenceLimit,
   { limit, changed }: WatchAttemptOptions,
 ): Promise<WatchEnd> {
@@ -147,27 +151,30 @@ async function follow(
     silence.restart();
     for (const line of lines.push(chunk as Buffer)) {
       limit.signal.throwIfAborted();
-      const event = parseWatchEvent(line, asked.address);
+      const event = parseWatchEvent(line, context.address);
       if (event.kind === 'changed') tell(() => changed(event));
-      if (event.kind === 'error') return endedByServer(asked, event);
+      if (event.kind === 'error') return endedByServer(context, event);
     }
   }
   if (lines.isTruncated) throw new Error('the watch ended in the middle of an event');
   return {};
 }
 
-function endedByServer(asked: Asked, { status }: Extract<WatchEvent, { kind: 'error' }>): WatchEnd {
+function endedByServer(
+  context: RequestContext,
+  { status }: Extract<WatchEvent, { kind: 'error' }>,
+): WatchEnd {
   return {
     error: new LockRequestError(
-      `watch ${describeAddress(asked.address)}: the API server ended it: ` +
+      `watch ${describeAddress(context.address)}: the API server ended it: ` +
         `${status?.message ?? 'it gave no reason'} (${status?.code ?? status?.reason ?? 'no code'}).`,
       { reason: 'unclear' },
     ),
   };
 }
 
-function explainEnd(asked: Asked | undefined, cause: unknown): LockRequestError {
-  const what = asked === undefined ? 'watch' : `watch ${describeAddress(asked.address)}`;
+function explainEnd(context: RequestContext | undefined, cause: unknown): LockRequestError {
+  const what = context === undefined ? 'watch' : `watch ${describeAddress(context.address)}`;
   if (cause instanceof LockRequestError) {
     return new LockRequestError(`${what}: ${cause.message}`, { reason: cause.reason, cause });
   }

@@ -25,7 +25,7 @@ import { PodEnvironment } from '../../kubernetes/connection/in-cluster.connectio
 import { type ApiRequest, KubernetesTransport } from '../../kubernetes/kubernetes-transport.js';
 import {
   type ApiAnswer,
-  type Asked,
+  type RequestContext,
   collectionPath,
   type ObjectAddress,
   objectPath,
@@ -91,10 +91,10 @@ class LeaseDocumentStore implements DocumentStore {
   ) {}
 
   async read(options: LockRequestOptions): Promise<DocumentReadOutcome> {
-    const asked = await this.target.ask('get');
-    if (asked instanceof LockRequestError) return { kind: 'failed', error: asked };
-    const request = { method: 'GET', path: objectPath(asked.address) } as const;
-    const outcome = readOutcome(asked, await this.transport.send(request, options));
+    const context = await this.target.contextFor('get');
+    if (context instanceof LockRequestError) return { kind: 'failed', error: context };
+    const request = { method: 'GET', path: objectPath(context.address) } as const;
+    const outcome = readOutcome(context, await this.transport.send(request, options));
     if (outcome.kind !== 'found') return outcome;
     const stored = decodeDocument(outcome.lease);
     if (stored !== undefined) return { kind: 'found', stored };
@@ -130,14 +130,14 @@ class LeaseDocumentStore implements DocumentStore {
     verb: 'create' | 'update',
     document: JsonDocument,
     options: LockRequestOptions,
-    requestOf: (asked: Asked, text: string) => ApiRequest,
+    requestOf: (context: RequestContext, text: string) => ApiRequest,
   ): Promise<DocumentWriteOutcome> {
     const text = formatDocument(document, this.describe());
     if (text instanceof LockRequestError) return { kind: 'not-applied', error: text };
-    const asked = await this.target.ask(verb);
-    if (asked instanceof LockRequestError) return { kind: 'not-applied', error: asked };
-    const answer = await this.transport.send(requestOf(asked, text), options);
-    const outcome = writeOutcome(asked, answer, options.signal);
+    const context = await this.target.contextFor(verb);
+    if (context instanceof LockRequestError) return { kind: 'not-applied', error: context };
+    const answer = await this.transport.send(requestOf(context, text), options);
+    const outcome = writeOutcome(context, answer, options.signal);
     if (outcome.kind !== 'applied') return outcome;
     // What is stored counts: something may have changed it on the way.
     const stored = decodeDocument(outcome.lease);
@@ -172,10 +172,10 @@ class LeaseLock implements ResourceLock {
 
   /** Without a resourceVersion parameter the answer comes from etcd and not from a cache (A6). */
   async read(options: LockRequestOptions): Promise<ReadOutcome> {
-    const asked = await this.target.ask('get');
-    if (asked instanceof LockRequestError) return { kind: 'failed', error: asked };
-    const request = { method: 'GET', path: objectPath(asked.address) } as const;
-    return readOutcome(asked, await this.transport.send(request, options));
+    const context = await this.target.contextFor('get');
+    if (context instanceof LockRequestError) return { kind: 'failed', error: context };
+    const request = { method: 'GET', path: objectPath(context.address) } as const;
+    return readOutcome(context, await this.transport.send(request, options));
   }
 
   create(record: LeaseRecord, options: LockRequestOptions): Promise<WriteOutcome> {
@@ -232,10 +232,10 @@ class LeaseLock implements ResourceLock {
   private async write(
     verb: 'create' | 'update',
     { signal }: LockRequestOptions,
-    send: (asked: Asked) => Promise<ApiAnswer>,
+    send: (context: RequestContext) => Promise<ApiAnswer>,
   ): Promise<WriteOutcome> {
-    const asked = await this.target.ask(verb);
-    if (asked instanceof LockRequestError) return { kind: 'not-applied', error: asked };
-    return writeOutcome(asked, await send(asked), signal);
+    const context = await this.target.contextFor(verb);
+    if (context instanceof LockRequestError) return { kind: 'not-applied', error: context };
+    return writeOutcome(context, await send(context), signal);
   }
 }

@@ -131,7 +131,7 @@ describe('fileLock()', () => {
         releasedTransitions: null,
         application: null,
         holderProcess: {
-          host: expect.any(String),
+          kernel: expect.any(String),
           pid: process.pid,
           socket: expect.stringContaining(directory),
         },
@@ -824,13 +824,13 @@ describe('fileLock()', () => {
     };
     const stored = async () => {
       const fields = JSON.parse(await readFile(join(leaseDirectory, 'created.json'), 'utf8'));
-      return (fields as { holderProcess: { host: string } }).holderProcess;
+      return (fields as { holderProcess: { kernel: string } }).holderProcess;
     };
 
     it('does not take it for dead under another kernel', async () => {
       const socket = join(directory, 'refused');
       await writeFile(socket, '');
-      expect(await deathsAfter({ host: 'another', pid: 1, socket })).toEqual([]);
+      expect(await deathsAfter({ kernel: 'another', pid: 1, socket })).toEqual([]);
     });
 
     it.each([
@@ -840,32 +840,32 @@ describe('fileLock()', () => {
       ['at a path that an address would cut', () => `${refusing()}${'x'.repeat(120)}`],
     ])('does not take it for dead %s', async (_, socket) => {
       await writeFile(refusing(), '');
-      const { host } = await own();
-      expect(await deathsAfter({ host, pid: 1, socket: socket() })).toEqual([]);
+      const { kernel } = await own();
+      expect(await deathsAfter({ kernel, pid: 1, socket: socket() })).toEqual([]);
     });
 
     it('does not take it for dead by a refusal where only the host has the same name', async () => {
       await writeFile(refusing(), '');
       const kernel = { name: 'linux localhost', isUnique: false };
-      const holderProcess = { host: kernel.name, pid: 1, socket: refusing() };
+      const holderProcess = { kernel: kernel.name, pid: 1, socket: refusing() };
       expect(await deathsAfter(holderProcess, () => kernel)).toEqual([]);
     });
 
     it('does not take it for dead when its socket file is out of sight', async () => {
       await create(makeLock());
-      const { host } = await stored();
+      const { kernel } = await stored();
       await rm(leaseDirectory, { recursive: true });
       const socket = join(directory, 'nowhere');
-      expect(await deathsAfter({ host, pid: 1, socket })).toEqual([]);
+      expect(await deathsAfter({ kernel, pid: 1, socket })).toEqual([]);
     });
 
     it('does not take it for dead when it accepts and hangs up', async () => {
       await create(makeLock());
-      const { host } = await stored();
+      const { kernel } = await stored();
       await rm(leaseDirectory, { recursive: true });
       const socket = join(directory, 'busy');
       server = createServer((connection) => connection.destroy()).listen(socket);
-      expect(await deathsAfter({ host, pid: 1, socket })).toEqual([]);
+      expect(await deathsAfter({ kernel, pid: 1, socket })).toEqual([]);
     });
   });
 
@@ -899,10 +899,10 @@ describe('fileLock()', () => {
         isUnique: isKnown,
       }));
       const lease = await create(lock);
-      expect(lease).toMatchObject({ source: { holderProcess: { host: 'linux localhost' } } });
+      expect(lease).toMatchObject({ source: { holderProcess: { kernel: 'linux localhost' } } });
       isKnown = true;
       expect(await replace(lock, held('first', { renewTimeMicros: 1 }), lease)).toMatchObject({
-        source: { holderProcess: { host: 'boot-1' } },
+        source: { holderProcess: { kernel: 'boot-1' } },
       });
     });
   });
