@@ -44,7 +44,7 @@ const environment: ScheduleEnvironment = {
   observer: new Proxy({}, { get: () => nothing }) as ScheduleEnvironment['observer'],
   nonce: randomUUID,
   leaseDurationMs: 15_000,
-  claimTimeoutMs: 10_000,
+  changeTimeoutMs: 10_000,
   keptUnknownMs: 1e9,
 };
 const role = new RoleSchedule(ledger, environment);

@@ -50,7 +50,7 @@ async function roundsOf(scheduleOf: () => TickSchedule): Promise<number[]> {
     observer: new Proxy({}, { get: () => nothing }) as ScheduleEnvironment['observer'],
     nonce: () => `n${(nonces += 1)}`,
     leaseDurationMs: 15_000,
-    claimTimeoutMs: 10_000,
+    changeTimeoutMs: 10_000,
     keptUnknownMs: 1e9,
   };
   const role = new RoleSchedule(ledger, environment);

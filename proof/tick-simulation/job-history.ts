@@ -97,7 +97,7 @@ export class JobHistory {
   written(before: JobRecord | undefined, after: JobRecord | undefined): void {
     if (before === undefined || before.active.length === 0) return;
     for (const run of before.active) {
-      if (after?.active.some((other) => other.run === run.run)) continue;
+      if (after?.active.some((other) => other.id === run.id)) continue;
       // Before its end another leader gives a run up; at its end it is recorded.
       this.givenUp.add(`${run.scheduledTime} ${run.holderIdentity}`);
       for (const end of this.goodEnds) {

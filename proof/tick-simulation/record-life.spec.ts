@@ -8,7 +8,7 @@ const SKEW_MS = 1_000;
 const START = Date.parse('2026-01-01T00:00:00Z');
 const at = (seconds: number): number => START + seconds * 1_000;
 const RUN: ActiveRun = {
-  run: 'r',
+  id: 'r',
   scheduledTime: at(5),
   startedAt: at(5),
   term: 1,
@@ -17,7 +17,13 @@ const RUN: ActiveRun = {
 };
 
 function document(change: Partial<JobRecord>, sweptThrough?: number) {
-  const record = { ...NEVER_RUN, schedule: 'S', claim: '', accountedThrough: at(0), ...change };
+  const record = {
+    ...NEVER_RUN,
+    schedule: 'S',
+    claimNonce: '',
+    accountedThrough: at(0),
+    ...change,
+  };
   return writeJobRecord(swept(sweptThrough), 'job', record);
 }
 
@@ -53,9 +59,7 @@ describe('when the record of a job was swept and made anew', () => {
   });
 
   it('owes no tick that only the swept record could have told of', () => {
-    const untold = [
-      { claim: 'x', reason: 'not-started' as const, times: [at(3)], isCapped: false },
-    ];
+    const untold = [{ id: 'x', reason: 'not-started' as const, times: [at(3)], isCapped: false }];
     const active = [RUN];
     const last = document({ accountedThrough: at(10), unknownSince: at(12), untold, active });
     life.written(last, swept(at(10)), at(17));

@@ -8,7 +8,7 @@ import { AskedRun } from './asked-run.js';
 import type { JobHistory } from './job-history.js';
 import type { FaultCount } from './network-faults.js';
 
-export const CLAIM_TIMEOUT_MS = 2_500;
+export const CHANGE_TIMEOUT_MS = 2_500;
 export const REQUEST_TIMEOUT_MS = 2_000;
 /** For so long a process believes that it leads without hearing anything. */
 export const VALIDITY_MS = 3_000;
@@ -54,9 +54,9 @@ export class SimulatedJob {
   ) {
     const { policy, startingDeadlineMs, largestStepMs } = traits;
     const claimMs =
-      startingDeadlineMs === null ? CLAIM_TIMEOUT_MS : Math.max(1_000, startingDeadlineMs);
+      startingDeadlineMs === null ? CHANGE_TIMEOUT_MS : Math.max(1_000, startingDeadlineMs);
     const awaitedMs = policy === 'Replace' ? LONGEST_WORK_MS : 0;
-    const decidedMs = (startingDeadlineMs ?? CLAIM_TIMEOUT_MS) + 999 + awaitedMs;
+    const decidedMs = (startingDeadlineMs ?? CHANGE_TIMEOUT_MS) + 999 + awaitedMs;
     this.latestMs = decidedMs + claimMs + REQUEST_TIMEOUT_MS + VALIDITY_MS + largestStepMs;
   }
 

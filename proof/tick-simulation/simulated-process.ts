@@ -9,7 +9,7 @@ import type { FaultMix } from './network-faults.js';
 import { SimulatedDocumentStore, type StoreWeather } from './simulated-document-store.js';
 import type { SimulatedDocument } from './simulated-document.js';
 import {
-  CLAIM_TIMEOUT_MS,
+  CHANGE_TIMEOUT_MS,
   type JobTraits,
   REQUEST_TIMEOUT_MS,
   SimulatedJob,
@@ -232,7 +232,7 @@ export class SimulatedProcess implements EventOwner, Clock {
     const historyOf = (name: string): number => histories.findIndex(({ job }) => job === name);
     const ledger = new engine.ScheduleLedger(store, this, {
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
-      longestRequestMs: CLAIM_TIMEOUT_MS,
+      longestRequestMs: CHANGE_TIMEOUT_MS,
       retryMs: 250,
       longestRetryMs: 3_000,
       random: () => this.traits.random.between(0, 1),
@@ -251,7 +251,7 @@ export class SimulatedProcess implements EventOwner, Clock {
       },
       nonce: () => `${this.identity}/${(this.nonces += 1)}`,
       leaseDurationMs: 3_000,
-      claimTimeoutMs: CLAIM_TIMEOUT_MS,
+      changeTimeoutMs: CHANGE_TIMEOUT_MS,
       keptUnknownMs: faults.keptUnknownMs,
     });
   }

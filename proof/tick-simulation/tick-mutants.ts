@@ -13,8 +13,8 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'a report is stored until it is told',
     patch: {
       file: 'schedule/runner/job-runner.ts',
-      from: 'if (this.told.has(claim)) continue;',
-      to: 'if (this.told.has(claim) || !claim.startsWith(this.term!.holderIdentity)) continue;',
+      from: 'if (this.told.has(id)) continue;',
+      to: 'if (this.told.has(id) || !id.startsWith(this.term!.holderIdentity)) continue;',
     },
   },
   {
@@ -31,7 +31,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'only the nonce that made the step runs',
     patch: {
       file: 'schedule/ledger/ledger-changes.ts',
-      from: 'record.accountedThrough === tick && record.claim === nonce',
+      from: 'record.accountedThrough === tick && record.claimNonce === nonce',
       to: 'record.accountedThrough === tick',
     },
   },
@@ -67,7 +67,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'a tick is handed back only by its claimant',
     patch: {
       file: 'schedule/ledger/ledger-changes.ts',
-      from: 'record?.accountedThrough !== tick || record.claim !== nonce',
+      from: 'record?.accountedThrough !== tick || record.claimNonce !== nonce',
       to: 'record === undefined || record.accountedThrough < tick',
     },
   },
@@ -86,7 +86,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     patch: {
       file: 'schedule/ledger/ledger-changes.ts',
       from: "if (record === undefined) return { kind: 'settled', result: { kind: 'outdated' } };",
-      to: "record ??= { accountedThrough: basis, claim: '', missedCount: 0, returned: [], active: [], untold: [], lastScheduleTime: null, lastSuccessfulTime: null, lastMissedTime: null, lastFailed: null, unknownSince: null };",
+      to: "record ??= { accountedThrough: basis, claimNonce: '', missedCount: 0, returned: [], active: [], untold: [], lastScheduleTime: null, lastSuccessfulTime: null, lastMissedTime: null, lastFailed: null, unknownSince: null };",
     },
   },
   {
@@ -103,7 +103,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'a run counts from before it is sent to be recorded',
     patch: {
       file: 'schedule/runner/run-trigger.ts',
-      from: 'this.active.reserve(claim.run, waiter);',
+      from: 'this.active.reserve(record.id, waiter);',
       to: '',
     },
   },
@@ -166,7 +166,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'a process tells a report once',
     patch: {
       file: 'schedule/runner/job-runner.ts',
-      from: 'return this.claims.has(claim);',
+      from: 'return this.ids.has(id);',
       to: 'return false;',
     },
   },

@@ -111,7 +111,7 @@ export function readRecord(source: JsonDocument): JobRecord {
   return {
     schedule: readText(source['schedule']),
     accountedThrough: parseTime(source['accountedThrough'])!,
-    claim: readText(source['claim']),
+    claimNonce: readText(source['claim']),
     returned: readList(source['returned']).filter((nonce) => typeof nonce === 'string'),
     lastScheduleTime: readTime(source['lastScheduleTime']),
     lastSuccessfulTime: readTime(source['lastSuccessfulTime']),
@@ -131,7 +131,7 @@ export function printRecord(record: JobRecord): JsonDocument {
   const known: Record<string, unknown> = {
     schedule: record.schedule,
     accountedThrough: printTime(record.accountedThrough),
-    claim: record.claim === '' ? undefined : record.claim,
+    claim: record.claimNonce === '' ? undefined : record.claimNonce,
     returned: printList(record.returned),
     lastScheduleTime: timeOrNothing(record.lastScheduleTime),
     lastSuccessfulTime: timeOrNothing(record.lastSuccessfulTime),
@@ -178,10 +178,10 @@ function isUnderstood(key: string, value: unknown): boolean {
 function readActive(value: unknown): ActiveRun | undefined {
   if (!isJsonObject(value)) return undefined;
   const scheduledTime = parseTime(value['scheduledTime']);
-  const run = readText(value['run']);
-  if (scheduledTime === undefined || run === '') return undefined;
+  const id = readText(value['run']);
+  if (scheduledTime === undefined || id === '') return undefined;
   return {
-    run,
+    id,
     scheduledTime,
     startedAt: parseTime(value['startedAt']) ?? scheduledTime,
     term: readCount(value['term']),
@@ -192,9 +192,10 @@ function readActive(value: unknown): ActiveRun | undefined {
   };
 }
 
-function printActive({ source, ...run }: ActiveRun): JsonDocument {
+function printActive({ source, id, ...run }: ActiveRun): JsonDocument {
   return {
     ...source,
+    run: id,
     ...run,
     scheduledTime: printTime(run.scheduledTime),
     startedAt: printTime(run.startedAt),
@@ -203,15 +204,15 @@ function printActive({ source, ...run }: ActiveRun): JsonDocument {
 
 function readUntold(value: unknown): UntoldReport | undefined {
   if (!isJsonObject(value)) return undefined;
-  const claim = readText(value['claim']);
+  const id = readText(value['claim']);
   const times = parseTimes(value['times']);
   const reason = REASONS.find((each) => each === value['reason']);
-  if (claim === '' || reason === undefined || times === undefined) return undefined;
-  return { claim, reason, times, isCapped: value['isCapped'] === true, source: value };
+  if (id === '' || reason === undefined || times === undefined) return undefined;
+  return { id, reason, times, isCapped: value['isCapped'] === true, source: value };
 }
 
-function printUntold({ source, claim, reason, times, isCapped }: UntoldReport): JsonDocument {
-  const printed = { ...source, claim, reason, times: printTimes(times) };
+function printUntold({ source, id, reason, times, isCapped }: UntoldReport): JsonDocument {
+  const printed = { ...source, claim: id, reason, times: printTimes(times) };
   return isCapped ? { ...printed, isCapped } : printed;
 }
 

@@ -9,10 +9,10 @@ export function shortReason(error: unknown): string {
   return line.length > LONGEST_REASON ? `${line.slice(0, LONGEST_REASON - 1)}…` : line;
 }
 
-/** A run that has been claimed and has not been seen to end. All times are milliseconds since the epoch. */
+/** A run that is recorded and has not been seen to end. All times are milliseconds since the epoch. */
 export interface ActiveRun {
-  /** Tells this run from every other: the nonce of its claim. */
-  readonly run: string;
+  /** Tells this run from every other: the nonce of the change that recorded it. Stored as `run`. */
+  readonly id: string;
   readonly scheduledTime: number;
   readonly startedAt: number;
   /** The term it belongs to. */
@@ -38,8 +38,8 @@ export type MissedReason = 'not-started' | 'forbidden' | 'interrupted';
 
 /** Missed ticks that are accounted for and perhaps not yet told: it is stored with them, and removed once it is told. */
 export interface UntoldReport {
-  /** Nonce of the change that stored it. */
-  readonly claim: string;
+  /** Tells this report from every other: made of the nonce of a change. Stored as `claim`. */
+  readonly id: string;
   readonly reason: MissedReason;
   readonly times: readonly number[];
   readonly isCapped: boolean;
@@ -53,8 +53,8 @@ export interface JobRecord {
   readonly schedule: string;
   /** Every tick up to here was claimed or reported as missed; it only grows, but for a claim that is handed back. */
   readonly accountedThrough: number;
-  /** Nonce of the claim that brought it there. */
-  readonly claim: string;
+  /** Nonce of the claim that brought it there; empty if none did, or none has to be known any more. Stored as `claim`. */
+  readonly claimNonce: string;
   /**
    * Nonces of the claims of the next tick that were handed back. By them a reader that has seen one of these claims
    * can tell a record that was put back on purpose from an older one that turned up again.
@@ -75,7 +75,7 @@ export interface JobRecord {
   readonly isRecalled?: boolean;
 }
 
-export const NEVER_RUN: Omit<JobRecord, 'schedule' | 'accountedThrough' | 'claim'> = {
+export const NEVER_RUN: Omit<JobRecord, 'schedule' | 'accountedThrough' | 'claimNonce'> = {
   returned: [],
   lastScheduleTime: null,
   lastSuccessfulTime: null,

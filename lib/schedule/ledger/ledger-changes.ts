@@ -58,7 +58,7 @@ export class JobAdoption implements LedgerChange<void> {
     if (record !== undefined && !needsAdoption(record, this.request)) {
       return { kind: 'settled', result: undefined };
     }
-    const begun = { schedule, accountedThrough: Math.max(now, accountedBefore), claim: '' };
+    const begun = { schedule, accountedThrough: Math.max(now, accountedBefore), claimNonce: '' };
     const known = record ?? { ...NEVER_RUN, ...begun };
     const isSame = continues(known.schedule);
     const over = known.active.filter(isOver);
@@ -81,9 +81,9 @@ export class JobAdoption implements LedgerChange<void> {
 
 /** Called after a run, which is given up only once: a change that is written twice does not give up the same ones. */
 function interruption(over: readonly ActiveRun[]): JobRecord['untold'][number] {
-  const claim = `${over.at(-1)!.run}/interrupted`;
+  const id = `${over.at(-1)!.id}/interrupted`;
   const times = over.map(({ scheduledTime }) => scheduledTime).toSorted((a, b) => a - b);
-  return { claim, reason: 'interrupted', times, isCapped: false };
+  return { id, reason: 'interrupted', times, isCapped: false };
 }
 
 function failureOf({ scheduledTime, holderIdentity, term }: ActiveRun, at: number) {
@@ -133,7 +133,7 @@ export class TickClaim implements LedgerChange<ClaimResult> {
 
   constructor(private readonly request: TickClaimRequest) {
     this.job = request.job;
-    this.beginning = request.run?.run;
+    this.beginning = request.run?.id;
   }
 
   decide(record: JobRecord | undefined): Verdict<ClaimResult> {
@@ -141,7 +141,7 @@ export class TickClaim implements LedgerChange<ClaimResult> {
     // Whether the tick has been run is known by the record alone.
     if (record === undefined) return { kind: 'settled', result: { kind: 'outdated' } };
     if (record.accountedThrough >= tick) {
-      const isOwn = record.accountedThrough === tick && record.claim === nonce;
+      const isOwn = record.accountedThrough === tick && record.claimNonce === nonce;
       return {
         kind: 'settled',
         result: isOwn ? { kind: 'won', missed: this.counted } : { kind: 'taken' },
@@ -159,7 +159,7 @@ export class TickClaim implements LedgerChange<ClaimResult> {
         ...record,
         schedule,
         accountedThrough: tick,
-        claim: nonce,
+        claimNonce: nonce,
         returned: tick === record.accountedThrough + 1 ? record.returned : [],
         missedCount: record.missedCount + this.counted.length,
         lastMissedTime: this.counted.at(-1) ?? record.lastMissedTime,
@@ -168,7 +168,7 @@ export class TickClaim implements LedgerChange<ClaimResult> {
         untold:
           this.counted.length === 0
             ? record.untold
-            : [...record.untold, { claim: nonce, reason, times: this.counted, isCapped }],
+            : [...record.untold, { id: nonce, reason, times: this.counted, isCapped }],
       },
     };
   }
@@ -193,7 +193,7 @@ export class TickReturn implements LedgerChange<boolean> {
 
   decide(record: JobRecord | undefined): Verdict<boolean> {
     const { tick, nonce } = this.claimed;
-    if (record?.accountedThrough !== tick || record.claim !== nonce) {
+    if (record?.accountedThrough !== tick || record.claimNonce !== nonce) {
       return { kind: 'settled', result: record?.returned.includes(nonce) === true };
     }
     return {
@@ -201,10 +201,10 @@ export class TickReturn implements LedgerChange<boolean> {
       record: {
         ...record,
         accountedThrough: tick - 1,
-        claim: '',
+        claimNonce: '',
         returned: [...record.returned, nonce],
         lastScheduleTime: this.lastScheduleTime,
-        active: record.active.filter(({ run }) => run !== nonce),
+        active: record.active.filter(({ id }) => id !== nonce),
       },
     };
   }
@@ -222,16 +222,16 @@ export class RunStart implements LedgerChange<void> {
     private readonly schedule: string,
     private readonly run: ActiveRun,
   ) {
-    this.beginning = run.run;
+    this.beginning = run.id;
   }
 
   decide(record: JobRecord | undefined, accountedBefore = -Infinity): Verdict<void> {
     const { schedule, run } = this;
-    if (record?.active.some((active) => active.run === run.run)) {
+    if (record?.active.some((active) => active.id === run.id)) {
       return { kind: 'settled', result: undefined };
     }
     const accountedThrough = Math.max(run.startedAt, accountedBefore);
-    const known = record ?? { ...NEVER_RUN, schedule, accountedThrough, claim: '' };
+    const known = record ?? { ...NEVER_RUN, schedule, accountedThrough, claimNonce: '' };
     return {
       kind: 'write',
       record: { ...known, active: [...known.active, { ...run, isTriggered: true }] },
@@ -240,7 +240,7 @@ export class RunStart implements LedgerChange<void> {
 }
 
 export interface EndedRun {
-  readonly run: string;
+  readonly id: string;
   readonly scheduledTime: number;
   readonly endedAt: number;
   /** Null: it succeeded. */
@@ -249,7 +249,7 @@ export interface EndedRun {
 
 /**
  * Records how a run ended. Not to be among the active ones is no proof that it is recorded: a version that was read
- * late may be older than the claim. A failure that a later leader has already put down stays as that leader put it.
+ * late may be older than the run. A failure that a later leader has already put down stays as that leader put it.
  */
 export class RunEnd implements LedgerChange<void> {
   constructor(
@@ -265,8 +265,8 @@ export class RunEnd implements LedgerChange<void> {
   }
 }
 
-export function lacksEnd(record: JobRecord, { run, ...ended }: EndedRun): boolean {
-  if (record.active.some((active) => active.run === run)) return true;
+export function lacksEnd(record: JobRecord, { id, ...ended }: EndedRun): boolean {
+  if (record.active.some((run) => run.id === id)) return true;
   if (ended.failure === null) return (record.lastSuccessfulTime ?? -Infinity) < ended.endedAt;
   const { lastFailed } = record;
   if (lastFailed === null) return true;
@@ -274,12 +274,12 @@ export function lacksEnd(record: JobRecord, { run, ...ended }: EndedRun): boolea
 }
 
 export function withEnd(record: JobRecord, ended: EndedRun): JobRecord {
-  const { run, scheduledTime, endedAt, failure } = ended;
+  const { id, scheduledTime, endedAt, failure } = ended;
   return {
     ...record,
     // Whoever made the claim has heard of it, and the record of a quiet job is the smaller.
-    claim: record.claim === run ? '' : record.claim,
-    active: record.active.filter((active) => active.run !== run),
+    claimNonce: record.claimNonce === id ? '' : record.claimNonce,
+    active: record.active.filter((run) => run.id !== id),
     ...(failure === null
       ? { lastSuccessfulTime: Math.max(endedAt, record.lastSuccessfulTime ?? endedAt) }
       : { lastFailed: { scheduledTime, at: endedAt, reason: failure } }),
@@ -294,7 +294,7 @@ export class ReportsTold implements LedgerChange<void> {
   ) {}
 
   decide(record: JobRecord | undefined): Verdict<void> {
-    const untold = record?.untold.filter(({ claim }) => !this.told.includes(claim));
+    const untold = record?.untold.filter(({ id }) => !this.told.includes(id));
     if (record === undefined || untold?.length === record.untold.length) {
       return { kind: 'settled', result: undefined };
     }

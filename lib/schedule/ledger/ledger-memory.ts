@@ -1,10 +1,10 @@
-import type { ActiveRun, JobRecord } from './job-record.js';
+import type { ActiveRun, JobRecord, UntoldReport } from './job-record.js';
 import { type EndedRun, lacksEnd, withEnd } from './ledger-changes.js';
 
 /** Runs and jobs beyond this are forgotten, the oldest first: a store that goes back goes back by little. */
 const MOST_REMEMBERED = 1_000;
 
-type Accounted = Pick<JobRecord, 'accountedThrough' | 'claim'>;
+type Accounted = Pick<JobRecord, 'accountedThrough' | 'claimNonce'>;
 
 /**
  * What this process has seen to be stored, or knows of its own runs, for as long as it lives. A store may show less
@@ -18,22 +18,22 @@ export class LedgerMemory {
   private readonly neverStarted = new Set<string>();
 
   /** A record that is known to be stored. */
-  saw(job: string, { accountedThrough, claim, returned }: JobRecord): void {
+  saw(job: string, { accountedThrough, claimNonce, returned }: JobRecord): void {
     const known = this.accounted.get(job);
     if (known === undefined || !isOlder({ accountedThrough, returned }, known)) {
       this.accounted.delete(job);
-      this.accounted.set(job, { accountedThrough, claim });
+      this.accounted.set(job, { accountedThrough, claimNonce });
       cut(this.accounted);
     }
   }
 
   /** A run of this process has ended; whether that is recorded does not matter. */
   runEnded(ended: EndedRun): void {
-    this.ended.set(ended.run, ended);
+    this.ended.set(ended.id, ended);
     cut(this.ended);
   }
 
-  /** A run that this process has given up before it began; its claim may be found in the store nevertheless. */
+  /** A run that this process has given up before it began; it may be found in the store nevertheless. */
   runAbandoned(run: string): void {
     this.neverStarted.add(run);
     cut(this.neverStarted);
@@ -49,16 +49,16 @@ export class LedgerMemory {
     const known = this.accounted.get(job);
     let recalled = record;
     if (known !== undefined && isOlder(record, known)) {
-      const { accountedThrough, claim } = known;
-      recalled = { ...record, accountedThrough, claim, returned: [], isRecalled: true };
+      const { accountedThrough, claimNonce } = known;
+      recalled = { ...record, accountedThrough, claimNonce, returned: [], isRecalled: true };
     }
-    for (const { run } of record.active) {
-      const ended = this.ended.get(run);
+    for (const { id } of record.active) {
+      const ended = this.ended.get(id);
       if (ended !== undefined && lacksEnd(recalled, ended)) {
         recalled = { ...withEnd(recalled, ended), isRecalled: true };
       }
-      const begun = recalled.active.find((each) => each.run === run);
-      if (begun !== undefined && this.neverStarted.has(run)) {
+      const begun = recalled.active.find((run) => run.id === id);
+      if (begun !== undefined && this.neverStarted.has(id)) {
         recalled = withoutBeginning(recalled, begun);
       }
     }
@@ -72,18 +72,22 @@ function isOlder(
   known: Accounted,
 ): boolean {
   if (accountedThrough >= known.accountedThrough) return false;
-  return accountedThrough !== known.accountedThrough - 1 || !returned.includes(known.claim);
+  return accountedThrough !== known.accountedThrough - 1 || !returned.includes(known.claimNonce);
 }
 
 /** Its tick was claimed, nobody knew it in time, and it is not started any more. */
 function withoutBeginning(
   record: JobRecord,
-  { run, scheduledTime, isTriggered }: ActiveRun,
+  { id, scheduledTime, isTriggered }: ActiveRun,
 ): JobRecord {
-  const active = record.active.filter((each) => each.run !== run);
+  const active = record.active.filter((run) => run.id !== id);
   if (isTriggered === true) return { ...record, active, isRecalled: true };
-  const claim = `${run}/not-started`;
-  const report = { claim, reason: 'not-started', times: [scheduledTime], isCapped: false } as const;
+  const report: UntoldReport = {
+    id: `${id}/not-started`,
+    reason: 'not-started',
+    times: [scheduledTime],
+    isCapped: false,
+  };
   return {
     ...record,
     active,

@@ -94,7 +94,7 @@ export class RoleSchedules {
       },
       nonce: kernelUuid,
       leaseDurationMs,
-      claimTimeoutMs: renewDeadlineMs,
+      changeTimeoutMs: renewDeadlineMs,
       keptUnknownMs: KEPT_UNKNOWN_MS,
     });
   }

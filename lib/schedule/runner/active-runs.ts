@@ -8,11 +8,11 @@ export interface RecordReader {
   readonly fencingToken: bigint;
 }
 
-/** A run of this process, from before its claim is sent until its end is recorded. */
+/** A run of this process, from before it is sent to be recorded until its end is. */
 interface OwnRun {
   readonly waiter: RunWaiter;
-  /** `recorded`: may be started as soon as the write is known to be stored. `ended`: its end is not yet recorded. */
-  readonly state: 'recorded' | 'ended' | JobRun;
+  /** `reserved`: may be started as soon as it is known to be recorded. `ended`: its end is not yet recorded. */
+  readonly state: 'reserved' | 'ended' | JobRun;
 }
 
 /**
@@ -43,26 +43,26 @@ export class ActiveRuns {
     this.onFreed();
   }
 
-  /** From before its claim is sent until its end is recorded a run is this process's own affair. */
-  reserve(run: string, waiter = new RunWaiter()): void {
-    this.own.set(run, { waiter, state: 'recorded' });
+  /** From before it is sent to be recorded until its end is, a run is this process's own affair. */
+  reserve(id: string, waiter = new RunWaiter()): void {
+    this.own.set(id, { waiter, state: 'reserved' });
   }
 
   begin(run: JobRun): void {
-    this.own.set(run.claim.run, { waiter: run.waiter, state: run });
+    this.own.set(run.record.id, { waiter: run.waiter, state: run });
   }
 
-  end({ claim, waiter }: JobRun): void {
-    this.own.set(claim.run, { waiter, state: 'ended' });
+  end({ record, waiter }: JobRun): void {
+    this.own.set(record.id, { waiter, state: 'ended' });
   }
 
   /** Whoever a run that has been reserved is for those that wait for it. */
-  waiterOf(run: string): RunWaiter {
-    return this.own.get(run)?.waiter ?? new RunWaiter();
+  waiterOf(id: string): RunWaiter {
+    return this.own.get(id)?.waiter ?? new RunWaiter();
   }
 
-  forget(run: string): void {
-    this.own.delete(run);
+  forget(id: string): void {
+    this.own.delete(id);
     for (const look of this.waiting) look();
   }
 
@@ -80,15 +80,15 @@ export class ActiveRuns {
    */
   idle(caller?: RunWaiter): Promise<void> {
     const awaited = [...this.own].filter(([, { waiter }]) => !caller || !waiter.needs(caller));
-    const idle = this.untilForgotten(awaited.map(([run]) => run));
+    const idle = this.untilForgotten(awaited.map(([id]) => id));
     const waiters = awaited.map(([, { waiter }]) => waiter);
     return caller === undefined ? idle : caller.during(waiters, idle);
   }
 
-  private untilForgotten(runs: readonly string[]): Promise<void> {
+  private untilForgotten(ids: readonly string[]): Promise<void> {
     return new Promise((resolve) => {
       const look = (): void => {
-        if (runs.some((run) => this.own.has(run))) return;
+        if (ids.some((id) => this.own.has(id))) return;
         this.waiting.delete(look);
         resolve();
       };
@@ -99,11 +99,11 @@ export class ActiveRuns {
 
   /** True if a recorded run cannot be under way any more. */
   isOver(recorded: ActiveRun, reader: RecordReader): boolean {
-    if (this.own.has(recorded.run)) return false;
+    if (this.own.has(recorded.id)) return false;
     const token = fencingTokenOf(recorded);
     if (token === undefined || token < reader.fencingToken) return true;
     if (recorded.holderIdentity === reader.holderIdentity) return true;
-    return this.clock.now() >= this.seenSince(recorded.run) + this.leaseDurationMs;
+    return this.clock.now() >= this.seenSince(recorded.id) + this.leaseDurationMs;
   }
 
   count(record: JobRecord | undefined, reader: RecordReader): number {
@@ -115,22 +115,22 @@ export class ActiveRuns {
   nextExpiryMs(record: JobRecord | undefined, reader: RecordReader): number {
     const now = this.clock.now();
     const ends = this.ofOthers(record, reader).map(
-      ({ run }) => this.seenSince(run) + this.leaseDurationMs - now,
+      ({ id }) => this.seenSince(id) + this.leaseDurationMs - now,
     );
     return Math.min(Infinity, ...ends);
   }
 
   private ofOthers(record: JobRecord | undefined, reader: RecordReader): ActiveRun[] {
     const active = record?.active ?? [];
-    for (const run of this.firstSeen.keys()) {
-      if (!active.some((recorded) => recorded.run === run)) this.firstSeen.delete(run);
+    for (const id of this.firstSeen.keys()) {
+      if (!active.some((run) => run.id === id)) this.firstSeen.delete(id);
     }
-    return active.filter((run) => !this.own.has(run.run) && !this.isOver(run, reader));
+    return active.filter((run) => !this.own.has(run.id) && !this.isOver(run, reader));
   }
 
-  private seenSince(run: string): number {
-    const since = this.firstSeen.get(run) ?? this.clock.now();
-    this.firstSeen.set(run, since);
+  private seenSince(id: string): number {
+    const since = this.firstSeen.get(id) ?? this.clock.now();
+    this.firstSeen.set(id, since);
     return since;
   }
 }

@@ -115,8 +115,8 @@ export interface ScheduleEnvironment {
   /** A text that no other call in any process returns. */
   readonly nonce: () => string;
   readonly leaseDurationMs: number;
-  /** How long a claim without `startingDeadlineSeconds`, and a record of an ended run, may take. */
-  readonly claimTimeoutMs: number;
+  /** How long a change of the ledger may take, in milliseconds; of a claim, unless `startingDeadlineSeconds` says so. */
+  readonly changeTimeoutMs: number;
   /** How long the record of a job is kept that no leader knows. */
   readonly keptUnknownMs: number;
 }

@@ -138,7 +138,7 @@ export class JobRun {
 
   constructor(
     private readonly definition: JobDefinition,
-    readonly claim: ActiveRun,
+    readonly record: ActiveRun,
     private readonly term: Term,
     private readonly missed: MissedTicks,
     private readonly clock: Clock,
@@ -153,7 +153,7 @@ export class JobRun {
   start(): void {
     const { definition, term, missed } = this;
     const { signal } = this.linked;
-    const scheduledTime = new Date(this.claim.scheduledTime);
+    const scheduledTime = new Date(this.record.scheduledTime);
     void this.call(() => definition.run({ scheduledTime, missed, term, signal })).then(
       (outcome) => {
         this.finish(outcome);

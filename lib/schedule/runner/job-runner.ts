@@ -28,17 +28,17 @@ const MOST_REMEMBERED = 1_000;
  * store knows, and a store may go back to a version from before.
  */
 export class ToldReports {
-  private readonly claims = new Set<string>();
+  private readonly ids = new Set<string>();
 
-  has(claim: string): boolean {
-    return this.claims.has(claim);
+  has(id: string): boolean {
+    return this.ids.has(id);
   }
 
-  add(claim: string): void {
-    this.claims.add(claim);
-    if (this.claims.size <= MOST_REMEMBERED) return;
-    const [oldest] = this.claims;
-    this.claims.delete(oldest!);
+  add(id: string): void {
+    this.ids.add(id);
+    if (this.ids.size <= MOST_REMEMBERED) return;
+    const [oldest] = this.ids;
+    this.ids.delete(oldest!);
   }
 }
 
@@ -84,7 +84,7 @@ export class JobRunner {
     private readonly ledger: ScheduleLedger,
     private readonly environment: ScheduleEnvironment,
     private readonly active: ActiveRuns,
-    /** Reports that this process has told, by the nonce they were stored with. */
+    /** Reports that this process has told, by their ids. */
     private readonly told: ToldReports,
   ) {
     this.isSuspended = definition.suspend;
@@ -194,7 +194,7 @@ export class JobRunner {
       now,
       due,
       startingDeadlineMs: this.definition.startingDeadlineMs,
-      promptMs: this.environment.claimTimeoutMs,
+      promptMs: this.environment.changeTimeoutMs,
       awaitedTick: this.awaitedTick,
       forbiddenSince: this.forbiddenSince,
       armedAfter: this.armedAfter,
@@ -258,9 +258,9 @@ export class JobRunner {
    * a report may come twice, and none is lost.
    */
   private tell({ untold }: JobRecord): void {
-    for (const { claim, reason, times, isCapped } of untold) {
-      if (this.told.has(claim)) continue;
-      this.told.add(claim);
+    for (const { id, reason, times, isCapped } of untold) {
+      if (this.told.has(id)) continue;
+      this.told.add(id);
       this.keeper.report({ job: this.definition.name, reason, ...missedTicks(times, isCapped) });
     }
   }
@@ -276,12 +276,12 @@ export class JobRunner {
 
   /** Also when leadership or the schedule ends meanwhile: the lease is not released before. */
   private async forget({ untold }: JobRecord): Promise<void> {
-    const { clock, claimTimeoutMs } = this.environment;
+    const { clock, changeTimeoutMs } = this.environment;
     const told = new ReportsTold(
       this.definition.name,
-      untold.map(({ claim }) => claim),
+      untold.map(({ id }) => id),
     );
-    await this.ledger.submit(told, { deadline: clock.now() + claimTimeoutMs });
+    await this.ledger.submit(told, { deadline: clock.now() + changeTimeoutMs });
   }
 
   private now(): number {

@@ -25,9 +25,10 @@ export class RunKeeper {
     private readonly active: ActiveRuns,
   ) {}
 
-  claimOf(term: Term, scheduledTime: number, nonce: string): ActiveRun {
+  /** As it is recorded. */
+  runOf(term: Term, scheduledTime: number, id: string): ActiveRun {
     return {
-      run: nonce,
+      id,
       scheduledTime,
       startedAt: wallMs(this.environment.clock),
       term: term.number,
@@ -37,11 +38,11 @@ export class RunKeeper {
   }
 
   /** The lease is not released before the run has ended and its end is recorded. */
-  start(term: Term, claim: ActiveRun, missed: MissedTicks): JobRun {
+  start(term: Term, record: ActiveRun, missed: MissedTicks): JobRun {
     const { clock, leadership, observer } = this.environment;
-    observer.onStarted(this.definition.name, new Date(claim.scheduledTime));
-    const waiter = this.active.waiterOf(claim.run);
-    const run = new JobRun(this.definition, claim, term, missed, clock, waiter);
+    observer.onStarted(this.definition.name, new Date(record.scheduledTime));
+    const waiter = this.active.waiterOf(record.id);
+    const run = new JobRun(this.definition, record, term, missed, clock, waiter);
     this.active.begin(run);
     run.start();
     leadership.track(this.untilRecorded(run));
@@ -53,7 +54,7 @@ export class RunKeeper {
     const { observer } = this.environment;
     for (const run of runs) {
       run.replace(() => {
-        observer.onOverdue(this.definition.name, new Date(run.claim.scheduledTime));
+        observer.onOverdue(this.definition.name, new Date(run.record.scheduledTime));
         this.active.freed();
       });
     }
@@ -71,28 +72,28 @@ export class RunKeeper {
   }
 
   /** Null: it succeeded. False if that could not be stored. */
-  async record(claim: ActiveRun, failure: string | null, endedAt?: number): Promise<boolean> {
-    const { clock, claimTimeoutMs } = this.environment;
-    const { run, scheduledTime } = claim;
-    const ended = { run, scheduledTime, endedAt: endedAt ?? wallMs(clock), failure };
+  async recordEnd(run: ActiveRun, failure: string | null, endedAt?: number): Promise<boolean> {
+    const { clock, changeTimeoutMs } = this.environment;
+    const { id, scheduledTime } = run;
+    const ended = { id, scheduledTime, endedAt: endedAt ?? wallMs(clock), failure };
     const end = new RunEnd(this.definition.name, ended);
-    const recorded = await this.ledger.submit(end, { deadline: clock.now() + claimTimeoutMs });
+    const recorded = await this.ledger.submit(end, { deadline: clock.now() + changeTimeoutMs });
     return recorded.kind === 'settled';
   }
 
   private async untilRecorded(run: JobRun): Promise<void> {
     const { observer } = this.environment;
     const { name } = this.definition;
-    const { claim } = run;
+    const { record } = run;
     const outcome = await run.ended;
-    const scheduledTime = new Date(claim.scheduledTime);
+    const scheduledTime = new Date(record.scheduledTime);
     this.active.end(run);
-    const recording = this.record(claim, outcome.failure, outcome.endedAt);
+    const recording = this.recordEnd(record, outcome.failure, outcome.endedAt);
     observer.onEnded(name, scheduledTime, outcome);
     // The next tick may be claimed in the same write.
     this.active.freed();
     const isRecorded = await recording;
-    this.active.forget(claim.run);
+    this.active.forget(record.id);
     if (!isRecorded) observer.onUnrecorded(name, scheduledTime);
   }
 }
@@ -129,7 +130,7 @@ export class TickClaimant {
     const { name } = this.definition;
     const { tick } = decision;
     const nonce = this.environment.nonce();
-    const run = decision.kind === 'claim' ? this.keeper.claimOf(term, tick, nonce) : null;
+    const run = decision.kind === 'claim' ? this.keeper.runOf(term, tick, nonce) : null;
     if (run !== null) this.active.reserve(nonce);
     const claimed = await this.submit(
       this.changeOf(order, nonce, run),
@@ -155,11 +156,11 @@ export class TickClaimant {
 
   /** Until the deadline of the tick, the end of the term, or the end of the schedule. */
   async submit<R>(change: LedgerChange<R>, term: Term, tick: number | null): Promise<Submitted<R>> {
-    const { clock, claimTimeoutMs } = this.environment;
+    const { clock, changeTimeoutMs } = this.environment;
     const { startingDeadlineMs } = this.definition;
     const limitMs =
       tick === null || startingDeadlineMs === null
-        ? claimTimeoutMs
+        ? changeTimeoutMs
         : Math.max(SHORTEST_CLAIM_MS, tick + startingDeadlineMs - wallMs(clock));
     const linked = new LinkedSignal([this.stopping, term.signal]);
     try {
@@ -194,13 +195,13 @@ export class TickClaimant {
     previous: number | null,
     cause: ReturnCause,
   ): Promise<void> {
-    const { clock, observer, claimTimeoutMs } = this.environment;
+    const { clock, observer, changeTimeoutMs } = this.environment;
     const { name } = this.definition;
-    const claimed = { tick: run.scheduledTime, nonce: run.run };
+    const claimed = { tick: run.scheduledTime, nonce: run.id };
     const returned = await this.ledger.submit(new TickReturn(name, claimed, previous), {
-      deadline: clock.now() + claimTimeoutMs,
+      deadline: clock.now() + changeTimeoutMs,
     });
-    this.active.forget(run.run);
+    this.active.forget(run.id);
     this.active.freed();
     const isReturned = returned.kind === 'settled' && returned.result;
     observer.onReturned(name, new Date(run.scheduledTime), { isReturned, cause });

@@ -32,16 +32,16 @@ export class RunTrigger {
     // Nothing may come between this look and the reservation.
     if (!this.isFree(term)) return 'forbidden';
     const { clock, nonce } = this.environment;
-    const claim = this.keeper.claimOf(term, wallMs(clock), nonce());
+    const record = this.keeper.runOf(term, wallMs(clock), nonce());
     const waiter = new RunWaiter();
-    this.active.reserve(claim.run, waiter);
-    const result = this.run(term, claim);
+    this.active.reserve(record.id, waiter);
+    const result = this.run(term, record);
     return caller === undefined ? result : caller.during([waiter], result);
   }
 
-  private async run(term: Term, claim: ActiveRun): Promise<TriggerResult> {
+  private async run(term: Term, record: ActiveRun): Promise<TriggerResult> {
     const { leadership } = this.environment;
-    const starting = this.start(term, claim);
+    const starting = this.start(term, record);
     leadership.track(starting);
     const run = await starting;
     // A tick may have come due meanwhile: under 'Replace' it ends this run.
@@ -68,17 +68,18 @@ export class RunTrigger {
   }
 
   /** Undefined: it was not started, and is not recorded as active. */
-  private async start(term: Term, claim: ActiveRun): Promise<JobRun | undefined> {
-    const { clock, claimTimeoutMs, leadership } = this.environment;
+  private async start(term: Term, record: ActiveRun): Promise<JobRun | undefined> {
+    const { clock, changeTimeoutMs, leadership } = this.environment;
     const { name, schedule } = this.definition;
-    const options = { deadline: clock.now() + claimTimeoutMs, signal: term.signal };
-    const stored = await this.ledger.submit(new RunStart(name, schedule.text, claim), options);
+    const options = { deadline: clock.now() + changeTimeoutMs, signal: term.signal };
+    const stored = await this.ledger.submit(new RunStart(name, schedule.text, record), options);
     const isStored = stored.kind === 'settled';
     if (isStored && leadership.term === term && !this.stopping.aborted) {
-      return this.keeper.start(term, claim, missedTicks([], false));
+      return this.keeper.start(term, record, missedTicks([], false));
     }
-    if (isStored) await this.keeper.record(claim, 'not started: leadership or the job has ended');
-    this.active.forget(claim.run);
+    if (isStored)
+      await this.keeper.recordEnd(record, 'not started: leadership or the job has ended');
+    this.active.forget(record.id);
     return undefined;
   }
 }

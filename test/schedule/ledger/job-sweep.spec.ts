@@ -19,11 +19,11 @@ const record = (change: Partial<JobRecord> = {}): JobRecord => ({
   ...NEVER_RUN,
   schedule: 'S',
   accountedThrough: LONG_AGO,
-  claim: 'c',
+  claimNonce: 'c',
   ...change,
 });
 const run = (fencingToken: string): ActiveRun => ({
-  run: 'r',
+  id: 'r',
   scheduledTime: LONG_AGO,
   startedAt: LONG_AGO,
   term: 1,

@@ -17,7 +17,7 @@ import {
 import { readJobRecord, writeJobRecord } from '../../../lib/schedule/ledger/ledger-document.js';
 
 const RUN: ActiveRun = {
-  run: 'mine',
+  id: 'mine',
   scheduledTime: 5_000,
   startedAt: 5_001,
   term: 3,
@@ -29,7 +29,7 @@ const record = (change: Partial<JobRecord> = {}): JobRecord => ({
   ...NEVER_RUN,
   schedule: 'S',
   accountedThrough: 2_000,
-  claim: 'earlier',
+  claimNonce: 'earlier',
   ...change,
 });
 const REQUEST: TickClaimRequest = {
@@ -50,10 +50,10 @@ describe('when a tick is claimed', () => {
     const settled = (change: Partial<JobRecord>) => claim().decide(record(change));
     const won = { kind: 'settled', result: { kind: 'won', missed: [] } };
     const taken = { kind: 'settled', result: { kind: 'taken' } };
-    expect(settled({ accountedThrough: 5_000, claim: 'mine' })).toEqual(won);
-    expect(settled({ accountedThrough: 5_000, claim: 'other' })).toEqual(taken);
-    expect(settled({ accountedThrough: 6_000, claim: 'mine' })).toEqual(taken);
-    expect(settled({ accountedThrough: 6_000, claim: 'other' })).toEqual(taken);
+    expect(settled({ accountedThrough: 5_000, claimNonce: 'mine' })).toEqual(won);
+    expect(settled({ accountedThrough: 5_000, claimNonce: 'other' })).toEqual(taken);
+    expect(settled({ accountedThrough: 6_000, claimNonce: 'mine' })).toEqual(taken);
+    expect(settled({ accountedThrough: 6_000, claimNonce: 'other' })).toEqual(taken);
   });
 
   it('writes the step from below the tick to the tick', () => {
@@ -61,12 +61,12 @@ describe('when a tick is claimed', () => {
       kind: 'write',
       record: {
         accountedThrough: 5_000,
-        claim: 'mine',
+        claimNonce: 'mine',
         lastScheduleTime: 5_000,
         missedCount: 2,
         lastMissedTime: 4_000,
         active: [RUN],
-        untold: [{ claim: 'mine', reason: 'not-started', times: [3_000, 4_000] }],
+        untold: [{ id: 'mine', reason: 'not-started', times: [3_000, 4_000] }],
       },
     });
   });
@@ -76,7 +76,7 @@ describe('when a tick is claimed', () => {
     change.decide(record());
     const verdict = change.decide(record({ accountedThrough: 3_000, missedCount: 7 }));
     expect(verdict).toMatchObject({ record: { missedCount: 8 } });
-    expect(change.decide(record({ accountedThrough: 5_000, claim: 'mine' }))).toMatchObject({
+    expect(change.decide(record({ accountedThrough: 5_000, claimNonce: 'mine' }))).toMatchObject({
       result: { kind: 'won', missed: [4_000] },
     });
   });
@@ -118,7 +118,7 @@ describe('when a tick is handed back', () => {
   const back = () => new TickReturn('job', { tick: 5_000, nonce: 'mine' }, 1_000);
   const claimed = record({
     accountedThrough: 5_000,
-    claim: 'mine',
+    claimNonce: 'mine',
     lastScheduleTime: 5_000,
     active: [RUN],
     missedCount: 2,
@@ -141,7 +141,7 @@ describe('when a tick is handed back', () => {
   it('is not handed back by a write that was not stored before another claimed a later one', () => {
     const change = back();
     expect(change.decide(claimed).kind).toBe('write');
-    const later = { ...claimed, accountedThrough: 6_000, claim: 'other' };
+    const later = { ...claimed, accountedThrough: 6_000, claimNonce: 'other' };
     expect(change.decide(later)).toEqual({ kind: 'settled', result: false });
   });
 
@@ -152,13 +152,16 @@ describe('when a tick is handed back', () => {
   });
 
   it('was handed back if another has claimed it since', () => {
-    const again = { ...claimed, claim: 'other', returned: ['mine'] };
+    const again = { ...claimed, claimNonce: 'other', returned: ['mine'] };
     expect(back().decide(again)).toEqual({ kind: 'settled', result: true });
   });
 
   it.each([
-    ['of another', { ...claimed, claim: 'other' }],
-    ['that a later claim has left behind', { ...claimed, accountedThrough: 6_000, claim: 'other' }],
+    ['of another', { ...claimed, claimNonce: 'other' }],
+    [
+      'that a later claim has left behind',
+      { ...claimed, accountedThrough: 6_000, claimNonce: 'other' },
+    ],
     [
       'that a later claim of the same nonce has left behind',
       { ...claimed, accountedThrough: 6_000 },
@@ -171,7 +174,7 @@ describe('when a tick is handed back', () => {
 
 describe('when a run has ended', () => {
   const end = (failure: string | null) =>
-    new RunEnd('job', { run: 'mine', scheduledTime: 5_000, endedAt: 9_000, failure });
+    new RunEnd('job', { id: 'mine', scheduledTime: 5_000, endedAt: 9_000, failure });
 
   it('is recorded once', () => {
     const change = end(null);
@@ -187,9 +190,9 @@ describe('when a run has ended', () => {
   });
 
   it('leaves out the nonce of its claim, and keeps that of a later one', () => {
-    const claimOf = (nonce: string) => end(null).decide(record({ active: [RUN], claim: nonce }));
-    expect(claimOf('mine')).toMatchObject({ record: { claim: '' } });
-    expect(claimOf('later')).toMatchObject({ record: { claim: 'later' } });
+    const ended = (nonce: string) => end(null).decide(record({ active: [RUN], claimNonce: nonce }));
+    expect(ended('mine')).toMatchObject({ record: { claimNonce: '' } });
+    expect(ended('later')).toMatchObject({ record: { claimNonce: 'later' } });
   });
 
   it.each<[string, string | null, Partial<JobRecord>, 'write' | 'settled']>([
@@ -218,10 +221,10 @@ describe('when a run is triggered', () => {
   const start = () => new RunStart('job', 'S', RUN);
 
   it('is added once to what is active, and uses up no tick', () => {
-    const verdict = start().decide(record({ active: [{ ...RUN, run: 'other' }] }));
+    const verdict = start().decide(record({ active: [{ ...RUN, id: 'other' }] }));
     if (verdict.kind !== 'write') throw new Error(verdict.kind);
     const triggered = { ...RUN, isTriggered: true };
-    expect(verdict.record).toEqual(record({ active: [{ ...RUN, run: 'other' }, triggered] }));
+    expect(verdict.record).toEqual(record({ active: [{ ...RUN, id: 'other' }, triggered] }));
     expect(start().decide(verdict.record)).toEqual({ kind: 'settled', result: undefined });
   });
 
@@ -233,8 +236,8 @@ describe('when a run is triggered', () => {
   });
 });
 
-const report = (claim: string) =>
-  ({ claim, reason: 'forbidden', times: [1_000], isCapped: false }) as const;
+const report = (id: string) =>
+  ({ id, reason: 'forbidden', times: [1_000], isCapped: false }) as const;
 
 describe('when a leader has told what was stored to be told', () => {
   const told = new ReportsTold('job', ['told']);
@@ -302,7 +305,7 @@ describe('when a leader adopts a job', () => {
   });
 
   it('tells of runs that it gives up in the order of their ticks', () => {
-    const active = [RUN, { ...RUN, run: 'older', scheduledTime: 4_000 }];
+    const active = [RUN, { ...RUN, id: 'older', scheduledTime: 4_000 }];
     expect(adopt(true).decide(record({ active }))).toMatchObject({
       record: { untold: [{ times: [4_000, 5_000] }] },
     });
@@ -318,7 +321,7 @@ describe('when a leader adopts a job', () => {
       lastFailed: { scheduledTime: 5_000, reason: 'interrupted: pod_1 ended in term 3' },
     });
     expect(verdict.record.untold).toEqual([
-      { claim: 'mine/interrupted', reason: 'interrupted', times: [5_000], isCapped: false },
+      { id: 'mine/interrupted', reason: 'interrupted', times: [5_000], isCapped: false },
     ]);
     expect(change.decide({ ...verdict.record, untold: [] }).kind).toBe('settled');
   });

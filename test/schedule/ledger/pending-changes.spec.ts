@@ -9,7 +9,7 @@ const record = (change: Partial<JobRecord> = {}): JobRecord => ({
   ...NEVER_RUN,
   schedule: 'S',
   accountedThrough: 2_000,
-  claim: 'c',
+  claimNonce: 'c',
   ...change,
 });
 
@@ -46,10 +46,10 @@ describe('when a process remembers what it has seen', () => {
     memory.recall('job', record(stored)).accountedThrough;
 
   it('does not let an older record open ticks again', () => {
-    const memory = remembering({ accountedThrough: 5_000, claim: 'x' });
+    const memory = remembering({ accountedThrough: 5_000, claimNonce: 'x' });
     expect(memory.recall('job', record({ accountedThrough: 4_999 }))).toMatchObject({
       accountedThrough: 5_000,
-      claim: 'x',
+      claimNonce: 'x',
       isRecalled: true,
     });
     expect(memory.recall('another', record())).not.toHaveProperty('isRecalled');
@@ -67,19 +67,24 @@ describe('when a process remembers what it has seen', () => {
     ['another claim', { accountedThrough: 4_999, returned: ['y'] }, 5_000],
     ['the claim of another tick', { accountedThrough: 4_998, returned: ['x'] }, 5_000],
   ])('lets a tick be open that was handed back: %s', (_what, stored, expected) => {
-    expect(through(remembering({ accountedThrough: 5_000, claim: 'x' }), stored)).toBe(expected);
+    expect(through(remembering({ accountedThrough: 5_000, claimNonce: 'x' }), stored)).toBe(
+      expected,
+    );
   });
 
   it('is not made to forget by an older record that it sees', () => {
-    const memory = remembering({ accountedThrough: 5_000, claim: 'x' }, { accountedThrough: 1 });
+    const memory = remembering(
+      { accountedThrough: 5_000, claimNonce: 'x' },
+      { accountedThrough: 1 },
+    );
     expect(through(memory, { accountedThrough: 1 })).toBe(5_000);
   });
 
   it('follows a tick that was handed back, and claimed again', () => {
-    const back = { accountedThrough: 4_999, claim: '', returned: ['x'] };
-    const memory = remembering({ accountedThrough: 5_000, claim: 'x' }, back);
+    const back = { accountedThrough: 4_999, claimNonce: '', returned: ['x'] };
+    const memory = remembering({ accountedThrough: 5_000, claimNonce: 'x' }, back);
     expect(through(memory, back)).toBe(4_999);
-    memory.saw('job', record({ accountedThrough: 5_000, claim: 'z', returned: ['x'] }));
+    memory.saw('job', record({ accountedThrough: 5_000, claimNonce: 'z', returned: ['x'] }));
     expect(through(memory, back)).toBe(5_000);
   });
 
@@ -89,7 +94,7 @@ describe('when a process remembers what it has seen', () => {
   ])('knows what it has given up as never started: %s', (_what, isTriggered, expected) => {
     const memory = remembering();
     memory.runAbandoned('r');
-    const run = { run: 'r', scheduledTime: 5_000, startedAt: 5_000, term: 1, fencingToken: '1' };
+    const run = { id: 'r', scheduledTime: 5_000, startedAt: 5_000, term: 1, fencingToken: '1' };
     const active = [{ ...run, holderIdentity: 'h', isTriggered }];
     const recalled = memory.recall('job', record({ active }));
     expect(recalled).toMatchObject({ active: [], isRecalled: true, ...expected });

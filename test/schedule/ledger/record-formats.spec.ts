@@ -42,7 +42,7 @@ describe('when a record was written by a version that knows more', () => {
     ['a mark that is no time', { unknownSince: 5 }],
   ])('writes back what it does not know: %s', (_what, fields) => {
     const job = { schedule: 'S', accountedThrough: AT, ...fields };
-    expect(rewritten(job, { accountedThrough: TIME + 60_000, claim: 'n' })).toEqual({
+    expect(rewritten(job, { accountedThrough: TIME + 60_000, claimNonce: 'n' })).toEqual({
       ...job,
       accountedThrough: '2026-01-01T00:01:00Z',
       claim: 'n',
@@ -52,8 +52,9 @@ describe('when a record was written by a version that knows more', () => {
   it('keeps what it does not know beside what it adds', () => {
     const strange = { ...REPORT, reason: 'paused' };
     const job = { accountedThrough: AT, untold: [strange], active: [{ runner: 'x' }] };
-    const untold = [{ claim: 'd', reason: 'not-started', times: [TIME], isCapped: true }];
-    const active = [{ ...RUN, holderIdentity: 'h', scheduledTime: TIME, startedAt: TIME }];
+    const untold = [{ id: 'd', reason: 'not-started', times: [TIME], isCapped: true }];
+    const { run: id, ...run } = RUN;
+    const active = [{ ...run, id, holderIdentity: 'h', scheduledTime: TIME, startedAt: TIME }];
     expect(rewritten(job, { untold, active })).toMatchObject({
       untold: [strange, { claim: 'd', reason: 'not-started', times: [AT], isCapped: true }],
       active: [{ runner: 'x' }, { ...RUN, holderIdentity: 'h' }],
@@ -125,7 +126,7 @@ describe('when a record says nothing but where it stands', () => {
       unknownSince: AT,
     };
     const change = {
-      claim: '',
+      claimNonce: '',
       returned: [],
       lastScheduleTime: null,
       active: [],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { REPLACE_GRACE_MS } from '../../../lib/schedule/runner/job-run.js';
 import {
-  CLAIM_TIMEOUT_MS,
+  CHANGE_TIMEOUT_MS,
   LEASE_DURATION_MS,
   ScheduledProcess,
 } from '../support/scheduled-process.js';
@@ -259,7 +259,7 @@ describe('when the end of a run cannot be recorded', () => {
     store.fatesOfReads.push(...Array<Fate>(200).fill('lost'));
     store.fatesOfWrites.push(...Array<Fate>(200).fill('lost'));
     await finish();
-    await clock.advance(CLAIM_TIMEOUT_MS + 1_000);
+    await clock.advance(CHANGE_TIMEOUT_MS + 1_000);
     expect([process.log[0], process.log.at(-1)]).toEqual(['ended well', 'unrecorded']);
     store.fatesOfReads.length = 0;
     store.fatesOfWrites.length = 0;
@@ -276,7 +276,7 @@ describe('when the end of a run cannot be recorded', () => {
     store.fatesOfWrites.push(...Array<Fate>(200).fill('lost'));
     await finish();
     await process.lose();
-    await clock.advance(CLAIM_TIMEOUT_MS + 1_000);
+    await clock.advance(CHANGE_TIMEOUT_MS + 1_000);
     store.fatesOfReads.length = 0;
     store.fatesOfWrites.length = 0;
     const next = new ScheduledProcess('b', clock, store);

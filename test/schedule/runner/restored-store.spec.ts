@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { JsonDocument } from '../../../lib/core/json-document.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { CLAIM_TIMEOUT_MS, JOB, ScheduledProcess } from '../support/scheduled-process.js';
+import { CHANGE_TIMEOUT_MS, JOB, ScheduledProcess } from '../support/scheduled-process.js';
 import type { Fate } from '../support/scripted-document-store.js';
 import { SlowDocumentStore } from '../support/slow-document-store.js';
 
@@ -127,7 +127,7 @@ describe('when a tick was handed back', () => {
     store.release();
     await clock.advance(10);
     store.fatesOfWrites.length = 0;
-    await clock.advance(CLAIM_TIMEOUT_MS);
+    await clock.advance(CHANGE_TIMEOUT_MS);
     expect(process.log).not.toContain('returned true, leadership ended');
   });
 });
@@ -247,7 +247,7 @@ describe('when a claim was given up', () => {
     const { clock, store } = process;
     store.fatesOfWrites.push('unanswered');
     store.fatesOfReads.push(...all('lost'));
-    await clock.advance(MINUTE_MS + CLAIM_TIMEOUT_MS);
+    await clock.advance(MINUTE_MS + CHANGE_TIMEOUT_MS);
     store.fatesOfReads.length = 0;
     await clock.advance(MINUTE_MS);
     expect(process.startedTimes).toEqual(['00:02:00']);

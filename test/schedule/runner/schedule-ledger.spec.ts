@@ -14,7 +14,7 @@ const BOUNDS = { requestTimeoutMs: 3_000, longestRequestMs: 10_000 };
 function countingTo(count: number): LedgerChange<number> {
   return {
     job: 'job',
-    decide(record = { ...NEVER_RUN, schedule: 'S', accountedThrough: 0, claim: '' }) {
+    decide(record = { ...NEVER_RUN, schedule: 'S', accountedThrough: 0, claimNonce: '' }) {
       const { missedCount } = record;
       if (missedCount >= count) return { kind: 'settled', result: missedCount };
       return { kind: 'write', record: { ...record, missedCount: missedCount + 1 } };

@@ -2,7 +2,7 @@ import { describe, expect, it, jest } from '@jest/globals';
 import { LockRequestError } from '../../../lib/core/errors.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import {
-  CLAIM_TIMEOUT_MS,
+  CHANGE_TIMEOUT_MS,
   LEASE_DURATION_MS,
   ScheduledProcess,
 } from '../support/scheduled-process.js';
@@ -169,7 +169,7 @@ describe('when requests fail again and again', () => {
       return read(options);
     };
     await clock.advance(5 * MINUTE_MS);
-    expect(Math.max(...given)).toBe(CLAIM_TIMEOUT_MS);
+    expect(Math.max(...given)).toBe(CHANGE_TIMEOUT_MS);
   });
 
   it('says nothing of a read that nobody waits for any more', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ManualClock } from '../../support/manual-clock.js';
-import { CLAIM_TIMEOUT_MS, ScheduledProcess } from '../support/scheduled-process.js';
+import { CHANGE_TIMEOUT_MS, ScheduledProcess } from '../support/scheduled-process.js';
 import { ScriptedDocumentStore, type Fate } from '../support/scripted-document-store.js';
 
 const MINUTE_MS = 60_000;
@@ -108,7 +108,7 @@ describe('when the claim has no clear outcome', () => {
     const { store, clock } = process;
     store.fatesOfWrites.push('lost');
     store.fatesOfReads.push(...Array<Fate>(100).fill('lost'));
-    await clock.advance(MINUTE_MS + CLAIM_TIMEOUT_MS + 250);
+    await clock.advance(MINUTE_MS + CHANGE_TIMEOUT_MS + 250);
     expect(process.log).toContain('unresolved');
     store.fatesOfReads.length = 0;
     await clock.advance(MINUTE_MS);
@@ -122,7 +122,7 @@ describe('when the claim has no clear outcome', () => {
     const { store, clock } = process;
     store.fatesOfWrites.push('late');
     store.fatesOfReads.push(...Array<Fate>(100).fill('lost'));
-    await clock.advance(MINUTE_MS + CLAIM_TIMEOUT_MS + 250);
+    await clock.advance(MINUTE_MS + CHANGE_TIMEOUT_MS + 250);
     await store.deliverLate();
     store.fatesOfReads.length = 0;
     await clock.advance(MINUTE_MS);
@@ -168,7 +168,7 @@ describe('when leadership ends while a claim is under way', () => {
     await process.clock.advance(MINUTE_MS);
     await process.lose();
     process.store.release();
-    await process.clock.advance(CLAIM_TIMEOUT_MS + 1_000);
+    await process.clock.advance(CHANGE_TIMEOUT_MS + 1_000);
     expect(process.log.at(-1)).toBe('returned false, leadership ended');
     expect(process.isDrained).toBe(true);
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
 import type { ConcurrencyPolicy } from '../../../lib/schedule/tick/tick-schedule.js';
 import type { TriggerResult } from '../../../lib/schedule/runner/run-trigger.js';
-import { CLAIM_TIMEOUT_MS, JOB, ScheduledProcess } from '../support/scheduled-process.js';
+import { CHANGE_TIMEOUT_MS, JOB, ScheduledProcess } from '../support/scheduled-process.js';
 import type { Fate } from '../support/scripted-document-store.js';
 
 const MINUTE_MS = 60_000;
@@ -133,7 +133,7 @@ describe('when a tick is due while a triggered run is being recorded', () => {
     process.store.fatesOfWrites.push('lost');
     process.store.fatesOfReads.push(...Array<Fate>(100).fill('lost'));
     const triggered = trigger(process);
-    await process.clock.advance(CLAIM_TIMEOUT_MS);
+    await process.clock.advance(CHANGE_TIMEOUT_MS);
     await expect(triggered).resolves.toBe('unresolved');
     process.store.fatesOfReads.length = 0;
     await process.clock.advance(8_000);

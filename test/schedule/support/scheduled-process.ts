@@ -17,7 +17,7 @@ import { ManualClock } from '../../support/manual-clock.js';
 import { ScriptedDocumentStore } from './scripted-document-store.js';
 
 export const JOB = 'job';
-export const CLAIM_TIMEOUT_MS = 10_000;
+export const CHANGE_TIMEOUT_MS = 10_000;
 export const LEASE_DURATION_MS = 15_000;
 
 type Handler = (context: LeaderCronContext) => unknown;
@@ -43,7 +43,7 @@ export class ScheduledProcess {
   ) {
     const ledger = new ScheduleLedger(store, clock, {
       requestTimeoutMs: 3_000,
-      longestRequestMs: CLAIM_TIMEOUT_MS,
+      longestRequestMs: CHANGE_TIMEOUT_MS,
       retryMs: 250,
       longestRetryMs: LEASE_DURATION_MS,
       random: () => 0.5,
@@ -64,7 +64,7 @@ export class ScheduledProcess {
       },
       nonce: () => `${identity}-${(this.nonces += 1)}`,
       leaseDurationMs: LEASE_DURATION_MS,
-      claimTimeoutMs: CLAIM_TIMEOUT_MS,
+      changeTimeoutMs: CHANGE_TIMEOUT_MS,
       keptUnknownMs: KEPT_UNKNOWN_MS,
       observer: {
         onStarted: () => undefined,
