@@ -322,7 +322,7 @@ describe('when the outcome of a renewal is not known', () => {
   it.each([
     ['a conflict', { kind: 'conflict' } as const],
     ['silence', { kind: 'unknown', error: unclear } as const],
-  ])('reads back at once after %s, and goes on leading', (_name, outcome) => {
+  ])('reads back at once after %s, and stays leader', (_name, outcome) => {
     const run = MachineRun.leading().at(2_000).tick().at(2_100).writes(outcome);
     expect(run.request.purpose).toBe('read');
     expect(run.isLeader()).toBe(true);
@@ -457,7 +457,7 @@ describe('when the watch tells of a later holder before an acquisition is answer
 });
 
 describe('when nothing works for hours', () => {
-  it('never gives up standing, at one attempt per retry period', () => {
+  it('never stops competing, at one attempt per retry period', () => {
     const run = MachineRun.standingBy().at(15_000).tick();
     const hour = 3_600_000;
     while (run.now < hour) {

@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import { commentsOf, pages, sources } from './pages.js';
 
 const RULES = readFileSync('docs/rules.md', 'utf8');
 const DEFINED = new Set([...RULES.matchAll(/\*\*([AHRISL]\d{1,2})\b/g)].map(([, id]) => id!));
@@ -8,21 +8,11 @@ const CITATION = /(?<![\w$#./-])([AHRISL][1-9]\d?)(?![\w$/-])/g;
 
 /** Comments of the code, whole pages of the documentation. */
 function textsThatCite(): [string, string][] {
-  const code = ['lib', 'test', 'proof', 'bench', 'sample-app/src'].flatMap((folder) =>
-    readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts') && !name.includes('scaffolds'))
-      .map((name) => join(folder, name)),
-  );
-  const pages = readdirSync('docs').map((name) => join('docs', name));
-  const all = [...code, ...pages, 'README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
-  return all.map((file) => {
-    const text = readFileSync(file, 'utf8');
-    return [file, file.endsWith('.ts') ? commentsOf(text) : text];
-  });
-}
-
-function commentsOf(source: string): string {
-  return (source.match(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm) ?? []).join('\n');
+  const code = sources('lib', 'test', 'proof', 'bench', 'sample-app/src');
+  return [
+    ...code.map(({ file, text }): [string, string] => [file, commentsOf(text)]),
+    ...pages().map(({ file, text }): [string, string] => [file, text]),
+  ];
 }
 
 describe('when a comment or a page cites a rule', () => {

@@ -115,7 +115,7 @@ describe('when a verb is missing from the Role', () => {
 });
 
 describe('when the token is rotated', () => {
-  it('goes on leading with the new one, also after the old one stopped working', async () => {
+  it('stays leader with the new one, also after the old one stopped working', async () => {
     const account = 'rotated';
     await cluster.server.createServiceAccount(NAMESPACE, account);
     await cluster.server.applyRole(NAMESPACE, account, readmeRole().rules);

@@ -269,7 +269,7 @@ describe('when a renewal hangs while the elector stops', () => {
 });
 
 describe('when a lock misbehaves', () => {
-  it('takes a rejected promise for an unknown outcome and goes on', async () => {
+  it('takes a rejected promise for an unknown outcome, and continues', async () => {
     const { elector, lock, clock, log } = fixture();
     elector.start();
     lock.last.fail(new Error('boom'));

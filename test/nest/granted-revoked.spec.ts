@@ -326,7 +326,7 @@ describe('@OnGranted(), @OnRevoked() and @OnNewLeader()', () => {
   });
 
   describe('when a granted handler throws', () => {
-    it('steps down with reason handler-failed and stands again later each time', async () => {
+    it('steps down with reason handler-failed, and waits longer each time before it competes again', async () => {
       const reasons: RevocationReason[] = [];
       const at: number[] = [];
       let broken = true;
