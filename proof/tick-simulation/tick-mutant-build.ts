@@ -41,9 +41,11 @@ export class TickMutantBuild {
       }
     }
     const load = (file: string): Promise<unknown> =>
-      import(pathToFileURL(join(target, 'schedule', 'runner', file)).href);
-    const role = (await load('role-schedule.js')) as { RoleSchedule: typeof RoleSchedule };
-    const ledger = (await load('schedule-ledger.js')) as { ScheduleLedger: typeof ScheduleLedger };
+      import(pathToFileURL(join(target, 'schedule', file)).href);
+    const role = (await load('runner/role-schedule.js')) as { RoleSchedule: typeof RoleSchedule };
+    const ledger = (await load('ledger/schedule-ledger.js')) as {
+      ScheduleLedger: typeof ScheduleLedger;
+    };
     return { RoleSchedule: role.RoleSchedule, ScheduleLedger: ledger.ScheduleLedger };
   }
 
