@@ -67,7 +67,7 @@ export function transition(
   grantIfSettled(step);
   // 3. What to do about it: at most one request in flight.
   const wakeAt = proceed(step);
-  // 4. What others are told.
+  // 4. Whom others take for the leader.
   const leader = leaderAsObserved(step);
   if (leader !== step.state.leader) {
     step.state.leader = leader;
@@ -287,7 +287,7 @@ function proceed(step: Step): number {
 function stop(step: Step): number {
   step.state.candidacy = 'stopped';
   step.state.tenure = null;
-  step.emit({ kind: 'stopped' });
+  step.emit({ kind: 'stop' });
   return Infinity;
 }
 

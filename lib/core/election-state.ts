@@ -249,7 +249,11 @@ export type LockRequest =
   | { readonly verb: 'create'; readonly record: LeaseRecord }
   | { readonly verb: 'replace'; readonly record: LeaseRecord; readonly expected: ObservedLease };
 
-export type ElectionEffect =
+/** What a step of the machine leads to, in the order in which it is to be done and told. */
+export type ElectionEffect = ElectionCommand | ElectionNotice;
+
+/** What the elector is to do. */
+type ElectionCommand =
   | {
       readonly kind: 'request';
       readonly id: number;
@@ -261,8 +265,16 @@ export type ElectionEffect =
   | { readonly kind: 'abandon-request'; readonly id: number }
   /** Send a `tick` at this instant, in place of any earlier wish. Infinity: none. */
   | { readonly kind: 'wake'; readonly at: number }
-  | { readonly kind: 'granted'; readonly term: number; readonly fencingToken: bigint }
-  | { readonly kind: 'revoked'; readonly term: number; readonly reason: RevocationReason }
+  /** Begin the term. This process already leads, and whoever is told may have it waited for when the term ends. */
+  | { readonly kind: 'grant'; readonly term: number; readonly fencingToken: bigint }
+  /** End the term, and say `drained` when all its work has ended. This process no longer leads. */
+  | { readonly kind: 'revoke'; readonly term: number; readonly reason: RevocationReason }
+  /** Nothing comes after this. */
+  | { readonly kind: 'stop' };
+
+/** What others are told, as it is. Nothing in the election depends on their hearing it. */
+export type ElectionNotice =
+  /** Whoever leads as far as this process knows; undefined when nobody is known to. */
   | {
       readonly kind: 'leader-changed';
       readonly leader: string | undefined;
@@ -279,8 +291,8 @@ export type ElectionEffect =
       readonly term: number;
       readonly was: UncleanKind;
     }
-  | { readonly kind: 'failed'; readonly error: ElectionError }
-  | { readonly kind: 'stopped' };
+  /** Something failed; the election goes on by itself. */
+  | { readonly kind: 'failed'; readonly error: ElectionError };
 
 /** How an attempt to acquire failed. `late`: it succeeded, too late to be granted (R20). */
 export type AttemptFailure =

@@ -54,7 +54,7 @@ export function grantIfSettled(step: Step): void {
   if (tenure?.stage !== 'settling' || step.now < tenure.settledAt) return;
   step.updateTenure(tenure, { stage: 'leading', effective: true });
   step.state.lastGranted = tenure.transitions;
-  step.emit({ kind: 'granted', term: tenure.transitions, fencingToken: tenure.fencingToken });
+  step.emit({ kind: 'grant', term: tenure.transitions, fencingToken: tenure.fencingToken });
 }
 
 /** Ends a term whose validity has passed. Runs before and after every event: the wake-up is only a helper (R3, R4). */
@@ -143,7 +143,7 @@ function loseTenure(step: Step, tenure: Tenure, reason: RevocationReason): void 
 
 function endTerm(step: Step, tenure: Tenure, reason: RevocationReason): void {
   step.state.undrained = tenure.transitions;
-  step.emit({ kind: 'revoked', term: tenure.transitions, reason });
+  step.emit({ kind: 'revoke', term: tenure.transitions, reason });
 }
 
 /** Gives the term up on purpose. The lease is kept, and kept renewed, while the term's work ends (R10). */

@@ -6,10 +6,10 @@ import {
   type ElectionConfig,
   type ElectionEffect,
   type ElectionEvent,
+  type ElectionNotice,
   type ElectionState,
   INITIAL_STATE,
   type Instant,
-  type UncleanKind,
   type WithdrawalReason,
 } from '../core/election-state.js';
 import { type ElectionError, LeadershipRevokedError, LockRequestError } from '../core/errors.js';
@@ -20,7 +20,7 @@ import { descriptionOf, guardedWatch, LockRequests } from './lock-requests.js';
 import { WorkInFlight } from './work-in-flight.js';
 
 /**
- * What an election tells. Calls come one at a time, in the order in which things happened; granted and revoked
+ * Whom an election tells. Calls come one at a time, in the order in which things happened; granted and revoked
  * alternate, one pair per term. An observer must not throw: the election goes on, and the error becomes an uncaught one. A
  * rejected promise of a handler only ends the wait for it.
  */
@@ -29,19 +29,8 @@ export interface ElectionObserver {
   onGranted?(term: Term): void | Promise<void>;
   /** `isLeader()` is already false and the term's signal aborted. The lease is kept until the promise settles. */
   onRevoked?(term: Term, reason: RevocationReason): void | Promise<void>;
-  /**
-   * Whoever leads as far as this process knows; undefined when nobody is known to. With its application, where the
-   * record names one.
-   */
-  onLeaderChanged?(leader: string | undefined, application: string | undefined): void;
-  /** Something failed; the election goes on by itself. */
-  onError?(error: ElectionError): void;
-  onRenewed?(term: number): void;
-  onReleased?(term: number): void;
-  /** Strict mode: the lease is held and will be granted after this time. */
-  onSettling?(term: number, settleMs: number): void;
-  /** The lease was taken over without a clean release: its object was missing, or somebody had emptied its holder. */
-  onUncleanAcquisition?(term: number, was: UncleanKind): void;
+  /** Everything that is only told, as the machine says it. */
+  onNotice?(notice: ElectionNotice): void;
 }
 
 /** A term that lasts until its signal is aborted. */
@@ -313,7 +302,6 @@ export class LeaderElector {
   }
 
   private perform(effect: ElectionEffect): void {
-    const { observer } = this.dependencies;
     switch (effect.kind) {
       case 'request':
         return this.requests.send(effect);
@@ -321,26 +309,14 @@ export class LeaderElector {
         return this.requests.abandon(effect.id);
       case 'wake':
         return this.wakeAt(effect.at);
-      case 'granted':
-        return this.onGranted(effect.term, effect.fencingToken);
-      case 'revoked':
-        return this.onRevoked(effect.term, effect.reason);
-      case 'leader-changed':
-        return observer.onLeaderChanged?.(effect.leader, effect.application);
-      case 'settling':
-        return observer.onSettling?.(effect.term, effect.settleMs);
-      case 'renewed':
-        return observer.onRenewed?.(effect.term);
-      case 'released':
-        return observer.onReleased?.(effect.term);
-      case 'unclean-acquisition':
-        return observer.onUncleanAcquisition?.(effect.term, effect.was);
-      case 'failed':
-        return observer.onError?.(effect.error);
-      case 'stopped':
+      case 'grant':
+        return this.beginTerm(effect.term, effect.fencingToken);
+      case 'revoke':
+        return this.endTerm(effect.term, effect.reason);
+      case 'stop':
         return this.onMachineStopped();
       default:
-        return effect satisfies never;
+        return this.dependencies.observer.onNotice?.(effect);
     }
   }
 
@@ -363,7 +339,7 @@ export class LeaderElector {
     this.wakeUp = { at: instant, timer };
   }
 
-  private onGranted(number: number, fencingToken: bigint): void {
+  private beginTerm(number: number, fencingToken: bigint): void {
     const { clock, observer } = this.dependencies;
     this.current = openTerm({
       role: this.config.role,
@@ -376,7 +352,7 @@ export class LeaderElector {
     if (handled !== undefined) this.work.track(handled);
   }
 
-  private onRevoked(number: number, reason: RevocationReason): void {
+  private endTerm(number: number, reason: RevocationReason): void {
     const { term, abort } = this.current!;
     this.current = undefined;
     // The gate is closed already: the machine's state says so. Signal, then event, then drain (R10).

@@ -1,11 +1,11 @@
 import { Logger } from '@nestjs/common';
 import { type LeadershipError, LeadershipHandlerError } from './errors.js';
 import type { Clock, Timer } from '../core/clock.js';
-import type { UncleanKind } from '../core/election-state.js';
+import type { ElectionNotice, UncleanKind } from '../core/election-state.js';
 import { LockRequestError } from '../core/errors.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import { messageOf, stackOf } from '../core/thrown-value.js';
-import type { LockNotice } from './lock-selection.js';
+import type { LockRemark } from './lock-selection.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 
 /** The same message is logged at most once in this time. */
@@ -58,7 +58,7 @@ export class ElectionLogger {
     this.prefix = `Role "${role}", ${lease}, as ${identity}`;
   }
 
-  notice({ level, text }: LockNotice): void {
+  remarkOnLock({ level, text }: LockRemark): void {
     this.write(level, text);
   }
 
@@ -119,8 +119,28 @@ export class ElectionLogger {
     this.write(level, `lost leadership (term ${number}, ${reason}): ${this.whyLost(reason)}`);
   }
 
+  tell(notice: ElectionNotice): void {
+    switch (notice.kind) {
+      case 'leader-changed':
+        return this.leaderChanged(notice.leader, notice.application);
+      case 'settling':
+        return this.settling(notice.term, notice.settleMs);
+      // A leader renews 43,200 times a day.
+      case 'renewed':
+        return this.answered();
+      case 'released':
+        return this.released(notice.term);
+      case 'unclean-acquisition':
+        return this.uncleanAcquisition(notice.term, notice.was);
+      case 'failed':
+        return this.failed(notice.error);
+      default:
+        return notice satisfies never;
+    }
+  }
+
   /** Another's leadership only; the beginning and the end of one's own have their lines already. */
-  leaderChanged(leader: string | undefined, application?: string): void {
+  private leaderChanged(leader: string | undefined, application?: string): void {
     const before = this.lastLeader;
     this.lastLeader = leader;
     if (leader !== undefined) {
@@ -133,17 +153,12 @@ export class ElectionLogger {
     if (leader !== undefined && application !== undefined) this.followsApplication(application);
   }
 
-  /** Nothing to tell: a leader renews 43,200 times a day. */
-  renewed(): void {
-    this.answered();
-  }
-
-  released(term: number): void {
+  private released(term: number): void {
     this.answered();
     this.write('log', `released the lease of term ${term}`);
   }
 
-  settling(term: number, settleMs: number): void {
+  private settling(term: number, settleMs: number): void {
     this.write(
       'log',
       `acquired the lease; becomes leader (term ${term}) in ${settleMs} ms, when no previous leader can be left (strict)`,
@@ -154,7 +169,7 @@ export class ElectionLogger {
    * Missing is how every lease begins, and unheld one that was made by hand; only where this process has seen another
    * lead has someone removed it. Emptied is always someone's doing.
    */
-  uncleanAcquisition(term: number, was: UncleanKind): void {
+  private uncleanAcquisition(term: number, was: UncleanKind): void {
     const isOthers = this.lastKnownLeader !== undefined && this.lastKnownLeader !== this.identity;
     const how = {
       missing: isOthers

@@ -96,14 +96,14 @@ export const LOCK_NAMES: readonly LockName[] = ['auto', 'lease', 'file', 'memory
 const LOCK_METHODS = ['read', 'create', 'replace', 'describe'] as const;
 
 /** What people should know about the lock: what it does not do, or that it was not they who chose it. */
-export interface LockNotice {
+export interface LockRemark {
   readonly level: 'log' | 'warn';
   readonly text: string;
 }
 
 export interface SelectedLock {
   readonly lock: ResourceLock;
-  readonly notice: LockNotice | undefined;
+  readonly remark: LockRemark | undefined;
 }
 
 export function isLockChoice(value: unknown): value is LockChoice {
@@ -126,7 +126,7 @@ export async function selectLock(
     typeof choice === 'object'
       ? choice
       : await made(typeof choice === 'function' ? choice : named(choice, surroundings), requester);
-  return { lock, notice: limitOf(lock, surroundings) };
+  return { lock, remark: limitOf(lock, surroundings) };
 }
 
 /** A test runner counts more than a pod: tests that run in a cluster must not compete for a Lease there. */
@@ -138,11 +138,11 @@ async function automaticLock(
   if (runner !== undefined) {
     const lock = await made(memoryLock(), requester);
     const text = `lock 'auto' is the memory lock under ${runner}: this application competes with no other, not even in this process`;
-    return { lock, notice: { level: 'log', text } };
+    return { lock, remark: { level: 'log', text } };
   }
   if (surroundings.pod.sign() !== undefined) {
     checkPod('lock', 'auto', surroundings.pod);
-    return { lock: await made(leaseLockIn(surroundings.pod, {}), requester), notice: undefined };
+    return { lock: await made(leaseLockIn(surroundings.pod, {}), requester), remark: undefined };
   }
   if (surroundings.isProduction) throw new LeaderElectionOptionsError([unchosen(surroundings)]);
   const lock = await made(fileLock(), requester);
@@ -151,10 +151,10 @@ async function automaticLock(
     const text =
       `lock 'auto' is the file lock in this container, which is no pod (found ${container}): ` +
       `other containers elect leaders of their own. If this runs in several, ${CHOOSE}.`;
-    return { lock, notice: { level: 'warn', text } };
+    return { lock, remark: { level: 'warn', text } };
   }
   const text = `lock 'auto' is the file lock outside a pod: only processes of this user on this machine compete, with ${lock.describe()}`;
-  return { lock, notice: { level: 'log', text } };
+  return { lock, remark: { level: 'log', text } };
 }
 
 const CHOOSE =
@@ -174,7 +174,7 @@ function unchosen(surroundings: ProcessSurroundings): OptionFault {
 }
 
 /** What a lock that was asked for does not do, where that is likely to matter. */
-function limitOf(lock: ResourceLock, surroundings: ProcessSurroundings): LockNotice | undefined {
+function limitOf(lock: ResourceLock, surroundings: ProcessSurroundings): LockRemark | undefined {
   if (surroundings.testRunner() !== undefined) return undefined;
   const isInPod = surroundings.pod.sign() !== undefined;
   if (lock instanceof MemoryLock && (isInPod || surroundings.isProduction)) {

@@ -1,9 +1,10 @@
+import type { ElectionNotice } from '../core/election-state.js';
 import type { Leadership, RevocationReason, Term } from '../core/term.js';
 import type { Clock, Timer } from '../core/clock.js';
 import type { ResourceLock } from '../core/resource-lock.js';
 import type { ElectionObserver, ElectorFactory, RoleElector } from '../elector/leader-elector.js';
 import { MemoryLock } from '../locks/memory/memory.lock.js';
-import type { LockNotice, SelectedLock } from './lock-selection.js';
+import type { LockRemark, SelectedLock } from './lock-selection.js';
 import type { ApplicationReadiness } from './application-readiness.js';
 import { ElectionLogger } from './election-logger.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
@@ -33,7 +34,7 @@ export class RoleElection {
   private readonly log: ElectionLogger;
   /** Of this election, and of what is scheduled under it. */
   readonly clock: Clock;
-  private readonly notice: LockNotice | undefined;
+  private readonly lockRemark: LockRemark | undefined;
   private lastReason: RevocationReason | undefined;
   private started = false;
   private stopping = false;
@@ -49,7 +50,7 @@ export class RoleElection {
 
   constructor(
     readonly options: ResolvedModuleOptions,
-    { lock, notice }: SelectedLock,
+    { lock, remark }: SelectedLock,
     { clock, random, makeElector, readiness }: RoleElectionDependencies,
   ) {
     this.lock = lock;
@@ -65,7 +66,7 @@ export class RoleElection {
       stepDown: (cooldownMs) => this.stepDown(cooldownMs),
       report: (error) => this.report(error),
     });
-    this.notice = notice;
+    this.lockRemark = remark;
     this.isAutoStart = options.autoStart;
   }
 
@@ -140,7 +141,7 @@ export class RoleElection {
     this.bootstrapping = true;
     this.waitsEarly?.cancel();
     // Not sooner: from here on the application's own logger is in place.
-    if (this.notice !== undefined) this.log.notice(this.notice);
+    if (this.lockRemark !== undefined) this.log.remarkOnLock(this.lockRemark);
     if (this.options.autoStart && isRepl()) {
       this.isAutoStart = false;
       this.log.standsAside();
@@ -219,18 +220,18 @@ export class RoleElection {
         this.streams.revoked(term, reason);
         return handled;
       },
-      onLeaderChanged: (leader, application) => {
-        if (leader !== undefined) this.hasSeenLeader = true;
-        this.log.leaderChanged(leader, application);
-        this.dispatcher.leaderChanged(leader);
-        this.streams.changed();
-      },
-      onError: (error) => this.report(error),
-      onRenewed: () => this.log.renewed(),
-      onReleased: (term) => this.log.released(term),
-      onSettling: (term, settleMs) => this.log.settling(term, settleMs),
-      onUncleanAcquisition: (term, was) => this.log.uncleanAcquisition(term, was),
+      onNotice: (notice) => this.tell(notice),
     };
+  }
+
+  private tell(notice: ElectionNotice): void {
+    const isOfLeader = notice.kind === 'leader-changed';
+    if (isOfLeader && notice.leader !== undefined) this.hasSeenLeader = true;
+    this.log.tell(notice);
+    if (isOfLeader) {
+      this.dispatcher.leaderChanged(notice.leader);
+      this.streams.changed();
+    } else if (notice.kind === 'failed') this.streams.failed(notice.error);
   }
 }
 

@@ -162,14 +162,9 @@ export class ControlledElector implements RoleElector {
     const hasEnded = await Promise.race([this.drained.then(() => true), timedOut]);
     clearTimeout(bound);
     if (!hasEnded) {
-      this.dependencies.observer.onError?.(
-        new WorkLeftRunningError(
-          this.role,
-          this.terms,
-          this.closeTimeoutMs,
-          this.work.unfinished(),
-        ),
-      );
+      const running = this.work.unfinished();
+      const error = new WorkLeftRunningError(this.role, this.terms, this.closeTimeoutMs, running);
+      this.dependencies.observer.onNotice?.({ kind: 'failed', error });
     }
     return hasEnded;
   }
@@ -212,7 +207,9 @@ export class ControlledElector implements RoleElector {
   }
 
   private tellLeader(): void {
-    this.dependencies.observer.onLeaderChanged?.(this.leader, undefined);
+    const { leader } = this;
+    const notice = { kind: 'leader-changed', leader, application: undefined } as const;
+    this.dependencies.observer.onNotice?.(notice);
   }
 }
 

@@ -64,7 +64,7 @@ export class TestElection {
     builder.overrideProvider(SELECTED_LOCK).useFactory({
       factory: async (requester: LockRequester): Promise<SelectedLock> => ({
         lock: await memoryLock()(requester),
-        notice: undefined,
+        remark: undefined,
       }),
       inject: [RESOLVED_OPTIONS],
     });

@@ -76,7 +76,9 @@ export function leadershipStandIn({
       lastReason = reason;
       streams.revoked(term, reason);
     },
-    onLeaderChanged: () => streams.changed(),
+    onNotice: ({ kind }) => {
+      if (kind === 'leader-changed') streams.changed();
+    },
   };
   const elector = new ControlledElector(options, { clock: new ManualClock(), observer }, isLeader);
   const streams = new LeadershipStreams(() =>

@@ -108,7 +108,7 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     step.updateTenure(tenure, { stage: 'leading' });
     step.state.undrained = null;
     step.state.nextAttemptAt = tenure.validUntil;
-    step.emit({ kind: 'granted', term: tenure.transitions, fencingToken: tenure.fencingToken });
+    step.emit({ kind: 'grant', term: tenure.transitions, fencingToken: tenure.fencingToken });
     return;
   }
   // Write again only if the lease still names`,

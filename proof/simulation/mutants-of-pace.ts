@@ -89,8 +89,12 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
     patches: [
       {
         file: ELECTOR,
-        from: 'return observer.onError?.(effect.error);',
-        to: 'this.watch?.close();\n        this.openWatch();\n        return observer.onError?.(effect.error);',
+        from: 'return this.dependencies.observer.onNotice?.(effect);',
+        to: `if (effect.kind === 'failed') {
+          this.watch?.close();
+          this.openWatch();
+        }
+        return this.dependencies.observer.onNotice?.(effect);`,
       },
     ],
     traits: { watches: true },

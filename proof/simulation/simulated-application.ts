@@ -1,3 +1,4 @@
+import type { ElectionNotice } from '../../lib/core/election-state.js';
 import type { ElectionError } from '../../lib/core/errors.js';
 import type { LeaseRecord } from '../../lib/core/lease-record.js';
 import type { RevocationReason, Term } from '../../lib/core/term.js';
@@ -102,7 +103,16 @@ export class SimulatedApplication implements ElectionObserver {
     return this.work();
   }
 
-  onError(error: ElectionError): void {
+  onNotice(notice: ElectionNotice): void {
+    if (notice.kind === 'failed') this.failed(notice.error);
+    else if (notice.kind === 'released') this.world.count('released');
+    else if (notice.kind === 'settling') {
+      this.settling = true;
+      this.draining = undefined;
+    }
+  }
+
+  private failed(error: ElectionError): void {
     const { world, replica } = this;
     replica.log(`error ${error.code}: ${error.message}`);
     if (error.code === 'ERR_DRAIN_TIMEOUT') {
@@ -136,15 +146,6 @@ export class SimulatedApplication implements ElectionObserver {
       const rest = replica.random.chance(0.4) ? this.work(true) : undefined;
       if (rest !== undefined) replica.elector.track(rest);
     });
-  }
-
-  onReleased(): void {
-    this.world.count('released');
-  }
-
-  onSettling(): void {
-    this.settling = true;
-    this.draining = undefined;
   }
 
   /** S6: nothing is released while this process believes; as a clean release, only what was granted and has drained. */

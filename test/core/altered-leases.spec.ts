@@ -28,7 +28,7 @@ describe('when something changes every write of the lease', () => {
   it.each(CHANGES)('grants no term, and says what is changed: %s', (field, change) => {
     const run = new MachineRun().start().reads(null);
     alteredTo(run, change);
-    expect(run.of('granted')).toEqual([]);
+    expect(run.of('grant')).toEqual([]);
     expect(run.of('failed')[0]?.error).toMatchObject({
       code: 'ERR_LEASE_ALTERED',
       alterations: [{ field }],
@@ -50,7 +50,7 @@ describe('when something changes every write of the lease', () => {
           stored = run.state.observation!.lease;
         }
       }
-      expect(run.of('granted')).toEqual([]);
+      expect(run.of('grant')).toEqual([]);
       expect(attempts.length).toBeGreaterThan(3);
       expect(attempts.length).toBeLessThanOrEqual(300_000 / (0.8 * CONFIG.leaseDurationMs) + 4);
       expect(codes(run)).toHaveLength(attempts.length);
@@ -95,8 +95,8 @@ describe('when something begins to change writes while this process leads', () =
         else if (run.request.purpose === 'read') run.reads(run.state.observation!.lease);
         else alteredTo(run, change);
       }
-      expect(run.of('granted')).toHaveLength(1);
-      expect(run.of('revoked')).toHaveLength(1);
+      expect(run.of('grant')).toHaveLength(1);
+      expect(run.of('revoke')).toHaveLength(1);
     },
   );
 
@@ -181,7 +181,7 @@ describe('when a store applies a write under no newer revision', () => {
         run.at(run.now + 5).applied(revision);
       }
     }
-    expect(run.of('granted')).toEqual([]);
+    expect(run.of('grant')).toEqual([]);
     expect(attempts.length).toBeLessThanOrEqual(300_000 / (0.8 * CONFIG.leaseDurationMs) + 4);
     expect(run.of('failed')).toHaveLength(attempts.length);
     expect(run.of('failed')[0]!.error.message).toContain(

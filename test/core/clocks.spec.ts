@@ -37,13 +37,13 @@ describe('when the wall clock shows that time has passed', () => {
   it('does not keep the lease from everybody by acquisitions that a clock which runs away calls slow', () => {
     const run = new MachineRun().start().reads(null).at(100);
     run.wallShiftMs = 6_000;
-    expect(run.applied(10).of('granted')).toHaveLength(1);
+    expect(run.applied(10).of('grant')).toHaveLength(1);
   });
 
   it('grants no late acquisition after a gap', () => {
     const run = new MachineRun().start().reads(null).at(100);
     run.wallShiftMs = 12_000;
-    expect(run.applied(10).of('granted')).toEqual([]);
+    expect(run.applied(10).of('grant')).toEqual([]);
   });
 });
 
@@ -76,7 +76,7 @@ describe('when somebody sets the wall clock forward by an hour', () => {
     run.applied(11).at(2_100);
     const settledAt = run.state.tenure!.settledAt;
     jumped(run);
-    while (run.of('granted').length === 0) {
+    while (run.of('grant').length === 0) {
       if (run.state.pending === null) run.wake();
       else if (run.request.purpose === 'read') run.reads(run.state.observation!.lease);
       else run.applied(100 + run.now);
@@ -136,7 +136,7 @@ describe('when the wall clock cannot be trusted', () => {
     server.run.wallShiftMs += 12_000;
     server.until(HOUR + 300);
     server.run.tick();
-    expect(server.run.of('revoked').at(-1)).toMatchObject({ reason: 'renew-deadline' });
+    expect(server.run.of('revoke').at(-1)).toMatchObject({ reason: 'renew-deadline' });
   });
 });
 
@@ -146,7 +146,7 @@ describe('when the monotonic clock shows less than before, as on another machine
   it('ends a term at once and asks who leads', () => {
     const run = MachineRun.leading().at(2_000).tick();
     run.at(RESTORED).tick();
-    expect(run.of('revoked')).toMatchObject([{ reason: 'renew-deadline' }]);
+    expect(run.of('revoke')).toMatchObject([{ reason: 'renew-deadline' }]);
     expect(run.of('abandon-request')).toHaveLength(1);
     expect(run.request.purpose).toBe('read');
   });
@@ -179,7 +179,7 @@ describe('when the monotonic clock shows less than before, as on another machine
     run.reads(stored);
     expect(run.request.purpose).toBe('release');
     expect(run.written.releasedTransitions).toBe(granted ? 1 : null);
-    expect(run.applied(12).of('stopped')).toHaveLength(1);
+    expect(run.applied(12).of('stop')).toHaveLength(1);
   });
 
   it.each([
@@ -195,7 +195,7 @@ describe('when the monotonic clock shows less than before, as on another machine
   it('still stops within its time', () => {
     const run = MachineRun.leading().withdraw('shutdown').say({ kind: 'drained', term: 1 });
     run.say({ kind: 'finish' }).at(RESTORED).tick();
-    while (run.of('stopped').length === 0) run.wake();
+    while (run.of('stop').length === 0) run.wake();
     expect(run.now).toBeLessThanOrEqual(RESTORED + 6_000);
   });
 });
@@ -212,7 +212,7 @@ describe('when a leader exists twice, as two copies of one process', () => {
     other.reads(one.state.observation!.lease);
     expect(one.isLeader()).toBe(true);
     expect(other.isLeader()).toBe(false);
-    expect(other.of('revoked')).toMatchObject([{ reason: 'superseded' }]);
+    expect(other.of('revoke')).toMatchObject([{ reason: 'superseded' }]);
   });
 
   it('tells what they write apart also while the wall clock is behind', () => {

@@ -84,7 +84,7 @@ function played(read: Answer, create: Answer, replace: Answer): [MachineRun, num
   let told = 0;
   while (run.now < END_MS && requests < END_MS) {
     for (const effect of run.effects.slice(told)) {
-      if (effect.kind === 'revoked') run.say({ kind: 'drained', term: effect.term });
+      if (effect.kind === 'revoke') run.say({ kind: 'drained', term: effect.term });
       told += 1;
     }
     if (run.state.pending === null) run.wake();
@@ -105,7 +105,7 @@ describe('when a store contradicts itself, whatever it does', () => {
       (_create, create) => {
         for (const [name, replace] of WRITES) {
           const [run, requests] = played(read, create, replace);
-          const told = run.of('granted').length + run.of('failed').length;
+          const told = run.of('grant').length + run.of('failed').length;
           const follows = run.state.leader !== undefined;
           expect([name, requests <= END_MS / RETRY_BACKOFF_MS, told > 0 || follows]).toEqual([
             name,

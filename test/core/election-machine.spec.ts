@@ -24,7 +24,7 @@ describe('when a candidate starts', () => {
     expect(run.isLeader()).toBe(false);
     run.applied(10);
     expect(run.isLeader()).toBe(true);
-    expect(run.of('granted')).toEqual([{ kind: 'granted', term: 1, fencingToken: 10n }]);
+    expect(run.of('grant')).toEqual([{ kind: 'grant', term: 1, fencingToken: 10n }]);
   });
 
   it('takes a released lease at once, on the version it read', () => {
@@ -45,7 +45,7 @@ describe('when a candidate starts', () => {
   it('gives no leader and no grant before the acquiring write is answered', () => {
     const run = MachineRun.standingBy().at(15_000).tick();
     expect(run.isLeader()).toBe(false);
-    expect(run.of('granted')).toEqual([]);
+    expect(run.of('grant')).toEqual([]);
   });
 });
 
@@ -248,7 +248,7 @@ describe('when a leader renews', () => {
   it('ends the term at the end of validity, before any answer that comes later', () => {
     const run = MachineRun.leading().at(9_000).tick();
     run.at(10_000).applied(11);
-    expect(run.of('revoked')).toEqual([{ kind: 'revoked', term: 1, reason: 'renew-deadline' }]);
+    expect(run.of('revoke')).toEqual([{ kind: 'revoke', term: 1, reason: 'renew-deadline' }]);
     expect(run.isLeader()).toBe(false);
   });
 
@@ -259,7 +259,7 @@ describe('when a leader renews', () => {
       const run = new MachineRun().at(anchor).start().reads(null).applied(10);
       run.at(anchor + 10_000).tick();
       expect(run.isLeader()).toBe(false);
-      expect(run.of('revoked')).toMatchObject([{ reason: 'renew-deadline' }]);
+      expect(run.of('revoke')).toMatchObject([{ reason: 'renew-deadline' }]);
     },
   );
 
@@ -307,7 +307,7 @@ describe('when a leader renews', () => {
     const run = MachineRun.leading().at(1_000);
     run.suspendedMs = 9_000;
     run.tick();
-    expect(run.of('revoked')).toHaveLength(1);
+    expect(run.of('revoke')).toHaveLength(1);
   });
 
   it('ignores differences between the clocks that are mere noise', () => {
@@ -358,7 +358,7 @@ describe('when the outcome of a renewal is not known', () => {
     run.reads(representation(run.state.observation!.lease!.record, 10)).wake();
     run.writes({ kind: 'conflict' }).reads(first);
     expect(run.isLeader()).toBe(true);
-    expect(run.of('revoked')).toEqual([]);
+    expect(run.of('revoke')).toEqual([]);
   });
 });
 
@@ -407,7 +407,7 @@ describe('when the lease turns out to be someone else’s', () => {
     const run = MachineRun.leading();
     happen(run);
     expect(run.isLeader()).toBe(false);
-    expect(run.of('revoked')).toEqual([{ kind: 'revoked', term: 1, reason }]);
+    expect(run.of('revoke')).toEqual([{ kind: 'revoke', term: 1, reason }]);
   });
 
   it('goes on leading over an edit of the metadata, on the new version', () => {
@@ -424,7 +424,7 @@ describe('when the lease turns out to be someone else’s', () => {
 describe('when the answer to an acquisition takes more than half of the renew deadline', () => {
   it('is made again instead of granted, as a renewal that takes as long would come too late', () => {
     const run = new MachineRun().start().reads(null).at(5_001).applied(10);
-    expect(run.of('granted')).toEqual([]);
+    expect(run.of('grant')).toEqual([]);
     expect(run.request).toMatchObject({
       purpose: 'acquire',
       request: { expected: { revision: 10n }, record: { leaseTransitions: 2 } },
@@ -434,7 +434,7 @@ describe('when the answer to an acquisition takes more than half of the renew de
 
   it('is granted at half of it', () => {
     const run = new MachineRun().start().reads(null).at(5_000).applied(10);
-    expect(run.of('granted')).toHaveLength(1);
+    expect(run.of('grant')).toHaveLength(1);
   });
 });
 
@@ -445,14 +445,14 @@ describe('when the watch tells of a later holder before an acquisition is answer
   ])('grants nothing: %s', (_what, later) => {
     const run = MachineRun.standingBy().at(15_000).tick();
     run.watch(later).at(15_100).applied(11);
-    expect(run.of('granted')).toEqual([]);
+    expect(run.of('grant')).toEqual([]);
     expect(run.isLeader()).toBe(false);
   });
 
   it('grants nothing when it tells of a deletion', () => {
     const run = MachineRun.standingBy().at(15_000).tick();
     run.watch(null, 12n).at(15_100).applied(11);
-    expect(run.of('granted')).toEqual([]);
+    expect(run.of('grant')).toEqual([]);
   });
 });
 
@@ -526,13 +526,13 @@ describe('when a term has ended', () => {
     run.say({ kind: 'drained', term: 1 }).reads(lease);
     expect(run.request.purpose).toBe('acquire');
     expect(run.written.leaseTransitions).toBe(2);
-    expect(run.applied(12).of('granted').at(-1)).toMatchObject({ term: 2, fencingToken: 12n });
+    expect(run.applied(12).of('grant').at(-1)).toMatchObject({ term: 2, fencingToken: 12n });
   });
 
   it('gives nothing for a success after the old validity, though it came in time for itself', () => {
     const run = MachineRun.leading().at(9_900).tick();
     run.at(10_500).applied(11);
-    expect(run.of('granted')).toHaveLength(1);
+    expect(run.of('grant')).toHaveLength(1);
     expect(run.isLeader()).toBe(false);
   });
 });
@@ -550,10 +550,10 @@ describe('when hundreds of renewals fail within one term', () => {
       else if (pending !== null) run.writes(outcome);
       else run.wake();
     }
-    expect(run.of('revoked')).toEqual([]);
+    expect(run.of('revoke')).toEqual([]);
     expect(run.isLeader()).toBe(true);
     run.at(80_000).tick();
-    expect(run.of('revoked')).toMatchObject([{ reason: 'renew-deadline' }]);
+    expect(run.of('revoke')).toMatchObject([{ reason: 'renew-deadline' }]);
   });
 });
 
@@ -561,7 +561,7 @@ describe('when leadership is given up on purpose', () => {
   it('ends the term at once and releases only after the work has drained', () => {
     const run = MachineRun.leading().at(1_000).withdraw('stepped-down', 5_000);
     expect(run.isLeader()).toBe(false);
-    expect(run.of('revoked')).toMatchObject([{ reason: 'stepped-down' }]);
+    expect(run.of('revoke')).toMatchObject([{ reason: 'stepped-down' }]);
     expect(run.state.pending).toBeNull();
     run.at(1_500).say({ kind: 'drained', term: 1 });
     expect(run.request.purpose).toBe('release');
@@ -677,7 +677,7 @@ describe('when leadership is given up on purpose', () => {
 
   it('lets go of a lease that an acquisition brought after it had stopped standing', () => {
     const run = new MachineRun().start().reads(null).withdraw('suspended').applied(10);
-    expect(run.of('granted')).toEqual([]);
+    expect(run.of('grant')).toEqual([]);
     expect(run.request.purpose).toBe('release');
     expect(run.written).toMatchObject({ holderIdentity: '', releasedTransitions: null });
   });
@@ -690,7 +690,7 @@ describe('when a release was sent', () => {
   it('never leads again by the old term, whatever becomes of the release', () => {
     const run = releasing().writes({ kind: 'not-applied', error: unreachable });
     expect(run.isLeader(1)).toBe(false);
-    expect(run.of('granted')).toHaveLength(1);
+    expect(run.of('grant')).toHaveLength(1);
   });
 
   it.each([
@@ -757,7 +757,7 @@ describe('when the application shuts down', () => {
     };
     const started = closing(20_000).now;
     const untilStopped = (run: MachineRun): number => {
-      while (run.of('stopped').length === 0) run.wake();
+      while (run.of('stop').length === 0) run.wake();
       return run.now - started;
     };
     expect(untilStopped(closing(20_000))).toBe(2 * 1.5 * 4_000);
@@ -772,7 +772,7 @@ describe('when the application shuts down', () => {
     expect(run.request.purpose).toBe('renew');
     run.applied(11).say({ kind: 'finish' });
     expect(run.request.purpose).toBe('release');
-    expect(run.applied(12).of('stopped')).toHaveLength(1);
+    expect(run.applied(12).of('stop')).toHaveLength(1);
     expect(run.wakeAt).toBe(Infinity);
   });
 
@@ -788,7 +788,7 @@ describe('when the application shuts down', () => {
   it('does not release while work of the term still runs', () => {
     const run = MachineRun.leading().withdraw('shutdown').say({ kind: 'finish' });
     expect(run.purposes).not.toContain('release');
-    expect(run.of('stopped')).toHaveLength(1);
+    expect(run.of('stop')).toHaveLength(1);
     expect(run.of('failed')).toHaveLength(1);
   });
 
@@ -796,22 +796,22 @@ describe('when the application shuts down', () => {
     const run = MachineRun.leading({ releaseOnShutdown: false }).withdraw('shutdown');
     run.say({ kind: 'drained', term: 1 }).say({ kind: 'finish' });
     expect(run.purposes).not.toContain('release');
-    expect(run.of('stopped')).toHaveLength(1);
+    expect(run.of('stop')).toHaveLength(1);
   });
 
   it('stops at once as a standby, even with a read under way', () => {
     const run = new MachineRun().start().withdraw('shutdown').say({ kind: 'finish' });
     expect(run.of('abandon-request')).toHaveLength(1);
-    expect(run.of('stopped')).toHaveLength(1);
+    expect(run.of('stop')).toHaveLength(1);
   });
 
   it('waits for an acquisition under way and gives the lease back', () => {
     const run = new MachineRun().start().reads(null).withdraw('shutdown').say({ kind: 'finish' });
-    expect(run.of('stopped')).toHaveLength(0);
+    expect(run.of('stop')).toHaveLength(0);
     run.applied(10);
-    expect(run.of('granted')).toEqual([]);
+    expect(run.of('grant')).toEqual([]);
     expect(run.request.purpose).toBe('release');
-    expect(run.applied(11).of('stopped')).toHaveLength(1);
+    expect(run.applied(11).of('stop')).toHaveLength(1);
   });
 
   it('reads back an acquisition of unknown outcome and gives the lease back if it landed', () => {
@@ -821,7 +821,7 @@ describe('when the application shuts down', () => {
     while (run.state.pending === null) run.wake();
     run.reads(landed);
     expect(run.request.purpose).toBe('release');
-    expect(run.applied(11).of('stopped')).toHaveLength(1);
+    expect(run.applied(11).of('stop')).toHaveLength(1);
   });
 
   it('does so within its time, however long the retry period is', () => {
@@ -839,7 +839,7 @@ describe('when the application shuts down', () => {
     run.say({ kind: 'finish' });
     run.at(2 * CONFIG.requestTimeoutMs).tick();
     expect(run.of('abandon-request')).toHaveLength(1);
-    expect(run.of('stopped')).toHaveLength(1);
+    expect(run.of('stop')).toHaveLength(1);
   });
 
   it('does nothing any more after it has stopped', () => {
@@ -866,10 +866,10 @@ describe('when strict', () => {
     expect(run.isLeader()).toBe(false);
     expect(run.of('settling')).toHaveLength(1);
     keepRenewing(run, 14_999);
-    expect(run.of('granted')).toEqual([]);
+    expect(run.of('grant')).toEqual([]);
     keepRenewing(run, 15_000);
     expect(run.isLeader()).toBe(true);
-    expect(run.of('granted')).toHaveLength(1);
+    expect(run.of('grant')).toHaveLength(1);
   });
 
   it.each<[string, Partial<LeaseRecord>]>([
@@ -937,13 +937,13 @@ describe('when strict', () => {
         .at(anchor + 2_000)
         .tick();
       run.at(anchor + 10_000).writes({ kind: 'unknown', error: unclear });
-      expect(run.of('granted')).toEqual([]);
+      expect(run.of('grant')).toEqual([]);
     },
   );
 
   it('tells nobody of a loss while settling, as nothing was granted', () => {
     const run = new MachineRun(strict).start().reads(null).applied(10).watch(null, 11n);
-    expect(run.of('revoked')).toEqual([]);
+    expect(run.of('revoke')).toEqual([]);
   });
 });
 

@@ -215,7 +215,7 @@ describe('when the application closes behind a slow server', () => {
           .say({ kind: 'finish' })
           .until(start + 60_000);
         expect(server.run.of('released')).toHaveLength(1);
-        expect(server.run.of('stopped')).toHaveLength(1);
+        expect(server.run.of('stop')).toHaveLength(1);
       }
     },
   );

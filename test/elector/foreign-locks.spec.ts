@@ -30,9 +30,10 @@ async function withLock(
     clock,
     random: () => 0,
     observer: {
-      onError: (error) => {
-        errors.push(error.message);
-        onError(error);
+      onNotice: (notice) => {
+        if (notice.kind !== 'failed') return;
+        errors.push(notice.error.message);
+        onError(notice.error);
       },
     },
   });

@@ -35,9 +35,11 @@ function fixture(observer: ElectionObserver = {}, change: Partial<ElectionConfig
           );
           return observer.onRevoked?.(term, reason);
         },
-        onReleased: (term) => void log.push(`released ${term}`),
-        onError: (error) => void log.push(`error ${error.code}`),
-        onLeaderChanged: (...change) => observer.onLeaderChanged?.(...change),
+        onNotice: (notice) => {
+          if (notice.kind === 'released') log.push(`released ${notice.term}`);
+          if (notice.kind === 'failed') log.push(`error ${notice.error.code}`);
+          observer.onNotice?.(notice);
+        },
       },
     },
   );
@@ -298,7 +300,11 @@ describe('when a lock misbehaves', () => {
       lock,
       clock,
       random: () => 0,
-      observer: { onError: ({ message }) => void errors.push(message) },
+      observer: {
+        onNotice: (notice) => {
+          if (notice.kind === 'failed') errors.push(notice.error.message);
+        },
+      },
     });
     elector.start();
     await clock.advance(CONFIG.requestTimeoutMs);
@@ -403,17 +409,20 @@ describe('when candidacy is suspended and resumed before the start', () => {
 });
 
 describe('when an observer stops the elector', () => {
-  it.each(['onGranted', 'onLeaderChanged'] as const)(
-    'waits for the work of the term, and then releases: within %s',
+  it.each(['granted', 'leader-changed'])(
+    'waits for the work of the term, and then releases: when told %s',
     async (told) => {
       const work = latch();
       let stopped: Promise<void> | undefined;
+      const stopWhen = (kind: string): void => {
+        if (kind === told && made.elector.isLeader()) stopped ??= made.elector.stop();
+      };
       const made = fixture({
-        onGranted: () => work.promise,
-        [told]: () => {
-          if (made.elector.isLeader()) stopped ??= made.elector.stop();
+        onGranted: () => {
+          stopWhen('granted');
           return work.promise;
         },
+        onNotice: ({ kind }) => stopWhen(kind),
       });
       made.lock.automatic = true;
       made.elector.start();

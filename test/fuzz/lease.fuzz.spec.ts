@@ -139,7 +139,7 @@ describe(`when a candidate meets ${LEASES} random leases (seed ${SEED})`, () => 
     for (let round = 0; round < LEASES; round += 1) {
       const lease = { ...decoded(randomLease(random)), revision: 11n };
       const run = MachineRun.leading().watch(lease);
-      const revoked = run.of('revoked').length;
+      const revoked = run.of('revoke').length;
       if (run.isLeader() || revoked !== 1) throw new Error(JSON.stringify(lease.source));
     }
     expect(MachineRun.leading().isLeader()).toBe(true);

@@ -48,9 +48,9 @@ describe('the choice of a lock', () => {
   }
 
   async function chosen(choice: LockChoice, where: ProcessSurroundings) {
-    const { lock, notice } = await selectLock(choice, REQUESTER, where);
+    const { lock, remark } = await selectLock(choice, REQUESTER, where);
     locks.push(lock);
-    return { kind: lock.constructor.name, level: notice?.level, text: notice?.text ?? '' };
+    return { kind: lock.constructor.name, level: remark?.level, text: remark?.text ?? '' };
   }
 
   async function refusal(choice: LockChoice, where: ProcessSurroundings): Promise<string> {
@@ -63,7 +63,7 @@ describe('the choice of a lock', () => {
     it.each<[string, Env]>([
       ['in development', {}],
       ['in production', PRODUCTION],
-    ])('is the Lease, without a notice, %s', async (_where, env) => {
+    ])('is the Lease, without a remark, %s', async (_where, env) => {
       mount.with(EVERYTHING);
       expect(await chosen('auto', surroundings({ ...SERVER, ...env }))).toEqual({
         kind: 'LeaseLock',
@@ -170,7 +170,7 @@ describe('the choice of a lock', () => {
   });
 
   describe('when it was made by name, by factory, by an async factory or ready', () => {
-    it('is what was asked for, without a notice in development', async () => {
+    it('is what was asked for, without a remark in development', async () => {
       const ready = (await memoryLock()(REQUESTER)) as ResourceLock;
       const choices = ['memory', memoryLock(), async () => Promise.resolve(ready), ready] as const;
       for (const choice of choices) {
@@ -201,11 +201,11 @@ describe('the choice of a lock', () => {
         /every pod elects.*If there are several, use lock: 'lease'\.$/,
       ],
     ])('warns of what it does not do: %s', async (_what, choice, env, files, text) => {
-      const notice = await chosen(choice, surroundings(env, files));
-      expect(notice.level).toBe('warn');
-      expect(notice.text).toMatch(text);
+      const remark = await chosen(choice, surroundings(env, files));
+      expect(remark.level).toBe('warn');
+      expect(remark.text).toMatch(text);
       const isPod = 'KUBERNETES_SERVICE_HOST' in env;
-      expect(isPod && /fileLock|'file'/.test(notice.text)).toBe(false);
+      expect(isPod && /fileLock|'file'/.test(remark.text)).toBe(false);
     });
 
     it('says in production for whom the default directory is', async () => {

@@ -65,12 +65,12 @@ export class ModelledServer {
   }
 
   get terms(): number {
-    return this.run.of('granted').length;
+    return this.run.of('grant').length;
   }
 
   /** Terms that ended though nobody wanted them to. */
   get lost(): number {
-    return this.run.of('revoked').length;
+    return this.run.of('revoke').length;
   }
 
   /** The share of this time in which somebody led, in percent. */
@@ -141,8 +141,8 @@ export class ModelledServer {
         this.giveUp(this.flight);
       }
       if (effect.kind === 'request') this.send(effect.id, effect.request, effect.timeoutMs);
-      if (effect.kind === 'granted') this.grantedAt = run.now;
-      if (effect.kind === 'revoked') {
+      if (effect.kind === 'grant') this.grantedAt = run.now;
+      if (effect.kind === 'revoke') {
         this.reigns.push({ from: this.grantedAt!, to: run.now });
         this.grantedAt = undefined;
         if (effect.reason === 'renew-deadline') run.say({ kind: 'drained', term: effect.term });
