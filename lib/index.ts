@@ -52,19 +52,16 @@ export type { LockChoice, LockName } from './nest/lock-selection.js';
 
 // The port, for a lock of one's own
 export type { LeaseRecord, ObservedLease } from './core/lease-record.js';
-export type { ReadOutcome, WriteOutcome } from './core/resource-lock.js';
 export type {
   LeaseWatch,
   LeaseWatchObserver,
   LockRequester,
   LockRequestOptions,
+  ReadOutcome,
   ResourceLock,
   ResourceLockFactory,
-} from './core/resource-lock.js';
-export type {
-  DocumentReadOutcome,
-  DocumentStore,
-  DocumentWriteOutcome,
+  Store,
   StoredDocument,
+  WriteOutcome,
 } from './core/resource-lock.js';
 export type { JsonDocument } from './core/json-document.js';

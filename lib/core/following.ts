@@ -86,7 +86,7 @@ export function onReadWhileFollowing(
   }
   const afterConflict = step.state.failedAttempts?.as === 'conflict';
   const knownRevision = step.state.observation?.revision;
-  observe(step, outcome.kind === 'found' ? outcome.lease : null, {
+  observe(step, outcome.kind === 'found' ? outcome.stored : null, {
     from: 'read',
     knownAtStart: request.baseRevision,
   });
@@ -157,11 +157,11 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
   step.state.nextReadAt = retryAt(step, request);
   switch (outcome.kind) {
     case 'applied':
-      observe(step, outcome.lease, { from: 'write' });
+      observe(step, outcome.stored, { from: 'write' });
       // What is no newer version counts as old, and was not taken note of.
-      step.state.writeUnresolved = !isNewer(outcome.lease.revision, request);
+      step.state.writeUnresolved = !isNewer(outcome.stored.revision, request);
       step.state.mustRead = step.state.writeUnresolved;
-      if (step.wasAltered(request, outcome.lease)) return attemptFailed(step, request, 'altered');
+      if (step.wasAltered(request, outcome.stored)) return attemptFailed(step, request, 'altered');
       return onAcquired(step, request);
     case 'conflict':
       // Someone was faster, or an own earlier attempt has landed. A watch tells in a moment which; without news for a

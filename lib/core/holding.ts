@@ -241,9 +241,9 @@ export function onRenewDone(step: Step, request: PendingRequest, outcome: WriteO
   if (tenure === null) return;
   switch (outcome.kind) {
     case 'applied':
-      if (!isNewer(outcome.lease.revision, request)) return pauseHolding(step);
+      if (!isNewer(outcome.stored.revision, request)) return pauseHolding(step);
       // A new version with another renew time is none either: it is what is stored that sets observers' clocks back.
-      if (outcome.lease.record.renewTimeMicros !== tenure.sentRenewMicros)
+      if (outcome.stored.record.renewTimeMicros !== tenure.sentRenewMicros)
         return pauseHolding(step);
       return extend(step, tenure, request.startedAt, tenure.sentRenewMicros);
     case 'not-applied':
@@ -260,8 +260,8 @@ export function onRenewDone(step: Step, request: PendingRequest, outcome: WriteO
 /** Takes note of what a write has shown; null if the lease turned out to be lost. */
 function tenureAfter(step: Step, request: PendingRequest, outcome: WriteOutcome): Tenure | null {
   if (outcome.kind === 'applied') {
-    step.wasAltered(request, outcome.lease);
-    observe(step, outcome.lease, { from: 'write' });
+    step.wasAltered(request, outcome.stored);
+    observe(step, outcome.stored, { from: 'write' });
   }
   if (outcome.kind === 'absent') observe(step, null, { from: 'read' });
   if (outcome.kind === 'unknown' || outcome.kind === 'not-applied') step.fail(outcome.error);
@@ -310,11 +310,11 @@ export function onReadWhileHolding(step: Step, outcome: ReadOutcome): void {
     step.fail(outcome.error);
     return pauseHolding(step);
   }
-  observe(step, outcome.kind === 'found' ? outcome.lease : null, { from: 'read' });
+  observe(step, outcome.kind === 'found' ? outcome.stored : null, { from: 'read' });
   reviewTenure(step);
   const { tenure } = step.state;
   if (tenure === null || outcome.kind !== 'found') return;
-  const landed = outcome.lease.record.renewTimeMicros === tenure.sentRenewMicros;
+  const landed = outcome.stored.record.renewTimeMicros === tenure.sentRenewMicros;
   if (landed && tenure.sentRenewMicros > tenure.appliedRenewMicros) {
     // Proof that the write of unknown outcome was applied: it counts from its own start. A read as such extends
     // nothing (R9).

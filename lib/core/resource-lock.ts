@@ -2,12 +2,27 @@ import type { LockRequestError } from './errors.js';
 import type { JsonDocument } from './json-document.js';
 import type { LeaseRecord, ObservedLease } from './lease-record.js';
 
-/** A read that found no object. `failed`: nothing was learned. */
-type NothingFound =
-  { readonly kind: 'absent' } | { readonly kind: 'failed'; readonly error: LockRequestError };
+/** One version of a document, as a read or a write returned it. */
+export interface StoredDocument {
+  readonly document: JsonDocument;
+  /** The expectation of a compare-and-set. Opaque: only the store that made it understands it. */
+  readonly version: unknown;
+}
 
 /**
- * A write that is not known to be in the store (R9).
+ * What is known after a read.
+ * - `found`: the object, as `stored`.
+ * - `absent`: there is no object.
+ * - `failed`: nothing was learned. The error says why.
+ */
+export type ReadOutcome<Version = ObservedLease> =
+  | { readonly kind: 'found'; readonly stored: Version }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'failed'; readonly error: LockRequestError };
+
+/**
+ * What is known after a write (R9).
+ * - `applied`: it is in the store, as `stored`.
  * - `conflict`: the store holds another version than expected, or, for a create, an object. Not proof of loss: an own
  *   earlier write may be the cause. Only for a comparison of versions: the election takes it as proof that the expected
  *   version is outdated, and does not try it again soon. A store that refuses for another reason, with whatever status
@@ -16,17 +31,12 @@ type NothingFound =
  * - `not-applied`: it is not and never will be in the store. The error says why.
  * - `unknown`: it may be in the store now, later or never (timeout, reset, 5xx).
  */
-export type UnconfirmedWrite =
+export type WriteOutcome<Version = ObservedLease> =
+  | { readonly kind: 'applied'; readonly stored: Version }
   | { readonly kind: 'conflict' }
   | { readonly kind: 'absent' }
   | { readonly kind: 'not-applied'; readonly error: LockRequestError }
   | { readonly kind: 'unknown'; readonly error: LockRequestError };
-
-export type ReadOutcome = { readonly kind: 'found'; readonly lease: ObservedLease } | NothingFound;
-
-/** What is known of a write. `applied`: it is in the store, as `lease`; for the rest see {@link UnconfirmedWrite}. */
-export type WriteOutcome =
-  { readonly kind: 'applied'; readonly lease: ObservedLease } | UnconfirmedWrite;
 
 export interface LockRequestOptions {
   /** Bound of the whole request, body included. */
@@ -63,26 +73,32 @@ export interface LeaseWatch {
 }
 
 /**
- * The store of one lease: reads, and writes that are compare-and-set. Every lock passes the same contract suite
- * (`test/locks/resource-lock.contract.ts`).
+ * The store of one object: reads, and writes that are compare-and-set. `Content` is what is written, `Version` what is
+ * stored of it: the content with whatever tells one version from another.
  *
- * A lock never retries a write, never writes without the expected version, never merges, never deletes (R6). It
+ * A store never retries a write, never writes without the expected version, never merges, never deletes (R6). It
  * reports failures as outcomes; a promise that rejects is treated as an unknown outcome.
  */
-export interface ResourceLock {
+export interface Store<Content, Version> {
   /** A linearizable read: it sees every write that was acknowledged before it began. */
-  read(options: LockRequestOptions): Promise<ReadOutcome>;
+  read(options: LockRequestOptions): Promise<ReadOutcome<Version>>;
   /** Creates the object; `conflict` if there is one. */
-  create(record: LeaseRecord, options: LockRequestOptions): Promise<WriteOutcome>;
+  create(content: Content, options: LockRequestOptions): Promise<WriteOutcome<Version>>;
   /**
-   * Replaces the record if the stored object still has `expected.revision` and `expected.uid`. Everything else in the
-   * object (`expected.source`) is kept.
+   * Replaces the object if the stored one still is the expected version (of a lease: has its `revision` and its `uid`).
+   * Everything else in the object (of a lease: in its `source`) is kept.
    */
   replace(
-    record: LeaseRecord,
-    expected: ObservedLease,
+    content: Content,
+    expected: Version,
     options: LockRequestOptions,
-  ): Promise<WriteOutcome>;
+  ): Promise<WriteOutcome<Version>>;
+  /** For logs and errors: which object this is, e.g. `Lease default/plan-scheduler`. */
+  describe(): string;
+}
+
+/** The store of one lease. Every lock passes the same contract suite (`test/locks/resource-lock.contract.ts`). */
+export interface ResourceLock extends Store<LeaseRecord, ObservedLease> {
   /**
    * Reports changes as they happen. A lock without it is polled every retry period. A watch that has heard nothing for
    * `silenceLimitMs` begins again by itself.
@@ -90,11 +106,10 @@ export interface ResourceLock {
   watch?(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch;
   /**
    * The store of a document beside this lease, in an object of its own named `<leaseName>-<suffix>`. Uses what this
-   * lock holds, and is of no use after `close()`. A lock without it cannot carry `@LeaderCron` jobs.
+   * lock holds, and is of no use after `close()`. A lock without it cannot carry `@LeaderCron` jobs. Every such store
+   * passes the same contract suite (`test/locks/document-store.contract.ts`).
    */
-  sibling?(suffix: string): DocumentStore;
-  /** For logs and errors: which object this is, e.g. `Lease default/plan-scheduler`. */
-  describe(): string;
+  sibling?(suffix: string): Store<JsonDocument, StoredDocument>;
   /** Frees what the lock holds (connections, sockets). Called once, after the last request and the watch have ended. */
   close?(): Promise<void>;
 }
@@ -110,39 +125,4 @@ export interface LockRequester {
 /** Makes the lock of one election; what `leaseLock()`, `fileLock()` and `memoryLock()` return. */
 export interface ResourceLockFactory {
   (requester: LockRequester): ResourceLock | Promise<ResourceLock>;
-}
-
-/** One version of a document, as a read or a write returned it. */
-export interface StoredDocument {
-  readonly document: JsonDocument;
-  /** The expectation of a compare-and-set. Opaque: only the store that made it understands it. */
-  readonly version: unknown;
-}
-
-export type DocumentReadOutcome =
-  { readonly kind: 'found'; readonly stored: StoredDocument } | NothingFound;
-
-/** What is known of a write. `applied`: it is in the store, as `stored`; for the rest see {@link UnconfirmedWrite}. */
-export type DocumentWriteOutcome =
-  { readonly kind: 'applied'; readonly stored: StoredDocument } | UnconfirmedWrite;
-
-/**
- * The store of one small document beside a lease, with the lease's own rules: every write is a compare-and-set on the
- * version that was read, a deleted document is not brought back by a replacement, nothing is retried, merged or
- * deleted, and failures are outcomes. Every store passes the same contract suite
- * (`test/locks/document-store.contract.ts`).
- */
-export interface DocumentStore {
-  /** A linearizable read: it sees every write that was acknowledged before it began. */
-  read(options: LockRequestOptions): Promise<DocumentReadOutcome>;
-  /** Creates the document; `conflict` if there is one. */
-  create(document: JsonDocument, options: LockRequestOptions): Promise<DocumentWriteOutcome>;
-  /** Replaces the document if the stored one still is the expected version. */
-  replace(
-    document: JsonDocument,
-    expected: StoredDocument,
-    options: LockRequestOptions,
-  ): Promise<DocumentWriteOutcome>;
-  /** For logs and errors: which object this is, e.g. `Lease default/plan-scheduler-schedule`. */
-  describe(): string;
 }

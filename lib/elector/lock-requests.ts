@@ -21,7 +21,7 @@ type Verb = LockRequest['verb'];
 type Outcome = ReadOutcome | WriteOutcome;
 type Answer = {
   readonly kind: Outcome['kind'];
-  readonly lease: ObservedLease;
+  readonly stored: ObservedLease;
   readonly error: unknown;
 };
 
@@ -121,13 +121,13 @@ function problemOf(verb: Verb, answer: unknown): string | undefined {
   if (!isObject(answer)) return printed(answer);
   const { kind } = answer;
   if (!KINDS[verb].includes(kind)) return `an outcome of kind ${printed(kind)}`;
-  if (!WITH_LEASE.includes(kind) || isLease(answer['lease'])) return undefined;
+  if (!WITH_LEASE.includes(kind) || isLease(answer['stored'])) return undefined;
   return `"${String(kind)}" without a whole lease (record, uid, revision as a bigint, timingKey)`;
 }
 
 /** What its kind has and nothing besides: what else a lock adds, such as an `error` on a success, means nothing. */
-function outcomeOf({ kind, lease, error }: Answer): Outcome {
-  if (WITH_LEASE.includes(kind)) return { kind, lease: copyOfLease(lease) } as Outcome;
+function outcomeOf({ kind, stored, error }: Answer): Outcome {
+  if (WITH_LEASE.includes(kind)) return { kind, stored: copyOfLease(stored) } as Outcome;
   return (
     WITH_ERROR.includes(kind) ? { kind, error: withReason(kind, error) } : { kind }
   ) as Outcome;

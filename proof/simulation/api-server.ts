@@ -32,14 +32,14 @@ export class ApiServer {
     if (version === undefined || version.revision >= revision) return this.perform(flight);
     world.count('stale-read');
     if (version.lease === null) return { kind: 'absent' };
-    return { kind: 'found', lease: world.representation(version.lease) };
+    return { kind: 'found', stored: world.representation(version.lease) };
   }
 
   perform(flight: Flight): Outcome {
     const { store } = this.world;
     if (flight.request.verb === 'read') {
       if (store.lease === null) return { kind: 'absent' };
-      return { kind: 'found', lease: this.world.representation(store.lease) };
+      return { kind: 'found', stored: this.world.representation(store.lease) };
     }
     return this.outcome(this.write(flight, flight.request));
   }
@@ -180,7 +180,7 @@ export class ApiServer {
     switch (result) {
       case 'applied':
       case 'unchanged':
-        return { kind: 'applied', lease: this.world.representation(store.lease!) };
+        return { kind: 'applied', stored: this.world.representation(store.lease!) };
       case 'absent':
         return scenario.network.tellsAbsent ? { kind: 'absent' } : { kind: 'conflict' };
       case 'conflict':

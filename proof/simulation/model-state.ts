@@ -74,7 +74,7 @@ export function perform(
 ): [ModelState, ReadOutcome | WriteOutcome] {
   const { lease } = state;
   if (request.verb === 'read') {
-    return [state, lease === null ? { kind: 'absent' } : { kind: 'found', lease }];
+    return [state, lease === null ? { kind: 'absent' } : { kind: 'found', stored: lease }];
   }
   const expected = request.verb === 'create' ? undefined : request.expected.revision;
   if (lease?.revision !== expected) return [state, { kind: 'conflict' }];
@@ -82,7 +82,7 @@ export function perform(
   const history = [...state.history, next];
   return [
     { ...state, lease: next, history },
-    { kind: 'applied', lease: next },
+    { kind: 'applied', stored: next },
   ];
 }
 

@@ -75,7 +75,7 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
       },
       {
         file: 'core/holding.ts',
-        from: 'if (!isNewer(outcome.lease.revision, request)) return pauseHolding(step);',
+        from: 'if (!isNewer(outcome.stored.revision, request)) return pauseHolding(step);',
         to: '',
       },
     ],
@@ -95,10 +95,10 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
         from: '    knownAtStart: request.baseRevision,\n  });\n',
         to: `    knownAtStart: request.baseRevision,
   });
-  if (step.state.writeUnresolved && outcome.kind === 'found' && isOwnRecord(step, outcome.lease.record) && contendFrom(step) <= step.now) {
+  if (step.state.writeUnresolved && outcome.kind === 'found' && isOwnRecord(step, outcome.stored.record) && contendFrom(step) <= step.now) {
     step.state.writeUnresolved = false;
     step.state.mustRead = false;
-    return beginTenure(step, request, outcome.lease);
+    return beginTenure(step, request, outcome.stored);
   }
 `,
       },
@@ -182,8 +182,8 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     patches: [
       {
         file: CONTENDING,
-        from: "if (step.wasAltered(request, outcome.lease)) return attemptFailed(step, request, 'altered');",
-        to: 'step.wasAltered(request, outcome.lease);',
+        from: "if (step.wasAltered(request, outcome.stored)) return attemptFailed(step, request, 'altered');",
+        to: 'step.wasAltered(request, outcome.stored);',
       },
     ],
     traits: { altersWrites: true, faultCount: 80, allKinds: true },

@@ -48,8 +48,8 @@ export const MUTANTS_OF_ELECTOR: readonly Mutant[] = [
     patches: [
       {
         file: ANSWERS,
-        from: 'return { kind, lease: copyOfLease(lease) } as Outcome;',
-        to: 'return { kind, lease } as Outcome;',
+        from: 'return { kind, stored: copyOfLease(stored) } as Outcome;',
+        to: 'return { kind, stored } as Outcome;',
       },
       {
         file: 'elector/lock-requests.ts',

@@ -170,8 +170,8 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     patches: [
       {
         file: HOLDING,
-        from: 'if (outcome.lease.record.renewTimeMicros !== tenure.sentRenewMicros)',
-        to: 'if (outcome.lease.record.renewTimeMicros === null)',
+        from: 'if (outcome.stored.record.renewTimeMicros !== tenure.sentRenewMicros)',
+        to: 'if (outcome.stored.record.renewTimeMicros === null)',
       },
     ],
     traits: {

@@ -80,7 +80,7 @@ export class RequestBudget {
     if (request.verb === 'replace' && isAcquisition(request))
       this.learnsOfAttempt(request, outcome);
     if (outcome.kind !== 'found' && outcome.kind !== 'applied') return;
-    const { revision } = outcome.lease;
+    const { revision } = outcome.stored;
     const isOlder = revision < this.newestRevision || revision < (this.refuted?.revision ?? 0n);
     this.hears(revision);
     const { now, replica } = this;

@@ -23,9 +23,9 @@ const NONSENSE: readonly unknown[] = [
   {},
   { kind: 'done' },
   { kind: 'applied' },
-  { kind: 'applied', lease: null },
-  { kind: 'found', lease: {} },
-  { kind: 'found', lease: { record: { holderIdentity: 7 }, revision: 3 } },
+  { kind: 'applied', stored: null },
+  { kind: 'found', stored: {} },
+  { kind: 'found', stored: { record: { holderIdentity: 7 }, revision: 3 } },
   { kind: 'failed' },
   { kind: 'unknown' },
   { kind: 'not-applied', error: 'no' },
@@ -132,7 +132,9 @@ export class SimulatedLock implements ResourceLock {
           bound.cancelled = true;
           replica.onAnswer(request, outcome, sentAt);
           world.promisesMove('answer');
-          resolve('lease' in outcome ? { ...outcome, lease: this.asKept(outcome.lease) } : outcome);
+          resolve(
+            'stored' in outcome ? { ...outcome, stored: this.asKept(outcome.stored) } : outcome,
+          );
         },
       };
       const limit = replica.traits.unboundedLock ? 60_000 : timeoutMs;

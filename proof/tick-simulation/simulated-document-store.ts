@@ -1,11 +1,11 @@
 import { LockRequestError } from '../../lib/core/errors.js';
 import type { JsonDocument } from '../../lib/core/json-document.js';
 import type {
-  DocumentReadOutcome,
-  DocumentStore,
-  DocumentWriteOutcome,
   LockRequestOptions,
+  ReadOutcome,
+  Store,
   StoredDocument,
+  WriteOutcome,
 } from '../../lib/core/resource-lock.js';
 import type { EventOwner, EventQueue } from '../simulation/event-queue.js';
 import type { RandomStream } from '../simulation/random-stream.js';
@@ -34,7 +34,7 @@ export interface StoreWeather {
 }
 
 /** One replica's way to the document, through a network with every fault of the list. */
-export class SimulatedDocumentStore implements DocumentStore {
+export class SimulatedDocumentStore implements Store<JsonDocument, StoredDocument> {
   /** True times of its requests, of the last while. */
   private readonly sentAt: number[] = [];
   /** As many requests as were made in any ten seconds. */
@@ -45,16 +45,22 @@ export class SimulatedDocumentStore implements DocumentStore {
     private readonly link: Link,
   ) {}
 
-  read({ timeoutMs }: LockRequestOptions): Promise<DocumentReadOutcome> {
-    const apply = (): DocumentReadOutcome => {
+  read({ timeoutMs }: LockRequestOptions): Promise<ReadOutcome<StoredDocument>> {
+    const apply = (): ReadOutcome<StoredDocument> => {
       const found = this.document.read();
       return found === undefined ? { kind: 'absent' } : { kind: 'found', stored: stored(found) };
     };
-    const failed = (error: LockRequestError): DocumentReadOutcome => ({ kind: 'failed', error });
+    const failed = (error: LockRequestError): ReadOutcome<StoredDocument> => ({
+      kind: 'failed',
+      error,
+    });
     return this.send(apply, timeoutMs, { failed, refused: failed });
   }
 
-  create(document: JsonDocument, options: LockRequestOptions): Promise<DocumentWriteOutcome> {
+  create(
+    document: JsonDocument,
+    options: LockRequestOptions,
+  ): Promise<WriteOutcome<StoredDocument>> {
     return this.write(document, null, options);
   }
 
@@ -62,7 +68,7 @@ export class SimulatedDocumentStore implements DocumentStore {
     document: JsonDocument,
     expected: StoredDocument,
     options: LockRequestOptions,
-  ): Promise<DocumentWriteOutcome> {
+  ): Promise<WriteOutcome<StoredDocument>> {
     return this.write(document, expected.version as number, options);
   }
 
@@ -74,9 +80,9 @@ export class SimulatedDocumentStore implements DocumentStore {
     document: JsonDocument,
     expected: number | null,
     { timeoutMs }: LockRequestOptions,
-  ): Promise<DocumentWriteOutcome> {
+  ): Promise<WriteOutcome<StoredDocument>> {
     this.link.onWrite();
-    const apply = (): DocumentWriteOutcome => {
+    const apply = (): WriteOutcome<StoredDocument> => {
       const written = this.document.write(document, expected);
       return written === undefined
         ? { kind: 'conflict' }

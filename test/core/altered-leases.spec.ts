@@ -9,7 +9,7 @@ type Fields = Change | ((sent: LeaseRecord) => Change);
 function alteredTo(run: MachineRun, fields: Fields, revision = run.now + 100): MachineRun {
   const sent = run.written;
   const stored = { ...sent, ...(typeof fields === 'function' ? fields(sent) : fields) };
-  return run.writes({ kind: 'applied', lease: representation(stored, revision) });
+  return run.writes({ kind: 'applied', stored: representation(stored, revision) });
 }
 
 const codes = (run: MachineRun): string[] => run.of('failed').map(({ error }) => error.code);
@@ -103,7 +103,7 @@ describe('when something begins to change writes while this process leads', () =
   it('says why no renewal counts where each is undone, so that the store keeps nothing', () => {
     const run = MachineRun.leading().at(2_000).tick();
     const before = run.state.observation!.lease!;
-    run.writes({ kind: 'applied', lease: before });
+    run.writes({ kind: 'applied', stored: before });
     expect(codes(run)).toEqual(['ERR_LEASE_ALTERED']);
     expect(run.state.tenure?.validUntil).toBe(10_000);
   });
@@ -113,7 +113,7 @@ describe('when something begins to change writes while this process leads', () =
     const { record } = run.state.observation!.lease!;
     run.at(9_400).tick();
     const undone = representation(record, 11);
-    run.writes({ kind: 'applied', lease: undone });
+    run.writes({ kind: 'applied', stored: undone });
     expect(codes(run)).toEqual(['ERR_LEASE_ALTERED']);
     expect(run.of('renewed')).toEqual([]);
     expect(run.isLeader(9_999)).toBe(true);
@@ -126,7 +126,7 @@ describe('when something begins to change writes while this process leads', () =
     const standby = MachineRun.standingBy({ identity: 'standby' }, first.record);
     run.at(9_400).tick();
     const undone = representation(first.record, 11);
-    run.writes({ kind: 'applied', lease: undone });
+    run.writes({ kind: 'applied', stored: undone });
     standby.at(9_400).watch(undone).at(15_000).tick();
     standby.applied(12);
     expect(standby.isLeader()).toBe(true);
@@ -151,7 +151,7 @@ describe('when something changes the release', () => {
 
   it('does not repeat a release that is undone', () => {
     const run = releasing();
-    run.writes({ kind: 'applied', lease: run.state.observation!.lease! });
+    run.writes({ kind: 'applied', stored: run.state.observation!.lease! });
     run.at(1_000).tick();
     expect(run.purposes.filter((purpose) => purpose === 'release')).toHaveLength(1);
     expect(codes(run)).toEqual(['ERR_LEASE_ALTERED']);

@@ -45,22 +45,22 @@ const READS: [string, Answer][] = [
 ];
 
 const WRITES: [string, Answer][] = [
-  ['applied', (run, store) => run.writes({ kind: 'applied', lease: store.store(run) })],
+  ['applied', (run, store) => run.writes({ kind: 'applied', stored: store.store(run) })],
   [
     'applied out of sight',
-    (run, store) => run.writes({ kind: 'applied', lease: store.store(run, { isSeen: false }) }),
+    (run, store) => run.writes({ kind: 'applied', stored: store.store(run, { isSeen: false }) }),
   ],
   [
     'applied as no new version',
     (run) => {
       const revision = run.state.observation!.revision;
-      return run.writes({ kind: 'applied', lease: representation(run.written, revision) });
+      return run.writes({ kind: 'applied', stored: representation(run.written, revision) });
     },
   ],
   [
     'applied to another object',
     (run, store) =>
-      run.writes({ kind: 'applied', lease: store.store(run, { uid: `uid-${run.now}` }) }),
+      run.writes({ kind: 'applied', stored: store.store(run, { uid: `uid-${run.now}` }) }),
   ],
   ['a conflict', (run) => run.writes({ kind: 'conflict' })],
   ['absent', (run) => run.writes({ kind: 'absent' })],

@@ -906,7 +906,7 @@ describe('when strict', () => {
     ['is applied', (run) => void run.applied(11)],
     [
       'makes no new version',
-      (run) => void run.writes({ kind: 'applied', lease: run.state.observation!.lease! }),
+      (run) => void run.writes({ kind: 'applied', stored: run.state.observation!.lease! }),
     ],
     ['is refused', (run) => void run.writes({ kind: 'not-applied', error: rejected(3_600_000) })],
     ['cannot be sent', (run) => void run.writes({ kind: 'not-applied', error: unreachable })],

@@ -93,7 +93,7 @@ const ANSWERS: [string, () => unknown, RegExp][] = [
     () =>
       Promise.resolve({
         kind: 'applied',
-        lease: { ...representation(heldBy('x'), 1), revision: 5 },
+        stored: { ...representation(heldBy('x'), 1), revision: 5 },
       }),
     /"applied" without a whole lease|kind "applied"/,
   ],
@@ -206,7 +206,9 @@ describe('when a lock answers more than an outcome has', () => {
     'goes by the kind, and leads: absent, with a lease of %p',
     async (lease) => {
       const lock = new ForeignLock((verb, number) =>
-        verb === 'read' && number === 0 ? () => Promise.resolve({ kind: 'absent', lease }) : null,
+        verb === 'read' && number === 0
+          ? () => Promise.resolve({ kind: 'absent', stored: lease })
+          : null,
       );
       await withLock(lock, async ({ elector, clock, errors }) => {
         await clock.advance(0);
@@ -392,7 +394,7 @@ describe('when a lock keeps one object and changes it', () => {
     let taken = 0;
     let told: LeaseWatchObserver | undefined;
     const lock = new ForeignLock(() => null);
-    lock.read = () => Promise.resolve({ kind: 'found', lease: kept });
+    lock.read = () => Promise.resolve({ kind: 'found', stored: kept });
     lock.replace = () => {
       taken += 1;
       return Promise.resolve({ kind: 'conflict' });
@@ -514,13 +516,13 @@ function anyOutcome(random: RandomStream, verb: string): unknown {
   );
   return verb === 'read'
     ? random.pick([
-        { kind: 'found', lease },
+        { kind: 'found', stored: lease },
         { kind: 'absent' },
         { kind: 'failed', error: new Error('x') },
         undefined,
       ])
     : random.pick([
-        { kind: 'applied', lease },
+        { kind: 'applied', stored: lease },
         { kind: 'conflict' },
         { kind: 'absent' },
         { kind: 'not-applied', error: new Error('x') },

@@ -334,7 +334,7 @@ describe('when a lock misbehaves', () => {
     await clock.settle();
     const create = lock.last;
     await clock.advance(3_101);
-    create.answer({ kind: 'applied', lease: representation(create.record!, 101) });
+    create.answer({ kind: 'applied', stored: representation(create.record!, 101) });
     await clock.settle();
     expect(elector.isLeader()).toBe(false);
   });

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type JsonDocument, MAX_DOCUMENT_BYTES } from '../../lib/core/json-document.js';
 import type {
-  DocumentStore,
-  DocumentWriteOutcome,
   ResourceLock,
+  Store,
   StoredDocument,
+  WriteOutcome,
 } from '../../lib/core/resource-lock.js';
 import { request } from './lock-request.js';
 
@@ -23,15 +23,15 @@ export interface DocumentStoreFixture {
 
 const SUFFIX = 'schedule';
 
-/** What every {@link DocumentStore} must do, stated once for all of them. */
+/** What every {@link ResourceLock.sibling} must do, stated once for all of them. */
 export function describeDocumentStore(
   name: string,
   createFixture: () => Promise<DocumentStoreFixture>,
 ): void {
   describe(`${name} (contract of every store of documents)`, () => {
     let fixture: DocumentStoreFixture;
-    let first: DocumentStore;
-    let second: DocumentStore;
+    let first: Store<JsonDocument, StoredDocument>;
+    let second: Store<JsonDocument, StoredDocument>;
 
     beforeEach(async () => {
       fixture = await createFixture();
@@ -47,7 +47,7 @@ export function describeDocumentStore(
 
     const created = async (document: JsonDocument) =>
       applied(await first.create(document, request()));
-    const read = async (store: DocumentStore): Promise<StoredDocument> => {
+    const read = async (store: Store<JsonDocument, StoredDocument>): Promise<StoredDocument> => {
       const outcome = await store.read(request());
       if (outcome.kind !== 'found') throw new Error(`read: ${outcome.kind}`);
       return outcome.stored;
@@ -177,7 +177,7 @@ export function describeDocumentStore(
   });
 }
 
-function applied(outcome: DocumentWriteOutcome): StoredDocument {
+function applied(outcome: WriteOutcome<StoredDocument>): StoredDocument {
   if (outcome.kind === 'applied') return outcome.stored;
   throw new Error(`not applied but ${outcome.kind}`, {
     cause: 'error' in outcome ? outcome.error : undefined,

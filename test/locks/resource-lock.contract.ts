@@ -50,7 +50,7 @@ export function describeResourceLock(
     const read = async (lock: ResourceLock) => {
       const outcome = await lock.read(request());
       if (outcome.kind !== 'found') throw new Error(`read: ${outcome.kind}`);
-      return outcome.lease;
+      return outcome.stored;
     };
     const readKind = async (lock: ResourceLock) => (await lock.read(request())).kind;
     const replace = (lock: ResourceLock, record: LeaseRecord, expected: ObservedLease) =>
@@ -347,7 +347,7 @@ export function describeResourceLock(
 }
 
 function applied(outcome: WriteOutcome): ObservedLease {
-  if (outcome.kind === 'applied') return outcome.lease;
+  if (outcome.kind === 'applied') return outcome.stored;
   throw new Error(`not applied but ${outcome.kind}`, {
     cause: 'error' in outcome ? outcome.error : undefined,
   });

@@ -141,7 +141,7 @@ export class MachineRun {
         ? { kind: 'absent' }
         : 'kind' in outcome
           ? outcome
-          : { kind: 'found', lease: outcome };
+          : { kind: 'found', stored: outcome };
     return this.say({ kind: 'read-done', id: this.request.id, outcome: answer });
   }
 
@@ -151,7 +151,7 @@ export class MachineRun {
 
   /** The store has applied the write in flight as this revision. */
   applied(revision: number, uid = 'uid-1'): this {
-    return this.writes({ kind: 'applied', lease: representation(this.written, revision, uid) });
+    return this.writes({ kind: 'applied', stored: representation(this.written, revision, uid) });
   }
 
   isLeader(at = this.now): boolean {

@@ -181,11 +181,11 @@ export class ModelledServer {
   private perform(request: LockRequest): ReadOutcome | WriteOutcome {
     const { lease } = this;
     if (request.verb === 'read')
-      return lease === null ? { kind: 'absent' } : { kind: 'found', lease };
+      return lease === null ? { kind: 'absent' } : { kind: 'found', stored: lease };
     const expected = request.verb === 'replace' ? request.expected.revision : undefined;
     if (lease?.revision !== expected) return { kind: 'conflict' };
     this.revision += 1;
     this.lease = representation(request.record, this.revision);
-    return { kind: 'applied', lease: this.lease };
+    return { kind: 'applied', stored: this.lease };
   }
 }

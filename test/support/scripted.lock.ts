@@ -80,7 +80,7 @@ export class ScriptedLock implements ResourceLock {
     if (record === undefined) throw new Error('the last request was a read');
     this.revision += 1;
     this.stored = representation(record, this.revision);
-    this.last.answer({ kind: 'applied', lease: this.stored });
+    this.last.answer({ kind: 'applied', stored: this.stored });
   }
 
   /** Somebody deletes the lease, and the watch tells of it. */
@@ -110,7 +110,7 @@ export class ScriptedLock implements ResourceLock {
     const { verb, expected } = this.last;
     if (verb === 'read') {
       this.last.answer(
-        this.stored === null ? { kind: 'absent' } : { kind: 'found', lease: this.stored },
+        this.stored === null ? { kind: 'absent' } : { kind: 'found', stored: this.stored },
       );
     } else if (this.stored?.revision === expected?.revision) this.applyLast();
     else this.last.answer({ kind: 'conflict' });

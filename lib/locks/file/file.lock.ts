@@ -13,9 +13,6 @@ import {
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import { givenLockOptions } from '../../core/option-reader.js';
 import type {
-  DocumentReadOutcome,
-  DocumentStore,
-  DocumentWriteOutcome,
   LeaseWatch,
   LeaseWatchObserver,
   LockRequester,
@@ -23,6 +20,7 @@ import type {
   ReadOutcome,
   ResourceLock,
   ResourceLockFactory,
+  Store,
   StoredDocument,
   WriteOutcome,
 } from '../../core/resource-lock.js';
@@ -92,15 +90,15 @@ const UNHELD: LeaseRecord = {
  * A document in the versioned files of a lease of its own: their compare-and-set is this one's. A new document takes
  * two versions, an empty one and the first; a process killed in between leaves an empty document, which is one too.
  */
-class FileDocumentStore implements DocumentStore {
+class FileDocumentStore implements Store<JsonDocument, StoredDocument> {
   constructor(
     private readonly directory: FileLockDirectory,
     private readonly store: LeaseFileStore,
     private readonly requests: BoundedRequests,
   ) {}
 
-  read(options: LockRequestOptions): Promise<DocumentReadOutcome> {
-    const attempt = async (abandoned: AbortSignal): Promise<DocumentReadOutcome> => {
+  read(options: LockRequestOptions): Promise<ReadOutcome<StoredDocument>> {
+    const attempt = async (abandoned: AbortSignal): Promise<ReadOutcome<StoredDocument>> => {
       try {
         await this.directory.prepare();
         const file = await this.store.look(abandoned);
@@ -119,11 +117,14 @@ class FileDocumentStore implements DocumentStore {
     }));
   }
 
-  create(document: JsonDocument, options: LockRequestOptions): Promise<DocumentWriteOutcome> {
+  create(
+    document: JsonDocument,
+    options: LockRequestOptions,
+  ): Promise<WriteOutcome<StoredDocument>> {
     return this.write('create', document, options, async (abandoned) => {
       const created = await this.store.create(UNHELD, null, abandoned);
       if (created.kind !== 'applied') return created;
-      return this.put(document, created.lease as ObservedLeaseFile, abandoned);
+      return this.put(document, created.stored as ObservedLeaseFile, abandoned);
     });
   }
 
@@ -131,7 +132,7 @@ class FileDocumentStore implements DocumentStore {
     document: JsonDocument,
     { version }: StoredDocument,
     options: LockRequestOptions,
-  ): Promise<DocumentWriteOutcome> {
+  ): Promise<WriteOutcome<StoredDocument>> {
     return this.write('replace', document, options, (abandoned) =>
       this.put(document, version as ObservedLeaseFile, abandoned),
     );
@@ -157,12 +158,12 @@ class FileDocumentStore implements DocumentStore {
     document: JsonDocument,
     options: LockRequestOptions,
     write: (abandoned: AbortSignal) => Promise<WriteOutcome>,
-  ): Promise<DocumentWriteOutcome> {
+  ): Promise<WriteOutcome<StoredDocument>> {
     const text = formatDocument(document, this.describe());
     if (text instanceof LockRequestError) {
       return Promise.resolve({ kind: 'not-applied', error: text });
     }
-    const attempt = async (abandoned: AbortSignal): Promise<DocumentWriteOutcome> => {
+    const attempt = async (abandoned: AbortSignal): Promise<WriteOutcome<StoredDocument>> => {
       try {
         await this.directory.prepare();
       } catch (error) {
@@ -170,7 +171,7 @@ class FileDocumentStore implements DocumentStore {
       }
       const outcome = await write(abandoned);
       if (outcome.kind !== 'applied') return outcome;
-      return { kind: 'applied', stored: { document, version: outcome.lease } };
+      return { kind: 'applied', stored: { document, version: outcome.stored } };
     };
     return this.requests.run(options, attempt, (why) => ({
       kind: 'unknown',
@@ -253,7 +254,7 @@ export class FileLock implements ResourceLock {
       try {
         await this.#directory.prepare();
         const lease = await this.#store.look(abandoned);
-        return lease === null ? { kind: 'absent' } : { kind: 'found', lease };
+        return lease === null ? { kind: 'absent' } : { kind: 'found', stored: lease };
       } catch (error) {
         return { kind: 'failed', error: this.#explain('read', error) };
       }
@@ -298,7 +299,7 @@ export class FileLock implements ResourceLock {
     return new LeaseFileWatch(view, observer, options.silenceLimitMs);
   }
 
-  sibling(suffix: string): DocumentStore {
+  sibling(suffix: string): Store<JsonDocument, StoredDocument> {
     const { namespace } = this.#lease;
     const leaseName = `${this.#lease.leaseName}-${suffix}`;
     const path = join(this.#directory.path, leaseDirectoryName(namespace, leaseName));

@@ -149,7 +149,7 @@ export class LeaseFileStore {
     } catch {
       // What is left is harmless, and the next write sweeps again; the write itself is done.
     }
-    return { kind: 'applied', lease };
+    return { kind: 'applied', stored: lease };
   }
 
   async #notApplied(action: string, temporary: string, error: unknown): Promise<WriteOutcome> {

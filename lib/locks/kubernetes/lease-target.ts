@@ -187,7 +187,7 @@ export function readOutcome(context: RequestContext, answer: ApiAnswer): ReadOut
   if (answer.status === 200) {
     const decoded = decodeBody(context, answer);
     return decoded.ok
-      ? { kind: 'found', lease: decoded.lease }
+      ? { kind: 'found', stored: decoded.lease }
       : { kind: 'failed', error: explainUnusable(context, answer, decoded.problem) };
   }
   if (isObjectMissing(answer, context.address)) return { kind: 'absent' };
@@ -220,7 +220,7 @@ export function writeOutcome(
 function applied(context: RequestContext, answer: Response): WriteOutcome {
   const decoded = decodeBody(context, answer);
   return decoded.ok
-    ? { kind: 'applied', lease: decoded.lease }
+    ? { kind: 'applied', stored: decoded.lease }
     : { kind: 'unknown', error: explainUnusable(context, answer, decoded.problem) };
 }
 

@@ -9,15 +9,13 @@ import {
 } from '../../core/json-document.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type {
-  DocumentReadOutcome,
-  DocumentStore,
-  DocumentWriteOutcome,
   LeaseWatch,
   LeaseWatchObserver,
   LockRequestOptions,
   ReadOutcome,
   ResourceLock,
   ResourceLockFactory,
+  Store,
   StoredDocument,
   WriteOutcome,
 } from '../../core/resource-lock.js';
@@ -84,25 +82,28 @@ function annotationsOf(metadata: JsonObject): JsonObject {
  * A document in an annotation of a Lease that nobody holds, over the transport of the lock it belongs to. Needs the
  * verbs get, create and update on it; nobody watches it.
  */
-class LeaseDocumentStore implements DocumentStore {
+class LeaseDocumentStore implements Store<JsonDocument, StoredDocument> {
   constructor(
     private readonly target: LeaseTarget,
     private readonly transport: KubernetesTransport,
   ) {}
 
-  async read(options: LockRequestOptions): Promise<DocumentReadOutcome> {
+  async read(options: LockRequestOptions): Promise<ReadOutcome<StoredDocument>> {
     const context = await this.target.contextFor('get');
     if (context instanceof LockRequestError) return { kind: 'failed', error: context };
     const request = { method: 'GET', path: objectPath(context.address) } as const;
     const outcome = readOutcome(context, await this.transport.send(request, options));
     if (outcome.kind !== 'found') return outcome;
-    const stored = decodeDocument(outcome.lease);
+    const stored = decodeDocument(outcome.stored);
     if (stored !== undefined) return { kind: 'found', stored };
     const what = `the annotation ${DOCUMENT_ANNOTATION}`;
     return { kind: 'failed', error: unreadableDocument(this.describe(), what) };
   }
 
-  create(document: JsonDocument, options: LockRequestOptions): Promise<DocumentWriteOutcome> {
+  create(
+    document: JsonDocument,
+    options: LockRequestOptions,
+  ): Promise<WriteOutcome<StoredDocument>> {
     return this.write('create', document, options, ({ address }, text) => ({
       method: 'POST',
       path: collectionPath(address),
@@ -114,7 +115,7 @@ class LeaseDocumentStore implements DocumentStore {
     document: JsonDocument,
     { version }: StoredDocument,
     options: LockRequestOptions,
-  ): Promise<DocumentWriteOutcome> {
+  ): Promise<WriteOutcome<StoredDocument>> {
     return this.write('update', document, options, ({ address }, text) => ({
       method: 'PUT',
       path: objectPath(address),
@@ -131,7 +132,7 @@ class LeaseDocumentStore implements DocumentStore {
     document: JsonDocument,
     options: LockRequestOptions,
     requestOf: (context: RequestContext, text: string) => ApiRequest,
-  ): Promise<DocumentWriteOutcome> {
+  ): Promise<WriteOutcome<StoredDocument>> {
     const text = formatDocument(document, this.describe());
     if (text instanceof LockRequestError) return { kind: 'not-applied', error: text };
     const context = await this.target.contextFor(verb);
@@ -140,7 +141,7 @@ class LeaseDocumentStore implements DocumentStore {
     const outcome = writeOutcome(context, answer, options.signal);
     if (outcome.kind !== 'applied') return outcome;
     // What is stored counts: something may have changed it on the way.
-    const stored = decodeDocument(outcome.lease);
+    const stored = decodeDocument(outcome.stored);
     if (stored !== undefined) return { kind: 'applied', stored };
     const what = `the annotation ${DOCUMENT_ANNOTATION}`;
     return { kind: 'unknown', error: unreadableDocument(this.describe(), what) };
@@ -216,7 +217,7 @@ class LeaseLock implements ResourceLock {
     });
   }
 
-  sibling(suffix: string): DocumentStore {
+  sibling(suffix: string): Store<JsonDocument, StoredDocument> {
     return new LeaseDocumentStore(this.target.sibling(suffix), this.transport);
   }
 

@@ -2,9 +2,6 @@ import { LockRequestError } from '../../core/errors.js';
 import { formatDocument, type JsonDocument, parseDocument } from '../../core/json-document.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type {
-  DocumentReadOutcome,
-  DocumentStore,
-  DocumentWriteOutcome,
   LeaseWatch,
   LeaseWatchObserver,
   LockRequester,
@@ -12,6 +9,8 @@ import type {
   ReadOutcome,
   ResourceLock,
   ResourceLockFactory,
+  Store,
+  StoredDocument,
   WriteOutcome,
 } from '../../core/resource-lock.js';
 import { kernelUuid } from '../kernel-entropy.js';
@@ -37,7 +36,7 @@ export class MemoryLeaseStore {
 
   create(key: string, record: LeaseRecord): WriteOutcome {
     if (this.#leases.has(key)) return { kind: 'conflict' };
-    return { kind: 'applied', lease: this.#store(key, record, kernelUuid()) };
+    return { kind: 'applied', stored: this.#store(key, record, kernelUuid()) };
   }
 
   replace(key: string, record: LeaseRecord, expected: ObservedLease): WriteOutcome {
@@ -46,8 +45,8 @@ export class MemoryLeaseStore {
     if (stored.uid !== expected.uid || stored.revision !== expected.revision) {
       return { kind: 'conflict' };
     }
-    if (sameRecord(stored.record, record)) return { kind: 'applied', lease: stored };
-    return { kind: 'applied', lease: this.#store(key, record, stored.uid) };
+    if (sameRecord(stored.record, record)) return { kind: 'applied', stored: stored };
+    return { kind: 'applied', stored: this.#store(key, record, stored.uid) };
   }
 
   /** As somebody with a text editor would: no expectation. Nothing happens if there is no such lease. */
@@ -111,13 +110,13 @@ function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
 export type MemoryDocuments = Map<string, { readonly text: string; readonly version: object }>;
 
 /** A document in memory. Delivers by promise only, never by timer, as the memory lock does. */
-export class MemoryDocumentStore implements DocumentStore {
+export class MemoryDocumentStore implements Store<JsonDocument, StoredDocument> {
   constructor(
     private readonly documents: MemoryDocuments,
     private readonly key: string,
   ) {}
 
-  async read({ signal }: LockRequestOptions): Promise<DocumentReadOutcome> {
+  async read({ signal }: LockRequestOptions): Promise<ReadOutcome<StoredDocument>> {
     await Promise.resolve();
     if (signal.aborted) return { kind: 'failed', error: this.aborted(signal) };
     const stored = this.documents.get(this.key);
@@ -126,7 +125,10 @@ export class MemoryDocumentStore implements DocumentStore {
     return { kind: 'found', stored: { document: parseDocument(text) ?? {}, version } };
   }
 
-  async create(document: JsonDocument, options: LockRequestOptions): Promise<DocumentWriteOutcome> {
+  async create(
+    document: JsonDocument,
+    options: LockRequestOptions,
+  ): Promise<WriteOutcome<StoredDocument>> {
     return this.write(document, options, () =>
       this.documents.has(this.key) ? { kind: 'conflict' } : undefined,
     );
@@ -136,7 +138,7 @@ export class MemoryDocumentStore implements DocumentStore {
     document: JsonDocument,
     expected: { readonly version: unknown },
     options: LockRequestOptions,
-  ): Promise<DocumentWriteOutcome> {
+  ): Promise<WriteOutcome<StoredDocument>> {
     return this.write(document, options, () => {
       const stored = this.documents.get(this.key);
       if (stored === undefined) return { kind: 'absent' };
@@ -151,8 +153,8 @@ export class MemoryDocumentStore implements DocumentStore {
   private async write(
     document: JsonDocument,
     { signal }: LockRequestOptions,
-    refusal: () => DocumentWriteOutcome | undefined,
-  ): Promise<DocumentWriteOutcome> {
+    refusal: () => WriteOutcome<StoredDocument> | undefined,
+  ): Promise<WriteOutcome<StoredDocument>> {
     const text = formatDocument(document, this.describe());
     if (text instanceof LockRequestError) return { kind: 'not-applied', error: text };
     await Promise.resolve();
@@ -200,7 +202,7 @@ export class MemoryLock implements ResourceLock {
     await Promise.resolve();
     if (signal.aborted) return { kind: 'failed', error: this.#aborted(signal) };
     const lease = this.store.read(this.#key);
-    return lease === undefined ? { kind: 'absent' } : { kind: 'found', lease };
+    return lease === undefined ? { kind: 'absent' } : { kind: 'found', stored: lease };
   }
 
   async create(record: LeaseRecord, { signal }: LockRequestOptions): Promise<WriteOutcome> {
@@ -223,7 +225,7 @@ export class MemoryLock implements ResourceLock {
     return { close: this.#follow(observer) };
   }
 
-  sibling(suffix: string): DocumentStore {
+  sibling(suffix: string): Store<JsonDocument, StoredDocument> {
     return new MemoryDocumentStore(this.store.documents, `${this.#key}-${suffix}`);
   }
 

@@ -8,11 +8,11 @@ import {
   UNKNOWN_PACE,
 } from '../../core/request-timeout.js';
 import type {
-  DocumentReadOutcome,
-  DocumentStore,
-  DocumentWriteOutcome,
   LockRequestOptions,
+  ReadOutcome,
+  Store,
   StoredDocument,
+  WriteOutcome,
 } from '../../core/resource-lock.js';
 import { messageOf } from '../../core/thrown-value.js';
 import { packed, unpacked } from './ledger-document.js';
@@ -69,7 +69,7 @@ export interface RequestBounds {
   readonly longestRequestMs: number;
 }
 
-type Outcome = DocumentReadOutcome | DocumentWriteOutcome;
+type Outcome = ReadOutcome<StoredDocument> | WriteOutcome<StoredDocument>;
 
 /** A store bounds its own requests; this much later it is no longer believed to. */
 const OVERRUN_MS = 100;
@@ -83,15 +83,15 @@ export class BoundedStore {
   private pace: ServerPace = UNKNOWN_PACE;
 
   constructor(
-    private readonly store: DocumentStore,
+    private readonly store: Store<JsonDocument, StoredDocument>,
     private readonly clock: Clock,
     private readonly bounds: RequestBounds,
   ) {}
 
-  async read(signal: AbortSignal): Promise<DocumentReadOutcome> {
+  async read(signal: AbortSignal): Promise<ReadOutcome<StoredDocument>> {
     const outcome = await this.send(
       (options) => this.store.read(options),
-      (error): DocumentReadOutcome => ({ kind: 'failed', error }),
+      (error): ReadOutcome<StoredDocument> => ({ kind: 'failed', error }),
       signal,
     );
     if (outcome.kind !== 'found') return outcome;
@@ -103,14 +103,14 @@ export class BoundedStore {
   async write(
     document: JsonDocument,
     expected: StoredDocument | null,
-  ): Promise<DocumentWriteOutcome> {
+  ): Promise<WriteOutcome<StoredDocument>> {
     const sent = packed(document);
     const outcome = await this.send(
       (options) =>
         expected === null
           ? this.store.create(sent, options)
           : this.store.replace(sent, expected, options),
-      (error): DocumentWriteOutcome => ({ kind: 'unknown', error }),
+      (error): WriteOutcome<StoredDocument> => ({ kind: 'unknown', error }),
     );
     if (outcome.kind !== 'applied') return outcome;
     const { document: stored, version } = outcome.stored;

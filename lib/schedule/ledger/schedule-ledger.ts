@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.js';
 import { LockRequestError } from '../../core/errors.js';
 import { type JsonDocument, MAX_DOCUMENT_BYTES } from '../../core/json-document.js';
-import type { DocumentStore, StoredDocument, UnconfirmedWrite } from '../../core/resource-lock.js';
+import type { Store, StoredDocument, WriteOutcome } from '../../core/resource-lock.js';
 import {
   BoundedStore,
   type PaceOptions,
@@ -29,6 +29,8 @@ export interface LedgerOptions extends RequestBounds, PaceOptions {
 const NOTHING_STORED: JsonDocument = {};
 /** So many refused versions in a row are no rivalry any more. */
 const MANY_CONFLICTS = 4;
+
+type UnconfirmedWrite = Exclude<WriteOutcome, { readonly kind: 'applied' }>;
 
 /** Whoever waits for the document to be read. */
 interface Load {
@@ -72,7 +74,7 @@ export class ScheduleLedger {
   private onForgotten: (job: string) => void = () => {};
 
   constructor(
-    store: DocumentStore,
+    store: Store<JsonDocument, StoredDocument>,
     private readonly clock: Clock,
     private readonly options: LedgerOptions,
   ) {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
-import type { DocumentStore } from '../../core/resource-lock.js';
+import type { JsonDocument } from '../../core/json-document.js';
+import type { Store, StoredDocument } from '../../core/resource-lock.js';
 import { atHome } from '../../elector/system-clock.js';
 import type { Term } from '../../core/term.js';
 import { kernelRandom, kernelUuid } from '../../locks/kernel-entropy.js';
@@ -69,7 +70,10 @@ export class RoleSchedules {
     return { term: election.termBy(service), leader: service.leader };
   }
 
-  private scheduleOf(election: RoleElection, store: DocumentStore): RoleSchedule {
+  private scheduleOf(
+    election: RoleElection,
+    store: Store<JsonDocument, StoredDocument>,
+  ): RoleSchedule {
     const { clock, elector, options } = election;
     const service = this.registry.service(election);
     const { role, requestTimeoutMs, renewDeadlineMs, leaseDurationMs } = options;

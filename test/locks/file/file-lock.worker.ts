@@ -163,7 +163,7 @@ async function write(lock: FileLock, expected?: ObservedLease | null): Promise<W
 async function read(lock: FileLock): Promise<ObservedLease | null> {
   const outcome = await lock.read(request());
   if (outcome.kind === 'failed') throw outcome.error;
-  return outcome.kind === 'found' ? outcome.lease : null;
+  return outcome.kind === 'found' ? outcome.stored : null;
 }
 
 function request() {

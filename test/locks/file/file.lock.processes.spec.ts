@@ -38,7 +38,7 @@ describe('fileLock() among processes', () => {
   const read = async () => {
     const outcome = await lock.read(request());
     if (outcome.kind === 'failed') throw outcome.error;
-    return outcome.kind === 'found' ? outcome.lease : null;
+    return outcome.kind === 'found' ? outcome.stored : null;
   };
   const take = async () => {
     const lease = await read();
@@ -50,7 +50,7 @@ describe('fileLock() among processes', () => {
         ? await lock.create(record, request())
         : await lock.replace(record, lease, request());
     if (outcome.kind !== 'applied') throw new Error(outcome.kind);
-    return outcome.lease;
+    return outcome.stored;
   };
   const leftovers = async () =>
     (await readdir(join(directory, 'plans.plan-scheduler'))).filter((name) =>

@@ -635,10 +635,10 @@ describe('fileLock()', () => {
       const outcome = await lock.create(held('first'), request());
       if (outcome.kind !== 'applied') throw new Error(outcome.kind);
       const [socket] = await readdir(join(long, 's'));
-      expect(outcome.lease).toMatchObject({
+      expect(outcome.stored).toMatchObject({
         source: { holderProcess: { socket: join(long, 's', socket!) } },
       });
-      await lock.replace(held(''), outcome.lease, request());
+      await lock.replace(held(''), outcome.stored, request());
       await lock.close?.();
       expect(await readdir(join(long, 's'))).toEqual([]);
     });
@@ -950,7 +950,7 @@ describe('fileLock()', () => {
 async function create(lock: FileLock): Promise<ObservedLease> {
   const outcome = await lock.create(held('first'), request());
   if (outcome.kind !== 'applied') throw new Error(outcome.kind);
-  return outcome.lease;
+  return outcome.stored;
 }
 
 async function replace(
@@ -960,13 +960,13 @@ async function replace(
 ): Promise<ObservedLease> {
   const outcome = await lock.replace(record, expected, request());
   if (outcome.kind !== 'applied') throw new Error(outcome.kind);
-  return outcome.lease;
+  return outcome.stored;
 }
 
 async function read(lock: FileLock): Promise<ObservedLease> {
   const outcome = await lock.read(request());
   if (outcome.kind !== 'found') throw new Error(outcome.kind);
-  return outcome.lease;
+  return outcome.stored;
 }
 
 async function newestFile(leaseDirectory: string): Promise<string> {

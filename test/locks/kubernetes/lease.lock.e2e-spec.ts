@@ -113,7 +113,7 @@ describe('leaseLock(), as a service account of a real API server', () => {
     if (created.kind !== 'applied') throw new Error(created.kind);
     await recorded.untilShows(RECORD);
     const next = { ...RECORD, renewTimeMicros: 2_000_000 };
-    expect((await lock.replace(next, created.lease, request())).kind).toBe('applied');
+    expect((await lock.replace(next, created.stored, request())).kind).toBe('applied');
     expect((await lock.read(request())).kind).toBe('found');
     await recorded.untilShows(next);
     watch?.close();

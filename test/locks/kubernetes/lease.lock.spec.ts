@@ -62,7 +62,7 @@ describe('leaseLock(), when it talks to the API server', () => {
   async function created() {
     const outcome = await lock.create(RECORD, request());
     if (outcome.kind !== 'applied') throw new Error(outcome.kind);
-    return outcome.lease;
+    return outcome.stored;
   }
 
   it('reads from etcd and not from a cache: it names no resourceVersion', async () => {
@@ -76,10 +76,10 @@ describe('leaseLock(), when it talks to the API server', () => {
     emulator.store.patch('default', 'plan', { metadata, spec: { strategy: 'S' } }, 'kubectl');
     const read = await lock.read(request());
     if (read.kind !== 'found') throw new Error(read.kind);
-    await lock.replace({ ...RECORD, renewTimeMicros: 2_000_000 }, read.lease, request());
+    await lock.replace({ ...RECORD, renewTimeMicros: 2_000_000 }, read.stored, request());
     const [put] = emulator.requestsOf('update');
     expect(put?.body).toMatchObject({
-      metadata: { uid: lease.uid, resourceVersion: String(read.lease.revision) },
+      metadata: { uid: lease.uid, resourceVersion: String(read.stored.revision) },
     });
     const stored = emulator.store.get('default', 'plan');
     expect(stored).toMatchObject({ metadata, spec: { strategy: 'S' } });
@@ -125,7 +125,7 @@ describe('leaseLock(), when it talks to the API server', () => {
       expect(emulator.requestsOf('update')).toHaveLength(1);
       const read = await lock.read(request());
       const expected = applies ? record : RECORD;
-      expect(read).toMatchObject({ kind: 'found', lease: { record: expected } });
+      expect(read).toMatchObject({ kind: 'found', stored: { record: expected } });
     },
   );
 

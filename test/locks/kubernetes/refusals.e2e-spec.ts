@@ -35,7 +35,7 @@ async function lockIn(
 async function created(lock: ResourceLock) {
   const outcome = await lock.create(RECORD, request());
   if (outcome.kind !== 'applied') throw new Error(outcome.kind);
-  return outcome.lease;
+  return outcome.stored;
 }
 
 function messageOf(outcome: { kind: string; error?: Error }): string {
@@ -145,6 +145,6 @@ describe('when a webhook changes what a real API server stores', () => {
     const read = await lock.read(request());
     await webhook.stop();
     expect(lease.record).toMatchObject({ leaseDurationSeconds: 7, holderIdentity: 'somebody' });
-    expect(read).toMatchObject({ kind: 'found', lease: { record: lease.record } });
+    expect(read).toMatchObject({ kind: 'found', stored: { record: lease.record } });
   });
 });

@@ -55,15 +55,15 @@ describe('memoryLock()', () => {
     const first = await (await makeLock(REQUESTER)).create(RECORD, request());
     const other = await makeLock({ ...REQUESTER, leaseName: 'other' });
     const second = await other.create(RECORD, request());
-    expect(first).toMatchObject({ lease: { revision: 1n } });
-    expect(second).toMatchObject({ lease: { revision: 2n } });
+    expect(first).toMatchObject({ stored: { revision: 1n } });
+    expect(second).toMatchObject({ stored: { revision: 2n } });
   });
 
   it('does not write what is stored already, as the API server does not', async () => {
     const lock = await memoryLock()(REQUESTER);
     const created = await lock.create(RECORD, request());
     if (created.kind !== 'applied') throw new Error(created.kind);
-    const again = await lock.replace(RECORD, created.lease, request());
+    const again = await lock.replace(RECORD, created.stored, request());
     expect(again).toEqual(created);
   });
 
@@ -72,7 +72,7 @@ describe('memoryLock()', () => {
     const record = { ...RECORD };
     await lock.create(record, request());
     record.holderIdentity = 'somebody else';
-    expect(await lock.read(request())).toMatchObject({ lease: { record: RECORD } });
+    expect(await lock.read(request())).toMatchObject({ stored: { record: RECORD } });
   });
 
   it('answers no request and reports no change before the caller has gone on', async () => {

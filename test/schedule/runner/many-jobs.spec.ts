@@ -1,7 +1,7 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { LockRequestError } from '../../../lib/core/errors.js';
 import { type JsonDocument, MAX_DOCUMENT_BYTES } from '../../../lib/core/json-document.js';
-import type { DocumentWriteOutcome } from '../../../lib/core/resource-lock.js';
+import type { StoredDocument, WriteOutcome } from '../../../lib/core/resource-lock.js';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { ScheduledProcess } from '../support/scheduled-process.js';
@@ -132,7 +132,7 @@ class PickyStore extends ScriptedDocumentStore {
   override create(
     document: JsonDocument,
     ...rest: [Parameters<ScriptedDocumentStore['create']>[1]]
-  ): Promise<DocumentWriteOutcome> {
+  ): Promise<WriteOutcome<StoredDocument>> {
     return this.refusal(document) ?? super.create(document, ...rest);
   }
 
@@ -142,11 +142,11 @@ class PickyStore extends ScriptedDocumentStore {
       Parameters<ScriptedDocumentStore['replace']>[1],
       Parameters<ScriptedDocumentStore['replace']>[2],
     ]
-  ): Promise<DocumentWriteOutcome> {
+  ): Promise<WriteOutcome<StoredDocument>> {
     return this.refusal(document) ?? super.replace(document, ...rest);
   }
 
-  private refusal(document: JsonDocument): Promise<DocumentWriteOutcome> | undefined {
+  private refusal(document: JsonDocument): Promise<WriteOutcome<StoredDocument>> | undefined {
     if (!JSON.stringify(document).includes(this.word)) return undefined;
     const error = new LockRequestError('denied by policy', { reason: 'rejected' });
     return Promise.resolve({ kind: 'not-applied', error });

@@ -1,11 +1,11 @@
 import { LockRequestError } from '../../../lib/core/errors.js';
 import type { JsonDocument } from '../../../lib/core/json-document.js';
 import type {
-  DocumentReadOutcome,
-  DocumentStore,
-  DocumentWriteOutcome,
   LockRequestOptions,
+  ReadOutcome,
+  Store,
   StoredDocument,
+  WriteOutcome,
 } from '../../../lib/core/resource-lock.js';
 import { MemoryDocumentStore } from '../../../lib/locks/memory/memory.lock.js';
 
@@ -29,7 +29,7 @@ export type Fate =
   | 'hangs';
 
 /** A document store whose requests meet the fates that a test lists, and are counted. */
-export class ScriptedDocumentStore implements DocumentStore {
+export class ScriptedDocumentStore implements Store<JsonDocument, StoredDocument> {
   reads = 0;
   writes = 0;
   readonly fatesOfReads: Fate[] = [];
@@ -41,7 +41,7 @@ export class ScriptedDocumentStore implements DocumentStore {
     readonly inner: MemoryDocumentStore = new MemoryDocumentStore(new Map(), 'scripted'),
   ) {}
 
-  async read(options: LockRequestOptions): Promise<DocumentReadOutcome> {
+  async read(options: LockRequestOptions): Promise<ReadOutcome<StoredDocument>> {
     this.reads += 1;
     const fate = this.fatesOfReads.shift() ?? 'ok';
     if (fate === 'held') await new Promise<void>((resolve) => this.held.push(resolve));
@@ -52,7 +52,10 @@ export class ScriptedDocumentStore implements DocumentStore {
     return { kind: 'failed', error: failure('unclear') };
   }
 
-  create(document: JsonDocument, options: LockRequestOptions): Promise<DocumentWriteOutcome> {
+  create(
+    document: JsonDocument,
+    options: LockRequestOptions,
+  ): Promise<WriteOutcome<StoredDocument>> {
     return this.write(() => this.inner.create(document, options));
   }
 
@@ -60,7 +63,7 @@ export class ScriptedDocumentStore implements DocumentStore {
     document: JsonDocument,
     expected: StoredDocument,
     options: LockRequestOptions,
-  ): Promise<DocumentWriteOutcome> {
+  ): Promise<WriteOutcome<StoredDocument>> {
     return this.write(() => this.inner.replace(document, expected, options));
   }
 
@@ -89,7 +92,9 @@ export class ScriptedDocumentStore implements DocumentStore {
     else await this.inner.create(document, request());
   }
 
-  private async write(apply: () => Promise<DocumentWriteOutcome>): Promise<DocumentWriteOutcome> {
+  private async write(
+    apply: () => Promise<WriteOutcome<StoredDocument>>,
+  ): Promise<WriteOutcome<StoredDocument>> {
     this.writes += 1;
     const fate = this.fatesOfWrites.shift() ?? 'ok';
     if (fate === 'held') await new Promise<void>((resolve) => this.held.push(resolve));

@@ -1,10 +1,10 @@
 import { LockRequestError } from '../../../lib/core/errors.js';
 import type { JsonDocument } from '../../../lib/core/json-document.js';
 import type {
-  DocumentReadOutcome,
-  DocumentWriteOutcome,
   LockRequestOptions,
+  ReadOutcome,
   StoredDocument,
+  WriteOutcome,
 } from '../../../lib/core/resource-lock.js';
 import type { ManualClock } from '../../support/manual-clock.js';
 import { ScriptedDocumentStore } from './scripted-document-store.js';
@@ -18,7 +18,7 @@ export class SlowDocumentStore extends ScriptedDocumentStore {
     super();
   }
 
-  override read(options: LockRequestOptions): Promise<DocumentReadOutcome> {
+  override read(options: LockRequestOptions): Promise<ReadOutcome<StoredDocument>> {
     return this.answer(super.read(options), options, (error) => ({ kind: 'failed', error }));
   }
 
@@ -31,9 +31,9 @@ export class SlowDocumentStore extends ScriptedDocumentStore {
   }
 
   private answerWrite(
-    outcome: Promise<DocumentWriteOutcome>,
+    outcome: Promise<WriteOutcome<StoredDocument>>,
     options: LockRequestOptions,
-  ): Promise<DocumentWriteOutcome> {
+  ): Promise<WriteOutcome<StoredDocument>> {
     return this.answer(outcome, options, (error) => ({ kind: 'unknown', error }));
   }
 
