@@ -9,16 +9,15 @@ import {
 import { ProxyFailure } from './http/proxy.js';
 import {
   type ApiAnswer,
+  type ApiResponse,
   type RequestContext,
   describeAddress,
   describeMissingRule,
   RequestTimedOut,
 } from './object-request.js';
 
-type Response = Extract<ApiAnswer, { kind: 'response' }>;
-
 /** An answer with a status that is not the hoped-for one, explained. */
-export function explainResponse(context: RequestContext, response: Response): LockRequestError {
+export function explainResponse(context: RequestContext, response: ApiResponse): LockRequestError {
   const { status, headers, body } = response;
   const apiStatus = parseStatus(body);
   const said = apiStatus !== null && apiStatus.message ? apiStatus.message : excerpt(body);
@@ -37,7 +36,7 @@ export function explainResponse(context: RequestContext, response: Response): Lo
 /** A 2xx whose body is not what was asked for: of a proxy, or of something that is no API server. */
 export function explainUnusable(
   context: RequestContext,
-  { status, body }: Response,
+  { status, body }: ApiResponse,
   problem: string,
 ): LockRequestError {
   return new LockRequestError(
@@ -50,7 +49,7 @@ export function explainUnusable(
 /** No answer at all. */
 export function explainNoAnswer(
   context: RequestContext,
-  answer: Exclude<ApiAnswer, Response>,
+  answer: Exclude<ApiAnswer, ApiResponse>,
 ): LockRequestError {
   const { kind, cause } = answer;
   const isSent = kind === 'unanswered';
@@ -67,7 +66,7 @@ function describeRequest({ verb, address }: RequestContext): string {
 
 function remedyFor(
   context: RequestContext,
-  { status, headers }: Response,
+  { status, headers }: ApiResponse,
   apiStatus: ApiStatus | null,
 ): string {
   const { verb, address } = context;

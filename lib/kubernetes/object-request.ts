@@ -70,14 +70,17 @@ export interface RequestContext {
   readonly describeCredentials: () => string;
 }
 
+/** A whole answer, with whatever status. */
+export interface ApiResponse {
+  readonly kind: 'response';
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
 /** What became of a request. `cause` is an Error that says why. */
 export type ApiAnswer =
-  | {
-      readonly kind: 'response';
-      readonly status: number;
-      readonly headers: IncomingHttpHeaders;
-      readonly body: string;
-    }
+  | ApiResponse
   /** Nothing left this process: no credentials, no connection. */
   | { readonly kind: 'not-sent'; readonly cause: unknown }
   /** Sent, and no complete answer came back. */

@@ -31,6 +31,7 @@ import {
 import { ClientNodeUnavailableError } from '../../kubernetes/connection/kubeconfig.loader.js';
 import {
   type ApiAnswer,
+  type ApiResponse,
   type RequestContext,
   leaseAddress,
   type ObjectAddress,
@@ -178,8 +179,6 @@ function permanentFault(
   return undefined;
 }
 
-type Response = Extract<ApiAnswer, { kind: 'response' }>;
-
 /** What an answer to a GET of the object means. */
 export function readOutcome(context: RequestContext, answer: ApiAnswer): ReadOutcome {
   if (answer.kind !== 'response')
@@ -217,14 +216,14 @@ export function writeOutcome(
 }
 
 /** A success counts only with the object that was written: the next write needs its version. */
-function applied(context: RequestContext, answer: Response): WriteOutcome {
+function applied(context: RequestContext, answer: ApiResponse): WriteOutcome {
   const decoded = decodeBody(context, answer);
   return decoded.ok
     ? { kind: 'applied', stored: decoded.lease }
     : { kind: 'unknown', error: explainUnusable(context, answer, decoded.problem) };
 }
 
-function decodeBody({ address }: RequestContext, { body }: Response): DecodedLease {
+function decodeBody({ address }: RequestContext, { body }: ApiResponse): DecodedLease {
   let json: unknown;
   try {
     json = JSON.parse(body);
