@@ -57,11 +57,12 @@ async function imports(root: string): Promise<Figure[]> {
   const folders = foldersOf(files);
   const wings = wingsOf(files);
   const single = singlyImported(files);
+  const circles = { files: circlesOf(files), folders: circlesOf(folders) };
   name('single importers', single);
   name('against the map', againstTheMap);
   name(
     'circles',
-    [...circlesOf(files), ...circlesOf(folders)].map((circle) => circle.join(', ')),
+    [...circles.files, ...circles.folders].map((circle) => circle.join(', ')),
   );
   const share = Math.round((100 * single.length) / files.size);
   return [
@@ -71,8 +72,8 @@ async function imports(root: string): Promise<Figure[]> {
     ['arrows between folders of the map', arrowsOf(wings)],
     ['arrows between all folders', arrowsOf(folders)],
     ['arrows that the map does not allow', againstTheMap.length],
-    ['circles of files', circlesOf(files).length],
-    ['circles of folders', circlesOf(folders).length],
+    ['circles of files', circles.files.length],
+    ['circles of folders', circles.folders.length],
   ];
 }
 
@@ -101,34 +102,36 @@ function publicNames(root: string, files: readonly string[]): Figure[] {
 }
 
 function duplicates(root: string): Figure[] {
-  const folder = mkdtempSync(join(tmpdir(), 'house-'));
-  try {
-    const thresholds = ['--min-lines', `${DUPLICATE_LINES}`, '--min-tokens', `${DUPLICATE_TOKENS}`];
-    const report = ['--reporters', 'json', '--output', folder, '--silent'];
-    const lib = join(root, 'lib');
-    run('npx', ['--yes', JSCPD, lib, ...thresholds, ...report], process.cwd());
-    const { statistics, duplicates: copies } = JSON.parse(
-      readFileSync(join(folder, 'jscpd-report.json'), 'utf8'),
-    ) as JscpdReport;
-    name(
-      'duplicates',
-      copies.map(({ lines, firstFile, secondFile }) => {
-        const [first, second] = [firstFile, secondFile].map((copy) =>
-          [relative(lib, resolve(copy.name)), copy.start].join(':'),
-        );
-        return `${lines} lines: ${first}, ${second}`;
-      }),
-    );
-    const { duplicatedLines, percentage } = statistics.total;
-    return [
-      [
-        `duplicated lines (${JSCPD}, ${DUPLICATE_LINES} lines, ${DUPLICATE_TOKENS} tokens or more)`,
-        `${duplicatedLines} (${percentage} %)`,
-      ],
-    ];
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const lib = join(root, 'lib');
+  const { statistics, duplicates: copies } = reportOf<JscpdReport>(
+    'jscpd-report.json',
+    (folder) => {
+      const thresholds = [
+        '--min-lines',
+        `${DUPLICATE_LINES}`,
+        '--min-tokens',
+        `${DUPLICATE_TOKENS}`,
+      ];
+      const report = ['--reporters', 'json', '--output', folder, '--silent'];
+      run('npx', ['--yes', JSCPD, lib, ...thresholds, ...report], process.cwd());
+    },
+  );
+  name(
+    'duplicates',
+    copies.map(({ lines, firstFile, secondFile }) => {
+      const [first, second] = [firstFile, secondFile].map((copy) =>
+        [relative(lib, resolve(copy.name)), copy.start].join(':'),
+      );
+      return `${lines} lines: ${first}, ${second}`;
+    }),
+  );
+  const { duplicatedLines, percentage } = statistics.total;
+  return [
+    [
+      `duplicated lines (${JSCPD}, ${DUPLICATE_LINES} lines, ${DUPLICATE_TOKENS} tokens or more)`,
+      `${duplicatedLines} (${percentage} %)`,
+    ],
+  ];
 }
 
 interface JscpdReport {
@@ -159,14 +162,26 @@ interface NpmPack {
 
 function tests(root: string): Figure[] {
   const start = performance.now();
-  const report = join(mkdtempSync(join(tmpdir(), 'house-')), 'tests.json');
-  run('npm', ['test', '--silent', '--', '--silent', '--json', `--outputFile=${report}`], root);
+  const { numTotalTests } = reportOf<{ numTotalTests: number }>('tests.json', (folder) => {
+    const report = join(folder, 'tests.json');
+    run('npm', ['test', '--silent', '--', '--silent', '--json', `--outputFile=${report}`], root);
+  });
   const seconds = Math.round((performance.now() - start) / 1000);
-  const { numTotalTests } = JSON.parse(readFileSync(report, 'utf8')) as { numTotalTests: number };
   return [
     ['tests of npm test', numTotalTests],
     ['time of npm test, s', seconds],
   ];
+}
+
+/** What a tool writes into a file of its own, in a folder that is removed. */
+function reportOf<Report>(file: string, writeInto: (folder: string) => void): Report {
+  const folder = mkdtempSync(join(tmpdir(), 'house-'));
+  try {
+    writeInto(folder);
+    return JSON.parse(readFileSync(join(folder, file), 'utf8')) as Report;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 function run(command: string, args: readonly string[], cwd: string): string {
