@@ -10,7 +10,7 @@ export { LeaderSchedule, type ScheduledJobView } from './nest/leader-schedule.se
 export type { ActiveRunStatus, JobStatus } from './nest/leader-cron-job.js';
 export type { ConcurrencyPolicy } from './tick/tick-schedule.js';
 export type { LeaderCronContext, MissedReport, MissedTicks } from './runner/job-definition.js';
-export type { TriggerResult } from './runner/run-trigger.js';
+export type { TriggerResult } from './runner/job.js';
 export { JobReplacedError } from './runner/job-run.js';
 export { JobTimeoutError } from './runner/job-run.js';
 export { JobWaitsForItselfError } from './runner/job-run.js';

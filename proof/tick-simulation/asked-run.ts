@@ -1,4 +1,4 @@
-import type { TriggerResult } from '../../lib/schedule/runner/run-trigger.js';
+import type { TriggerResult } from '../../lib/schedule/runner/job.js';
 import type { ConcurrencyPolicy } from '../../lib/schedule/tick/tick-schedule.js';
 
 /** One call of `trigger()`: what became of the run, and what the caller was told. */

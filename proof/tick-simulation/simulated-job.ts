@@ -1,5 +1,6 @@
 import { type Clock, wallMs } from '../../lib/core/clock.js';
 import type { Term } from '../../lib/core/term.js';
+import type { JobRunner } from '../../lib/schedule/runner/job-runner.js';
 import type { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
 import { type ConcurrencyPolicy, cronSchedule } from '../../lib/schedule/tick/tick-schedule.js';
 import { TimeZone } from '../../lib/schedule/tick/time-zone.js';
@@ -41,6 +42,8 @@ const TEXTS = [
 
 /** One job in one process, through every time that it is added to it. */
 export class SimulatedJob {
+  /** Undefined while its process does not know the job. */
+  private runner: JobRunner | undefined;
   private running = 0;
   /** How late a tick may start at most, by the clock of its process. */
   private readonly latestMs: number;
@@ -61,7 +64,7 @@ export class SimulatedJob {
   }
 
   get isKnown(): boolean {
-    return this.host.role.job(this.history.job) !== undefined;
+    return this.runner !== undefined;
   }
 
   add(): void {
@@ -69,7 +72,7 @@ export class SimulatedJob {
     const { random, count } = this.traits;
     const [write, zone] = random.pick(TEXTS);
     if (write !== TEXTS[0][0]) count.add('other text');
-    this.host.role.add({
+    this.runner = this.host.role.add({
       name: this.history.job,
       schedule: cronSchedule(write(this.history.everySeconds), new TimeZone(zone)),
       concurrencyPolicy,
@@ -83,16 +86,17 @@ export class SimulatedJob {
 
   remove(): void {
     this.host.role.remove(this.history.job);
+    this.runner = undefined;
   }
 
   suspend(): void {
     this.traits.count.add('suspended');
-    this.host.role.job(this.history.job)?.suspend();
+    this.runner?.suspend();
   }
 
   resume(): void {
-    const runner = this.host.role.job(this.history.job);
-    if (runner?.suspended !== true) return;
+    const { runner } = this;
+    if (runner?.isSuspended !== true) return;
     this.traits.count.add('resumed');
     runner.resume();
   }
@@ -104,7 +108,7 @@ export class SimulatedJob {
   /** Never at a whole second, which is the time of a tick: so the run can be told from those of ticks. */
   trigger(term: Term): void {
     const { count, policy } = this.traits;
-    const runner = this.host.role.job(this.history.job);
+    const { runner } = this;
     const time = wallMs(this.host.clock);
     if (runner === undefined || time % 1_000 === 0 || this.asked.has(time)) return;
     const asked = new AskedRun(time, policy, this.host.isDead);

@@ -57,9 +57,9 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'hand back what was started',
     breaks: 'only a tick that will never be started is handed back',
     patch: {
-      file: 'schedule/runner/run-keeper.ts',
-      from: 'this.keeper.start(term, run, missed);\n        return true;',
-      to: 'this.keeper.start(term, run, missed);',
+      file: 'schedule/runner/job.ts',
+      from: 'else await this.handBack(',
+      to: 'await this.handBack(',
     },
   },
   {
@@ -102,9 +102,9 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'trigger without reserving',
     breaks: 'a run counts from before it is sent to be recorded',
     patch: {
-      file: 'schedule/runner/run-trigger.ts',
-      from: 'this.active.reserve(record.id, waiter);',
-      to: '',
+      file: 'schedule/runner/job.ts',
+      from: 'this.active.reserve(run);\n    const result',
+      to: 'const { start } = run; run.start = (missed) => (this.active.reserve(run), start.call(run, missed));\n    const result',
     },
   },
   {
@@ -120,7 +120,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'tell before the run has ended',
     breaks: 'a trigger ends with what became of its run',
     patch: {
-      file: 'schedule/runner/run-trigger.ts',
+      file: 'schedule/runner/job.ts',
       from: 'const { succeeded } = await run.ended;',
       to: 'const succeeded = true;',
     },
@@ -129,7 +129,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'the signal before a start',
     breaks: 'the clock is asked before a start',
     patch: {
-      file: 'schedule/runner/run-keeper.ts',
+      file: 'schedule/runner/job.ts',
       from: 'this.environment.leadership.term !== term',
       to: 'term.signal.aborted',
     },
@@ -138,8 +138,8 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'the signal before a triggered run',
     breaks: 'the clock is asked before a triggered run',
     patch: {
-      file: 'schedule/runner/run-trigger.ts',
-      from: 'leadership.term === term',
+      file: 'schedule/runner/job.ts',
+      from: 'this.environment.leadership.term === term',
       to: '!term.signal.aborted',
     },
   },
@@ -193,7 +193,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'a job that was suspended runs again',
     patch: {
       file: 'schedule/runner/job-runner.ts',
-      from: '    this.isSuspended = false;\n',
+      from: '    this.job.resume();\n',
       to: '',
     },
   },
@@ -201,9 +201,9 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     name: 'never forget a lost claim',
     breaks: 'a claim that was lost is no run',
     patch: {
-      file: 'schedule/runner/run-keeper.ts',
-      from: '    this.active.forget(nonce);\n',
-      to: '',
+      file: 'schedule/runner/job.ts',
+      from: "this.active.forget(run);\n    if (claimed.kind === 'unresolved')",
+      to: "if (claimed.kind === 'unresolved')",
     },
   },
   {

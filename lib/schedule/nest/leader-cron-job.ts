@@ -25,7 +25,7 @@ export class LeaderCronJob extends CronJob {
   }
 
   override get isActive(): boolean {
-    return this.runner !== undefined && !this.runner.suspended && !this.runner.isStopped;
+    return this.runner !== undefined && !this.runner.isSuspended && !this.runner.isStopped;
   }
 
   override start(): void {

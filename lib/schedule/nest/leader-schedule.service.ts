@@ -10,7 +10,7 @@ import { readJobRecord } from '../ledger/ledger-document.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
 import type { JobRunner } from '../runner/job-runner.js';
 import type { RoleSchedule } from '../runner/role-schedule.js';
-import type { TriggerResult } from '../runner/run-trigger.js';
+import type { TriggerResult } from '../runner/job.js';
 import { TimeZones } from '../tick/time-zone.js';
 import { jobStatus, type JobStatus, LeaderCronJob } from './leader-cron-job.js';
 import { type LeaderCronOptions, readJob, type WrittenJob } from './leader-cron.options.js';
@@ -88,7 +88,7 @@ export class LeaderSchedule {
         role: role.name,
         schedule,
         timeZone,
-        suspended: runner.suspended,
+        suspended: runner.isSuspended,
         nextTick: nextTick === null ? null : new Date(nextTick),
       };
     });

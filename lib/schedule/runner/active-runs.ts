@@ -1,18 +1,11 @@
 import type { Clock } from '../../core/clock.js';
 import { type ActiveRun, fencingTokenOf, type JobRecord } from '../ledger/job-record.js';
-import { type JobRun, RunWaiter } from './job-run.js';
+import type { JobRun, RunWaiter } from './job-run.js';
 
 /** Whose eyes a record is looked at with. */
 export interface RecordReader {
   readonly holderIdentity: string;
   readonly fencingToken: bigint;
-}
-
-/** A run of this process, from before it is sent to be recorded until its end is. */
-interface OwnRun {
-  readonly waiter: RunWaiter;
-  /** `reserved`: may be started as soon as it is known to be recorded. `ended`: its end is not yet recorded. */
-  readonly state: 'reserved' | 'ended' | JobRun;
 }
 
 /**
@@ -24,7 +17,7 @@ interface OwnRun {
  * It outlives the schedule of its job: what runs while the job is removed and added again still counts.
  */
 export class ActiveRuns {
-  private readonly own = new Map<string, OwnRun>();
+  private readonly own = new Map<string, JobRun>();
   private readonly firstSeen = new Map<string, number>();
   private readonly waiting = new Set<() => void>();
   private onFreed: () => void = () => {};
@@ -44,25 +37,12 @@ export class ActiveRuns {
   }
 
   /** From before it is sent to be recorded until its end is, a run is this process's own affair. */
-  reserve(id: string, waiter = new RunWaiter()): void {
-    this.own.set(id, { waiter, state: 'reserved' });
+  reserve(run: JobRun): void {
+    this.own.set(run.record.id, run);
   }
 
-  begin(run: JobRun): void {
-    this.own.set(run.record.id, { waiter: run.waiter, state: run });
-  }
-
-  end({ record, waiter }: JobRun): void {
-    this.own.set(record.id, { waiter, state: 'ended' });
-  }
-
-  /** Whoever a run that has been reserved is for those that wait for it. */
-  waiterOf(id: string): RunWaiter {
-    return this.own.get(id)?.waiter ?? new RunWaiter();
-  }
-
-  forget(id: string): void {
-    this.own.delete(id);
+  forget(run: JobRun): void {
+    this.own.delete(run.record.id);
     for (const look of this.waiting) look();
   }
 
@@ -71,7 +51,7 @@ export class ActiveRuns {
   }
 
   get running(): JobRun[] {
-    return [...this.own.values()].flatMap(({ state }) => (typeof state === 'object' ? state : []));
+    return [...this.own.values()].filter(({ isRunning }) => isRunning);
   }
 
   /**
@@ -79,16 +59,16 @@ export class ActiveRuns {
    * if it is a run, nor one that waits for it.
    */
   idle(caller?: RunWaiter): Promise<void> {
-    const awaited = [...this.own].filter(([, { waiter }]) => !caller || !waiter.needs(caller));
-    const idle = this.untilForgotten(awaited.map(([id]) => id));
-    const waiters = awaited.map(([, { waiter }]) => waiter);
+    const awaited = [...this.own.values()].filter(({ waiter }) => !caller || !waiter.needs(caller));
+    const idle = this.untilForgotten(awaited);
+    const waiters = awaited.map(({ waiter }) => waiter);
     return caller === undefined ? idle : caller.during(waiters, idle);
   }
 
-  private untilForgotten(ids: readonly string[]): Promise<void> {
+  private untilForgotten(runs: readonly JobRun[]): Promise<void> {
     return new Promise((resolve) => {
       const look = (): void => {
-        if (ids.some((id) => this.own.has(id))) return;
+        if (runs.some(({ record }) => this.own.has(record.id))) return;
         this.waiting.delete(look);
         resolve();
       };
@@ -107,7 +87,7 @@ export class ActiveRuns {
   }
 
   count(record: JobRecord | undefined, reader: RecordReader): number {
-    const own = [...this.own.values()].filter(({ state }) => isActive(state));
+    const own = [...this.own.values()].filter(({ isActive }) => isActive);
     return own.length + this.ofOthers(record, reader).length;
   }
 
@@ -133,9 +113,4 @@ export class ActiveRuns {
     this.firstSeen.set(id, since);
     return since;
   }
-}
-
-/** One that ignores its signal for too long is no reason for another to wait. */
-function isActive(state: OwnRun['state']): boolean {
-  return typeof state === 'object' ? !state.isOverdue : state !== 'ended';
 }

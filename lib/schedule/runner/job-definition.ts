@@ -87,7 +87,7 @@ export interface ScheduleObserver {
   onMissed(report: MissedReport): void;
   /** A claim had no known outcome by its deadline, so the tick was not started here. */
   onUnresolved(job: string, scheduledTime: Date): void;
-  /** A run was asked to make place for the next and has ignored it for so long that the next does not wait any more. */
+  /** A run was asked to make way for the next and has ignored it for so long that the next does not wait any more. */
   onOverdue(job: string, scheduledTime: Date): void;
   /** How a run ended could not be recorded. */
   onUnrecorded(job: string, scheduledTime: Date): void;

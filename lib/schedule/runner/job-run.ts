@@ -13,15 +13,19 @@ export class LinkedSignal {
   private readonly controller = new AbortController();
   private readonly unlinking: (() => void)[] = [];
 
-  constructor(sources: readonly AbortSignal[]) {
-    for (const source of sources) {
-      if (source.aborted) this.abort(source.reason);
-      else this.follow(source);
-    }
+  constructor(sources: readonly AbortSignal[] = []) {
+    for (const source of sources) this.follow(source);
   }
 
   get signal(): AbortSignal {
     return this.controller.signal;
+  }
+
+  follow(source: AbortSignal): void {
+    if (source.aborted) return this.abort(source.reason);
+    const onAbort = () => this.abort(source.reason);
+    source.addEventListener('abort', onAbort, { once: true });
+    this.unlinking.push(() => source.removeEventListener('abort', onAbort));
   }
 
   abort(reason: unknown): void {
@@ -30,12 +34,6 @@ export class LinkedSignal {
 
   unlink(): void {
     for (const unlink of this.unlinking.splice(0)) unlink();
-  }
-
-  private follow(source: AbortSignal): void {
-    const onAbort = () => this.abort(source.reason);
-    source.addEventListener('abort', onAbort, { once: true });
-    this.unlinking.push(() => source.removeEventListener('abort', onAbort));
   }
 }
 
@@ -120,19 +118,29 @@ export class JobWaitsForItselfError extends LeaderElectionError {
   }
 }
 
-/** How long a run that was told to make place is waited for; as long as a pod has by default. */
+/** How long a run that was told to make way is waited for; as long as a pod has by default. */
 export const REPLACE_GRACE_MS = 30_000;
 
-/** One call of a job's handler, with the signal that ends it. Never rejects. */
+/**
+ * `reserved`: it may be started as soon as it is known to be recorded. `overdue`: it was asked to make way and has
+ * ignored that for so long that it is not waited for any more. `ended`: its end is not yet recorded.
+ */
+type RunState = 'reserved' | 'running' | 'overdue' | 'ended';
+
+/**
+ * A run of this process, from before it is sent to be recorded until its end is: one call of the job's handler, with
+ * the signal that ends it. Never rejects.
+ */
 export class JobRun {
+  readonly waiter = new RunWaiter();
   readonly ended: Promise<RunOutcome>;
   private finish!: (outcome: RunOutcome) => void;
   /** Resolves when another may take its place: it has ended, or it was asked to and ignores its signal for too long. */
-  readonly madePlace: Promise<void>;
-  private makePlace!: () => void;
-  private isLate = false;
+  readonly madeWay: Promise<void>;
+  private makeWay!: () => void;
+  private state: RunState = 'reserved';
   private grace: Timer | undefined;
-  private readonly linked: LinkedSignal;
+  private readonly linked = new LinkedSignal();
   /** Why the run was told to end before its time, though its term lasts. */
   private cutShort: Error | undefined;
 
@@ -140,42 +148,54 @@ export class JobRun {
     private readonly definition: JobDefinition,
     readonly record: ActiveRun,
     private readonly term: Term,
-    private readonly missed: MissedTicks,
     private readonly clock: Clock,
-    readonly waiter: RunWaiter,
   ) {
-    this.madePlace = new Promise((resolve) => (this.makePlace = resolve));
+    this.madeWay = new Promise((resolve) => (this.makeWay = resolve));
     this.ended = new Promise((resolve) => (this.finish = resolve));
-    this.linked = new LinkedSignal([term.signal]);
+  }
+
+  get scheduledTime(): Date {
+    return new Date(this.record.scheduledTime);
+  }
+
+  /** True while its handler runs. */
+  get isRunning(): boolean {
+    return this.state === 'running' || this.state === 'overdue';
+  }
+
+  /** True if a tick may have to wait for it. One that ignores its signal for too long is no reason to. */
+  get isActive(): boolean {
+    return this.state === 'reserved' || this.state === 'running';
+  }
+
+  /** True if it was asked to make way and has ignored it for so long that it is not waited for any more. */
+  get isOverdue(): boolean {
+    return this.state === 'overdue';
   }
 
   /** Calls the handler, once. From its first line on the handler may ask for what the run is known to be. */
-  start(): void {
-    const { definition, term, missed } = this;
-    const { signal } = this.linked;
-    const scheduledTime = new Date(this.record.scheduledTime);
-    void this.call(() => definition.run({ scheduledTime, missed, term, signal })).then(
-      (outcome) => {
-        this.finish(outcome);
-        this.makePlace();
-      },
-    );
+  start(missed: MissedTicks): void {
+    const { definition, term, linked, scheduledTime } = this;
+    this.state = 'running';
+    linked.follow(term.signal);
+    const context = { scheduledTime, missed, term, signal: linked.signal };
+    void this.call(() => definition.run(context)).then((outcome) => {
+      this.state = 'ended';
+      this.grace?.cancel();
+      this.finish(outcome);
+      this.makeWay();
+    });
   }
 
   /** Asks the run to end, so that another may take its place. */
   replace(onOverdue: () => void): void {
     if (this.grace !== undefined) return;
     this.grace = this.clock.setTimer(() => {
-      this.isLate = true;
-      this.makePlace();
+      this.state = 'overdue';
+      this.makeWay();
       onOverdue();
     }, REPLACE_GRACE_MS);
     this.cut(new JobReplacedError(this.definition.name));
-  }
-
-  /** True if it was asked to make place and has ignored it for so long that it is not waited for any more. */
-  get isOverdue(): boolean {
-    return this.isLate;
   }
 
   private async call(handler: () => unknown): Promise<RunOutcome> {
@@ -187,7 +207,6 @@ export class JobRun {
       return { succeeded: false, error, failure: shortReason(error), endedAt: this.now() };
     } finally {
       timer?.cancel();
-      this.grace?.cancel();
       this.linked.unlink();
     }
     const { cutShort: error } = this;

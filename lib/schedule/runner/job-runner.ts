@@ -1,4 +1,4 @@
-import { type Timer, wallMs } from '../../core/clock.js';
+import type { Timer } from '../../core/clock.js';
 import type { Term } from '../../core/term.js';
 import type { ActiveRun, JobRecord } from '../ledger/job-record.js';
 import {
@@ -7,18 +7,14 @@ import {
   needsAdoption,
   ReportsTold,
 } from '../ledger/ledger-changes.js';
-import type { ScheduleLedger } from '../ledger/schedule-ledger.js';
 import {
   decideTick,
   dueTicks,
   type TickDecision,
   type TickSchedule,
 } from '../tick/tick-schedule.js';
-import type { ActiveRuns } from './active-runs.js';
-import { type JobDefinition, missedTicks, type ScheduleEnvironment } from './job-definition.js';
-import { RunWaiter } from './job-run.js';
-import { type ClaimOrder, RunKeeper, TickClaimant } from './run-keeper.js';
-import { RunTrigger, type TriggerResult } from './run-trigger.js';
+import type { ClaimOrder, Job, TriggerResult } from './job.js';
+import { type MissedReport, missedTicks } from './job-definition.js';
 
 /** Beyond this the oldest are forgotten: they were removed from the store long ago. */
 const MOST_REMEMBERED = 1_000;
@@ -55,8 +51,9 @@ const MOST_WRITES_IN_A_ROW = 10;
 const PAUSE_MS = 1_000;
 
 /**
- * One job in one process. While this process leads it sleeps until the next nominal time, looks which ticks nobody has
- * accounted for, decides, and claims; everything that can change the decision leads back to {@link evaluate}.
+ * The schedule of one job in one process. While this process leads it sleeps until the next nominal time, looks which
+ * ticks nobody has accounted for, decides, and has them claimed; everything that can change the decision leads back to
+ * {@link evaluate}.
  */
 export class JobRunner {
   private term: Term | undefined;
@@ -71,48 +68,30 @@ export class JobRunner {
   /** A claim or an adoption is under way; the decision after it is made on what it finds. */
   private isBusy = false;
   private writesInARow = 0;
-  private isSuspended: boolean;
   /** What the record accounts for though it is yet to come, once that has been told. */
   private toldAhead = -Infinity;
-  private readonly stopping = new AbortController();
-  private readonly keeper: RunKeeper;
-  private readonly claimant: TickClaimant;
-  private readonly triggered: RunTrigger;
 
   constructor(
-    readonly definition: JobDefinition,
-    private readonly ledger: ScheduleLedger,
-    private readonly environment: ScheduleEnvironment,
-    private readonly active: ActiveRuns,
+    private readonly job: Job,
     /** Reports that this process has told, by their ids. */
     private readonly told: ToldReports,
   ) {
-    this.isSuspended = definition.suspend;
-    this.schedule = definition.schedule;
-    active.follow(() => this.evaluate());
-    const shared = [definition, ledger, environment, active] as const;
-    this.keeper = new RunKeeper(...shared);
-    this.claimant = new TickClaimant(
-      ...shared,
-      this.keeper,
-      this.stopping.signal,
-      () => this.isSuspended,
-    );
-    this.triggered = new RunTrigger(...shared, this.keeper, this.stopping.signal);
+    this.schedule = job.definition.schedule;
+    job.active.follow(() => this.evaluate());
   }
 
   get isStopped(): boolean {
-    return this.stopping.signal.aborted;
+    return this.job.isStopped;
   }
 
-  get suspended(): boolean {
-    return this.isSuspended;
+  get isSuspended(): boolean {
+    return this.job.isSuspended;
   }
 
   /** Nominal time of the next tick; null if there is none, or if the job is suspended or stopped. */
   get nextTick(): number | null {
     if (this.isStopped || this.isSuspended) return null;
-    return this.schedule.next(this.now());
+    return this.schedule.next(this.job.now());
   }
 
   /** This process leads, and the ledger knows the document. */
@@ -120,7 +99,7 @@ export class JobRunner {
     if (this.isStopped) return;
     this.term = term;
     this.forbiddenSince = null;
-    this.armedAfter = this.now();
+    this.armedAfter = this.job.now();
     const onEnd = (): void => this.end(term);
     term.signal.addEventListener('abort', onEnd, { once: true });
     this.unfollow = () => term.signal.removeEventListener('abort', onEnd);
@@ -129,37 +108,33 @@ export class JobRunner {
 
   suspend(): void {
     this.forbiddenSince = null;
-    this.isSuspended = true;
+    this.job.suspend();
     this.timer?.cancel();
   }
 
-  /** Ticks of the meantime count as missed. */
+  /** Ticks that came due while it was suspended count as missed. */
   resume(): void {
     if (!this.isSuspended) return;
-    this.isSuspended = false;
-    this.armedAfter = Math.max(this.armedAfter, this.now());
+    this.job.resume();
+    this.armedAfter = Math.max(this.armedAfter, this.job.now());
     this.evaluate();
   }
 
-  /** Schedules nothing any more. What runs goes on. */
+  /** Schedules nothing any more. What runs continues. */
   stop(): void {
     this.timer?.cancel();
     this.unfollow();
-    this.stopping.abort();
+    this.job.stop();
   }
 
-  /**
-   * Resolves when what runs now, or is about to, has ended and is recorded. Called by a run it waits neither for that
-   * one nor for one that waits for it.
-   */
+  /** As {@link Job.idle}. */
   idle(): Promise<void> {
-    return this.active.idle(RunWaiter.current);
+    return this.job.idle();
   }
 
-  /** One run now, beside the schedule. */
+  /** As {@link Job.trigger}. */
   trigger(term: Term): Promise<TriggerResult> {
-    const caller = RunWaiter.current;
-    return this.environment.atHome(() => this.triggered.trigger(term, caller));
+    return this.job.trigger(term);
   }
 
   private end(term: Term): void {
@@ -169,48 +144,53 @@ export class JobRunner {
   }
 
   private evaluate(): void {
-    this.environment.atHome(() => this.look());
+    this.job.environment.atHome(() => this.look());
   }
 
   private look(): void {
     this.timer?.cancel();
-    const { term, ledger } = this;
+    const { term, job } = this;
     if (term === undefined || this.isStopped || this.isSuspended || this.isBusy) return;
     // The clock knows that a term is over before its signal does: that needs a timer, and the process may have frozen.
-    const isOver = this.environment.leadership.term !== term;
+    const isOver = job.environment.leadership.term !== term;
     if (isOver || this.writesInARow >= MOST_WRITES_IN_A_ROW) return this.lookAfter(PAUSE_MS);
-    const record = ledger.known(this.definition.name);
+    const { record } = job;
     if (record !== undefined) this.tell(record);
     if (record !== undefined && record.untold.length > 0) return this.occupy(this.forget(record));
     const adoption = this.adoptionRequest(term);
     if (record === undefined || needsAdoption(record, adoption)) {
-      return this.occupy(this.adopt(term, adoption));
+      return this.occupy(job.submitWhileScheduled(new JobAdoption(adoption), term));
     }
-    const now = this.now();
-    this.schedule = this.definition.schedule.continuing(record.schedule, now)!;
+    this.decide(term, record);
+  }
+
+  private decide(term: Term, record: JobRecord): void {
+    const { job } = this;
+    const { startingDeadlineMs, concurrencyPolicy, schedule } = job.definition;
+    const now = job.now();
+    this.schedule = schedule.continuing(record.schedule, now)!;
     this.tellAhead(record, now);
     const due = dueTicks(this.schedule, record.accountedThrough, now);
     const decision = decideTick({
       now,
       due,
-      startingDeadlineMs: this.definition.startingDeadlineMs,
-      promptMs: this.environment.changeTimeoutMs,
+      startingDeadlineMs,
+      promptMs: job.environment.changeTimeoutMs,
       awaitedTick: this.awaitedTick,
       forbiddenSince: this.forbiddenSince,
       armedAfter: this.armedAfter,
-      concurrencyPolicy: this.definition.concurrencyPolicy,
-      activeRuns: this.active.count(record, term),
+      concurrencyPolicy,
+      activeRuns: job.active.count(record, term),
     });
     this.forbiddenSince = decision.kind === 'wait' ? (this.forbiddenSince ?? due!.newest) : null;
-    if (decision.kind === 'claim' || decision.kind === 'report') {
-      const isCapped = due?.isCapped === true;
-      return this.occupy(this.claim(term, { decision, record, isCapped }));
-    }
+    const order = { record, isCapped: due?.isCapped === true };
+    if (decision.kind === 'claim') return this.occupy(this.claim(term, { decision, ...order }));
+    if (decision.kind === 'report') return this.occupy(job.account(term, { decision, ...order }));
     if (decision.kind === 'replace') {
       this.awaitedTick = due!.newest;
-      this.keeper.replace(this.active.running);
+      job.replace();
     }
-    this.sleep(now, decision, this.active.nextExpiryMs(record, term));
+    this.sleep(now, decision, job.active.nextExpiryMs(record, term));
   }
 
   private sleep(now: number, decision: TickDecision, expiryMs: number): void {
@@ -222,34 +202,31 @@ export class JobRunner {
 
   private lookAfter(delayMs: number): void {
     this.writesInARow = 0;
-    this.timer = this.environment.clock.setTimer(() => this.evaluate(), delayMs);
+    this.timer = this.job.environment.clock.setTimer(() => this.evaluate(), delayMs);
   }
 
   /** One write at a time; the lease is not released before its outcome has been heard. */
-  private occupy(work: Promise<void>): void {
+  private occupy(work: Promise<unknown>): void {
     this.isBusy = true;
     const done = work.finally(() => {
       this.isBusy = false;
       this.writesInARow += 1;
       this.evaluate();
     });
-    this.environment.leadership.track(done);
+    this.job.environment.leadership.track(done);
   }
 
   private adoptionRequest(term: Term): AdoptionRequest {
-    const { name, schedule } = this.definition;
-    const now = this.now();
+    const { name, definition, active } = this.job;
+    const { schedule } = definition;
+    const now = this.job.now();
     const continues = (text: string) => schedule.continuing(text, now) !== undefined;
-    const isOver = (run: ActiveRun) => this.active.isOver(run, term);
+    const isOver = (run: ActiveRun) => active.isOver(run, term);
     return { job: name, schedule: schedule.text, continues, now, isOver };
   }
 
-  private async adopt(term: Term, request: AdoptionRequest): Promise<void> {
-    await this.claimant.submit(new JobAdoption(request), term, null);
-  }
-
-  private async claim(term: Term, order: ClaimOrder): Promise<void> {
-    if (await this.claimant.claim(term, order)) return;
+  private async claim(term: Term, order: ClaimOrder<'claim'>): Promise<void> {
+    if ((await this.job.claim(term, order)) === 'settled') return;
     this.armedAfter = Math.max(this.armedAfter, order.decision.tick);
   }
 
@@ -261,8 +238,20 @@ export class JobRunner {
     for (const { id, reason, times, isCapped } of untold) {
       if (this.told.has(id)) continue;
       this.told.add(id);
-      this.keeper.report({ job: this.definition.name, reason, ...missedTicks(times, isCapped) });
+      this.report({ job: this.job.name, reason, ...missedTicks(times, isCapped) });
     }
+  }
+
+  private report(report: MissedReport): void {
+    const { definition, environment } = this.job;
+    const { name, onMissed } = definition;
+    const { observer, leadership } = environment;
+    observer.onMissed(report);
+    if (onMissed === null) return;
+    const told = (async () => onMissed(report))().catch((error: unknown) =>
+      observer.onCallbackFailed(name, error),
+    );
+    leadership.track(told);
   }
 
   /** Ticks that are yet to come are accounted for already, so that none would start and none be missed. */
@@ -271,20 +260,12 @@ export class JobRunner {
     const next = this.schedule.next(now);
     if (next === null || next > accountedThrough) return;
     this.toldAhead = accountedThrough;
-    this.environment.observer.onAhead(this.definition.name, new Date(accountedThrough));
+    this.job.environment.observer.onAhead(this.job.name, new Date(accountedThrough));
   }
 
-  /** Also when leadership or the schedule ends meanwhile: the lease is not released before. */
-  private async forget({ untold }: JobRecord): Promise<void> {
-    const { clock, changeTimeoutMs } = this.environment;
-    const told = new ReportsTold(
-      this.definition.name,
-      untold.map(({ id }) => id),
-    );
-    await this.ledger.submit(told, { deadline: clock.now() + changeTimeoutMs });
-  }
-
-  private now(): number {
-    return wallMs(this.environment.clock);
+  /** The reports have been told. */
+  private forget({ untold }: JobRecord): Promise<unknown> {
+    const ids = untold.map(({ id }) => id);
+    return this.job.submit(new ReportsTold(this.job.name, ids));
   }
 }

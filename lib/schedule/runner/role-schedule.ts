@@ -6,6 +6,7 @@ import type { ScheduleLedger } from '../ledger/schedule-ledger.js';
 import type { JobDefinition, ScheduleEnvironment } from './job-definition.js';
 import { JobRunner, ToldReports } from './job-runner.js';
 import { ActiveRuns } from './active-runs.js';
+import { Job } from './job.js';
 
 /** All jobs of one role in one process. */
 export class RoleSchedule {
@@ -27,19 +28,12 @@ export class RoleSchedule {
     );
   }
 
-  get jobs(): JobRunner[] {
-    return [...this.runners.values()];
-  }
-
-  job(name: string): JobRunner | undefined {
-    return this.runners.get(name);
-  }
-
   add(definition: JobDefinition): JobRunner {
     const { name } = definition;
     const { clock, leaseDurationMs } = this.environment;
     const active = this.active.get(name) ?? new ActiveRuns(clock, leaseDurationMs);
-    const runner = new JobRunner(definition, this.ledger, this.environment, active, this.told);
+    const job = new Job(definition, active, this.ledger, this.environment);
+    const runner = new JobRunner(job, this.told);
     this.active.set(name, active);
     this.runners.set(name, runner);
     if (this.term !== undefined && !this.isStopped) runner.begin(this.term);
@@ -67,7 +61,7 @@ export class RoleSchedule {
     leadership.track(atHome(() => this.beginLoaded(term)));
   }
 
-  /** Nothing is scheduled any more. What runs goes on. */
+  /** Nothing is scheduled any more. What runs continues. */
   stop(): void {
     this.isStopped = true;
     for (const runner of this.runners.values()) runner.stop();

@@ -4,7 +4,7 @@ import {
   CronExpressionFault,
   parseCronExpression,
 } from '../../../lib/schedule/tick/cron-expression.js';
-import { JOB, ScheduledProcess } from '../support/scheduled-process.js';
+import { ScheduledProcess } from '../support/scheduled-process.js';
 
 const MINUTE_MS = 60_000;
 
@@ -54,9 +54,9 @@ describe('when a job is compared with a CronJob', () => {
   ])('on resume with ticks missed %s', async (_what, startingDeadlineMs, started) => {
     const process = await (await new ScheduledProcess().withJob({ startingDeadlineMs })).lead();
     await process.clock.advance(MINUTE_MS);
-    process.schedule.job(JOB)!.suspend();
+    process.job().suspend();
     await process.clock.advance(2 * MINUTE_MS + 10_000);
-    process.schedule.job(JOB)!.resume();
+    process.job().resume();
     await process.clock.settle();
     expect(process.startedTimes).toEqual(started);
   });

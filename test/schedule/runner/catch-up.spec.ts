@@ -82,8 +82,8 @@ describe('when ticks were missed while nobody led', () => {
     const { clock, store } = process;
     store.fatesOfWrites.push('ok', 'held');
     process.clock.stall(MINUTE_MS);
-    process.schedule.job(JOB)!.suspend();
-    process.schedule.job(JOB)!.resume();
+    process.job().suspend();
+    process.job().resume();
     await clock.settle();
     expect(process.missed).toMatchObject([{ count: 2 }, { count: 1 }]);
     process.schedule.remove(JOB);
@@ -222,7 +222,7 @@ describe('when a job was suspended', () => {
       const { clock, store } = process;
       store.fatesOfWrites.push('held');
       await clock.advance(MINUTE_MS);
-      const runner = process.schedule.job(JOB)!;
+      const runner = process.job();
       runner.suspend();
       store.release();
       await clock.advance(1_000);
@@ -237,7 +237,7 @@ describe('when a job was suspended', () => {
 
   it('runs nothing, and counts as missed what was due on resume', async () => {
     const process = await (await new ScheduledProcess().withJob()).lead();
-    const runner = process.schedule.job(JOB)!;
+    const runner = process.job();
     runner.suspend();
     await process.clock.advance(3 * MINUTE_MS);
     expect(process.started).toEqual([]);
@@ -254,11 +254,11 @@ describe('when a job was suspended', () => {
     const change = { suspend: true, startingDeadlineMs: 30_000 };
     const process = await (await new ScheduledProcess().withJob(change)).lead();
     await process.clock.advance(1_000);
-    process.schedule.job(JOB)!.resume();
+    process.job().resume();
     await process.clock.settle();
-    process.schedule.job(JOB)!.suspend();
+    process.job().suspend();
     await process.clock.advance(3 * MINUTE_MS);
-    process.schedule.job(JOB)!.resume();
+    process.job().resume();
     await process.clock.settle();
     expect(process.startedTimes).toEqual(['00:03:00']);
   });

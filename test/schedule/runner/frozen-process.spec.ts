@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { ScheduleLedger } from '../../../lib/schedule/ledger/schedule-ledger.js';
-import { JOB, ScheduledProcess } from '../support/scheduled-process.js';
+import { ScheduledProcess } from '../support/scheduled-process.js';
 
 const MINUTE_MS = 60_000;
 
@@ -41,7 +41,7 @@ describe('when a process froze until its term was over by the clock, and the sig
   it('does not start a triggered run whose record is answered only now', async () => {
     const process = await leading();
     process.store.fatesOfWrites.push('held');
-    const triggered = process.schedule.job(JOB)!.trigger(process.term!);
+    const triggered = process.job().trigger(process.term!);
     await process.clock.settle();
     process.freeze();
     process.store.release();

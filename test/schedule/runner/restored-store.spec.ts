@@ -175,7 +175,7 @@ describe('when a triggered run was interrupted', () => {
     const { clock, store } = process;
     process.handler = () => new Promise(() => {});
     await clock.advance(1_234);
-    void process.schedule.job(JOB)!.trigger(process.term!);
+    void process.job().trigger(process.term!);
     await clock.settle();
     const next = new ScheduledProcess('b', clock, store);
     await (await next.withJob(change)).lead(2);

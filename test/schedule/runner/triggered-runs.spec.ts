@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
 import type { ConcurrencyPolicy } from '../../../lib/schedule/tick/tick-schedule.js';
-import type { TriggerResult } from '../../../lib/schedule/runner/run-trigger.js';
+import type { TriggerResult } from '../../../lib/schedule/runner/job.js';
 import { CHANGE_TIMEOUT_MS, JOB, ScheduledProcess } from '../support/scheduled-process.js';
 import type { Fate } from '../support/scripted-document-store.js';
 
@@ -12,7 +12,7 @@ async function leading(change: Partial<JobDefinition> = {}): Promise<ScheduledPr
 }
 
 function trigger(process: ScheduledProcess): Promise<TriggerResult> {
-  return process.schedule.job(JOB)!.trigger(process.term!);
+  return process.job().trigger(process.term!);
 }
 
 /** Runs end when the test says so, or when they are told to. */

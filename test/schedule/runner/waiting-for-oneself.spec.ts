@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import type { JobRunner } from '../../../lib/schedule/runner/job-runner.js';
 import { JOB, ScheduledProcess } from '../support/scheduled-process.js';
 
 const MINUTE_MS = 60_000;
@@ -20,9 +19,7 @@ async function running(
   return { process, results };
 }
 
-const job = (process: ScheduledProcess, name = JOB): JobRunner => process.schedule.job(name)!;
-const trigger = (process: ScheduledProcess, name = JOB) =>
-  job(process, name).trigger(process.term!);
+const trigger = (process: ScheduledProcess, name = JOB) => process.job(name).trigger(process.term!);
 const remove = async (process: ScheduledProcess, name = JOB): Promise<string> => {
   await process.schedule.remove(name)!.idle();
   return 'removed';

@@ -11,6 +11,7 @@ import type {
   MissedReport,
 } from '../../../lib/schedule/runner/job-definition.js';
 import { cronSchedule } from '../../../lib/schedule/tick/tick-schedule.js';
+import type { JobRunner } from '../../../lib/schedule/runner/job-runner.js';
 import { RoleSchedule } from '../../../lib/schedule/runner/role-schedule.js';
 import { TimeZone } from '../../../lib/schedule/tick/time-zone.js';
 import { ManualClock } from '../../support/manual-clock.js';
@@ -32,6 +33,7 @@ export class ScheduledProcess {
   readonly work = new Set<PromiseLike<unknown>>();
   handler: Handler = () => undefined;
   onEnded: () => void = () => undefined;
+  private readonly jobs = new Map<string, JobRunner>();
   private current: { readonly term: Term; readonly abort: AbortController } | undefined;
   private isFrozen = false;
   private nonces = 0;
@@ -89,8 +91,9 @@ export class ScheduledProcess {
   /** A job every minute unless told otherwise. */
   async withJob(change: Partial<JobDefinition> & { expression?: string } = {}): Promise<this> {
     const { expression = '* * * * *', ...definition } = change;
-    this.schedule.add({
-      name: JOB,
+    const name = definition.name ?? JOB;
+    const runner = this.schedule.add({
+      name,
       schedule: cronSchedule(expression, new TimeZone('UTC')),
       concurrencyPolicy: 'Forbid',
       startingDeadlineMs: null,
@@ -103,8 +106,14 @@ export class ScheduledProcess {
       },
       ...definition,
     });
+    this.jobs.set(name, runner);
     await this.clock.settle();
     return this;
+  }
+
+  /** The job that was last added under this name. */
+  job(name = JOB): JobRunner {
+    return this.jobs.get(name)!;
   }
 
   /** Tokens grow with the terms, as those of an election do. */

@@ -1,0 +1,302 @@
+import { wallMs } from '../../core/clock.js';
+import type { Term } from '../../core/term.js';
+import type { ActiveRun, JobRecord } from '../ledger/job-record.js';
+import {
+  type LedgerChange,
+  RunEnd,
+  RunStart,
+  TickClaim,
+  TickReturn,
+} from '../ledger/ledger-changes.js';
+import type { Submitted } from '../ledger/pending-changes.js';
+import type { ScheduleLedger } from '../ledger/schedule-ledger.js';
+import type { TickDecision } from '../tick/tick-schedule.js';
+import type { ActiveRuns } from './active-runs.js';
+import {
+  type JobDefinition,
+  type MissedTicks,
+  missedTicks,
+  type ReturnCause,
+  type ScheduleEnvironment,
+} from './job-definition.js';
+import { JobRun, JobWaitsForItselfError, LinkedSignal, RunWaiter } from './job-run.js';
+
+/** A tick that may still start gets at least one request. */
+const SHORTEST_CLAIM_MS = 1_000;
+
+/** A decision that leads to a claim, with the record it was made on. */
+export interface ClaimOrder<Kind extends 'claim' | 'report'> {
+  readonly decision: Extract<TickDecision, { kind: Kind }>;
+  readonly record: JobRecord;
+  readonly isCapped: boolean;
+}
+
+/**
+ * What became of a run asked for by `trigger()`. `forbidden`: another run is active, or about to start.
+ * `unresolved`: it was not started, as it could not be recorded, or leadership or the job has ended first.
+ */
+export type TriggerResult = 'succeeded' | 'failed' | 'forbidden' | 'unresolved';
+
+/**
+ * One job for as long as it is scheduled in this process: what it is, what the ledger knows of it, and which of its
+ * runs are active. It claims ticks, starts what is recorded as claimed or triggered, and records how that ended.
+ */
+export class Job {
+  private readonly stopping = new AbortController();
+  private suspended: boolean;
+
+  constructor(
+    readonly definition: JobDefinition,
+    readonly active: ActiveRuns,
+    private readonly ledger: ScheduleLedger,
+    readonly environment: ScheduleEnvironment,
+  ) {
+    this.suspended = definition.suspend;
+  }
+
+  get name(): string {
+    return this.definition.name;
+  }
+
+  get isSuspended(): boolean {
+    return this.suspended;
+  }
+
+  get isStopped(): boolean {
+    return this.stopping.signal.aborted;
+  }
+
+  /** What the fleet knows of it, as last read or written; undefined if nothing is known that can be read. */
+  get record(): JobRecord | undefined {
+    return this.ledger.known(this.name);
+  }
+
+  now(): number {
+    return wallMs(this.environment.clock);
+  }
+
+  suspend(): void {
+    this.suspended = true;
+  }
+
+  resume(): void {
+    this.suspended = false;
+  }
+
+  /** Nothing of it is claimed any more. What runs continues. */
+  stop(): void {
+    this.stopping.abort();
+  }
+
+  /**
+   * Claims a tick and starts it. `unresolved`: nothing is started, for nobody knows whether the claim is in the store.
+   * Only another claim may start the tick, with a nonce of its own.
+   */
+  async claim(term: Term, order: ClaimOrder<'claim'>): Promise<Submitted<unknown>['kind']> {
+    const { decision, record, isCapped } = order;
+    const run = this.newRun(term, decision.tick);
+    this.active.reserve(run);
+    const claimed = await this.submitWhileScheduled(
+      this.claimOf(order, run.record.id, run.record),
+      term,
+      this.claimTimeoutMs(decision.tick),
+    );
+    if (claimed.kind === 'settled' && claimed.result.kind === 'won') {
+      const cause = this.causeNotToStart(term);
+      if (cause === undefined) this.start(run, missedTicks(claimed.result.missed, isCapped));
+      else await this.handBack(run, record.lastScheduleTime, cause);
+      return 'settled';
+    }
+    this.active.forget(run);
+    if (claimed.kind === 'unresolved') {
+      this.environment.observer.onUnresolved(this.name, run.scheduledTime);
+    }
+    return claimed.kind;
+  }
+
+  /** Claims ticks that are not to start, so that they are reported once. */
+  async account(term: Term, order: ClaimOrder<'report'>): Promise<void> {
+    await this.submitWhileScheduled(this.claimOf(order, this.environment.nonce(), null), term);
+  }
+
+  /**
+   * One run now, beside the schedule.
+   * @throws JobWaitsForItselfError
+   */
+  trigger(term: Term): Promise<TriggerResult> {
+    const caller = RunWaiter.current;
+    return this.environment.atHome(() => this.triggerFor(caller, term));
+  }
+
+  /**
+   * Resolves when what runs now, or is about to, has ended and is recorded. Called by a run it waits neither for that
+   * one nor for one that waits for it.
+   */
+  idle(): Promise<void> {
+    return this.active.idle(RunWaiter.current);
+  }
+
+  /** Asks what runs to make way. */
+  replace(runs: readonly JobRun[] = this.active.running): void {
+    for (const run of runs) {
+      run.replace(() => {
+        this.environment.observer.onOverdue(this.name, run.scheduledTime);
+        this.active.freed();
+      });
+    }
+  }
+
+  /** Given up when the term or the schedule of the job ends. */
+  async submitWhileScheduled<R>(
+    change: LedgerChange<R>,
+    term: Term,
+    timeoutMs?: number,
+  ): Promise<Submitted<R>> {
+    const linked = new LinkedSignal([this.stopping.signal, term.signal]);
+    try {
+      return await this.submit(change, linked.signal, timeoutMs);
+    } finally {
+      linked.unlink();
+    }
+  }
+
+  /** Not given up when leadership or the schedule ends meanwhile: the lease is not released before. */
+  submit<R>(
+    change: LedgerChange<R>,
+    signal?: AbortSignal,
+    timeoutMs = this.environment.changeTimeoutMs,
+  ): Promise<Submitted<R>> {
+    const deadline = this.environment.clock.now() + timeoutMs;
+    return this.ledger.submit(change, { deadline, signal });
+  }
+
+  private claimOf(
+    { decision, record, isCapped }: ClaimOrder<'claim'> | ClaimOrder<'report'>,
+    nonce: string,
+    run: ActiveRun | null,
+  ): TickClaim {
+    const { tick, missed, reason } = decision;
+    const { schedule, accountedThrough: basis } = record;
+    const claim = { job: this.name, schedule, tick, nonce, run, missed };
+    return new TickClaim({ ...claim, basis, reason, isCapped });
+  }
+
+  /** Until the deadline of the tick. */
+  private claimTimeoutMs(tick: number): number | undefined {
+    const { startingDeadlineMs } = this.definition;
+    if (startingDeadlineMs === null) return undefined;
+    return Math.max(SHORTEST_CLAIM_MS, tick + startingDeadlineMs - this.now());
+  }
+
+  /** What has come to an end since the claim was sent. */
+  private causeNotToStart(term: Term): ReturnCause | undefined {
+    if (this.environment.leadership.term !== term) return 'leadership ended';
+    if (this.isStopped) return 'its schedule ended';
+    return this.suspended ? 'it was suspended' : undefined;
+  }
+
+  private async handBack(run: JobRun, previous: number | null, cause: ReturnCause): Promise<void> {
+    const { id: nonce, scheduledTime: tick } = run.record;
+    const returned = await this.submit(new TickReturn(this.name, { tick, nonce }, previous));
+    this.active.forget(run);
+    this.active.freed();
+    const isReturned = returned.kind === 'settled' && returned.result;
+    this.environment.observer.onReturned(this.name, run.scheduledTime, { isReturned, cause });
+  }
+
+  private async triggerFor(caller: RunWaiter | undefined, term: Term): Promise<TriggerResult> {
+    if (this.definition.concurrencyPolicy === 'Replace') await this.endRunning(caller);
+    // Nothing may come between this look and the reservation.
+    if (!this.isFree(term)) return 'forbidden';
+    const run = this.newRun(term, this.now());
+    this.active.reserve(run);
+    const result = this.untilTriggeredEnds(run, term);
+    return caller === undefined ? result : caller.during([run.waiter], result);
+  }
+
+  private isFree(term: Term): boolean {
+    const { concurrencyPolicy } = this.definition;
+    return concurrencyPolicy === 'Allow' || this.active.count(this.record, term) === 0;
+  }
+
+  private async endRunning(caller: RunWaiter | undefined): Promise<void> {
+    const running = this.active.running.filter(({ isOverdue }) => !isOverdue);
+    if (caller !== undefined && running.some(({ waiter }) => waiter.needs(caller))) {
+      throw new JobWaitsForItselfError(this.name);
+    }
+    this.replace(running);
+    const ended = Promise.all(running.map(({ madeWay }) => madeWay));
+    const waiters = running.map(({ waiter }) => waiter);
+    await (caller === undefined ? ended : caller.during(waiters, ended));
+  }
+
+  private async untilTriggeredEnds(run: JobRun, term: Term): Promise<TriggerResult> {
+    const starting = this.startTriggered(run, term);
+    this.environment.leadership.track(starting);
+    const isStarted = await starting;
+    // A tick may have come due meanwhile: under 'Replace' it ends this run.
+    this.active.freed();
+    if (!isStarted) return 'unresolved';
+    const { succeeded } = await run.ended;
+    return succeeded ? 'succeeded' : 'failed';
+  }
+
+  /** False: it was not started, and is not recorded as active. */
+  private async startTriggered(run: JobRun, term: Term): Promise<boolean> {
+    const { schedule } = this.definition;
+    const start = new RunStart(this.name, schedule.text, run.record);
+    const stored = await this.submit(start, term.signal);
+    const isStored = stored.kind === 'settled';
+    const mayStart = this.environment.leadership.term === term && !this.isStopped;
+    if (isStored && mayStart) {
+      this.start(run, missedTicks([], false));
+      return true;
+    }
+    if (isStored) await this.recordEnd(run, 'not started: leadership or the job has ended');
+    this.active.forget(run);
+    return false;
+  }
+
+  private newRun(term: Term, scheduledTime: number): JobRun {
+    const { clock, nonce } = this.environment;
+    const { number, fencingToken, holderIdentity } = term;
+    const record = {
+      id: nonce(),
+      scheduledTime,
+      startedAt: this.now(),
+      term: number,
+      fencingToken: String(fencingToken),
+      holderIdentity,
+    };
+    return new JobRun(this.definition, record, term, clock);
+  }
+
+  /** The lease is not released before the run has ended and its end is recorded. */
+  private start(run: JobRun, missed: MissedTicks): void {
+    const { leadership, observer } = this.environment;
+    observer.onStarted(this.name, run.scheduledTime);
+    run.start(missed);
+    leadership.track(this.untilRecorded(run));
+  }
+
+  private async untilRecorded(run: JobRun): Promise<void> {
+    const { observer } = this.environment;
+    const outcome = await run.ended;
+    const recording = this.recordEnd(run, outcome.failure, outcome.endedAt);
+    observer.onEnded(this.name, run.scheduledTime, outcome);
+    // The next tick may be claimed in the same write.
+    this.active.freed();
+    const recorded = await recording;
+    this.active.forget(run);
+    if (recorded.kind === 'unresolved') observer.onUnrecorded(this.name, run.scheduledTime);
+  }
+
+  /** `failure` null: it succeeded. */
+  private recordEnd(
+    { record: { id, scheduledTime } }: JobRun,
+    failure: string | null,
+    endedAt = this.now(),
+  ): Promise<Submitted<void>> {
+    return this.submit(new RunEnd(this.name, { id, scheduledTime, endedAt, failure }));
+  }
+}
