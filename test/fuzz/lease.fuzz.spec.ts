@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ObservedLease } from '../../lib/core/lease-record.js';
-import type { JsonObject } from '../../lib/core/json-document.js';
+import type { JsonDocument } from '../../lib/core/json-document.js';
 import { leaseAddress } from '../../lib/kubernetes/object-request.js';
 import {
   decodeLease,
@@ -15,7 +15,7 @@ const SEED = 20_261_121;
 const ADDRESS = leaseAddress('default', 'fuzzed');
 
 /** Any Lease that a server accepts, or might one day send. Every fifth spec is not even an object. */
-function randomLease(random: RandomJson): JsonObject {
+function randomLease(random: RandomJson): JsonDocument {
   const time = (): unknown => (random.chance(0.6) ? '2026-11-21T10:00:00.123456Z' : random.value());
   const spec: Record<string, unknown> = {
     ...random.object(),
@@ -45,8 +45,8 @@ function randomLease(random: RandomJson): JsonObject {
 }
 
 /** What remains of an object when everything that the election owns is taken out. */
-function foreign({ metadata, spec, ...rest }: JsonObject): string {
-  const { annotations, ...meta } = metadata as JsonObject;
+function foreign({ metadata, spec, ...rest }: JsonDocument): string {
+  const { annotations, ...meta } = metadata as JsonDocument;
   const ours = [
     'holderIdentity',
     'leaseDurationSeconds',
@@ -54,7 +54,7 @@ function foreign({ metadata, spec, ...rest }: JsonObject): string {
     'renewTime',
     'leaseTransitions',
   ];
-  const kept = Object.entries((spec ?? {}) as JsonObject).filter(([key]) => !ours.includes(key));
+  const kept = Object.entries((spec ?? {}) as JsonDocument).filter(([key]) => !ours.includes(key));
   const isObject =
     typeof annotations === 'object' && annotations !== null && !Array.isArray(annotations);
   const marks = isObject
@@ -63,28 +63,28 @@ function foreign({ metadata, spec, ...rest }: JsonObject): string {
   return JSON.stringify([rest, meta, marks, kept]);
 }
 
-function specOf(json: JsonObject): JsonObject {
-  const spec: unknown = (JSON.parse(JSON.stringify(json)) as JsonObject)['spec'];
+function specOf(json: JsonDocument): JsonDocument {
+  const spec: unknown = (JSON.parse(JSON.stringify(json)) as JsonDocument)['spec'];
   return typeof spec === 'object' && spec !== null && !Array.isArray(spec)
-    ? (spec as JsonObject)
+    ? (spec as JsonDocument)
     : {};
 }
 
 /** By the text alone, not by the library's reading of it. */
-function mayBeHeld(json: JsonObject): boolean {
+function mayBeHeld(json: JsonDocument): boolean {
   return ![undefined, null, ''].includes(specOf(json)['holderIdentity'] as string | undefined);
 }
 
-function promisedMs(json: JsonObject): number {
+function promisedMs(json: JsonDocument): number {
   const seconds = specOf(json)['leaseDurationSeconds'];
   const makesSense = Number.isInteger(seconds) && Number(seconds) > 0 && Number(seconds) < 2 ** 31;
   return makesSense ? Number(seconds) * 1_000 : CONFIG.leaseDurationMs;
 }
 
-function decoded(json: JsonObject): ObservedLease {
+function decoded(json: JsonDocument): ObservedLease {
   // What a server sends is text: only what survives it counts.
   const result = decodeLease(JSON.parse(JSON.stringify(json)), ADDRESS);
-  if (!result.ok) throw new Error(`${result.problem}: ${JSON.stringify(json)}`);
+  if (result.kind === 'unusable') throw new Error(`${result.problem}: ${JSON.stringify(json)}`);
   return result.lease;
 }
 
@@ -123,11 +123,11 @@ describe(`when a candidate meets ${LEASES} random leases (seed ${SEED})`, () => 
     const random = new RandomJson(SEED + 1);
     let compared = 0;
     for (let round = 0; round < LEASES; round += 1) {
-      const json = JSON.parse(JSON.stringify(randomLease(random))) as JsonObject;
+      const json = JSON.parse(JSON.stringify(randomLease(random))) as JsonDocument;
       const { spec } = json;
       if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) continue;
       const written = encodeReplacement(heldBy('me'), decoded(json), ADDRESS);
-      const sent = JSON.parse(JSON.stringify(written)) as JsonObject;
+      const sent = JSON.parse(JSON.stringify(written)) as JsonDocument;
       if (foreign(sent) !== foreign(json)) throw new Error(`${foreign(json)} -> ${foreign(sent)}`);
       compared += 1;
     }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { LockRequestError } from '../../core/errors.js';
-import { isJsonObject, type JsonObject } from '../../core/json-document.js';
+import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 import { messageOf } from '../../core/thrown-value.js';
 import type { ClusterTls } from '../http/socket-basics.js';
 
@@ -57,7 +57,7 @@ export class KubeconfigEntry {
   constructor(
     /** For messages: the file and the place in it. */
     readonly where: string,
-    private readonly fields: JsonObject,
+    private readonly fields: JsonDocument,
     /** What relative paths start from. */
     private readonly directory: string,
   ) {}

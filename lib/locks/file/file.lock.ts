@@ -1,15 +1,6 @@
 import { isAbsolute, join } from 'node:path';
-import {
-  LeaderElectionOptionsError,
-  LockRequestError,
-  type OptionFault,
-} from '../../core/errors.js';
-import {
-  formatDocument,
-  isJsonObject,
-  type JsonDocument,
-  unreadableDocument,
-} from '../../core/json-document.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
+import { isJsonObject, type JsonDocument, parseDocument } from '../../core/json-document.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import { givenLockOptions } from '../../core/option-reader.js';
 import type {
@@ -21,10 +12,10 @@ import type {
   ResourceLock,
   ResourceLockFactory,
   Store,
-  StoredDocument,
   WriteOutcome,
 } from '../../core/resource-lock.js';
-import { BoundedRequests, fileLockError } from './bounded-requests.js';
+import { DocumentStore } from '../document-store.js';
+import { BoundedRequests, FileRequests } from './file-requests.js';
 import { HolderSocket } from './holder-socket.js';
 import {
   type HolderProcess,
@@ -87,116 +78,55 @@ const UNHELD: LeaseRecord = {
 };
 
 /**
- * A document in the versioned files of a lease of its own: their compare-and-set is this one's. A new document takes
- * two versions, an empty one and the first; a process killed in between leaves an empty document, which is one too.
+ * Documents in the versioned files of a lease of their own: their compare-and-set is this one's. A new document takes two
+ * versions, an empty one and the first; a process killed in between leaves an empty document, which is one too.
  */
-class FileDocumentStore implements Store<JsonDocument, StoredDocument> {
-  constructor(
-    private readonly directory: FileLockDirectory,
-    private readonly store: LeaseFileStore,
-    private readonly requests: BoundedRequests,
-  ) {}
+class FileTexts implements Store<string, ObservedLeaseFile> {
+  constructor(private readonly files: FileRequests) {}
 
-  read(options: LockRequestOptions): Promise<ReadOutcome<StoredDocument>> {
-    const attempt = async (abandoned: AbortSignal): Promise<ReadOutcome<StoredDocument>> => {
-      try {
-        await this.directory.prepare();
-        const file = await this.store.look(abandoned);
-        if (file === null) return { kind: 'absent' };
-        const stored = storedIn(file);
-        if (stored !== undefined) return { kind: 'found', stored };
-        const error = unreadableDocument(this.describe(), 'the newest version');
-        return { kind: 'failed', error };
-      } catch (error) {
-        return { kind: 'failed', error: this.explain('read', error) };
-      }
-    };
-    return this.requests.run(options, attempt, (why) => ({
-      kind: 'failed',
-      error: this.abandoned('reading', why),
-    }));
+  read(options: LockRequestOptions): Promise<ReadOutcome<ObservedLeaseFile>> {
+    return this.files.read(options);
   }
 
-  create(
-    document: JsonDocument,
-    options: LockRequestOptions,
-  ): Promise<WriteOutcome<StoredDocument>> {
-    return this.write('create', document, options, async (abandoned) => {
-      const created = await this.store.create(UNHELD, null, abandoned);
-      if (created.kind !== 'applied') return created;
-      return this.put(document, created.stored as ObservedLeaseFile, abandoned);
+  create(text: string, options: LockRequestOptions): Promise<WriteOutcome<ObservedLeaseFile>> {
+    return this.files.write('create', options, async (abandoned) => {
+      const created = await this.files.store.create(UNHELD, null, abandoned);
+      return created.kind === 'applied' ? this.put(text, created.stored, abandoned) : created;
     });
   }
 
   replace(
-    document: JsonDocument,
-    { version }: StoredDocument,
+    text: string,
+    expected: ObservedLeaseFile,
     options: LockRequestOptions,
-  ): Promise<WriteOutcome<StoredDocument>> {
-    return this.write('replace', document, options, (abandoned) =>
-      this.put(document, version as ObservedLeaseFile, abandoned),
-    );
+  ): Promise<WriteOutcome<ObservedLeaseFile>> {
+    return this.files.write('replace', options, (abandoned) => this.put(text, expected, abandoned));
   }
 
   describe(): string {
-    return `document files in ${this.store.directory}`;
+    return this.files.description;
   }
 
   /** Fields that this library does not know are written back, and so is the document, put among them. */
   private put(
-    document: JsonDocument,
+    text: string,
     expected: ObservedLeaseFile,
     abandoned: AbortSignal,
-  ): Promise<WriteOutcome> {
-    const fields = { ...expected.source.fields, [DOCUMENT_FIELD]: document };
+  ): Promise<WriteOutcome<ObservedLeaseFile>> {
+    const fields = { ...expected.source.fields, [DOCUMENT_FIELD]: parseDocument(text) };
     const next = { ...expected, source: { ...expected.source, fields } };
-    return this.store.replace(UNHELD, next, null, abandoned);
-  }
-
-  private write(
-    action: string,
-    document: JsonDocument,
-    options: LockRequestOptions,
-    write: (abandoned: AbortSignal) => Promise<WriteOutcome>,
-  ): Promise<WriteOutcome<StoredDocument>> {
-    const text = formatDocument(document, this.describe());
-    if (text instanceof LockRequestError) {
-      return Promise.resolve({ kind: 'not-applied', error: text });
-    }
-    const attempt = async (abandoned: AbortSignal): Promise<WriteOutcome<StoredDocument>> => {
-      try {
-        await this.directory.prepare();
-      } catch (error) {
-        return { kind: 'not-applied', error: this.explain(action, error) };
-      }
-      const outcome = await write(abandoned);
-      if (outcome.kind !== 'applied') return outcome;
-      return { kind: 'applied', stored: { document, version: outcome.stored } };
-    };
-    return this.requests.run(options, attempt, (why) => ({
-      kind: 'unknown',
-      error: this.abandoned('writing', why),
-    }));
-  }
-
-  private explain(action: string, error: unknown): LockRequestError {
-    if (error instanceof LockRequestError) return error;
-    return fileLockError(action, this.store.directory, error);
-  }
-
-  private abandoned(action: string, why: string): LockRequestError {
-    return new LockRequestError(`Gave up ${action} ${this.describe()}: ${why}.`, {
-      reason: 'unclear',
-    });
+    return this.files.store.replace(UNHELD, next, null, abandoned);
   }
 }
 
-/** Undefined if the file is not one of a document: edited by hand, or cut off. */
-function storedIn(file: ObservedLeaseFile): StoredDocument | undefined {
-  const document = file.source.fields[DOCUMENT_FIELD] ?? {};
-  const isReadable = file.record.holderIdentity === '' && isJsonObject(document);
-  return isReadable ? { document, version: file } : undefined;
-}
+const DOCUMENT_PLACE = {
+  name: 'the newest version',
+  /** Undefined if the file is not one of a document: edited by hand, or cut off. */
+  documentIn({ record, source }: ObservedLeaseFile): JsonDocument | undefined {
+    const document = source.fields[DOCUMENT_FIELD] ?? {};
+    return record.holderIdentity === '' && isJsonObject(document) ? document : undefined;
+  },
+};
 
 export interface FileLockOptions {
   /**
@@ -220,10 +150,10 @@ export function fileLock(options: FileLockOptions = {}): ResourceLockFactory {
 
 export class FileLock implements ResourceLock {
   readonly #directory: FileLockDirectory;
-  readonly #store: LeaseFileStore;
+  readonly #lease: FileRequests;
   readonly #socket: HolderSocket;
   readonly #identity: string;
-  readonly #lease: { readonly namespace: string; readonly leaseName: string };
+  readonly #labels: { readonly namespace: string; readonly leaseName: string };
   readonly #files: LeaseFileSystem;
   readonly #requests = new BoundedRequests();
   #ownSocket: string | null = null;
@@ -237,11 +167,10 @@ export class FileLock implements ResourceLock {
   ) {
     this.#files = files;
     this.#identity = identity;
-    this.#lease = { namespace, leaseName };
+    this.#labels = { namespace, leaseName };
     this.#directory = new FileLockDirectory(directory, files);
-    const path = join(this.#directory.path, leaseDirectoryName(namespace, leaseName));
-    this.#store = new LeaseFileStore(path, files, { namespace, leaseName });
-    this.#socket = new HolderSocket(this.#directory.path, path);
+    this.#lease = this.#filesOf(leaseName, 'lease');
+    this.#socket = new HolderSocket(this.#directory.path, this.#lease.store.directory);
   }
 
   /** No directory was named: other users, containers and TMPDIRs have directories of their own. */
@@ -249,25 +178,16 @@ export class FileLock implements ResourceLock {
     return this.#directory.isDefault;
   }
 
-  read(options: LockRequestOptions): Promise<ReadOutcome> {
-    const attempt = async (abandoned: AbortSignal): Promise<ReadOutcome> => {
-      try {
-        await this.#directory.prepare();
-        const lease = await this.#store.look(abandoned);
-        return lease === null ? { kind: 'absent' } : { kind: 'found', stored: lease };
-      } catch (error) {
-        return { kind: 'failed', error: this.#explain('read', error) };
-      }
-    };
-    return this.#requests.run(options, attempt, (why) => ({
-      kind: 'failed',
-      error: this.#abandoned('reading', why),
-    }));
+  read(options: LockRequestOptions): Promise<ReadOutcome<ObservedLeaseFile>> {
+    return this.#lease.read(options);
   }
 
-  create(record: LeaseRecord, options: LockRequestOptions): Promise<WriteOutcome> {
-    return this.#write('create', options, async (abandoned) => {
-      const outcome = await this.#store.create(record, await this.#holder(record), abandoned);
+  create(
+    record: LeaseRecord,
+    options: LockRequestOptions,
+  ): Promise<WriteOutcome<ObservedLeaseFile>> {
+    return this.#lease.write('create', options, async (abandoned) => {
+      const outcome = await this.#lease.store.create(record, await this.#holder(record), abandoned);
       if (outcome.kind === 'applied') await this.#sweepSockets();
       return outcome;
     });
@@ -277,10 +197,10 @@ export class FileLock implements ResourceLock {
     record: LeaseRecord,
     expected: ObservedLease,
     options: LockRequestOptions,
-  ): Promise<WriteOutcome> {
-    return this.#write('replace', options, async (abandoned) => {
+  ): Promise<WriteOutcome<ObservedLeaseFile>> {
+    return this.#lease.write('replace', options, async (abandoned) => {
       const holder = await this.#holder(record);
-      const outcome = await this.#store.replace(record, expected, holder, abandoned);
+      const outcome = await this.#lease.store.replace(record, expected, holder, abandoned);
       const isTakeover = expected.record.holderIdentity !== record.holderIdentity;
       if (outcome.kind === 'applied' && isTakeover) await this.#sweepSockets();
       return outcome;
@@ -289,26 +209,23 @@ export class FileLock implements ResourceLock {
 
   watch(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch {
     const view = {
-      directory: this.#store.directory,
+      directory: this.#lease.store.directory,
       look: () => this.#requests.track(this.#lookForWatch()),
-      revisionOfDeletion: () => this.#store.nextUnseenRevision,
+      revisionOfDeletion: () => this.#lease.store.nextUnseenRevision,
       holderSocket: (lease: ObservedLeaseFile | null) => this.#socketOfOther(lease),
-      isHostUnique: () => this.#kernel.isUnique,
-      explain: (error: unknown) => this.#explain('watch', error),
+      isKernelUnique: () => this.#kernel.isUnique,
+      explain: (error: unknown) => this.#lease.explain('watch', error),
     };
     return new LeaseFileWatch(view, observer, options.silenceLimitMs);
   }
 
-  sibling(suffix: string): Store<JsonDocument, StoredDocument> {
-    const { namespace } = this.#lease;
-    const leaseName = `${this.#lease.leaseName}-${suffix}`;
-    const path = join(this.#directory.path, leaseDirectoryName(namespace, leaseName));
-    const store = new LeaseFileStore(path, this.#files, { namespace, leaseName });
-    return new FileDocumentStore(this.#directory, store, this.#requests);
+  sibling(suffix: string): DocumentStore<ObservedLeaseFile> {
+    const files = this.#filesOf(`${this.#labels.leaseName}-${suffix}`, 'document');
+    return new DocumentStore(new FileTexts(files), DOCUMENT_PLACE);
   }
 
   describe(): string {
-    return `lease files in ${this.#store.directory}`;
+    return this.#lease.description;
   }
 
   /**
@@ -319,7 +236,7 @@ export class FileLock implements ResourceLock {
     await this.#requests.settled();
     if (this.#ownSocket === null) return;
     try {
-      const lease = await this.#store.look();
+      const lease = await this.#lease.store.look();
       if (lease?.source.holderProcess?.socket === this.#ownSocket) return;
     } catch {
       // What cannot be read may name the socket.
@@ -328,29 +245,17 @@ export class FileLock implements ResourceLock {
     await this.#socket.close();
   }
 
-  #write(
-    action: string,
-    options: LockRequestOptions,
-    write: (abandoned: AbortSignal) => Promise<WriteOutcome>,
-  ): Promise<WriteOutcome> {
-    const attempt = async (abandoned: AbortSignal): Promise<WriteOutcome> => {
-      try {
-        await this.#directory.prepare();
-      } catch (error) {
-        return { kind: 'not-applied', error: this.#explain(action, error) };
-      }
-      return write(abandoned);
-    };
-    return this.#requests.run(options, attempt, (why) => ({
-      kind: 'unknown',
-      error: this.#abandoned('writing', why),
-    }));
+  #filesOf(name: string, kind: 'lease' | 'document'): FileRequests {
+    const { namespace } = this.#labels;
+    const path = join(this.#directory.path, leaseDirectoryName(namespace, name));
+    const store = new LeaseFileStore(path, this.#files, { namespace, leaseName: name });
+    return new FileRequests(this.#directory, store, this.#requests, `${kind} files in ${path}`);
   }
 
   async #lookForWatch(): Promise<ObservedLeaseFile | null> {
     await this.#directory.prepare();
-    await this.#files.mkdir(this.#store.directory, { recursive: true });
-    return this.#store.look();
+    await this.#files.mkdir(this.#lease.store.directory, { recursive: true });
+    return this.#lease.store.look();
   }
 
   /** Listens before the write that names the socket; a record of somebody else names none. */
@@ -381,16 +286,5 @@ export class FileLock implements ResourceLock {
     } catch {
       // Files of dead holders are harmless; the next takeover sweeps again.
     }
-  }
-
-  #explain(action: string, error: unknown): LockRequestError {
-    if (error instanceof LockRequestError) return error;
-    return fileLockError(action, this.#store.directory, error);
-  }
-
-  #abandoned(action: string, why: string): LockRequestError {
-    return new LockRequestError(`Gave up ${action} ${this.describe()}: ${why}.`, {
-      reason: 'unclear',
-    });
   }
 }

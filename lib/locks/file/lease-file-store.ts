@@ -3,7 +3,7 @@ import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type { WriteOutcome } from '../../core/resource-lock.js';
 import { codeOf } from '../../core/thrown-value.js';
 import { kernelUuid } from '../kernel-entropy.js';
-import { fileLockError } from './bounded-requests.js';
+import { fileLockError } from './file-lock-error.js';
 import { LeaseFileReader, removeFile, sweepLeaseFiles } from './lease-file-reader.js';
 import {
   formatLeaseFile,
@@ -66,7 +66,7 @@ export class LeaseFileStore {
     record: LeaseRecord,
     holderProcess: HolderProcess | null,
     signal: AbortSignal,
-  ): Promise<WriteOutcome> {
+  ): Promise<WriteOutcome<ObservedLeaseFile>> {
     const temporary = this.#path(temporaryCreationFileName());
     const uid = kernelUuid();
     let lease: ObservedLeaseFile;
@@ -80,10 +80,10 @@ export class LeaseFileStore {
     } catch (error) {
       return this.#notApplied('create', temporary, error);
     }
-    const refused = await this.#link(temporary, CREATION_FILE, 'create');
+    const outcome = await this.#link(temporary, CREATION_FILE, 'create');
     // A temporary creation is swept only while there is a lease.
-    if (refused !== null) return refused === 'swept' ? { kind: 'conflict' } : refused;
-    return this.#applied(lease);
+    if (outcome.kind === 'swept') return { kind: 'conflict' };
+    return outcome.kind === 'linked' ? this.#applied(lease) : outcome;
   }
 
   async replace(
@@ -91,7 +91,7 @@ export class LeaseFileStore {
     expected: ObservedLease,
     holderProcess: HolderProcess | null,
     signal: AbortSignal,
-  ): Promise<WriteOutcome> {
+  ): Promise<WriteOutcome<ObservedLeaseFile>> {
     const { uid } = expected;
     const revision = expected.revision + 1n;
     const name = versionFileName(revision, uid);
@@ -110,31 +110,27 @@ export class LeaseFileStore {
       if (codeOf(error) === 'ENOENT') return { kind: 'absent' };
       return this.#notApplied('replace', temporary, error);
     }
-    const refused = await this.#link(temporary, name, 'replace');
-    if (refused !== null && refused !== 'swept') return refused;
+    const outcome = await this.#link(temporary, name, 'replace');
+    if (outcome.kind !== 'linked' && outcome.kind !== 'swept') return outcome;
     try {
       const current = await this.look();
       if (current === null) return { kind: 'absent' };
-      if (refused === 'swept' || current.uid !== uid) return { kind: 'conflict' };
+      if (outcome.kind === 'swept' || current.uid !== uid) return { kind: 'conflict' };
     } catch (error) {
-      const kind = refused === 'swept' ? 'not-applied' : 'unknown';
+      const kind = outcome.kind === 'swept' ? 'not-applied' : 'unknown';
       return { kind, error: fileLockError('replace', this.directory, error) };
     }
     return this.#applied(parseLeaseFile(text, { name, uid, revision }));
   }
 
-  /** Null: linked. `swept`: the temporary file is gone, so the number it aimed at is of the past. */
-  async #link(
-    temporary: string,
-    name: string,
-    action: string,
-  ): Promise<WriteOutcome | 'swept' | null> {
+  /** `swept`: the temporary file is gone, so the number it aimed at is of the past. */
+  async #link(temporary: string, name: string, action: string): Promise<LinkOutcome> {
     try {
       await this.files.link(temporary, this.#path(name));
-      return null;
+      return { kind: 'linked' };
     } catch (error) {
       const code = codeOf(error);
-      if (code === 'ENOENT') return 'swept';
+      if (code === 'ENOENT') return { kind: 'swept' };
       await this.#discard(temporary);
       if (code === 'EEXIST') return { kind: 'conflict' };
       const kind = isDefiniteRefusal(error) ? 'not-applied' : 'unknown';
@@ -142,7 +138,7 @@ export class LeaseFileStore {
     }
   }
 
-  async #applied(lease: ObservedLeaseFile): Promise<WriteOutcome> {
+  async #applied(lease: ObservedLeaseFile): Promise<WriteOutcome<ObservedLeaseFile>> {
     this.#reader.saw(lease);
     try {
       await sweepLeaseFiles(this.files, this.directory, lease.uid, lease.revision);
@@ -152,7 +148,11 @@ export class LeaseFileStore {
     return { kind: 'applied', stored: lease };
   }
 
-  async #notApplied(action: string, temporary: string, error: unknown): Promise<WriteOutcome> {
+  async #notApplied(
+    action: string,
+    temporary: string,
+    error: unknown,
+  ): Promise<WriteOutcome<ObservedLeaseFile>> {
     await this.#discard(temporary);
     return { kind: 'not-applied', error: fileLockError(action, this.directory, error) };
   }
@@ -177,6 +177,11 @@ export class LeaseFileStore {
     return join(this.directory, name);
   }
 }
+
+type LinkOutcome =
+  | { readonly kind: 'linked' }
+  | { readonly kind: 'swept' }
+  | Extract<WriteOutcome, { readonly kind: 'conflict' | 'not-applied' | 'unknown' }>;
 
 /** The text too: an edit in place changes neither name nor number, and must not be overwritten unseen. */
 function isSameVersion(current: ObservedLeaseFile, expected: ObservedLease): boolean {

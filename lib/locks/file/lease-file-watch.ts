@@ -119,7 +119,7 @@ export interface LeaseFileView {
   /** The socket that proves whether the holder lives; null for nobody, for this lock itself and for other hosts. */
   holderSocket(lease: ObservedLeaseFile | null): string | null;
   /** False if processes of other hosts may pass for ones of this. */
-  isHostUnique(): boolean;
+  isKernelUnique(): boolean;
   explain(error: unknown): LockRequestError;
 }
 
@@ -140,7 +140,7 @@ export class LeaseFileWatch implements LeaseWatch {
       this.#deadSocket = socket;
       this.#look();
     },
-    () => this.view.isHostUnique(),
+    () => this.view.isKernelUnique(),
   );
   readonly #repair: NodeJS.Timeout;
 

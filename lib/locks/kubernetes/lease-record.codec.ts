@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from '../../core/json-document.js';
+import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type { ObjectAddress } from '../../kubernetes/object-request.js';
 import {
@@ -17,9 +17,9 @@ const MAX_INT32 = 2_147_483_647;
 export const APPLICATION_ANNOTATION = 'nestjs-leader-election/application';
 
 export type DecodedLease =
-  | { readonly ok: true; readonly lease: ObservedLease }
-  /** What is wrong, as the second half of a sentence that begins with "the answer". */
-  | { readonly ok: false; readonly problem: string };
+  | { readonly kind: 'lease'; readonly lease: ObservedLease }
+  /** `problem` is the second half of a sentence that begins with "the answer". */
+  | { readonly kind: 'unusable'; readonly problem: string };
 
 /**
  * Reads one Lease as the API returned it. Fields of the spec may be absent, null or nonsense (R17); only what makes
@@ -41,7 +41,7 @@ export function decodeLease(json: unknown, address: ObjectAddress): DecodedLease
   }
   const spec = isJsonObject(json['spec']) ? json['spec'] : {};
   return {
-    ok: true,
+    kind: 'lease',
     lease: {
       record: decodeRecord(spec, metadata),
       uid,
@@ -53,7 +53,7 @@ export function decodeLease(json: unknown, address: ObjectAddress): DecodedLease
 }
 
 /** A Lease to POST. */
-export function encodeNewLease(record: LeaseRecord, address: ObjectAddress): JsonObject {
+export function encodeNewLease(record: LeaseRecord, address: ObjectAddress): JsonDocument {
   const { apiVersion, kind, namespace, name } = address;
   const annotations = encodeAnnotations(record, undefined);
   return {
@@ -69,7 +69,7 @@ export function encodeReplacement(
   record: LeaseRecord,
   expected: ObservedLease,
   address: ObjectAddress,
-): JsonObject {
+): JsonDocument {
   const source = isJsonObject(expected.source) ? expected.source : {};
   const spec = isJsonObject(source['spec']) ? source['spec'] : {};
   const annotations = encodeAnnotations(record, metadataOf(expected)['annotations']);
@@ -86,8 +86,8 @@ export function encodeReplacement(
 export function conditionalReplacement(
   expected: ObservedLease,
   address: ObjectAddress,
-  annotations: JsonObject | undefined,
-): JsonObject {
+  annotations: JsonDocument | undefined,
+): JsonDocument {
   const { annotations: _former, ...metadata } = metadataOf(expected);
   return {
     ...(isJsonObject(expected.source) ? expected.source : {}),
@@ -104,11 +104,11 @@ export function conditionalReplacement(
   };
 }
 
-export function metadataOf({ source }: ObservedLease): JsonObject {
+export function metadataOf({ source }: ObservedLease): JsonDocument {
   return isJsonObject(source) && isJsonObject(source['metadata']) ? source['metadata'] : {};
 }
 
-function decodeRecord(spec: JsonObject, metadata: JsonObject): LeaseRecord {
+function decodeRecord(spec: JsonDocument, metadata: JsonDocument): LeaseRecord {
   const annotations = isJsonObject(metadata['annotations']) ? metadata['annotations'] : {};
   const released = annotations[RELEASED_ANNOTATION];
   const leaseTransitions = int32(spec['leaseTransitions'], 0) ?? 0;
@@ -137,7 +137,7 @@ function int32(value: unknown, least: number): number | null {
 }
 
 /** From the text on the wire, so that a renewal whose time nobody can parse still counts as one. */
-function timingKeyOf(uid: string, spec: JsonObject): string {
+function timingKeyOf(uid: string, spec: JsonDocument): string {
   return JSON.stringify([
     uid,
     spec['holderIdentity'] ?? null,
@@ -148,7 +148,7 @@ function timingKeyOf(uid: string, spec: JsonObject): string {
   ]);
 }
 
-function encodeSpec(record: LeaseRecord, oldSpec: JsonObject): JsonObject {
+function encodeSpec(record: LeaseRecord, oldSpec: JsonDocument): JsonDocument {
   const spec: Record<string, unknown> = {
     ...oldSpec,
     holderIdentity: record.holderIdentity,
@@ -169,7 +169,7 @@ function setOrOmit(target: Record<string, unknown>, field: string, value: unknow
   else target[field] = value;
 }
 
-function encodeAnnotations(record: LeaseRecord, old: unknown): JsonObject | undefined {
+function encodeAnnotations(record: LeaseRecord, old: unknown): JsonDocument | undefined {
   const annotations: Record<string, unknown> = isJsonObject(old) ? { ...old } : {};
   const { releasedTransitions } = record;
   const marker = releasedTransitions === null ? null : String(releasedTransitions);
@@ -179,7 +179,7 @@ function encodeAnnotations(record: LeaseRecord, old: unknown): JsonObject | unde
 }
 
 function notALease(problem: string): DecodedLease {
-  return { ok: false, problem };
+  return { kind: 'unusable', problem };
 }
 
 function shown(value: unknown): string {

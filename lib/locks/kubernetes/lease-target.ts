@@ -185,7 +185,7 @@ export function readOutcome(context: RequestContext, answer: ApiAnswer): ReadOut
     return { kind: 'failed', error: explainNoAnswer(context, answer) };
   if (answer.status === 200) {
     const decoded = decodeBody(context, answer);
-    return decoded.ok
+    return decoded.kind === 'lease'
       ? { kind: 'found', stored: decoded.lease }
       : { kind: 'failed', error: explainUnusable(context, answer, decoded.problem) };
   }
@@ -218,7 +218,7 @@ export function writeOutcome(
 /** A success counts only with the object that was written: the next write needs its version. */
 function applied(context: RequestContext, answer: ApiResponse): WriteOutcome {
   const decoded = decodeBody(context, answer);
-  return decoded.ok
+  return decoded.kind === 'lease'
     ? { kind: 'applied', stored: decoded.lease }
     : { kind: 'unknown', error: explainUnusable(context, answer, decoded.problem) };
 }
@@ -228,7 +228,7 @@ function decodeBody({ address }: RequestContext, { body }: ApiResponse): Decoded
   try {
     json = JSON.parse(body);
   } catch {
-    return { ok: false, problem: body === '' ? 'has no body' : 'is not JSON' };
+    return { kind: 'unusable', problem: body === '' ? 'has no body' : 'is not JSON' };
   }
   return decodeLease(json, address);
 }

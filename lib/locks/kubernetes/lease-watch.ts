@@ -53,7 +53,8 @@ function parseWatchEvent(line: string, address: ObjectAddress): WatchEvent {
 function parseChange(type: string, object: unknown, address: ObjectAddress): WatchEvent {
   if (isNamedOtherwise(object, address)) return { kind: 'alive' };
   const decoded = decodeLease(object, address);
-  if (!decoded.ok) throw new Error(`the object of a ${type} event ${decoded.problem}`);
+  if (decoded.kind === 'unusable')
+    throw new Error(`the object of a ${type} event ${decoded.problem}`);
   const { lease } = decoded;
   // The object of a DELETED event is the last state, under the resourceVersion of the deletion.
   return { kind: 'changed', lease: type === 'DELETED' ? null : lease, revision: lease.revision };

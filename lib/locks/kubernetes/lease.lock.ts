@@ -1,12 +1,5 @@
 import { LockRequestError } from '../../core/errors.js';
-import {
-  formatDocument,
-  isJsonObject,
-  type JsonDocument,
-  type JsonObject,
-  parseDocument,
-  unreadableDocument,
-} from '../../core/json-document.js';
+import { isJsonObject, type JsonDocument, parseDocument } from '../../core/json-document.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type {
   LeaseWatch,
@@ -16,18 +9,12 @@ import type {
   ResourceLock,
   ResourceLockFactory,
   Store,
-  StoredDocument,
   WriteOutcome,
 } from '../../core/resource-lock.js';
 import { PodEnvironment } from '../../kubernetes/connection/in-cluster.connection.js';
 import { type ApiRequest, KubernetesTransport } from '../../kubernetes/kubernetes-transport.js';
-import {
-  type ApiAnswer,
-  type RequestContext,
-  collectionPath,
-  type ObjectAddress,
-  objectPath,
-} from '../../kubernetes/object-request.js';
+import { collectionPath, type ObjectAddress, objectPath } from '../../kubernetes/object-request.js';
+import { DocumentStore } from '../document-store.js';
 import {
   checkLeaseLockOptions,
   chooseCluster,
@@ -45,18 +32,14 @@ import { KubernetesLeaseWatch } from './lease-watch.js';
 /** The annotation that holds the document, as JSON text. */
 export const DOCUMENT_ANNOTATION = 'nestjs-leader-election/schedule';
 
-/**
- * A Lease without the annotation holds an empty document. Undefined if the annotation is not that of a JSON object:
- * taken for empty, everything that was recorded would be open again.
- */
-export function decodeDocument(lease: ObservedLease): StoredDocument | undefined {
+/** A Lease without the annotation holds an empty document. Undefined if the annotation is not that of a JSON object. */
+export function documentIn(lease: ObservedLease): JsonDocument | undefined {
   const text = annotationsOf(metadataOf(lease))[DOCUMENT_ANNOTATION];
-  const document = text === undefined ? {} : parseDocument(text);
-  return document && { document, version: lease };
+  return text === undefined ? {} : parseDocument(text);
 }
 
 /** A Lease that nobody holds, to POST. */
-function encodeNewDocument(text: string, address: ObjectAddress): JsonObject {
+function encodeNewDocument(text: string, address: ObjectAddress): JsonDocument {
   const { apiVersion, kind, namespace, name } = address;
   const annotations = { [DOCUMENT_ANNOTATION]: text };
   return { apiVersion, kind, metadata: { name, namespace, annotations }, spec: {} };
@@ -67,59 +50,56 @@ export function encodeDocumentReplacement(
   text: string,
   expected: ObservedLease,
   address: ObjectAddress,
-): JsonObject {
+): JsonDocument {
   return conditionalReplacement(expected, address, {
     ...annotationsOf(metadataOf(expected)),
     [DOCUMENT_ANNOTATION]: text,
   });
 }
 
-function annotationsOf(metadata: JsonObject): JsonObject {
+function annotationsOf(metadata: JsonDocument): JsonDocument {
   return isJsonObject(metadata['annotations']) ? metadata['annotations'] : {};
 }
 
-/**
- * A document in an annotation of a Lease that nobody holds, over the transport of the lock it belongs to. Needs the
- * verbs get, create and update on it; nobody watches it.
- */
-class LeaseDocumentStore implements Store<JsonDocument, StoredDocument> {
+/** How something is written into a Lease: the body of a POST, and that of a PUT over the expected representation. */
+interface LeaseEncoding<Content> {
+  created(content: Content, address: ObjectAddress): JsonDocument;
+  replaced(content: Content, expected: ObservedLease, address: ObjectAddress): JsonDocument;
+}
+
+/** GET, POST and PUT of one Lease. No PATCH, no DELETE, no write without a version (R6). */
+class LeaseStore<Content> implements Store<Content, ObservedLease> {
   constructor(
-    private readonly target: LeaseTarget,
-    private readonly transport: KubernetesTransport,
+    protected readonly target: LeaseTarget,
+    protected readonly transport: KubernetesTransport,
+    private readonly encoding: LeaseEncoding<Content>,
   ) {}
 
-  async read(options: LockRequestOptions): Promise<ReadOutcome<StoredDocument>> {
+  /** Without a resourceVersion parameter the answer comes from etcd and not from a cache (A6). */
+  async read(options: LockRequestOptions): Promise<ReadOutcome> {
     const context = await this.target.contextFor('get');
     if (context instanceof LockRequestError) return { kind: 'failed', error: context };
     const request = { method: 'GET', path: objectPath(context.address) } as const;
-    const outcome = readOutcome(context, await this.transport.send(request, options));
-    if (outcome.kind !== 'found') return outcome;
-    const stored = decodeDocument(outcome.stored);
-    if (stored !== undefined) return { kind: 'found', stored };
-    const what = `the annotation ${DOCUMENT_ANNOTATION}`;
-    return { kind: 'failed', error: unreadableDocument(this.describe(), what) };
+    return readOutcome(context, await this.transport.send(request, options));
   }
 
-  create(
-    document: JsonDocument,
-    options: LockRequestOptions,
-  ): Promise<WriteOutcome<StoredDocument>> {
-    return this.write('create', document, options, ({ address }, text) => ({
+  create(content: Content, options: LockRequestOptions): Promise<WriteOutcome> {
+    return this.write('create', options, (address) => ({
       method: 'POST',
       path: collectionPath(address),
-      body: encodeNewDocument(text, address),
+      body: this.encoding.created(content, address),
     }));
   }
 
   replace(
-    document: JsonDocument,
-    { version }: StoredDocument,
+    content: Content,
+    expected: ObservedLease,
     options: LockRequestOptions,
-  ): Promise<WriteOutcome<StoredDocument>> {
-    return this.write('update', document, options, ({ address }, text) => ({
+  ): Promise<WriteOutcome> {
+    return this.write('update', options, (address) => ({
       method: 'PUT',
       path: objectPath(address),
-      body: encodeDocumentReplacement(text, version as ObservedLease, address),
+      body: this.encoding.replaced(content, expected, address),
     }));
   }
 
@@ -129,24 +109,17 @@ class LeaseDocumentStore implements Store<JsonDocument, StoredDocument> {
 
   private async write(
     verb: 'create' | 'update',
-    document: JsonDocument,
     options: LockRequestOptions,
-    requestOf: (context: RequestContext, text: string) => ApiRequest,
-  ): Promise<WriteOutcome<StoredDocument>> {
-    const text = formatDocument(document, this.describe());
-    if (text instanceof LockRequestError) return { kind: 'not-applied', error: text };
+    requestTo: (address: ObjectAddress) => ApiRequest,
+  ): Promise<WriteOutcome> {
     const context = await this.target.contextFor(verb);
     if (context instanceof LockRequestError) return { kind: 'not-applied', error: context };
-    const answer = await this.transport.send(requestOf(context, text), options);
-    const outcome = writeOutcome(context, answer, options.signal);
-    if (outcome.kind !== 'applied') return outcome;
-    // What is stored counts: something may have changed it on the way.
-    const stored = decodeDocument(outcome.stored);
-    if (stored !== undefined) return { kind: 'applied', stored };
-    const what = `the annotation ${DOCUMENT_ANNOTATION}`;
-    return { kind: 'unknown', error: unreadableDocument(this.describe(), what) };
+    const answer = await this.transport.send(requestTo(context.address), options);
+    return writeOutcome(context, answer, options.signal);
   }
 }
+
+const DOCUMENT_PLACE = { name: `the annotation ${DOCUMENT_ANNOTATION}`, documentIn };
 
 /**
  * The lock that Kubernetes' own components use: a Lease of `coordination.k8s.io/v1`. Needs the verbs get, create and
@@ -163,50 +136,10 @@ export function leaseLockIn(pod: PodEnvironment, options: LeaseLockOptions): Res
     new LeaseLock(await LeaseTarget.find(chooseCluster(options, pod), requester, pod));
 }
 
-/** GET, POST and PUT of one Lease. No PATCH, no DELETE, no write without a version (R6). */
-class LeaseLock implements ResourceLock {
-  private readonly transport: KubernetesTransport;
-
-  constructor(private readonly target: LeaseTarget) {
-    this.transport = new KubernetesTransport(target.connection);
-  }
-
-  /** Without a resourceVersion parameter the answer comes from etcd and not from a cache (A6). */
-  async read(options: LockRequestOptions): Promise<ReadOutcome> {
-    const context = await this.target.contextFor('get');
-    if (context instanceof LockRequestError) return { kind: 'failed', error: context };
-    const request = { method: 'GET', path: objectPath(context.address) } as const;
-    return readOutcome(context, await this.transport.send(request, options));
-  }
-
-  create(record: LeaseRecord, options: LockRequestOptions): Promise<WriteOutcome> {
-    return this.write('create', options, ({ address }) =>
-      this.transport.send(
-        {
-          method: 'POST',
-          path: collectionPath(address),
-          body: encodeNewLease(record, address),
-        },
-        options,
-      ),
-    );
-  }
-
-  replace(
-    record: LeaseRecord,
-    expected: ObservedLease,
-    options: LockRequestOptions,
-  ): Promise<WriteOutcome> {
-    return this.write('update', options, ({ address }) =>
-      this.transport.send(
-        {
-          method: 'PUT',
-          path: objectPath(address),
-          body: encodeReplacement(record, expected, address),
-        },
-        options,
-      ),
-    );
+class LeaseLock extends LeaseStore<LeaseRecord> implements ResourceLock {
+  constructor(target: LeaseTarget) {
+    const encoding = { created: encodeNewLease, replaced: encodeReplacement };
+    super(target, new KubernetesTransport(target.connection), encoding);
   }
 
   watch(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch {
@@ -217,26 +150,18 @@ class LeaseLock implements ResourceLock {
     });
   }
 
-  sibling(suffix: string): Store<JsonDocument, StoredDocument> {
-    return new LeaseDocumentStore(this.target.sibling(suffix), this.transport);
-  }
-
-  describe(): string {
-    return this.target.describe();
+  /**
+   * A document in an annotation of a Lease that nobody holds, over the transport of this lock. Needs the verbs get, create
+   * and update on it; nobody watches it.
+   */
+  sibling(suffix: string): DocumentStore<ObservedLease> {
+    const encoding = { created: encodeNewDocument, replaced: encodeDocumentReplacement };
+    const texts = new LeaseStore(this.target.sibling(suffix), this.transport, encoding);
+    return new DocumentStore(texts, DOCUMENT_PLACE);
   }
 
   close(): Promise<void> {
     this.transport.close();
     return Promise.resolve();
-  }
-
-  private async write(
-    verb: 'create' | 'update',
-    { signal }: LockRequestOptions,
-    send: (context: RequestContext) => Promise<ApiAnswer>,
-  ): Promise<WriteOutcome> {
-    const context = await this.target.contextFor(verb);
-    if (context instanceof LockRequestError) return { kind: 'not-applied', error: context };
-    return writeOutcome(context, await send(context), signal);
   }
 }

@@ -1,5 +1,5 @@
 import { LockRequestError } from '../../core/errors.js';
-import { formatDocument, type JsonDocument, parseDocument } from '../../core/json-document.js';
+import { parseDocument } from '../../core/json-document.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type {
   LeaseWatch,
@@ -10,9 +10,9 @@ import type {
   ResourceLock,
   ResourceLockFactory,
   Store,
-  StoredDocument,
   WriteOutcome,
 } from '../../core/resource-lock.js';
+import { DocumentStore } from '../document-store.js';
 import { kernelUuid } from '../kernel-entropy.js';
 
 /** Told of every change of one lease; `lease` is null when it was deleted. */
@@ -106,64 +106,53 @@ function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
   );
 }
 
-/** Documents by key, each with a number that no other version of any of them ever has. */
-export type MemoryDocuments = Map<string, { readonly text: string; readonly version: object }>;
+/** One version of a text; no other version of any text is equal to it. */
+interface TextVersion {
+  readonly text: string;
+}
 
-/** A document in memory. Delivers by promise only, never by timer, as the memory lock does. */
-export class MemoryDocumentStore implements Store<JsonDocument, StoredDocument> {
+/** Documents as text, by key. */
+export type MemoryDocuments = Map<string, TextVersion>;
+
+/** Reads and compare-and-set writes of one object in memory, each done at once. */
+interface MemoryObject<Content, Version> {
+  read(): Version | undefined;
+  create(content: Content): WriteOutcome<Version>;
+  replace(content: Content, expected: Version): WriteOutcome<Version>;
+}
+
+/** Delivers by promise only, never by timer, so that a test with a manual clock stays deterministic. */
+class MemoryStore<Content, Version> implements Store<Content, Version> {
   constructor(
-    private readonly documents: MemoryDocuments,
-    private readonly key: string,
+    private readonly object: MemoryObject<Content, Version>,
+    private readonly description: string,
   ) {}
 
-  async read({ signal }: LockRequestOptions): Promise<ReadOutcome<StoredDocument>> {
+  async read({ signal }: LockRequestOptions): Promise<ReadOutcome<Version>> {
     await Promise.resolve();
     if (signal.aborted) return { kind: 'failed', error: this.aborted(signal) };
-    const stored = this.documents.get(this.key);
-    if (stored === undefined) return { kind: 'absent' };
-    const { text, version } = stored;
-    return { kind: 'found', stored: { document: parseDocument(text) ?? {}, version } };
+    const stored = this.object.read();
+    return stored === undefined ? { kind: 'absent' } : { kind: 'found', stored };
   }
 
-  async create(
-    document: JsonDocument,
-    options: LockRequestOptions,
-  ): Promise<WriteOutcome<StoredDocument>> {
-    return this.write(document, options, () =>
-      this.documents.has(this.key) ? { kind: 'conflict' } : undefined,
-    );
+  async create(content: Content, { signal }: LockRequestOptions): Promise<WriteOutcome<Version>> {
+    await Promise.resolve();
+    if (signal.aborted) return { kind: 'unknown', error: this.aborted(signal) };
+    return this.object.create(content);
   }
 
   async replace(
-    document: JsonDocument,
-    expected: { readonly version: unknown },
-    options: LockRequestOptions,
-  ): Promise<WriteOutcome<StoredDocument>> {
-    return this.write(document, options, () => {
-      const stored = this.documents.get(this.key);
-      if (stored === undefined) return { kind: 'absent' };
-      return stored.version === expected.version ? undefined : { kind: 'conflict' };
-    });
+    content: Content,
+    expected: Version,
+    { signal }: LockRequestOptions,
+  ): Promise<WriteOutcome<Version>> {
+    await Promise.resolve();
+    if (signal.aborted) return { kind: 'unknown', error: this.aborted(signal) };
+    return this.object.replace(content, expected);
   }
 
   describe(): string {
-    return `in-memory document ${this.key}`;
-  }
-
-  private async write(
-    document: JsonDocument,
-    { signal }: LockRequestOptions,
-    refusal: () => WriteOutcome<StoredDocument> | undefined,
-  ): Promise<WriteOutcome<StoredDocument>> {
-    const text = formatDocument(document, this.describe());
-    if (text instanceof LockRequestError) return { kind: 'not-applied', error: text };
-    await Promise.resolve();
-    if (signal.aborted) return { kind: 'unknown', error: this.aborted(signal) };
-    const refused = refusal();
-    if (refused !== undefined) return refused;
-    const version = {};
-    this.documents.set(this.key, { text, version });
-    return { kind: 'applied', stored: { document: parseDocument(text) ?? {}, version } };
+    return this.description;
   }
 
   private aborted(signal: AbortSignal): LockRequestError {
@@ -171,6 +160,33 @@ export class MemoryDocumentStore implements Store<JsonDocument, StoredDocument> 
       reason: 'unclear',
       cause: signal.reason,
     });
+  }
+}
+
+function textIn(documents: MemoryDocuments, key: string): MemoryObject<string, TextVersion> {
+  const store = (text: string): WriteOutcome<TextVersion> => {
+    const stored = { text };
+    documents.set(key, stored);
+    return { kind: 'applied', stored };
+  };
+  return {
+    read: () => documents.get(key),
+    create: (text) => (documents.has(key) ? { kind: 'conflict' } : store(text)),
+    replace(text, expected) {
+      if (!documents.has(key)) return { kind: 'absent' };
+      return documents.get(key) === expected ? store(text) : { kind: 'conflict' };
+    },
+  };
+}
+
+const DOCUMENT_PLACE = {
+  name: 'its text',
+  documentIn: ({ text }: TextVersion) => parseDocument(text),
+};
+
+export class MemoryDocumentStore extends DocumentStore<TextVersion> {
+  constructor(documents: MemoryDocuments, key: string) {
+    super(new MemoryStore(textIn(documents, key), `in-memory document ${key}`), DOCUMENT_PLACE);
   }
 }
 
@@ -187,50 +203,29 @@ export function memoryLeaseKey(requester: Pick<LockRequester, 'leaseName' | 'nam
   return `${requester.namespace ?? 'default'}/${requester.leaseName}`;
 }
 
-/** Delivers by promise only, never by timer, so that a test with a manual clock stays deterministic. */
-export class MemoryLock implements ResourceLock {
+export class MemoryLock extends MemoryStore<LeaseRecord, ObservedLease> implements ResourceLock {
   readonly #key: string;
 
   constructor(
     private readonly store: MemoryLeaseStore,
     requester: LockRequester,
   ) {
-    this.#key = memoryLeaseKey(requester);
-  }
-
-  async read({ signal }: LockRequestOptions): Promise<ReadOutcome> {
-    await Promise.resolve();
-    if (signal.aborted) return { kind: 'failed', error: this.#aborted(signal) };
-    const lease = this.store.read(this.#key);
-    return lease === undefined ? { kind: 'absent' } : { kind: 'found', stored: lease };
-  }
-
-  async create(record: LeaseRecord, { signal }: LockRequestOptions): Promise<WriteOutcome> {
-    await Promise.resolve();
-    if (signal.aborted) return { kind: 'unknown', error: this.#aborted(signal) };
-    return this.store.create(this.#key, record);
-  }
-
-  async replace(
-    record: LeaseRecord,
-    expected: ObservedLease,
-    { signal }: LockRequestOptions,
-  ): Promise<WriteOutcome> {
-    await Promise.resolve();
-    if (signal.aborted) return { kind: 'unknown', error: this.#aborted(signal) };
-    return this.store.replace(this.#key, record, expected);
+    const key = memoryLeaseKey(requester);
+    const lease: MemoryObject<LeaseRecord, ObservedLease> = {
+      read: () => store.read(key),
+      create: (record) => store.create(key, record),
+      replace: (record, expected) => store.replace(key, record, expected),
+    };
+    super(lease, `in-memory lease ${key}`);
+    this.#key = key;
   }
 
   watch(observer: LeaseWatchObserver): LeaseWatch {
     return { close: this.#follow(observer) };
   }
 
-  sibling(suffix: string): Store<JsonDocument, StoredDocument> {
+  sibling(suffix: string): MemoryDocumentStore {
     return new MemoryDocumentStore(this.store.documents, `${this.#key}-${suffix}`);
-  }
-
-  describe(): string {
-    return `in-memory lease ${this.#key}`;
   }
 
   #follow(observer: LeaseWatchObserver): () => void {
@@ -248,12 +243,5 @@ export class MemoryLock implements ResourceLock {
       ended = true;
       unlisten();
     };
-  }
-
-  #aborted(signal: AbortSignal): LockRequestError {
-    return new LockRequestError(`${this.describe()}: the request was aborted before it was made.`, {
-      reason: 'unclear',
-      cause: signal.reason,
-    });
   }
 }

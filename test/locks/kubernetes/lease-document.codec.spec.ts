@@ -1,6 +1,6 @@
 import { describe, it, expect } from '@jest/globals';
 import {
-  decodeDocument,
+  documentIn,
   DOCUMENT_ANNOTATION,
   encodeDocumentReplacement,
 } from '../../../lib/locks/kubernetes/lease.lock.js';
@@ -13,9 +13,9 @@ function annotated(text: unknown): Record<string, unknown> {
   );
 }
 
-describe('decodeDocument', () => {
+describe('documentIn', () => {
   it('when the annotation is a JSON object, reads it', () => {
-    expect(decodeDocument(decoded(annotated('{"n":1}')))?.document).toEqual({ n: 1 });
+    expect(documentIn(decoded(annotated('{"n":1}')))).toEqual({ n: 1 });
   });
 
   it.each([
@@ -23,13 +23,13 @@ describe('decodeDocument', () => {
     ['the annotations are null', wire({}, { annotations: null })],
     ['there are only others', wire({}, { annotations: { note: 'n' } })],
   ])('when %s, reads an empty document', (_, json) => {
-    expect(decodeDocument(decoded(json))?.document).toEqual({});
+    expect(documentIn(decoded(json))).toEqual({});
   });
 
   it.each(['', '{', '[]', 'null', '7', 7, null, {}])(
     'when the annotation is %j, reads none, so that it is not taken for empty',
     (text) => {
-      expect(decodeDocument(decoded(annotated(text)))).toBeUndefined();
+      expect(documentIn(decoded(annotated(text)))).toBeUndefined();
     },
   );
 });

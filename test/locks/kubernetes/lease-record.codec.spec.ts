@@ -137,7 +137,7 @@ describe('decodeLease', () => {
     ['without metadata', { kind: 'Lease', spec: {} }],
   ])('when the answer is %s, says what is wrong', (_, json) => {
     const result = decodeLease(json, ADDRESS);
-    expect(result).toEqual({ ok: false, problem: expect.any(String) });
+    expect(result).toEqual({ kind: 'unusable', problem: expect.any(String) });
   });
 });
 

@@ -52,7 +52,7 @@ describeResourceLock('leaseLock() on a real API server', async () => {
     editByHand: async (change) => {
       const { body } = await controlPlane.request('GET', path);
       const stored = decodeLease(body, address);
-      if (!stored.ok) throw new Error(stored.problem);
+      if (stored.kind === 'unusable') throw new Error(stored.problem);
       const { record } = stored.lease;
       const edited = encodeReplacement({ ...record, ...change }, stored.lease, address);
       await controlPlane.request('PUT', path, edited);

@@ -37,7 +37,7 @@ describeResourceLock('leaseLock() on the API emulator', async () => {
     deleteByHand: async () => void emulator.store.delete('default', 'plan'),
     editByHand: async (change) => {
       const stored = decodeLease(emulator.store.get('default', 'plan'), ADDRESS);
-      if (!stored.ok) throw new Error(stored.problem);
+      if (stored.kind === 'unusable') throw new Error(stored.problem);
       const body = encodeReplacement({ ...stored.lease.record, ...change }, stored.lease, ADDRESS);
       emulator.store.update('default', 'plan', body, 'kubectl-edit');
     },

@@ -25,6 +25,6 @@ export function wire(
 
 export function decoded(json: unknown): ObservedLease {
   const result = decodeLease(json, ADDRESS);
-  if (!result.ok) throw new Error(result.problem);
+  if (result.kind === 'unusable') throw new Error(result.problem);
   return result.lease;
 }

@@ -1,0 +1,111 @@
+import { LockRequestError } from '../../core/errors.js';
+import type { LockRequestOptions, ReadOutcome, WriteOutcome } from '../../core/resource-lock.js';
+import { fileLockError } from './file-lock-error.js';
+import type { ObservedLeaseFile } from './lease-file-record.js';
+import type { LeaseFileStore } from './lease-file-store.js';
+import type { FileLockDirectory } from './lease-paths.js';
+
+/** Work that cannot be called back once it has begun, with the bound that its requester sets, and its true end. */
+export class BoundedRequests {
+  readonly #unsettled = new Set<Promise<void>>();
+
+  /**
+   * When the request is aborted or takes too long, `abandoned` is the answer, and `operation` is told by its signal to
+   * begin nothing further; it may end later.
+   */
+  run<T>(
+    { timeoutMs, signal }: LockRequestOptions,
+    operation: (abandoned: AbortSignal) => Promise<T>,
+    abandoned: (why: string) => T,
+  ): Promise<T> {
+    if (signal.aborted) return Promise.resolve(abandoned('it was aborted'));
+    const controller = new AbortController();
+    return new Promise<T>((resolve, reject) => {
+      const abandon = (why: string) => {
+        controller.abort();
+        resolve(abandoned(why));
+      };
+      const onAbort = () => abandon('it was aborted');
+      const timer = setTimeout(() => abandon(`it took longer than ${timeoutMs} ms`), timeoutMs);
+      signal.addEventListener('abort', onAbort);
+      void this.track(operation(controller.signal))
+        .then(resolve, reject)
+        .finally(() => {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', onAbort);
+        });
+    });
+  }
+
+  track<T>(work: Promise<T>): Promise<T> {
+    const settled = work.then(
+      () => undefined,
+      () => undefined, // Whoever asked for the work hears of its failure.
+    );
+    this.#unsettled.add(settled);
+    void settled.then(() => this.#unsettled.delete(settled));
+    return work;
+  }
+
+  /** Also of those that nobody waits for any more. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#unsettled);
+  }
+}
+
+/** The files of one lease or document, asked with a bound; what fails is an outcome. */
+export class FileRequests {
+  constructor(
+    readonly directory: FileLockDirectory,
+    readonly store: LeaseFileStore,
+    private readonly requests: BoundedRequests,
+    /** Of the messages: `lease files in …`. */
+    readonly description: string,
+  ) {}
+
+  read(options: LockRequestOptions): Promise<ReadOutcome<ObservedLeaseFile>> {
+    const attempt = async (abandoned: AbortSignal): Promise<ReadOutcome<ObservedLeaseFile>> => {
+      try {
+        await this.directory.prepare();
+        const stored = await this.store.look(abandoned);
+        return stored === null ? { kind: 'absent' } : { kind: 'found', stored };
+      } catch (error) {
+        return { kind: 'failed', error: this.explain('read', error) };
+      }
+    };
+    return this.requests.run(options, attempt, (why) => ({
+      kind: 'failed',
+      error: this.abandoned('reading', why),
+    }));
+  }
+
+  write(
+    action: 'create' | 'replace',
+    options: LockRequestOptions,
+    write: (abandoned: AbortSignal) => Promise<WriteOutcome<ObservedLeaseFile>>,
+  ): Promise<WriteOutcome<ObservedLeaseFile>> {
+    const attempt = async (abandoned: AbortSignal): Promise<WriteOutcome<ObservedLeaseFile>> => {
+      try {
+        await this.directory.prepare();
+      } catch (error) {
+        return { kind: 'not-applied', error: this.explain(action, error) };
+      }
+      return write(abandoned);
+    };
+    return this.requests.run(options, attempt, (why) => ({
+      kind: 'unknown',
+      error: this.abandoned('writing', why),
+    }));
+  }
+
+  explain(action: string, error: unknown): LockRequestError {
+    if (error instanceof LockRequestError) return error;
+    return fileLockError(action, this.store.directory, error);
+  }
+
+  private abandoned(action: string, why: string): LockRequestError {
+    return new LockRequestError(`Gave up ${action} ${this.description}: ${why}.`, {
+      reason: 'unclear',
+    });
+  }
+}
