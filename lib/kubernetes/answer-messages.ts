@@ -16,7 +16,7 @@ import {
   RequestTimedOut,
 } from './object-request.js';
 
-/** An answer with a status that is not the hoped-for one, explained. */
+/** Explains an answer whose status is not the expected one. */
 export function explainResponse(context: RequestContext, response: ApiResponse): LockRequestError {
   const { status, headers, body } = response;
   const apiStatus = parseStatus(body);
@@ -33,7 +33,9 @@ export function explainResponse(context: RequestContext, response: ApiResponse):
   );
 }
 
-/** A 2xx whose body is not what was asked for: of a proxy, or of something that is no API server. */
+/**
+ * Explains a 2xx whose body is not what was asked for: it comes from a proxy, or from something that is no API server.
+ */
 export function explainUnusable(
   context: RequestContext,
   { status, body }: ApiResponse,
@@ -46,7 +48,7 @@ export function explainUnusable(
   );
 }
 
-/** No answer at all. */
+/** Explains that no answer came. */
 export function explainNoAnswer(
   context: RequestContext,
   answer: Exclude<ApiAnswer, ApiResponse>,
@@ -97,19 +99,19 @@ function remedyFor(
       }
       return `No ${address.resource}.${address.apiGroup} at this URL: check the server URL and its path.`;
     case 413:
-      return 'The object is larger than the server takes.';
+      return 'The object is larger than the server accepts.';
     case 422:
       return `The server finds the ${address.kind} invalid.`;
     case 429:
       return 'The server or its API priority and fairness asks for fewer requests.';
     default:
       return status >= 500 && verb !== 'get' && verb !== 'watch'
-        ? 'Whether it was applied is not known.'
+        ? 'It is not known whether it was applied.'
         : '';
   }
 }
 
-/** Admission words its refusals in two ways; those of authorization, which go on with the user, are not among them. */
+/** Admission words its refusals in two ways. Those of authorization continue with the user, and are not among them. */
 function isAdmissionDenial(said: ApiStatus): boolean {
   if (isOfWebhook(said)) return true;
   const denial = IS_FORBIDDEN.exec(said.message ?? '')?.[1];
@@ -119,7 +121,7 @@ function isAdmissionDenial(said: ApiStatus): boolean {
 const IS_FORBIDDEN = /^\S+(?: "[^"]*")? is forbidden: (.*)$/s;
 const OF_AUTHORIZATION =
   /^User "([^"]*)" cannot (\S+) resource "([^"]*)" in API group "[^"]*"(?: in the namespace "[^"]*"| at the cluster scope)(?:: (.*))?$/s;
-/** Reasons beside a refusal that a Role overrules: of RBAC itself, and of IAM that is asked beside RBAC. */
+/** Reasons given with a refusal that a Role overrules: by RBAC itself, and by an IAM that is asked beside RBAC. */
 const A_ROLE_HELPS =
   /^RBAC: |^requires one of \[[^\]]*\] permission|^User does not have access to the resource in Azure/;
 
@@ -127,7 +129,7 @@ function isTerminating({ details }: ApiStatus): boolean {
   return details?.causes?.some(({ reason }) => reason === 'NamespaceTerminating') ?? false;
 }
 
-/** The rule to add is told only where the server says that just this right is missing and gives no other reason. */
+/** Names the rule to add only if the server says that this right is missing, and gives no other reason. */
 function explainForbidden(
   { verb, address, describeCredentials }: RequestContext,
   apiStatus: ApiStatus | null,
@@ -179,7 +181,7 @@ const UNTRUSTED =
   "The server's certificate is not signed by a CA that is trusted here: either the configured CA is not that of this " +
   'cluster, or something in between answers in its place.';
 
-/** What to do about the failures that people meet most. */
+/** What to do about the most frequent failures. */
 const REMEDIES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'Nothing listens there: is the API server up, and is the address right?',
   ENOTFOUND: 'The name of the API server does not resolve: check the server URL and the DNS.',
@@ -210,7 +212,7 @@ function describeUnsent(cause: unknown): string {
 
 /** Why a request got no answer, for people. */
 export function describeTransportFailure(cause: unknown): string {
-  // Made by a connection, which knows better than any code what to do.
+  // A connection made it, and knows better than any code what to do.
   if (cause instanceof LockRequestError) return cause.message;
   if (cause instanceof ProxyFailure) return `${cause.message}.`;
   const error = innermost(cause);

@@ -49,7 +49,7 @@ function detailsOf(details: object): NonNullable<ApiStatus['details']> {
 
 /**
  * Statuses that prove that a write was not done and never will be. 404 and 409 are decided by the verb. Everything
- * else, 5xx above all, proves nothing: the server may go on with the request after it.
+ * else, 5xx above all, proves nothing: the server may still complete the request.
  */
 const NOT_APPLIED: ReadonlySet<number> = new Set([400, 401, 403, 404, 413, 415, 422, 429]);
 
@@ -58,7 +58,7 @@ interface Response {
   readonly body: string;
 }
 
-/** A 409 proves it where it is the API server's own; of anything else on the way nobody knows what it stands for. */
+/** A 409 proves it if it is the API server's own. From anything else on the way it may mean anything. */
 export function provesNotApplied({ status, body }: Response): boolean {
   return NOT_APPLIED.has(status) || (status === 409 && parseStatus(body) !== null);
 }
@@ -70,8 +70,8 @@ export function isObjectMissing({ status, body }: Response, address: ObjectAddre
 }
 
 /**
- * True if the write met another version of the very object. Other 409s are refusals: of a quota that is written
- * elsewhere at the same time, of a webhook, which may give any status and any reason.
+ * True if the write met another version of that very object. Other 409s are refusals: by a quota that is written
+ * elsewhere at the same time, or by a webhook, which may give any status and any reason.
  */
 export function isVersionConflict(
   verb: Verb,

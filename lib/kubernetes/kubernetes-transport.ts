@@ -12,13 +12,13 @@ export interface ApiRequest {
   readonly body?: unknown;
 }
 
-/** etcd takes objects of up to 1.5 MiB; what is larger is no answer of an API server to these requests. */
+/** etcd stores objects of up to 1.5 MiB, so a larger answer to these requests is not an API server's. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
 /**
- * Requests to an API server over connections of its own. Never rejects and never repeats a write, with one exception:
- * a 401 proves that nothing was done, so the request is sent once more after the credentials were read again. A read
- * is also repeated once when the server had closed the kept connection it went out on. All of it within `timeoutMs`.
+ * Requests to an API server over connections of its own. Never rejects and never repeats a write, with one exception: a
+ * 401 proves that nothing was done, so the request is repeated after the credentials have been read again. A read is
+ * also repeated once when the server had closed the kept connection it went out on. `timeoutMs` bounds all of it.
  */
 export class KubernetesTransport {
   private readonly agent = new ClusterAgent({ keepAlive: true });
@@ -31,7 +31,7 @@ export class KubernetesTransport {
     const limit = new AbortController();
     const deadline = performance.now() + timeoutMs;
     const timer = setTimeout(() => limit.abort(new RequestTimedOut(timeoutMs)), timeoutMs);
-    const cancel = () => limit.abort(new Error('the election gave the request up'));
+    const cancel = () => limit.abort(new Error('the election abandoned the request'));
     signal.addEventListener('abort', cancel, { once: true });
     if (signal.aborted) cancel();
     try {
@@ -63,12 +63,12 @@ export class KubernetesTransport {
       await unlessAborted(this.connection.refresh(), signal);
       return await this.attempt(request, deadline, signal);
     } catch (cause) {
-      // The 401 stands: it says more than that the second attempt was not made.
+      // The 401 is the better answer: it says more than that the second attempt was not made.
       return signal.aborted ? first : { kind: 'not-sent', cause };
     }
   }
 
-  /** Rejects if it did not come to sending. */
+  /** Rejects if nothing was sent. */
   private async attempt(
     request: ApiRequest,
     deadline: number,
@@ -106,7 +106,7 @@ async function exchangeWhole(
 }
 
 /**
- * `timeout` bounds the server's own work (A8), so that it does not go on with a request that nobody waits for;
+ * `timeout` bounds the server's own work (A8), so that it does not work on a request that is no longer awaited;
  * `fieldManager` names us in `metadata.managedFields`.
  */
 function toHttp({ method, path, body }: ApiRequest, remainingMs: number): HttpRequest {

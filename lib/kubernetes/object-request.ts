@@ -62,11 +62,11 @@ export function describeMissingRule(verb: Verb, address: ObjectAddress, subject:
   );
 }
 
-/** Which request an answer is to: what its messages begin with and go by. */
+/** The request that an answer belongs to; messages about the answer are made from it. */
 export interface RequestContext {
   readonly verb: Verb;
   readonly address: ObjectAddress;
-  /** RequestContext only where the server does not know who is asking. */
+  /** Called only if the server does not know who is asking. */
   readonly describeCredentials: () => string;
 }
 
@@ -78,15 +78,15 @@ export interface ApiResponse {
   readonly body: string;
 }
 
-/** What became of a request. `cause` is an Error that says why. */
+/** The outcome of a request. `cause` is an Error that says why. */
 export type ApiAnswer =
   | ApiResponse
   /** Nothing left this process: no credentials, no connection. */
   | { readonly kind: 'not-sent'; readonly cause: unknown }
-  /** Sent, and no complete answer came back. */
+  /** Sent, but no complete answer came back. */
   | { readonly kind: 'unanswered'; readonly cause: unknown };
 
-/** The time of the request was over, sent or not. */
+/** The request ran out of time, sent or not. */
 export class RequestTimedOut extends Error {
   constructor(readonly timeoutMs: number) {
     super(`no answer within ${Math.round(timeoutMs)} ms`);

@@ -12,7 +12,9 @@ import type {
 export interface DocumentPlace<Version> {
   /** For errors: `the annotation …`. */
   readonly name: string;
-  /** Undefined where there is something else: taken for empty, everything that was recorded would be open again. */
+  /**
+   * Undefined where there is something else: if it counted as empty, everything that was recorded would be open again.
+   */
   readonly documentIn: (version: Version) => JsonDocument | undefined;
 }
 

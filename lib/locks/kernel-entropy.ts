@@ -2,10 +2,10 @@ import { randomFillSync } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 
 /**
- * Random bytes from the kernel at each call. Everything in `node:crypto`, as `Math.random()`, comes from a generator
- * inside the process that was seeded once: two copies of a process, restored from one snapshot or checkpoint, go on with
- * the same numbers (R19). The kernel gives each reader others, and Linux notices that its machine was copied.
- * Where there is no such file, the process's own generator has to do.
+ * Random bytes from the kernel at each call. Everything in `node:crypto`, like `Math.random()`, comes from a generator
+ * inside the process that was seeded once: two copies of a process, restored from one snapshot or checkpoint, continue
+ * with the same numbers (R19). The kernel gives each reader different ones, and Linux notices that its machine was
+ * copied. Where there is no such file, the process's own generator is used.
  */
 export function kernelEntropy(bytes: number): Buffer {
   const buffer = Buffer.allocUnsafe(bytes);
@@ -17,7 +17,7 @@ export function kernelEntropy(bytes: number): Buffer {
       closeSync(file);
     }
   } catch {
-    // Windows; or all file descriptors are in use, which must not stop an election.
+    // This is Windows, or all file descriptors are in use, which must not stop an election.
   }
   return randomFillSync(buffer);
 }

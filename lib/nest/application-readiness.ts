@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 
 /**
- * Whether the application has been initialised. Until then decorated handlers wait, whatever the election does: a
+ * Whether the application has been initialised. Until then decorated handlers wait, whatever the election does, as a
  * handler may use anything that another hook prepares.
  */
 @Injectable()

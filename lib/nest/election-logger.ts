@@ -14,7 +14,7 @@ const REPEAT_AFTER_MS = 60_000;
 /** Characters of an error that has passed. */
 const LONGEST_HEAD = 160;
 
-/** Ends of a term that somebody asked for. */
+/** Ends of a term that were requested. */
 const ON_PURPOSE: readonly RevocationReason[] = ['stepped-down', 'suspended', 'shutdown'];
 
 /** Methods that were skipped before a leader was known are named together, at the latest after this time. */
@@ -33,7 +33,7 @@ export class ElectionLogger {
   private readonly told = new Map<string, { at: number; unspoken: number; isOfLock: boolean }>();
   private readonly identity: string;
   private lastLeader: string | undefined;
-  /** The last one of all, though none may lead at present. */
+  /** The last leader of all; there may be none at present. */
   private lastKnownLeader: string | undefined;
   private readonly prefix: string;
   private readonly application: string | undefined;
@@ -41,7 +41,7 @@ export class ElectionLogger {
   private readonly skippedMethods = new Set<string>();
   private skipsDue: Timer | undefined;
   private hasToldSkips = false;
-  /** Of the requests since the last one that succeeded. */
+  /** Of requests since the last successful one. */
   private lastFailure: string | undefined;
   private readonly renewDeadlineMs: number;
 
@@ -62,7 +62,7 @@ export class ElectionLogger {
     this.write(level, text);
   }
 
-  /** A prompt that somebody types into is no place for the application's jobs. */
+  /** A prompt at which a person types is no place for the application's jobs. */
   standsAside(): void {
     this.write(
       'log',
@@ -78,7 +78,7 @@ export class ElectionLogger {
     );
   }
 
-  /** In one line for all methods: a tick that comes again is none the worse, and work that should run once is lost. */
+  /** One line for all methods: a tick that comes again does no harm, but work that should run once is lost. */
   skippedEarly(method: string): void {
     if (this.hasToldSkips) return;
     this.skippedMethods.add(method);
@@ -139,7 +139,7 @@ export class ElectionLogger {
     }
   }
 
-  /** Another's leadership only; the beginning and the end of one's own have their lines already. */
+  /** Only the leadership of others; that of this process has its own lines. */
   private leaderChanged(leader: string | undefined, application?: string): void {
     const before = this.lastLeader;
     this.lastLeader = leader;
@@ -166,8 +166,8 @@ export class ElectionLogger {
   }
 
   /**
-   * Missing is how every lease begins, and unheld one that was made by hand; only where this process has seen another
-   * lead has someone removed it. Emptied is always someone's doing.
+   * Every lease begins as missing, and one that was created by hand as unheld. It was deleted only if this process has
+   * seen another leader. It never becomes emptied without an edit.
    */
   private uncleanAcquisition(term: number, was: UncleanKind): void {
     const isOthers = this.lastKnownLeader !== undefined && this.lastKnownLeader !== this.identity;
@@ -239,7 +239,7 @@ export class ElectionLogger {
     }
   }
 
-  /** Two applications on one lease: each other one is told once, as its replicas lead in turns. */
+  /** Two applications on one lease: each other application is named once, as its replicas lead in turns. */
   private followsApplication(application: string): void {
     if (this.application === undefined || application === this.application) return;
     if (this.otherApplications.has(application)) return;
@@ -253,7 +253,7 @@ export class ElectionLogger {
     );
   }
 
-  /** The next failure of a request is news. Of a handler that failed it says nothing. */
+  /** The next failure of a request is news. This says nothing about a handler that failed. */
   private answered(): void {
     this.lastFailure = undefined;
     for (const [message, { unspoken, isOfLock }] of this.told) {
@@ -270,7 +270,7 @@ export class ElectionLogger {
     this.safely(() => this.logger[level](`${this.prefix}: ${text}`));
   }
 
-  /** The application's logger is foreign code in the middle of the election, which must not pay for its faults. */
+  /** The application's logger is foreign code in the middle of the election, which must not suffer from its faults. */
   private safely(log: () => void): void {
     try {
       log();
@@ -280,13 +280,13 @@ export class ElectionLogger {
   }
 }
 
-/** A handler's stack is the user's; that of a failed request says nothing its message does not. */
+/** The stack of a handler points to the user's code; that of a failed request adds nothing to its message. */
 function stackWorthTelling(error: LeadershipError): string | undefined {
   if (!(error instanceof LeadershipHandlerError)) return undefined;
   return stackOf(error.cause);
 }
 
-/** Enough to know the error by; its remedy is no longer needed. */
+/** Enough to recognise the error; its remedy is no longer needed. */
 function headOf(message: string): string {
   const [line = ''] = message.split('\n', 1);
   return line.length > LONGEST_HEAD ? `${line.slice(0, LONGEST_HEAD)}…` : line;

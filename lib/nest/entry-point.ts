@@ -2,26 +2,28 @@ import { Logger } from '@nestjs/common';
 import { classMethod } from './method-marks.js';
 
 /**
- * True in an application that `repl()` of @nestjs/core made. It is an application context like any other, and tells
- * only by the logger that it was made with.
+ * True in an application that `repl()` of @nestjs/core made. It is an application context like any other, and only its
+ * logger gives it away.
  */
 export function isRepl(): boolean {
   const { staticInstanceRef } = Logger as unknown as { readonly staticInstanceRef?: object };
   return staticInstanceRef?.constructor?.name === 'ReplLogger';
 }
 
-/** How a caller waits for the answer of a method. `call`: it is a message whose handler's rejection is the answer. */
+/**
+ * How a caller waits for the answer of a method. `call`: a message that is answered by the rejection of its handler.
+ */
 export type Transport = 'http' | 'sse' | 'rpc' | 'ws' | 'graphql' | 'call';
 
 /** What Nest makes of a method, besides calling it from other code. */
 export interface EntryPoint {
   /** A request waits for what the method returns. */
   readonly transports: readonly Transport[];
-  /** The decorator by which it consumes messages or events that nobody will send again. */
+  /** The decorator by which it consumes messages or events that will not be sent again. */
   readonly consumes: string | undefined;
 }
 
-/** The values that Nest's packages leave in metadata, by which they find their handlers too. */
+/** The metadata that Nest's packages leave on their handlers, and by which they find them. */
 const RPC_HANDLER_TYPE = 'microservices:handler_type';
 const RPC_EVENT = 2;
 
@@ -35,7 +37,7 @@ const CONSUMERS_BY_CLASS = [
 ];
 const CALLS_BY_CLASS = ['__commandHandler__', '__queryHandler__'];
 
-/** Methods that a decorator of their class makes handlers of. */
+/** Methods that become handlers by a decorator of their class. */
 export const HANDLED_BY_CLASS: readonly (string | symbol)[] = ['execute', 'handle', 'process'];
 
 /**

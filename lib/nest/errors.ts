@@ -6,7 +6,7 @@ import {
 } from '../core/errors.js';
 import { messageOf } from '../core/thrown-value.js';
 
-/** What a client is told, on every transport: nothing of the code or the pods behind it. */
+/** The answer to a client, on every transport: it says nothing about the code or the pods behind it. */
 const ANSWER = 'Only the leader answers this request.';
 
 /** The body of the HTTP response. */
@@ -18,10 +18,10 @@ export interface NotLeaderResponse {
 }
 
 /**
- * The caller needs leadership and this process does not have it. Code `ERR_NOT_LEADER`.
+ * The call needs leadership, and this process is not leader. Code `ERR_NOT_LEADER`.
  *
- * An expected refusal wherever it is thrown: Nest answers an HTTP request with 503 and logs nothing. Neither the message
- * nor the response names the leader, as both may reach a client; `leader` does, for the application itself.
+ * An expected refusal wherever it is thrown: Nest answers an HTTP request with 503, and logs nothing. Neither the
+ * message nor the response names the leader, as both may reach a client; `leader` does, for the application itself.
  */
 export class NotLeaderError extends ServiceUnavailableException {
   readonly code = 'ERR_NOT_LEADER';
@@ -49,7 +49,7 @@ export class NotLeaderError extends ServiceUnavailableException {
   }
 }
 
-// It is one of this library's errors, though Nest's own class has to be its base: frameworks tell refusals by that.
+// It is one of this library's errors, but its base must be Nest's own class, by which frameworks recognise refusals.
 countAsLeaderElectionError(NotLeaderError.prototype);
 
 /**

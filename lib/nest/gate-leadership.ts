@@ -5,8 +5,8 @@ import { getLeadershipToken } from './leader-election.tokens.js';
 /**
  * Has Nest inject the service into every instance of a class, for any scope and for subclasses too.
  *
- * It is kept on the object itself, as a property that nothing enumerates: a proxy or another wrapper around the instance
- * then finds it as the instance does, whichever of them Nest assigns to and whichever a method is called on.
+ * It is kept on the object itself, as a property that is not enumerable. So a proxy or another wrapper around the
+ * instance finds it as the instance does, whichever of them Nest assigns to and whichever a method is called on.
  */
 export function injectLeadership(prototype: object, role: string | undefined): void {
   const key = leadershipKeyOf(role);
@@ -22,7 +22,7 @@ export function injectLeadership(prototype: object, role: string | undefined): v
   Inject(getLeadershipToken(role))(prototype, key);
 }
 
-/** Gives an instance its leadership, also one that Nest did not inject into (`useFactory`, `useValue`). */
+/** Gives an instance its leadership, even one that Nest did not inject into (`useFactory`, `useValue`). */
 export function adopt(
   instance: object,
   role: string | undefined,
@@ -34,8 +34,8 @@ export function adopt(
 }
 
 /**
- * Undefined where nothing is known: for an object made by hand, and for no object at all. By the key and not by the role,
- * as gates are called often.
+ * Undefined if there is none: for an object made by hand, and for no object at all. By the key and not by the role, as
+ * gates are called often.
  */
 export function leadershipAt(instance: unknown, key: symbol): GateLeadership | undefined {
   if (typeof instance !== 'object' || instance === null) return undefined;
@@ -43,7 +43,7 @@ export function leadershipAt(instance: unknown, key: symbol): GateLeadership | u
   try {
     leadership = (instance as Record<symbol, GateLeadership | undefined>)[key];
   } catch {
-    // A proxy that throws for what it does not know: it has been put aside.
+    // The proxy throws for unknown properties, so its leadership is kept elsewhere.
   }
   return leadership ?? ASIDE.get(key)?.get(instance);
 }
@@ -57,7 +57,7 @@ export function leadershipKeyOf(role: string | undefined): symbol {
   );
 }
 
-/** For objects that take no property: frozen ones, and proxies that hide or refuse what they do not know. */
+/** For objects that take no property: frozen ones, and proxies that hide or refuse unknown properties. */
 const ASIDE = new Map<symbol, WeakMap<object, GateLeadership>>();
 
 function asideOf(key: symbol): WeakMap<object, GateLeadership> {

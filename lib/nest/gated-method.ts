@@ -8,17 +8,17 @@ import { refusalFor } from './transport-refusals.js';
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 
-/** What a call returns whose method does not run: as near as can be to what its caller expects of the method. */
+/** What a call returns if its method does not run: as close as possible to what the caller expects of the method. */
 interface ReturnShape {
-  /** Nothing, in the shape of the method. */
+  /** An empty value in the shape of the method. */
   skipped(): unknown;
-  /** @throws the error, unless the shape has a place for it */
+  /** @throws the error, unless the shape can carry it */
   failed(error: Error): unknown;
 }
 
 /**
- * The shape follows from the function (async, generator) or, where TypeScript emits it, from the declared return type:
- * of a Promise or an Observable no more than that. What is not known returns undefined.
+ * The shape follows from the function (async, generator) or, where TypeScript emits it, from the declared return type,
+ * of which only the outermost part is known (a Promise, an Observable). An unknown shape is undefined.
  */
 function returnShape(method: Method, prototype: object, key: string | symbol): ReturnShape {
   const kind = Object.prototype.toString.call(method);
@@ -71,9 +71,9 @@ function* none(error?: Error): Generator<never, void> {
 export interface Gate {
   /** Undefined: the only role of the application. */
   readonly role: string | undefined;
-  /** Undefined: not chosen, so that it is skipped. */
+  /** Undefined: not chosen, so the call is skipped. */
   readonly onFollower: 'skip' | 'throw' | undefined;
-  /** Closed only where a decorator of the class has made a handler of the method. */
+  /** Closed only if a decorator of the class has made the method a handler. */
   readonly ifHandler?: true;
 }
 
@@ -104,7 +104,7 @@ export function gateMethod(
     }
     const leadership = leadershipAt(this, leadershipKey);
     if (leadership?.isLeader() === true) {
-      // As runGated() does, without a function more for each call.
+      // As runGated() does, but without another function for each call.
       const inFlight = leadership[GATED_WORK];
       inFlight?.begin(counted);
       let result: unknown;
@@ -131,7 +131,7 @@ export function gateMethod(
     return shape.failed(refusalFor(notLeader(leadership, gate, name), transports));
   }
 
-  /** A consumer of a stream sees it complete; whoever waits for an answer must not take the part it has for the whole. */
+  /** A consumer of a stream sees it complete; a request that waits for an answer must not take a part for the whole. */
   function endOfStream(self: unknown, leadership: GateLeadership): Error | undefined {
     const { transports } = entryPointAt(prototypeOf(self) ?? prototype, key);
     if (transports.length === 0 || transports.some((each) => each === 'sse' || each === 'ws')) {
@@ -150,7 +150,7 @@ export function gateMethod(
   descriptor.value = gated;
 }
 
-/** Nothing that could still be under way. */
+/** True for a value that cannot still be under way. */
 function isValue(result: unknown): boolean {
   return (typeof result !== 'object' && typeof result !== 'function') || result === null;
 }

@@ -15,7 +15,7 @@ import { isStream, type Stream } from './run-to-end.js';
 /** Where a gate counts its work. A service without it, as in a unit test, has no term that waits for work. */
 export const GATED_WORK = Symbol.for('nestjs-leader-election:gated-work');
 
-/** Where a gate says that it has skipped a method. */
+/** Where a gate reports that it has skipped a method. */
 export const GATE_SKIPPED = Symbol.for('nestjs-leader-election:gate-skipped');
 
 /** What a gate needs of the service; a stand-in of a unit test may have `isLeader()` alone. */
@@ -28,15 +28,15 @@ export interface GateLeadership {
   [GATE_SKIPPED]?(method: string): void;
 }
 
-/** Each `begin` has one `end` with the same name, which tells a test what it left running. */
+/** Each `begin` has one `end` with the same name, so that a test can see what it left running. */
 export interface CountedWork {
   begin(name: string): void;
   end(name: string): void;
 }
 
 /**
- * Calls work of the current term. It counts as in flight from before the call until what it returned has settled, or
- * until the stream that it returned has ended; a stream ends with the term at the latest.
+ * Calls work of the current term. It counts as in flight from before the call until its result has settled, or until
+ * the stream that it returned has ended. A stream ends with the term at the latest.
  */
 export function runGated<T>(leadership: GateLeadership, name: string, work: () => T): Adopted<T> {
   const inFlight = leadership[GATED_WORK];
@@ -52,9 +52,9 @@ export function runGated<T>(leadership: GateLeadership, name: string, work: () =
 }
 
 /**
- * The second half of {@link runGated}, for work that was counted and called: what its caller gets.
+ * The second half of {@link runGated}, for work that has been counted and called: makes what its caller gets.
  *
- * @param onEnd what a consumer of the stream is told when the term ends first; without one the stream completes
+ * @param onEnd the error that a consumer of the stream gets when the term ends first; without one the stream completes
  */
 export function settleWork<T>(
   leadership: GateLeadership,
@@ -69,7 +69,7 @@ export function settleWork<T>(
   );
 }
 
-/** Undefined: the stream just completes. */
+/** Undefined: the stream simply completes. */
 type EndReason = () => Error | undefined;
 
 /** A stream that works while the term lasts: from its first consumer to its end it counts as work in flight. */
@@ -125,13 +125,13 @@ function endOfTerm(term: GateLeadership['term'], onEnd: EndReason): Observable<t
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
-/** When the term ends the source is told to return, also while its consumer does not ask for more. */
+/** When the term ends the source is made to return, even while its consumer does not ask for more. */
 class IteratorOfTerm implements AsyncIterableIterator<unknown> {
   private state: 'new' | 'running' | 'revoked' | 'over' = 'new';
   private isCounted = false;
   private signal: AbortSignal | undefined;
   private readonly onAbort = (): void => this.revoke();
-  /** What failed in the source when it was told to return; its consumer is told in the place of the end. */
+  /** The error of the source when it was made to return; its consumer gets it instead of the end. */
   private failure: { readonly error: unknown } | undefined;
 
   constructor(

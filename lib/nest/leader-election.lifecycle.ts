@@ -27,14 +27,14 @@ import { TransportRefusals } from './transport-refusals.js';
 
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
 
-/** Long enough for an application that waits for its database while it is made. */
+/** Long enough for an application that waits for its database while it is created. */
 const UNINITIALISED_AFTER_MS = 60_000;
 
 /**
- * Warns of an application that was made and never initialised, as a hybrid one may be: Nest runs no hooks then, and
- * nothing else would tell that no replica ever leads. A start that failed is no such application, and has its own error.
+ * Warns of an application that was created and never initialised, as a hybrid one may be. Nest then runs no hooks, and
+ * nothing else would say that no replica ever leads. A start that failed has its own error.
  *
- * So that it hears of every initialisation before whatever makes it fail, its hook is the first of all.
+ * Its hook is the first of all, so that it hears of every initialisation before any failure of it.
  */
 @Injectable()
 export class BeginningWatch implements OnModuleInit, OnApplicationShutdown {
@@ -64,13 +64,13 @@ export class BeginningWatch implements OnModuleInit, OnApplicationShutdown {
     if (!this.isMade()) return;
     new Logger('LeaderElection').warn(
       `the application has not been initialised for ${UNINITIALISED_AFTER_MS / 1_000} s, and competes for no lease before that: ` +
-        'a hybrid application needs app.init() or app.listen() beside app.startAllMicroservices()',
+        'a hybrid application needs app.init() or app.listen() as well as app.startAllMicroservices()',
     );
   }
 
-  /** False while a provider is still being made, or if one could not be. */
+  /** False while a provider is still being created, or if one could not be. */
   private isMade(): boolean {
-    // Of what is shared, any context has the one instance.
+    // Any context has the one instance of what is shared.
     const context = ContextIdFactory.create();
     for (const { providers, controllers, injectables } of this.modules.values()) {
       for (const collection of [providers, controllers, injectables]) {
@@ -85,7 +85,7 @@ export class BeginningWatch implements OnModuleInit, OnApplicationShutdown {
   }
 }
 
-/** What could not be made Nest 12 forgets; Nest 11 forgets it too, and then looks for it until the stack is full. */
+/** Nest 12 forgets what it could not create; Nest 11 forgets it too, and then looks for it until the stack is full. */
 function hasBeenMade(wrapper: InstanceWrapper, context: ContextId): boolean {
   try {
     const { isResolved, donePromise } = wrapper.getInstanceByContextId(context);
@@ -132,7 +132,7 @@ class ElectionEdge implements OnApplicationBootstrap, OnModuleDestroy {
   onApplicationBootstrap(): void {
     if (this.isClosing) return;
     for (const election of this.registry.elections) election.applicationBootstrapped();
-    // When init() has returned. Not the global one, which a test runner's fake timers stop.
+    // After init() has returned. Not the global setImmediate, which a test runner's fake timers stop.
     setImmediate(() => this.readiness.reach());
   }
 
@@ -147,17 +147,17 @@ class ElectionEdge implements OnApplicationBootstrap, OnModuleDestroy {
 class LeaderElectionEdgeModule {}
 
 /**
- * When things happen, for all roles of the application.
+ * The order of events, for all roles of the application:
  * 1. `onModuleInit`: handlers are found and checked.
  * 2. `onApplicationBootstrap`, after the last hook of the application: the election starts. A start that fails before
- *    has started nothing. Whoever awaits `waitForLeadership()` in a bootstrap hook starts it then.
+ *    has started nothing. A bootstrap hook that awaits `waitForLeadership()` starts it earlier.
  * 3. One turn of the event loop later, when `init()` has returned: handlers may run.
  * 4. `onModuleDestroy`, before the first hook of the application: leadership ends, work in flight is waited for, the
  *    lease is still renewed.
  * 5. `onApplicationShutdown`, after the hooks of all modules that are not global: the lease is released.
  *
  * Works the same for HTTP applications that listen or not, application contexts and microservices, on Nest 11 and 12.
- * "Last" and "first" are the business of `ElectionEdge`.
+ * `ElectionEdge` provides "last" and "first".
  */
 @Injectable()
 class LeaderElectionLifecycle
@@ -188,10 +188,10 @@ const makeElector: ElectorFactory = (config, dependencies) =>
   atHome(() => new LeaderElector(config, dependencies));
 
 /**
- * What all roles of one application share; exists once per application however many roles there are.
+ * What all roles of one application share; exists once per application, however many roles there are.
  *
- * It is global even for a role with `isGlobal: false`, because Nest runs the shutdown hooks of global modules last:
- * the leases must outlive the application's own hooks.
+ * It is global even for a role with `isGlobal: false`, because Nest runs the shutdown hooks of global modules last: the
+ * leases must outlive the application's own hooks.
  */
 @Global()
 @Module({

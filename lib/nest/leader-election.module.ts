@@ -30,7 +30,7 @@ const ASYNC_FIELDS = [
   'provideInjectionTokensFrom',
 ];
 
-/** Faults in the form of `forRootAsync` itself come up when the application starts, like all others. */
+/** Faults in the arguments of `forRootAsync` itself are reported when the application starts, like all others. */
 function rawAsyncOptions(options: Partial<LeaderElectionModuleAsyncOptions>): DynamicModule {
   const faults =
     typeof options === 'object' && !Array.isArray(options)
@@ -80,7 +80,7 @@ function asyncFormFaults(options: Partial<LeaderElectionModuleAsyncOptions>): Op
  * Registers one role: one lease that the replicas of the application compete for. Import it once per role.
  *
  * Options are checked when the application starts; a bad one stops the start with a `LeaderElectionOptionsError` that
- * lists every fault. An API server that cannot be reached does not stop it.
+ * lists every fault. An unreachable API server does not stop it.
  */
 @Module({})
 export class LeaderElectionModule {
@@ -107,7 +107,10 @@ export class LeaderElectionModule {
     return registerRole(raw, { role, isGlobal, isAsync: false });
   }
 
-  /** As `forRoot`, with options from a factory, a class or a provider. `role` is outside of them, as tokens are made from it. */
+  /**
+   * As `forRoot`, with options from a factory, a class or a provider. `role` is given outside of them, as tokens are
+   * made from it.
+   */
   static forRootAsync(options: LeaderElectionModuleAsyncOptions): DynamicModule {
     const given: Partial<LeaderElectionModuleAsyncOptions> = options ?? {};
     const { role, isGlobal } = given;

@@ -17,11 +17,14 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
   /**
    * Where the lease is kept: `'auto'`, `'lease'`, `'file'`, `'memory'`, what `leaseLock()`, `fileLock()` or
    * `memoryLock()` returned, or a ResourceLock of your own. Default `'auto'`: in a pod the Lease; under a test runner
-   * the memory lock; anywhere else the file lock, with one log line that says so, but with `NODE_ENV=production` a
-   * start-up error.
+   * the memory lock; anywhere else the file lock, with one log line that says so, or a start-up error with
+   * `NODE_ENV=production`.
    */
   readonly lock?: LockChoice;
-  /** Stand as soon as the application has started; `false`: not before `leadership.start()`. Default true. */
+  /**
+   * Compete for the lease as soon as the application has started; `false`: not before `leadership.start()`. Default
+   * true.
+   */
   readonly autoStart?: boolean;
   /**
    * Make the service injectable everywhere; `false`: only in modules that import this one. Decorators reach their role
@@ -59,7 +62,7 @@ export interface LeaderElectionModuleAsyncOptions extends Pick<ModuleMetadata, '
   readonly useExisting?: InjectionToken<LeaderElectionOptionsFactory>;
 }
 
-/** What stands outside of a factory, or all of it for `forRoot`. */
+/** What is given outside of a factory; all options for `forRoot`. */
 export interface RoleRegistration {
   readonly role: unknown;
   readonly isGlobal: unknown;
@@ -106,7 +109,7 @@ function readerOf(raw: unknown, { role, isGlobal, isAsync }: RoleRegistration): 
   return reader;
 }
 
-/** A copy, also of what an instance of a class has from getters and defaults of its class. */
+/** A copy, including the getters and defaults that an instance has from its class. */
 export function optionsOf(given: object): Record<string, unknown> {
   const options: Record<string, unknown> = { ...given };
   for (const name of [...OPTION_NAMES, 'isGlobal']) {
@@ -115,7 +118,7 @@ export function optionsOf(given: object): Record<string, unknown> {
   return options;
 }
 
-/** As options are that a test puts in the place of those given to `forRoot`. */
+/** True for options with which a test replaces those given to `forRoot`. */
 function lacksRole(raw: unknown): boolean {
   return typeof raw === 'object' && raw !== null && !('role' in raw);
 }
@@ -142,7 +145,7 @@ function checkRegistration(
   if (typeof raw !== 'object' || raw === null) return;
   if ('role' in raw && raw.role !== undefined && raw.role !== role) {
     const rule = `must be the role given to ${isAsync ? 'forRootAsync' : 'forRoot'} (${JSON.stringify(role)}), or absent`;
-    const fix = `remove it from ${isAsync ? 'what the factory returns' : 'the options that take the place of those'}`;
+    const fix = `remove it from ${isAsync ? 'what the factory returns' : 'the options that replace them'}`;
     reader.fault('role', raw.role, rule, fix);
   }
   if (isAsync && 'isGlobal' in raw) {

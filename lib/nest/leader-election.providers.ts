@@ -38,12 +38,12 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const APPLICATION_FOLDER = /(?:^|\/)apps\/([^/]+)\//;
 
 /**
- * What this application is called, for the applications that follow its leader. The same in all its replicas and
- * different in another application as far as a process can tell by itself: OTEL_SERVICE_NAME, or the package that the
- * program belongs to, in a monorepo with the folder of the application. Undefined where nothing says it.
+ * The name of this application, for the applications that follow its leader. As far as a process can know by itself, it
+ * is the same in all replicas and different in another application: OTEL_SERVICE_NAME, or the package that the program
+ * belongs to, in a monorepo with the folder of the application. Undefined if there is neither.
  *
- * The pod's labels would say it better, but a process cannot read them without asking the API server; the host name
- * of a pod is that of the node with hostNetwork and is cut off where it is long.
+ * The pod's labels would be a better name, but a process cannot read them without asking the API server. The host name
+ * of a pod is that of the node with hostNetwork, and is cut off if it is long.
  */
 export function applicationName(
   env: Environment = process.env,
@@ -57,7 +57,10 @@ export function applicationName(
   );
 }
 
-/** A name that is refused as an option does not stop the start, as it was not written for this; the next source counts. */
+/**
+ * A name that is invalid as an option does not stop the start, as it was not written for this purpose; the next source
+ * counts.
+ */
 function usable(name: string | undefined): string | undefined {
   const trimmed = name?.trim();
   return trimmed !== undefined && isApplicationName(trimmed) ? trimmed : undefined;
@@ -66,7 +69,7 @@ function usable(name: string | undefined): string | undefined {
 function packageOf(program: string, readText: (path: string) => string): string | undefined {
   if (program === '') return undefined;
   const file = resolve(program);
-  // A runner of scripts: whose script it runs, npm says.
+  // This is a runner of scripts; npm says whose script it runs.
   if (file.split(sep).includes('node_modules')) return undefined;
   for (let folder = dirname(file); ; folder = dirname(folder)) {
     const name = nameIn(join(folder, 'package.json'), readText);
@@ -79,23 +82,23 @@ function packageOf(program: string, readText: (path: string) => string): string 
   }
 }
 
-/** Undefined where there is no such file or it names nothing, as the package.json that only says "type". */
+/** Undefined if there is no such file or it has no name, like a package.json that only has "type". */
 function nameIn(path: string, readText: (path: string) => string): string | undefined {
   try {
     const { name } = JSON.parse(readText(path)) as { readonly name?: unknown };
     return typeof name === 'string' && name.trim() !== '' ? name.trim() : undefined;
   } catch {
-    // No package here, or none that can be read: the next folder up may have one.
+    // There is no readable package here; the next folder up may have one.
     return undefined;
   }
 }
 
-/** A pod's name has no more. */
+/** The longest name of a pod. */
 const LONGEST_PLACE = 253;
 
 /**
  * A holder identity that no other process and no other election has: `<pod or host>_<uuid>`. The first half is for
- * people and may be shared (hostNetwork, `localhost`); the second alone tells two candidates apart (R8).
+ * people and may be shared (hostNetwork, `localhost`); only the second distinguishes two candidates (R8).
  */
 export function localIdentity(
   env: Readonly<Record<string, string | undefined>> = process.env,
@@ -148,7 +151,7 @@ function serviceOf(election: RoleElection, registry: RoleRegistry): LeadershipSe
 
 /**
  * Every role's module exports the class token. With one role it is that role's service; with several, whichever module
- * Nest finds first would win in silence, so all of them give a service that refuses by name.
+ * Nest finds first would win silently, so all of them give a service that throws and names the roles.
  */
 function serviceOfTheOnlyRole(
   service: LeadershipService,

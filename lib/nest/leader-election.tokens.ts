@@ -4,18 +4,18 @@ import { checkedRole } from './method-marks.js';
 
 // Symbols of the global registry: two loaded copies of this library (jest.resetModules) still understand each other.
 
-/** Options of any role as the user's factory or `forRoot` gave them. */
+/** Options of any role, as the user's factory or `forRoot` gave them. */
 export const RAW_OPTIONS = Symbol.for('LEADER_ELECTION: raw options');
-/** What the user wrote outside of a factory: the role and how it is registered. */
+/** What the user gave outside of a factory: the role, and how it is registered. */
 export const ROLE_REGISTRATION = Symbol.for('LEADER_ELECTION: role registration');
-/** Options after the only place that checks them. */
+/** Checked and completed options. */
 export const RESOLVED_OPTIONS = Symbol.for('LEADER_ELECTION: resolved options');
 export const SELECTED_LOCK = Symbol.for('LEADER_ELECTION: lock');
 export const ROLE_ELECTION = Symbol.for('LEADER_ELECTION: election of one role');
 
 /** Internal: `overrideProvider(ELECTION_CLOCK)` puts an application on virtual time. */
 export const ELECTION_CLOCK = Symbol.for('LEADER_ELECTION: clock');
-/** Internal: makes the elector of a role; `/testing` puts one there that a test decides. */
+/** Internal: makes the elector of a role; `/testing` replaces it by one with which a test decides. */
 export const ELECTOR_FACTORY = Symbol.for('LEADER_ELECTION: elector factory');
 /** Internal: uniform in [0, 1). */
 export const ELECTION_RANDOM = Symbol.for('LEADER_ELECTION: random');
@@ -27,8 +27,8 @@ export function roleToken(role: string): symbol {
 }
 
 /**
- * Injection token of a role's {@link LeadershipService}, for `inject: [...]` and `app.get(...)`. Without a role: of
- * the only one; with several roles in the application that is a start-up error.
+ * Injection token of a role's {@link LeadershipService}, for `inject: [...]` and `app.get(...)`. Without a role it is
+ * that of the only one; with several roles in the application this is a start-up error.
  */
 export function getLeadershipToken(role?: string): symbol | typeof LeadershipService {
   return role === undefined ? LeadershipService : roleToken(role);
@@ -36,8 +36,8 @@ export function getLeadershipToken(role?: string): symbol | typeof LeadershipSer
 
 /**
  * Token of the options as they were given to the module of a role, before they are checked. For tests:
- * `overrideProvider(getLeaderElectionOptionsToken()).useValue({ lock: 'memory' })` replaces all of them; the role may be
- * left out, as it stays that of the module.
+ * `overrideProvider(getLeaderElectionOptionsToken()).useValue({ lock: 'memory' })` replaces all of them; `role` may be
+ * left out, as the module keeps its own.
  * @param role absent: the options of every role of the application
  */
 export function getLeaderElectionOptionsToken(role?: string): symbol {

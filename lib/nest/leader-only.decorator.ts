@@ -20,18 +20,18 @@ export interface LeaderOnlyOptions {
 }
 
 /**
- * The method runs only while this process leads the role. On a class: every entry point of it, that is each method
- * with metadata of some handler decorator (`@Cron`, a route …) and the one by which `@CommandHandler`, `@QueryHandler`,
- * `@EventsHandler` and `@Processor` call it; helpers, Nest's life-cycle hooks and `@OnGranted` / `@OnRevoked` /
- * `@OnNewLeader` handlers are left alone.
+ * The method runs only while this process leads the role. On a class: each of its entry points, that is every method
+ * with metadata of a handler decorator (`@Cron`, a route …) and the one by which `@CommandHandler`, `@QueryHandler`,
+ * `@EventsHandler` and `@Processor` call it; other methods, Nest's life-cycle hooks and `@OnGranted` / `@OnRevoked` /
+ * `@OnNewLeader` handlers are not affected.
  *
  * May be above or below other decorators; works for providers and controllers of any scope, for subclasses, and through
  * proxies and other wrappers of the instance. A subclass that overrides the method decorates it again. Fails closed: on
  * an object that has no LeadershipService it throws LeadershipUnavailableError and the method does not run.
  *
- * Leadership is checked when the method is called. A promise it returns is waited for before the lease is released, up
- * to `drainTimeoutMs`; an Observable or async iterator ends with the term; anything else with a `then` is run once and
- * becomes a promise. What may take longer than the term watches `term.signal`.
+ * Leadership is checked when the method is called. A promise that it returns is awaited before the lease is released,
+ * for up to `drainTimeoutMs`; an Observable or async iterator ends with the term; any other object with a `then` is run
+ * once and becomes a promise. Work that may take longer than the term should watch `term.signal`.
  */
 export function LeaderOnly(
   roleOrOptions?: string | LeaderOnlyOptions,
@@ -62,7 +62,7 @@ function gateEntryPoints(target: { readonly name: string; prototype: unknown }, 
     if (!isMarked && !HANDLED_BY_CLASS.includes(key)) continue;
     found += 1;
     if (GATES.of(prototype, key).length > 0) continue;
-    // A decorator above this one may yet make a handler of it.
+    // A decorator above this one may still make it a handler.
     gateMethod(prototype, key, descriptor, isMarked ? gate : { ...gate, ifHandler: true });
     Object.defineProperty(prototype, key, descriptor);
   }

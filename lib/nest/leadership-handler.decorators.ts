@@ -13,7 +13,7 @@ export type HandlerKind = 'OnGranted' | 'OnRevoked' | 'OnNewLeader';
 /** The handlers of one role, in the order in which they were found. */
 export type LeadershipHandlers = Readonly<Record<HandlerKind, readonly LeadershipHandler[]>>;
 
-/** What a decorator leaves on the method: one entry for each use, as several roles may share a method. */
+/** What a decorator leaves on the method: one entry per use, as several roles may share a method. */
 export interface HandlerMark {
   readonly kind: HandlerKind;
   readonly role: string | undefined;
@@ -34,14 +34,14 @@ function handlerDecorator(kind: HandlerKind, role: string | undefined): MethodDe
 }
 
 /**
- * Called with the {@link Term} when this process begins to lead; `isLeader()` is true. May run as long as the term:
- * renewals go on beside it, and rejecting with `term.signal.reason` at the end is not an error.
+ * Called with the {@link Term} when this process becomes leader; `isLeader()` is true. May run as long as the term:
+ * renewals continue meanwhile, and rejecting with `term.signal.reason` at the end is not an error.
  *
  * If it throws while the term lasts, this process steps down (reason `handler-failed`) and competes again after
  * `retryPeriodMs` × 2^(such terms in a row), at most 60 s.
  *
- * Handlers wait until the application has been initialised. A term that ends before that calls neither this nor
- * `@OnRevoked`. On providers and controllers of the default scope.
+ * Handlers wait until the application has been initialised. If a term ends before that, neither this nor `@OnRevoked`
+ * is called. Works on providers and controllers of the default scope.
  *
  * @param role may be absent if the application has one role
  */
@@ -50,11 +50,11 @@ export function OnGranted(role?: string): MethodDecorator {
 }
 
 /**
- * Called with the {@link Term} and the {@link RevocationReason} when this process has ceased to lead; `isLeader()` is
- * false and `term.signal` aborted. Called once for each term whose `@OnGranted` handlers were called, also while one of
+ * Called with the {@link Term} and the {@link RevocationReason} when this process has lost leadership; `isLeader()` is
+ * false and `term.signal` aborted. Called once for each term whose `@OnGranted` handlers were called, even while one of
  * those still runs.
  *
- * Awaited, for up to `drainTimeoutMs`, before the lease is released. If it throws, the error goes to the log and
+ * Awaited, for up to `drainTimeoutMs`, before the lease is released. If it throws, the error is logged and emitted by
  * `errors$`, and nothing else changes.
  *
  * @param role may be absent if the application has one role
@@ -64,9 +64,9 @@ export function OnRevoked(role?: string): MethodDecorator {
 }
 
 /**
- * Called with the identity of the leader whenever one is seen to lead that was not seen before it: another process or
- * this one. Calls begin in the order of the changes and are not awaited by anything. Before the application has been
- * initialised they wait, and then report only the current leader.
+ * Called with the identity of the leader whenever a new one is seen: another process or this one. Calls begin in the
+ * order of the changes and are not awaited. Before the application has been initialised they wait, and then report only
+ * the current leader.
  *
  * @param role may be absent if the application has one role
  */

@@ -14,7 +14,7 @@ const LONGEST_BACKOFF_MS = 60_000;
 
 /** What the dispatcher needs of the election. */
 export interface DispatchedElection {
-  /** The term is this process's own and has not ended, by the clock. */
+  /** The term belongs to this process and has not ended by the clock. */
   holds(term: Term): boolean;
   currentLeader(): string | undefined;
   stepDown(cooldownMs: number): void;
@@ -22,16 +22,16 @@ export interface DispatchedElection {
 }
 
 interface AttemptOptions {
-  /** When a stream that the handler returned is left. */
+  /** Ends a stream that the handler returned. */
   readonly signal?: AbortSignal;
-  /** What the handler threw is no failure. */
+  /** True if what the handler threw is no failure. */
   readonly isExpected?: (error: unknown) => boolean;
   readonly onFailure?: () => void;
 }
 
 /**
- * Calls the decorated handlers of one role. No call is made from inside the election: it starts with a turn of the
- * promise queue, so that a handler which gives leadership up finds it gone when that call returns.
+ * Calls the decorated handlers of one role. No call is made from inside the election: each starts in a later turn of
+ * the promise queue, so that a handler that gives leadership up finds it gone when that call returns.
  *
  * A term's handlers are called as a pair or not at all: when it ends before its granted handlers have begun (the
  * application was still starting, or a subscriber stepped down at once), neither kind is called for it.
@@ -52,7 +52,7 @@ export class LeadershipHandlersDispatcher {
     this.handlers = handlers;
   }
 
-  /** Settles when all of them have ended; the lease is kept until then. */
+  /** Settles when all handlers have ended; the lease is kept until then. */
   async granted(term: Term): Promise<void> {
     await this.readiness.whenReachedOr(term.signal);
     if (!this.election.holds(term)) return;
@@ -63,7 +63,7 @@ export class LeadershipHandlersDispatcher {
     if (outcomes.every((succeeded) => succeeded)) this.failedTerms = 0;
   }
 
-  /** Starts at once, also while granted handlers of the term still run: they may be waiting for its signal. */
+  /** Starts at once, even while granted handlers of the term still run: they may be waiting for its signal. */
   async revoked(term: Term, reason: RevocationReason): Promise<void> {
     if (this.begun !== term) return;
     this.begun = undefined;
@@ -73,7 +73,7 @@ export class LeadershipHandlersDispatcher {
     );
   }
 
-  /** Calls start in the order of the changes. While the application starts only the last of them counts. */
+  /** Calls start in the order of the changes. While the application starts, only the last of them counts. */
   leaderChanged(leader: string | undefined): void {
     if (this.readiness.isReached) {
       void Promise.resolve().then(() => this.callNewLeader(leader));
@@ -100,7 +100,7 @@ export class LeadershipHandlersDispatcher {
     });
   }
 
-  /** Only the first failure of a term finds it still held. */
+  /** Only the first failure of a term finds the term still held. */
   private giveUp(term: Term): void {
     if (!this.election.holds(term)) return;
     this.failedTerms += 1;
@@ -120,7 +120,7 @@ export class LeadershipHandlersDispatcher {
       return true;
     } catch (error) {
       if (isExpected?.(error)) return true;
-      // First, whatever the telling of the error sets off.
+      // This comes first, whatever reporting the error sets off.
       onFailure?.();
       this.election.report(
         new LeadershipHandlerError(this.options.role, handler.name, `@${kind}()`, error),
@@ -131,8 +131,8 @@ export class LeadershipHandlersDispatcher {
 }
 
 /**
- * A worker that ends on the term's signal does what it should: rejections with the signal's reason, as fetch makes
- * them, or caused by it, as Node's timers and events do.
+ * A worker that ends on the term's signal does what it should. It rejects with the signal's reason, as fetch does, or
+ * with an error caused by it, as Node's timers and events do.
  */
 function isAbortBy(signal: AbortSignal, error: unknown): boolean {
   if (!signal.aborted) return false;

@@ -25,8 +25,8 @@ interface FoundMethod {
 type HandlerLists = Record<HandlerKind, LeadershipHandler[]>;
 
 /**
- * Goes through everything the application consists of, once, when it starts: finds the decorated handlers, gives
- * instances that Nest could not inject into their leadership, and reports everything that cannot work, all at once.
+ * Goes once through all parts of the application, when it starts: finds the decorated handlers, gives their leadership
+ * to instances that Nest could not inject into, and reports all faults at once.
  */
 @Injectable()
 export class LeadershipHandlersExplorer {
@@ -89,7 +89,7 @@ export class LeadershipHandlersExplorer {
     }
   }
 
-  /** What a factory makes for a request, or for each that it is injected into, is not known before. */
+  /** What a factory will make for a request, or for each consumer, is not known in advance. */
   private followFactory(wrapper: InstanceWrapper): void {
     const name = String(wrapper.name);
     for (const made of wrapper.getStaticTransientInstances()) this.takeIn(made?.instance, name);
@@ -139,12 +139,12 @@ export class LeadershipHandlersExplorer {
     }
   }
 
-  /** Whoever sends a message or an event does not send it again because a follower did nothing. */
+  /** A message or event is not sent again because a follower did nothing. */
   private consumerFault(place: string, decorator: string): void {
     this.fault(
       place,
       undefined,
-      `consumes what ${decorator} gives it, and on a follower a skipped message counts as done, so it must say onFollower`,
+      `consumes what ${decorator} gives it, and on a follower a skipped message counts as done, so it must choose onFollower`,
       'best let followers consume nothing: without @LeaderOnly(), resume the worker in @OnGranted() and pause it in @OnRevoked(). ' +
         "Otherwise write @LeaderOnly({ onFollower: 'throw' }) if what fails is sent again, or 'skip' if it may be lost",
     );
@@ -175,7 +175,7 @@ export class LeadershipHandlersExplorer {
     });
   }
 
-  /** With several roles a service injected by class would be any of them. */
+  /** With several roles, a service injected by class could be any of them. */
   private checkInjections(wrapper: InstanceWrapper): void {
     if (this.registry.roles.length < 2) return;
     const parameters = wrapper.getCtorMetadata() ?? [];
@@ -189,7 +189,7 @@ export class LeadershipHandlersExplorer {
       }
     });
     for (const { key, wrapper: dependency } of properties) {
-      // Gates are symbols and are reported by the method they are on.
+      // Gates are symbols, and are reported with the method they are on.
       if (dependency?.token === LeadershipService && typeof key === 'string') {
         this.roleFault(`LeadershipService at ${String(wrapper.name)}.${key}`, undefined);
       }
@@ -232,7 +232,7 @@ function instanceOf(wrapper: InstanceWrapper): object | undefined {
   return typeof instance === 'object' && instance !== null ? instance : undefined;
 }
 
-/** The class whose instances are made later; nothing is known beforehand of what a factory will make. */
+/** The class whose instances are made later; what a factory will make is not known in advance. */
 function classOf({ metatype, inject }: InstanceWrapper): object | null {
   if (typeof metatype !== 'function' || inject) return null;
   return (metatype.prototype as object | undefined) ?? null;

@@ -8,7 +8,7 @@ export interface Revocation {
   readonly reason: RevocationReason;
 }
 
-/** One election as observables. None of them ever errors; all complete when the application has shut down. */
+/** One election as observables. None of them ever fails; all complete when the application has shut down. */
 export class LeadershipStreams {
   private readonly changes = new Subject<Leadership>();
   private readonly grants = new Subject<Term>();
@@ -21,7 +21,7 @@ export class LeadershipStreams {
   readonly revoked$ = this.revocations.asObservable();
   readonly errors$ = this.failures.asObservable();
   readonly leadership$ = new Observable<Leadership>((subscriber) => {
-    // Followed first: what the subscriber's first call sets off must not be missed.
+    // This is subscribed first, so that nothing is missed that the subscriber's first call sets off.
     const following = this.stopped ? undefined : this.changes.subscribe(subscriber);
     subscriber.next(this.current());
     if (this.stopped) subscriber.complete();
@@ -50,7 +50,7 @@ export class LeadershipStreams {
     guarded(() => this.failures.next(error));
   }
 
-  /** Tells the current state if it differs from the last one told. */
+  /** Emits the current state if it differs from the last one emitted. */
   changed(): void {
     const next = this.current();
     const { last } = this;
@@ -66,7 +66,7 @@ export class LeadershipStreams {
     guarded(() => this.changes.next(next));
   }
 
-  /** This process no longer stands. */
+  /** This process no longer competes. */
   noMoreGrants(): void {
     guarded(() => this.grants.complete());
   }

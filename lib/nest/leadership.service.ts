@@ -9,7 +9,7 @@ import type { RoleElection } from './role-election.js';
 
 const ELECTION = Symbol.for('nestjs-leader-election:election');
 
-/** False for what a test puts in the place of a service. Either of the two may be a proxy. */
+/** False for what a test puts in place of a service. Either of the two may be a proxy. */
 export function isServiceOf(service: object, election: RoleElection): boolean {
   const own = (service as { [ELECTION]?: RoleElection })[ELECTION];
   return own?.elector === election.elector;
@@ -19,11 +19,11 @@ export function isServiceOf(service: object, election: RoleElection): boolean {
  * One role's election, as the application sees it. Inject it by class when there is one role, with
  * `@InjectLeadership(role)` when there are several.
  *
- * Leadership is asked of the clock at every call: it ends by itself when renewals fail, also in a process whose event
- * loop was blocked (R3). Code that continues after a check needs `term.signal` or `term.fencingToken`.
+ * Every call checks the clock: leadership ends by itself when renewals fail, even in a process whose event loop was
+ * blocked (R3). Code that continues after a check needs `term.signal` or `term.fencingToken`.
  */
 export class LeadershipService {
-  /** Not a private field: instances may be wrapped in a proxy, through which those cannot be read. */
+  /** Not a private field, which could not be read through a proxy around the instance. */
   declare private readonly [ELECTION]: RoleElection;
 
   constructor(election: RoleElection) {
@@ -43,7 +43,7 @@ export class LeadershipService {
     return this[ELECTION].elector.isLeader();
   }
 
-  /** The current term; undefined while this process does not lead. */
+  /** The current term; undefined while this process is not leader. */
   get term(): Term | undefined {
     return this[ELECTION].elector.term;
   }
@@ -53,7 +53,7 @@ export class LeadershipService {
     return this[ELECTION].leader;
   }
 
-  /** The current state at once, then every change. Completes at shutdown, as all streams here; none ever errors. */
+  /** The current state at once, then every change. Completes at shutdown, like all streams here; none ever fails. */
   get leadership$(): Observable<Leadership> {
     return this[ELECTION].streams.leadership$;
   }
@@ -78,7 +78,9 @@ export class LeadershipService {
     return this[ELECTION].streams.errors$;
   }
 
-  /** Milliseconds for which leadership is certain if no further renewal succeeds; 0 while not leading. */
+  /**
+   * Milliseconds for which leadership is certain if no further renewal succeeds; 0 while this process is not leader.
+   */
   remainingMs(): number {
     return this[ELECTION].elector.remainingMs();
   }
@@ -89,8 +91,8 @@ export class LeadershipService {
   }
 
   /**
-   * The term, as soon as this process leads. Awaited in an `onApplicationBootstrap` hook it starts the election, which
-   * otherwise waits for all of those hooks; in `onModuleInit` it would never resolve.
+   * Resolves with the term as soon as this process is leader. Awaited in an `onApplicationBootstrap` hook it starts the
+   * election, which otherwise waits for all of those hooks; in `onModuleInit` it would never resolve.
    * @throws the signal's reason when it is aborted; ElectionStoppedError when the application shuts down
    */
   waitForLeadership({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Term> {
@@ -121,9 +123,10 @@ export class LeadershipService {
   }
 
   /**
-   * Calls `work` with the term if this process leads, and returns what it returned; undefined if it does not lead. The
-   * lease is not released before the work has ended: a promise when it settles, an Observable or async iterator, which
-   * ends with the term, when its consumer has seen its end. Anything else with a `then` is run once and becomes a promise.
+   * Calls `work` with the term if this process is leader, and returns what it returned; otherwise returns undefined.
+   * The lease is not released before the work has ended: a promise when it settles; an Observable or async iterator,
+   * which ends with the term, when its consumer has seen its end. Any other object with a `then` is run once and
+   * becomes a promise.
    */
   runIfLeader<T>(work: (term: Term) => T): Adopted<T> | undefined {
     const { term } = this;
@@ -132,8 +135,8 @@ export class LeadershipService {
   }
 
   /**
-   * A function that calls `work` while this process leads and otherwise returns undefined, for jobs made at run time.
-   * `this` and the arguments are passed on.
+   * A function that calls `work` while this process is leader and otherwise returns undefined, for jobs made at run
+   * time. `this` and the arguments are passed on.
    */
   guard<A extends unknown[], T>(work: (...args: A) => T): (...args: A) => Adopted<T> | undefined {
     const runIfLeader = (call: () => T) => this.runIfLeader(call);
@@ -142,7 +145,7 @@ export class LeadershipService {
     };
   }
 
-  /** @throws NotLeaderError while this process does not lead */
+  /** @throws NotLeaderError while this process is not leader */
   assertLeader(): Term {
     const { term, leader, role } = this;
     if (term === undefined) throw new NotLeaderError(role, leader);
@@ -150,19 +153,19 @@ export class LeadershipService {
   }
 
   /**
-   * Gives leadership up, so that another process takes it. It has ended when this returns, `@OnRevoked` handlers run
-   * and work in flight ends, then the lease is released. False if this process did not lead.
+   * Gives leadership up, so that another process takes it. Leadership has ended when this returns; then `@OnRevoked`
+   * handlers run, work in flight ends, and the lease is released. False if this process was not leader.
    *
    * This process does not compete again until `cooldownMs` (milliseconds) after that work has ended. Default: twice
    * `retryPeriodMs`. A standby without a watch looks once per retry period and needs a request to take the lease; with
-   * less the one that has just stepped down could be the first to come back.
+   * a shorter cooldown the process that has just stepped down could be the first to come back.
    */
   stepDown({ cooldownMs }: { readonly cooldownMs?: number } = {}): boolean {
     const { elector, options } = this[ELECTION];
     return elector.stepDown(checkedCooldown(cooldownMs, 2 * options.retryPeriodMs));
   }
 
-  /** Gives leadership up and does not compete again until `resume()`. Still follows who leads. */
+  /** Gives leadership up, and does not compete again until `resume()`. Still observes who leads. */
   suspend(): void {
     this[ELECTION].elector.suspend();
   }
@@ -176,7 +179,7 @@ export class LeadershipService {
     return this[ELECTION].elector.work;
   }
 
-  /** @internal where `@LeaderOnly()` says that it has skipped a method */
+  /** @internal where `@LeaderOnly()` reports that it has skipped a method */
   [GATE_SKIPPED](method: string): void {
     this[ELECTION].skipped(method);
   }

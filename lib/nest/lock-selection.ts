@@ -9,7 +9,7 @@ import { MemoryLock, memoryLock } from '../locks/memory/memory.lock.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What test runners set in the processes of the tests, and what those start. */
+/** Variables that test runners set in the processes of the tests and their children. */
 const TEST_RUNNERS: readonly (readonly [variable: string, runner: string])[] = [
   ['JEST_WORKER_ID', 'Jest'],
   ['VITEST', 'Vitest'],
@@ -17,7 +17,7 @@ const TEST_RUNNERS: readonly (readonly [variable: string, runner: string])[] = [
   ['MOCHA_WORKER_ID', 'Mocha'],
 ];
 
-/** Mocha sets nothing where it runs in one process. */
+/** Mocha sets nothing if it runs in one process. */
 const MOCHA_PROGRAM = /[\\/](_?mocha)(\.js|\.cjs)?$/;
 
 /** Files that container engines put into every container. */
@@ -38,13 +38,13 @@ const ownMachine: MachineFiles = {
     try {
       return readFileSync(path, 'utf8');
     } catch {
-      // Not on Linux, or not for this user: it says nothing then.
+      // The file does not exist on this platform or not for this user.
       return '';
     }
   },
 };
 
-/** What a process can tell of where and what for it runs. All of it comes in as arguments for the tests. */
+/** What a process can know about where it runs and what for. Tests pass all of it. */
 export class ProcessSurroundings {
   constructor(
     private readonly env: Environment = process.env,
@@ -65,7 +65,7 @@ export class ProcessSurroundings {
     return MOCHA_PROGRAM.test(this.program) ? 'Mocha' : undefined;
   }
 
-  /** What shows that this is a container, e.g. `/.dockerenv`; undefined where nothing does. */
+  /** What shows that this is a container, e.g. `/.dockerenv`; undefined if nothing does. */
   containerSign(): string | undefined {
     const file = CONTAINER_FILES.find((path) => this.files.exists(path));
     if (file !== undefined) return file;
@@ -83,19 +83,19 @@ function isRootMount(line: string): boolean {
 
 /**
  * - `auto`: in a pod the Lease; under a test runner the memory lock; anywhere else, in development only, the file lock.
- *   A kubeconfig is never used without being asked for.
+ *   A kubeconfig is used only on request.
  * - `lease`: `leaseLock()`. - `file`: `fileLock()`. - `memory`: `memoryLock()`, shared with no other application.
  */
 export type LockName = 'auto' | 'lease' | 'file' | 'memory';
 
-/** A lock by name, the factory of one, or one that is ready. */
+/** The name of a lock, its factory, or the lock itself. */
 export type LockChoice = LockName | ResourceLockFactory | ResourceLock;
 
 export const LOCK_NAMES: readonly LockName[] = ['auto', 'lease', 'file', 'memory'];
 
 const LOCK_METHODS = ['read', 'create', 'replace', 'describe'] as const;
 
-/** What people should know about the lock: what it does not do, or that it was not they who chose it. */
+/** What people should know about the lock: its limits, or that it was chosen for them. */
 export interface LockRemark {
   readonly level: 'log' | 'warn';
   readonly text: string;
@@ -114,7 +114,7 @@ export function isLockChoice(value: unknown): value is LockChoice {
 /**
  * Makes the lock of one election. No choice ever means "assume leadership".
  *
- * @throws LeaderElectionOptionsError where `auto` must not guess: what is missing of a pod, or no pod in production
+ * @throws LeaderElectionOptionsError where `auto` must not guess: in an incomplete pod, or outside a pod in production
  */
 export async function selectLock(
   choice: LockChoice,
@@ -160,7 +160,7 @@ async function automaticLock(
 const CHOOSE =
   'use fileLock({ directory }) with a directory that all processes share, on one machine, or leaseLock({ kubeConfig }) for a cluster';
 
-/** Containers have users and directories of their own, so that `lock: 'file'` would make each of them lead. */
+/** Containers have users and directories of their own, so with `lock: 'file'` each of them would become leader. */
 function unchosen(surroundings: ProcessSurroundings): OptionFault {
   const isContainer = surroundings.containerSign() !== undefined;
   const forOneUser = isContainer ? '' : ", or lock: 'file' if one user runs them all";
@@ -173,7 +173,7 @@ function unchosen(surroundings: ProcessSurroundings): OptionFault {
   };
 }
 
-/** What a lock that was asked for does not do, where that is likely to matter. */
+/** The limits of a lock that was asked for, where they are likely to matter. */
 function limitOf(lock: ResourceLock, surroundings: ProcessSurroundings): LockRemark | undefined {
   if (surroundings.testRunner() !== undefined) return undefined;
   const isInPod = surroundings.pod.sign() !== undefined;

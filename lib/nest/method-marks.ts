@@ -8,8 +8,8 @@ export interface ClassMethod {
 }
 
 /**
- * The methods that instances of a class have, each once and as the most derived class defines it. Accessors are left
- * alone: looking at them would run them.
+ * The methods that instances of a class have, each once and as the most derived class defines it. Accessors are
+ * skipped, as reading them would run them.
  */
 export function classMethods(prototype: object | null): ClassMethod[] {
   const seen = new Set<string | symbol>(['constructor']);
@@ -38,7 +38,7 @@ export function classMethod(prototype: object | null, key: string | symbol): obj
   return undefined;
 }
 
-/** Null for what has none, and for a proxy that does not tell it. */
+/** Null if there is none, or if a proxy hides it. */
 export function prototypeOf(instance: unknown): object | null {
   if (typeof instance !== 'object' || instance === null) return null;
   try {
@@ -48,7 +48,7 @@ export function prototypeOf(instance: unknown): object | null {
   }
 }
 
-/** A method of instances, as a legacy (`experimentalDecorators`) method decorator is told of it. */
+/** A method of instances, as a legacy (`experimentalDecorators`) method decorator receives it. */
 export interface MethodTarget {
   readonly prototype: object;
   readonly key: string | symbol;
@@ -82,7 +82,8 @@ export function methodTarget(
     throw decorationFault(place, undefined, rule, 'make it a method');
   }
   if (typeof descriptor?.value !== 'function') {
-    const rule = 'works on methods; this is a property, and an arrow function in one too';
+    const rule =
+      'works on methods; this is a property (a property that holds an arrow function is not a method)';
     throw decorationFault(place, undefined, rule, `write ${String(key)}() { … }`);
   }
   return { prototype: target as object, key: key as string | symbol, descriptor };
@@ -115,20 +116,20 @@ function isStandardContext(key: unknown): boolean {
   return typeof key === 'object' && key !== null && 'kind' in key;
 }
 
-/** What every instance of a class with handlers is told to. */
+/** Reports every instance of a class with handlers. */
 export interface InstanceArrivals {
   /** @throws LeaderElectionOptionsError when the handlers of the application have been found already */
   arrived(instance: object): void;
 }
 
-/** The text is what Nest prints where the module is missing: without it the handlers would be forgotten in silence. */
+/** Nest prints this text if the module is missing; otherwise the handlers would silently never run. */
 export const INSTANCE_ARRIVALS = Symbol.for(
   '@OnGranted(), @OnRevoked(), @OnNewLeader() and @LeaderCron() need LeaderElectionModule.forRoot({ role: … }) in the application',
 );
 
 /**
- * Handlers are found when the application starts. An instance that Nest makes later, as of a lazily loaded module, would
- * never be called: making it fails instead. Nothing is kept on the instance.
+ * Handlers are found when the application starts. The handlers of an instance that Nest makes later, as in a lazily
+ * loaded module, would never be called, so making it fails instead. Nothing is kept on the instance.
  */
 export function refuseLateInstances(prototype: object): void {
   if (INSTANCE_ARRIVALS in prototype) return;
@@ -149,9 +150,9 @@ export interface MarkedMethod<T> {
 }
 
 /**
- * What a method decorator leaves behind. It belongs to the class and the method's name, so that a decorator above which
- * puts another function in the place of the method loses nothing, and to the function, so that a mixin which copies
- * methods from class to class takes it along.
+ * What a method decorator leaves behind. It belongs to the class and the method's name, so that nothing is lost if a
+ * decorator above replaces the function of the method, and to the function, so that a mixin that copies methods from
+ * class to class copies it too.
  */
 export class MethodMarks<T> {
   private readonly symbol: symbol;
@@ -177,7 +178,9 @@ export class MethodMarks<T> {
     return this.byKey(prototype)?.get(key) ?? this.onFunction(method);
   }
 
-  /** Of the method as the most derived class defines it: as for Nest's decorators, who overrides it marks it again. */
+  /**
+   * Of the method as the most derived class defines it: as with Nest's decorators, an override has to be marked again.
+   */
   of(prototype: object | null, key: string | symbol): readonly T[] {
     for (const level of levels(prototype)) {
       const descriptor = Object.getOwnPropertyDescriptor(level, key);

@@ -25,7 +25,7 @@ export interface RoleElectionDependencies {
 /** Longer than most applications take for their `onModuleInit` hooks. */
 const WAITS_EARLY_MS = 30_000;
 
-/** One role in one application: its elector, and everybody who is told what the elector does. */
+/** One role in one application: its elector, and everything that hears what the elector does. */
 export class RoleElection {
   readonly elector: RoleElector;
   readonly streams: LeadershipStreams;
@@ -78,7 +78,7 @@ export class RoleElection {
     return this.stopping;
   }
 
-  /** Whoever leads as far as this process knows; never this process once its own validity has passed. */
+  /** The leader as far as this process knows; never this process once its own validity has passed. */
   get leader(): string | undefined {
     const { leader } = this.elector;
     return leader === this.options.identity && !this.elector.isLeader() ? undefined : leader;
@@ -90,7 +90,7 @@ export class RoleElection {
   }
 
   /**
-   * A test has put another service in the place of this election's: it decides who leads, its streams call the handlers,
+   * A test has replaced the service of this election: the replacement decides who leads, its streams call the handlers,
    * and this process does not compete.
    */
   replacedBy(service: ServiceOverride, { OnGranted }: LeadershipHandlers): void {
@@ -109,7 +109,7 @@ export class RoleElection {
     }
   }
 
-  /** The present term: as the service has it, or as a stub without a `term` has told it. */
+  /** The present term: that of the service or, for a stub without `term`, the last one that it emitted. */
   termBy(service: { readonly term: Term | undefined }): Term | undefined {
     return 'term' in service ? service.term : this.replacementTerm;
   }
@@ -128,7 +128,10 @@ export class RoleElection {
     this.elector.start();
   }
 
-  /** Somebody waits for leadership; during the bootstrap hooks that starts the election, as it else would never come. */
+  /**
+   * A caller waits for leadership. During the bootstrap hooks this starts the election, as otherwise the promise would
+   * never resolve.
+   */
   awaitedBySomebody(): void {
     this.awaited = true;
     if (!this.bootstrapping && !this.started && !this.stopping) {
@@ -140,7 +143,7 @@ export class RoleElection {
   applicationBootstraps(): void {
     this.bootstrapping = true;
     this.waitsEarly?.cancel();
-    // Not sooner: from here on the application's own logger is in place.
+    // Not earlier: only now is the application's own logger in place.
     if (this.lockRemark !== undefined) this.log.remarkOnLock(this.lockRemark);
     if (this.options.autoStart && isRepl()) {
       this.isAutoStart = false;
@@ -162,7 +165,7 @@ export class RoleElection {
     await drained;
   }
 
-  /** A gated method was skipped. Before it is known who leads that happens in every replica, and in silence. */
+  /** A gated method was skipped. Before the leader is known, this happens silently on every replica. */
   skipped(method: string): void {
     if (this.hasSeenLeader || this.stopping || this.replacement !== undefined) return;
     this.log.skippedEarly(method);
@@ -235,7 +238,7 @@ export class RoleElection {
   }
 }
 
-/** What `leadership$` carries. @param lastReason why the last term ended; left out during a term */
+/** What `leadership$` carries. @param lastReason why the last term ended; absent during a term */
 export function leadershipNow(
   role: string,
   leader: string | undefined,

@@ -10,7 +10,7 @@ import { overrideFault } from './service-override.js';
 
 type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
 
-/** The roles of one application: known from the module graph before any provider is made. */
+/** The roles of one application, known from the module graph before any provider is created. */
 @Injectable()
 export class RoleRegistry implements InstanceArrivals {
   readonly roles: readonly string[];
@@ -51,7 +51,7 @@ export class RoleRegistry implements InstanceArrivals {
     ]);
   }
 
-  /** Instances with handlers that Nest has made beside those it lists, such as middleware: nothing would call them. */
+  /** Instances with handlers that Nest has made but does not list, such as middleware: nothing would call them. */
   strangers(known: ReadonlySet<object>): OptionFault[] {
     const strange = [...(this.early ?? [])].filter(
       (instance) => !known.has(prototypeOf(instance)!),
@@ -69,7 +69,7 @@ export class RoleRegistry implements InstanceArrivals {
     this.sealed = true;
   }
 
-  /** `role` undefined: the only one. Undefined if there is no such role, or if it would take a name to tell. */
+  /** `role` undefined: the only one. Undefined if there is no such role, or if there are several and none is named. */
   find(role: string | undefined): RoleElection | undefined {
     if (role !== undefined) return this.byRole.get(role);
     return this.roles.length === 1 ? this.byRole.get(this.roles[0]!) : undefined;
@@ -77,7 +77,7 @@ export class RoleRegistry implements InstanceArrivals {
 
   /**
    * The one service of a role, or what a test has put in its place under either of its tokens. Known once all providers
-   * have been made.
+   * exist.
    */
   service({ role }: RoleElection): LeadershipService {
     const { providers } = this.registrations.get(role)!;
@@ -95,7 +95,7 @@ export class RoleRegistry implements InstanceArrivals {
       : undefined;
   }
 
-  /** Roles whose election Nest has not made: it would make one for each request. */
+  /** Roles whose election Nest has not created: it would create one per request. */
   missingElections(): OptionFault[] {
     return this.roles
       .filter((role) => !this.byRole.has(role))
@@ -107,7 +107,7 @@ export class RoleRegistry implements InstanceArrivals {
       }));
   }
 
-  /** What is wrong with what a test has put in the place of services. */
+  /** Faults of what a test has put in place of services. */
   overrideFaults(): OptionFault[] {
     return this.elections.flatMap((election) => {
       const service: unknown = this.service(election);
@@ -136,7 +136,7 @@ export class RoleRegistry implements InstanceArrivals {
     return this.roles.map((role) => JSON.stringify(role)).join(', ');
   }
 
-  /** What `LeadershipService` without a role is when there are several: every use of it throws. */
+  /** The `LeadershipService` without a role where there are several: every use of it throws. */
   ambiguousService(): LeadershipService {
     const refuse = (): never => {
       throw new LeaderElectionOptionsError([

@@ -5,8 +5,8 @@ import { adoptWork } from '../elector/work-in-flight.js';
 export type Stream = Observable<unknown> | AsyncIterableIterator<unknown>;
 
 /**
- * Observables, and async iterators as async generators and subscriptions make them: those that can be told to return. A
- * database cursor, which has a `next` of its own kind and methods besides, stays what it is.
+ * Observables, and async iterators that can be made to return, like those of async generators and subscriptions. A
+ * database cursor, which has its own kind of `next` and other methods, is not one.
  */
 export function isStream(value: unknown): value is Stream {
   if (typeof value !== 'object' || value === null) return false;
@@ -29,10 +29,10 @@ function isAsyncIterator(value: object): value is AsyncIterableIterator<unknown>
 }
 
 /**
- * What a handler of ours returned, as a promise or value that ends with the work. Nobody else consumes it: an Observable
- * is subscribed to and an async generator is iterated, until it ends or the signal is aborted.
+ * What one of our handlers returned, as a promise or value that ends with the work. It has no other consumer, so an
+ * Observable is subscribed to and an async generator is iterated, until it ends or the signal is aborted.
  *
- * @throws the signal's reason, later, if a stream had not ended when it was aborted
+ * @throws the signal's reason, asynchronously, if a stream had not ended when it was aborted
  */
 export function runToEnd(result: unknown, signal?: AbortSignal): unknown {
   return adoptWork(
@@ -63,7 +63,7 @@ function subscribed(source: Observable<unknown>, signal: AbortSignal | undefined
       try {
         subscription.unsubscribe();
       } catch (error) {
-        // Its teardown threw, which the end of the term does not excuse.
+        // Its teardown threw, and the end of the term is no excuse for that.
         return reject(error as Error);
       }
       end(resolve);
@@ -77,7 +77,7 @@ async function iterated(
   source: AsyncIterableIterator<unknown>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  // A generator that waits for something returns only after that.
+  // A generator that awaits something returns only after that.
   let returned: Promise<unknown> | undefined;
   const onAbort = (): void => {
     returned = Promise.resolve(source.return?.());

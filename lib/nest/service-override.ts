@@ -6,7 +6,7 @@ import type { Revocation } from './leadership-streams.js';
 const USE_A_WHOLE_ONE =
   "give leadershipStandIn({ isLeader: true }) of 'nestjs-leader-election/testing', or let a TestElection control the module instead";
 
-/** What a test has put in the place of a service: a whole one or a stub, which has what gates ask at least. */
+/** What a test has put in place of a service: a whole one, or a stub that has at least what gates ask. */
 export interface ServiceOverride {
   isLeader(): boolean;
   readonly term?: Term | undefined;
@@ -17,7 +17,7 @@ export interface ServiceOverride {
   stepDown?(options: { readonly cooldownMs?: number }): boolean;
 }
 
-/** Why what a test has put in the place of a service cannot answer for it; undefined if it can. */
+/** Why what a test has put in place of a service cannot replace it; undefined if it can. */
 export function overrideFault(role: string, service: unknown): OptionFault | undefined {
   const field = `override of LeadershipService for role ${JSON.stringify(role)}`;
   if (typeof service !== 'object' || service === null) {
@@ -29,7 +29,7 @@ export function overrideFault(role: string, service: unknown): OptionFault | und
   return { field, value: service, rule, fix: `add it, or ${USE_A_WHOLE_ONE}` };
 }
 
-/** @throws LeaderElectionOptionsError if it is none, as a stub may emit anything */
+/** @throws LeaderElectionOptionsError if it is no term, as a stub may emit anything */
 export function termOfStub(value: unknown): Term {
   if (isTerm(value)) return value;
   throw emissionFault('granted$', value, 'must emit terms', 'testTerm()');
@@ -42,7 +42,7 @@ export function revocationOfStub(value: unknown): Revocation {
   throw emissionFault('revoked$', value, rule, "{ term, reason: 'superseded' }");
 }
 
-/** Automatic mocks have a function in every place. */
+/** Automatic mocks have a function for every property. */
 export function isTerm(value: unknown): value is Term {
   if (typeof value !== 'object' || value === null || !('signal' in value)) return false;
   return value.signal instanceof EventTarget;

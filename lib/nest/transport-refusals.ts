@@ -5,7 +5,7 @@ import { entryPointAt, type Transport } from './entry-point.js';
 import { NotLeaderError } from './errors.js';
 import { classMethods } from './method-marks.js';
 
-/** The classes by which the optional packages tell refusals; absent while the application has no such handler. */
+/** The classes by which the optional packages recognise refusals; absent while the application has no such handler. */
 interface TransportPackages {
   rpc?: { readonly RpcException: new (answer: object) => Error };
   ws?: {
@@ -16,7 +16,7 @@ interface TransportPackages {
 
 const packages: TransportPackages = {};
 
-/** The refusal as the transport tells it: HTTP, GraphQL and calls take the error as it is. */
+/** The refusal in the form of the transport: HTTP, GraphQL and calls take the error as it is. */
 export function refusalFor(error: NotLeaderError, transports: readonly Transport[]): Error {
   const [transport] = transports;
   if (transports.length === 1 && transport === 'rpc' && packages.rpc !== undefined) {
@@ -29,9 +29,9 @@ export function refusalFor(error: NotLeaderError, transports: readonly Transport
 }
 
 /**
- * Handlers of microservices and gateways that throw NotLeaderError, as `assertLeader()` does: Nest answers these
- * transports with "Internal server error" for every class but their own, and its global filters do not reach gateways
- * and hybrid applications. So each class that has such handlers gets a filter, after its own ones.
+ * For handlers of microservices and gateways that throw NotLeaderError, as `assertLeader()` does. On these transports
+ * Nest answers "Internal server error" for every error class but their own, and its global filters do not reach
+ * gateways and hybrid applications. So each class that has such handlers gets a filter, after its own ones.
  */
 @Injectable()
 export class TransportRefusals {

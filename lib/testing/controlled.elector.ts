@@ -13,7 +13,7 @@ import { WorkInFlight } from '../elector/work-in-flight.js';
 /** What is tracked without a name: the schedule tracks its runs. */
 const TRACKED = 'runs of @LeaderCron() jobs';
 
-/** Work in flight that a test can be told of by name. */
+/** Work in flight, which a test can see by name. */
 class NamedWork extends WorkInFlight {
   private readonly counts = new Map<string, number>();
 
@@ -42,13 +42,13 @@ class NamedWork extends WorkInFlight {
   }
 }
 
-/** The application under test was closed and did not wait any longer for work of its last term. */
+/** The application under test was closed while work of its last term was still running. */
 class WorkLeftRunningError extends DrainTimeoutError {
   constructor(role: string, term: number, closeTimeoutMs: number, running: readonly string[]) {
     super(role, term, closeTimeoutMs);
     this.message =
       `Role "${role}": work of term ${term} was still running ${closeTimeoutMs} ms (closeTimeoutMs of TestElection) after the ` +
-      `application had begun to close, which did not wait any longer: ${running.join(', ')}. ` +
+      `application had begun to close, so it closed without waiting any longer for: ${running.join(', ')}. ` +
       `Let it end when term.signal is aborted, or end what it waits for before app.close().`;
   }
 }
@@ -57,9 +57,9 @@ class WorkLeftRunningError extends DrainTimeoutError {
 const CLOSE_TIMEOUT_MS = 2_000;
 
 /**
- * An elector that a test tells who leads. It keeps every promise of the real one towards the application (granted and
- * revoked alternate, the signal is aborted before revoked is told, no term begins before the work of the last has ended)
- * and competes for nothing.
+ * An elector with which a test decides who leads. It competes for no lease, and otherwise keeps every promise of the
+ * real one: granted and revoked alternate, the signal is aborted before the revocation is reported, and no term begins
+ * before the work of the last has ended.
  */
 export class ControlledElector implements RoleElector {
   readonly work = new NamedWork();
@@ -107,7 +107,9 @@ export class ControlledElector implements RoleElector {
     else if (this.otherLeader !== undefined) this.tellLeader();
   }
 
-  /** Waits for the work of the last term, as the real one does. @throws Error where a real process could not lead */
+  /**
+   * Waits for the work of the last term, as the real one does. @throws Error where a real process could not be leader
+   */
   async grant(): Promise<Term> {
     await this.drained;
     if (this.current !== undefined) return this.current.term;
@@ -149,8 +151,10 @@ export class ControlledElector implements RoleElector {
   }
 
   /**
-   * Waits in real time: an `afterAll(() => app.close())` ends though no test moves the manual clock any more, and though
-   * the runner's timers are faked.
+   * app.close())` ends though no test moves the manual clock any more, and though the runner's timers are faked. =>
+   * Waits in real time, so that `afterAll(() => app.close())` ends even if no test moves the manual clock any more, and
+   * even if the runner's timers are faked. => app.close())` ends though no test moves the manual clock any more, and
+   * though the runner's timers are faked.
    */
   async drain(): Promise<boolean> {
     this.candidacy = 'stopped';

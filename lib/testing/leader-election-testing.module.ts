@@ -29,7 +29,7 @@ export interface TestElectionOptions {
   readonly closeTimeoutMs?: number;
 }
 
-/** What `Test.createTestingModule()` returned, as far as it is used here. */
+/** The part of what `Test.createTestingModule()` returns that is used here. */
 export interface OverridableBuilder {
   overrideProvider(token: unknown): {
     useValue(value: unknown): unknown;
@@ -38,15 +38,13 @@ export interface OverridableBuilder {
 }
 
 /**
- * The election of an application under test: the test says who leads. Everything above the election is the real thing:
- * services, gates, handlers, streams, the schedule, the order of the shutdown. Nothing competes for any lease, and no
- * timer but those of {@link clock} runs, so fake timers neither end leadership nor hang the application.
+ * The election of an application under test, in which the test decides who leads. Everything above the election is the
+ * real thing: services, gates, handlers, streams, the schedule, the order of the shutdown. Nothing competes for a
+ * lease, and no timers run except those of {@link clock}, so fake timers neither end leadership nor block the
+ * application.
  *
- * @example
- * const election = new TestElection();
- * const app = await election.control(Test.createTestingModule({ imports: [AppModule] })).compile();
- * await app.init();
- * await election.grant();
+ * @example const election = new TestElection(); const app = await election.control(Test.createTestingModule({ imports:
+ * [AppModule] })).compile(); await app.init(); await election.grant();
  */
 export class TestElection {
   /** Time as elections and `@LeaderCron` jobs see it. It moves by `await clock.advance(ms)` alone. */
@@ -57,7 +55,7 @@ export class TestElection {
     this.clock = options.clock ?? new ManualClock();
   }
 
-  /** Puts every election of the module under this control, whatever lock and options it was registered with. */
+  /** Puts every election of the module under the control of this object, whatever its lock and options. */
   control<B extends OverridableBuilder>(builder: B): B {
     builder.overrideProvider(ELECTOR_FACTORY).useValue(this.electorFactory);
     builder.overrideProvider(ELECTION_CLOCK).useValue(this.clock);
@@ -72,8 +70,8 @@ export class TestElection {
   }
 
   /**
-   * This process becomes leader; the term, when its `@OnGranted` handlers have been called. Waits for the work of the
-   * term before. Nothing changes if it leads already.
+   * Makes this process leader, and resolves with the term once its `@OnGranted` handlers have been called. Waits for
+   * the work of the previous term. Nothing changes if this process is leader already.
    * @param role may be absent if the application has one role
    * @throws Error if the application has not been initialised, is shutting down or has suspended its candidacy
    */
@@ -84,8 +82,8 @@ export class TestElection {
   }
 
   /**
-   * This process ceases to lead: it has when this returns. The promise settles when `@OnRevoked` handlers and gated work
-   * have ended. Nothing changes if it does not lead.
+   * Ends the leadership of this process, before it returns. The promise settles when `@OnRevoked` handlers and gated
+   * work have ended. Nothing changes if this process is not leader.
    * @param reason @default 'superseded'
    * @param role may be absent if the application has one role
    */
@@ -95,7 +93,7 @@ export class TestElection {
   }
 
   /**
-   * Another process leads, or with `undefined` none is known to.
+   * Makes another process leader; with `undefined`, no leader is known.
    * @param role may be absent if the application has one role
    * @throws Error while this process leads
    */
@@ -136,13 +134,13 @@ export interface LeaderElectionTestingModuleOptions
   extends
     Omit<LeaderElectionModuleOptions, 'lock'>,
     Pick<TestElectionOptions, 'isLeader' | 'leader'> {
-  /** @default a new one, to be had by `moduleRef.get(TestElection)` */
+  /** @default a new one; `moduleRef.get(TestElection)` returns it */
   readonly election?: TestElection;
 }
 
 /**
- * `LeaderElectionModule` for tests: the same service, tokens and decorators, and an election that the test decides by
- * its {@link TestElection}. Import it in the place of the real one, or put it there:
+ * `LeaderElectionModule` for tests: the same service, tokens and decorators, with an election that the test decides by
+ * its {@link TestElection}. Import it in place of the real one, or replace the real one:
  * `overrideModule(electionModule).useModule(LeaderElectionTestingModule.forRoot({ role }))`, where `electionModule` is
  * what `LeaderElectionModule.forRoot()` returned.
  */

@@ -8,7 +8,7 @@ interface Due {
   readonly callback: () => void;
 }
 
-/** Starts well after zero, so that no test passes because zero happens to be special. */
+/** Starts well after zero, so that no test passes only because zero is special. */
 const START_MS = 1_000_000;
 const WALL_START_MS = Date.UTC(2026, 0, 1);
 
@@ -52,14 +52,14 @@ export class ManualClock implements Clock {
     const due: Due = {
       at: this.nowMs + Math.max(0, delayMs),
       order: this.created,
-      // As the timers of Node.js do: in the async context of whoever sets them.
+      // As with the timers of Node.js: in the async context in which they were set.
       callback: AsyncResource.bind(callback),
     };
     this.timers.add(due);
     return { cancel: () => void this.timers.delete(due) };
   }
 
-  /** How many timers are set and have neither fired nor been called off. */
+  /** How many timers are set, and have neither fired nor been cleared. */
   get pendingTimers(): number {
     return this.timers.size;
   }
@@ -85,7 +85,7 @@ export class ManualClock implements Clock {
     for (const timer of due) if (this.timers.delete(timer)) timer.callback();
   }
 
-  /** Time passes and no timer gets to fire: a blocked event loop, a stopped process. Late timers fire on `advance`. */
+  /** Time passes, but no timer fires: a blocked event loop, or a stopped process. Late timers fire on `advance`. */
   stall(ms: number): void {
     this.nowMs += ms;
   }
@@ -95,7 +95,7 @@ export class ManualClock implements Clock {
     this.sleptMs += ms;
   }
 
-  /** Somebody sets the wall clock. */
+  /** Sets the wall clock, as a person might. */
   shiftWall(ms: number): void {
     this.wallShiftMs += ms;
   }

@@ -55,13 +55,13 @@ export interface LeadershipStandInOptions {
   readonly isLeader?: boolean;
   /** @default 'test' */
   readonly role?: string;
-  /** Who leads where this process does not. @default none is known to */
+  /** The leader, if this process is not. @default no leader is known */
   readonly leader?: string;
 }
 
 /**
- * A `LeadershipService` without an application: to pass to a constructor under plain `new`. It leads, or it does not;
- * `stepDown()`, `suspend()` and the rest act on it alone.
+ * A `LeadershipService` without an application: to pass to a constructor under plain `new`. It is leader or not;
+ * `stepDown()`, `suspend()` and the rest affect only this object.
  */
 export function leadershipStandIn({
   isLeader = true,
@@ -122,7 +122,7 @@ export function asLeader<T extends object>(object: T): T {
 
 /**
  * The object itself, with its `@LeaderOnly()` methods doing what they do on a follower.
- * @param leader who leads instead. @default none is known to
+ * @param leader who leads instead. @default no leader is known
  * @throws Error if its class has no such method
  */
 export function asFollower<T extends object>(object: T, leader?: string): T {

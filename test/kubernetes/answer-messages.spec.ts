@@ -165,7 +165,7 @@ describe('the outcome of a write', () => {
     expect(write('update', response(status))).toMatchObject({ error: { reason } });
   });
 
-  it('when the election gave the request up before it was sent, is unknown', () => {
+  it('when the election abandoned the request before it was sent, is unknown', () => {
     const aborted = AbortSignal.abort();
     const answer: ApiAnswer = { kind: 'not-sent', cause: new Error('given up') };
     expect(writeOutcome(contextOf('update'), answer, aborted).kind).toBe('unknown');
@@ -349,7 +349,7 @@ describe('the explanation', () => {
       ['not JSON', 'Sign in', 'proxies'],
     ],
     ['of a refused object', 'update', response(invalid('plan', 'spec.x: bad')), ['spec.x: bad']],
-    ['of a 504', 'update', response(504), ['504', 'Whether it was applied is not known']],
+    ['of a 504', 'update', response(504), ['504', 'It is not known whether it was applied']],
   ])('%s says what to do', (_, verb, answer, parts) => {
     const message = messageOf(verb, answer);
     for (const part of parts) expect(message).toContain(part);

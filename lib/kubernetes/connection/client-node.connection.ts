@@ -13,13 +13,13 @@ import { KubeconfigEntry, parseServer } from './kubeconfig.js';
 import type { KubeConfigLike } from './kubeconfig.loader.js';
 
 const WHERE = 'the given KubeConfig';
-/** They run a program that blocks the whole process as long as it takes; kubectl has given them up as well. */
+/** They run a program that blocks the whole process for as long as it takes; kubectl no longer supports them either. */
 const BLOCKING_PROVIDERS = ['azure', 'gcp'];
 
 /**
  * The API server of a `KubeConfig` of client-node that the application has made. Its own authenticators give the
- * credentials before every request, but for programs, which are run here, where they are bounded. What client-node does
- * not read of a file (groups, uid and extra of an impersonation, tokenFile) the object does not have.
+ * credentials before every request, except for programs: those run here, where they are bounded. The object lacks what
+ * client-node does not read from a file (groups, uid and extra of an impersonation, tokenFile).
  */
 export class ClientNodeConnection implements NamespacedConnection {
   private view: KubeConfigLike | undefined;

@@ -1,6 +1,6 @@
 import type { ClusterAccess } from '../http/socket-basics.js';
 
-/** The promise, or a rejection if it takes longer than that; what it comes to afterwards is then of no interest. */
+/** The promise, or a rejection if it takes longer than that; its later outcome is ignored. */
 export function within<T>(limitMs: number, promise: Promise<T>, tooLate: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(tooLate()), limitMs);
@@ -17,7 +17,7 @@ export interface ClusterConnection {
   access(): Promise<ClusterAccess>;
   /** The server said 401: forget what was kept, so that the next `access()` looks again. */
   refresh(): Promise<void>;
-  /** For messages: whose credentials these are and what can be told of them without telling them. */
+  /** For messages: whose credentials these are, and what can be said of them without revealing them. */
   describeCredentials(): string;
   /** Ends what runs for the credentials (a program). Nothing is asked for afterwards. */
   close?(): void;

@@ -18,7 +18,7 @@ export interface CredentialProgramConfig {
   readonly env: Readonly<Record<string, string>>;
   readonly apiVersion: string;
   readonly installHint: string;
-  /** What the program may know of the cluster, where the kubeconfig says that it shall. */
+  /** What the program is given about the cluster, if the kubeconfig asks for that. */
   readonly cluster?: object | undefined;
 }
 
@@ -63,16 +63,15 @@ export function readProgramConfig(
 /** Programs that ask a cloud for a token take a second or two; what takes this long hangs. */
 const PROGRAM_LIMIT_MS = 15_000;
 /**
- * So long before they expire, or in the last quarter of a shorter life, credentials are renewed beside the requests,
- * which go out with those there are.
+ * Credentials are renewed this long before they expire, or in the last quarter of a shorter life. Meanwhile requests
+ * use the present ones.
  */
 const RENEW_AHEAD_MS = 60_000;
 const MAX_OUTPUT_CHARS = 1024 * 1024;
 
 /**
  * A program that gives credentials (`exec` of a kubeconfig). It runs when there are none or they have expired, once for
- * all who wait, and is killed with its children when it gives no answer in time, so that the next request starts it
- * again.
+ * all who wait. If it gives no answer in time it is killed with its children, and the next request starts it again.
  */
 export class CredentialProgram {
   private last: (Answer & { readonly renewAt: number }) | undefined;
@@ -91,13 +90,13 @@ export class CredentialProgram {
     if (this.last === undefined || this.last.expiresAt < now) return this.ask();
     if (this.last.renewAt <= now && this.last.expiresAt !== this.renewedAheadOf) {
       this.renewedAheadOf = this.last.expiresAt;
-      // If this fails, so will the one that is asked when they have expired, and that one is reported.
+      // If this fails, so will the run after they have expired, and that one is reported.
       this.ask().catch(() => undefined);
     }
     return Promise.resolve(this.last.credentials);
   }
 
-  /** What it gave was refused. A run under way is newer and still counts. */
+  /** Its credentials were refused. A run under way is newer and still counts. */
   forget(): void {
     this.last = undefined;
   }

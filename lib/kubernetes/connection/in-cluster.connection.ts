@@ -10,7 +10,7 @@ const MOUNT =
   'mount the service account: remove automountServiceAccountToken: false from the pod and its ServiceAccount, ' +
   'or project a serviceAccountToken and the kube-root-ca.crt ConfigMap to that folder';
 
-/** One thing a pod lacks; both halves of a sentence. */
+/** One thing that a pod lacks, and its remedy: the two halves of a sentence. */
 export interface PodLack {
   readonly what: string;
   readonly fix: string;
@@ -21,7 +21,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Where the kubelet mounts the token, the CA and the namespace of a pod's service account. */
 const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** What a process can tell of the pod it runs in. Both places are arguments for the tests. */
+/** What a process can know about the pod it runs in. Tests pass other places. */
 export class PodEnvironment {
   constructor(
     readonly env: Environment = process.env,
@@ -37,7 +37,7 @@ export class PodEnvironment {
     return existsSync(this.directory) ? `${this.directory} is mounted` : undefined;
   }
 
-  /** What a process in a pod needs of it to reach its API server and does not have. */
+  /** What a process in a pod lacks to reach its API server. */
   lacks(): PodLack[] {
     const lacks: PodLack[] = [];
     if (!this.env['KUBERNETES_SERVICE_HOST']) {
@@ -80,8 +80,8 @@ export class PodEnvironment {
 }
 
 /**
- * What a bearer token says of itself, as the tail of a sentence; empty if it is not a readable JWT. Never the token or
- * a part of it. The signature is not checked: this only helps people to see an expired or misdirected token.
+ * What a bearer token says about itself, as the end of a sentence; empty if it is not a readable JWT. Never the token
+ * or a part of it. The signature is not checked: this only helps people to see an expired or misdirected token.
  */
 export function describeToken(token: string | undefined): string {
   const claims = claimsOf(token);
@@ -117,12 +117,12 @@ function expiry(seconds: number): string {
 /**
  * The API server of the cluster this pod runs in, as the pod's service account. Token and CA are read before every
  * request: two small files every retry period, and a rotation can be neither missed nor late. If they cannot be read
- * (no file descriptor left, a mount being swapped) the last ones serve on until the server refuses them.
+ * (no file descriptor left, a mount being swapped) the last ones are used until the server refuses them.
  *
  * Read synchronously, because they are in memory (the kubelet mounts a tmpfs, so a read takes microseconds), whereas an
  * asynchronous read waits in the thread pool behind the application's own work: a few password hashes at once would
- * cost leadership. Nothing else of a request needs that pool either, but for one: where the platform puts a name into
- * KUBERNETES_SERVICE_HOST, a new connection has to look it up. Requests go over a kept one.
+ * cost leadership. No other part of a request needs that pool, with one exception: where the platform puts a name into
+ * KUBERNETES_SERVICE_HOST, a new connection has to look it up. Requests use a kept connection.
  */
 export class InClusterConnection implements ClusterConnection {
   private last: { readonly token: string; readonly ca: string } | undefined;
@@ -150,7 +150,7 @@ export class InClusterConnection implements ClusterConnection {
     };
   }
 
-  /** The kept token was refused: from here on only what the files say counts. */
+  /** The kept token was refused: from now on only the files count. */
   async refresh(): Promise<void> {
     this.last = undefined;
     this.read();

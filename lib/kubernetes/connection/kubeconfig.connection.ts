@@ -38,7 +38,7 @@ export class OidcLogin {
     private readonly limitMs: number,
   ) {}
 
-  /** The known one as long as the entry is the same: it may hold a newer token than the file. */
+  /** The known login as long as the entry is the same: it may hold a newer token than the file. */
   static of(
     provider: KubeconfigEntry,
     known: OidcLogin | undefined,
@@ -92,7 +92,7 @@ export class OidcLogin {
   }
 }
 
-/** The kubeconfig was read and has no such context. */
+/** The kubeconfig has no such context. */
 export class UnknownContextError extends LockRequestError {
   constructor(
     readonly context: string | undefined,
@@ -202,7 +202,7 @@ export class KubeconfigConnection implements NamespacedConnection {
     return { context, cluster, user };
   }
 
-  /** Asks a program or a login, each only where the entry itself does not hold what they would give. */
+  /** Asks a program or a login, but only for what the entry itself does not hold. */
   private async askOthers(
     user: KubeconfigEntry,
     own: ReturnType<typeof readOwnCredentials>,
@@ -212,7 +212,7 @@ export class KubeconfigConnection implements NamespacedConnection {
     const exec = user.entry('exec');
     const provider = user.entry('auth-provider');
     if (exec !== undefined && provider !== undefined) {
-      throw user.fault('exec', 'excludes auth-provider');
+      throw user.fault('exec', 'cannot be combined with auth-provider');
     }
     const hasAuthorization = Object.keys(own.headers).length > 0;
     if (exec !== undefined) {

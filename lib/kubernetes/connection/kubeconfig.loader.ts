@@ -7,8 +7,8 @@ import { codeOf, messageOf } from '../../core/thrown-value.js';
 import { type Kubeconfig, type KubeconfigFile, mergeKubeconfigs } from './kubeconfig.js';
 
 /**
- * What is used of `KubeConfig` of `@kubernetes/client-node`, so that an instance can be passed without that package's
- * types being needed by everybody else.
+ * The part of `KubeConfig` of `@kubernetes/client-node` that is used here, so that an instance can be passed and no
+ * other code needs the types of that package.
  */
 export interface KubeConfigLike {
   getCurrentContext(): string;
@@ -48,7 +48,7 @@ const PACKAGE = '@kubernetes/client-node';
 
 export type ImportClientNode = () => Promise<unknown>;
 
-/** Costs some 300 ms and 50 MB, hence only here and only when a file has to be read. */
+/** The import costs some 300 ms and 50 MB, so it is made only here, and only when a file has to be read. */
 const importPackage: ImportClientNode = () => import('@kubernetes/client-node');
 
 export async function loadClientNode(
@@ -65,7 +65,7 @@ export async function loadClientNode(
   throw unavailable(new Error('it exports no KubeConfig or no loadYaml'));
 }
 
-/** Reads the files again, by kubectl's rules for which there are. */
+/** Reads the files again; kubectl's rules say which. */
 export async function readKubeconfig(
   source: KubeconfigSource,
   load: () => Promise<ClientNode> = loadClientNode,
@@ -138,8 +138,8 @@ function unavailable(cause: unknown): ClientNodeUnavailableError {
 }
 
 /**
- * On Node 20 a package that throws while it is imported ends the process, even where the import is caught. So what its
- * files say is read first.
+ * On Node 20 a package that throws while it is imported ends the process, even if the import is caught. So its files
+ * are read first.
  */
 function assertLoadable(): void {
   const undici = isOldNode() ? installed()?.undici : undefined;
@@ -164,7 +164,7 @@ function installed(): { readonly version: string; readonly undici?: string } | u
     const { version: undici } = createRequire(file)('undici/package.json') as { version: string };
     return { version, undici };
   } catch {
-    // Installed in a way that cannot be looked through, or not at all: the import says which.
+    // It is not installed, or in a way that cannot be looked into; the import shows which.
     return undefined;
   }
 }

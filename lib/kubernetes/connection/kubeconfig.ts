@@ -20,8 +20,8 @@ export interface KubeconfigFile {
 }
 
 /**
- * Several files as one, by kubectl's rules: the first that names a current context decides it, and the first that has a
- * cluster, user or context of a name has the whole of it.
+ * Several files as one, by kubectl's rules: the first file that names a current context decides it, and the first that
+ * defines a cluster, user or context of a name defines the whole of it.
  */
 export function mergeKubeconfigs(files: readonly KubeconfigFile[]): Kubeconfig {
   const parsed = files.map(parseFile);
@@ -94,7 +94,7 @@ export class KubeconfigEntry {
     return Object.keys(this.fields).map((name) => [name, this.text(name)]);
   }
 
-  /** Base64, as Go reads it: nothing is guessed of what is not. */
+  /** Base64 as Go reads it: anything else is refused. */
   bytes(field: string): Buffer | undefined {
     const text = this.text(field).replace(/[\r\n]/g, '');
     const bytes = Buffer.from(text, 'base64');
@@ -142,7 +142,7 @@ export class KubeconfigEntry {
     return found;
   }
 
-  /** Nothing, in place of an entry that is not there. */
+  /** Stands in for an entry that is absent. */
   empty(): KubeconfigEntry {
     return new KubeconfigEntry(this.where, {}, this.directory);
   }
@@ -208,7 +208,10 @@ function readServerTls(cluster: KubeconfigEntry): ClusterTls {
   const ca = dataOrFile(cluster, 'certificate-authority');
   const isInsecure = cluster.flag('insecure-skip-tls-verify');
   if (ca !== undefined && isInsecure) {
-    throw cluster.fault('insecure-skip-tls-verify', 'excludes certificate-authority');
+    throw cluster.fault(
+      'insecure-skip-tls-verify',
+      'cannot be combined with certificate-authority',
+    );
   }
   if (ca !== undefined && !ca.includes('-----BEGIN CERTIFICATE-----')) {
     throw cluster.fault('certificate-authority', 'holds no certificate in PEM');
@@ -239,7 +242,7 @@ function dataOrFile(entry: KubeconfigEntry, field: string): Buffer | undefined {
   return readEntryFile(entry, field);
 }
 
-/** Read anew each time, so that what is rotated is used at once. */
+/** Read again each time, so that a rotated file is used at once. */
 function readEntryFile(entry: KubeconfigEntry, field: string): Buffer {
   try {
     return readFileSync(entry.path(field));
@@ -262,12 +265,12 @@ export interface OwnCredentials {
   readonly tls: Pick<ClusterTls, 'cert' | 'key'>;
 }
 
-/** The first of token file, token, and user with password; and a client certificate, which may come beside them. */
+/** The first of token file, token, and user with password; a client certificate may come beside them. */
 export function readOwnCredentials(user: KubeconfigEntry): OwnCredentials {
   const token = user.text('token');
   const [username, password] = [user.text('username'), user.text('password')];
   if (token !== '' && (username !== '' || password !== '')) {
-    throw user.fault('token', 'excludes username and password');
+    throw user.fault('token', 'cannot be combined with username and password');
   }
   return { headers: authorization(user, token, username, password), tls: clientCertificate(user) };
 }
@@ -279,14 +282,15 @@ function authorization(
   password: string,
 ): Headers {
   const fromFile = tokenFromFile(user, token);
-  if (fromFile !== '' && username !== '') throw user.fault('tokenFile', 'excludes username');
+  if (fromFile !== '' && username !== '')
+    throw user.fault('tokenFile', 'cannot be combined with username');
   if (fromFile !== '') return { Authorization: `Bearer ${fromFile}` };
   if (username === '') return {};
   const basic = Buffer.from(`${username}:${password}`).toString('base64');
   return { Authorization: `Basic ${basic}` };
 }
 
-/** A file goes before the token of the entry, which counts as long as there is none to read. */
+/** A file takes precedence over the token of the entry, which counts as long as there is no file. */
 function tokenFromFile(user: KubeconfigEntry, token: string): string {
   if (user.text('tokenFile') === '') return token;
   try {

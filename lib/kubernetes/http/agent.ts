@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { ClusterAccess, ClusterTls } from './socket-basics.js';
 import { holdProcess, openClusterSocket } from './socket.js';
 
-/** What a request hands to its agent beside what Node knows of. */
+/** What a request hands to its agent in addition to Node's own arguments. */
 export interface ClusterRequestArgs extends ClientRequestArgs {
   readonly access: ClusterAccess;
   readonly proxy: URL | undefined;
@@ -15,8 +15,8 @@ export interface ClusterRequestArgs extends ClientRequestArgs {
 }
 
 /**
- * The connections of one lock, shared with nobody. Speaks HTTP/1.1 over whatever the access asks for; when server, CA
- * or client certificate change, the next request gets a new connection and the idle old ones are closed.
+ * The connections of one lock, shared with no one. Speaks HTTP/1.1 over whatever the access asks for. When server, CA
+ * or client certificate change, the next request gets a new connection, and idle old ones are closed.
  */
 export class ClusterAgent extends Agent {
   private currentKey = '';
@@ -47,7 +47,7 @@ export class ClusterAgent extends Agent {
 
   override keepSocketAlive(socket: Duplex): boolean {
     holdProcess(socket, false);
-    // The documentation types this as void, but a false return is how Node learns that the socket is not worth keeping.
+    // The documentation types this as void, but Node drops the socket if it returns false.
     return (super.keepSocketAlive(socket) as unknown as boolean | undefined) ?? true;
   }
 
@@ -70,7 +70,7 @@ export class ClusterAgent extends Agent {
     try {
       socket = await openClusterSocket(access, { proxy, signal: connectSignal });
     } catch (error) {
-      // Node's type insists on a socket, which it ignores beside an error.
+      // Node's type demands a socket, which Node ignores beside an error.
       done(error as Error, undefined as unknown as Duplex);
       return;
     }

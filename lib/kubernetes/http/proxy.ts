@@ -6,9 +6,9 @@ import { type ClusterAccess, hostAndPort, outliveErrors } from './socket-basics.
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The proxy for an API server, if any: the kubeconfig's `proxy-url`, else HTTPS_PROXY (HTTP_PROXY for an http://
- * server) unless NO_PROXY exempts the server, in upper or lower case. The rules are those of kubectl and client-go,
- * so that one environment means the same to all.
+ * The proxy for an API server, if any: the kubeconfig's `proxy-url`, otherwise HTTPS_PROXY (HTTP_PROXY for an http://
+ * server) unless NO_PROXY exempts the server, in upper or lower case. The rules are those of kubectl and client-go, so
+ * that one environment means the same to all of them.
  */
 export function proxyFor(access: ClusterAccess, env: Environment): URL | undefined {
   if (access.proxyUrl !== undefined && access.proxyUrl !== '') return proxyUrl(access.proxyUrl);
@@ -71,7 +71,7 @@ function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || matches('127.0.0.0/8', hostname, 0) || hostname === '::1';
 }
 
-/** Failed on the way to the proxy or in it, so what is said of the API server elsewhere does not hold. */
+/** A failure in the proxy or on the way to it, so the messages about the API server do not apply. */
 export class ProxyFailure extends Error {
   constructor(message: string, setting: string, cause?: unknown) {
     super(`${message}. The proxy is the one of ${setting}`, { cause });

@@ -11,14 +11,16 @@ export interface ClusterTls {
   readonly rejectUnauthorized?: boolean;
 }
 
-/** Everything one request needs to reach the API server as somebody. */
+/** What one request needs to reach the API server, with its credentials. */
 export interface ClusterAccess {
   /** May carry a path prefix. */
   readonly server: URL;
-  /** Those that say who is asking, several values being several lines. They are secrets and never go into a message. */
+  /**
+   * Headers that say who is asking; several values are several lines. They are secrets and never appear in a message.
+   */
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly tls: ClusterTls;
-  /** The proxy of the kubeconfig; it goes before those of the environment. */
+  /** The proxy of the kubeconfig; it takes precedence over those of the environment. */
   readonly proxyUrl?: string;
 }
 
@@ -32,9 +34,9 @@ export function hostAndPort(url: URL): { hostname: string; port: number } {
 }
 
 /**
- * A socket can fail at moments when nobody listens: between its event and its first request, which takes some turns of
- * the promise queue, and after its last. Requests tell what becomes of them; an error that no listener takes would end
- * the whole process.
+ * A socket can fail at moments when nothing listens: between its event and its first request, which takes some turns of
+ * the promise queue, and after its last. Requests report their own failures; an error without a listener would end the
+ * whole process.
  */
 export function outliveErrors(socket: Duplex): void {
   socket.on('error', () => undefined);

@@ -16,8 +16,8 @@ const BLOCK = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----([\s\S]+?)-----END/;
 
 /**
  * The key as OpenSSL reads it. OpenSSL goes by the label of a PEM block; Go, and so kubectl, tries every encoding
- * whatever the label, and some tools write PKCS#1 under `BEGIN PRIVATE KEY`. What cannot be read is returned as it is:
- * TLS then says why.
+ * whatever the label, and some tools write PKCS#1 under `BEGIN PRIVATE KEY`. A key that cannot be read is returned as
+ * it is, and TLS says why.
  */
 export function readableKey(key: string | Buffer): string | Buffer {
   if (canRead(() => createPrivateKey(key))) return key;
@@ -42,8 +42,8 @@ function canRead(read: () => unknown): boolean {
 
 /**
  * A TCP socket as a plain stream, to run TLS over. TLS that is given the socket itself takes over its handle, and
- * whether the connection can then still be reset depends on the Node version: where it cannot, the kernel goes on
- * delivering what was written. Over this stream the handle stays with the socket, and `resetAndDestroy()` sends RST
+ * whether the connection can then still be reset depends on the Node version. Where it cannot, the kernel still
+ * delivers what was written. Over this stream the handle stays with the socket, and `resetAndDestroy()` sends RST
  * everywhere (R15).
  */
 class RawSocketStream extends Duplex {
@@ -115,8 +115,8 @@ export async function openClusterSocket(
 }
 
 /**
- * Ends a connection so that our own kernel delivers nothing more of what was written to it: a request that was given
- * up does not arrive seconds later (R15). Where the platform cannot reset, it closes.
+ * Ends a connection so that our own kernel delivers nothing more of what was written to it: so an abandoned request
+ * does not arrive seconds later (R15). Where the platform cannot reset, it closes.
  */
 export function resetSocket(socket: Duplex): void {
   const raw = rawSockets.get(socket);
@@ -132,11 +132,13 @@ export function holdProcess(socket: Duplex, hold: boolean): void {
   else raw?.unref();
 }
 
-/** For the TCP handshake alone, with every address that is tried. However slow a server answers, it connects sooner. */
+/**
+ * For the TCP handshake alone, with every address that is tried. However slowly a server answers, it connects faster.
+ */
 const TCP_LIMIT_MS = 1_000;
 const LOOKUP_ALLOWANCE_MS = 5_000;
 
-/** The kernel sends a lost SYN again after one second, so that giving up then and trying again loses nothing. */
+/** The kernel repeats a lost SYN after one second, so giving up then and trying again loses nothing. */
 function openTcpSocket(host: string, port: number, signal: AbortSignal): Promise<Socket> {
   const socket = connectTcp({
     host,
@@ -176,7 +178,7 @@ function tlsOptions({ tls }: ClusterAccess, hostname: string): ConnectionOptions
   try {
     return {
       secureContext: createSecureContext(context),
-      // Never left to NODE_TLS_REJECT_UNAUTHORIZED: the token would go to whoever answers.
+      // NODE_TLS_REJECT_UNAUTHORIZED has no say here: the token would go to whoever answers.
       rejectUnauthorized,
       host: name,
       ...(isIP(name) === 0 && { servername: name }),

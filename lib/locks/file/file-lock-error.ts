@@ -4,7 +4,7 @@ import { failureReason } from './system-call-failure.js';
 
 const ELSEWHERE = 'choose another directory with fileLock({ directory })';
 
-/** Words only: what a failure means for the election is decided in system-call-failure.ts. */
+/** Only words: system-call-failure.ts decides what a failure means for the election. */
 const FIXES: Readonly<Record<string, string>> = {
   EACCES: `give this user the right to read and write there, or ${ELSEWHERE}`,
   EPERM: `this user must own the files, and the file system must allow hard links: ${ELSEWHERE}`,

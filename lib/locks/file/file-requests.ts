@@ -5,13 +5,13 @@ import type { ObservedLeaseFile } from './lease-file-record.js';
 import type { LeaseFileStore } from './lease-file-store.js';
 import type { FileLockDirectory } from './lease-paths.js';
 
-/** Work that cannot be called back once it has begun, with the bound that its requester sets, and its true end. */
+/** Work that cannot be cancelled once it has begun: with the bound that its requester sets, and its true end. */
 export class BoundedRequests {
   readonly #unsettled = new Set<Promise<void>>();
 
   /**
-   * When the request is aborted or takes too long, `abandoned` is the answer, and `operation` is told by its signal to
-   * begin nothing further; it may end later.
+   * When the request is aborted or takes too long, the answer is `abandoned`, and the signal of `operation` is aborted,
+   * so that it begins nothing further; it may end later.
    */
   run<T>(
     { timeoutMs, signal }: LockRequestOptions,
@@ -40,14 +40,14 @@ export class BoundedRequests {
   track<T>(work: Promise<T>): Promise<T> {
     const settled = work.then(
       () => undefined,
-      () => undefined, // Whoever asked for the work hears of its failure.
+      () => undefined, // The caller that asked for the work gets its failure.
     );
     this.#unsettled.add(settled);
     void settled.then(() => this.#unsettled.delete(settled));
     return work;
   }
 
-  /** Also of those that nobody waits for any more. */
+  /** Also of those that are no longer awaited. */
   async settled(): Promise<void> {
     await Promise.all(this.#unsettled);
   }

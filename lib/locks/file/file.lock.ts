@@ -32,7 +32,7 @@ const FIELDS = ['directory'];
 
 /**
  * An empty or relative name would depend on the working directory, which processes need not share, and a misspelt
- * option would mean the default directory: either way each of them could lead.
+ * option would mean the default directory. In either case each of them could become leader.
  *
  * @throws LeaderElectionOptionsError with every fault at once
  */
@@ -57,7 +57,7 @@ function faultsOf(options: unknown): OptionFault[] {
     faults.push({
       field: 'fileLock.directory',
       value: directory,
-      rule: 'must be an absolute path, as processes that start in different directories would each lead',
+      rule: 'must be an absolute path, as processes that start in different directories would each become leader',
       fix: 'write the path from the root, with ~ spelt out',
     });
   }
@@ -67,7 +67,7 @@ function faultsOf(options: unknown): OptionFault[] {
 /** The field of a version file that holds the document. */
 const DOCUMENT_FIELD = 'document';
 
-/** The files are those of a lease that nobody holds. */
+/** The files are those of a lease without a holder. */
 const UNHELD: LeaseRecord = {
   holderIdentity: '',
   leaseDurationSeconds: null,
@@ -107,7 +107,7 @@ class FileTexts implements Store<string, ObservedLeaseFile> {
     return this.files.description;
   }
 
-  /** Fields that this library does not know are written back, and so is the document, put among them. */
+  /** Fields that this library does not know are written back, and the document is one of them. */
   private put(
     text: string,
     expected: ObservedLeaseFile,
@@ -130,9 +130,9 @@ const DOCUMENT_PLACE = {
 
 export interface FileLockOptions {
   /**
-   * Where leases are kept: an absolute path on a local file system. All processes that compete must name the same, and
-   * may read and write there. Default: a directory of this user below the one for temporary files, which the processes
-   * of another user do not share: those elect a leader of their own.
+   * Where leases are kept: an absolute path on a local file system. All processes that compete must name the same
+   * directory and be able to read and write there. Default: a directory of this user below the one for temporary files.
+   * Processes of another user do not share it, and elect a leader of their own.
    */
   readonly directory?: string;
 }
@@ -173,7 +173,7 @@ export class FileLock implements ResourceLock {
     this.#socket = new HolderSocket(this.#directory.path, this.#lease.store.directory);
   }
 
-  /** No directory was named: other users, containers and TMPDIRs have directories of their own. */
+  /** True if no directory was named: other users, containers and TMPDIRs then have directories of their own. */
   get isInDefaultDirectory(): boolean {
     return this.#directory.isDefault;
   }
@@ -229,8 +229,8 @@ export class FileLock implements ResourceLock {
   }
 
   /**
-   * While the newest version names this process as the holder its socket stays open until the process ends, without
-   * keeping it alive: the work may still run, so others must wait until the lease has lapsed or this process is gone.
+   * While the newest version names this process as the holder, its socket stays open until the process ends, without
+   * keeping it alive. The work may still run, so others must wait until the lease has expired or this process is gone.
    */
   async close(): Promise<void> {
     await this.#requests.settled();
@@ -239,7 +239,7 @@ export class FileLock implements ResourceLock {
       const lease = await this.#lease.store.look();
       if (lease?.source.holderProcess?.socket === this.#ownSocket) return;
     } catch {
-      // What cannot be read may name the socket.
+      // A version that cannot be read may name the socket.
       return;
     }
     await this.#socket.close();
@@ -258,7 +258,7 @@ export class FileLock implements ResourceLock {
     return this.#lease.store.look();
   }
 
-  /** Listens before the write that names the socket; a record of somebody else names none. */
+  /** Listens before the write that names the socket; the record of another holder does not name it. */
   async #holder(record: LeaseRecord): Promise<HolderProcess | null> {
     if (record.holderIdentity !== this.#identity) return null;
     this.#ownSocket = await this.#socket.listen();
@@ -266,7 +266,7 @@ export class FileLock implements ResourceLock {
     return { kernel: this.#kernel.name, pid: process.pid, socket: this.#ownSocket };
   }
 
-  /** Asked again until it is known for certain: the reason may be a descriptor that was lacking. */
+  /** Asked again until it is certain: a descriptor may have been lacking. */
   get #kernel(): HostKernel {
     if (this.#knownKernel !== undefined) return this.#knownKernel;
     const kernel = this.readKernel();

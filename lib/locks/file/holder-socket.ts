@@ -11,7 +11,7 @@ import { localFileSystem } from './system-call-failure.js';
 
 /**
  * sun_path holds 104 bytes with its final zero on macOS, 108 on Linux. A longer path may be cut off without an error,
- * and then names something else.
+ * and then names another file.
  */
 const LONGEST_PATH = 103;
 
@@ -50,9 +50,9 @@ function fits(path: string): boolean {
 }
 
 /**
- * The socket on which a holder listens from before its first write until its process ends. That nobody listens any
- * more is the kernel's word that the process is gone, so it must never be closed while a stored record names it, which
- * the owner of this object decides. It keeps no process alive.
+ * The socket on which a holder listens from before its first write until its process ends. If the socket refuses
+ * connections, the kernel vouches that the process is gone. So it must never be closed while a stored record names it,
+ * which the owner of this object decides. It keeps no process alive.
  */
 export class HolderSocket {
   #listening: Promise<string | null> | undefined;
@@ -68,7 +68,7 @@ export class HolderSocket {
 
   /**
    * The path, once something listens there. Null where no socket could be made this time (no descriptor is left, a file
-   * system without sockets): others then wait until the lease has lapsed, which is all that is lost.
+   * system without sockets): others then wait until the lease has expired, and nothing more is lost.
    */
   listen(): Promise<string | null> {
     this.#listening ??= this.#listen().catch(() => {
@@ -79,8 +79,9 @@ export class HolderSocket {
   }
 
   /**
-   * Removes the socket files that dead holders of this lease left behind. Only after a write that superseded them;
-   * a file that is missed is harmless, as is one of a live process: without the file nothing is taken for death.
+   * Removes the socket files that dead holders of this lease left behind. Only after a write that superseded them; A
+   * file that is missed does no harm, nor does the removal of one that a live process uses: without the file there is
+   * no proof of death.
    */
   async sweep(): Promise<void> {
     const own = await this.#listening;
@@ -101,7 +102,7 @@ export class HolderSocket {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const connection of this.#connections) connection.destroy();
     await closed;
-    // Node removes the path it bound, which may have been a short one of that moment.
+    // Node removes the path it bound, which may have been a short one that existed only then.
     if (process.platform !== 'win32') await removeFile(localFileSystem, path);
   }
 
@@ -114,7 +115,7 @@ export class HolderSocket {
       withShortPath(path, (short) => server.listen({ path: short, exclusive: true }, resolve));
     });
     server.unref();
-    // Of single connections that could not be accepted; the socket listens on.
+    // Errors of single connections that could not be accepted; the socket still listens.
     server.on('error', () => undefined);
     this.#server = server;
     return path;
@@ -124,7 +125,7 @@ export class HolderSocket {
   #greet(connection: Socket): void {
     this.#connections.add(connection);
     connection.unref();
-    // A standby that went away is no concern of the holder.
+    // The holder does not care about a standby that went away.
     connection.on('error', () => undefined);
     connection.on('close', () => this.#connections.delete(connection));
     connection.resume();

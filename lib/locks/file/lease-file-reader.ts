@@ -14,16 +14,15 @@ import {
 } from './lease-paths.js';
 import type { LeaseFileSystem } from './system-call-failure.js';
 
-/** Each means that several writes came between two system calls, or that somebody meddles with the files. */
+/** Each attempt means that several writes came between two system calls, or that something else changes the files. */
 const MOST_ATTEMPTS = 100;
 
 /**
  * Reads the newest version of a lease; linearizable.
  *
- * A directory with so few files is listed by one system call. Should there be many, so that it is listed piecemeal while
- * it changes: versions are then swept strictly oldest first, so if the highest of the listing can still be opened after
- * it, nothing above it was removed during the listing, and so nothing above it was missed that was there when the listing
- * began.
+ * A directory with so few files is listed by one system call. If it has many, it is listed piecemeal while it changes.
+ * Versions are then swept strictly oldest first. So if the highest of the listing can still be opened afterwards,
+ * nothing above it was removed during the listing, and nothing above it that existed when the listing began was missed.
  */
 export class LeaseFileReader {
   /** The highest revision this process has read or written. */
@@ -70,29 +69,30 @@ async function unlessMissing<T>(result: Promise<T>): Promise<T | null> {
   }
 }
 
-/** How many versions stay; more than one only so that a reader rarely has to look twice. */
+/** How many versions are kept; more than one only so that a reader rarely has to look twice. */
 const KEPT_VERSIONS = 4n;
 
 /** Writes between two touches of the creation file, which is otherwise never written again. */
 const WRITES_PER_TOUCH = 64n;
 
 /**
- * So few names are listed by one system call, at one instant: on Linux it takes several hundred, and where a file system
- * hands them out by the page, a page takes these.
+ * One system call lists this many names at one instant: on Linux it lists several hundred, and a file system that hands
+ * them out by the page has this many on one page.
  */
 const LISTED_AT_ONCE = 32;
 
 /**
- * Removes what no longer counts after `newest` was linked by this process: lost and crashed writers' temporary files,
+ * Removes what no longer counts after this process has linked `newest`: temporary files of lost and crashed writers,
  * old versions, all files of deleted leases. Safety needs no sweep at all; it needs the order of this one (see
  * LeaseFileStore): first the temporary files, then the versions, the oldest first.
  *
  * What cannot be removed (another user's file, a directory of that name, a file marked immutable) stays, and with it
- * what it protects. While a temporary file is there, the version that it aims at is too, or its writer could take that
- * number a second time. While an older version is there and the listing is long, all newer ones are, for a reader who is
- * shown a directory piece by piece relies on it (see LeaseFileReader).
+ * what it protects. While a temporary file exists, the version that it aims at is kept, or its writer could take that
+ * number a second time. While an older version exists and the listing is long, all newer ones are kept, as a reader
+ * that sees the directory piece by piece relies on it (see LeaseFileReader).
  *
- * No clock and no file time decides what goes, only numbers: any process may be stopped here for any time.
+ * Only numbers decide what is removed, never a clock or a file time: any process may be stopped here for any length of
+ * time.
  */
 export async function sweepLeaseFiles(
   files: LeaseFileSystem,
@@ -101,7 +101,7 @@ export async function sweepLeaseFiles(
   newest: bigint,
 ): Promise<void> {
   const names = sortLeaseFileNames(await files.readdir(directory));
-  // After the listing: if the lease is still ours now, every other uid in the listing is one of the past.
+  // After the listing: if the lease is still ours now, every other uid in the listing belongs to the past.
   const created = parseCreationFile(await files.readFile(join(directory, CREATION_FILE), 'utf8'));
   if (created.uid !== uid && created.uid !== UNREADABLE) return;
   const isPast = (file: LeaseFileName) => file.uid !== uid && created.uid === uid;
@@ -123,7 +123,7 @@ export async function sweepLeaseFiles(
   }
   const writes = newest - created.revision;
   if (writes > 0n && writes % WRITES_PER_TOUCH === 0n) {
-    // Programs that empty temporary directories go by the age of files.
+    // Programs that clean temporary directories go by the age of files.
     const now = new Date();
     await files.utimes(join(directory, CREATION_FILE), now, now);
   }
@@ -134,7 +134,7 @@ async function triedToRemove(files: LeaseFileSystem, path: string): Promise<bool
     await removeFile(files, path);
     return true;
   } catch {
-    // Whoever asks leaves what rests on its absence.
+    // The caller then keeps what depends on its absence.
     return false;
   }
 }

@@ -20,8 +20,8 @@ const LINUX_BOOT_ID = '/proc/sys/kernel/random/boot_id';
 export interface HostKernel {
   readonly name: string;
   /**
-   * True if no other kernel and no earlier boot has this name. A host name has no such quality: under an equal one only
-   * a process that was heard is known to be of this kernel.
+   * True if no other kernel and no earlier boot has this name. A host name gives no such certainty: if two are equal,
+   * only a process that was heard is known to run under this kernel.
    */
   readonly isUnique: boolean;
 }
@@ -36,7 +36,7 @@ function linuxBootId(readText: (path: string) => string): string {
   try {
     return readText(LINUX_BOOT_ID).trim();
   } catch {
-    // No procfs, or no descriptor for it just now.
+    // There is no procfs, or no descriptor for it at the moment.
     return '';
   }
 }
@@ -45,9 +45,9 @@ function readUtf8(path: string): string {
   return readFileSync(path, 'utf8');
 }
 
-/** The process that wrote a record as its holder, as far as others can ask after it. */
+/** The process that wrote a record as its holder, so that others can ask whether it lives. */
 export interface HolderProcess {
-  /** The running kernel. A socket file tells nothing about a process under another one. */
+  /** The running kernel. A socket file says nothing about a process under another kernel. */
   readonly kernel: string;
   /** For people only. */
   readonly pid: number;
@@ -97,8 +97,8 @@ export function formatLeaseFile(
 }
 
 /**
- * Never throws (R17). Uid and revision come from the name of the file, which an edit does not change. A text that is
- * no record may hide a holder: it counts as one that nobody knows, of unknown duration.
+ * Never throws (R17). Uid and revision come from the name of the file, which an edit does not change. A text that is no
+ * record may hide a holder, so it counts as an unknown holder with an unknown duration.
  */
 export function parseLeaseFile(
   text: string,
@@ -186,7 +186,8 @@ function parseHolderProcess(value: unknown): HolderProcess | null {
   if (typeof kernel !== 'string' || typeof pid !== 'number' || typeof socket !== 'string') {
     return null;
   }
-  // Anything else is an edit, and might reach something that refuses: another directory's file, a port, no file at all.
+  // Anything else was edited, and connecting to it might be refused: a file of another directory, a port, no file at
+  // all.
   if (!isAbsolute(socket) || socket.includes('\0')) return null;
   return { kernel, pid, socket };
 }

@@ -22,23 +22,24 @@ import {
 import { isDefiniteRefusal, type LeaseFileSystem } from './system-call-failure.js';
 
 /**
- * One lease as a directory of complete, never rewritten files: `created.json` and `<revision>.<uid>.json`, of which
- * the highest revision counts. link() puts a finished temporary file in place and fails if the name is taken: that is
- * the compare-and-set. A process may be killed or stopped between any two system calls.
+ * One lease as a directory of complete, never rewritten files: `created.json` and `<revision>.<uid>.json`, of which the
+ * highest revision counts. link() puts a finished temporary file in place and fails if the name is taken: that is the
+ * compare-and-set. A process may be killed or stopped between any two system calls.
  *
- * Why a writer that slept cannot put its file under a number that was used and swept meanwhile: its temporary file is
- * named after the number it aims at, and it looks whether its expectation still holds only once that file is there. A
- * sweep removes the temporary files aimed at a number before the version of that number. So either the look shows the
- * newer version, or link() finds no temporary file. A link() that succeeds is thus the write, and definite.
+ * Why a writer that slept cannot put its file under a number that has been used and swept in the meantime: its
+ * temporary file is named after the number it aims at, and only once that file exists does it check whether its
+ * expectation still holds. A sweep removes the temporary files aimed at a number before the version of that number. So
+ * either the check shows the newer version, or link() finds no temporary file. A link() that succeeds is thus the
+ * write, and definite.
  *
  * A lease is deleted by removing its directory. No write brings it back: without `created.json`, or with one of another
- * uid, the version files do not count, and a writer looks there once more after link().
+ * uid, the version files do not count, and a writer checks that again after link().
  *
- * Revisions grow with every write of this lease. A lease made anew starts above every file found and everything this
- * process has seen, and at the wall clock's microseconds if that is more; so the order over a deletion by hand of
- * everything breaks only if the clock was set back and no process is left that remembers, or if a creation slept
- * through the whole life of another lease. Nothing but that order depends on the clock. Written for local file
- * systems; nothing is flushed to disk, for a host that lost its power has no holder either.
+ * Revisions grow with every write of this lease. A lease that is created again starts above every file found and
+ * everything this process has seen, and at the wall clock's microseconds if that is more. So if people delete
+ * everything, the order breaks only if the clock was set back and no process is left that remembers, or if a creation
+ * slept through the whole life of another lease. Only that order depends on the clock. Written for local file systems.
+ * Nothing is flushed to disk, as a host that lost its power has no holder either.
  */
 export class LeaseFileStore {
   readonly #reader: LeaseFileReader;
@@ -52,7 +53,7 @@ export class LeaseFileStore {
     this.#reader = new LeaseFileReader(directory, files);
   }
 
-  /** Above everything this process has seen, for a deletion, which has no number of its own. */
+  /** A deletion has no number of its own; this one is above everything that this process has seen. */
   get nextUnseenRevision(): bigint {
     return this.#reader.highestSeen + 1n;
   }
@@ -143,7 +144,7 @@ export class LeaseFileStore {
     try {
       await sweepLeaseFiles(this.files, this.directory, lease.uid, lease.revision);
     } catch {
-      // What is left is harmless, and the next write sweeps again; the write itself is done.
+      // The write itself is done. What the sweep left does no harm, and the next write sweeps again.
     }
     return { kind: 'applied', stored: lease };
   }
@@ -161,7 +162,7 @@ export class LeaseFileStore {
     try {
       await removeFile(this.files, temporary);
     } catch {
-      // The sweep of a later write removes it; the outcome of this one is known without.
+      // A later write sweeps it away; the outcome of this one is known.
     }
   }
 
@@ -183,7 +184,7 @@ type LinkOutcome =
   | { readonly kind: 'swept' }
   | Extract<WriteOutcome, { readonly kind: 'conflict' | 'not-applied' | 'unknown' }>;
 
-/** The text too: an edit in place changes neither name nor number, and must not be overwritten unseen. */
+/** The text counts too: an edit in place changes neither name nor number, and must not be overwritten unseen. */
 function isSameVersion(current: ObservedLeaseFile, expected: ObservedLease): boolean {
   return (
     current.uid === expected.uid &&

@@ -7,20 +7,21 @@ import { withShortPath } from './holder-socket.js';
 import type { ObservedLeaseFile } from './lease-file-record.js';
 
 /**
- * A dying process may close its connections a moment before it stops listening. After these attempts the next look
- * at the lease tries again: a process that accepts and hangs up is not to be asked in a loop.
+ * A dying process may close its connections a moment before it stops listening. After this many attempts only the next
+ * look at the lease tries again, so that a process that accepts and hangs up is not asked in a loop.
  */
 const RETRY_DELAYS_MS = [0, 20, 200];
 
 /**
- * A standby's connection to the socket of the holder; tells when that process is proved dead.
+ * A standby's connection to the socket of the holder. It reports when that process is proved dead.
  *
- * Proof is a refused connection to a socket that once listened, for a live holder never stops listening while a record
- * names its socket: ECONNREFUSED after a connection on which the process itself had spoken was closed. ENOENT then counts
- * too, for an orderly exit removes the file. Without such a connection ENOENT proves nothing (the file may have been
- * removed by hand, or be out of sight of this container), and ECONNREFUSED does only under a kernel of a unique name, and
- * on Linux, where it means exactly that nobody listens; BSD systems also answer so when a stopped process has a full
- * queue. Everything else (no answer, no permission, a full queue) proves nothing: the lease's time decides.
+ * The proof is a refused connection to a socket that once listened, because a live holder never stops listening while a
+ * record names its socket: ECONNREFUSED, after a connection on which the process itself had spoken was closed. ENOENT
+ * then counts too, as an orderly exit removes the file. Without such a connection ENOENT proves nothing (the file may
+ * have been removed by hand, or be out of sight of this container), and ECONNREFUSED proves death only under a kernel
+ * with a unique name, and on Linux, where it means exactly that no process listens; BSD systems also give it when a
+ * stopped process has a full queue. Anything else (no answer, no permission, a full queue) proves nothing: the lease's
+ * time decides.
  */
 class HolderLiveness {
   #path: string | null = null;
@@ -64,7 +65,7 @@ class HolderLiveness {
     try {
       connection = withShortPath(path, (short) => connect({ path: short }));
     } catch {
-      // No place for a short path, for now or for good: that proves nothing.
+      // There is no place for a short path, now or ever, which proves nothing.
       this.#connectLater(path);
       return;
     }
@@ -107,7 +108,7 @@ class HolderLiveness {
   }
 }
 
-/** How long a notification that the file system did not send stays unnoticed. */
+/** How long a change without a notification of the file system stays unnoticed. */
 const LONGEST_REPAIR_MS = 2000;
 
 /** What the watch needs of the lock it belongs to. */
@@ -116,16 +117,18 @@ export interface LeaseFileView {
   /** Makes the directory if it is missing, and looks. */
   look(): Promise<ObservedLeaseFile | null>;
   revisionOfDeletion(): bigint;
-  /** The socket that proves whether the holder lives; null for nobody, for this lock itself and for other hosts. */
+  /**
+   * The socket that proves whether the holder lives; null if there is no holder, or it is this lock or on another host.
+   */
   holderSocket(lease: ObservedLeaseFile | null): string | null;
-  /** False if processes of other hosts may pass for ones of this. */
+  /** False if processes of other hosts may pass for processes of this one. */
   isKernelUnique(): boolean;
   explain(error: unknown): LockRequestError;
 }
 
 /**
- * Looks whenever the directory reports a change, and seldom without: some file systems report nothing, and a removed
- * directory is no longer watched. Keeps no process alive.
+ * Looks whenever the directory reports a change, and now and then without: some file systems report nothing, and a
+ * removed directory is no longer watched. Keeps no process alive.
  */
 export class LeaseFileWatch implements LeaseWatch {
   #state: 'new' | 'opened' | 'interrupted' | 'closed' = 'new';
@@ -208,7 +211,7 @@ export class LeaseFileWatch implements LeaseWatch {
     } else if (before === null || lease.revision > before.revision) {
       this.observer.changed(lease, lease.revision);
     } else if (lease.source.text !== before.source.text) {
-      // Edited in place or put back by hand. As a change it would pass for an old one; a read is believed.
+      // Edited in place or restored by hand. Reported as a change it would look outdated; a read is believed.
       this.observer.opened();
     }
     if (this.#isClosed()) return;
@@ -222,7 +225,7 @@ export class LeaseFileWatch implements LeaseWatch {
     if (lease === null || socket === null || socket !== this.#deadSocket) return;
     if (lease.timingKey === this.#toldDead) return;
     this.#toldDead = lease.timingKey;
-    // Once more, for an election that has not read yet: it must know the record before it hears of the death.
+    // Again, for an election that has not read yet: it must know the record before it hears of the death.
     this.observer.changed(lease, lease.revision);
     if (!this.#isClosed()) this.observer.holderDied(lease.timingKey);
   }
@@ -244,7 +247,7 @@ export class LeaseFileWatch implements LeaseWatch {
       notifier.on('error', () => this.#stopNotifier());
       this.#notifier = notifier;
     } catch {
-      // Out of inotify watches, or a file system that has none: the repair interval finds every change, later.
+      // There is no inotify watch left, or the file system has none. The repair interval finds every change, later.
     }
   }
 

@@ -17,7 +17,7 @@ const WRITABLE_BY_OTHERS = 0o022;
 export class FileLockDirectory {
   readonly path: string;
   readonly isDefault: boolean;
-  /** Otherwise processes with different working directories would each lead. */
+  /** Otherwise processes with different working directories would each become leader. */
   private readonly isSharedByDefault: boolean;
 
   constructor(
@@ -31,8 +31,8 @@ export class FileLockDirectory {
   }
 
   /**
-   * Makes the directory. Where everybody may write, the name could already belong to somebody else, who could then
-   * grant and withhold leadership: such a directory is refused.
+   * Makes the directory. In a place where all users may write, the name may already belong to another user, who could
+   * then grant and withhold leadership. Such a directory is refused.
    */
   async prepare(): Promise<void> {
     if (!this.isDefault) {
@@ -94,7 +94,7 @@ export interface LeaseFileNames {
   /** Written but perhaps never linked; named after the version they aim at. */
   readonly temporary: readonly LeaseFileName[];
   readonly temporaryCreations: readonly string[];
-  /** Of all names, also those of others. */
+  /** Of all names, including those of others. */
   readonly count: number;
 }
 

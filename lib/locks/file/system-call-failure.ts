@@ -3,11 +3,11 @@ import type { LockRequestErrorDetails } from '../../core/errors.js';
 import { codeOf } from '../../core/thrown-value.js';
 
 /**
- * The errors with which a system call refuses before it has changed anything, and what that says of the store: `rejected`
- * is a no that lasts, `unreachable` a lack that may pass by itself.
+ * The errors with which a system call refuses before it has changed anything, and what that says of the store:
+ * `rejected` is a no that lasts, `unreachable` a lack that may pass by itself.
  *
  * Whether a failed link() counts as not applied is decided here and nowhere else. An error that is not in this table,
- * also one that nobody thought of, leaves it open (R9).
+ * even an unexpected one, leaves it open (R9).
  */
 const REFUSALS: Readonly<Record<string, 'rejected' | 'unreachable'>> = {
   EACCES: 'rejected',
@@ -28,7 +28,7 @@ const REFUSALS: Readonly<Record<string, 'rejected' | 'unreachable'>> = {
   ENFILE: 'unreachable',
 };
 
-/** True if a system call that failed so cannot have had an effect, now or later. */
+/** True if a system call with this error cannot have had an effect, now or later. */
 export function isDefiniteRefusal(error: unknown): boolean {
   return refusal(error) !== undefined;
 }

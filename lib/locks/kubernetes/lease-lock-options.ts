@@ -10,10 +10,10 @@ export interface LeaseLockOptions {
   /**
    * Where the API server is: a `KubeConfig` of `@kubernetes/client-node` that the application already has, `'default'`
    * (KUBECONFIG, then `~/.kube/config`), or `'in-cluster'` (the pod's service account).
-   * @default 'in-cluster' inside a pod; outside one a choice has to be made
+   * @default 'in-cluster' inside a pod; outside one you have to choose
    */
   readonly kubeConfig?: KubeConfigLike | 'default' | 'in-cluster';
-  /** Path of a kubeconfig file; instead of `kubeConfig`. */
+  /** Path of a kubeconfig file, instead of `kubeConfig`. */
   readonly kubeConfigFile?: string;
   /** A context of the kubeconfig. @default its current context */
   readonly context?: string;
@@ -58,7 +58,8 @@ export function chooseCluster(
   if (typeof kubeConfig === 'object') {
     return { kind: 'kubeconfig', source: { kind: 'instance', kubeConfig }, context };
   }
-  // A token that is not mounted yet is left to the requests; an address that is not in the environment never comes.
+  // A token that is not mounted yet is left to the requests; an address that is missing from the environment never
+  // comes.
   if (kubeConfig === 'in-cluster' && pod.env['KUBERNETES_SERVICE_HOST']) {
     return { kind: 'in-cluster' };
   }
@@ -91,7 +92,7 @@ function outsideAPod(kubeConfig: unknown): OptionFault {
     value: kubeConfig,
     rule:
       'this process does not run in a pod (no KUBERNETES_SERVICE_HOST, no mounted service account), ' +
-      'and a cluster is joined from outside only on request',
+      'and joins a cluster from outside only on request',
     fix: "leaseLock({ kubeConfig: 'default' }) to use your kubeconfig, or fileLock({ directory }) with a directory that all processes of one machine share",
   };
 }
@@ -124,7 +125,9 @@ function fileFaults(kubeConfigFile: unknown, kubeConfig: unknown): OptionFault[]
     ];
   }
   if (kubeConfig === undefined) return [];
-  return [fault(field, kubeConfigFile, 'excludes kubeConfig', 'leave one of the two out')];
+  return [
+    fault(field, kubeConfigFile, 'cannot be combined with kubeConfig', 'leave one of the two out'),
+  ];
 }
 
 function contextFaults(context: unknown, kubeConfig: unknown, file: unknown): OptionFault[] {
@@ -139,7 +142,7 @@ function contextFaults(context: unknown, kubeConfig: unknown, file: unknown): Op
     fault(
       field,
       context,
-      'belongs to a kubeconfig, and none is asked for',
+      'belongs to a kubeconfig, and none is chosen',
       "add kubeConfig: 'default' or kubeConfigFile, or leave context out",
     ),
   ];

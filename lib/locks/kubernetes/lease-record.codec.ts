@@ -22,8 +22,8 @@ export type DecodedLease =
   | { readonly kind: 'unusable'; readonly problem: string };
 
 /**
- * Reads one Lease as the API returned it. Fields of the spec may be absent, null or nonsense (R17); only what makes
- * the answer usable at all is required: kind, name, uid and a resourceVersion that orders.
+ * Reads one Lease as the API returned it. Fields of the spec may be absent, null or nonsense (R17); only what makes the
+ * answer usable is required: kind, name, uid and a resourceVersion that orders.
  */
 export function decodeLease(json: unknown, address: ObjectAddress): DecodedLease {
   if (!isJsonObject(json)) return notALease('is not a JSON object');
@@ -124,7 +124,7 @@ function decodeRecord(spec: JsonDocument, metadata: JsonDocument): LeaseRecord {
   };
 }
 
-/** A holder of a type that cannot be is still a holder: taken for empty, the lease would be free at once. */
+/** A holder of an impossible type is still a holder: if it counted as empty, the lease would be free at once. */
 function decodeHolder(holder: unknown): string {
   if (holder === undefined || holder === null) return '';
   return typeof holder === 'string' ? holder : JSON.stringify(holder);
@@ -136,7 +136,7 @@ function int32(value: unknown, least: number): number | null {
     : null;
 }
 
-/** From the text on the wire, so that a renewal whose time nobody can parse still counts as one. */
+/** From the text on the wire, so that a renewal with an unreadable time still counts as one. */
 function timingKeyOf(uid: string, spec: JsonDocument): string {
   return JSON.stringify([
     uid,

@@ -45,14 +45,14 @@ export class LeaseTarget {
   private constructor(
     readonly connection: ClusterConnection,
     private readonly leaseName: string,
-    /** Undefined as long as a kubeconfig that has to tell it cannot be read. */
+    /** Undefined as long as it depends on a kubeconfig that cannot be read. */
     private known: string | undefined,
     private readonly askNamespace: () => Promise<string | undefined>,
   ) {}
 
   /**
-   * Rejects only for what waiting cannot mend: options that name nothing. An unreadable kubeconfig or token is left to
-   * the requests, each of which tries again.
+   * Rejects only for errors that retrying cannot fix, such as a missing namespace. An unreadable kubeconfig or token is
+   * left to the requests, each of which tries again.
    */
   static async find(
     choice: ClusterChoice,
@@ -87,7 +87,7 @@ export class LeaseTarget {
     return leaseAddress(this.known, this.leaseName);
   }
 
-  /** What the messages about a request need. The kubeconfig that names the namespace may be unreadable; then nothing is sent. */
+  /** What messages about a request need. If the kubeconfig that names the namespace is unreadable, nothing is sent. */
   async contextFor(verb: Verb): Promise<RequestContext | LockRequestError> {
     const { connection } = this;
     try {
@@ -201,7 +201,7 @@ export function writeOutcome(
 ): WriteOutcome {
   if (answer.kind !== 'response') {
     const error = explainNoAnswer(context, answer);
-    // The port promises `unknown` for a write that the election gave up, whatever had become of it by then.
+    // The port promises `unknown` for a write that the election abandoned, whatever had become of it by then.
     return answer.kind === 'not-sent' && !signal.aborted
       ? { kind: 'not-applied', error }
       : { kind: 'unknown', error };
@@ -215,7 +215,7 @@ export function writeOutcome(
   return provesNotApplied(answer) ? { kind: 'not-applied', error } : { kind: 'unknown', error };
 }
 
-/** A success counts only with the object that was written: the next write needs its version. */
+/** A success counts only with the written object: the next write needs its version. */
 function applied(context: RequestContext, answer: ApiResponse): WriteOutcome {
   const decoded = decodeBody(context, answer);
   return decoded.kind === 'lease'

@@ -26,7 +26,7 @@ import { decodeLease } from './lease-record.codec.js';
 /** One line of a watch. */
 type WatchEvent =
   | { readonly kind: 'changed'; readonly lease: ObservedLease | null; readonly revision: bigint }
-  /** A bookmark, or an event of another object: proof of life and nothing else. */
+  /** A bookmark, or an event of another object: nothing but a sign of life. */
   | { readonly kind: 'alive' }
   /** The server ends the watch, e.g. with 410 because it no longer has the history. */
   | { readonly kind: 'error'; readonly status: ApiStatus | null };
@@ -60,7 +60,7 @@ function parseChange(type: string, object: unknown, address: ObjectAddress): Wat
   return { kind: 'changed', lease: type === 'DELETED' ? null : lease, revision: lease.revision };
 }
 
-/** The field selector leaves no others; a server in between that ignores selectors does. */
+/** The field selector excludes other objects, but a server in between may ignore selectors. */
 function isNamedOtherwise(object: unknown, address: ObjectAddress): boolean {
   if (!isJsonObject(object) || !isJsonObject(object['metadata'])) return false;
   const { name } = object['metadata'];
@@ -71,7 +71,7 @@ interface WatchAttemptOptions {
   readonly connection: ClusterConnection;
   readonly agent: ClusterAgent;
   readonly resolveAddress: () => Promise<ObjectAddress>;
-  /** Its abort ends the attempt, at whatever point it is. */
+  /** Aborting it ends the attempt at any point. */
   readonly limit: AbortController;
   readonly silenceLimitMs: number;
   readonly opened: () => void;
@@ -81,11 +81,11 @@ interface WatchAttemptOptions {
 /** Why an attempt is over. Without an error the server ended it in an orderly way. */
 export interface WatchEnd {
   readonly error?: LockRequestError | undefined;
-  /** The HTTP status, where one that is not 200 ended it. */
+  /** The HTTP status that ended it, unless it was 200. */
   readonly status?: number | undefined;
 }
 
-/** An answer to a watch is sent at once, also when the object does not exist; one that is not has been lost. */
+/** A watch is answered at once, even if the object does not exist; an answer that takes longer has been lost. */
 const HEADERS_LIMIT_MS = 10_000;
 const MAX_ERROR_BYTES = 1024 * 1024;
 
@@ -127,7 +127,7 @@ async function watchOnce(options: WatchAttemptOptions): Promise<WatchEnd> {
 /**
  * No resourceVersion is sent: the server then begins with the present state as an ADDED event. A watch that continues
  * from a remembered version would miss nothing either, but the server may have forgotten that version (410), and the
- * election reads the lease after every start anyhow.
+ * election reads the lease after every start anyway.
  */
 function watchPath(address: ObjectAddress): string {
   const query = new URLSearchParams({
@@ -186,7 +186,9 @@ function explainEnd(context: RequestContext | undefined, cause: unknown): LockRe
   });
 }
 
-/** What an observer throws is the election's fault, not the stream's; it ends the attempt and is reported as such. */
+/**
+ * An error that an observer throws is the election's, not the stream's; it ends the attempt and is reported as such.
+ */
 function tell(call: () => void): void {
   try {
     call();
@@ -225,7 +227,7 @@ class SilenceLimit {
 }
 
 export interface WatchPace {
-  /** Before the first new attempt; doubled with each attempt in a row that was of no use. */
+  /** Before the first new attempt; doubled with each consecutive attempt that achieved nothing. */
   readonly intervalMs: number;
   readonly longestIntervalMs: number;
   /** After a refusal that will not end by itself. */
@@ -237,7 +239,7 @@ export interface WatchPace {
 export interface EndedAttempt {
   readonly livedMs: number;
   readonly failed: boolean;
-  /** How many changes it reported. The first is what the server begins with. */
+  /** How many changes it reported. The first is the state that the server begins with. */
   readonly changes: number;
   readonly isRefusal: boolean;
   readonly retryAfterMs: number;
@@ -269,8 +271,8 @@ export interface KubernetesLeaseWatchOptions {
 }
 
 /**
- * A watch of one object over a connection of its own. It opens itself anew until it is closed. `interrupted` is
- * reported once per interruption, and again only when its cause changes.
+ * A watch of one object over a connection of its own. It reopens itself until it is closed. `interrupted` is reported
+ * once per interruption, and again only when its cause changes.
  */
 export class KubernetesLeaseWatch implements LeaseWatch {
   private readonly agent = new ClusterAgent({ keepAlive: false });
@@ -290,7 +292,7 @@ export class KubernetesLeaseWatch implements LeaseWatch {
   ) {
     this.pace = {
       intervalMs: 1_000,
-      // What takes longer to be heard of again is found by the poll first.
+      // If it takes longer to reconnect, the poll finds changes first.
       longestIntervalMs: options.silenceLimitMs,
       refusedIntervalMs: 60_000,
       random: kernelRandom,
@@ -332,7 +334,7 @@ export class KubernetesLeaseWatch implements LeaseWatch {
     });
   }
 
-  /** The next attempt is set before the observer hears of the end, so that nothing it does can prevent that. */
+  /** The next attempt is scheduled before the observer hears of the end, so that nothing it does can prevent it. */
   private ended({ error, status }: WatchEnd): void {
     this.timer = setTimeout(() => this.open(), this.delayAfter({ error, status }));
     const isNews = this.isOpen || error?.message !== this.lastError;
@@ -354,7 +356,10 @@ export class KubernetesLeaseWatch implements LeaseWatch {
     return reopenAfterMs(ended, this.uselessInARow, this.pace);
   }
 
-  /** A missing right stays missing until somebody grants it. A 401 may end with the credentials just read again. */
+  /**
+   * A missing right stays missing until someone grants it. A 401 may end with the credentials that were just read
+   * again.
+   */
   private isRefusal(status: number | undefined): boolean {
     return status === 403 || (status === 401 && this.lastStatus === 401);
   }

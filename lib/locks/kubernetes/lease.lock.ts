@@ -38,14 +38,14 @@ export function documentIn(lease: ObservedLease): JsonDocument | undefined {
   return text === undefined ? {} : parseDocument(text);
 }
 
-/** A Lease that nobody holds, to POST. */
+/** A Lease without a holder, to POST. */
 function encodeNewDocument(text: string, address: ObjectAddress): JsonDocument {
   const { apiVersion, kind, namespace, name } = address;
   const annotations = { [DOCUMENT_ANNOTATION]: text };
   return { apiVersion, kind, metadata: { name, namespace, annotations }, spec: {} };
 }
 
-/** The whole object as it was read, with the document exchanged. */
+/** The whole object as it was read, with another document. */
 export function encodeDocumentReplacement(
   text: string,
   expected: ObservedLease,
@@ -123,13 +123,13 @@ const DOCUMENT_PLACE = { name: `the annotation ${DOCUMENT_ANNOTATION}`, document
 
 /**
  * The lock that Kubernetes' own components use: a Lease of `coordination.k8s.io/v1`. Needs the verbs get, create and
- * update on it; with watch a hand-over takes milliseconds instead of a retry period.
+ * update on it; with watch a handover takes milliseconds instead of a retry period.
  */
 export function leaseLock(options: LeaseLockOptions = {}): ResourceLockFactory {
   return leaseLockIn(new PodEnvironment(), options);
 }
 
-/** `leaseLock()` in a pod of one's choice. */
+/** `leaseLock()` in the given pod. */
 export function leaseLockIn(pod: PodEnvironment, options: LeaseLockOptions): ResourceLockFactory {
   checkLeaseLockOptions(options);
   return async (requester) =>

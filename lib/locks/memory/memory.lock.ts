@@ -15,7 +15,7 @@ import type {
 import { DocumentStore } from '../document-store.js';
 import { kernelUuid } from '../kernel-entropy.js';
 
-/** Told of every change of one lease; `lease` is null when it was deleted. */
+/** Called with every change of one lease; `lease` is null when it was deleted. */
 export type MemoryLeaseListener = (lease: ObservedLease | null, revision: bigint) => void;
 
 /**
@@ -49,7 +49,7 @@ export class MemoryLeaseStore {
     return { kind: 'applied', stored: this.#store(key, record, stored.uid) };
   }
 
-  /** As somebody with a text editor would: no expectation. Nothing happens if there is no such lease. */
+  /** As a person with a text editor would, without an expectation. Nothing happens if there is no such lease. */
   edit(key: string, change: Partial<LeaseRecord>): void {
     const stored = this.#leases.get(key);
     if (stored !== undefined) this.#store(key, { ...stored.record, ...change }, stored.uid);
@@ -191,8 +191,8 @@ export class MemoryDocumentStore extends DocumentStore<TextVersion> {
 }
 
 /**
- * A lock inside one process, for tests and for an application that never runs twice. All locks made from one call
- * share one store; two calls know nothing of each other.
+ * A lock inside one process, for tests and for an application that never runs twice. All locks made from one call share
+ * one store; two calls are independent of each other.
  */
 export function memoryLock(store: MemoryLeaseStore = new MemoryLeaseStore()): ResourceLockFactory {
   return (requester) => new MemoryLock(store, requester);

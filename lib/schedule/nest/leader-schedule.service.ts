@@ -96,7 +96,7 @@ export class LeaderSchedule {
 
   /**
    * One run now, beside the schedule; no tick is used up. Waits for its end.
-   * @throws NotLeaderError while this process does not lead the job's role
+   * @throws NotLeaderError while this process is not leader the job's role
    * @throws JobWaitsForItselfError if it is called from a run that would have to end first (`'Replace'`)
    */
   trigger(name: string): Promise<TriggerResult> {

@@ -244,7 +244,7 @@ describe('KubeconfigConnection, when it reads a file', () => {
     [
       'a CA and unchecked certificates',
       { cluster: { 'certificate-authority-data': base64(CA), 'insecure-skip-tls-verify': true } },
-      /insecure-skip-tls-verify excludes/,
+      /insecure-skip-tls-verify cannot be combined with/,
     ],
     [
       'a CA that is none',
@@ -259,7 +259,7 @@ describe('KubeconfigConnection, when it reads a file', () => {
     [
       'a CA twice',
       { cluster: { 'certificate-authority-data': base64(CA), 'certificate-authority': 'x' } },
-      /certificate-authority excludes certificate-authority-data/,
+      /certificate-authority cannot be combined with certificate-authority-data/,
     ],
     [
       'a CA file that is not there',
@@ -272,12 +272,20 @@ describe('KubeconfigConnection, when it reads a file', () => {
       /must be true or false/,
     ],
     ['a token that is a number', { user: { token: 7 } }, /token must be text/],
-    ['token and user', { user: { token: 't', username: 'u' } }, /token excludes username/],
-    ['token and password', { user: { token: 't', password: 'p' } }, /token excludes username/],
+    [
+      'token and user',
+      { user: { token: 't', username: 'u' } },
+      /token cannot be combined with username/,
+    ],
+    [
+      'token and password',
+      { user: { token: 't', password: 'p' } },
+      /token cannot be combined with username/,
+    ],
     [
       'token file and user',
       { user: { tokenFile: 'token', username: 'u' } },
-      /tokenFile excludes username/,
+      /tokenFile cannot be combined with username/,
     ],
     ['a token file that is not there', { user: { tokenFile: 'gone' } }, /tokenFile cannot be read/],
     ['an empty token file', { user: { tokenFile: 'empty' } }, /tokenFile is empty/],
@@ -300,7 +308,7 @@ describe('KubeconfigConnection, when it reads a file', () => {
     [
       'program and login',
       { user: { exec: exec('x'), 'auth-provider': OIDC } },
-      /exec excludes auth-provider/,
+      /exec cannot be combined with auth-provider/,
     ],
     [
       'a login nobody knows',
