@@ -238,7 +238,7 @@ function dataOrFile(entry: KubeconfigEntry, field: string): Buffer | undefined {
   const data = entry.bytes(`${field}-data`);
   const file = entry.path(field);
   if (file === '') return data;
-  if (data !== undefined) throw entry.fault(field, `excludes ${field}-data`);
+  if (data !== undefined) throw entry.fault(field, `cannot be combined with ${field}-data`);
   return readEntryFile(entry, field);
 }
 
