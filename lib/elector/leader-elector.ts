@@ -16,8 +16,9 @@ import { type ElectionError, LeadershipRevokedError, LockRequestError } from '..
 import type { LeaseWatch, ResourceLock } from '../core/resource-lock.js';
 import { createTerm, type RevocationReason, type Term } from '../core/term.js';
 import { messageOf } from '../core/thrown-value.js';
-import { descriptionOf, guardedWatch, LockRequests } from './lock-requests.js';
-import { WorkInFlight } from './work-in-flight.js';
+import { closeLock, guardedWatch, LockRequests } from './lock-requests.js';
+import { descriptionOf } from './store-request.js';
+import { within, WorkInFlight } from './work-in-flight.js';
 
 /**
  * Whom an election tells. Calls come one at a time, in the order in which things happened; granted and revoked
@@ -196,16 +197,12 @@ export class LeaderElector {
    */
   async drain(): Promise<boolean> {
     this.dispatch({ kind: 'withdraw', reason: 'shutdown', cooldownMs: 0 });
-    const { clock } = this.dependencies;
-    let bound: Timer | undefined;
-    const timedOut = new Promise<boolean>((resolve) => {
-      bound = clock.setTimer(() => resolve(false), this.config.drainTimeoutMs);
-    });
     // Not before the next turn: within an observer, the end of the term is still to be told and its work to be waited for.
     const drained = Promise.resolve()
       .then(() => this.drained)
       .then(() => true);
-    return Promise.race([drained, timedOut]).finally(() => bound?.cancel());
+    const { drainTimeoutMs } = this.config;
+    return within(this.dependencies.clock, drainTimeoutMs, drained, () => false);
   }
 
   /**
@@ -225,25 +222,12 @@ export class LeaderElector {
   async stop(): Promise<void> {
     await this.drain();
     await this.release();
-    await this.closeLock();
-  }
-
-  /** A lock that hangs or throws when it is closed must not keep the application from ending. */
-  private async closeLock(): Promise<void> {
     const { lock, clock } = this.dependencies;
-    const { requestTimeoutMs } = this.config;
-    let bound: Timer | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      const overrun = new Error(`it took longer than ${requestTimeoutMs} ms`);
-      bound = clock.setTimer(() => reject(overrun), requestTimeoutMs);
-    });
     try {
-      await Promise.race([lock.close?.(), late]);
+      await closeLock(lock, clock, this.config.requestTimeoutMs);
     } catch (cause) {
       const text = `${descriptionOf(lock)}: the lock could not be closed: ${messageOf(cause)}`;
       this.report(new LockRequestError(text, { reason: 'unclear', cause }));
-    } finally {
-      bound?.cancel();
     }
   }
 

@@ -1,5 +1,5 @@
-import type { Clock, Timer } from '../core/clock.js';
-import type { ElectionEffect, LockRequest } from '../core/election-state.js';
+import type { Clock } from '../core/clock.js';
+import type { ElectionEffect, ElectionEvent, LockRequest } from '../core/election-state.js';
 import { LockRequestError } from '../core/errors.js';
 import type { LeaseRecord, ObservedLease } from '../core/lease-record.js';
 import type {
@@ -11,56 +11,8 @@ import type {
   WriteOutcome,
 } from '../core/resource-lock.js';
 import { messageOf } from '../core/thrown-value.js';
-
-/**
- * What a lock may answer, seen as what it is: a value from code of somebody else's. An answer that is none of the
- * port's outcomes tells nothing; of a write it is unknown whether it was applied (R9).
- */
-
-type Verb = LockRequest['verb'];
-type Outcome = ReadOutcome | WriteOutcome;
-type Answer = {
-  readonly kind: Outcome['kind'];
-  readonly stored: ObservedLease;
-  readonly error: unknown;
-};
-
-const WITH_LEASE: readonly unknown[] = ['found', 'applied'];
-const WITH_ERROR: readonly unknown[] = ['failed', 'not-applied', 'unknown'];
-const KINDS: Readonly<Record<Verb, readonly unknown[]>> = {
-  read: ['found', 'absent', 'failed'],
-  create: ['applied', 'conflict', 'absent', 'not-applied', 'unknown'],
-  replace: ['applied', 'conflict', 'absent', 'not-applied', 'unknown'],
-};
-
-/** The outcome, where the lock gave one; otherwise one that says what it answered instead. Never throws. */
-function checkedOutcome(lock: ResourceLock, verb: Verb, answer: unknown): Outcome {
-  try {
-    const problem = problemOf(verb, answer);
-    if (problem !== undefined) return nonsense(lock, verb, problem);
-    return outcomeOf(answer as Answer);
-  } catch (cause) {
-    // A getter or a proxy that throws when it is looked at.
-    return nonsense(lock, verb, `something that cannot be read: ${messageOf(cause)}`);
-  }
-}
-
-/** A lock that throws or gives no outcome in time. */
-function failedOutcome(lock: ResourceLock, verb: Verb, cause: unknown): Outcome {
-  const text = `${descriptionOf(lock)}: the lock failed to ${verb} the lease: ${messageOf(cause)}`;
-  return noOutcome(verb, new LockRequestError(text, { reason: 'unclear', cause }));
-}
-
-/** What the lock calls itself, if it can. */
-export function descriptionOf(lock: ResourceLock): string {
-  try {
-    const description: unknown = lock.describe();
-    if (typeof description === 'string') return description;
-  } catch {
-    // Its other errors say more than this one would.
-  }
-  return 'A lock that cannot describe itself';
-}
+import { ask, descriptionOf, isObject, type Kept, type Outcome } from './store-request.js';
+import { within } from './work-in-flight.js';
 
 /** True if this is a lease that the election can go by. May throw. */
 function isLease(value: unknown): value is ObservedLease {
@@ -117,63 +69,25 @@ function isRecord(record: Partial<Record<keyof LeaseRecord, unknown>>): boolean 
   );
 }
 
-function problemOf(verb: Verb, answer: unknown): string | undefined {
-  if (!isObject(answer)) return printed(answer);
-  const { kind } = answer;
-  if (!KINDS[verb].includes(kind)) return `an outcome of kind ${printed(kind)}`;
-  if (!WITH_LEASE.includes(kind) || isLease(answer['stored'])) return undefined;
-  return `"${String(kind)}" without a whole lease (record, uid, revision as a bigint, timingKey)`;
-}
-
-/** What its kind has and nothing besides: what else a lock adds, such as an `error` on a success, means nothing. */
-function outcomeOf({ kind, stored, error }: Answer): Outcome {
-  if (WITH_LEASE.includes(kind)) return { kind, stored: copyOfLease(stored) } as Outcome;
-  return (
-    WITH_ERROR.includes(kind) ? { kind, error: withReason(kind, error) } : { kind }
-  ) as Outcome;
-}
-
-/** The reason decides on how soon to try again; an error of another kind has none. */
-function withReason(kind: Outcome['kind'], error: unknown): LockRequestError {
-  if (error instanceof LockRequestError) return error;
-  const reason = kind === 'not-applied' ? 'rejected' : 'unclear';
-  return new LockRequestError(messageOf(error), { reason, cause: error });
-}
-
-function nonsense(lock: ResourceLock, verb: Verb, what: string): Outcome {
-  const text = `${descriptionOf(lock)}: the lock answered ${what} to ${verb}, which is no outcome.`;
-  return noOutcome(verb, new LockRequestError(text, { reason: 'unclear' }));
-}
-
-function noOutcome(verb: Verb, error: LockRequestError): Outcome {
-  return verb === 'read' ? { kind: 'failed', error } : { kind: 'unknown', error };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
-}
-
 function isNumberOrNull(value: unknown): boolean {
   return value === null || Number.isFinite(value);
 }
 
-function printed(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : messageOf(value);
-}
-
-export type RequestAnswer =
-  | { readonly kind: 'read-done'; readonly id: number; readonly outcome: ReadOutcome }
-  | { readonly kind: 'write-done'; readonly id: number; readonly outcome: WriteOutcome };
-
+type RequestAnswer = Extract<ElectionEvent, { readonly outcome: unknown }>;
 type RequestEffect = Extract<ElectionEffect, { kind: 'request' }>;
 
-/** A lock bounds its own requests; this much later the election stops believing that it does. */
-const OVERRUN_MS = 100;
+/** What a lock keeps. */
+const LEASES: Kept<ObservedLease> = {
+  store: 'lock',
+  object: 'lease',
+  whole: 'a whole lease (record, uid, revision as a bigint, timingKey)',
+  isVersion: isLease,
+  copyOf: copyOfLease,
+};
 
-/** Sends requests to the lock and sees to it that each is answered exactly once, whatever the lock does. */
+/** Sends requests to the lock, one at a time, and hands on what each comes to. */
 export class LockRequests {
-  private pending:
-    { readonly id: number; readonly abort: AbortController; readonly overrun: Timer } | undefined;
+  private pending: { readonly id: number; readonly giveUp: () => void } | undefined;
 
   constructor(
     private readonly lock: ResourceLock,
@@ -182,39 +96,25 @@ export class LockRequests {
   ) {}
 
   send({ id, request, timeoutMs }: RequestEffect): void {
-    const abort = new AbortController();
-    const finish = (outcome: ReadOutcome | WriteOutcome): void => {
-      if (this.pending?.id !== id) return;
-      this.pending.overrun.cancel();
-      this.pending = undefined;
-      this.answer(answerOf(id, request, outcome));
-    };
-    const overrun = this.clock.setTimer(() => {
-      abort.abort();
-      finish(failedOutcome(this.lock, request.verb, `it gave no outcome within ${timeoutMs} ms`));
-    }, timeoutMs + OVERRUN_MS);
-    this.pending = { id, abort, overrun };
-    this.perform(request, { timeoutMs, signal: abort.signal }).then(
-      (answer) => finish(checkedOutcome(this.lock, request.verb, answer)),
-      (cause: unknown) => finish(failedOutcome(this.lock, request.verb, cause)),
+    const { lock } = this;
+    const call = (options: LockRequestOptions) => this.call(request, options);
+    const giveUp = ask(
+      this.clock,
+      { store: lock, kept: LEASES, verb: request.verb, call, timeoutMs },
+      (outcome) => {
+        if (this.pending?.id !== id) return;
+        this.pending = undefined;
+        this.answer(answerOf(id, request, outcome));
+      },
     );
+    this.pending = { id, giveUp };
   }
 
   /** Gives the request up; nothing is answered any more. */
   abandon(id: number): void {
     if (this.pending?.id !== id) return;
-    this.pending.overrun.cancel();
-    this.pending.abort.abort();
+    this.pending.giveUp();
     this.pending = undefined;
-  }
-
-  /** A lock of somebody else's may throw where it should reject: that is an outcome all the same. */
-  private perform(request: LockRequest, options: LockRequestOptions): Promise<unknown> {
-    try {
-      return Promise.resolve(this.call(request, options));
-    } catch (cause) {
-      return Promise.reject(cause as Error);
-    }
   }
 
   private call(
@@ -235,11 +135,18 @@ export class LockRequests {
 function answerOf(
   id: number,
   { verb }: LockRequest,
-  outcome: ReadOutcome | WriteOutcome,
+  outcome: Outcome<ObservedLease>,
 ): RequestAnswer {
   return verb === 'read'
     ? { kind: 'read-done', id, outcome: outcome as ReadOutcome }
     : { kind: 'write-done', id, outcome: outcome as WriteOutcome };
+}
+
+/** Rejects with why the lock could not be closed: one that hangs or throws must not keep the application from ending. */
+export async function closeLock(lock: ResourceLock, clock: Clock, limitMs: number): Promise<void> {
+  await within(clock, limitMs, Promise.resolve(lock.close?.()), () =>
+    Promise.reject(new Error(`it took longer than ${limitMs} ms`)),
+  );
 }
 
 /**

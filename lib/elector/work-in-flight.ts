@@ -1,3 +1,5 @@
+import type { Clock, Timer } from '../core/clock.js';
+
 /** What a caller gets for a result: the same promise or value, and for anything else with a `then` one promise. */
 export type Adopted<T> =
   T extends Promise<unknown> ? T : T extends PromiseLike<infer V> ? Promise<V> : T;
@@ -87,4 +89,18 @@ function thenOf(value: unknown): Then | undefined {
     // Whoever awaits the value will meet this error; there is nothing to wait for.
     return undefined;
   }
+}
+
+/** What the work comes to, or what `late` gives if it takes longer than that. */
+export function within<T>(
+  clock: Clock,
+  limitMs: number,
+  work: PromiseLike<T>,
+  late: () => T | PromiseLike<T>,
+): Promise<T> {
+  let bound: Timer | undefined;
+  const tooLate = new Promise<T>((resolve) => {
+    bound = clock.setTimer(() => resolve(late()), limitMs);
+  });
+  return Promise.race([work, tooLate]).finally(() => bound?.cancel());
 }

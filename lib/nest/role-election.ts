@@ -3,6 +3,7 @@ import type { Leadership, RevocationReason, Term } from '../core/term.js';
 import type { Clock, Timer } from '../core/clock.js';
 import type { ResourceLock } from '../core/resource-lock.js';
 import type { ElectionObserver, ElectorFactory, RoleElector } from '../elector/leader-elector.js';
+import { closeLock } from '../elector/lock-requests.js';
 import { MemoryLock } from '../locks/memory/memory.lock.js';
 import type { LockRemark, SelectedLock } from './lock-selection.js';
 import type { ApplicationReadiness } from './application-readiness.js';
@@ -187,18 +188,10 @@ export class RoleElection {
   }
 
   private async closeLock(): Promise<void> {
-    let bound: Timer | undefined;
-    const timedOut = new Promise<never>((_resolve, reject) => {
-      const { requestTimeoutMs } = this.options;
-      const overrun = new Error(`it took longer than ${requestTimeoutMs} ms`);
-      bound = this.clock.setTimer(() => reject(overrun), requestTimeoutMs);
-    });
     try {
-      await Promise.race([this.lock.close?.(), timedOut]);
+      await closeLock(this.lock, this.clock, this.options.requestTimeoutMs);
     } catch (error) {
       this.log.lockNotClosed(error);
-    } finally {
-      bound?.cancel();
     }
   }
 

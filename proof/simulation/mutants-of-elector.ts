@@ -1,7 +1,7 @@
 import type { Mutant } from './mutant.js';
 
 const ELECTOR = 'elector/leader-elector.ts';
-const ANSWERS = 'elector/lock-requests.ts';
+const REQUESTS = 'elector/store-request.ts';
 
 /** What may be wrong around the machine: with locks and observers that do not keep to their side, and with work. */
 export const MUTANTS_OF_ELECTOR: readonly Mutant[] = [
@@ -10,9 +10,9 @@ export const MUTANTS_OF_ELECTOR: readonly Mutant[] = [
     breaks: 'a lock that throws where it should reject breaks the loop',
     patches: [
       {
-        file: 'elector/lock-requests.ts',
-        from: '      return Promise.reject(cause as Error);',
-        to: '      throw cause;',
+        file: REQUESTS,
+        from: '    return Promise.reject(cause as Error);',
+        to: '    throw cause;',
       },
     ],
     kinds: ['broken-lock'],
@@ -23,7 +23,7 @@ export const MUTANTS_OF_ELECTOR: readonly Mutant[] = [
     breaks: 'a lock that never answers is waited for',
     patches: [
       {
-        file: 'elector/lock-requests.ts',
+        file: REQUESTS,
         from: '}, timeoutMs + OVERRUN_MS);',
         to: '}, timeoutMs + 1e9 * OVERRUN_MS);',
       },
@@ -35,8 +35,8 @@ export const MUTANTS_OF_ELECTOR: readonly Mutant[] = [
     breaks: 'what a lock answers is taken for an outcome, whatever it is',
     patches: [
       {
-        file: ANSWERS,
-        from: 'if (problem !== undefined) return nonsense(lock, verb, problem);',
+        file: REQUESTS,
+        from: 'if (problem !== undefined) return nonsense(request, problem);',
         to: '',
       },
     ],
@@ -47,9 +47,9 @@ export const MUTANTS_OF_ELECTOR: readonly Mutant[] = [
     breaks: 'a lease object that the lock keeps and changes counts as what was seen first',
     patches: [
       {
-        file: ANSWERS,
-        from: 'return { kind, stored: copyOfLease(stored) } as Outcome;',
-        to: 'return { kind, stored } as Outcome;',
+        file: REQUESTS,
+        from: 'return { kind, stored: kept.copyOf(stored) } as Outcome<Version>;',
+        to: 'return { kind, stored } as Outcome<Version>;',
       },
       {
         file: 'elector/lock-requests.ts',

@@ -9,7 +9,7 @@ import type { ScheduleEngine } from './simulated-process.js';
 import type { TickMutant } from './tick-mutants.js';
 
 /** The folders of the library that the simulation drives. */
-const PARTS = ['core', 'schedule/ledger', 'schedule/runner', 'schedule/tick'];
+const PARTS = ['core', 'elector', 'schedule/ledger', 'schedule/runner', 'schedule/tick'];
 
 /** Copies of the library in which one text is exchanged, compiled in a temporary folder. */
 export class TickMutantBuild {

@@ -1,5 +1,4 @@
 import type { Clock } from '../../core/clock.js';
-import { LockRequestError } from '../../core/errors.js';
 import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 import {
   followersTimeoutMs,
@@ -14,7 +13,7 @@ import type {
   StoredDocument,
   WriteOutcome,
 } from '../../core/resource-lock.js';
-import { messageOf } from '../../core/thrown-value.js';
+import { ask, type Kept, type Outcome, type StoreRequest } from '../../elector/store-request.js';
 import { packed, unpacked } from './ledger-document.js';
 
 export interface PaceOptions {
@@ -69,10 +68,15 @@ export interface RequestBounds {
   readonly longestRequestMs: number;
 }
 
-type Outcome = ReadOutcome<StoredDocument> | WriteOutcome<StoredDocument>;
-
-/** A store bounds its own requests; this much later it is no longer believed to. */
-const OVERRUN_MS = 100;
+/** What a store of documents keeps. */
+const DOCUMENTS: Kept<StoredDocument> = {
+  store: 'store',
+  object: 'document',
+  whole: 'a stored document (document, version)',
+  isVersion: (value): value is StoredDocument =>
+    isJsonObject(value) && isJsonObject(value['document']),
+  copyOf: ({ document, version }) => ({ document, version }),
+};
 
 /**
  * A store every request of which has exactly one outcome in time, whatever the store does. The time follows what the
@@ -89,11 +93,8 @@ export class BoundedStore {
   ) {}
 
   async read(signal: AbortSignal): Promise<ReadOutcome<StoredDocument>> {
-    const outcome = await this.send(
-      (options) => this.store.read(options),
-      (error): ReadOutcome<StoredDocument> => ({ kind: 'failed', error }),
-      signal,
-    );
+    const call = (options: LockRequestOptions) => this.store.read(options);
+    const outcome = (await this.send('read', call, signal)) as ReadOutcome<StoredDocument>;
     if (outcome.kind !== 'found') return outcome;
     const { document, version } = outcome.stored;
     return { kind: 'found', stored: { document: unpacked(document), version } };
@@ -105,13 +106,12 @@ export class BoundedStore {
     expected: StoredDocument | null,
   ): Promise<WriteOutcome<StoredDocument>> {
     const sent = packed(document);
-    const outcome = await this.send(
-      (options) =>
-        expected === null
-          ? this.store.create(sent, options)
-          : this.store.replace(sent, expected, options),
-      (error): WriteOutcome<StoredDocument> => ({ kind: 'unknown', error }),
-    );
+    const call = (options: LockRequestOptions) =>
+      expected === null
+        ? this.store.create(sent, options)
+        : this.store.replace(sent, expected, options);
+    const verb = expected === null ? 'create' : 'replace';
+    const outcome = (await this.send(verb, call)) as WriteOutcome<StoredDocument>;
     if (outcome.kind !== 'applied') return outcome;
     const { document: stored, version } = outcome.stored;
     const isAsSent = typeof sent['packed'] === 'string' && stored['packed'] === sent['packed'];
@@ -125,17 +125,20 @@ export class BoundedStore {
     return this.store.describe();
   }
 
-  private async send<T extends Outcome>(
-    request: (options: LockRequestOptions) => Promise<T>,
-    broken: (error: LockRequestError) => T,
+  private async send(
+    verb: StoreRequest<StoredDocument>['verb'],
+    call: (options: LockRequestOptions) => unknown,
     signal?: AbortSignal,
-  ): Promise<T> {
+  ): Promise<Outcome<StoredDocument>> {
     const { requestTimeoutMs: configuredMs, longestRequestMs } = this.bounds;
     const longestMs = Math.max(configuredMs, longestRequestMs);
     const bounds = { configuredMs, longestMs, longestWhileHangingMs: longestMs };
     const timeoutMs = followersTimeoutMs(this.pace, bounds);
     const begun = this.clock.now();
-    const outcome = await this.bounded(request, broken, timeoutMs, signal);
+    const request = { store: this.store, kept: DOCUMENTS, verb, call, timeoutMs, signal };
+    const outcome = await new Promise<Outcome<StoredDocument>>((resolve) => {
+      ask(this.clock, request, resolve);
+    });
     const reason = 'error' in outcome ? outcome.error.reason : undefined;
     this.pace = paceAfter(this.pace, {
       elapsedMs: this.clock.now() - begun,
@@ -144,59 +147,5 @@ export class BoundedStore {
       unreachable: reason === 'unreachable' || signal?.aborted === true,
     });
     return outcome;
-  }
-
-  private bounded<T extends Outcome>(
-    request: (options: LockRequestOptions) => Promise<T>,
-    broken: (error: LockRequestError) => T,
-    timeoutMs: number,
-    signal: AbortSignal | undefined,
-  ): Promise<T> {
-    const abort = new AbortController();
-    const onAbort = (): void => abort.abort(signal?.reason);
-    if (signal?.aborted === true) onAbort();
-    signal?.addEventListener('abort', onAbort, { once: true });
-    return new Promise((resolve) => {
-      const finish = (outcome: T): void => {
-        overrun.cancel();
-        signal?.removeEventListener('abort', onAbort);
-        resolve(outcome);
-      };
-      const fail = (what: string, cause?: unknown): void =>
-        finish(broken(new LockRequestError(what, { reason: 'unclear', cause })));
-      const overrun = this.clock.setTimer(() => {
-        abort.abort();
-        fail(`${this.describe()}: the store gave no outcome within ${timeoutMs} ms.`);
-      }, timeoutMs + OVERRUN_MS);
-      // A store that throws, or answers what is no outcome, has told nothing.
-      attempt(() => request({ timeoutMs, signal: abort.signal })).then(
-        (outcome) =>
-          isOutcome(outcome)
-            ? finish(outcome)
-            : fail(`${this.describe()}: the store answered what is no outcome.`),
-        (cause: unknown) => fail(messageOf(cause), cause),
-      );
-    });
-  }
-}
-
-async function attempt<T>(request: () => Promise<T>): Promise<T> {
-  return request();
-}
-
-function isOutcome(outcome: Outcome | null | undefined): boolean {
-  switch (outcome?.kind) {
-    case 'found':
-    case 'applied':
-      return isJsonObject(outcome.stored) && isJsonObject(outcome.stored.document);
-    case 'failed':
-    case 'not-applied':
-    case 'unknown':
-      return outcome.error instanceof LockRequestError;
-    case 'absent':
-    case 'conflict':
-      return true;
-    default:
-      return false;
   }
 }

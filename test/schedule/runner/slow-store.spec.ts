@@ -90,6 +90,33 @@ describe('when a store of somebody answers what it must not', () => {
   });
 });
 
+describe('when a store of somebody answers a read with the outcome of a write', () => {
+  it.each<[string, unknown]>([
+    ['conflict', { kind: 'conflict' }],
+    ['applied', { kind: 'applied', stored: { document: {}, version: 1 } }],
+    [
+      'not applied',
+      { kind: 'not-applied', error: new LockRequestError('no', { reason: 'rejected' }) },
+    ],
+  ])(
+    'learns nothing from it, and does not create the document again: %s',
+    async (_what, answer) => {
+      const { clock, store, process } = await leadingOn(0);
+      store.fatesOfWrites.push('lost');
+      const read = store.read.bind(store);
+      store.read = async () => {
+        store.read = read;
+        return answer as never;
+      };
+      const create = jest.spyOn(store, 'create');
+      await clock.advance(10_000);
+      expect(create).not.toHaveBeenCalled();
+      expect(process.errors).toContainEqual(expect.stringContaining('which is no outcome'));
+      expect(process.startedTimes).toEqual(['00:01:00']);
+    },
+  );
+});
+
 describe('when something changes what is written on its way to the store', () => {
   it('starts nothing, and says what is going on', async () => {
     const { clock, store, process } = await leadingOn(0);
