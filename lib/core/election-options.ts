@@ -6,59 +6,69 @@ export interface ElectionOptions {
   /** What is led, e.g. `plan-scheduler`. Names the election in decorators, tokens and logs. One module per role. */
   readonly role: string;
   /**
-   * Name of the lease that the replicas compete for: a DNS-1123 subdomain. Default: the role. Two applications that
-   * share one name and namespace share one leader.
+   * Name of the lease that the replicas compete for: a DNS-1123 subdomain. Two applications that share one name and
+   * namespace share one leader.
+   * @default the role
    */
   readonly leaseName?: string;
-  /** Namespace of the lease: a DNS-1123 label. Default: the pod's own, or the kubeconfig context's; never a guess. */
+  /**
+   * Namespace of the lease: a DNS-1123 label. Never a guess.
+   * @default the pod's own, or that of the kubeconfig's context
+   */
   readonly namespace?: string;
   /**
-   * Holder identity; must be different in every process (R8), also after a restart. Default: `<pod or host>_<uuid>`.
-   * Processes that share one by mistake wait each other's lease out, as a record counts as one's own only with the
-   * acquire time one has sent.
+   * Holder identity; must be different in every process (R8), also after a restart. Processes
+   * that share one by mistake wait each other's lease out, as a record counts as one's own only with the acquire time
+   * one has sent.
+   * @default `<pod or host>_<uuid>`
    */
   readonly identity?: string;
   /**
    * Which application this is, e.g. `plan-scheduler`: the same in all its replicas. It is written beside the holder, and
-   * an application that follows the leader of another one warns. At most 253 characters. Default: OTEL_SERVICE_NAME, or
-   * the name in the package.json of the program; one that would be refused here is passed over.
+   * an application that follows the leader of another one warns. At most 253 characters.
+   * @default OTEL_SERVICE_NAME, or the name in the package.json of the program; none if this option would refuse it
    */
   readonly application?: string;
   /**
    * How long others wait after the last renewal they saw before they take over, in milliseconds: whole seconds, at
-   * least 2,000. Default 15,000. (LeaseSpec.leaseDurationSeconds)
+   * least 2,000. (LeaseSpec.leaseDurationSeconds)
+   * @default 15_000
    */
   readonly leaseDurationMs?: number;
   /**
    * How long leadership lasts from the start of the last successful renewal, in milliseconds: at most 0.8 of
-   * `leaseDurationMs`. The gap between the two is what clock rates may differ by. Default: two thirds of
-   * `leaseDurationMs`, which is 10,000.
+   * `leaseDurationMs`. The gap between the two is the margin for clocks that run at different rates.
+   * @default 10_000, or two thirds of `leaseDurationMs`
    */
   readonly renewDeadlineMs?: number;
   /**
    * Time between the starts of two renewals, and between two attempts of a candidate, in milliseconds, at least 100.
-   * Default: a fifth of `renewDeadlineMs`, at most 2,000.
+   * @default 2_000, or a fifth of `renewDeadlineMs` if that is less
    */
   readonly retryPeriodMs?: number;
   /**
    * Timeout of one request in milliseconds, at least 100; the first value of one that grows by itself behind a server
    * that answers slowly, so that a larger one is not needed for that. One lost request must not cost leadership:
-   * `retryPeriodMs + requestTimeoutMs + 250 <= renewDeadlineMs`. Default: what leaves time for two lost requests, at
-   * most 3,000.
+   * `retryPeriodMs + requestTimeoutMs + 250 <= renewDeadlineMs`.
+   * @default 3_000, or what leaves time for two lost requests if that is less
    */
   readonly requestTimeoutMs?: number;
   /**
    * How long the end of a term waits, in milliseconds, for `@OnRevoked` handlers and for gated work in flight, while
-   * the lease is still renewed. What takes longer: the lease is not released but lapses. Default 20,000; 0: no wait.
-   * Keep it below the pod's `terminationGracePeriodSeconds` (30 s unless set).
+   * the lease is still renewed. What takes longer: the lease is not released but lapses. 0: no wait. Keep it below the
+   * pod's `terminationGracePeriodSeconds` (30 s unless set).
+   * @default 20_000
    */
   readonly drainTimeoutMs?: number;
-  /** Release the lease on shutdown, so that the next leader need not wait for it to lapse. Default true. */
+  /**
+   * Release the lease on shutdown, so that the next leader need not wait for it to lapse.
+   * @default true
+   */
   readonly releaseOnShutdown?: boolean;
   /**
    * Exclusion even if people delete or edit the lease by hand: every acquisition that does not follow a clean release
    * holds the lease for one lease duration before it is granted (R13). Failover after a crash takes that much longer.
-   * Default false.
+   * @default false
    */
   readonly strict?: boolean;
 }

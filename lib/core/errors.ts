@@ -4,6 +4,7 @@ const MARK = Symbol.for('nestjs-leader-election:error');
 
 /** Base of every error this library creates. `code` is stable; the wording of messages is not. */
 export abstract class LeaderElectionError extends Error {
+  /** Tells the kinds of errors apart, e.g. `ERR_NOT_LEADER`; the same in every version. */
   abstract readonly code: string;
 
   protected constructor(message: string, options?: ErrorOptions) {
@@ -36,7 +37,7 @@ export interface OptionFault {
   readonly field: string;
   /** What was given; undefined where nothing was. */
   readonly value: unknown;
-  /** The value is that of the default. */
+  /** True where nothing was given and the default is what cannot be used. */
   readonly isDefault?: boolean;
   /** What must hold. */
   readonly rule: string;
@@ -51,7 +52,10 @@ export interface OptionFault {
 export class LeaderElectionOptionsError extends LeaderElectionError {
   readonly code = 'ERR_LEADER_ELECTION_OPTIONS';
 
-  constructor(readonly faults: readonly OptionFault[]) {
+  constructor(
+    /** Everything that is wrong, in the order of the options. */
+    readonly faults: readonly OptionFault[],
+  ) {
     super(
       `LeaderElectionModule: ${faults.length} configuration ${faults.length === 1 ? 'error' : 'errors'}\n` +
         faults.map((fault) => `  - ${given(fault)}: ${fault.rule}. Fix: ${fault.fix}.`).join('\n'),
@@ -85,6 +89,7 @@ function printed(value: unknown): string {
   }
 }
 
+/** What a lock knows about a request that failed. */
 export interface LockRequestErrorDetails {
   /**
    * `rejected`: the store understood and said no (403, 422, 429 ...). `unreachable`: nothing was sent.
@@ -93,6 +98,7 @@ export interface LockRequestErrorDetails {
   readonly reason: 'rejected' | 'unreachable' | 'unclear';
   /** How long the store asked to wait, in milliseconds (Kubernetes: the Retry-After header). */
   readonly retryAfterMs?: number;
+  /** The error below, e.g. of the socket. */
   readonly cause?: unknown;
 }
 
@@ -102,7 +108,9 @@ export interface LockRequestErrorDetails {
  */
 export class LockRequestError extends LeaderElectionError {
   readonly code = 'ERR_LOCK_REQUEST';
+  /** How far the request got: see {@link LockRequestErrorDetails.reason}. */
   readonly reason: LockRequestErrorDetails['reason'];
+  /** How long the store asked to wait, in milliseconds; undefined where it did not. */
   readonly retryAfterMs: number | undefined;
 
   constructor(message: string, details: LockRequestErrorDetails) {
@@ -114,8 +122,11 @@ export class LockRequestError extends LeaderElectionError {
 
 /** One field of a lease that is stored otherwise than it was sent. */
 export interface LeaseAlteration {
+  /** The field of `LeaseRecord`. */
   readonly field: string;
+  /** The value that this process wrote. */
   readonly sent: unknown;
+  /** The value that the store answered with. */
   readonly stored: unknown;
 }
 
@@ -127,8 +138,11 @@ export class LeaseAlteredError extends LeaderElectionError {
   readonly code = 'ERR_LEASE_ALTERED';
 
   constructor(
+    /** The role whose lease it is. */
     readonly role: string,
+    /** What the write was for. */
     readonly write: 'acquire' | 'renew' | 'release',
+    /** The fields that differ, at least one. */
     readonly alterations: readonly LeaseAlteration[],
   ) {
     const changes = alterations.map(
@@ -182,8 +196,11 @@ export class LeadershipRevokedError extends LeaderElectionError {
   readonly code = 'ERR_LEADERSHIP_REVOKED';
 
   constructor(
+    /** The role that this process led. */
     readonly role: string,
+    /** The `number` of the term that ended. */
     readonly term: number,
+    /** Why it ended. */
     readonly reason: RevocationReason,
   ) {
     super(`Leadership of role "${role}", term ${term}, has ended: ${reason}.`);

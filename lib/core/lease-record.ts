@@ -10,8 +10,11 @@ export interface LeaseRecord {
   readonly holderIdentity: string;
   /** Null when the stored value is absent or makes no sense (R17). */
   readonly leaseDurationSeconds: number | null;
+  /** When the holder acquired the lease, by its wall clock; null when absent or unreadable. */
   readonly acquireTimeMicros: number | null;
+  /** When the holder last renewed it, by its wall clock; null when absent or unreadable. */
   readonly renewTimeMicros: number | null;
+  /** How many acquisitions there were: the number of the holder's term. */
   readonly leaseTransitions: number;
   /**
    * The transitions of the term that released the lease on purpose, after its work had ended. Valid only while it
@@ -24,6 +27,7 @@ export interface LeaseRecord {
 
 /** One representation of the lock's object, as a read, a write or a watch returned it. */
 export interface ObservedLease {
+  /** What the object says. */
   readonly record: LeaseRecord;
   /** Changes when the object is deleted and made again. */
   readonly uid: string;

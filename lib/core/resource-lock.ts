@@ -4,6 +4,7 @@ import type { LeaseRecord, ObservedLease } from './lease-record.js';
 
 /** One version of a document, as a read or a write returned it. */
 export interface StoredDocument {
+  /** What the store holds. */
   readonly document: JsonDocument;
   /** The expectation of a compare-and-set. Opaque: only the store that made it understands it. */
   readonly version: unknown;
@@ -38,8 +39,9 @@ export type WriteOutcome<Version = ObservedLease> =
   | { readonly kind: 'not-applied'; readonly error: LockRequestError }
   | { readonly kind: 'unknown'; readonly error: LockRequestError };
 
+/** What bounds one request to a lock. */
 export interface LockRequestOptions {
-  /** Bound of the whole request, body included. */
+  /** Bound of the whole request in milliseconds, body included. */
   readonly timeoutMs: number;
   /** Aborted when the election no longer wants the answer; the outcome of a write is then `unknown`. */
   readonly signal: AbortSignal;
@@ -67,6 +69,7 @@ export interface LeaseWatchObserver {
   interrupted(error?: LockRequestError): void;
 }
 
+/** A watch that has begun. */
 export interface LeaseWatch {
   /** Ends the watch. No observer call comes after it, and no socket, timer or file handle is left. */
   close(): void;
@@ -116,9 +119,11 @@ export interface ResourceLock extends Store<LeaseRecord, ObservedLease> {
 
 /** Who asks for a lock: what a lock needs to know of the election it serves. */
 export interface LockRequester {
+  /** The option `leaseName`. */
   readonly leaseName: string;
   /** Undefined where none was configured; the Lease lock then takes the pod's own. */
   readonly namespace: string | undefined;
+  /** The option `identity`: how this process is written as holder. */
   readonly identity: string;
 }
 

@@ -1,5 +1,6 @@
 /** One uninterrupted leadership of one process. A value: it never changes after it was granted. */
 export interface Term {
+  /** The role that is led. */
   readonly role: string;
   /** The lease's `leaseTransitions` at acquisition. For people; restarts when the Lease is deleted. */
   readonly number: number;
@@ -9,6 +10,7 @@ export interface Term {
    * from a leader that does not yet know that it was replaced.
    */
   readonly fencingToken: bigint;
+  /** This process, as it is written in the lease: the option `identity`. */
   readonly holderIdentity: string;
   /** Wall-clock time, for logs. Nothing is decided by it. */
   readonly grantedAt: Date;
@@ -47,7 +49,9 @@ export type RevocationReason =
 
 /** What `leadership$` carries: who leads as far as this process knows. */
 export interface Leadership {
+  /** The role that it is about. */
   readonly role: string;
+  /** True while this process leads. */
   readonly isLeader: boolean;
   /** Identity of the leader; absent when nobody is known to lead. */
   readonly leader?: string;

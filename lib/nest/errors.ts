@@ -9,7 +9,7 @@ import { messageOf } from '../core/thrown-value.js';
 /** The answer to a client, on every transport: it says nothing about the code or the pods behind it. */
 const ANSWER = 'Only the leader answers this request.';
 
-/** The body of the HTTP response. */
+/** What a client gets as the body of the HTTP response. */
 export interface NotLeaderResponse {
   readonly statusCode: 503;
   readonly error: string;
@@ -24,7 +24,9 @@ export interface NotLeaderResponse {
  * message nor the response names the leader, as both may reach a client; `leader` does, for the application itself.
  */
 export class NotLeaderError extends ServiceUnavailableException {
+  /** Tells this error apart from others; the same in every version. */
   readonly code = 'ERR_NOT_LEADER';
+  /** The role that this process does not lead. */
   readonly role: string;
   /** The leader as far as this process knows; undefined when none is known. Not enumerable. */
   declare readonly leader: string | undefined;
@@ -39,10 +41,12 @@ export class NotLeaderError extends ServiceUnavailableException {
     Object.defineProperty(this, 'leader', { value: leader, enumerable: false });
   }
 
+  /** The body of the HTTP response. */
   override getResponse(): NotLeaderResponse {
     return { statusCode: 503, error: 'Service Unavailable', message: ANSWER, role: this.role };
   }
 
+  /** What of it may be sent anywhere: name, code, message and role, and neither the stack nor the leader. */
   toJSON(): object {
     const { name, code, message, role } = this;
     return { name, code, message, role };
@@ -73,7 +77,10 @@ export class LeadershipUnavailableError extends LeaderElectionError {
 export class ElectionStoppedError extends LeaderElectionError {
   readonly code = 'ERR_ELECTION_STOPPED';
 
-  constructor(readonly role: string) {
+  constructor(
+    /** The role that this process does not compete for any more. */
+    readonly role: string,
+  ) {
     super(
       `Role "${role}": the application is shutting down, so this process no longer competes for the lease.`,
     );
@@ -88,6 +95,7 @@ export class LeadershipHandlerError extends LeaderElectionError {
   readonly code = 'ERR_LEADERSHIP_HANDLER';
 
   constructor(
+    /** The role that the handler belongs to. */
     readonly role: string,
     /** Class and method, e.g. `PlanScheduler.start`. */
     readonly handler: string,

@@ -96,6 +96,13 @@ export class LeaderElectionModule {
     ]);
   }
 
+  /**
+   * Registers a role with these options.
+   *
+   * @example
+   * @Module({ imports: [LeaderElectionModule.forRoot({ role: 'plan-scheduler' })], providers: [PlanScheduler] })
+   * export class AppModule {}
+   */
   static forRoot(options: LeaderElectionModuleOptions): DynamicModule {
     const given: unknown = options ?? {};
     const copy = typeof given === 'object' && !Array.isArray(given) ? optionsOf(given!) : given;
@@ -108,8 +115,15 @@ export class LeaderElectionModule {
   }
 
   /**
-   * As `forRoot`, with options from a factory, a class or a provider. `role` is given outside of them, as tokens are
-   * made from it.
+   * As `forRoot`, with options from a factory, a class or a provider. `role` is outside of them, as tokens are made from
+   * it.
+   *
+   * @example
+   * LeaderElectionModule.forRootAsync({
+   *   role: 'plan-scheduler',
+   *   inject: [ConfigService],
+   *   useFactory: (config: ConfigService) => ({ namespace: config.get('NAMESPACE') }),
+   * })
    */
   static forRootAsync(options: LeaderElectionModuleAsyncOptions): DynamicModule {
     const given: Partial<LeaderElectionModuleAsyncOptions> = options ?? {};

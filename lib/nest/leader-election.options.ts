@@ -13,22 +13,24 @@ import {
 import { OptionReader } from '../core/option-reader.js';
 import { isLockChoice, LOCK_NAMES, type LockChoice } from './lock-selection.js';
 
+/** The options of `LeaderElectionModule.forRoot()`: those of the election, and how it is part of the application. */
 export interface LeaderElectionModuleOptions extends ElectionOptions {
   /**
    * Where the lease is kept: `'auto'`, `'lease'`, `'file'`, `'memory'`, what `leaseLock()`, `fileLock()` or
-   * `memoryLock()` returned, or a ResourceLock of your own. Default `'auto'`: in a pod the Lease; under a test runner
-   * the memory lock; anywhere else the file lock, with one log line that says so, or a start-up error with
-   * `NODE_ENV=production`.
+   * `memoryLock()` returned, or a ResourceLock of your own. `'auto'`: in a pod the Lease; under a test runner the memory
+   * lock; anywhere else the file lock, with one log line that says so, but with `NODE_ENV=production` a start-up error.
+   * @default 'auto'
    */
   readonly lock?: LockChoice;
   /**
-   * Compete for the lease as soon as the application has started; `false`: not before `leadership.start()`. Default
-   * true.
+   * Compete as soon as the application has started; `false`: not before `leadership.start()`.
+   * @default true
    */
   readonly autoStart?: boolean;
   /**
    * Make the service injectable everywhere; `false`: only in modules that import this one. Decorators reach their role
-   * in either case where `LeadershipService` can be injected. Default true.
+   * in either case where `LeadershipService` can be injected.
+   * @default true
    */
   readonly isGlobal?: boolean;
 }
@@ -38,27 +40,51 @@ export type LeaderElectionFactoryOptions = Omit<
   LeaderElectionModuleOptions,
   'role' | 'isGlobal'
 > & {
+  /**
+   * The same as the one given to `forRootAsync`.
+   * @default that one
+   */
   readonly role?: string;
 };
 
 /** Implemented by the classes given to `useClass` and `useExisting`. */
 export interface LeaderElectionOptionsFactory {
+  /** Called once, when the application starts. What it throws stops the start. */
   createLeaderElectionOptions():
     LeaderElectionFactoryOptions | Promise<LeaderElectionFactoryOptions>;
 }
 
-/** Exactly one of `useFactory`, `useClass` and `useExisting`. */
+/** The options of `LeaderElectionModule.forRootAsync()`, with exactly one of `useFactory`, `useClass` and `useExisting`. */
 export interface LeaderElectionModuleAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
   /** Needed before the factory runs, for the injection tokens. */
   readonly role: string;
-  /** As in {@link LeaderElectionModuleOptions.isGlobal}. Default true. */
+  /**
+   * As in {@link LeaderElectionModuleOptions.isGlobal}.
+   * @default true
+   */
   readonly isGlobal?: boolean;
+  /**
+   * What `useFactory` is called with.
+   * @default nothing
+   */
   readonly inject?: (InjectionToken | OptionalFactoryDependency)[];
+  /**
+   * Makes the options from what `inject` lists. What it throws stops the start.
+   * @default none
+   */
   readonly useFactory?: (
     // eslint-disable-next-line typescript/no-explicit-any -- whatever `inject` lists
     ...dependencies: any[]
   ) => LeaderElectionFactoryOptions | Promise<LeaderElectionFactoryOptions>;
+  /**
+   * A class that makes the options; Nest makes an instance of it for this module.
+   * @default none
+   */
   readonly useClass?: Type<LeaderElectionOptionsFactory>;
+  /**
+   * The token of a provider that makes the options.
+   * @default none
+   */
   readonly useExisting?: InjectionToken<LeaderElectionOptionsFactory>;
 }
 

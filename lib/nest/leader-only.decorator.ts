@@ -4,8 +4,12 @@ import { type Gate, gateMethod, GATES } from './gated-method.js';
 import { HANDLER_MARKS } from './leadership-handler.decorators.js';
 import { checkedRole, classMethods, decorationFault, methodTarget } from './method-marks.js';
 
+/** What `@LeaderOnly()` gates by, and what a follower does instead. */
 export interface LeaderOnlyOptions {
-  /** May be absent if the application has one role. */
+  /**
+   * The role that has to be led.
+   * @default the only role of the application
+   */
   readonly role?: string;
   /**
    * What a call does while this process does not lead. `'skip'`: nothing, and it returns nothing in the shape of the
@@ -14,7 +18,8 @@ export interface LeaderOnlyOptions {
    *
    * A request that waits for an answer is refused in either case: HTTP 503, RpcException, WsException, a GraphQL error, a
    * rejected command or query. A consumer of messages or events (`@EventPattern`, `@Processor`, `@Process`,
-   * `@EventsHandler`, `@OnEvent`) must choose, as a skipped message counts as done. Default `'skip'`.
+   * `@EventsHandler`, `@OnEvent`) must choose, as a skipped message counts as done.
+   * @default 'skip'
    */
   readonly onFollower?: 'skip' | 'throw';
 }
@@ -29,9 +34,17 @@ export interface LeaderOnlyOptions {
  * proxies and other wrappers of the instance. A subclass that overrides the method decorates it again. Fails closed: on
  * an object that has no LeadershipService it throws LeadershipUnavailableError and the method does not run.
  *
- * Leadership is checked when the method is called. A promise that it returns is awaited before the lease is released,
- * for up to `drainTimeoutMs`; an Observable or async iterator ends with the term; any other object with a `then` is run
- * once and becomes a promise. Work that may take longer than the term should watch `term.signal`.
+ * Leadership is checked when the method is called. A promise that it returns is awaited before the lease is released, for
+ * up to `drainTimeoutMs`; an Observable or async iterator ends with the term; anything else with a `then` is run once and
+ * becomes a promise. Work that may take longer than the term should
+ * watch `term.signal`.
+ *
+ * @example
+ * @LeaderOnly()
+ * @Cron(CronExpression.EVERY_HOUR)
+ * async closeExpiredPlans() {}
+ *
+ * @throws LeaderElectionOptionsError when the class is defined, if what it decorates is no method or the class has no entry point
  */
 export function LeaderOnly(
   roleOrOptions?: string | LeaderOnlyOptions,

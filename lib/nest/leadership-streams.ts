@@ -4,7 +4,9 @@ import type { LeadershipError } from './errors.js';
 
 /** What `revoked$` carries. */
 export interface Revocation {
+  /** The term that ended; its signal is aborted. */
   readonly term: Term;
+  /** Why it ended. */
   readonly reason: RevocationReason;
 }
 

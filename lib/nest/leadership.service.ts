@@ -30,6 +30,7 @@ export class LeadershipService {
     Object.defineProperty(this, ELECTION, { value: election });
   }
 
+  /** The role that this service is about. */
   get role(): string {
     return this[ELECTION].role;
   }
@@ -39,6 +40,7 @@ export class LeadershipService {
     return this[ELECTION].options.identity;
   }
 
+  /** Whether this process leads now. Costs no request. */
   isLeader(): boolean {
     return this[ELECTION].elector.isLeader();
   }
@@ -91,8 +93,9 @@ export class LeadershipService {
   }
 
   /**
-   * Resolves with the term as soon as this process is leader. Awaited in an `onApplicationBootstrap` hook it starts the
-   * election, which otherwise waits for all of those hooks; in `onModuleInit` it would never resolve.
+   * Resolves with the term as soon as this process is leader. Awaited in an `onApplicationBootstrap` hook it starts the election, which
+   * otherwise waits for all of those hooks; in `onModuleInit` it would never resolve.
+   * @param options `signal` ends the wait. @default none: it waits until the application shuts down
    * @throws the signal's reason when it is aborted; ElectionStoppedError when the application shuts down
    */
   waitForLeadership({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Term> {
@@ -123,10 +126,13 @@ export class LeadershipService {
   }
 
   /**
-   * Calls `work` with the term if this process is leader, and returns what it returned; otherwise returns undefined.
-   * The lease is not released before the work has ended: a promise when it settles; an Observable or async iterator,
-   * which ends with the term, when its consumer has seen its end. Any other object with a `then` is run once and
-   * becomes a promise.
+   * Calls `work` with the term if this process is leader, and returns what it returned; otherwise returns undefined. The
+   * lease is not released before the work has ended: a promise when it settles, an Observable or async iterator, which
+   * ends with the term, when its consumer has seen its end. Any other object with a `then` is run once and becomes
+   * a promise.
+   *
+   * @example
+   * await leadership.runIfLeader((term) => this.importAll({ signal: term.signal, fence: term.fencingToken }));
    */
   runIfLeader<T>(work: (term: Term) => T): Adopted<T> | undefined {
     const { term } = this;
@@ -145,7 +151,10 @@ export class LeadershipService {
     };
   }
 
-  /** @throws NotLeaderError while this process is not leader */
+  /**
+   * The current term, for code that must not run on a follower.
+   * @throws NotLeaderError while this process does not lead
+   */
   assertLeader(): Term {
     const { term, leader, role } = this;
     if (term === undefined) throw new NotLeaderError(role, leader);
@@ -156,9 +165,12 @@ export class LeadershipService {
    * Gives leadership up, so that another process takes it. Leadership has ended when this returns; then `@OnRevoked`
    * handlers run, work in flight ends, and the lease is released. False if this process was not leader.
    *
-   * This process does not compete again until `cooldownMs` (milliseconds) after that work has ended. Default: twice
-   * `retryPeriodMs`. A standby without a watch looks once per retry period and needs a request to take the lease; with
-   * a shorter cooldown the process that has just stepped down could be the first to come back.
+   * This process does not compete again until `cooldownMs` (milliseconds) after that work has ended. A standby without
+   * a watch looks once per retry period and needs a request to take the lease; with less than the default the one that
+   * has just stepped down could be the first to come back.
+   *
+   * @param options `cooldownMs`: zero or more. @default twice `retryPeriodMs`
+   * @throws LeaderElectionOptionsError if `cooldownMs` is not such a number
    */
   stepDown({ cooldownMs }: { readonly cooldownMs?: number } = {}): boolean {
     const { elector, options } = this[ELECTION];
@@ -170,6 +182,7 @@ export class LeadershipService {
     this[ELECTION].elector.suspend();
   }
 
+  /** Competes again after `suspend()`; without effect otherwise. */
   resume(): void {
     this[ELECTION].elector.resume();
   }

@@ -15,10 +15,14 @@ import type { SelectedLock } from '../nest/lock-selection.js';
 import { ControlledElector } from './controlled.elector.js';
 import { ManualClock } from './manual-clock.js';
 
+/** How a {@link TestElection} begins. */
 export interface TestElectionOptions {
   /** Lead from the start of the application. @default false */
   readonly isLeader?: boolean;
-  /** Another process leads from the start. */
+  /**
+   * Identity of another process that leads from the start.
+   * @default none is known to lead
+   */
   readonly leader?: string;
   /** The clock of elections and schedules. @default a new one that shows 2026-01-01T00:00:00Z */
   readonly clock?: ManualClock;
@@ -31,6 +35,7 @@ export interface TestElectionOptions {
 
 /** The part of what `Test.createTestingModule()` returns that is used here. */
 export interface OverridableBuilder {
+  /** As Nest's own: what is provided in the place of a token. */
   overrideProvider(token: unknown): {
     useValue(value: unknown): unknown;
     useFactory(options: { factory: (...args: never[]) => unknown; inject?: unknown[] }): unknown;
@@ -130,11 +135,15 @@ export class TestElection {
   }
 }
 
+/** Those of the real module without its lock, and who leads from the start. */
 export interface LeaderElectionTestingModuleOptions
   extends
     Omit<LeaderElectionModuleOptions, 'lock'>,
     Pick<TestElectionOptions, 'isLeader' | 'leader'> {
-  /** @default a new one; `moduleRef.get(TestElection)` returns it */
+  /**
+   * What decides who leads.
+   * @default a new one; `moduleRef.get(TestElection)` returns it
+   */
   readonly election?: TestElection;
 }
 
@@ -146,6 +155,7 @@ export interface LeaderElectionTestingModuleOptions
  */
 @Module({})
 export class LeaderElectionTestingModule {
+  /** As `LeaderElectionModule.forRoot()`, for one role; `isLeader` and `leader` only without an `election` of one's own. */
   static forRoot({
     election,
     isLeader,

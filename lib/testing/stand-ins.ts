@@ -24,14 +24,24 @@ export function testTerm(values: Partial<Term> = {}): Term {
   });
 }
 
+/** What differs in a context that a test makes. */
 export interface LeaderCronContextOptions {
-  /** @default the present time */
+  /**
+   * The nominal time of the tick.
+   * @default the present time
+   */
   readonly scheduledTime?: Date;
   /** Nominal times of ticks that were missed before this one. @default none */
   readonly missed?: readonly Date[];
-  /** @default a first term that lasts */
+  /**
+   * The term that the run belongs to.
+   * @default a first term that lasts
+   */
   readonly term?: Term;
-  /** @default the signal of the term */
+  /**
+   * What ends the run.
+   * @default the signal of the term
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -50,10 +60,17 @@ export function leaderCronContext({
   };
 }
 
+/** Who leads, as a stand-in has it. */
 export interface LeadershipStandInOptions {
-  /** @default true */
+  /**
+   * Whether this process leads.
+   * @default true
+   */
   readonly isLeader?: boolean;
-  /** @default 'test' */
+  /**
+   * The role that the service is about.
+   * @default 'test'
+   */
   readonly role?: string;
   /** The leader, if this process is not. @default no leader is known */
   readonly leader?: string;

@@ -128,11 +128,13 @@ const DOCUMENT_PLACE = {
   },
 };
 
+/** The options of `fileLock()`. */
 export interface FileLockOptions {
   /**
    * Where leases are kept: an absolute path on a local file system. All processes that compete must name the same
-   * directory and be able to read and write there. Default: a directory of this user below the one for temporary files.
-   * Processes of another user do not share it, and elect a leader of their own.
+   * directory and be able to read and write there.
+   * @default a directory of this user below the one for temporary files; processes of another user do not share it and
+   * elect a leader of their own
    */
   readonly directory?: string;
 }

@@ -6,6 +6,7 @@ import type {
   KubeconfigSource,
 } from '../../kubernetes/connection/kubeconfig.loader.js';
 
+/** The options of `leaseLock()`. */
 export interface LeaseLockOptions {
   /**
    * Where the API server is: a `KubeConfig` of `@kubernetes/client-node` that the application already has, `'default'`
@@ -13,7 +14,10 @@ export interface LeaseLockOptions {
    * @default 'in-cluster' inside a pod; outside one you have to choose
    */
   readonly kubeConfig?: KubeConfigLike | 'default' | 'in-cluster';
-  /** Path of a kubeconfig file, instead of `kubeConfig`. */
+  /**
+   * Path of a kubeconfig file; instead of `kubeConfig`.
+   * @default none
+   */
   readonly kubeConfigFile?: string;
   /** A context of the kubeconfig. @default its current context */
   readonly context?: string;

@@ -49,15 +49,21 @@ export class LeaderCronJob extends CronJob {
 
 /** A run that has begun and is not known to have ended. */
 export interface ActiveRunStatus {
+  /** The nominal time of its tick; of a triggered run, when it was triggered. */
   readonly scheduledTime: Date;
+  /** When it was recorded as started, by its leader's wall clock. */
   readonly startedAt: Date;
+  /** The number of the term that started it. */
   readonly term: number;
+  /** The fencing token of that term; undefined if the record has none. */
   readonly fencingToken: bigint | undefined;
+  /** The process that started it. */
   readonly holderIdentity: string;
 }
 
 /** What the fleet knows of a job, as `kubectl get cronjob` tells it of a CronJob. */
 export interface JobStatus {
+  /** The name of the job. */
   readonly name: string;
   /** By this process; null while suspended here, and when there is no further one. */
   readonly nextTick: Date | null;
@@ -65,14 +71,20 @@ export interface JobStatus {
   readonly lastScheduleTime: Date | null;
   /** When a run last ended well. */
   readonly lastSuccessfulTime: Date | null;
+  /** The last run that failed; null when none has. */
   readonly lastFailed: {
+    /** The nominal time of its tick. */
     readonly scheduledTime: Date;
+    /** When it ended. */
     readonly at: Date;
+    /** One line: what the handler threw, or why the run was aborted. */
     readonly reason: string;
   } | null;
+  /** The runs that have begun and are not known to have ended. */
   readonly active: readonly ActiveRunStatus[];
   /** Ticks missed since the fleet first saw the job. */
   readonly missedCount: number;
+  /** Nominal time of the last missed tick; null when none was missed. */
   readonly lastMissedTime: Date | null;
 }
 

@@ -86,40 +86,53 @@ function readDate(reader: OptionReader, date: Date, key: string | undefined): Ti
 export interface LeaderCronOptions {
   /**
    * Tells the job from every other of the application, also over restarts: what the fleet knows of the job is kept
-   * under it. Default for a decorated method: `<class>.<method>`; give one if class names are minified.
+   * under it. Give one if class names are minified.
+   * @default `<class>.<method>` of the decorated method
    */
   readonly name?: string;
   /**
    * Of a schedule that is a Date: replicas that compute the Date each for itself name the same run by it. It runs once,
-   * at the date of the first one to lead, for as long as the fleet keeps the job's record. Without a key the Date is the
-   * run, and must be a whole second.
+   * at the date of the first one to lead, for as long as the fleet keeps the job's record.
+   * @default none: the Date is the run, and must be a whole second
    */
   readonly key?: string;
-  /** May be absent if the application has one role. */
+  /**
+   * The role whose leader runs the job.
+   * @default the only role of the application
+   */
   readonly role?: string;
   /**
-   * An IANA time zone, e.g. `'Europe/Berlin'`. Default: that of the process; name one where replicas may differ.
+   * An IANA time zone, e.g. `'Europe/Berlin'`. Name one where replicas may differ.
+   * @default that of the process
    */
   readonly timeZone?: string;
   /**
    * When a tick is due while a run is active. `'Allow'`: both run. `'Forbid'`: the tick waits as long as
-   * `startingDeadlineSeconds` lets it, and is else missed. `'Replace'`: the active run's signal is aborted, its end
-   * awaited, and then the newest tick started. Default `'Forbid'`.
+   * `startingDeadlineSeconds` lets it, and is otherwise missed. `'Replace'`: the active run's signal is aborted, its end
+   * awaited, and then the newest tick started.
+   * @default 'Forbid'
    */
   readonly concurrencyPolicy?: ConcurrencyPolicy;
   /**
    * How many seconds after its nominal time a tick may still be started: the latest one missed by a failover, a
-   * restart or a suspension is then caught up once. Whole seconds, 0 or more. Default: none, a missed tick is only
-   * reported.
+   * restart or a suspension is then caught up once. Whole seconds, 0 or more.
+   * @default none: a missed tick is only reported
    */
   readonly startingDeadlineSeconds?: number;
-  /** Do not schedule until `LeaderSchedule.resume(name)`. Default false. */
+  /**
+   * Do not schedule until `LeaderSchedule.resume(name)`.
+   * @default false
+   */
   readonly suspend?: boolean;
-  /** Milliseconds after which a run's signal is aborted. The run counts as failed. Default: none. */
+  /**
+   * Milliseconds after which a run's signal is aborted. The run counts as failed.
+   * @default none: a run may take as long as the term
+   */
   readonly timeoutMs?: number;
   /**
    * Called for ticks that were not run, once in the whole fleet (twice only if the leader dies right after it). Of a
    * decorated method it is called with the provider as `this`.
+   * @default none: missed ticks are only logged
    */
   readonly onMissed?: (report: MissedReport) => unknown;
 }

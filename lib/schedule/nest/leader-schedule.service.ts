@@ -50,6 +50,7 @@ export class LeaderSchedule {
 
   /**
    * Adds a job as `@LeaderCron()` does. Add it in every replica: whoever leads schedules what it knows.
+   * @param schedule a cron expression of five or six fields, a preset such as `@daily`, or a Date for a single run
    * @throws LeaderElectionOptionsError with every fault of it
    */
   add(
@@ -70,6 +71,7 @@ export class LeaderSchedule {
    * Ends the schedule of a job in this process. Active runs continue; the promise resolves when nothing of it runs any
    * more. The fleet keeps what it knows of the job, so adding it again does not repeat a tick. Called by a handler it
    * waits neither for that run nor for one that waits for it.
+   * @throws LeaderElectionOptionsError if the application has no job of that name
    */
   async remove(name: string): Promise<void> {
     const { role, runner } = this.job(name);
@@ -96,7 +98,8 @@ export class LeaderSchedule {
 
   /**
    * One run now, beside the schedule; no tick is used up. Waits for its end.
-   * @throws NotLeaderError while this process is not leader the job's role
+   * @throws LeaderElectionOptionsError if the application has no job of that name
+   * @throws NotLeaderError while this process does not lead the job's role
    * @throws JobWaitsForItselfError if it is called from a run that would have to end first (`'Replace'`)
    */
   trigger(name: string): Promise<TriggerResult> {
@@ -110,7 +113,8 @@ export class LeaderSchedule {
 
   /**
    * What the whole fleet knows of a job, on followers too. Costs one read of the object beside the lease.
-   * @throws LockRequestError if it cannot be read
+   * @throws LeaderElectionOptionsError if the application has no job of that name
+   * @throws LockRequestError if the object cannot be read
    */
   async inspect(name: string): Promise<JobStatus> {
     const { role, runner } = this.job(name);
@@ -119,12 +123,19 @@ export class LeaderSchedule {
     return jobStatus(name, runner.nextTick, record);
   }
 
-  /** Stops scheduling a job in this process, until `resume()`. Active runs continue. */
+  /**
+   * Stops scheduling a job in this process, until `resume()`. Active runs continue.
+   * @throws LeaderElectionOptionsError if the application has no job of that name
+   */
   suspend(name: string): void {
     this.job(name).runner.suspend();
   }
 
-  /** The latest tick of the meantime is caught up if `startingDeadlineSeconds` lets it; the others were missed. */
+  /**
+   * Schedules the job in this process again. The latest tick that came due while it was suspended is caught up if
+   * `startingDeadlineSeconds` lets it; the others were missed.
+   * @throws LeaderElectionOptionsError if the application has no job of that name
+   */
   resume(name: string): void {
     this.job(name).runner.resume();
   }
@@ -186,9 +197,13 @@ function isWhole(registry: SchedulerRegistry | undefined | null): boolean {
 
 /** A job as this process sees it. */
 export interface ScheduledJobView {
+  /** The name of the job. */
   readonly name: string;
+  /** The role whose leader runs it. */
   readonly role: string;
+  /** As it was written: a cron expression, or the Date of a single run. */
   readonly schedule: string | Date;
+  /** The IANA time zone of the cron expression. */
   readonly timeZone: string;
   /** In this process; others have their own switch. */
   readonly suspended: boolean;

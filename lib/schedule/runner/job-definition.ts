@@ -6,6 +6,7 @@ import type { ConcurrencyPolicy, TickSchedule } from '../tick/tick-schedule.js';
 
 /** Ticks that were due and not run. */
 export interface MissedTicks {
+  /** How many they are. */
   readonly count: number;
   /** Their nominal times, ascending; the first 100. */
   readonly times: readonly Date[];
@@ -19,6 +20,7 @@ export interface LeaderCronContext {
   readonly scheduledTime: Date;
   /** Ticks missed since the last one that ran and that were not reported before. */
   readonly missed: MissedTicks;
+  /** The term that the run belongs to; `term.fencingToken` fences what it writes. */
   readonly term: Term;
   /**
    * Aborted when the term ends, when `timeoutMs` has passed, and when `concurrencyPolicy: 'Replace'` wants to start
@@ -35,7 +37,9 @@ export interface LeaderCronContext {
  *   in full, or not at all; it is not run again.
  */
 export interface MissedReport extends MissedTicks {
+  /** The name of the job. */
   readonly job: string;
+  /** Why they were not run: see above. */
   readonly reason: MissedReason;
 }
 

@@ -85,7 +85,10 @@ export class RunWaiter {
 export class JobReplacedError extends LeaderElectionError {
   readonly code = 'ERR_JOB_REPLACED';
 
-  constructor(readonly job: string) {
+  constructor(
+    /** The name of the job. */
+    readonly job: string,
+  ) {
     super(`Job "${job}": this run gives way to the next (concurrencyPolicy 'Replace').`);
   }
 }
@@ -95,6 +98,7 @@ export class JobTimeoutError extends LeaderElectionError {
   readonly code = 'ERR_JOB_TIMEOUT';
 
   constructor(
+    /** The name of the job. */
     readonly job: string,
     timeoutMs: number,
   ) {
@@ -109,7 +113,10 @@ export class JobTimeoutError extends LeaderElectionError {
 export class JobWaitsForItselfError extends LeaderElectionError {
   readonly code = 'ERR_JOB_WAITS_FOR_ITSELF';
 
-  constructor(readonly job: string) {
+  constructor(
+    /** The name of the job. */
+    readonly job: string,
+  ) {
     super(
       `Job "${job}": trigger() was called from a run that has to end before another may start ` +
         `(concurrencyPolicy 'Replace'), so both would wait for each other. Call it when that run has ended, or use ` +
