@@ -131,7 +131,7 @@ class ElectionEdge implements OnApplicationBootstrap, OnModuleDestroy {
 
   onApplicationBootstrap(): void {
     if (this.isClosing) return;
-    for (const election of this.registry.elections) election.applicationBootstrapped();
+    for (const election of this.registry.elections) election.onBootstrapEnded();
     // After init() has returned. Not the global setImmediate, which a test runner's fake timers stop.
     setImmediate(() => this.readiness.reach());
   }
@@ -176,7 +176,7 @@ class LeaderElectionLifecycle
   }
 
   onApplicationBootstrap(): void {
-    for (const election of this.registry.elections) election.applicationBootstraps();
+    for (const election of this.registry.elections) election.onBootstrapStarted();
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -121,7 +121,7 @@ export class LeadershipService {
         },
       });
       signal?.addEventListener('abort', onAbort, { once: true });
-      this[ELECTION].awaitedBySomebody();
+      this[ELECTION].leadershipAwaited();
     });
   }
 

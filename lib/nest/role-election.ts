@@ -133,7 +133,7 @@ export class RoleElection {
    * A caller waits for leadership. During the bootstrap hooks this starts the election, as otherwise the promise would
    * never resolve.
    */
-  awaitedBySomebody(): void {
+  leadershipAwaited(): void {
     this.awaited = true;
     if (!this.bootstrapping && !this.started && !this.stopping) {
       this.waitsEarly ??= this.clock.setTimer(() => this.log.waitsEarly(), WAITS_EARLY_MS);
@@ -141,7 +141,7 @@ export class RoleElection {
     if (this.bootstrapping && this.isAutoStart) this.start();
   }
 
-  applicationBootstraps(): void {
+  onBootstrapStarted(): void {
     this.bootstrapping = true;
     this.waitsEarly?.cancel();
     // Not earlier: only now is the application's own logger in place.
@@ -150,10 +150,10 @@ export class RoleElection {
       this.isAutoStart = false;
       this.log.standsAside();
     }
-    if (this.awaited) this.awaitedBySomebody();
+    if (this.awaited) this.leadershipAwaited();
   }
 
-  applicationBootstrapped(): void {
+  onBootstrapEnded(): void {
     if (this.isAutoStart) this.start();
   }
 

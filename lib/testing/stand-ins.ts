@@ -105,7 +105,7 @@ export function leadershipStandIn({
   elector.start();
   const election: Pick<
     RoleElection,
-    | 'awaitedBySomebody'
+    | 'leadershipAwaited'
     | 'elector'
     | 'isStopping'
     | 'leader'
@@ -123,7 +123,7 @@ export function leadershipStandIn({
       return elector.leader;
     },
     start: () => {},
-    awaitedBySomebody: () => {},
+    leadershipAwaited: () => {},
     skipped: () => {},
   };
   return new LeadershipService(election as RoleElection);
