@@ -23,6 +23,12 @@ export function sources(...folders: string[]): Page[] {
   );
 }
 
+/** Every transcript of the machine. */
+export function transcripts(): Page[] {
+  const folder = 'test/core/transcripts';
+  return readdirSync(folder).map((name) => fileRead(join(folder, name)));
+}
+
 /** The comments of a source: those between the marks of a block, and lines that are nothing but a comment. */
 export function commentsOf(source: string): string {
   return (source.match(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm) ?? []).join('\n');

@@ -1,17 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { commentsOf, pages, sources } from './pages.js';
+import { commentsOf, pages, sources, transcripts } from './pages.js';
 
 const RULES = readFileSync('docs/rules.md', 'utf8');
 const DEFINED = new Set([...RULES.matchAll(/\*\*([AHRISL]\d{1,2})\b/g)].map(([, id]) => id!));
 const CITATION = /(?<![\w$#./-])([AHRISL][1-9]\d?)(?![\w$/-])/g;
 
-/** Comments of the code, whole pages of the documentation. */
+/** Comments of the code, whole pages of the documentation and whole transcripts. */
 function textsThatCite(): [string, string][] {
   const code = sources('lib', 'test', 'proof', 'bench', 'sample-app/src');
   return [
     ...code.map(({ file, text }): [string, string] => [file, commentsOf(text)]),
-    ...pages().map(({ file, text }): [string, string] => [file, text]),
+    ...[...pages(), ...transcripts()].map(({ file, text }): [string, string] => [file, text]),
   ];
 }
 
