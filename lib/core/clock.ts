@@ -14,7 +14,7 @@ export interface Clock {
   wallMicros(): number;
   /**
    * Milliseconds, since any fixed instant, that the machine slept while `now()` stood still (a suspended laptop or
-   * virtual machine). Zero for ever where the platform does not tell.
+   * virtual machine). Always zero where the platform does not tell.
    */
   suspendedMs(): number;
   /** Calls back once after at least `delayMs`. */

@@ -3,14 +3,14 @@
  *
  * Promised, under the assumptions H1 to H6 of docs/rules.md (no clock runs more than 20 % fast or slow with the default
  * times, identities are unique per process, nobody edits or deletes the lease by hand): no two processes are leader at
- * the same instant. Latency, loss, duplication and re-ordering of requests, answers and watch events,
- * wall clocks and paused processes do not matter to it.
+ * the same instant. Latency, loss, duplication and re-ordering of requests, answers and watch events, wall clocks and
+ * paused processes do not matter to it.
  *
- * Not promised: that work which checked a moment ago is still covered now. Code that runs on after the check needs
- * the term's signal, its fencing token or a claim.
+ * Not promised: that work which checked a moment ago is still covered now. Code that runs on after the check needs the
+ * term's signal, its fencing token or a claim.
  *
- * With hand edits and deletes, two processes may believe until the older one notices: at once with a watch, else at
- * its next renewal. `strict` closes that too, for a wait of one lease duration before such a grant (R13).
+ * With hand edits and deletes, two processes may believe until the older one notices: at once with a watch, otherwise
+ * at its next renewal. `strict` closes that too, for a wait of one lease duration before such a grant (R13).
  *
  * Pure: the clocks, the dice and every answer come in as arguments, and what to do goes out as effects. `expire` comes
  * before the event is looked at, so no late answer can extend a term whose time is up (R4).

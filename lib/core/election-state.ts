@@ -41,7 +41,7 @@ export interface Instant {
 }
 
 /**
- * - `idle`: not started. `stopped`: for ever.
+ * - `idle`: not started. `stopped`: it never starts again.
  * - `contending`: wants to lead. `suspended`: follows, does not stand.
  * - `stopping`: gives up what it holds, then stops once `finish` was said.
  */
@@ -125,7 +125,7 @@ export interface PendingRequest {
 /** The acquiring writes of one transition number; lets an own record be told from one that merely has our identity. */
 interface Acquisition {
   readonly transitions: number;
-  /** The acquireTime of each attempt; a record with another one was written by somebody else. */
+  /** The acquireTime of each attempt; a record with another one was written by another process. */
   readonly acquireTimesMicros: readonly number[];
   /**
    * The renewTime of each write that may be stored now or yet be applied: of the attempts, or of the last renewal known
@@ -172,7 +172,7 @@ export interface ElectionState {
   readonly writeUnresolved: boolean;
   /** Every renewTime this process writes is greater than this one (R7). */
   readonly lastRenewMicros: number;
-  /** Highest transitions seen; a re-created lease goes on from there. */
+  /** Highest transitions seen; a re-created lease continues from there. */
   readonly highestTransitions: number;
   /** How fast the server has answered lately (R20). */
   readonly pace: ServerPace;
@@ -291,7 +291,7 @@ export type ElectionNotice =
       readonly term: number;
       readonly was: UncleanKind;
     }
-  /** Something failed; the election goes on by itself. */
+  /** Something failed; the election continues by itself. */
   | { readonly kind: 'failed'; readonly error: ElectionError };
 
 /** How an attempt to acquire failed. `late`: it succeeded, too late to be granted (R20). */

@@ -136,7 +136,7 @@ function loseTenure(step: Step, tenure: Tenure, reason: RevocationReason): void 
   step.state.tenure = null;
   step.state.mustRead = true;
   step.state.nextReadAt = step.now;
-  // Nothing has shown that the lease names somebody else.
+  // Nothing has shown that the lease names another process.
   if (reason === 'renew-deadline') step.state.writeUnresolved = true;
   if (tenure.stage === 'leading') endTerm(step, tenure, reason);
 }
@@ -237,7 +237,7 @@ function renewOrReadBack(step: Step, tenure: Tenure): number {
 
 export function onRenewDone(step: Step, request: PendingRequest, outcome: WriteOutcome): void {
   const tenure = tenureAfter(step, request, outcome);
-  // The term ended while the request was under way. What it wrote is at best a lease to be acquired anew (R12).
+  // The term ended while the request was under way. What it wrote is at best a lease to be acquired again (R12).
   if (tenure === null) return;
   switch (outcome.kind) {
     case 'applied':
@@ -328,7 +328,7 @@ export function onReadWhileHolding(step: Step, outcome: ReadOutcome): void {
   } else pauseHolding(step);
 }
 
-/** From the first byte of a release the term is dead for ever; leading again takes a new acquisition (R11). */
+/** From the first byte of a release the term is over for good; leading again takes a new acquisition (R11). */
 function beginRelease(step: Step, tenure: Tenure): void {
   const { candidacy, finishing, finishDeadline } = step.state;
   if (candidacy === 'stopping' && !step.config.releaseOnShutdown) {

@@ -22,8 +22,8 @@ import { within, WorkInFlight } from './work-in-flight.js';
 
 /**
  * Whom an election tells. Calls come one at a time, in the order in which things happened; granted and revoked
- * alternate, one pair per term. An observer must not throw: the election goes on, and the error becomes an uncaught one. A
- * rejected promise of a handler only ends the wait for it.
+ * alternate, one pair per term. An observer must not throw: the election continues, and the error becomes an uncaught
+ * one. A rejected promise of a handler only ends the wait for it.
  */
 export interface ElectionObserver {
   /** `isLeader()` is already true. The promise is waited for when the term ends. */
@@ -168,7 +168,7 @@ export class LeaderElector {
   }
 
   /**
-   * Gives up the current term and stands again no sooner than `cooldownMs` after its work has ended. Leadership has
+   * Gives up the current term and competes again no sooner than `cooldownMs` after its work has ended. Leadership has
    * ended when this returns; the lease is released once the work has ended. False if this process did not lead.
    */
   stepDown(

@@ -150,7 +150,7 @@ export async function closeLock(lock: ResourceLock, clock: Clock, limitMs: numbe
 }
 
 /**
- * Opens the watch of a lock that may be somebody else's. What it reports is checked, nothing is passed on after
+ * Opens the watch of a lock that may be the user's own. What it reports is checked, nothing is passed on after
  * `close()`, and what it throws is reported as an interruption: an election works without a watch.
  */
 export function guardedWatch(

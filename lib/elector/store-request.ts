@@ -40,7 +40,7 @@ export interface StoreRequest<Version> {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A store bounds its own requests; this much later it is no longer believed to. */
+/** A store bounds its own requests; this much later the library stops waiting for it. */
 const OVERRUN_MS = 100;
 
 /**

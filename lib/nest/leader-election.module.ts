@@ -115,15 +115,11 @@ export class LeaderElectionModule {
   }
 
   /**
-   * As `forRoot`, with options from a factory, a class or a provider. `role` is outside of them, as tokens are made from
-   * it.
+   * As `forRoot`, with options from a factory, a class or a provider. `role` is given outside of them, as tokens are
+   * made from it.
    *
-   * @example
-   * LeaderElectionModule.forRootAsync({
-   *   role: 'plan-scheduler',
-   *   inject: [ConfigService],
-   *   useFactory: (config: ConfigService) => ({ namespace: config.get('NAMESPACE') }),
-   * })
+   * @example LeaderElectionModule.forRootAsync({ role: 'plan-scheduler', inject: [ConfigService], useFactory: (config:
+   * ConfigService) => ({ namespace: config.get('NAMESPACE') }), })
    */
   static forRootAsync(options: LeaderElectionModuleAsyncOptions): DynamicModule {
     const given: Partial<LeaderElectionModuleAsyncOptions> = options ?? {};

@@ -17,8 +17,9 @@ import { isLockChoice, LOCK_NAMES, type LockChoice } from './lock-selection.js';
 export interface LeaderElectionModuleOptions extends ElectionOptions {
   /**
    * Where the lease is kept: `'auto'`, `'lease'`, `'file'`, `'memory'`, what `leaseLock()`, `fileLock()` or
-   * `memoryLock()` returned, or a ResourceLock of your own. `'auto'`: in a pod the Lease; under a test runner the memory
-   * lock; anywhere else the file lock, with one log line that says so, but with `NODE_ENV=production` a start-up error.
+   * `memoryLock()` returned, or a ResourceLock of your own. `'auto'`: in a pod the Lease; under a test runner the
+   * memory lock; anywhere else the file lock, with one log line that says so, or a start-up error with
+   * `NODE_ENV=production`.
    * @default 'auto'
    */
   readonly lock?: LockChoice;

@@ -153,7 +153,7 @@ export class LeadershipService {
 
   /**
    * The current term, for code that must not run on a follower.
-   * @throws NotLeaderError while this process does not lead
+   * @throws NotLeaderError while this process is not leader
    */
   assertLeader(): Term {
     const { term, leader, role } = this;

@@ -1,5 +1,5 @@
 /**
- * Scheduled work that is never doubled and never forgotten. This is the whole public API of
+ * Scheduled work that never runs twice and is never forgotten. This is the whole public API of
  * `nestjs-leader-election/schedule`; it needs @nestjs/schedule and cron.
  */
 

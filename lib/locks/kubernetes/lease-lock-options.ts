@@ -15,7 +15,7 @@ export interface LeaseLockOptions {
    */
   readonly kubeConfig?: KubeConfigLike | 'default' | 'in-cluster';
   /**
-   * Path of a kubeconfig file; instead of `kubeConfig`.
+   * Path of a kubeconfig file, instead of `kubeConfig`.
    * @default none
    */
   readonly kubeConfigFile?: string;

@@ -17,15 +17,15 @@ import { ask, type Kept, type Outcome, type StoreRequest } from '../../elector/s
 import { packed, unpacked } from './ledger-document.js';
 
 export interface PaceOptions {
-  /** Pause after a request that failed once, in milliseconds; it doubles with every further one. */
+  /** Pause after a first failed request, in milliseconds; it doubles with every further one. */
   readonly retryMs: number;
-  /** The longest pause, in milliseconds; no server is believed that asks for a longer one. */
+  /** The longest pause, in milliseconds, even if a server asks for a longer one. */
   readonly longestRetryMs: number;
   /** At least 0, less than 1. */
   readonly random: () => number;
 }
 
-/** What does not help is done less often: how long to wait after requests that failed in a row. */
+/** What does not help is done less often: how long to wait after consecutive failed requests. */
 export class RequestPace {
   private failures = 0;
   private from = -Infinity;
@@ -50,7 +50,7 @@ export class RequestPace {
     this.from = -Infinity;
   }
 
-  /** `isFree`: the first of its kind in a row is no reason to wait, as that of a writer who was faster. */
+  /** `isFree`: the first of its kind is no reason to wait, such as a conflict with a faster writer. */
   failed({ retryAfterMs = 0, isFree = false } = {}): void {
     const { retryMs, longestRetryMs, random } = this.options;
     this.failures += 1;
@@ -62,9 +62,9 @@ export class RequestPace {
 }
 
 export interface RequestBounds {
-  /** Bound of one request, in milliseconds, as long as the store is not known to be slower. */
+  /** Timeout of one request, in milliseconds, as long as the store is not known to be slower. */
   readonly requestTimeoutMs: number;
-  /** Bound of one request to a store that is, in milliseconds. */
+  /** Timeout of one request to a slower store, in milliseconds. */
   readonly longestRequestMs: number;
 }
 
@@ -79,9 +79,9 @@ const DOCUMENTS: Kept<StoredDocument> = {
 };
 
 /**
- * A store every request of which has exactly one outcome in time, whatever the store does. The time follows what the
- * store has shown of its speed: a request that is given up just before its answer comes has been made for nothing,
- * and a claim that was applied unheard uses up its tick.
+ * Gives every request to a store exactly one outcome in time, whatever the store does. The timeout follows the speed of
+ * the store: a request that is abandoned just before its answer comes has been made for nothing, and a claim that was
+ * applied without a heard answer uses up its tick.
  */
 export class BoundedStore {
   private pace: ServerPace = UNKNOWN_PACE;

@@ -8,12 +8,12 @@ import type { ActiveRun, FailedRun, JobRecord, MissedReason, UntoldReport } from
  */
 export type PrintedTimes = readonly (string | number | readonly [number, number])[];
 
-/** More than any version lists: a hand edit must not make a list without end. */
+/** More than any version lists: a hand edit must not make an endless list. */
 const MOST_TIMES = 10_000;
 
 /**
- * Of the years that a calendar computes with. What lies outside is a hand edit (Go's zero time is of the year 1), and to
- * search from there for the next tick takes without end or finds none.
+ * The years that a calendar computes with. A time outside of them is a hand edit (Go's zero time is in the year 1),
+ * from where a search for the next tick would be endless or find none.
  */
 const ISO_TIME = /^(19[7-9]\d|[2-9]\d{3})-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
 
@@ -43,7 +43,7 @@ export function printTimes(times: readonly number[]): PrintedTimes {
   return printed;
 }
 
-/** Undefined if the value is not a list of times, or an empty one. A list of nothing but times is one, too. */
+/** Undefined if the value is not a list of times, or is empty. A plain list of times is valid, too. */
 export function parseTimes(value: unknown): number[] | undefined {
   if (!Array.isArray(value)) return undefined;
   const times: number[] = [];
@@ -74,8 +74,8 @@ function isTime(time: number): boolean {
 
 /**
  * The newest format this version reads, of a document and of a record. A version that changes the meaning of a field,
- * or adds one that must not be overlooked, gives what it writes a larger number; fields that may be overlooked need
- * none, as every reader writes back what it does not know.
+ * or adds one that must not be overlooked, writes a larger number. Fields that may be overlooked need none, as every
+ * reader writes back what it does not know.
  *
  * 1 (no number): every field is written, and times are listed one by one. 2: fields with their default are left out,
  * and times are listed by their steps.
@@ -84,7 +84,7 @@ export const FORMAT = 2;
 
 const REASONS: readonly MissedReason[] = ['not-started', 'forbidden', 'interrupted'];
 
-/** Why nothing can be decided by a stored record; undefined: it can be read. */
+/** Why a stored record decides nothing; undefined if it can be read. */
 export function recordFault(stored: unknown): string | undefined {
   if (!isJsonObject(stored)) return 'its record is not a JSON object';
   const newer = formatFault(stored);
@@ -98,7 +98,7 @@ export function recordFault(stored: unknown): string | undefined {
   return broken === undefined ? undefined : `${broken} in its record is not a list`;
 }
 
-/** Why a document or record is not this version's to read; undefined: it is. */
+/** Why this version cannot read a document or record; undefined if it can. */
 export function formatFault({ format = 1 }: JsonDocument): string | undefined {
   if (typeof format === 'number' && Number.isInteger(format) && format >= 1 && format <= FORMAT) {
     return undefined;
@@ -106,7 +106,7 @@ export function formatFault({ format = 1 }: JsonDocument): string | undefined {
   return `has format ${JSON.stringify(format)}, and this version of the library reads up to ${FORMAT}`;
 }
 
-/** Of a stored record without a {@link recordFault}. */
+/** Reads a stored record that has no {@link recordFault}. */
 export function readRecord(source: JsonDocument): JobRecord {
   return {
     schedule: readText(source['schedule']),
@@ -125,7 +125,7 @@ export function readRecord(source: JsonDocument): JobRecord {
   };
 }
 
-/** The record as it is stored: what was not understood is kept, and what says nothing is left out. */
+/** The record as it is stored: unknown fields are kept, and empty ones are left out. */
 export function printRecord(record: JobRecord): JsonDocument {
   const { source = {} } = record;
   const known: Record<string, unknown> = {

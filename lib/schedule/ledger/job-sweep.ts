@@ -12,35 +12,35 @@ import {
 
 const DAY_MS = 86_400_000;
 
-/** In one write: as many as fit beside what the write is made for. */
+/** As many in one write as fit beside its own changes. */
 const MOST_MARKS = 20;
 
-/** How long the record of a job is kept that no leader knows. Longer than a version of the application is rolled out. */
+/** How long the record of a job is kept that no leader knows. Longer than any rollout of the application. */
 export const KEPT_UNKNOWN_MS = 30 * DAY_MS;
 
-/** The leader that looks. */
+/** The leader that sweeps. */
 export interface SweepingLeader {
   readonly now: number;
   readonly fencingToken: bigint;
-  /** How long a record is kept whose job it does not know, from when it was marked. */
+  /** How long a record of an unknown job is kept after it was marked. */
   readonly keptUnknownMs: number;
   readonly isKnown: (job: string) => boolean;
 }
 
 export interface SweptDocument {
   readonly document: JsonDocument;
-  /** Jobs whose records are in it no more. */
+  /** Jobs whose records were removed from it. */
   readonly forgotten: readonly string[];
 }
 
 /**
  * Removes the records of jobs that the application no longer has. Replicas of two versions may lead in turn, so a
- * leader first marks a record whose job it does not know. A leader that knows the job takes the mark off; one that
- * finds it after `keptUnknownMs` removes the record. The age of the last tick would not do: that of a yearly
- * job is old while the job is well.
+ * leader first marks a record whose job it does not know. A leader that knows the job removes the mark; one that does
+ * not and finds the mark after `keptUnknownMs` removes the record. The age of the last tick proves nothing: a yearly
+ * job is healthy even when its last tick is old.
  *
- * No tick runs twice by it: a claim that finds no record is refused, and a job that gets a record again begins after
- * every tick of every record that was ever removed (`sweptThrough` of the document).
+ * This makes no tick run twice: a claim that finds no record is refused, and a job that gets a record again begins
+ * after every tick of every record that was ever removed (`sweptThrough` of the document).
  */
 export function sweepJobs(document: JsonDocument, leader: SweepingLeader): SweptDocument {
   const forgotten: string[] = [];
@@ -66,13 +66,13 @@ export function sweepJobs(document: JsonDocument, leader: SweepingLeader): Swept
   return { document: sweptUpTo(withoutJobRecords(marked, forgotten), through), forgotten };
 }
 
-/** Told without reading the whole record: this is asked of every job at every write. */
+/** Decided without reading the whole record, as this is asked for every job at every write. */
 function isMarked(document: JsonDocument, job: string): boolean {
   const stored = storedRecord(document, job);
   return isJsonObject(stored) && (stored['unknownSince'] ?? null) !== null;
 }
 
-/** A run of the present term may be under way though its job was removed; one of an earlier term has no lease. */
+/** A run of the present term may be under way although its job was removed; one of an earlier term has no lease. */
 function isExpired(
   record: JobRecord,
   { now, fencingToken, keptUnknownMs }: SweepingLeader,

@@ -1,22 +1,22 @@
 import { type ActiveRun, type JobRecord, type MissedReason, NEVER_RUN } from './job-record.js';
 
 /**
- * One change of one job's record, as a decision over whatever the record turns out to be. It is asked again after
+ * One change of one job's record, as a decision about whatever the record turns out to be. It is asked again after
  * every read and every write, so that the answer to "is it done?" always comes from a version that is known to be
- * stored, never from hope: a write whose outcome is unknown settles nothing.
+ * stored: a write whose outcome is unknown settles nothing.
  */
 export interface LedgerChange<R> {
   readonly job: string;
   /** The run that begins with this change. If the change is not settled in time, it never will. */
   readonly beginning?: string | undefined;
-  /** The run whose end this is, known to this process whatever the store says of it. */
+  /** The run whose end this is, known to this process whatever the store says. */
   readonly ending?: EndedRun;
   /** `accountedBefore`: a record that begins now accounts for every tick up to there, as the job may have had one before. */
   decide(record: JobRecord | undefined, accountedBefore: number): Verdict<R>;
 }
 
 export type Verdict<R> =
-  /** Nothing is left to write. */
+  /** There is nothing left to write. */
   | { readonly kind: 'settled'; readonly result: R }
   /** This has to be stored, by a compare-and-set on the version the decision was made on. */
   | { readonly kind: 'write'; readonly record: JobRecord };
@@ -24,10 +24,10 @@ export type Verdict<R> =
 export interface AdoptionRequest {
   readonly job: string;
   readonly schedule: string;
-  /** True if ticks of a record under that schedule are those of the job, however it is written. */
+  /** True if the ticks of a record under that schedule are those of the job, however it is written. */
   readonly continues: (schedule: string) => boolean;
   readonly now: number;
-  /** True for a run that cannot be under way any more, as the lease of its term has gone. */
+  /** True for a run that cannot be under way any more, as the lease of its term has expired. */
   readonly isOver: (run: ActiveRun) => boolean;
 }
 
@@ -44,7 +44,7 @@ export function needsAdoption(
 /**
  * What a leader does with a job before it schedules it. A job that the fleet has not seen, or that got another
  * schedule, begins now: nothing of it was missed before. Runs of leaders that are gone are given up, and stored to be
- * told, triggered ones excepted, as they belong to no tick; the mark of a leader that did not know the job is removed.
+ * reported, except triggered ones, which belong to no tick. The mark of a leader that did not know the job is removed.
  */
 export class JobAdoption implements LedgerChange<void> {
   readonly job: string;
@@ -105,13 +105,13 @@ export interface TickClaimRequest {
   readonly schedule: string;
   /** The nominal time, computed from the expression: replicas with skewed clocks agree on it. */
   readonly tick: number;
-  /** Unique to this attempt series. Without it a claim of another would be taken for one's own. */
+  /** Unique to this series of attempts. Without it the claim of another process would count as one's own. */
   readonly nonce: string;
   /** The run to begin; null to report ticks as missed, `tick` the last of them. */
   readonly run: ActiveRun | null;
-  /** Ticks before `tick` (and `tick` itself without a run) that nobody ran. */
+  /** Ticks before `tick` (and `tick` itself without a run) that no process ran. */
   readonly missed: readonly number[];
-  /** How far ticks were accounted for when the decision was made. */
+  /** Up to where ticks were accounted for when the decision was made. */
   readonly basis: number;
   readonly reason: MissedReason;
   /** True if more were missed than are listed. */
@@ -119,12 +119,12 @@ export interface TickClaimRequest {
 }
 
 /**
- * The per-tick claim (docs/scheduling.md). `accountedThrough` only grows, and the step from below the tick to the
- * tick is one compare-and-set: it happens once in the total order of writes, and only the nonce that made it starts
- * the tick. Belief in leadership plays no part.
+ * The per-tick claim (docs/scheduling.md). `accountedThrough` only grows, and the step from below the tick to the tick
+ * is one compare-and-set: it happens once in the total order of writes, and only the nonce that made it starts the
+ * tick. Belief in leadership plays no part.
  *
- * What the record says is the store's and, where a version went back, what this process has seen of later ones: both
- * only forbid ticks, and neither lets one start that no compare-and-set of this nonce has won.
+ * The record is the store's, completed by what this process has seen of later versions where the store went back. Both
+ * only forbid ticks: none starts that no compare-and-set of this nonce has won.
  */
 export class TickClaim implements LedgerChange<ClaimResult> {
   readonly job: string;
@@ -138,7 +138,7 @@ export class TickClaim implements LedgerChange<ClaimResult> {
 
   decide(record: JobRecord | undefined): Verdict<ClaimResult> {
     const { tick, nonce, schedule, run, missed, basis, reason, isCapped } = this.request;
-    // Whether the tick has been run is known by the record alone.
+    // Only the record knows whether the tick has been run.
     if (record === undefined) return { kind: 'settled', result: { kind: 'outdated' } };
     if (record.accountedThrough >= tick) {
       const isOwn = record.accountedThrough === tick && record.claimNonce === nonce;
@@ -151,7 +151,7 @@ export class TickClaim implements LedgerChange<ClaimResult> {
     if (record.accountedThrough < basis || isCutShort) {
       return { kind: 'settled', result: { kind: 'outdated' } };
     }
-    // What another process has accounted for meanwhile it has also reported.
+    // The other process has also reported what it has accounted for in the meantime.
     this.counted = missed.filter((time) => time > record.accountedThrough);
     return {
       kind: 'write',
@@ -175,9 +175,9 @@ export class TickClaim implements LedgerChange<ClaimResult> {
 }
 
 /**
- * Hands back a tick that was claimed and will not be started, because leadership ended between the two: the next
- * leader may then catch it up. Only its claimant may do so, after it has decided never to start it; so it is still
- * started at most once. Missed ticks before it stay accounted for. True if it is open again, or was until another
+ * Hands back a tick that was claimed and will not be started, because leadership ended between the two: the next leader
+ * may then catch it up. Only its claimant may do so, after it has decided never to start it; so it is still started at
+ * most once. Missed ticks before it stay accounted for. True if the tick is open again, or was until another process
  * claimed it.
  */
 export class TickReturn implements LedgerChange<boolean> {
@@ -211,8 +211,8 @@ export class TickReturn implements LedgerChange<boolean> {
 }
 
 /**
- * Makes a run that belongs to no tick known, so that `Forbid` and people see it. A job that the fleet has not seen
- * begins with it: no tick before it was missed.
+ * Records a run that belongs to no tick, so that `Forbid` and people see it. A job that the fleet has not seen begins
+ * with it: no tick before it was missed.
  */
 export class RunStart implements LedgerChange<void> {
   readonly beginning: string;
@@ -248,8 +248,9 @@ export interface EndedRun {
 }
 
 /**
- * Records how a run ended. Not to be among the active ones is no proof that it is recorded: a version that was read
- * late may be older than the run. A failure that a later leader has already put down stays as that leader put it.
+ * Records how a run ended. If the run is not among the active ones, this does not prove that its end is recorded: a
+ * version that was read late may be older than the run. A failure that a later leader has already recorded stays as it
+ * is.
  */
 export class RunEnd implements LedgerChange<void> {
   constructor(
@@ -277,7 +278,7 @@ export function withEnd(record: JobRecord, ended: EndedRun): JobRecord {
   const { id, scheduledTime, endedAt, failure } = ended;
   return {
     ...record,
-    // Whoever made the claim has heard of it, and the record of a quiet job is the smaller.
+    // The claimant has heard of it, and the record of a quiet job is smaller without.
     claimNonce: record.claimNonce === id ? '' : record.claimNonce,
     active: record.active.filter((run) => run.id !== id),
     ...(failure === null
@@ -286,7 +287,7 @@ export function withEnd(record: JobRecord, ended: EndedRun): JobRecord {
   };
 }
 
-/** Removes reports that have been told. Whoever leads: no other leader has to tell them again. */
+/** Removes reports that have been delivered, whoever leads, so that no other leader delivers them again. */
 export class ReportsTold implements LedgerChange<void> {
   constructor(
     readonly job: string,

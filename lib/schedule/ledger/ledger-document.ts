@@ -12,13 +12,13 @@ import {
 import type { JobRecord } from './job-record.js';
 
 /**
- * Every write of a document sends and stores all of it, and the records of quiet jobs are much alike: so a large one is
- * stored compressed, as `{ format, packed }`, raw deflate in base64. It is still one object, and every step still one
- * compare-and-set on the whole of it. Small ones stay as people can read them.
+ * Every write of a document sends and stores all of it, and the records of quiet jobs are much alike. So a large one is
+ * stored compressed, as `{ format, packed }`, raw deflate in base64. It is still one object, and every step one
+ * compare-and-set on the whole of it. Small ones stay readable for people.
  */
 export const PACKED_FROM_BYTES = 16 * 1024;
 
-/** Beyond any document that a store takes: what somebody puts there must not fill the memory. */
+/** Beyond any document that a store takes: an edit must not fill the memory. */
 const MOST_UNPACKED_BYTES = 16 * 1024 * 1024;
 
 /** The document as it is stored. */
@@ -29,7 +29,7 @@ export function packed(document: JsonDocument): JsonDocument {
   return { format, packed: deflateRawSync(text).toString('base64') };
 }
 
-/** The document as it was before it was packed; one that cannot be unpacked stays as it is, which is a fault of it. */
+/** The document before it was packed; one that cannot be unpacked stays as it is, and has a fault. */
 export function unpacked(stored: JsonDocument): JsonDocument {
   const { packed: content, ...others } = stored;
   if (typeof content !== 'string' || 'jobs' in others) return stored;
@@ -47,7 +47,7 @@ function inflated(content: string): string | undefined {
   }
 }
 
-/** Why nothing can be decided by a document, for any job; undefined: it can be read. */
+/** Why a document decides nothing for any job; undefined if it can be read. */
 export function documentFault(document: JsonDocument): string | undefined {
   const newer = formatFault(document);
   if (newer !== undefined) return `the document ${newer}`;
@@ -59,8 +59,8 @@ export function documentFault(document: JsonDocument): string | undefined {
 }
 
 /**
- * Why nothing can be decided for one job: it is not scheduled then, and its record is left as it is. Taken for absent,
- * the record would begin again, and ticks that it accounts for could run twice.
+ * Why nothing can be decided for one job. It is then not scheduled, and its record is left as it is: if the record
+ * counted as absent, it would begin again, and ticks that it accounts for could run twice.
  */
 export function jobFault(document: JsonDocument, job: string): string | undefined {
   const fault = documentFault(document);
@@ -69,7 +69,7 @@ export function jobFault(document: JsonDocument, job: string): string | undefine
   return stored === undefined ? undefined : recordFault(stored);
 }
 
-/** Undefined if there is none, or none that can be read: see {@link jobFault}. */
+/** Undefined if there is none, or if it cannot be read: see {@link jobFault}. */
 export function readJobRecord(document: JsonDocument, job: string): JobRecord | undefined {
   const stored = storedRecord(document, job);
   if (stored === undefined || jobFault(document, job) !== undefined) return undefined;
@@ -80,7 +80,7 @@ export function jobNames(document: JsonDocument): string[] {
   return Object.keys(jobsOf(document));
 }
 
-/** The document with one record exchanged. */
+/** The document with another record for one job. */
 export function writeJobRecord(
   document: JsonDocument,
   job: string,
@@ -89,7 +89,7 @@ export function writeJobRecord(
   return withJobRecords(document, new Map([[job, printRecord(record)]]));
 }
 
-/** The document with some records exchanged, given as they are stored. */
+/** The document with other records for some jobs, given as they are stored. */
 export function withJobRecords(
   document: JsonDocument,
   printed: ReadonlyMap<string, JsonDocument>,
@@ -115,7 +115,7 @@ export function sweptUpTo(document: JsonDocument, tick: number): JsonDocument {
   return { ...document, sweptThrough: printTime(Math.max(tick, sweptThrough(document))) };
 }
 
-/** What is stored for a job, as it is; undefined if nothing is. */
+/** The stored record of a job, unread; undefined if there is none. */
 export function storedRecord(document: JsonDocument, job: string): unknown {
   const jobs = jobsOf(document);
   return Object.hasOwn(jobs, job) ? jobs[job] : undefined;
@@ -132,8 +132,8 @@ const RUN_BYTES = 640;
 const SPARE_BYTES = 1_024;
 
 /**
- * What still fits into the document. A job whose runs pile up must not take the room in which every other job could
- * have one: so a second run of a job at the same time leaves room for a first one of each that has none.
+ * What still fits into the document. A job whose runs pile up must not take the room of all other jobs, so a second run
+ * of a job at the same time leaves room for a first run of every job that has none.
  */
 export class DocumentRoom {
   private bytes: number | undefined;
@@ -145,7 +145,10 @@ export class DocumentRoom {
     private readonly limitBytes: number,
   ) {}
 
-  /** Takes what a record needs as it is to be stored, or says why there is no room for it. What shrinks always fits. */
+  /**
+   * Takes what a record needs as it is to be stored, or says why there is no room for it. A record that shrinks always
+   * fits.
+   */
   take(job: string, record: JsonDocument): string | undefined {
     this.bytes ??= bytesOf(this.stored);
     const before = this.sizes.get(job) ?? this.storedBytes(job);

@@ -1,16 +1,16 @@
 import type { ActiveRun, JobRecord, UntoldReport } from './job-record.js';
 import { type EndedRun, lacksEnd, withEnd } from './ledger-changes.js';
 
-/** Runs and jobs beyond this are forgotten, the oldest first: a store that goes back goes back by little. */
+/** Runs and jobs beyond this are forgotten, the oldest first: a store that goes back does not go back far. */
 const MOST_REMEMBERED = 1_000;
 
 type Accounted = Pick<JobRecord, 'accountedThrough' | 'claimNonce'>;
 
 /**
- * What this process has seen to be stored, or knows of its own runs, for as long as it lives. A store may show less
- * later: an etcd that was restored, a backup that was applied, a hand edit, a stale cache. Such a record is not
- * believed to this process' own cost: no tick is started that it knows to be accounted for, and no run is given up
- * that it knows to have ended. What other processes do by such a record it cannot change.
+ * What this process has seen in the store, or knows about its own runs, for as long as it lives. A store may show less
+ * later: an etcd that was restored, a backup that was applied, a hand edit, a stale cache. This process then trusts
+ * what it has seen: it starts no tick that it knows to be accounted for, and gives up no run that it knows to have
+ * ended. It cannot change what other processes do by such a record.
  */
 export class LedgerMemory {
   private readonly accounted = new Map<string, Accounted>();
@@ -33,7 +33,7 @@ export class LedgerMemory {
     cut(this.ended);
   }
 
-  /** A run that this process has given up before it began; it may be found in the store nevertheless. */
+  /** A run that this process has given up before it began; the store may hold it nevertheless. */
   runAbandoned(run: string): void {
     this.neverStarted.add(run);
     cut(this.neverStarted);
@@ -44,7 +44,7 @@ export class LedgerMemory {
     return this.accounted.get(job)?.accountedThrough ?? -Infinity;
   }
 
-  /** The record with what it lacks. */
+  /** The record, completed by what it lacks. */
   recall(job: string, record: JobRecord): JobRecord {
     const known = this.accounted.get(job);
     let recalled = record;
@@ -66,7 +66,7 @@ export class LedgerMemory {
   }
 }
 
-/** A claim that was handed back leaves its nonce; without it the record is one from before the claim. */
+/** A claim that was handed back leaves its nonce; a record without it is older than the claim. */
 function isOlder(
   { accountedThrough, returned }: Pick<JobRecord, 'accountedThrough' | 'returned'>,
   known: Accounted,
@@ -75,7 +75,7 @@ function isOlder(
   return accountedThrough !== known.accountedThrough - 1 || !returned.includes(known.claimNonce);
 }
 
-/** Its tick was claimed, nobody knew it in time, and it is not started any more. */
+/** Its tick was claimed, this was not known in time, and it is not started any more. */
 function withoutBeginning(
   record: JobRecord,
   { id, scheduledTime, isTriggered }: ActiveRun,

@@ -12,17 +12,17 @@ import {
 import type { LedgerMemory } from './ledger-memory.js';
 
 export interface SubmitOptions {
-  /** On the clock's `now()`: when to give up, in milliseconds. */
+  /** When to give up, in milliseconds on the clock's `now()`. */
   readonly deadline: number;
   readonly signal?: AbortSignal;
 }
 
-/** `unresolved`: nothing is known. The change may be in the store, may come to be, or never. */
+/** `unresolved`: the change may be in the store, may arrive there later, or never. */
 export type Submitted<R> =
   { readonly kind: 'settled'; readonly result: R } | { readonly kind: 'unresolved' };
 
 /**
- * `unreadable`: its record, or the document, is not this version's to change. `no-room`: it does not fit at present.
+ * `unreadable`: this version must not change its record or the document. `no-room`: it does not fit at present.
  * `rejected`: the store has refused it alone.
  */
 export interface Refusal {
@@ -30,11 +30,11 @@ export interface Refusal {
   readonly why: string;
 }
 
-/** A change with whoever waits for it. */
+/** A change, with the caller that waits for it. */
 export class PendingChange {
-  /** Part of the write under way: aborting comes too late, its outcome has to be heard. */
+  /** Part of the write under way: it is too late to abort, and the outcome must be awaited. */
   isInFlight = false;
-  /** Why it could not be part of the last write; undefined if it was, or may be of the next. */
+  /** Why it could not be part of the last write; undefined if it was, or may be part of the next. */
   refusal: Refusal | undefined;
   /** When it may be tried again after the store has refused it alone, on the clock's `now()`. */
   rejectedUntil = -Infinity;
@@ -74,18 +74,18 @@ export class PendingChange {
 
 export interface ProposedWrite {
   readonly document: JsonDocument;
-  /** The changes that are in it; with none there is nothing to write. */
+  /** The changes in it; without any there is nothing to write. */
   readonly changes: readonly PendingChange[];
 }
 
-/** The changes that somebody waits for, in the order in which they were submitted. */
+/** The changes that are awaited, in the order in which they were submitted. */
 export class PendingChanges {
   private readonly entries = new Set<PendingChange>();
   private readonly suspects = new Set<string>();
 
   constructor(
     private readonly memory: LedgerMemory,
-    /** One whose time has run out while it could not be written. */
+    /** A change whose time ran out while it could not be written. */
     private readonly onRefused: (entry: PendingChange) => void,
   ) {}
 
@@ -102,7 +102,7 @@ export class PendingChanges {
     });
   }
 
-  /** Lets go of changes that nobody waits for any more. True if any are left. */
+  /** Drops changes that are no longer awaited. True if any are left. */
   dropOver(now: number): boolean {
     for (const entry of this.entries) {
       if (!entry.isOver(now)) continue;
@@ -113,8 +113,8 @@ export class PendingChanges {
   }
 
   /**
-   * Settles what a stored version settles; of the others as many as fit, and no more than `most`, go into one write
-   * on it. One that does not fit waits, and those after it do not.
+   * Settles what a stored version settles. Of the others as many as fit, and no more than `most`, go into one write on
+   * it. One that does not fit waits, but those after it need not.
    */
   proposeOn(stored: JsonDocument, now: number, most: number): ProposedWrite {
     const room = new DocumentRoom(stored, MAX_DOCUMENT_BYTES);
@@ -128,7 +128,7 @@ export class PendingChanges {
       const draft = drafts.get(job);
       const verdict = this.decide(entry.change, stored, draft);
       if (verdict.kind === 'settled') {
-        // What another change of this write proposes is not stored yet, and settles nothing.
+        // A proposal of another change in this write is not stored yet, and settles nothing.
         if (draft === undefined) this.settle(entry, verdict.result);
         continue;
       }
@@ -147,12 +147,15 @@ export class PendingChanges {
     return { document: withJobRecords(stored, printed), changes };
   }
 
-  /** Those that cannot be written as things are. */
+  /** Those that cannot be written at present. */
   get refused(): PendingChange[] {
     return [...this.entries].filter(({ refusal }) => refusal !== undefined);
   }
 
-  /** The store has refused a change of this job alone: it is tried alone, after all others, until that works. */
+  /**
+   * The store has refused a change of this job alone: until one succeeds, its changes are tried alone, after all
+   * others.
+   */
   suspect(job: string): void {
     this.suspects.add(job);
   }

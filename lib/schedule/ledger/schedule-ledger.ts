@@ -22,30 +22,31 @@ import {
 } from './pending-changes.js';
 
 export interface LedgerOptions extends RequestBounds, PaceOptions {
-  /** A request failed, or a change cannot be written; the ledger continues as long as anyone waits for it. */
+  /** A request failed, or a change cannot be written; the ledger continues as long as a caller waits for it. */
   readonly onError: (error: LockRequestError) => void;
 }
 
 const NOTHING_STORED: JsonDocument = {};
-/** So many refused versions in a row are no rivalry any more. */
+/** So many consecutive conflicts cannot be rivalry any more. */
 const MANY_CONFLICTS = 4;
 
 type UnconfirmedWrite = Exclude<WriteOutcome, { readonly kind: 'applied' }>;
 
-/** Whoever waits for the document to be read. */
+/** The callers that wait for the document to be read. */
 interface Load {
   readonly resolve: (isRead: boolean) => void;
 }
 
 /**
- * The document with the records of all jobs of one role. Changes are made one write at a time, all that wait and fit
- * in the same write. The version of the own last write is the expectation of the next, so a change costs one request.
+ * The document with the records of all jobs of one role. There is one write at a time, with all waiting changes that
+ * fit. The version of the last write is the expectation of the next, so a change costs one request.
  *
  * A change is settled only by a version that is known to be stored. After a conflict, a timeout, a reset or a 5xx the
  * document is read, and every change decides again; one that is not settled by its deadline is `unresolved`, and its
  * write may or may not be found in the store later.
  *
- * Requests never overlap: the answer to one that was sent before a write was heard of might be older than that write.
+ * Requests never overlap: a request that was sent before a write was answered might return a version older than that
+ * write.
  */
 export class ScheduleLedger {
   private readonly store: BoundedStore;
@@ -54,16 +55,16 @@ export class ScheduleLedger {
   private readonly loads = new Set<Load>();
   private readonly reads: RequestPace;
   private readonly writes: RequestPace;
-  /** For what the store refuses though it takes other changes. */
+  /** For changes that the store refuses although it takes others. */
   private readonly rejections: RequestPace;
-  /** For changes that wait for somebody to make room or to mend a record. */
+  /** For changes that wait until room is made or a record is repaired. */
   private readonly looks: RequestPace;
-  /** Undefined: not known. `stored` null: there is no document. */
+  /** Undefined: unknown. `stored` null: there is no document. */
   private current: { readonly stored: StoredDocument | null } | undefined;
   private isWorking = false;
   private wake: () => void = () => {};
   private reading = new AbortController();
-  /** A store may refuse a write because of one change in it: fewer and fewer are tried together then. */
+  /** A store may refuse a write because of one change in it, so fewer and fewer are then tried together. */
   private mostInOneWrite = Infinity;
   /** Jobs whose refusal has been reported. */
   private readonly explained = new Set<string>();
@@ -85,7 +86,7 @@ export class ScheduleLedger {
     this.looks = new RequestPace(clock, options);
   }
 
-  /** The record as last read or written; undefined if there is none, if none is known, or if it cannot be read. */
+  /** The record as last read or written; undefined if there is none, if it is unknown, or if it cannot be read. */
   known(job: string): JobRecord | undefined {
     const record = readJobRecord(this.document, job);
     if (record === undefined) return undefined;
@@ -93,7 +94,7 @@ export class ScheduleLedger {
     return this.memory.recall(job, record);
   }
 
-  /** What tidies the document whenever it is written anyway. */
+  /** Tidies the document whenever it is written anyway. */
   sweepBy(
     sweep: (document: JsonDocument) => SweptDocument,
     onForgotten: (job: string) => void,
@@ -102,7 +103,7 @@ export class ScheduleLedger {
     this.onForgotten = onForgotten;
   }
 
-  /** Reads the document, again and again until it could be read; false if the signal was aborted before. */
+  /** Reads the document, repeating until it succeeds; false if the signal is aborted before. */
   load(signal: AbortSignal): Promise<boolean> {
     return new Promise((resolve) => {
       if (signal.aborted) return resolve(false);
@@ -134,7 +135,7 @@ export class ScheduleLedger {
     });
   }
 
-  /** The document as it is stored now, for people; independent of everything else here. */
+  /** The document as it is stored now, for people; independent of the rest of this class. */
   async inspect(signal: AbortSignal): Promise<JsonDocument> {
     const outcome = await this.store.read(signal);
     if (outcome.kind === 'failed') throw outcome.error;
@@ -148,7 +149,7 @@ export class ScheduleLedger {
   private async work(): Promise<void> {
     this.isWorking = true;
     while (this.isWanted()) {
-      // What is submitted in the same turn goes into the same write.
+      // Changes that are submitted in the same turn go into the same write.
       await Promise.resolve();
       const dueAt = Math.max(this.reads.notBefore, this.writes.notBefore);
       if (this.clock.now() < dueAt) await this.sleepUntil(dueAt);
@@ -162,14 +163,14 @@ export class ScheduleLedger {
     return this.pending.dropOver(this.clock.now()) || this.loads.size > 0;
   }
 
-  /** Nobody waits any more: neither does the loop, and a read serves nobody. */
+  /** No caller waits any more, so the loop need not wait either, and a read is pointless. */
   private rest(): void {
     if (!this.pending.isEmpty || this.loads.size > 0) return;
     this.reading.abort();
     this.wake();
   }
 
-  /** Until then, or until the first change is to be given up, or until there is news of who waits. */
+  /** Waits until then, until the first change is to be given up, or until the callers have changed. */
   private sleepUntil(instant: number): Promise<void> {
     const until = Math.min(instant, this.pending.firstDeadline);
     return new Promise((resolve) => {
@@ -209,7 +210,7 @@ export class ScheduleLedger {
     if (outcome.kind === 'applied') {
       this.current = { stored: outcome.stored };
       for (const job of forgotten) this.onForgotten(job);
-      // What was written is settled by its own success, also if its time has run out meanwhile.
+      // A written change is settled by its own success, even if its time has run out in the meantime.
       this.propose(0);
       this.wasWritten({ changes, document });
       return;
@@ -260,8 +261,8 @@ export class ScheduleLedger {
   }
 
   /**
-   * It may be one of them that is refused, and the others must not wait for it. True if it is known to be: then the
-   * store itself may be as well as ever.
+   * One of them may be the reason of a refusal, and the others must not wait for it. True if it is known to be: then
+   * the store itself may be healthy.
    */
   private wasRejected(changes: readonly PendingChange[], error: LockRequestError): boolean {
     this.mostInOneWrite = Math.max(1, Math.floor(changes.length / 2));
@@ -276,7 +277,7 @@ export class ScheduleLedger {
     return true;
   }
 
-  /** A server that asks for a pause is given one that leaves time for another attempt, and no longer one. */
+  /** A server that asks for a pause gets one that still leaves time for another attempt. */
   private failed(pace: RequestPace, error: LockRequestError): void {
     const { lastDeadline, isEmpty } = this.pending;
     const lastChanceMs = lastDeadline - this.clock.now() - this.options.requestTimeoutMs;
@@ -285,7 +286,7 @@ export class ScheduleLedger {
     this.options.onError(error);
   }
 
-  /** Nothing that waits can be written on this version, and another may be different. */
+  /** No waiting change can be written on this version; another version may be different. */
   private async lookAgain(): Promise<void> {
     const { refused } = this.pending;
     if (refused.length === 0) return this.looks.helped();
@@ -299,7 +300,7 @@ export class ScheduleLedger {
     if (this.looks.notBefore <= this.clock.now()) this.current = undefined;
   }
 
-  /** Once, until a change of the job has been written. */
+  /** Reports this once, until a change of the job has been written. */
   private explain({ change, refusal }: PendingChange): void {
     if (refusal === undefined || this.explained.has(change.job)) return;
     this.explained.add(change.job);
@@ -319,7 +320,7 @@ export class ScheduleLedger {
 
   private alteredError(): LockRequestError {
     return new LockRequestError(
-      `${this.store.describe()} was written, and what is stored is not what was sent, so no tick can be claimed. ` +
+      `${this.store.describe()} was written, but what is stored differs from what was sent, so no tick can be claimed. ` +
         'Something (an admission webhook, for instance) changes it on the way to the store: exclude this object from it.',
       { reason: 'unclear' },
     );

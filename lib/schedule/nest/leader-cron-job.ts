@@ -6,7 +6,7 @@ import { spelledOut } from '../tick/cron-expression.js';
 /**
  * How a job looks to the `SchedulerRegistry` of @nestjs/schedule. It has no timer of its own: `start()` and `stop()`
  * resume and suspend the job in this process, and `fireOnTick()` triggers a run. `nextDate()` and `nextDates()` are
- * those of the `cron` package, which differ where the clocks change; `LeaderSchedule.list()` tells the exact time.
+ * those of the `cron` package, which differ where the clocks change; `LeaderSchedule.list()` returns the exact time.
  */
 export class LeaderCronJob extends CronJob {
   private runner: JobRunner | undefined;
@@ -47,7 +47,7 @@ export class LeaderCronJob extends CronJob {
   }
 }
 
-/** A run that has begun and is not known to have ended. */
+/** A run that has begun, and is not known to have ended. */
 export interface ActiveRunStatus {
   /** The nominal time of its tick; of a triggered run, when it was triggered. */
   readonly scheduledTime: Date;
@@ -61,15 +61,15 @@ export interface ActiveRunStatus {
   readonly holderIdentity: string;
 }
 
-/** What the fleet knows of a job, as `kubectl get cronjob` tells it of a CronJob. */
+/** What is recorded of a job in the whole fleet, like what `kubectl get cronjob` shows of a CronJob. */
 export interface JobStatus {
   /** The name of the job. */
   readonly name: string;
-  /** By this process; null while suspended here, and when there is no further one. */
+  /** The next tick in this process; null while suspended here, or if there is no further one. */
   readonly nextTick: Date | null;
   /** Nominal time of the last tick that was started. */
   readonly lastScheduleTime: Date | null;
-  /** When a run last ended well. */
+  /** When a run last succeeded. */
   readonly lastSuccessfulTime: Date | null;
   /** The last run that failed; null when none has. */
   readonly lastFailed: {
@@ -111,7 +111,7 @@ export function jobStatus(
   };
 }
 
-/** As JSON it has its fencing token as text; the method that does it is not enumerable. */
+/** In JSON its fencing token is text; the method that does this is not enumerable. */
 function activeRunStatus(run: ActiveRun): ActiveRunStatus {
   const { term, holderIdentity, fencingToken } = run;
   const scheduledTime = new Date(run.scheduledTime);

@@ -3,8 +3,8 @@ import { MethodMarks, methodTarget, refuseLateInstances } from '../../nest/metho
 import type { LeaderCronOptions } from './leader-cron.options.js';
 
 /**
- * What every class with a `@LeaderCron()` method has injected. The text is what Nest prints when it cannot: without
- * the module the jobs would be forgotten in silence.
+ * Injected into every class with a `@LeaderCron()` method. Nest prints this text if it cannot inject it; otherwise the
+ * jobs would silently never run.
  */
 export const LEADER_SCHEDULE_PRESENCE = Symbol.for(
   '@LeaderCron() needs LeaderScheduleModule in the imports of the root module',
@@ -25,8 +25,8 @@ export const LEADER_CRON_MARKS = new MethodMarks<LeaderCronMark>(
 
 /**
  * A job with the semantics of a Kubernetes CronJob: each tick is started at most once in the whole fleet, whichever
- * processes think they lead, and ticks missed during a failover are caught up or reported. The method is called with a
- * `LeaderCronContext`. It may throw: that is logged and recorded, and the schedule continues.
+ * processes think they are leader, and ticks missed during a failover are caught up or reported. The method is called
+ * with a `LeaderCronContext`. It may throw: that is logged and recorded, and the schedule continues.
  *
  * Needs `LeaderScheduleModule`. On providers and controllers of the default scope. Everything is checked when the
  * application starts.
@@ -35,8 +35,8 @@ export const LEADER_CRON_MARKS = new MethodMarks<LeaderCronMark>(
  * as `@daily`, a `CronExpression` of @nestjs/schedule, or a Date for a single run
  *
  * @example
- * @LeaderCron('30 2 * * *', { timeZone: 'Europe/Berlin', startingDeadlineSeconds: 3_600 })
- * async closeMonth({ scheduledTime, term, signal, missed }: LeaderCronContext) {}
+ * @LeaderCron('30 2 * * *', { timeZone: 'Europe/Berlin', startingDeadlineSeconds: 3_600 }) async closeMonth({
+ * scheduledTime, term, signal, missed }: LeaderCronContext) {}
  */
 export function LeaderCron(
   schedule: string | Date,
@@ -50,7 +50,7 @@ export function LeaderCron(
   };
 }
 
-/** Lets Nest refuse to make the class where the module is missing. Nothing is kept on the instance. */
+/** Makes Nest refuse to create the class if the module is missing. Nothing is kept on the instance. */
 function requireModule(prototype: object): void {
   if (LEADER_SCHEDULE_PRESENCE in prototype) return;
   Object.defineProperty(prototype, LEADER_SCHEDULE_PRESENCE, {

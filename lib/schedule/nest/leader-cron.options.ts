@@ -18,7 +18,7 @@ export interface ScheduleReading {
   readonly now: number;
 }
 
-/** Of a job that is not registered, as it has faults. */
+/** For a job that is not registered, as it has faults. */
 const NO_SCHEDULE: TickSchedule = onceSchedule(new Date(0));
 
 /** A cron expression or a Date as a schedule; faults go to the reader. */
@@ -36,7 +36,7 @@ function readSchedule(
       'key',
       key,
       rule,
-      'leave it out: ticks of a cron expression are told apart by time',
+      'leave it out: the ticks of a cron expression are identified by their time',
     );
   }
   if (typeof written === 'string') return readExpression(reader, written, timeZone, reading);
@@ -54,8 +54,8 @@ function readExpression(
   try {
     const schedule = cronSchedule(written, zones.of(timeZone));
     if (schedule.next(now) === null) {
-      const rule = 'must occur within the next 8 years, and it never does';
-      reader.fault('schedule', written, rule, 'use a day that the month has');
+      const rule = 'must occur within the next 8 years, and this never does';
+      reader.fault('schedule', written, rule, 'use a day that exists in that month');
     }
     return schedule;
   } catch (error) {
@@ -82,11 +82,11 @@ function readDate(reader: OptionReader, date: Date, key: string | undefined): Ti
   return onceSchedule(date, key);
 }
 
-/** Names and meanings as in the spec of a `batch/v1` CronJob, where it has them. */
+/** Names and meanings are those of the spec of a `batch/v1` CronJob, where it has them. */
 export interface LeaderCronOptions {
   /**
-   * Tells the job from every other of the application, also over restarts: what the fleet knows of the job is kept
-   * under it. Give one if class names are minified.
+   * Identifies the job in the application, also across restarts: what is recorded of the job is stored under this name.
+   * Give one if class names are minified.
    * @default `<class>.<method>` of the decorated method
    */
   readonly name?: string;
@@ -130,14 +130,14 @@ export interface LeaderCronOptions {
    */
   readonly timeoutMs?: number;
   /**
-   * Called for ticks that were not run, once in the whole fleet (twice only if the leader dies right after it). Of a
-   * decorated method it is called with the provider as `this`.
+   * Called for ticks that were not run, once in the whole fleet (twice only if the leader dies right after it). For a
+   * decorated method, `this` is the provider.
    * @default none: missed ticks are only logged
    */
   readonly onMissed?: (report: MissedReport) => unknown;
 }
 
-/** A job as it was written, from a decorator or from `LeaderSchedule.add()`. */
+/** A job as the user gave it, by a decorator or by `LeaderSchedule.add()`. */
 export interface WrittenJob {
   /** For messages, e.g. `@LeaderCron() on PlanScheduler.close`. */
   readonly place: string;

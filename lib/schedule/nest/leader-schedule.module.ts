@@ -94,14 +94,17 @@ function prototypeOfClass({ metatype, inject }: InstanceWrapper): object | null 
   return (metatype.prototype as object | undefined) ?? null;
 }
 
-/** Of the class where it is known; a provider made by a factory is called after its token, which may be a symbol. */
+/**
+ * The name of the class where it is known; a provider made by a factory is named after its token, which may be a
+ * symbol.
+ */
 function nameOf({ name }: InstanceWrapper): string {
   return String(name);
 }
 
 /**
  * 1. `onModuleInit`: the decorated jobs are found and checked, and all faults reported at once.
- * 2. Whenever this process leads and the application has been initialised, its jobs are scheduled.
+ * 2. While this process is leader and the application has been initialised, its jobs are scheduled.
  * 3. `beforeApplicationShutdown`: nothing is started any more. What runs is work of the term: the election waits for
  *    it, for up to `drainTimeoutMs`, and for the record of its end, and releases the lease after that.
  */
@@ -115,7 +118,7 @@ class LeaderScheduleLifecycle implements OnModuleInit, BeforeApplicationShutdown
 
   onModuleInit(): void {
     const { jobs, faults } = this.explorer.explore();
-    // A test has put something else in its place, which schedules nothing.
+    // A test has replaced it by something that schedules nothing.
     if (!(this.schedule instanceof LeaderSchedule)) return;
     const all = [...faults, ...this.schedule.register(jobs)];
     if (all.length > 0) throw new LeaderElectionOptionsError(all);

@@ -16,7 +16,7 @@ import { jobStatus, type JobStatus, LeaderCronJob } from './leader-cron-job.js';
 import { type LeaderCronOptions, readJob, type WrittenJob } from './leader-cron.options.js';
 import { RoleSchedules } from './role-schedules.js';
 
-/** A job with everything in this process that belongs to it. */
+/** A job, with everything that belongs to it in this process. */
 interface ScheduledJob {
   readonly name: string;
   readonly schedule: string | Date;
@@ -49,7 +49,7 @@ export class LeaderSchedule {
   }
 
   /**
-   * Adds a job as `@LeaderCron()` does. Add it in every replica: whoever leads schedules what it knows.
+   * Adds a job as `@LeaderCron()` does. Add it in every replica: the leader schedules the jobs that it knows.
    * @param schedule a cron expression of five or six fields, a preset such as `@daily`, or a Date for a single run
    * @throws LeaderElectionOptionsError with every fault of it
    */
@@ -68,9 +68,9 @@ export class LeaderSchedule {
   }
 
   /**
-   * Ends the schedule of a job in this process. Active runs continue; the promise resolves when nothing of it runs any
-   * more. The fleet keeps what it knows of the job, so adding it again does not repeat a tick. Called by a handler it
-   * waits neither for that run nor for one that waits for it.
+   * Ends the schedule of a job in this process. Active runs continue; the promise resolves when none is left. What is
+   * recorded of the job is kept, so adding it again does not repeat a tick. When a handler calls this, it waits neither
+   * for that run nor for one that waits for it.
    * @throws LeaderElectionOptionsError if the application has no job of that name
    */
   async remove(name: string): Promise<void> {
@@ -81,7 +81,7 @@ export class LeaderSchedule {
     await runner.idle();
   }
 
-  /** What this process knows of its jobs; sends no request. */
+  /** What this process knows about its jobs; sends no request. */
   list(): ScheduledJobView[] {
     return [...this.jobs.values()].map(({ name, role, schedule, timeZone, runner }) => {
       const { nextTick } = runner;
@@ -97,9 +97,9 @@ export class LeaderSchedule {
   }
 
   /**
-   * One run now, beside the schedule; no tick is used up. Waits for its end.
+   * Starts one run now, beside the schedule, and waits for its end; no tick is used up.
    * @throws LeaderElectionOptionsError if the application has no job of that name
-   * @throws NotLeaderError while this process does not lead the job's role
+   * @throws NotLeaderError while this process is not leader the job's role
    * @throws JobWaitsForItselfError if it is called from a run that would have to end first (`'Replace'`)
    */
   trigger(name: string): Promise<TriggerResult> {
@@ -112,7 +112,7 @@ export class LeaderSchedule {
   }
 
   /**
-   * What the whole fleet knows of a job, on followers too. Costs one read of the object beside the lease.
+   * What is recorded of a job in the whole fleet, on followers too. Costs one read of the object beside the lease.
    * @throws LeaderElectionOptionsError if the application has no job of that name
    * @throws LockRequestError if the object cannot be read
    */
@@ -186,7 +186,7 @@ export class LeaderSchedule {
 
 const REGISTRY_METHODS = ['addCronJob', 'deleteCronJob', 'doesExist'] as const;
 
-/** A test may have put less in its place, in which no job is listed then. */
+/** A test may have replaced it by something smaller, which then lists no job. */
 function isWhole(registry: SchedulerRegistry | undefined | null): boolean {
   return (
     typeof registry === 'object' &&
@@ -205,7 +205,7 @@ export interface ScheduledJobView {
   readonly schedule: string | Date;
   /** The IANA time zone of the cron expression. */
   readonly timeZone: string;
-  /** In this process; others have their own switch. */
+  /** In this process; other replicas have their own switch. */
   readonly suspended: boolean;
   /** Null while suspended, and when there is no further one. */
   readonly nextTick: Date | null;

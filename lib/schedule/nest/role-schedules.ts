@@ -16,7 +16,7 @@ import { SCHEDULE_SUFFIX } from './leader-cron.decorator.js';
 import { RoleSchedule } from '../runner/role-schedule.js';
 import { ScheduleLogger } from './schedule-logger.js';
 
-/** Pause between attempts to reach the store, as the election makes it between attempts to renew. */
+/** Pause between attempts to reach the store, as between the election's attempts to renew. */
 const RETRY_MS = 250;
 
 /** The schedules of one application, one per role that has jobs. */
@@ -64,7 +64,7 @@ export class RoleSchedules {
     throw new LeaderElectionOptionsError([fault]);
   }
 
-  /** Who leads, for the jobs of a role. */
+  /** Leadership, for the jobs of a role. */
   leadership(election: RoleElection): Pick<LeadershipService, 'term' | 'leader'> {
     const service = this.registry.service(election);
     return { term: election.termBy(service), leader: service.leader };
@@ -103,7 +103,7 @@ export class RoleSchedules {
     });
   }
 
-  /** Each term once, and none before the application has been initialised. */
+  /** Emits each term once, and none before the application has been initialised. */
   private follow(election: RoleElection, schedule: RoleSchedule): void {
     const begun = new WeakSet<Term>();
     const begin = (term: Term | undefined): void => {
@@ -113,7 +113,7 @@ export class RoleSchedules {
         if (!term.signal.aborted) schedule.begin(term);
       });
     };
-    // What a test has put in the place of the service may have some of them.
+    // A test's replacement of the service may have only some of them.
     const { leadership$, granted$, term } = this.registry.service(
       election,
     ) as Partial<LeadershipService>;

@@ -97,7 +97,7 @@ export class ScheduleLogger implements ScheduleObserver {
     this.write('log', job, 'has been unknown to every leader for 30 days; its record was deleted');
   }
 
-  /** Until something works again the same failure is logged once. */
+  /** The same failure is logged once until a request has succeeded. */
   onError({ message }: LockRequestError): void {
     if (message === this.lastError) return;
     this.lastError = message;
@@ -116,7 +116,7 @@ export class ScheduleLogger implements ScheduleObserver {
     );
   }
 
-  /** The application's logger is foreign code; the schedule must not pay for its faults. */
+  /** The application's logger is foreign code, and the schedule must not suffer from its faults. */
   private safely(log: () => void): void {
     try {
       log();

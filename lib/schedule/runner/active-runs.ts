@@ -2,19 +2,19 @@ import type { Clock } from '../../core/clock.js';
 import { type ActiveRun, fencingTokenOf, type JobRecord } from '../ledger/job-record.js';
 import type { JobRun, RunWaiter } from './job-run.js';
 
-/** Whose eyes a record is looked at with. */
+/** The leader that reads the record. */
 export interface RecordReader {
   readonly holderIdentity: string;
   readonly fencingToken: bigint;
 }
 
 /**
- * Which runs of a job count as active: the own ones, and recorded ones of others for as long as the lease of their
- * term may last. Under this leader an earlier term's lease has gone. A record of the same or a later term by another
- * is against the order of terms (a lease deleted or edited by hand, a restored backup); then the run counts until it
- * has been seen for a whole lease duration.
+ * Which runs of a job count as active: those of this process, and recorded ones of others for as long as the lease of
+ * their term may last. Under this leader the lease of an earlier term has expired. If another process recorded the same
+ * or a later term, this contradicts the order of terms (a lease deleted or edited by hand, a restored backup); then the
+ * run counts until it has been seen for a whole lease duration.
  *
- * It outlives the schedule of its job: what runs while the job is removed and added again still counts.
+ * It outlives the schedule of its job: a run that continues while the job is removed and added again still counts.
  */
 export class ActiveRuns {
   private readonly own = new Map<string, JobRun>();
@@ -27,7 +27,7 @@ export class ActiveRuns {
     private readonly leaseDurationMs: number,
   ) {}
 
-  /** Tells the job's present schedule, and no earlier one, when a tick may have been waiting for this. */
+  /** Notifies the present schedule of the job, and no earlier one, when a tick may have been waiting for this. */
   follow(onFreed: () => void): void {
     this.onFreed = onFreed;
   }
@@ -36,7 +36,7 @@ export class ActiveRuns {
     this.onFreed();
   }
 
-  /** From before it is sent to be recorded until its end is, a run is this process's own affair. */
+  /** A run belongs to this process from before the request that records it until its end is recorded. */
   reserve(run: JobRun): void {
     this.own.set(run.record.id, run);
   }
@@ -55,8 +55,8 @@ export class ActiveRuns {
   }
 
   /**
-   * Resolves when the own runs of this moment are forgotten; later ones are not waited for, and neither is the caller,
-   * if it is a run, nor one that waits for it.
+   * Resolves when the present runs of this process are forgotten. It waits neither for later ones, nor for the run that
+   * calls it, nor for one that waits for that run.
    */
   idle(caller?: RunWaiter): Promise<void> {
     const awaited = [...this.own.values()].filter(({ waiter }) => !caller || !waiter.needs(caller));
@@ -91,7 +91,7 @@ export class ActiveRuns {
     return own.length + this.ofOthers(record, reader).length;
   }
 
-  /** Milliseconds until the first run of another stops counting; Infinity if there is none. */
+  /** Milliseconds until the first run of another process stops counting; Infinity if there is none. */
   nextExpiryMs(record: JobRecord | undefined, reader: RecordReader): number {
     const now = this.clock.now();
     const ends = this.ofOthers(record, reader).map(

@@ -8,7 +8,7 @@ import type { ConcurrencyPolicy, TickSchedule } from '../tick/tick-schedule.js';
 export interface MissedTicks {
   /** How many they are. */
   readonly count: number;
-  /** Their nominal times, ascending; the first 100. */
+  /** Their nominal times, ascending; at most the first 100. */
   readonly times: readonly Date[];
   /** True if there were more than are counted here. */
   readonly isCapped: boolean;
@@ -32,9 +32,9 @@ export interface LeaderCronContext {
 /**
  * What `onMissed` is called with.
  * - `not-started`: until it was too late no replica led, or the claim could not be made.
- * - `forbidden`: the run before had not ended in time (`concurrencyPolicy: 'Forbid'`).
- * - `interrupted`: the tick was claimed, and its leader did not record how the run ended. It may have run in part,
- *   in full, or not at all; it is not run again.
+ * - `forbidden`: the previous run had not ended in time (`concurrencyPolicy: 'Forbid'`).
+ * - `interrupted`: the tick was claimed, and its leader did not record how the run ended. It may have run in part, in
+ *   full, or not at all; it is not run again.
  */
 export interface MissedReport extends MissedTicks {
   /** The name of the job. */
@@ -70,7 +70,7 @@ export interface RunOutcome {
 
 /** What a schedule needs of an election. */
 interface ScheduleLeadership {
-  /** Asked of the clock at every call; undefined while this process does not lead. */
+  /** Every call checks the clock; undefined while this process is not leader. */
   readonly term: Term | undefined;
   /** The lease is not released before this work has ended. */
   track(work: PromiseLike<unknown>): void;
@@ -84,24 +84,24 @@ export interface ReturnedTick {
   readonly cause: ReturnCause;
 }
 
-/** Told what the schedule does. Must not throw. */
+/** Hears what the schedule does. Must not throw. */
 export interface ScheduleObserver {
   onStarted(job: string, scheduledTime: Date): void;
   onEnded(job: string, scheduledTime: Date, outcome: RunOutcome): void;
   onMissed(report: MissedReport): void;
-  /** A claim had no known outcome by its deadline, so the tick was not started here. */
+  /** The outcome of a claim was unknown at its deadline, so the tick was not started here. */
   onUnresolved(job: string, scheduledTime: Date): void;
   /** A run was asked to make way for the next and has ignored it for so long that the next does not wait any more. */
   onOverdue(job: string, scheduledTime: Date): void;
   /** How a run ended could not be recorded. */
   onUnrecorded(job: string, scheduledTime: Date): void;
-  /** A tick was claimed and must not start any more; it was handed back (or, if that failed, lost). */
+  /** A tick was claimed and must not start any more; it was handed back or, if that failed, lost. */
   onReturned(job: string, scheduledTime: Date, returned: ReturnedTick): void;
   /** An `onMissed` callback threw. */
   onCallbackFailed(job: string, error: unknown): void;
-  /** The record accounts for ticks that are yet to come, up to this time: none of them will start. */
+  /** The record accounts for future ticks, up to this time: none of them will start. */
   onAhead(job: string, until: Date): void;
-  /** No leader has known the job for a long time: its record was removed. */
+  /** No leader has known the job for a long time, so its record was removed. */
   onForgotten(job: string): void;
   onError(error: LockRequestError): void;
 }
@@ -111,7 +111,7 @@ export interface ScheduleEnvironment {
   readonly clock: Clock;
   /**
    * Calls it in the async context of the library. A request that adds or triggers a job must not lend its
-   * AsyncLocalStorage to all that the schedule does from then on.
+   * AsyncLocalStorage to everything that the schedule does from then on.
    */
   readonly atHome: <T>(call: () => T) => T;
   readonly leadership: ScheduleLeadership;

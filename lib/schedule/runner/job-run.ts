@@ -41,13 +41,13 @@ export class LinkedSignal {
 const callers = new AsyncLocalStorage<RunWaiter>();
 
 /**
- * A run, as somebody who may wait for other runs (`remove()` and `trigger()` do, and a handler may call both). With it
- * a wait is known in advance that would never end, as the run that is waited for waits for the caller.
+ * A run as a caller that may wait for other runs (`remove()` and `trigger()` do, and a handler may call both). It
+ * reveals in advance a wait that would never end, because the awaited run waits for the caller.
  */
 export class RunWaiter {
   private readonly awaited = new Map<RunWaiter, number>();
 
-  /** The run whose handler this code was called by; undefined outside of runs. */
+  /** The run whose handler called this code; undefined outside of runs. */
   static get current(): RunWaiter | undefined {
     return callers.getStore();
   }
@@ -64,7 +64,7 @@ export class RunWaiter {
     return [...this.awaited.keys()].some((next) => next.needs(other, seen));
   }
 
-  /** Keeps in mind that it waits for others until the work has ended. */
+  /** Remembers that it waits for others until the work has ended. */
   async during<T>(others: readonly RunWaiter[], work: Promise<T>): Promise<T> {
     for (const other of others) this.awaited.set(other, (this.awaited.get(other) ?? 0) + 1);
     try {
@@ -142,13 +142,13 @@ export class JobRun {
   readonly waiter = new RunWaiter();
   readonly ended: Promise<RunOutcome>;
   private finish!: (outcome: RunOutcome) => void;
-  /** Resolves when another may take its place: it has ended, or it was asked to and ignores its signal for too long. */
+  /** Resolves when another run may take its place: it has ended, or has ignored its signal for too long. */
   readonly madeWay: Promise<void>;
   private makeWay!: () => void;
   private state: RunState = 'reserved';
   private grace: Timer | undefined;
   private readonly linked = new LinkedSignal();
-  /** Why the run was told to end before its time, though its term lasts. */
+  /** Why the run was asked to end early although its term lasts. */
   private cutShort: Error | undefined;
 
   constructor(
@@ -180,7 +180,7 @@ export class JobRun {
     return this.state === 'overdue';
   }
 
-  /** Calls the handler, once. From its first line on the handler may ask for what the run is known to be. */
+  /** Calls the handler, once. From its first line on the handler may ask which run it is. */
   start(missed: MissedTicks): void {
     const { definition, term, linked, scheduledTime } = this;
     this.state = 'running';

@@ -20,8 +20,8 @@ import { type MissedReport, missedTicks } from './job-definition.js';
 const MOST_REMEMBERED = 1_000;
 
 /**
- * The reports that this process has told, for as long as it lives: a job may be removed and added again before the
- * store knows, and a store may go back to a version from before.
+ * The reports that this process has delivered, for as long as it lives: a job may be removed and added again before the
+ * store knows, and a store may go back to an earlier version.
  */
 export class ToldReports {
   private readonly ids = new Set<string>();
@@ -38,16 +38,18 @@ export class ToldReports {
   }
 }
 
-/** Somebody may set the wall clock while a timer sleeps. */
+/** The wall clock may be set while a timer sleeps. */
 const LONGEST_SLEEP_MS = 60_000;
 
-/** Clocks that disagree by less are no news: the record then only says that its tick has been claimed. */
+/** Clocks may disagree by less: the record then only says that its tick has been claimed. */
 const TOLERATED_AHEAD_MS = 60_000;
 
-/** No decision needs as many writes; a store that answers at once must not keep the process from renewing its lease. */
+/**
+ * No decision needs this many writes; a store that answers at once must not keep the process from renewing its lease.
+ */
 const MOST_WRITES_IN_A_ROW = 10;
 
-/** Pause where a look leads to nothing that would lead to another. */
+/** Pause if an evaluation leads to nothing that would start the next one. */
 const PAUSE_MS = 1_000;
 
 /**
@@ -65,15 +67,15 @@ export class JobRunner {
   private awaitedTick: number | null = null;
   private forbiddenSince: number | null = null;
   private timer: Timer | undefined;
-  /** A claim or an adoption is under way; the decision after it is made on what it finds. */
+  /** A claim or an adoption is under way; the next decision is based on its result. */
   private isBusy = false;
   private writesInARow = 0;
-  /** What the record accounts for though it is yet to come, once that has been told. */
+  /** The future time up to which the record accounts for ticks, once that has been reported. */
   private toldAhead = -Infinity;
 
   constructor(
     private readonly job: Job,
-    /** Reports that this process has told, by their ids. */
+    /** Reports that this process has delivered, by their ids. */
     private readonly told: ToldReports,
   ) {
     this.schedule = job.definition.schedule;
@@ -94,7 +96,7 @@ export class JobRunner {
     return this.schedule.next(this.job.now());
   }
 
-  /** This process leads, and the ledger knows the document. */
+  /** This process is leader, and the ledger knows the document. */
   begin(term: Term): void {
     if (this.isStopped) return;
     this.term = term;
@@ -151,7 +153,8 @@ export class JobRunner {
     this.timer?.cancel();
     const { term, job } = this;
     if (term === undefined || this.isStopped || this.isSuspended || this.isBusy) return;
-    // The clock knows that a term is over before its signal does: that needs a timer, and the process may have frozen.
+    // The clock knows earlier than the signal that a term is over: the signal needs a timer, and the process may have
+    // been frozen.
     const isOver = job.environment.leadership.term !== term;
     if (isOver || this.writesInARow >= MOST_WRITES_IN_A_ROW) return this.lookAfter(PAUSE_MS);
     const { record } = job;
@@ -231,8 +234,8 @@ export class JobRunner {
   }
 
   /**
-   * Tells what is stored to be told. It is removed after that, so a leader that dies in between leaves it to the next:
-   * a report may come twice, and none is lost.
+   * Delivers the stored reports. They are removed after that, so a leader that dies in between leaves them to the next:
+   * a report may come twice, but none is lost.
    */
   private tell({ untold }: JobRecord): void {
     for (const { id, reason, times, isCapped } of untold) {
@@ -254,7 +257,7 @@ export class JobRunner {
     leadership.track(told);
   }
 
-  /** Ticks that are yet to come are accounted for already, so that none would start and none be missed. */
+  /** Future ticks are accounted for already, so none of them would start and none be missed. */
   private tellAhead({ accountedThrough }: JobRecord, now: number): void {
     if (accountedThrough <= now + TOLERATED_AHEAD_MS || accountedThrough === this.toldAhead) return;
     const next = this.schedule.next(now);

@@ -32,8 +32,8 @@ export interface ClaimOrder<Kind extends 'claim' | 'report'> {
 }
 
 /**
- * What became of a run asked for by `trigger()`. `forbidden`: another run is active, or about to start.
- * `unresolved`: it was not started, as it could not be recorded, or leadership or the job has ended first.
+ * The outcome of `trigger()`. `forbidden`: another run is active, or about to start. `unresolved`: it was not started,
+ * as it could not be recorded, or as leadership or the job had ended first.
  */
 export type TriggerResult = 'succeeded' | 'failed' | 'forbidden' | 'unresolved';
 
@@ -129,8 +129,8 @@ export class Job {
   }
 
   /**
-   * Resolves when what runs now, or is about to, has ended and is recorded. Called by a run it waits neither for that
-   * one nor for one that waits for it.
+   * Resolves when all runs that are active now, or about to start, have ended and are recorded. When a run calls this,
+   * it waits neither for that run nor for one that waits for it.
    */
   idle(): Promise<void> {
     return this.active.idle(RunWaiter.current);
@@ -188,7 +188,7 @@ export class Job {
     return Math.max(SHORTEST_CLAIM_MS, tick + startingDeadlineMs - this.now());
   }
 
-  /** What has come to an end since the claim was sent. */
+  /** What has ended since the claim was sent. */
   private causeNotToStart(term: Term): ReturnCause | undefined {
     if (this.environment.leadership.term !== term) return 'leadership ended';
     if (this.isStopped) return 'its schedule ended';
@@ -206,7 +206,7 @@ export class Job {
 
   private async triggerFor(caller: RunWaiter | undefined, term: Term): Promise<TriggerResult> {
     if (this.definition.concurrencyPolicy === 'Replace') await this.endRunning(caller);
-    // Nothing may come between this look and the reservation.
+    // Nothing may come between this check and the reservation.
     if (!this.isFree(term)) return 'forbidden';
     const run = this.newRun(term, this.now());
     this.active.reserve(run);
@@ -234,7 +234,7 @@ export class Job {
     const starting = this.startTriggered(run, term);
     this.environment.leadership.track(starting);
     const isStarted = await starting;
-    // A tick may have come due meanwhile: under 'Replace' it ends this run.
+    // A tick may have come due in the meantime: under 'Replace' it ends this run.
     this.active.freed();
     if (!isStarted) return 'unresolved';
     const { succeeded } = await run.ended;

@@ -54,7 +54,7 @@ export class RoleSchedule {
     return runner;
   }
 
-  /** This process leads. Standbys read nothing and set no timer. */
+  /** This process is leader. Standbys read nothing and set no timer. */
   begin(term: Term): void {
     if (this.isStopped) return;
     const { leadership, atHome } = this.environment;
@@ -71,7 +71,7 @@ export class RoleSchedule {
     return this.ledger.inspect(signal);
   }
 
-  /** Only a leader judges what is unknown: another may have heard of nothing for long. */
+  /** Only a leader decides that a job is unknown: others may be out of date. */
   private sweep(document: JsonDocument): SweptDocument {
     const { term, runners } = this;
     if (term === undefined) return { document, forgotten: [] };

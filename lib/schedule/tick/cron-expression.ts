@@ -27,7 +27,7 @@ const SECOND_MS = 1_000;
 const DAY_MS = 86_400_000;
 const DAY_SECONDS = 86_400;
 
-/** 29 February comes back within 8 years even over a century that is no leap year. */
+/** 29 February recurs within 8 years, even across a century that is no leap year. */
 const FARTHEST_DAYS = 8 * 366;
 
 /** 1 January 1970 was a Thursday. */
@@ -48,7 +48,7 @@ export function nextLocalMatch(fields: CronFields, from: number): number | null 
   return null;
 }
 
-/** The days that match, as days since the local epoch, from one on and for 8 years. */
+/** The days that match, as days since the local epoch, from the given one on and for 8 years. */
 function* matchingDays(fields: CronFields, from: number): Iterable<number> {
   const first = new Date(from * DAY_MS);
   let [year, month] = [first.getUTCFullYear(), first.getUTCMonth()];
@@ -83,7 +83,7 @@ function timeOfDay({ seconds, minutes, hours }: CronFields, from: number): numbe
   return null;
 }
 
-/** What is wrong with an expression, as the second half of a sentence that begins with the expression. */
+/** What is wrong with an expression: the second half of a sentence that begins with the expression. */
 export class CronExpressionFault extends Error {}
 
 interface FieldRule {

@@ -8,18 +8,18 @@ export interface TickSchedule {
   /** The first tick after an instant; null if there is none. */
   next(after: number): number | null;
   /**
-   * By which schedule this one goes on where ticks have been accounted for by a schedule of that text: undefined if
-   * that one was due at other times. `now`: zones are compared from there on.
+   * The schedule by which this one continues after ticks that were accounted for by a schedule of that text; undefined
+   * if that one was due at other times. `now`: zones are compared from then on.
    */
   continuing(text: string, now: number): TickSchedule | undefined;
 }
 
 const DAY_MS = 86_400_000;
 
-/** Zones whose clocks agree for so long are one zone here. */
+/** Zones whose clocks agree for this long count as one zone. */
 const COMPARED_MS = 4 * 366 * DAY_MS;
 
-/** That there is no tick within the next years holds for so long without another look. */
+/** For how long a search that found no tick within the next years is not repeated. */
 const NONE_HOLDS_MS = 30 * DAY_MS;
 
 /**
@@ -39,14 +39,15 @@ export function cronSchedule(expression: string, zone: TimeZone): TickSchedule {
     let searched = from + zone.offsetAt(from);
     let local = nextLocalMatch(fields, searched);
     for (;;) {
-      // With no match ahead the clocks' changes cannot make one: they move the time of day, not the calendar.
+      // If there is no match ahead, changes of the clocks cannot make one: they move the time of day, not the calendar.
       if (local === null) return null;
       const instant = local - zone.offsetAt(from);
       const change = zone.firstChange(from, instant);
       if (change === null) return instant;
       from = change;
       const shown = from + zone.offsetAt(from);
-      // Clocks set back show what was searched already, and set forward less is left: often it is the same match.
+      // Clocks that are set back show times that were searched already, and clocks set forward leave less to search:
+      // often it is the same match.
       if (shown < searched || local < shown) local = nextLocalMatch(fields, shown);
       searched = Math.min(searched, shown);
     }
@@ -66,8 +67,8 @@ export function cronSchedule(expression: string, zone: TimeZone): TickSchedule {
 }
 
 /**
- * One tick. With a key it is that of the key, whatever its date: replicas that compute the date each for itself then
- * run it once, at the date of whichever of them was first to lead.
+ * One tick. With a key the key identifies it, whatever its date: replicas that each compute the date themselves then
+ * run it once, at the date of the first of them to become leader.
  */
 export function onceSchedule(date: Date, key?: string): TickSchedule {
   const at = date.getTime();
@@ -85,7 +86,7 @@ export function onceSchedule(date: Date, key?: string): TickSchedule {
   };
 }
 
-/** From the instant that it was asked for up to a tick, that tick is the next one. */
+/** From the instant that was asked for up to a tick, that tick is the next one. */
 function rememberingLast(next: TickSchedule['next']): TickSchedule['next'] {
   let [from, until, found]: [number, number, number | null] = [Infinity, -Infinity, null];
   return (after) => {
@@ -96,7 +97,7 @@ function rememberingLast(next: TickSchedule['next']): TickSchedule['next'] {
   };
 }
 
-/** A record keeps its text, so the same one is asked for again and again. */
+/** A record keeps its text, so the same one is asked for repeatedly. */
 function remembered(
   compare: (text: string, now: number) => boolean,
 ): (text: string, now: number) => boolean {
@@ -116,7 +117,7 @@ function meansTheSame(
   try {
     if (meaningOf(parseCronExpression(expression)) !== own.fields) return false;
   } catch {
-    // What a later version of this library may have written, or a hand.
+    // A later version of this library, or a person, may have written it.
     return false;
   }
   return own.zone.isLike(new TimeZone(zoneName), own.now, own.now + COMPARED_MS);
@@ -172,17 +173,17 @@ export type ConcurrencyPolicy = 'Allow' | 'Forbid' | 'Replace';
 
 export interface TickSituation {
   readonly now: number;
-  /** Ticks up to now that nobody has accounted for. */
+  /** Ticks up to now that are not accounted for. */
   readonly due: DueTicks | null;
-  /** How late a tick may start; null: only one that this leader was there for at its time. */
+  /** How late a tick may start; null: only one that this leader found due at its time. */
   readonly startingDeadlineMs: number | null;
-  /** Without a deadline: how late a leader may find a tick due, and have been there for it. */
+  /** Without a deadline: how late a leader may find a tick due and still start it. */
   readonly promptMs: number;
   /** A tick that was found due in time and has waited for another run since; it may still start. */
   readonly awaitedTick: number | null;
   /** The first of the ticks that this leader found due in time, and that 'Forbid' has kept waiting since. */
   readonly forbiddenSince: number | null;
-  /** A tick after this instant had this process as its leader, ready to start it. */
+  /** A tick after this instant was due while this process was leader, ready to start it. */
   readonly armedAfter: number;
   readonly concurrencyPolicy: ConcurrencyPolicy;
   readonly activeRuns: number;

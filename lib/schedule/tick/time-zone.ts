@@ -3,7 +3,7 @@ const SECOND_MS = 1_000;
 /** Two changes of the clock are never as close as this; so a step that ends with another offset saw exactly one. */
 const STEP_MS = 7 * 86_400_000;
 
-/** The zone of this machine, where none is given. */
+/** The zone of this machine, if none is given. */
 export function localTimeZone(): string {
   const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
   return isTimeZone(timeZone) ? timeZone : 'UTC';
@@ -15,15 +15,15 @@ export function isTimeZone(name: string): boolean {
     new Intl.DateTimeFormat('en-US', { timeZone: name });
     return true;
   } catch {
-    // RangeError is how Intl says no.
+    // Intl throws a RangeError for unknown names.
     return false;
   }
 }
 
-/** How far ahead a change of the clock is looked for at once. */
+/** How far ahead one search looks for a change of the clock. */
 const LONGEST_SPAN_MS = 53 * STEP_MS;
 
-/** Changes come twice a year; more than these are of nobody's interest at a time. */
+/** Changes come twice a year; no one needs more of them at a time. */
 const MOST_SPANS = 32;
 
 /** Instants, from `from` and before `until`, at which the clocks show the same offset. */
@@ -35,7 +35,7 @@ interface Span {
   readonly endsWithChange: boolean;
 }
 
-/** The zones of one application, each once: jobs of one zone share what is known of its clock changes. */
+/** The zones of one application, each once: jobs of one zone share what is known about its clock changes. */
 export class TimeZones {
   private readonly known = new Map<string, TimeZone>();
 

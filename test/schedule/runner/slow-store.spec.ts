@@ -124,7 +124,7 @@ describe('when something changes what is written on its way to the store', () =>
     store.replace = ({ format }, ...others) => replace({ format, jobs: {} }, ...others);
     await clock.advance(5_000);
     expect(process.started).toEqual([]);
-    expect(process.errors[0]).toContain('what is stored is not what was sent');
+    expect(process.errors[0]).toContain('what is stored differs from what was sent');
     const { writes } = store;
     await clock.advance(MINUTE_MS);
     expect(store.writes - writes).toBeLessThan(20);
