@@ -1,14 +1,8 @@
+import type { LeaderElector } from '../../lib/elector/leader-elector.js';
+import type { MutantBuild, SourcePatch } from '../mutants/mutant-build.js';
 import type { FaultKind } from './fault.js';
 import type { ScenarioTraits } from './scenario-draw.js';
-import type { Rule, Sabotage } from './world.js';
-
-/** One text of one source file of the library, and what stands in its place. */
-export interface SourcePatch {
-  /** Below `lib/`. */
-  readonly file: string;
-  readonly from: string;
-  readonly to: string;
-}
+import type { Engine, Rule, Sabotage } from './world.js';
 
 /** A wrong election: the simulation must find it out. Exists only while the simulation runs. */
 export interface Mutant {
@@ -25,4 +19,15 @@ export interface Mutant {
   readonly foundBy?: Rule;
   /** Why it cannot be killed, for one that is listed to show so. */
   readonly survives?: string;
+}
+
+/** The part of the library that the simulation drives. */
+export const SIMULATED_PARTS = ['core', 'elector'];
+
+export async function engineOf(build: MutantBuild, mutant: Mutant): Promise<Engine> {
+  const load = await build.build(mutant.name, mutant.patches);
+  const module = (await load('elector/leader-elector.ts')) as {
+    LeaderElector: typeof LeaderElector;
+  };
+  return { LeaderElector: module.LeaderElector, sabotage: mutant.sabotage ?? {} };
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { MutantBuild } from '../mutants/mutant-build.js';
 import { FAULT_KINDS } from './fault.js';
-import { MutantBuild } from './mutant-build.js';
+import { engineOf, SIMULATED_PARTS } from './mutant.js';
 import { killMutant } from './mutant-hunt.js';
 import { MUTANTS } from './mutants.js';
 import { drawScenario } from './scenario-draw.js';
@@ -9,7 +10,7 @@ import { shrink } from './shrink.js';
 
 let build: MutantBuild;
 beforeAll(async () => {
-  build = await MutantBuild.open();
+  build = await MutantBuild.open(SIMULATED_PARTS);
 });
 afterAll(() => build.close());
 
@@ -33,26 +34,26 @@ describe('a wrong election', () => {
     'impatient-watch',
   ])('is found out: %s', async (name) => {
     const mutant = MUTANTS.find((candidate) => candidate.name === name)!;
-    const engine = await build.engineOf(mutant);
+    const engine = await engineOf(build, mutant);
     const hunt = { firstSeed: 1, schedules: 100, kinds: FAULT_KINDS, untilOverlap: false };
     expect((await killMutant(mutant, engine, hunt)).seedsToKill).not.toBeNull();
   });
 
   it('is built from the very text of the library: every patch still fits', async () => {
-    for (const mutant of MUTANTS) await expect(build.engineOf(mutant)).resolves.toBeDefined();
+    for (const mutant of MUTANTS) await expect(engineOf(build, mutant)).resolves.toBeDefined();
   }, 120_000);
 
   it('is refused when the library no longer has the text to be changed', async () => {
     const patches = [{ file: 'core/step.ts', from: 'no such text', to: '' }];
     const mutant = { name: 'outdated', breaks: 'nothing', patches };
-    await expect(build.engineOf(mutant)).rejects.toThrow('has this text 0 times');
+    await expect(engineOf(build, mutant)).rejects.toThrow('has this text 0 times');
   });
 });
 
 describe('shrinking', () => {
   it('keeps the failure and removes the faults that have no part in it', async () => {
     const mutant = MUTANTS.find(({ name }) => name === 'unknown-counts')!;
-    const engine = await build.engineOf(mutant);
+    const engine = await engineOf(build, mutant);
     const fails = async (scenario: Parameters<typeof runSchedule>[0]): Promise<boolean> =>
       (await runSchedule(scenario, engine)).violations.length > 0;
     for (let seed = 1; ; seed++) {

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
+import { MutantBuild } from '../mutants/mutant-build.js';
 import { FAULT_KINDS } from './fault.js';
-import { MutantBuild } from './mutant-build.js';
+import { engineOf, SIMULATED_PARTS } from './mutant.js';
 import { killMutant } from './mutant-hunt.js';
 import { MUTANTS } from './mutants.js';
 import { RULES } from './world.js';
@@ -16,12 +17,12 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-const build = await MutantBuild.open();
+const build = await MutantBuild.open(SIMULATED_PARTS);
 const verdicts = [];
 try {
   for (const mutant of MUTANTS) {
     if (values.only !== undefined && !mutant.name.includes(values.only)) continue;
-    const engine = await build.engineOf(mutant);
+    const engine = await engineOf(build, mutant);
     const verdict = await killMutant(mutant, engine, {
       firstSeed: Number(values.seed),
       schedules: Number(values.schedules),

@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util';
 import { ScheduleLedger } from '../../lib/schedule/ledger/schedule-ledger.js';
 import { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
+import { MutantBuild } from '../mutants/mutant-build.js';
 import { FaultCount, SOMETIMES } from './network-faults.js';
 import type { ScheduleEngine } from './simulated-process.js';
-import { TickMutantBuild } from './tick-mutant-build.js';
-import { TICK_MUTANTS } from './tick-mutants.js';
+import { engineOf, SIMULATED_PARTS, TICK_MUTANTS } from './tick-mutants.js';
 import { type Fault, FAULTS, faultsOf, simulateTicks, type TickRun } from './tick-simulation.js';
 
 /** `npm run simulate:ticks`: no tick is started twice, though everybody believes; and wrong claims are found out. */
@@ -95,12 +95,16 @@ function isBad(run: TickRun): boolean {
 }
 
 async function huntMutants() {
-  const build = await TickMutantBuild.open();
+  const build = await MutantBuild.open(SIMULATED_PARTS);
   try {
     const verdicts = [];
     for (const mutant of TICK_MUTANTS) {
       const { name, breaks } = mutant;
-      verdicts.push({ name, breaks, killedAfter: await ticksToKill(await build.engineOf(mutant)) });
+      verdicts.push({
+        name,
+        breaks,
+        killedAfter: await ticksToKill(await engineOf(build, mutant)),
+      });
     }
     return verdicts;
   } finally {

@@ -1,4 +1,7 @@
-import type { SourcePatch } from '../simulation/mutant.js';
+import type { ScheduleLedger } from '../../lib/schedule/ledger/schedule-ledger.js';
+import type { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
+import type { MutantBuild, SourcePatch } from '../mutants/mutant-build.js';
+import type { ScheduleEngine } from './simulated-process.js';
 
 /** A wrong claim: the simulation must find it out. */
 export interface TickMutant {
@@ -243,3 +246,26 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     },
   },
 ];
+
+/** The part of the library that the simulation drives. */
+export const SIMULATED_PARTS = [
+  'core',
+  'elector',
+  'schedule/ledger',
+  'schedule/runner',
+  'schedule/tick',
+];
+
+export async function engineOf(
+  build: MutantBuild,
+  { name, patch }: TickMutant,
+): Promise<ScheduleEngine> {
+  const load = await build.build(name, [patch]);
+  const role = (await load('schedule/runner/role-schedule.ts')) as {
+    RoleSchedule: typeof RoleSchedule;
+  };
+  const ledger = (await load('schedule/ledger/schedule-ledger.ts')) as {
+    ScheduleLedger: typeof ScheduleLedger;
+  };
+  return { RoleSchedule: role.RoleSchedule, ScheduleLedger: ledger.ScheduleLedger };
+}

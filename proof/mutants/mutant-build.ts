@@ -1,0 +1,82 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import ts from 'typescript';
+
+/** One text of one source file of the library, and what is put in its place. */
+export interface SourcePatch {
+  /** Below `lib/`. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Loads a module of one copy. @param file below `lib/` */
+export type LoadModule = (file: string) => Promise<unknown>;
+
+/** Copies of some folders of the library in which texts are exchanged, compiled in a temporary folder. */
+export class MutantBuild {
+  /** Most files are the same in every mutant. */
+  private readonly compiled = new Map<string, string>();
+
+  private constructor(
+    private readonly folder: string,
+    private readonly parts: readonly string[],
+  ) {}
+
+  /** @param parts folders below `lib/`, all that the copies import */
+  static async open(parts: readonly string[]): Promise<MutantBuild> {
+    const folder = await mkdtemp(join(tmpdir(), 'mutants-'));
+    await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+    return new MutantBuild(folder, parts);
+  }
+
+  /** @throws Error if a patch does not fit: a mutant that changes nothing would survive unnoticed */
+  async build(name: string, patches: readonly SourcePatch[]): Promise<LoadModule> {
+    const target = join(this.folder, name.replace(/\W+/g, '-'));
+    const unused = new Set(patches);
+    for (const part of this.parts) {
+      await mkdir(join(target, part), { recursive: true });
+      for (const entry of await readdir(join('lib', part))) {
+        if (!entry.endsWith('.ts')) continue;
+        const file = `${part}/${entry}`;
+        const own = patches.filter((patch) => patch.file === file);
+        for (const patch of own) unused.delete(patch);
+        const text = await this.compile(name, file, own);
+        await writeFile(join(target, file.replace(/ts$/, 'js')), text);
+      }
+    }
+    for (const { file } of unused) throw new Error(`${name}: there is no lib/${file}`);
+    return (file) => import(pathToFileURL(join(target, file.replace(/ts$/, 'js'))).href);
+  }
+
+  async close(): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  private async compile(
+    name: string,
+    file: string,
+    patches: readonly SourcePatch[],
+  ): Promise<string> {
+    const known = this.compiled.get(file);
+    if (patches.length === 0 && known !== undefined) return known;
+    const source = await readFile(join('lib', file), 'utf8');
+    const text = compile(patches.reduce((rest, patch) => exchange(name, rest, patch), source));
+    if (patches.length === 0) this.compiled.set(file, text);
+    return text;
+  }
+}
+
+function exchange(name: string, source: string, { file, from, to }: SourcePatch): string {
+  const parts = source.split(from);
+  if (parts.length === 2) return parts.join(to);
+  throw new Error(`mutant ${name}: lib/${file} has this text ${parts.length - 1} times: ${from}`);
+}
+
+function compile(source: string): string {
+  return ts.transpileModule(source, {
+    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+  }).outputText;
+}
