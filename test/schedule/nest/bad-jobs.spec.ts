@@ -58,7 +58,7 @@ describe('when a job cannot work', () => {
       {},
       'schedule',
       'never',
-      'day that the month has',
+      'day that exists in that month',
     ],
     ['an invalid date', new Date('never'), {}, 'schedule', 'valid date', 'new Date'],
     [
