@@ -41,7 +41,7 @@ export { WallClockError } from './core/errors.js';
 export { ElectionStoppedError } from './nest/errors.js';
 export { LeadershipHandlerError } from './nest/errors.js';
 export { LeadershipUnavailableError } from './nest/errors.js';
-export type { LeadershipError } from './nest/errors.js';
+export type { ReportedError } from './nest/errors.js';
 
 // Locks
 export { fileLock, type FileLockOptions } from './locks/file/file.lock.js';

@@ -167,8 +167,8 @@ function apply(step: Step, event: ElectionEvent): void {
       if (step.state.candidacy === 'suspended') step.state.candidacy = 'contending';
       return;
     case 'drained':
-      if (step.state.undrained === event.term) {
-        step.state.undrained = null;
+      if (step.state.undrainedTerm === event.term) {
+        step.state.undrainedTerm = null;
         coolDown(step, step.state.cooldownMs);
         cutRenewal(step);
       }
@@ -253,7 +253,7 @@ function finish(step: Step): void {
   // may use what is left of the time to drain.
   const { closingDeadline } = step.state;
   const least = step.now + 2 * step.config.requestTimeoutMs;
-  const enough = step.now + 2 * step.adaptedTimeoutMs;
+  const enough = step.now + 2 * step.holdersTimeoutMs;
   const finishDeadline = Math.max(least, Math.min(enough, closingDeadline));
   step.state.finishing = true;
   step.state.finishDeadline = finishDeadline;

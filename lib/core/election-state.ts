@@ -1,4 +1,4 @@
-import type { ElectionError } from './errors.js';
+import type { ElectionFailure } from './errors.js';
 import type { LeaseRecord, ObservedLease } from './lease-record.js';
 import { type ServerPace, UNKNOWN_PACE } from './request-timeout.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
@@ -73,7 +73,7 @@ type TenureStage = 'settling' | 'leading' | 'draining' | 'releasing';
 export interface Tenure {
   readonly stage: TenureStage;
   readonly uid: string;
-  readonly transitions: number;
+  readonly term: number;
   readonly fencingToken: bigint;
   /** Read just before the last renewal known to have been applied was built: validity counts from here (R4). */
   readonly anchor: Instant;
@@ -85,14 +85,14 @@ export interface Tenure {
   readonly sentRenewMicros: number;
   readonly sentAt: Instant;
   /** It was granted, so its release may say that no believer is left (R13). */
-  readonly effective: boolean;
+  readonly wasGranted: boolean;
   readonly settledAt: number;
   readonly drainDeadline: number;
   readonly releaseDeadline: number;
   /** When the last release was sent; the next is not sent at once. */
   readonly releaseSentAt: number;
   /** The outcome of the last write is not known: read before the next write (R9). */
-  readonly readBack: boolean;
+  readonly mustReadBack: boolean;
 }
 
 /**
@@ -149,7 +149,7 @@ export interface ElectionState {
   readonly pending: PendingRequest | null;
   readonly lastRequestId: number;
   /** Number of the ended term whose handlers or work have not ended yet; nothing is acquired before they have. */
-  readonly undrained: number | null;
+  readonly undrainedTerm: number | null;
   /** No write starts sooner. */
   readonly nextAttemptAt: number;
   /** No read of a follower starts sooner. */
@@ -164,7 +164,7 @@ export interface ElectionState {
   readonly finishDeadline: number;
   readonly lastAcquisition: Acquisition | null;
   /** The transitions of the last term that was granted: its record may be released as one whose holder has ended. */
-  readonly lastGranted: number | null;
+  readonly lastGrantedTerm: number | null;
   /**
    * The store may name this process by a write that no answer and no read has settled: one that may have been applied or
    * be applied later, or the last of a term that ran out (R9, R11).
@@ -197,7 +197,7 @@ export const INITIAL_STATE: ElectionState = {
   tenure: null,
   pending: null,
   lastRequestId: 0,
-  undrained: null,
+  undrainedTerm: null,
   nextAttemptAt: 0,
   nextReadAt: 0,
   contendNotBefore: 0,
@@ -206,7 +206,7 @@ export const INITIAL_STATE: ElectionState = {
   finishing: false,
   finishDeadline: Infinity,
   lastAcquisition: null,
-  lastGranted: null,
+  lastGrantedTerm: null,
   writeUnresolved: false,
   lastRenewMicros: 0,
   highestTransitions: 0,
@@ -292,7 +292,7 @@ export type ElectionNotice =
       readonly was: UncleanKind;
     }
   /** Something failed; the election continues by itself. */
-  | { readonly kind: 'failed'; readonly error: ElectionError };
+  | { readonly kind: 'failed'; readonly error: ElectionFailure };
 
 /** How an attempt to acquire failed. `late`: it succeeded, too late to be granted (R20). */
 export type AttemptFailure =

@@ -246,5 +246,5 @@ function wholeSeconds(ms: number): number {
 }
 
 /** What the election itself reports on `errors$`; none of them stops it. */
-export type ElectionError =
+export type ElectionFailure =
   LockRequestError | DrainTimeoutError | LeaseAlteredError | StoreTooSlowError | WallClockError;

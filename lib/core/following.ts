@@ -52,9 +52,9 @@ export function proceedFollowing(step: Step): number {
 
 /** From when on this process may acquire; Infinity while it must not. */
 function contendFrom(step: Step): number {
-  const { candidacy, undrained, contendNotBefore } = step.state;
+  const { candidacy, undrainedTerm, contendNotBefore } = step.state;
   // Work of the last term still runs: a new one would overlap it in this very process.
-  if (undrained !== null) return Infinity;
+  if (undrainedTerm !== null) return Infinity;
   return candidacy === 'contending' ? contendNotBefore : Infinity;
 }
 
@@ -232,15 +232,15 @@ function onAcquired(step: Step, request: PendingRequest): void {
  */
 function orphanedTenure(step: Step, observation: Observation): Tenure | null {
   const { lease } = observation;
-  const { undrained, candidacy, finishing } = step.state;
+  const { undrainedTerm, candidacy, finishing } = step.state;
   if (lease === null || !isOwnRecord(step, lease.record)) return null;
-  if (undrained !== null || contendFrom(step) <= step.now) return null;
+  if (undrainedTerm !== null || contendFrom(step) <= step.now) return null;
   if (candidacy === 'stopping' && !(finishing && step.config.releaseOnShutdown)) return null;
   const { lastRenewMicros } = step.state;
   return {
     stage: 'releasing',
     uid: lease.uid,
-    transitions: lease.record.leaseTransitions,
+    term: lease.record.leaseTransitions,
     fencingToken: lease.revision,
     anchor: step.at,
     validUntil: step.now,
@@ -248,11 +248,11 @@ function orphanedTenure(step: Step, observation: Observation): Tenure | null {
     appliedRenewMicros: lastRenewMicros,
     sentRenewMicros: lastRenewMicros,
     sentAt: step.at,
-    effective: step.state.lastGranted === lease.record.leaseTransitions,
+    wasGranted: step.state.lastGrantedTerm === lease.record.leaseTransitions,
     settledAt: Infinity,
     drainDeadline: Infinity,
-    releaseDeadline: step.now + 2 * step.adaptedTimeoutMs,
+    releaseDeadline: step.now + 2 * step.holdersTimeoutMs,
     releaseSentAt: -Infinity,
-    readBack: false,
+    mustReadBack: false,
   };
 }

@@ -20,7 +20,7 @@ export function beginTenure(step: Step, request: PendingRequest, lease: Observed
   const tenure: Tenure = {
     stage: 'settling',
     uid: lease.uid,
-    transitions: lease.record.leaseTransitions,
+    term: lease.record.leaseTransitions,
     fencingToken: lease.revision,
     anchor: startedAt,
     validUntil: startedAt.now + step.config.renewDeadlineMs,
@@ -28,12 +28,12 @@ export function beginTenure(step: Step, request: PendingRequest, lease: Observed
     appliedRenewMicros: lastRenewMicros,
     sentRenewMicros: lastRenewMicros,
     sentAt: startedAt,
-    effective: false,
+    wasGranted: false,
     settledAt: step.now + settleMs,
     drainDeadline: Infinity,
     releaseDeadline: Infinity,
     releaseSentAt: -Infinity,
-    readBack: false,
+    mustReadBack: false,
   };
   const nextAttemptAt = startedAt.now + step.config.retryPeriodMs;
   // However short the terms are made: one acquisition per retry period.
@@ -43,18 +43,18 @@ export function beginTenure(step: Step, request: PendingRequest, lease: Observed
   step.state.contendNotBefore = contendNotBefore;
   step.state.cooldownMs = 0;
   step.state.failedAttempts = null;
-  if (settleMs > 0) step.emit({ kind: 'settling', term: tenure.transitions, settleMs });
+  if (settleMs > 0) step.emit({ kind: 'settling', term: tenure.term, settleMs });
   else if (unclean !== null) {
-    step.emit({ kind: 'unclean-acquisition', term: tenure.transitions, was: unclean });
+    step.emit({ kind: 'unclean-acquisition', term: tenure.term, was: unclean });
   }
 }
 
 export function grantIfSettled(step: Step): void {
   const { tenure } = step.state;
   if (tenure?.stage !== 'settling' || step.now < tenure.settledAt) return;
-  step.updateTenure(tenure, { stage: 'leading', effective: true });
-  step.state.lastGranted = tenure.transitions;
-  step.emit({ kind: 'grant', term: tenure.transitions, fencingToken: tenure.fencingToken });
+  step.updateTenure(tenure, { stage: 'leading', wasGranted: true });
+  step.state.lastGrantedTerm = tenure.term;
+  step.emit({ kind: 'grant', term: tenure.term, fencingToken: tenure.fencingToken });
 }
 
 /** Ends a term whose validity has passed. Runs before and after every event: the wake-up is only a helper (R3, R4). */
@@ -117,7 +117,7 @@ export function reviewTenure(step: Step): void {
   const lease = observation?.lease ?? null;
   if (lease !== null && lease.uid === tenure.uid && isIntact(step, lease.record)) return;
   const released =
-    lease?.record.holderIdentity === '' && lease.record.leaseTransitions === tenure.transitions;
+    lease?.record.holderIdentity === '' && lease.record.leaseTransitions === tenure.term;
   if (tenure.stage === 'releasing' && released) return endRelease(step, tenure);
   loseTenure(
     step,
@@ -142,8 +142,8 @@ function loseTenure(step: Step, tenure: Tenure, reason: RevocationReason): void 
 }
 
 function endTerm(step: Step, tenure: Tenure, reason: RevocationReason): void {
-  step.state.undrained = tenure.transitions;
-  step.emit({ kind: 'revoke', term: tenure.transitions, reason });
+  step.state.undrainedTerm = tenure.term;
+  step.emit({ kind: 'revoke', term: tenure.term, reason });
 }
 
 /** Gives the term up on purpose. The lease is kept, and kept renewed, while the term's work ends (R10). */
@@ -183,26 +183,29 @@ export function giveUpOverdueRenewal(step: Step): void {
   const { pending, tenure } = step.state;
   if (pending === null || step.now < pending.cutAt) return;
   step.abandonPending();
-  if (tenure !== null) step.updateTenure(tenure, { readBack: true });
+  if (tenure !== null) step.updateTenure(tenure, { mustReadBack: true });
 }
 
 /** Nobody needs the lease any more: work of the term, or what the application still closes. */
-function isDrained({ state }: Step, { effective }: Tenure): boolean {
+function isDrained({ state }: Step, { wasGranted }: Tenure): boolean {
   const closes = state.candidacy === 'stopping' && !state.finishing;
-  return !effective || (state.undrained === null && !closes);
+  return !wasGranted || (state.undrainedTerm === null && !closes);
 }
 
 function proceedDraining(step: Step, tenure: Tenure): number {
-  const { finishing, undrained } = step.state;
+  const { finishing, undrainedTerm } = step.state;
   if (isDrained(step, tenure)) {
     beginRelease(step, tenure);
     return step.state.tenure === null ? Infinity : proceedHolding(step);
   }
-  if (undrained !== null && (finishing || step.now >= tenure.drainDeadline)) {
+  if (undrainedTerm !== null && (finishing || step.now >= tenure.drainDeadline)) {
     // Work may still run: whoever follows must wait the lease out.
     step.state.tenure = null;
     const { role, drainTimeoutMs } = step.config;
-    step.emit({ kind: 'failed', error: new DrainTimeoutError(role, undrained, drainTimeoutMs) });
+    step.emit({
+      kind: 'failed',
+      error: new DrainTimeoutError(role, undrainedTerm, drainTimeoutMs),
+    });
     return Infinity;
   }
   // Drained in time, but the application takes longer to close than was allowed for: renew no more, release when told.
@@ -215,8 +218,8 @@ function renewOrReadBack(step: Step, tenure: Tenure): number {
   const { config } = step;
   // Belief is over while it drains, so the old validity bounds nothing.
   const end = tenure.stage === 'draining' ? tenure.drainDeadline : tenure.validUntil;
-  const timeoutMs = Math.min(step.adaptedTimeoutMs, end - step.now);
-  if (tenure.readBack) {
+  const timeoutMs = Math.min(step.holdersTimeoutMs, end - step.now);
+  if (tenure.mustReadBack) {
     step.send('read', { verb: 'read' }, timeoutMs);
     return Infinity;
   }
@@ -227,7 +230,7 @@ function renewOrReadBack(step: Step, tenure: Tenure): number {
     leaseDurationSeconds: config.leaseDurationMs / 1_000,
     acquireTimeMicros: tenure.acquireTimeMicros,
     renewTimeMicros,
-    leaseTransitions: tenure.transitions,
+    leaseTransitions: tenure.term,
     releasedTransitions: null,
     application: config.application,
   };
@@ -251,7 +254,7 @@ export function onRenewDone(step: Step, request: PendingRequest, outcome: WriteO
       return;
     default:
       // Neither a conflict nor silence says who holds the lease: look at once (R9).
-      step.updateTenure(tenure, { readBack: true });
+      step.updateTenure(tenure, { mustReadBack: true });
       step.state.nextAttemptAt = step.now;
       return;
   }
@@ -274,14 +277,14 @@ function extend(step: Step, tenure: Tenure, anchor: Instant, renewMicros: number
     anchor,
     validUntil: anchor.now + step.config.renewDeadlineMs,
     appliedRenewMicros: renewMicros,
-    readBack: false,
+    mustReadBack: false,
   });
   step.state.nextAttemptAt = anchor.now + step.config.retryPeriodMs;
   // Whatever was sent before can no longer be applied: it was conditioned on an older version.
   const lastAcquisition = step.state.lastAcquisition!;
   const renewTimesMicros = lastAcquisition.renewTimesMicros.filter((sent) => sent >= renewMicros);
   step.state.lastAcquisition = { ...lastAcquisition, renewTimesMicros };
-  step.emit({ kind: 'renewed', term: tenure.transitions });
+  step.emit({ kind: 'renewed', term: tenure.term });
 }
 
 function pauseHolding(step: Step): void {
@@ -322,7 +325,7 @@ export function onReadWhileHolding(step: Step, outcome: ReadOutcome): void {
     if (tenure.stage === 'releasing') step.state.nextAttemptAt = step.now;
     return;
   }
-  step.updateTenure(tenure, { readBack: false });
+  step.updateTenure(tenure, { mustReadBack: false });
   if (tenure.stage === 'releasing') {
     step.state.nextAttemptAt = Math.max(step.now, tenure.releaseSentAt + RETRY_BACKOFF_MS);
   } else pauseHolding(step);
@@ -337,7 +340,7 @@ function beginRelease(step: Step, tenure: Tenure): void {
   }
   step.updateTenure(tenure, {
     stage: 'releasing',
-    releaseDeadline: finishing ? finishDeadline : step.now + 2 * step.adaptedTimeoutMs,
+    releaseDeadline: finishing ? finishDeadline : step.now + 2 * step.holdersTimeoutMs,
   });
   step.state.nextAttemptAt = step.now;
 }
@@ -351,8 +354,8 @@ function proceedReleasing(step: Step, tenure: Tenure): number {
   if (now < step.state.nextAttemptAt) {
     return Math.min(step.state.nextAttemptAt, tenure.releaseDeadline);
   }
-  const timeoutMs = Math.min(step.adaptedTimeoutMs, tenure.releaseDeadline - now);
-  if (tenure.readBack) {
+  const timeoutMs = Math.min(step.holdersTimeoutMs, tenure.releaseDeadline - now);
+  if (tenure.mustReadBack) {
     step.send('read', { verb: 'read' }, timeoutMs);
     return tenure.releaseDeadline;
   }
@@ -361,11 +364,11 @@ function proceedReleasing(step: Step, tenure: Tenure): number {
     holderIdentity: '',
     // The shape of client-go's release, so that its peers take over at once; but only where it is true that no
     // believer is left. The release of a lease that was never granted must not look like one (R13).
-    leaseDurationSeconds: tenure.effective ? 1 : config.leaseDurationMs / 1_000,
-    acquireTimeMicros: tenure.effective ? renewTimeMicros : tenure.acquireTimeMicros,
+    leaseDurationSeconds: tenure.wasGranted ? 1 : config.leaseDurationMs / 1_000,
+    acquireTimeMicros: tenure.wasGranted ? renewTimeMicros : tenure.acquireTimeMicros,
     renewTimeMicros,
-    leaseTransitions: tenure.transitions,
-    releasedTransitions: tenure.effective ? tenure.transitions : null,
+    leaseTransitions: tenure.term,
+    releasedTransitions: tenure.wasGranted ? tenure.term : null,
   };
   step.updateTenure(tenure, { releaseSentAt: now });
   step.send('release', { verb: 'replace', record, expected: heldLease(step) }, timeoutMs);
@@ -379,7 +382,7 @@ export function onReleaseDone(step: Step, request: PendingRequest, outcome: Writ
   if (outcome.kind === 'applied') return letLapse(step);
   if (outcome.kind === 'not-applied') return pauseHolding(step);
   // Write again only if the lease still names this process with these transitions: read first (R11).
-  step.updateTenure(tenure, { readBack: true });
+  step.updateTenure(tenure, { mustReadBack: true });
   step.state.nextAttemptAt = step.now;
 }
 
@@ -391,7 +394,7 @@ function letLapse(step: Step): void {
 
 function endRelease(step: Step, tenure: Tenure): void {
   letLapse(step);
-  step.emit({ kind: 'released', term: tenure.transitions });
+  step.emit({ kind: 'released', term: tenure.term });
 }
 
 /** The version every write of a holder is conditioned on: the newest known one, which `reviewTenure` has checked. */

@@ -8,7 +8,7 @@ import type {
   Purpose,
   Tenure,
 } from './election-state.js';
-import { type ElectionError, LeaseAlteredError, LockRequestError } from './errors.js';
+import { type ElectionFailure, LeaseAlteredError, LockRequestError } from './errors.js';
 import { alterations, type ObservedLease } from './lease-record.js';
 import { holdersTimeoutMs } from './request-timeout.js';
 import { holderElapsedMs, type ClockReading } from './validity.js';
@@ -45,7 +45,7 @@ export class Step {
     this.effects.push(effect);
   }
 
-  fail(error: ElectionError): void {
+  fail(error: ElectionFailure): void {
     this.emit({ kind: 'failed', error });
   }
 
@@ -95,7 +95,7 @@ export class Step {
   }
 
   /** The timeout that the server's speed calls for, before what bounds it (R20). */
-  get adaptedTimeoutMs(): number {
+  get holdersTimeoutMs(): number {
     return holdersTimeoutMs(this.state.pace, this.config.requestTimeoutMs);
   }
 
@@ -161,7 +161,7 @@ function copyOfState(state: ElectionState): Draft {
     tenure: state.tenure,
     pending: state.pending,
     lastRequestId: state.lastRequestId,
-    undrained: state.undrained,
+    undrainedTerm: state.undrainedTerm,
     nextAttemptAt: state.nextAttemptAt,
     nextReadAt: state.nextReadAt,
     contendNotBefore: state.contendNotBefore,
@@ -170,7 +170,7 @@ function copyOfState(state: ElectionState): Draft {
     finishing: state.finishing,
     finishDeadline: state.finishDeadline,
     lastAcquisition: state.lastAcquisition,
-    lastGranted: state.lastGranted,
+    lastGrantedTerm: state.lastGrantedTerm,
     writeUnresolved: state.writeUnresolved,
     lastRenewMicros: state.lastRenewMicros,
     highestTransitions: state.highestTransitions,
@@ -187,7 +187,7 @@ function copyOfTenure(tenure: Tenure): Tenure {
   return {
     stage: tenure.stage,
     uid: tenure.uid,
-    transitions: tenure.transitions,
+    term: tenure.term,
     fencingToken: tenure.fencingToken,
     anchor: tenure.anchor,
     validUntil: tenure.validUntil,
@@ -195,11 +195,11 @@ function copyOfTenure(tenure: Tenure): Tenure {
     appliedRenewMicros: tenure.appliedRenewMicros,
     sentRenewMicros: tenure.sentRenewMicros,
     sentAt: tenure.sentAt,
-    effective: tenure.effective,
+    wasGranted: tenure.wasGranted,
     settledAt: tenure.settledAt,
     drainDeadline: tenure.drainDeadline,
     releaseDeadline: tenure.releaseDeadline,
     releaseSentAt: tenure.releaseSentAt,
-    readBack: tenure.readBack,
+    mustReadBack: tenure.mustReadBack,
   };
 }

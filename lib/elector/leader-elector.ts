@@ -12,7 +12,7 @@ import {
   type Instant,
   type WithdrawalReason,
 } from '../core/election-state.js';
-import { type ElectionError, LeadershipRevokedError, LockRequestError } from '../core/errors.js';
+import { type ElectionFailure, LeadershipRevokedError, LockRequestError } from '../core/errors.js';
 import type { LeaseWatch, ResourceLock } from '../core/resource-lock.js';
 import { createTerm, type RevocationReason, type Term } from '../core/term.js';
 import { messageOf } from '../core/thrown-value.js';
@@ -242,7 +242,7 @@ export class LeaderElector {
   }
 
   /** What fails outside the machine is told in the same order as what it decides. */
-  private report(error: ElectionError): void {
+  private report(error: ElectionFailure): void {
     this.enqueue([{ kind: 'failed', error }]);
   }
 

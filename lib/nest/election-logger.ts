@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { type LeadershipError, LeadershipHandlerError } from './errors.js';
+import { type ReportedError, LeadershipHandlerError } from './errors.js';
 import type { Clock, Timer } from '../core/clock.js';
 import type { ElectionNotice, UncleanKind } from '../core/election-state.js';
 import { LockRequestError } from '../core/errors.js';
@@ -190,7 +190,7 @@ export class ElectionLogger {
     this.write('warn', `the lock did not close: ${messageOf(cause)}`);
   }
 
-  failed(error: LeadershipError): void {
+  failed(error: ReportedError): void {
     const now = this.clock.now();
     const text = messageOf(error);
     const isOfLock = error instanceof LockRequestError;
@@ -281,7 +281,7 @@ export class ElectionLogger {
 }
 
 /** The stack of a handler points to the user's code; that of a failed request adds nothing to its message. */
-function stackWorthTelling(error: LeadershipError): string | undefined {
+function stackWorthTelling(error: ReportedError): string | undefined {
   if (!(error instanceof LeadershipHandlerError)) return undefined;
   return stackOf(error.cause);
 }

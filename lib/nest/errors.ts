@@ -1,7 +1,7 @@
 import { ServiceUnavailableException } from '@nestjs/common';
 import {
   countAsLeaderElectionError,
-  type ElectionError,
+  type ElectionFailure,
   LeaderElectionError,
 } from '../core/errors.js';
 import { messageOf } from '../core/thrown-value.js';
@@ -107,4 +107,4 @@ export class LeadershipHandlerError extends LeaderElectionError {
 }
 
 /** What `errors$` carries, as values. None of them stops the election. */
-export type LeadershipError = ElectionError | LeadershipHandlerError;
+export type ReportedError = ElectionFailure | LeadershipHandlerError;

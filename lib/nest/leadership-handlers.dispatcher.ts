@@ -1,7 +1,7 @@
 import type { RevocationReason, Term } from '../core/term.js';
 import { causeOf } from '../core/thrown-value.js';
 import type { ApplicationReadiness } from './application-readiness.js';
-import { type LeadershipError, LeadershipHandlerError } from './errors.js';
+import { type ReportedError, LeadershipHandlerError } from './errors.js';
 import type {
   HandlerKind,
   LeadershipHandler,
@@ -18,7 +18,7 @@ export interface DispatchedElection {
   holds(term: Term): boolean;
   currentLeader(): string | undefined;
   stepDown(cooldownMs: number): void;
-  report(error: LeadershipError): void;
+  report(error: ReportedError): void;
 }
 
 interface AttemptOptions {

@@ -1,6 +1,6 @@
 import { config, distinctUntilChanged, map, Observable, Subject } from 'rxjs';
 import type { Leadership, RevocationReason, Term } from '../core/term.js';
-import type { LeadershipError } from './errors.js';
+import type { ReportedError } from './errors.js';
 
 /** What `revoked$` carries. */
 export interface Revocation {
@@ -15,7 +15,7 @@ export class LeadershipStreams {
   private readonly changes = new Subject<Leadership>();
   private readonly grants = new Subject<Term>();
   private readonly revocations = new Subject<Revocation>();
-  private readonly failures = new Subject<LeadershipError>();
+  private readonly failures = new Subject<ReportedError>();
   private last: Leadership;
   private stopped = false;
 
@@ -48,7 +48,7 @@ export class LeadershipStreams {
     this.changed();
   }
 
-  failed(error: LeadershipError): void {
+  failed(error: ReportedError): void {
     guarded(() => this.failures.next(error));
   }
 

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import { LeaderElectionOptionsError } from '../core/errors.js';
-import { ElectionStoppedError, type LeadershipError, NotLeaderError } from './errors.js';
+import { ElectionStoppedError, type ReportedError, NotLeaderError } from './errors.js';
 import type { Leadership, Term } from '../core/term.js';
 import type { Adopted } from '../elector/work-in-flight.js';
 import { GATE_SKIPPED, GATED_WORK, runGated, type CountedWork } from './gated-work.js';
@@ -76,7 +76,7 @@ export class LeadershipService {
   }
 
   /** Failed requests, drains that took too long and handlers that threw, as values. */
-  get errors$(): Observable<LeadershipError> {
+  get errors$(): Observable<ReportedError> {
     return this[ELECTION].streams.errors$;
   }
 

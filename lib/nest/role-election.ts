@@ -10,7 +10,7 @@ import type { ApplicationReadiness } from './application-readiness.js';
 import { ElectionLogger } from './election-logger.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import { isRepl } from './entry-point.js';
-import type { LeadershipError } from './errors.js';
+import type { ReportedError } from './errors.js';
 import type { LeadershipHandlers } from './leadership-handler.decorators.js';
 import { LeadershipHandlersDispatcher } from './leadership-handlers.dispatcher.js';
 import { LeadershipStreams } from './leadership-streams.js';
@@ -195,7 +195,7 @@ export class RoleElection {
     }
   }
 
-  private report(error: LeadershipError): void {
+  private report(error: ReportedError): void {
     this.log.failed(error);
     this.streams.failed(error);
   }

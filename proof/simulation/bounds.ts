@@ -6,7 +6,7 @@ export interface Bounds {
   /** Until one leader is found that stays (L1). */
   readonly settlingMs: number;
   /** Until somebody else leads after the leader was stopped (L2). */
-  readonly handOverMs: number;
+  readonly handoverMs: number;
   /** Until somebody else leads after the leader was killed. */
   readonly takeoverMs: number;
   /** Until somebody leads after the leader was killed and the store restored. */
@@ -32,11 +32,11 @@ export function boundsOf(
   const settling = (strict ? 4 : 2) * D + 2 * p + 2 * T + underWay + learning + 1_500;
   // In strict mode an acquisition that was given up leaves no clean release to the next one.
   const settlesAgain = strict && learning > 0 ? D : 0;
-  const handOver = watching ? 1_000 + T : p + 2 * T + 500;
+  const handover = watching ? 1_000 + T : p + 2 * T + 500;
   const takeover = (strict ? 2 : 1) * D + p + 2 * T + 700;
   return {
     settlingMs: settling / slowest,
-    handOverMs: (handOver + learning + settlesAgain) / slowest + 4 * steadyMs,
+    handoverMs: (handover + learning + settlesAgain) / slowest + 4 * steadyMs,
     takeoverMs: (takeover + learning) / slowest + 4 * steadyMs,
     // Only a read shows it, and where the holder is known no more, that comes with the first attempt in vain.
     afterRestoreMs: (takeover + learning + 3 * p + 2 * T) / slowest + 8 * steadyMs,

@@ -24,7 +24,7 @@ export class FaultInjector {
     });
     for (const fault of scenario.faults) queue.at(fault.at, null, () => this.inflict(fault));
     queue.at(scenario.healAt, null, () => this.heal());
-    queue.at(scenario.handOverAt, null, () => {
+    queue.at(scenario.handoverAt, null, () => {
       const leader = this.world.replicas.find(({ believes }) => believes);
       if (leader === undefined) return;
       if (scenario.ending === 'stop') return this.ask(leader, () => leader.stop());

@@ -72,10 +72,10 @@ export function judgeTerms(world: World): void {
 /** L1 and L3: one leader is found after the healing, and stays. */
 export function judgeLiveness(world: World): void {
   const { scenario, beliefs } = world;
-  const { healAt, handOverAt, bounds } = scenario;
+  const { healAt, handoverAt, bounds } = scenario;
   const settledAt = healAt + bounds.settlingMs;
-  const believing = beliefs.beliefs.filter(({ from, to }) => to > settledAt && from < handOverAt);
-  if (believing.length === 1 && believing[0]!.from <= settledAt && believing[0]!.to >= handOverAt)
+  const believing = beliefs.beliefs.filter(({ from, to }) => to > settledAt && from < handoverAt);
+  if (believing.length === 1 && believing[0]!.from <= settledAt && believing[0]!.to >= handoverAt)
     return;
   const rule = believing.length === 0 ? 'one-leader-after-healing' : 'calm-after-healing';
   const detail = believing
@@ -89,17 +89,17 @@ export function judgeLiveness(world: World): void {
  * have no watch. Nothing is reported.
  */
 export function judgeCalm(world: World): void {
-  const { calmAt, handOverAt, candidates } = world.scenario;
+  const { calmAt, handoverAt, candidates } = world.scenario;
   // A watch that expects a renewal per lease duration of its own is restless under a leader with a longer one.
   const mixed = isMixed(candidates);
   for (const replica of world.replicas) {
     if (!replica.alive && replica !== world.crashed) continue;
     const { name, traits, config, clockRate } = replica;
-    const [reads, writes, opens] = deedsBetween(replica, calmAt, handOverAt);
-    const errors = replica.application.errors.filter(({ at }) => at >= calmAt && at < handOverAt);
-    const periods = ((handOverAt - calmAt) * clockRate) / config.retryPeriodMs;
+    const [reads, writes, opens] = deedsBetween(replica, calmAt, handoverAt);
+    const errors = replica.application.errors.filter(({ at }) => at >= calmAt && at < handoverAt);
+    const periods = ((handoverAt - calmAt) * clockRate) / config.retryPeriodMs;
     const leads = world.beliefs.beliefs.some(
-      ({ process, from, to }) => process === replica.id && from < handOverAt && to >= handOverAt,
+      ({ process, from, to }) => process === replica.id && from < handoverAt && to >= handoverAt,
     );
     // Who polls so seldom that a renewal may stay unseen for a whole lease duration tries in vain now and then.
     const unseenMs = config.retryPeriodMs * (1 + clockRate / slowestClock(candidates));
@@ -118,13 +118,13 @@ export function judgeCalm(world: World): void {
 export function judgeTakeover(world: World): void {
   const { scenario, crashed, beliefs, replicas } = world;
   if (crashed === undefined || scenario.candidates.length === 1) return;
-  const { candidates, network, handOverAt, endAt, bounds } = scenario;
+  const { candidates, network, handoverAt, endAt, bounds } = scenario;
   world.count('crash-failover');
-  const next = beliefs.beliefs.find(({ from }) => from >= handOverAt);
+  const next = beliefs.beliefs.find(({ from }) => from >= handoverAt);
   const bound = world.restored ? bounds.afterRestoreMs : bounds.takeoverMs;
-  if (next === undefined || next.from > handOverAt + bound) {
-    const detail = `the next leader comes ${(next?.from ?? Infinity) - handOverAt} ms after the kill`;
-    return world.violate('quick-takeover', detail, handOverAt);
+  if (next === undefined || next.from > handoverAt + bound) {
+    const detail = `the next leader comes ${(next?.from ?? Infinity) - handoverAt} ms after the kill`;
+    return world.violate('quick-takeover', detail, handoverAt);
   }
   // Its last renewal came after its death, or nobody who takes over knows yet how slow the server is.
   const isOrdinary =
@@ -134,13 +134,13 @@ export function judgeTakeover(world: World): void {
   for (const replica of replicas) {
     if (!replica.alive) continue;
     const { traits } = replica;
-    const [reads, , opens] = deedsBetween(replica, handOverAt, endAt);
-    const errors = replica.application.errors.filter(({ at }) => at >= handOverAt);
+    const [reads, , opens] = deedsBetween(replica, handoverAt, endAt);
+    const errors = replica.application.errors.filter(({ at }) => at >= handoverAt);
     const looks = traits.watches ? reads + opens : 0;
     if (looks === 0 && errors.length === 0) continue;
     quiet = false;
     const detail = `${replica.name}: ${reads} reads, ${opens} watches, ${textOf(errors)}`;
-    world.violate('quiet-takeover', detail, handOverAt);
+    world.violate('quiet-takeover', detail, handoverAt);
   }
   if (quiet) world.count('quiet-crash-failover');
 }
@@ -161,16 +161,16 @@ function textOf(errors: SimulatedApplication['errors']): string {
 }
 
 /** L2, and that a stop ends: somebody else leads soon after the leader was stopped in good order. */
-export function judgeHandOver(world: World): void {
+export function judgeHandover(world: World): void {
   const { scenario, beliefs, replicas } = world;
-  const { handOverAt, candidates, bounds } = scenario;
+  const { handoverAt, candidates, bounds } = scenario;
   const stopped = replicas.find(({ stopping, alive }) => stopping && alive);
   if (stopped === undefined) return;
-  if (!stopped.stopped) world.violate('stop-ends', `${stopped.name} has not stopped`, handOverAt);
+  if (!stopped.stopped) world.violate('stop-ends', `${stopped.name} has not stopped`, handoverAt);
   if (!stopped.config.releaseOnShutdown || candidates.length === 1) return;
-  const next = beliefs.beliefs.find(({ from }) => from >= handOverAt);
-  if (next === undefined || next.from > handOverAt + bounds.handOverMs) {
-    const detail = `the next leader comes ${(next?.from ?? Infinity) - handOverAt} ms after the stop`;
-    world.violate('quick-hand-over', detail, handOverAt);
+  const next = beliefs.beliefs.find(({ from }) => from >= handoverAt);
+  if (next === undefined || next.from > handoverAt + bounds.handoverMs) {
+    const detail = `the next leader comes ${(next?.from ?? Infinity) - handoverAt} ms after the stop`;
+    world.violate('quick-handover', detail, handoverAt);
   }
 }

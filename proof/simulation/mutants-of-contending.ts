@@ -107,7 +107,7 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
   {
     name: 'undrained-ignored',
     breaks: 'R10: a new term begins beside the work of the last one',
-    patches: [{ file: CONTENDING, from: 'if (undrained !== null) return Infinity;', to: '' }],
+    patches: [{ file: CONTENDING, from: 'if (undrainedTerm !== null) return Infinity;', to: '' }],
   },
   {
     name: 'no-settling',
@@ -222,8 +222,8 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     patches: [
       {
         file: CONTENDING,
-        from: 'effective: step.state.lastGranted === lease.record.leaseTransitions,',
-        to: 'effective: true,',
+        from: 'wasGranted: step.state.lastGrantedTerm === lease.record.leaseTransitions,',
+        to: 'wasGranted: true,',
       },
     ],
     foundBy: 'release-after-drain',
@@ -234,7 +234,7 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     patches: [
       {
         file: CONTENDING,
-        from: 'if (undrained !== null || contendFrom(step) <= step.now) return null;',
+        from: 'if (undrainedTerm !== null || contendFrom(step) <= step.now) return null;',
         to: 'if (contendFrom(step) <= step.now) return null;',
       },
     ],

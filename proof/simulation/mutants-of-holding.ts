@@ -106,9 +106,9 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
         from: '  // Write again only if the lease still names',
         to: `  if (step.now < tenure.validUntil && step.state.candidacy === 'contending') {
     step.updateTenure(tenure, { stage: 'leading' });
-    step.state.undrained = null;
+    step.state.undrainedTerm = null;
     step.state.nextAttemptAt = tenure.validUntil;
-    step.emit({ kind: 'grant', term: tenure.transitions, fencingToken: tenure.fencingToken });
+    step.emit({ kind: 'grant', term: tenure.term, fencingToken: tenure.fencingToken });
     return;
   }
   // Write again only if the lease still names`,
@@ -202,8 +202,8 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     patches: [
       {
         file: HOLDING,
-        from: 'return !effective || (state.undrained === null && !closes);',
-        to: 'return !effective || !closes;',
+        from: 'return !wasGranted || (state.undrainedTerm === null && !closes);',
+        to: 'return !wasGranted || !closes;',
       },
     ],
   },
@@ -225,8 +225,8 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     patches: [
       {
         file: HOLDING,
-        from: 'releasedTransitions: tenure.effective ? tenure.transitions : null,',
-        to: 'releasedTransitions: tenure.transitions,',
+        from: 'releasedTransitions: tenure.wasGranted ? tenure.term : null,',
+        to: 'releasedTransitions: tenure.term,',
       },
     ],
     traits: { strict: true, lawless: true },
@@ -237,12 +237,12 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     patches: [
       {
         file: HOLDING,
-        from: 'leaseDurationSeconds: tenure.effective ? 1 : config.leaseDurationMs / 1_000,',
+        from: 'leaseDurationSeconds: tenure.wasGranted ? 1 : config.leaseDurationMs / 1_000,',
         to: 'leaseDurationSeconds: 1,',
       },
       {
         file: HOLDING,
-        from: 'acquireTimeMicros: tenure.effective ? renewTimeMicros : tenure.acquireTimeMicros,',
+        from: 'acquireTimeMicros: tenure.wasGranted ? renewTimeMicros : tenure.acquireTimeMicros,',
         to: 'acquireTimeMicros: renewTimeMicros,',
       },
     ],
@@ -274,8 +274,8 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     patches: [
       {
         file: HOLDING,
-        from: 'if (undrained !== null && (finishing || step.now >= tenure.drainDeadline)) {',
-        to: "if (undrained !== null && (finishing || (step.now >= tenure.drainDeadline && step.state.candidacy !== 'stopping'))) {",
+        from: 'if (undrainedTerm !== null && (finishing || step.now >= tenure.drainDeadline)) {',
+        to: "if (undrainedTerm !== null && (finishing || (step.now >= tenure.drainDeadline && step.state.candidacy !== 'stopping'))) {",
       },
       {
         file: HOLDING,
@@ -304,7 +304,7 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     ],
     traits: { slowServer: 0, strict: false, lawless: false },
     kinds: ['step-down'],
-    foundBy: 'quick-hand-over',
+    foundBy: 'quick-handover',
   },
   {
     name: 'work-added-later-unseen',
@@ -434,7 +434,7 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     patches: [
       {
         file: HOLDING,
-        from: 'step.updateTenure(tenure, { readBack: true });\n      step.state.nextAttemptAt = step.now;',
+        from: 'step.updateTenure(tenure, { mustReadBack: true });\n      step.state.nextAttemptAt = step.now;',
         to: 'step.state.nextAttemptAt = step.now;',
       },
     ],

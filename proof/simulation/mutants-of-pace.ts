@@ -135,7 +135,7 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
         to: 'RELEASE_JITTER_MS = 60_000;',
       },
     ],
-    foundBy: 'quick-hand-over',
+    foundBy: 'quick-handover',
   },
   {
     name: 'renews-late',

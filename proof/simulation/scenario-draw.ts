@@ -64,9 +64,9 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   const network = drawNetwork(random, candidates, traits);
   const bounds = boundsOf(candidates, network, traits.strict);
   const endAt = wishes.minutes * 60_000;
-  const endingMs = traits.ending === 'stop' ? bounds.handOverMs : bounds.afterRestoreMs + 1_000;
-  const handOverAt = endAt - endingMs - 100;
-  const healAt = handOverAt - bounds.settlingMs - CALM_LEASES * durations.leaseDurationMs;
+  const endingMs = traits.ending === 'stop' ? bounds.handoverMs : bounds.afterRestoreMs + 1_000;
+  const handoverAt = endAt - endingMs - 100;
+  const healAt = handoverAt - bounds.settlingMs - CALM_LEASES * durations.leaseDurationMs;
   if (healAt < 1_000) throw new Error(`${wishes.minutes} minutes leave no time for faults`);
   const offered = wishes.kinds.filter((kind) => allowed(kind, traits));
   const drawn = traits.allKinds ? offered : drawKinds(random, offered);
@@ -97,8 +97,8 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
     sharedIdentity: traits.sharedIdentity,
     reportsDeath: traits.reportsDeath,
     healAt,
-    calmAt: handOverAt - (CALM_LEASES / 2) * durations.leaseDurationMs,
-    handOverAt,
+    calmAt: handoverAt - (CALM_LEASES / 2) * durations.leaseDurationMs,
+    handoverAt,
     ending: traits.ending,
     endAt,
   };

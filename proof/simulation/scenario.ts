@@ -33,7 +33,7 @@ export interface Scenario {
   /** From here on all is as it is on an ordinary day: nothing fails, and nobody does more than needed. */
   readonly calmAt: number;
   /** Then the leader is stopped in good order, or killed. */
-  readonly handOverAt: number;
+  readonly handoverAt: number;
   readonly ending: Ending;
   readonly endAt: number;
 }

@@ -2,7 +2,7 @@ import { FaultInjector } from './fault-injector.js';
 import {
   judgeBeliefs,
   judgeCalm,
-  judgeHandOver,
+  judgeHandover,
   judgeLiveness,
   judgeTakeover,
   judgeTerms,
@@ -50,7 +50,7 @@ export async function runSchedule(
   judgeTerms(world);
   judgeLiveness(world);
   judgeCalm(world);
-  judgeHandOver(world);
+  judgeHandover(world);
   judgeTakeover(world);
   const nearestMissMs = world.beliefs.nearestMiss();
   if (nearestMissMs < NEAR_MISS_MS) world.count('near-miss');

@@ -1,5 +1,5 @@
 import type { ElectionNotice } from '../../lib/core/election-state.js';
-import type { ElectionError } from '../../lib/core/errors.js';
+import type { ElectionFailure } from '../../lib/core/errors.js';
 import type { LeaseRecord } from '../../lib/core/lease-record.js';
 import type { RevocationReason, Term } from '../../lib/core/term.js';
 import type { ElectionObserver } from '../../lib/elector/leader-elector.js';
@@ -30,7 +30,7 @@ export class SimulatedApplication implements ElectionObserver {
   term: Term | undefined;
   settling = false;
   /** What was reported as failed, and when, by the world's time. */
-  readonly errors: { readonly at: number; readonly error: ElectionError }[] = [];
+  readonly errors: { readonly at: number; readonly error: ElectionFailure }[] = [];
   /** Work of any term that has not ended. */
   private openWork = 0;
   private lossesByWall: number[] = [];
@@ -112,7 +112,7 @@ export class SimulatedApplication implements ElectionObserver {
     }
   }
 
-  private failed(error: ElectionError): void {
+  private failed(error: ElectionFailure): void {
     const { world, replica } = this;
     replica.log(`error ${error.code}: ${error.message}`);
     if (error.code === 'ERR_DRAIN_TIMEOUT') {

@@ -110,7 +110,7 @@ export class SmallModel {
         { kind: 'withdraw', reason: 'stepped-down', cooldownMs: 0 },
         'step down',
       );
-      const term = machine.tenure!.transitions;
+      const term = machine.tenure!.term;
       yield this.tell(withdrawn, node, { kind: 'drained', term }, 'drained');
     }
     if (this.bounds.watching) {

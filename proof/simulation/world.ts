@@ -38,7 +38,7 @@ export const RULES = [
   'one-leader-after-healing',
   'calm-after-healing',
   'quiet-calm',
-  'quick-hand-over',
+  'quick-handover',
   'quick-takeover',
   'quiet-takeover',
   'no-exception',

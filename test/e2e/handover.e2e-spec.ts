@@ -99,7 +99,7 @@ describe('when the leader is asked to end (SIGTERM)', () => {
       await delay(200);
     }
     figures.add('floor: PUT, watch delivery, PUT', floors);
-    figures.add('graceful hand-over, SIGTERM to granted', gaps, '5 x floor + 5 ms at the median');
+    figures.add('graceful handover, SIGTERM to granted', gaps, '5 x floor + 5 ms at the median');
     expect(median(gaps)).toBeLessThanOrEqual(5 * median(floors) + 5);
   }, 180_000);
 

@@ -7,7 +7,7 @@ interface LeaseObject {
   spec?: Record<string, unknown>;
 }
 
-/** A bare client on one kept-alive connection: what the fastest possible hand-over is measured with. */
+/** A bare client on one kept-alive connection: what the fastest possible handover is measured with. */
 export class LeaseClient {
   private readonly agent: Agent;
 
