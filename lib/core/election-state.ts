@@ -265,14 +265,14 @@ type ElectionCommand =
   | { readonly kind: 'abandon-request'; readonly id: number }
   /** Send a `tick` at this instant, in place of any earlier wish. Infinity: none. */
   | { readonly kind: 'wake'; readonly at: number }
-  /** Begin the term. This process already leads, and whoever is told may have it waited for when the term ends. */
+  /** Begin the term. This process already leads, and whoever hears of it may have it waited for when the term ends. */
   | { readonly kind: 'grant'; readonly term: number; readonly fencingToken: bigint }
   /** End the term, and say `drained` when all its work has ended. This process no longer leads. */
   | { readonly kind: 'revoke'; readonly term: number; readonly reason: RevocationReason }
   /** Nothing comes after this. */
   | { readonly kind: 'stop' };
 
-/** What others are told, as it is. Nothing in the election depends on their hearing it. */
+/** What others hear, as it is. Nothing in the election depends on their hearing it. */
 export type ElectionNotice =
   /** Whoever leads as far as this process knows; undefined when nobody is known to. */
   | {

@@ -1,6 +1,6 @@
 /**
  * How much time has passed for a holder (R19). A machine that slept, a virtual machine that was restored from a snapshot
- * and a process that was restored from a checkpoint go on where they were: their monotonic clock may show nothing of the
+ * and a process that was restored from a checkpoint continue where they were: their monotonic clock may show nothing of the
  * gap, while the lease has run out for everybody else. So whoever believes counts by the clock that shows the most:
  * the monotonic one with what the machine slept, or the wall clock.
  *

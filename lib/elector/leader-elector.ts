@@ -180,7 +180,7 @@ export class LeaderElector {
     return true;
   }
 
-  /** Stops standing, until `resume()`. Goes on following who leads. */
+  /** Stops competing for the lease until `resume()`, and keeps following who leads. */
   suspend(): void {
     this.startsSuspended = true;
     this.dispatch({ kind: 'withdraw', reason: 'suspended', cooldownMs: 0 });
@@ -241,7 +241,7 @@ export class LeaderElector {
     this.enqueue(effects);
   }
 
-  /** What fails outside the machine is told in the same order as what it decides. */
+  /** Reports what fails outside the machine in the same order as what it decides. */
   private report(error: ElectionFailure): void {
     this.enqueue([{ kind: 'failed', error }]);
   }

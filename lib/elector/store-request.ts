@@ -26,7 +26,7 @@ export interface Kept<Version> {
   readonly whole: string;
   /** May throw, as it looks at a foreign value. */
   isVersion(value: unknown): value is Version;
-  /** The version as it is now, should the store go on to change its object. */
+  /** The version as it is now, should the store change its object later. */
   copyOf(version: Version): Version;
 }
 
@@ -36,7 +36,7 @@ export interface StoreRequest<Version> {
   readonly verb: Verb;
   readonly call: (options: LockRequestOptions) => unknown;
   readonly timeoutMs: number;
-  /** The store is told of its abort. There is an outcome all the same. */
+  /** Its abort reaches the store. There is an outcome all the same. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -45,7 +45,7 @@ const OVERRUN_MS = 100;
 
 /**
  * Sends the request and answers exactly once and in time, whatever the store does; never before it returns. Returns what
- * gives the request up: the store is told, and nothing is answered any more.
+ * gives the request up: the store sees the abort, and nothing is answered any more.
  */
 export function ask<Version>(
   clock: Clock,
