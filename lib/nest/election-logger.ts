@@ -102,7 +102,7 @@ export class ElectionLogger {
     const text =
       `does not call @OnGranted() ${handlers.join(', ')}: what a test has put in the place of LeadershipService leads, and has ` +
       `neither a term nor granted$. Give leadershipStandIn() of 'nestjs-leader-election/testing' to have them called.`;
-    this.safely(() => this.logger.error(`${this.prefix}: ${text}`));
+    logSafely('LeaderElection', () => this.logger.error(`${this.prefix}: ${text}`));
   }
 
   started(): void {
@@ -205,7 +205,7 @@ export class ElectionLogger {
     }
     this.told.set(text, { at: now, unspoken: 0, isOfLock });
     const repeated = earlier?.unspoken ? ` (and ${earlier.unspoken} times before this)` : '';
-    this.safely(() =>
+    logSafely('LeaderElection', () =>
       this.logger.error(`${this.prefix}: ${text}${repeated}`, stackWorthTelling(error)),
     );
   }
@@ -267,16 +267,19 @@ export class ElectionLogger {
   }
 
   private write(level: Level, text: string): void {
-    this.safely(() => this.logger[level](`${this.prefix}: ${text}`));
+    logSafely('LeaderElection', () => this.logger[level](`${this.prefix}: ${text}`));
   }
+}
 
-  /** The application's logger is foreign code in the middle of the election, which must not suffer from its faults. */
-  private safely(log: () => void): void {
-    try {
-      log();
-    } catch (error) {
-      process.emitWarning(`The application's logger threw: ${messageOf(error)}`, 'LeaderElection');
-    }
+/**
+ * The application's logger is foreign code in the middle of an election or a schedule, which must not suffer from its
+ * faults.
+ */
+export function logSafely(source: string, log: () => void): void {
+  try {
+    log();
+  } catch (error) {
+    process.emitWarning(`The application's logger threw: ${messageOf(error)}`, source);
   }
 }
 

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { ModulesContainer, type DiscoveryService } from '@nestjs/core';
+import { ModulesContainer } from '@nestjs/core';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import { entryPointAt, isEntryPoint } from './entry-point.js';
 import { type Gate, GATES } from './gated-method.js';
@@ -11,12 +11,18 @@ import {
   type HandlerMark,
   type LeadershipHandler,
 } from './leadership-handler.decorators.js';
-import { INSTANCE_ARRIVALS, prototypeOf } from './method-marks.js';
+import {
+  classOf,
+  INSTANCE_ARRIVALS,
+  instanceOf,
+  type InstanceWrapper,
+  isShared,
+  prototypeOf,
+} from './method-marks.js';
 import { adopt } from './gate-leadership.js';
 import { isServiceOf, LeadershipService } from './leadership.service.js';
 import { RoleRegistry } from './role-registry.js';
 
-type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
 interface FoundMethod {
   readonly key: string | symbol;
   readonly isGated: boolean;
@@ -197,43 +203,10 @@ export class LeadershipHandlersExplorer {
   }
 
   private roleFault(place: string, role: string | undefined): void {
-    const roles = this.registry.listed();
-    const example = JSON.stringify(this.registry.roles[0]);
-    if (this.registry.roles.length === 0) {
-      const rule = 'needs a role, and the application has none';
-      this.fault(place, role, rule, 'import LeaderElectionModule.forRoot({ role: … })');
-    } else if (role === undefined) {
-      const rule = `must name a role, as there are several: ${roles}`;
-      this.fault(place, undefined, rule, `name it, for example ${example}`);
-    } else {
-      const rule = `must name a role of this application: ${roles}`;
-      this.fault(
-        place,
-        role,
-        rule,
-        `use one of them, or import LeaderElectionModule for this role`,
-      );
-    }
+    this.faults.push(this.registry.roleFault(place, role));
   }
 
   private fault(field: string, value: unknown, rule: string, fix: string): void {
     this.faults.push({ field, value, rule, fix });
   }
-}
-
-function isShared(wrapper: InstanceWrapper): boolean {
-  return !wrapper.isTransient && wrapper.isDependencyTreeStatic();
-}
-
-/** The only instance of a provider or controller of default scope. */
-function instanceOf(wrapper: InstanceWrapper): object | undefined {
-  if (!isShared(wrapper)) return undefined;
-  const instance: unknown = wrapper.instance;
-  return typeof instance === 'object' && instance !== null ? instance : undefined;
-}
-
-/** The class whose instances are made later; what a factory will make is not known in advance. */
-function classOf({ metatype, inject }: InstanceWrapper): object | null {
-  if (typeof metatype !== 'function' || inject) return null;
-  return (metatype.prototype as object | undefined) ?? null;
 }

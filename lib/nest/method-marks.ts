@@ -1,5 +1,9 @@
 import { Inject } from '@nestjs/common';
+import type { DiscoveryService } from '@nestjs/core';
 import { LeaderElectionOptionsError } from '../core/errors.js';
+
+/** What Nest keeps of a provider or controller. */
+export type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
 
 export interface ClassMethod {
   readonly key: string | symbol;
@@ -233,4 +237,22 @@ function* levels(prototype: object | null): Generator<object> {
   ) {
     yield level;
   }
+}
+
+/** False for what is made again for a request or for each who injects it. */
+export function isShared(wrapper: InstanceWrapper): boolean {
+  return !wrapper.isTransient && wrapper.isDependencyTreeStatic();
+}
+
+/** The only instance of a provider or controller of default scope. */
+export function instanceOf(wrapper: InstanceWrapper): object | undefined {
+  if (!isShared(wrapper)) return undefined;
+  const instance: unknown = wrapper.instance;
+  return typeof instance === 'object' && instance !== null ? instance : undefined;
+}
+
+/** The class whose instances are made later; what a factory will make is not known in advance. */
+export function classOf({ metatype, inject }: InstanceWrapper): object | null {
+  if (typeof metatype !== 'function' || inject) return null;
+  return (metatype.prototype as object | undefined) ?? null;
 }

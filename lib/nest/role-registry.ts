@@ -131,6 +131,22 @@ export class RoleRegistry implements InstanceArrivals {
     };
   }
 
+  /** Why this role, or none, does not name an election of this application; `field` says where it stands. */
+  roleFault(field: string, role: string | undefined): OptionFault {
+    if (this.roles.length === 0) {
+      const rule = 'needs a role, and the application has none';
+      return { field, value: role, rule, fix: 'import LeaderElectionModule.forRoot({ role: … })' };
+    }
+    if (role === undefined) {
+      const rule = `must name a role, as there are several: ${this.listed()}`;
+      const fix = `name it, for example ${JSON.stringify(this.roles[0])}`;
+      return { field, value: undefined, rule, fix };
+    }
+    const rule = `must name a role of this application: ${this.listed()}`;
+    const fix = 'use one of them, or import LeaderElectionModule for this role';
+    return { field, value: role, rule, fix };
+  }
+
   /** `"a", "b"`, for messages. */
   listed(): string {
     return this.roles.map((role) => JSON.stringify(role)).join(', ');

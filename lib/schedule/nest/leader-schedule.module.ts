@@ -8,7 +8,7 @@ import {
 import { ModulesContainer } from '@nestjs/core';
 import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
 import { LeaderElectionCoreModule } from '../../nest/leader-election.lifecycle.js';
-import { prototypeOf } from '../../nest/method-marks.js';
+import { classOf, instanceOf, type InstanceWrapper, prototypeOf } from '../../nest/method-marks.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
 import {
   LEADER_CRON_MARKS,
@@ -18,9 +18,6 @@ import {
 import type { WrittenJob } from './leader-cron.options.js';
 import { LeaderSchedule } from './leader-schedule.service.js';
 import { RoleSchedules } from './role-schedules.js';
-
-type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
-type InstanceWrapper = NestModule['providers'] extends Map<unknown, infer W> ? W : never;
 
 interface FoundJobs {
   readonly jobs: readonly WrittenJob[];
@@ -38,7 +35,7 @@ class LeaderCronExplorer {
     const explored = new Set<object>();
     for (const wrapper of this.wrappers()) {
       const instance = instanceOf(wrapper);
-      const owner = prototypeOf(instance) ?? prototypeOfClass(wrapper);
+      const owner = prototypeOf(instance) ?? classOf(wrapper);
       if (wrapper.isAlias || (instance !== undefined && explored.has(instance))) continue;
       if (instance !== undefined) explored.add(instance);
       for (const { key, marks } of LEADER_CRON_MARKS.all(owner)) {
@@ -81,17 +78,6 @@ function scopeFault(name: string, { isTransient }: InstanceWrapper): OptionFault
     rule: `needs the one instance of a provider or controller; this one is ${scope} or depends on such a provider`,
     fix: 'move the job to a provider of default scope',
   };
-}
-
-function instanceOf(wrapper: InstanceWrapper): object | undefined {
-  if (wrapper.isTransient || !wrapper.isDependencyTreeStatic()) return undefined;
-  const instance: unknown = wrapper.instance;
-  return typeof instance === 'object' && instance !== null ? instance : undefined;
-}
-
-function prototypeOfClass({ metatype, inject }: InstanceWrapper): object | null {
-  if (typeof metatype !== 'function' || inject) return null;
-  return (metatype.prototype as object | undefined) ?? null;
 }
 
 /**

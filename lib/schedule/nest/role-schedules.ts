@@ -32,7 +32,7 @@ export class RoleSchedules {
   /** The election a job belongs to, or why there is none. */
   find(role: string | undefined, place: string): RoleElection | OptionFault {
     const election = this.registry.find(role);
-    if (election === undefined) return this.roleFault(role, place);
+    if (election === undefined) return this.registry.roleFault(`${place}: role`, role);
     if (election.lock.sibling !== undefined) return election;
     return {
       field: `${place}: lock`,
@@ -120,20 +120,5 @@ export class RoleSchedules {
     begin(term);
     if (leadership$ !== undefined) leadership$.subscribe?.((leadership) => begin(leadership.term));
     else granted$?.subscribe?.(begin);
-  }
-
-  private roleFault(role: string | undefined, place: string): OptionFault {
-    const roles = this.registry.listed();
-    if (role !== undefined) {
-      const rule = `must be a role of this application: ${roles || 'it has none'}`;
-      const fix = 'use one of them, or import LeaderElectionModule for this role';
-      return { field: `${place}: role`, value: role, rule, fix };
-    }
-    const isNone = this.registry.roles.length === 0;
-    const rule = isNone
-      ? 'needs a role, and the application has none'
-      : `must name a role, as there are several: ${roles}`;
-    const fix = isNone ? 'import LeaderElectionModule.forRoot({ role: … })' : 'name one of them';
-    return { field: `${place}: role`, value: role, rule, fix };
   }
 }

@@ -8,7 +8,8 @@ import type {
   ScheduleObserver,
 } from '../runner/job-definition.js';
 import { REPLACE_GRACE_MS } from '../runner/job-run.js';
-import { messageOf, stackOf } from '../../core/thrown-value.js';
+import { stackOf } from '../../core/thrown-value.js';
+import { logSafely } from '../../nest/election-logger.js';
 
 const WHY: Readonly<Record<MissedReport['reason'], (it: string) => string>> = {
   'not-started': (it) => `no leader started ${it} in time`,
@@ -101,7 +102,7 @@ export class ScheduleLogger implements ScheduleObserver {
   onError({ message }: LockRequestError): void {
     if (message === this.lastError) return;
     this.lastError = message;
-    this.safely(() => this.logger.error(`Role "${this.role}": ${message}`));
+    logSafely('LeaderSchedule', () => this.logger.error(`Role "${this.role}": ${message}`));
   }
 
   private write(
@@ -111,18 +112,9 @@ export class ScheduleLogger implements ScheduleObserver {
     stack?: string,
   ): void {
     const line = `Role "${this.role}": job "${job}" ${text}`;
-    this.safely(() =>
+    logSafely('LeaderSchedule', () =>
       stack === undefined ? this.logger[level](line) : this.logger[level](line, stack),
     );
-  }
-
-  /** The application's logger is foreign code, and the schedule must not suffer from its faults. */
-  private safely(log: () => void): void {
-    try {
-      log();
-    } catch (error) {
-      process.emitWarning(`The application's logger threw: ${messageOf(error)}`, 'LeaderSchedule');
-    }
   }
 }
 
