@@ -177,8 +177,9 @@ export class TickClaim implements LedgerChange<ClaimResult> {
 /**
  * Hands back a tick that was claimed and will not be started, because leadership ended between the two: the next leader
  * may then catch it up. Only its claimant may do so, after it has decided never to start it; so it is still started at
- * most once. Missed ticks before it stay accounted for. True if the tick is open again, or was until another process
- * claimed it.
+ * most once. Missed ticks before it stay accounted for. Too late once another leader has given the run up: the tick is
+ * then reported as interrupted, perhaps already, and is not to be started or reported once more. True if the tick is
+ * open again, or was until another process claimed it.
  */
 export class TickReturn implements LedgerChange<boolean> {
   readonly beginning: string;
@@ -196,6 +197,9 @@ export class TickReturn implements LedgerChange<boolean> {
     if (record?.accountedThrough !== tick || record.claimNonce !== nonce) {
       return { kind: 'settled', result: record?.returned.includes(nonce) === true };
     }
+    // A store that went back lacks the run for another reason: nobody has reported the tick.
+    const isGivenUp = !record.active.some(({ id }) => id === nonce) && record.isRecalled !== true;
+    if (isGivenUp) return { kind: 'settled', result: false };
     return {
       kind: 'write',
       record: {

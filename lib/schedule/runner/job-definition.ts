@@ -95,7 +95,7 @@ export interface ScheduleObserver {
   onOverdue(job: string, scheduledTime: Date): void;
   /** How a run ended could not be recorded. */
   onUnrecorded(job: string, scheduledTime: Date): void;
-  /** A tick was claimed and must not start any more; it was handed back or, if that failed, lost. */
+  /** A tick was claimed and must not start any more; it was handed back or, if that failed, counts as interrupted. */
   onReturned(job: string, scheduledTime: Date, returned: ReturnedTick): void;
   /** An `onMissed` callback threw. */
   onCallbackFailed(job: string, error: unknown): void;

@@ -156,6 +156,22 @@ describe('when a tick is handed back', () => {
     expect(back().decide(again)).toEqual({ kind: 'settled', result: true });
   });
 
+  it('stays claimed once another leader has given its run up, as it is reported as interrupted', () => {
+    const isOver = () => true;
+    const continues = () => true;
+    const adoption = { job: 'job', schedule: 'S', now: 9_000, continues, isOver };
+    const adopted = new JobAdoption(adoption).decide(claimed);
+    if (adopted.kind !== 'write') throw new Error(adopted.kind);
+    expect(adopted.record.untold).toMatchObject([{ reason: 'interrupted', times: [5_000] }]);
+    expect(back().decide(adopted.record)).toEqual({ kind: 'settled', result: false });
+    const told = { ...adopted.record, untold: [] };
+    expect(back().decide(told)).toEqual({ kind: 'settled', result: false });
+  });
+
+  it('opens if the store has gone back to before the claim, as nobody has reported it', () => {
+    expect(back().decide({ ...claimed, active: [], isRecalled: true }).kind).toBe('write');
+  });
+
   it.each([
     ['of another', { ...claimed, claimNonce: 'other' }],
     [
