@@ -20,8 +20,8 @@ import {
   cutRenewal,
   expireTenure,
   giveUpOverdueRenewal,
-  onClockReset,
   grantIfSettled,
+  loseTenure,
   onReadWhileHolding,
   onReleaseDone,
   onRenewDone,
@@ -34,13 +34,20 @@ import type {
   ElectionEvent,
   ElectionState,
   Instant,
+  LeadingTenure,
 } from './election-state.js';
 import { onAcquireDone, onReadWhileFollowing, proceedFollowing } from './following.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import { leaderAsObserved, markHolderDied, observe, observedExpiry } from './observing.js';
 import { paceAfter } from './request-timeout.js';
 import { Step } from './step.js';
-import { disagree, holderElapsedMs, trustReviewed, wallElapsedMs } from './validity.js';
+import {
+  disagree,
+  holderElapsedMs,
+  TRUSTED_WALL,
+  trustReviewed,
+  wallElapsedMs,
+} from './validity.js';
 
 /** Virtual clocks compute. */
 const ROUNDING_MS = 1;
@@ -50,6 +57,32 @@ export interface Transition {
   readonly effects: readonly ElectionEffect[];
 }
 
+/**
+ * The stages of holding the lease, which is a tenure. A stage follows another in these ways and no others.
+ *
+ *     none ---1---> settling ---2---> leading
+ *      |               |                 |
+ *      |               3                 4
+ *      |               |                 |
+ *      |               +---> draining <--+
+ *      |                        |
+ *      |                        5
+ *      |                        v
+ *      +----------6-------> releasing        and from each of the four back to none: 7 to 10
+ *
+ *  1. none -> settling: an own acquisition is answered as applied, in time, while this process competes
+ *  2. settling -> leading: the time to settle is over; without strict mode it is 0, and the term is granted at once
+ *  3. settling -> draining: step-down, suspension or shutdown before the term was granted
+ *  4. leading -> draining: step-down, failed handler, suspension or shutdown; the term is revoked
+ *  5. draining -> releasing: no work of the term is left, nor an application that still closes
+ *  6. none -> releasing: the lease bears an own record, but this process does not compete
+ *  7. settling -> none: validity has run out, the lease is seen to be another's or gone, or the clock went back
+ *  8. leading -> none: the same; the term is revoked
+ *  9. draining -> none: the work takes too long, the lease is seen to be another's or gone, the clock went back, nothing
+ *     is to be released on shutdown, or the time to finish is over
+ * 10. releasing -> none: the release is seen to be applied, was undone or takes too long, the lease is seen to be
+ *     another's or gone, or the clock went back
+ */
 export function transition(
   state: ElectionState,
   event: ElectionEvent,
@@ -96,9 +129,38 @@ function wentBack(state: ElectionState, now: number): boolean {
   return now < state.latestNow - ROUNDING_MS;
 }
 
+/**
+ * The monotonic clock shows less than before: this process was restored on another machine. How much time has passed is
+ * not known, and every instant that was noted means nothing on this clock (R19).
+ */
+function onClockReset(step: Step): void {
+  const { tenure, observation, pending, candidacy, contendNotBefore, latestNow } = step.state;
+  const { requestTimeoutMs, drainTimeoutMs } = step.config;
+  const { now } = step;
+  if (pending !== null && pending.purpose !== 'read') step.state.writeUnresolved = true;
+  step.abandonPending();
+  if (tenure !== null) loseTenure(step, tenure, 'renew-deadline');
+  if (observation !== null) step.state.observation = { ...observation, since: now };
+  step.state.mustRead = true;
+  step.state.nextReadAt = now;
+  step.state.nextAttemptAt = now;
+  step.state.contendNotBefore = now + Math.max(0, contendNotBefore - latestNow);
+  step.state.refuted = [];
+  step.state.restoredAt = -Infinity;
+  step.state.wallTrust = TRUSTED_WALL;
+  if (candidacy === 'stopping') {
+    step.state.closingDeadline = now + drainTimeoutMs + 2 * requestTimeoutMs;
+  }
+  if (step.state.finishing) step.state.finishDeadline = now + 2 * requestTimeoutMs;
+}
+
 /** Leadership is a question to the clock at every call, not a flag (R3). */
 export function isLeader(state: ElectionState, now: number): boolean {
-  return state.tenure !== null && state.tenure.stage === 'leading' && now < state.tenure.validUntil;
+  return leadingTenure(state, now) !== null;
+}
+
+function leadingTenure({ tenure }: ElectionState, now: number): LeadingTenure | null {
+  return tenure?.stage === 'leading' && now < tenure.validUntil ? tenure : null;
 }
 
 /** The clocks as they are now; the boot time is asked only where it matters, as it takes a hundred times as long. */
@@ -118,8 +180,9 @@ export function leadsUntil(
   { renewDeadlineMs }: ElectionConfig,
 ): { readonly now: number; readonly validUntil: number | undefined } {
   const now = clocks.now();
-  const { tenure, wallTrust } = state;
-  if (tenure === null || !isLeader(state, now)) return { now, validUntil: undefined };
+  const { wallTrust } = state;
+  const tenure = leadingTenure(state, now);
+  if (tenure === null) return { now, validUntil: undefined };
   if (wentBack(state, now)) return { now, validUntil: undefined };
   const { anchor } = tenure;
   const wallMicros = clocks.wallMicros();
@@ -296,18 +359,17 @@ function nextDeadline(step: Step): number {
   const { tenure, candidacy } = step.state;
   if (candidacy === 'idle' || candidacy === 'stopped') return Infinity;
   const later = (instant: number): number => (instant > step.now ? instant : Infinity);
-  switch (tenure?.stage) {
-    case undefined:
-      return later(observedExpiry(step));
+  if (tenure === null) return later(observedExpiry(step));
+  switch (tenure.stage) {
     case 'leading':
-      return tenure!.validUntil;
+      return tenure.validUntil;
     case 'settling':
-      return Math.min(tenure!.validUntil, later(tenure!.settledAt));
+      return Math.min(tenure.validUntil, later(tenure.settledAt));
     case 'draining':
-      return later(tenure!.drainDeadline);
+      return later(tenure.drainDeadline);
     case 'releasing':
-      return later(tenure!.releaseDeadline);
+      return later(tenure.releaseDeadline);
     default:
-      return tenure!.stage satisfies never;
+      return tenure satisfies never;
   }
 }

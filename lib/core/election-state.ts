@@ -3,7 +3,7 @@ import type { LeaseRecord, ObservedLease } from './lease-record.js';
 import { type ServerPace, UNKNOWN_PACE } from './request-timeout.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import type { RevocationReason } from './term.js';
-import { TRUSTED_WALL, type WallTrust } from './validity.js';
+import { type Anchor, TRUSTED_WALL, type WallTrust } from './validity.js';
 
 /** What the machine needs to know of the options. All times in milliseconds. */
 export interface ElectionConfig {
@@ -60,40 +60,68 @@ export interface Observation {
   readonly holderDied: boolean;
 }
 
-/**
- * What holding the lease means at present.
- * - `settling`: strict mode waits out believers that a hand edit may have left (R13); not leader.
- * - `leading`: leader while the clock is before `validUntil`.
- * - `draining`: no longer leader; renewed so that nobody starts while its work ends.
- * - `releasing`: a release was sent; the term is dead whatever becomes of that request (R11).
- */
-type TenureStage = 'settling' | 'leading' | 'draining' | 'releasing';
-
-/** Possession of the lease, from the acquiring write until it is released, lost or left to lapse. */
-export interface Tenure {
-  readonly stage: TenureStage;
+/** What is known of the lease in every stage of holding it. */
+export interface HeldLease {
   readonly uid: string;
   readonly term: number;
-  readonly fencingToken: bigint;
-  /** Read just before the last renewal known to have been applied was built: validity counts from here (R4). */
-  readonly anchor: Instant;
-  /** End of validity V: the anchor plus the renew deadline, less what the monotonic clock has missed since (R19). */
-  readonly validUntil: number;
   readonly acquireTimeMicros: number;
-  /** Renew times of the last write known to be applied and of the last one sent, and when that one was sent. */
+  /** Renew times of the last renewal known to be applied and of the last one sent. The acquiring write counts as one. */
   readonly appliedRenewMicros: number;
   readonly sentRenewMicros: number;
-  readonly sentAt: Instant;
-  /** It was granted, so its release may say that no believer is left (R13). */
-  readonly wasGranted: boolean;
-  readonly settledAt: number;
-  readonly drainDeadline: number;
-  readonly releaseDeadline: number;
-  /** When the last release was sent; the next is not sent at once. */
-  readonly releaseSentAt: number;
   /** The outcome of the last write is not known: read before the next write (R9). */
   readonly mustReadBack: boolean;
 }
+
+interface RenewedLease extends HeldLease {
+  /** When the last renewal was sent. */
+  readonly sentAt: Anchor;
+}
+
+interface Validity {
+  /** Read just before the last renewal known to have been applied was built: validity counts from here (R4). */
+  readonly anchor: Anchor;
+  /** End of validity V: the anchor plus the renew deadline, less what the monotonic clock has missed since (R19). */
+  readonly validUntil: number;
+}
+
+/** Strict mode waits out believers that a hand edit may have left (R13); not leader. Others pass through it at once. */
+export interface SettlingTenure extends RenewedLease, Validity {
+  readonly stage: 'settling';
+  readonly settledAt: number;
+  readonly fencingToken: bigint;
+}
+
+/** Leader while the clock is before `validUntil`. */
+export interface LeadingTenure extends RenewedLease, Validity {
+  readonly stage: 'leading';
+}
+
+/** No longer leader; renewed so that nobody starts while its work ends. */
+export interface DrainingTenure extends RenewedLease {
+  readonly stage: 'draining';
+  /** The term was granted, so its release may say that no believer is left (R13). */
+  readonly wasGranted: boolean;
+  readonly drainDeadline: number;
+}
+
+/** A release is due or was sent; the term is over, whatever becomes of that request (R11). */
+export interface ReleasingTenure extends HeldLease {
+  readonly stage: 'releasing';
+  /** As while draining. */
+  readonly wasGranted: boolean;
+  readonly releaseDeadline: number;
+  /** When the last release was sent, as the next is not sent at once; null before the first. */
+  readonly releaseSentAt: number | null;
+}
+
+/**
+ * Possession of the lease, from the acquiring write until it is released, lost or left to lapse. How one stage follows
+ * another is drawn above `transition`.
+ */
+export type Tenure = SettlingTenure | LeadingTenure | DrainingTenure | ReleasingTenure;
+
+/** This process may lead, now or once it has settled: validity bounds it. */
+export type BelievingTenure = SettlingTenure | LeadingTenure;
 
 /**
  * How a lease that is taken without a clean release and without waiting looked: its object was missing; it shows no
@@ -122,9 +150,9 @@ export interface PendingRequest {
   readonly settleMs: number;
 }
 
-/** The acquiring writes of one transition number; lets an own record be told from one that merely has our identity. */
+/** The acquiring writes of one term; lets an own record be told from one that merely has our identity. */
 interface Acquisition {
-  readonly transitions: number;
+  readonly term: number;
   /** The acquireTime of each attempt; a record with another one was written by another process. */
   readonly acquireTimesMicros: readonly number[];
   /**
@@ -148,7 +176,7 @@ export interface ElectionState {
   readonly tenure: Tenure | null;
   readonly pending: PendingRequest | null;
   readonly lastRequestId: number;
-  /** Number of the ended term whose handlers or work have not ended yet; nothing is acquired before they have. */
+  /** The ended term whose handlers or work have not ended yet; nothing is acquired before they have. */
   readonly undrainedTerm: number | null;
   /** No write starts sooner. */
   readonly nextAttemptAt: number;
@@ -163,7 +191,7 @@ export interface ElectionState {
   readonly finishing: boolean;
   readonly finishDeadline: number;
   readonly lastAcquisition: Acquisition | null;
-  /** The transitions of the last term that was granted: its record may be released as one whose holder has ended. */
+  /** The last term that was granted: its record may be released as one whose holder has ended. */
   readonly lastGrantedTerm: number | null;
   /**
    * The store may name this process by a write that no answer and no read has settled: one that may have been applied or

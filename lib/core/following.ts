@@ -1,7 +1,7 @@
-import type { Observation, PendingRequest, Tenure } from './election-state.js';
+import type { Observation, PendingRequest, ReleasingTenure } from './election-state.js';
 import { LockRequestError } from './errors.js';
 import { beginTenure, proceedHolding } from './holding.js';
-import { isCleanRelease, type LeaseRecord, nextTransitions } from './lease-record.js';
+import { isCleanRelease, type LeaseRecord, nextTransitions, recordFor } from './lease-record.js';
 import { claimableAt, isOwnRecord, leaseDurationOf, observe } from './observing.js';
 import {
   acquiredLate,
@@ -99,30 +99,20 @@ export function onReadWhileFollowing(
 
 /** Every acquisition counts one transition, also that of a record which still names this process (R12). */
 function acquire(step: Step, observation: Observation): number {
-  const { config } = step;
   const { lease } = observation;
-  const leaseTransitions = nextTransitions(
-    lease?.record.leaseTransitions ?? step.state.highestTransitions,
-  );
+  const term = nextTransitions(lease?.record.leaseTransitions ?? step.state.highestTransitions);
   const { lastAcquisition } = step.state;
-  const earlier = lastAcquisition?.transitions === leaseTransitions ? lastAcquisition : undefined;
+  const earlier = lastAcquisition?.term === term ? lastAcquisition : undefined;
   const renewTimeMicros = step.nextRenewMicros();
   const attempts = [...(earlier?.acquireTimesMicros ?? []), renewTimeMicros];
   const acquireTimesMicros = attempts.slice(-REMEMBERED_ATTEMPTS);
   step.state.lastAcquisition = {
-    transitions: leaseTransitions,
+    term,
     acquireTimesMicros,
     renewTimesMicros: acquireTimesMicros,
   };
-  const record: LeaseRecord = {
-    holderIdentity: config.identity,
-    leaseDurationSeconds: config.leaseDurationMs / 1_000,
-    acquireTimeMicros: renewTimeMicros,
-    renewTimeMicros,
-    leaseTransitions,
-    releasedTransitions: null,
-    application: config.application,
-  };
+  const times = { acquireTimeMicros: renewTimeMicros, renewTimeMicros };
+  const record = recordFor('hold', { term, ...times }, step.config);
   step.send(
     'acquire',
     lease === null ? { verb: 'create', record } : { verb: 'replace', record, expected: lease },
@@ -230,7 +220,7 @@ function onAcquired(step: Step, request: PendingRequest): void {
  * others wait. If that term was granted, its work has ended by now, though too late for the drain, and the release says
  * so; if it never was, the release promises nothing about former believers.
  */
-function orphanedTenure(step: Step, observation: Observation): Tenure | null {
+function orphanedTenure(step: Step, observation: Observation): ReleasingTenure | null {
   const { lease } = observation;
   const { undrainedTerm, candidacy, finishing } = step.state;
   if (lease === null || !isOwnRecord(step, lease.record)) return null;
@@ -241,18 +231,12 @@ function orphanedTenure(step: Step, observation: Observation): Tenure | null {
     stage: 'releasing',
     uid: lease.uid,
     term: lease.record.leaseTransitions,
-    fencingToken: lease.revision,
-    anchor: step.at,
-    validUntil: step.now,
     acquireTimeMicros: lease.record.acquireTimeMicros ?? lastRenewMicros,
     appliedRenewMicros: lastRenewMicros,
     sentRenewMicros: lastRenewMicros,
-    sentAt: step.at,
     wasGranted: step.state.lastGrantedTerm === lease.record.leaseTransitions,
-    settledAt: Infinity,
-    drainDeadline: Infinity,
     releaseDeadline: step.now + 2 * step.holdersTimeoutMs,
-    releaseSentAt: -Infinity,
+    releaseSentAt: null,
     mustReadBack: false,
   };
 }

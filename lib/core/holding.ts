@@ -1,23 +1,38 @@
 import {
-  type Instant,
+  type BelievingTenure,
+  type DrainingTenure,
+  type HeldLease,
   type PendingRequest,
+  type ReleasingTenure,
   RETRY_BACKOFF_MS,
+  type SettlingTenure,
   type Tenure,
   type WithdrawalReason,
 } from './election-state.js';
 import { DrainTimeoutError, type LockRequestError, WallClockError } from './errors.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
-import type { LeaseRecord, ObservedLease } from './lease-record.js';
+import { type LeaseRecord, type ObservedLease, recordFor } from './lease-record.js';
 import { isOwnRecord, observe } from './observing.js';
 import type { RevocationReason } from './term.js';
 import { isNewer, type Step } from './step.js';
-import { agreesForMs, monotonicElapsedMs, TRUSTED_WALL, trustAfterEnding } from './validity.js';
+import { agreesForMs, type Anchor, monotonicElapsedMs, trustAfterEnding } from './validity.js';
+
+function believes(tenure: Tenure): tenure is BelievingTenure {
+  return tenure.stage === 'settling' || tenure.stage === 'leading';
+}
+
+/** What goes with the lease from stage to stage. */
+function heldLease(tenure: Tenure): HeldLease {
+  const { uid, term, acquireTimeMicros, appliedRenewMicros, sentRenewMicros, mustReadBack } =
+    tenure;
+  return { uid, term, acquireTimeMicros, appliedRenewMicros, sentRenewMicros, mustReadBack };
+}
 
 /** The lease is ours from the acquiring write on; the term begins now, or once it has settled. */
 export function beginTenure(step: Step, request: PendingRequest, lease: ObservedLease): void {
   const { startedAt, settleMs, unclean } = request;
   const { lastRenewMicros } = step.state;
-  const tenure: Tenure = {
+  const tenure: SettlingTenure = {
     stage: 'settling',
     uid: lease.uid,
     term: lease.record.leaseTransitions,
@@ -28,11 +43,7 @@ export function beginTenure(step: Step, request: PendingRequest, lease: Observed
     appliedRenewMicros: lastRenewMicros,
     sentRenewMicros: lastRenewMicros,
     sentAt: startedAt,
-    wasGranted: false,
     settledAt: step.now + settleMs,
-    drainDeadline: Infinity,
-    releaseDeadline: Infinity,
-    releaseSentAt: -Infinity,
     mustReadBack: false,
   };
   const nextAttemptAt = startedAt.now + step.config.retryPeriodMs;
@@ -52,23 +63,23 @@ export function beginTenure(step: Step, request: PendingRequest, lease: Observed
 export function grantIfSettled(step: Step): void {
   const { tenure } = step.state;
   if (tenure?.stage !== 'settling' || step.now < tenure.settledAt) return;
-  step.updateTenure(tenure, { stage: 'leading', wasGranted: true });
-  step.state.lastGrantedTerm = tenure.term;
-  step.emit({ kind: 'grant', term: tenure.term, fencingToken: tenure.fencingToken });
+  const { term, sentAt, anchor, validUntil, fencingToken } = tenure;
+  step.state.tenure = { ...heldLease(tenure), stage: 'leading', sentAt, anchor, validUntil };
+  step.state.lastGrantedTerm = term;
+  step.emit({ kind: 'grant', term, fencingToken });
 }
 
 /** Ends a term whose validity has passed. Runs before and after every event: the wake-up is only a helper (R3, R4). */
 export function expireTenure(step: Step): void {
   const { tenure } = step.state;
-  if (tenure === null) return;
+  if (tenure === null || !believes(tenure)) return;
   // Never later than the instant that `isLeader()` goes by, not even by a rounding error.
   const validUntil = Math.min(
     tenure.validUntil,
     step.now + step.config.renewDeadlineMs - step.holderElapsedSince(tenure.anchor),
   );
   if (validUntil < tenure.validUntil) step.updateTenure(tenure, { validUntil });
-  const believes = tenure.stage === 'leading' || tenure.stage === 'settling';
-  if (!believes || step.now < validUntil) return;
+  if (step.now < validUntil) return;
   if (monotonicElapsedMs(tenure.anchor, step.reading) < step.config.renewDeadlineMs) {
     blameWallClock(step);
   }
@@ -83,31 +94,6 @@ function blameWallClock(step: Step): void {
   if (trust.disagreedAt === null) return;
   const error = new WallClockError(role, trust.endings.length, agreesForMs(leaseDurationMs));
   step.emit({ kind: 'failed', error });
-}
-
-/**
- * The monotonic clock shows less than before: this process was restored on another machine. How much time has passed is
- * not known, and every instant that was noted means nothing on this clock (R19).
- */
-export function onClockReset(step: Step): void {
-  const { tenure, observation, pending, candidacy, contendNotBefore, latestNow } = step.state;
-  const { requestTimeoutMs, drainTimeoutMs } = step.config;
-  const { now } = step;
-  if (pending !== null && pending.purpose !== 'read') step.state.writeUnresolved = true;
-  step.abandonPending();
-  if (tenure !== null) loseTenure(step, tenure, 'renew-deadline');
-  if (observation !== null) step.state.observation = { ...observation, since: now };
-  step.state.mustRead = true;
-  step.state.nextReadAt = now;
-  step.state.nextAttemptAt = now;
-  step.state.contendNotBefore = now + Math.max(0, contendNotBefore - latestNow);
-  step.state.refuted = [];
-  step.state.restoredAt = -Infinity;
-  step.state.wallTrust = TRUSTED_WALL;
-  if (candidacy === 'stopping') {
-    step.state.closingDeadline = now + drainTimeoutMs + 2 * requestTimeoutMs;
-  }
-  if (step.state.finishing) step.state.finishDeadline = now + 2 * requestTimeoutMs;
 }
 
 /** Ends the tenure if the lease is seen to be anything but what this process wrote (R9). */
@@ -132,7 +118,7 @@ function isIntact(step: Step, record: LeaseRecord): boolean {
   );
 }
 
-function loseTenure(step: Step, tenure: Tenure, reason: RevocationReason): void {
+export function loseTenure(step: Step, tenure: Tenure, reason: RevocationReason): void {
   step.state.tenure = null;
   step.state.mustRead = true;
   step.state.nextReadAt = step.now;
@@ -149,13 +135,17 @@ function endTerm(step: Step, tenure: Tenure, reason: RevocationReason): void {
 /** Gives the term up on purpose. The lease is kept, and kept renewed, while the term's work ends (R10). */
 export function beginDraining(step: Step, reason: WithdrawalReason): void {
   const { tenure } = step.state;
-  if (tenure?.stage !== 'leading' && tenure?.stage !== 'settling') return;
-  step.updateTenure(tenure, {
+  if (tenure === null || !believes(tenure)) return;
+  const wasGranted = tenure.stage === 'leading';
+  step.state.tenure = {
+    ...heldLease(tenure),
     stage: 'draining',
+    sentAt: tenure.sentAt,
+    wasGranted,
     // Not this very instant: that nothing is left to drain is said only after the end of the term was heard of.
     drainDeadline: step.now + Math.max(1, step.config.drainTimeoutMs),
-  });
-  if (tenure.stage === 'leading') endTerm(step, tenure, reason);
+  };
+  if (wasGranted) endTerm(step, tenure, reason);
   else cutRenewal(step);
 }
 
@@ -187,12 +177,12 @@ export function giveUpOverdueRenewal(step: Step): void {
 }
 
 /** Nobody needs the lease any more: work of the term, or what the application still closes. */
-function isDrained({ state }: Step, { wasGranted }: Tenure): boolean {
+function isDrained({ state }: Step, { wasGranted }: DrainingTenure): boolean {
   const closes = state.candidacy === 'stopping' && !state.finishing;
   return !wasGranted || (state.undrainedTerm === null && !closes);
 }
 
-function proceedDraining(step: Step, tenure: Tenure): number {
+function proceedDraining(step: Step, tenure: DrainingTenure): number {
   const { finishing, undrainedTerm } = step.state;
   if (isDrained(step, tenure)) {
     beginRelease(step, tenure);
@@ -213,9 +203,8 @@ function proceedDraining(step: Step, tenure: Tenure): number {
   return Math.min(renewOrReadBack(step, tenure), tenure.drainDeadline);
 }
 
-function renewOrReadBack(step: Step, tenure: Tenure): number {
+function renewOrReadBack(step: Step, tenure: BelievingTenure | DrainingTenure): number {
   if (step.now < step.state.nextAttemptAt) return step.state.nextAttemptAt;
-  const { config } = step;
   // Belief is over while it drains, so the old validity bounds nothing.
   const end = tenure.stage === 'draining' ? tenure.drainDeadline : tenure.validUntil;
   const timeoutMs = Math.min(step.holdersTimeoutMs, end - step.now);
@@ -225,23 +214,17 @@ function renewOrReadBack(step: Step, tenure: Tenure): number {
   }
   const renewTimeMicros = step.nextRenewMicros();
   step.updateTenure(tenure, { sentRenewMicros: renewTimeMicros, sentAt: step.at });
-  const record: LeaseRecord = {
-    holderIdentity: config.identity,
-    leaseDurationSeconds: config.leaseDurationMs / 1_000,
-    acquireTimeMicros: tenure.acquireTimeMicros,
-    renewTimeMicros,
-    leaseTransitions: tenure.term,
-    releasedTransitions: null,
-    application: config.application,
-  };
-  step.send('renew', { verb: 'replace', record, expected: heldLease(step) }, timeoutMs);
+  const { term, acquireTimeMicros } = tenure;
+  const record = recordFor('hold', { term, acquireTimeMicros, renewTimeMicros }, step.config);
+  step.send('renew', { verb: 'replace', record, expected: knownLease(step) }, timeoutMs);
   return Infinity;
 }
 
 export function onRenewDone(step: Step, request: PendingRequest, outcome: WriteOutcome): void {
   const tenure = tenureAfter(step, request, outcome);
-  // The term ended while the request was under way. What it wrote is at best a lease to be acquired again (R12).
-  if (tenure === null) return;
+  // The term ended while the request was under way. What it wrote is at best a lease to be acquired again (R12). A
+  // release waits for a renewal to end.
+  if (tenure === null || tenure.stage === 'releasing') return;
   switch (outcome.kind) {
     case 'applied':
       if (!isNewer(outcome.stored.revision, request)) return pauseHolding(step);
@@ -272,19 +255,27 @@ function tenureAfter(step: Step, request: PendingRequest, outcome: WriteOutcome)
   return step.state.tenure;
 }
 
-function extend(step: Step, tenure: Tenure, anchor: Instant, renewMicros: number): void {
-  step.updateTenure(tenure, {
-    anchor,
-    validUntil: anchor.now + step.config.renewDeadlineMs,
-    appliedRenewMicros: renewMicros,
-    mustReadBack: false,
-  });
+/** A renewal is known to be applied: it counts from the instant before it was built. */
+function extend(
+  step: Step,
+  tenure: BelievingTenure | DrainingTenure,
+  anchor: Anchor,
+  appliedRenewMicros: number,
+): void {
+  noteApplied(step, tenure.term, appliedRenewMicros);
   step.state.nextAttemptAt = anchor.now + step.config.retryPeriodMs;
+  if (believes(tenure)) {
+    const validUntil = anchor.now + step.config.renewDeadlineMs;
+    step.updateTenure(tenure, { anchor, validUntil, appliedRenewMicros, mustReadBack: false });
+  } else step.updateTenure(tenure, { appliedRenewMicros, mustReadBack: false });
+}
+
+function noteApplied(step: Step, term: number, renewMicros: number): void {
   // Whatever was sent before can no longer be applied: it was conditioned on an older version.
   const lastAcquisition = step.state.lastAcquisition!;
   const renewTimesMicros = lastAcquisition.renewTimesMicros.filter((sent) => sent >= renewMicros);
   step.state.lastAcquisition = { ...lastAcquisition, renewTimesMicros };
-  step.emit({ kind: 'renewed', term: tenure.term });
+  step.emit({ kind: 'renewed', term });
 }
 
 function pauseHolding(step: Step): void {
@@ -303,9 +294,10 @@ function retryOfRejected(
     error.reason === 'rejected'
       ? request.startedAt.now + retryPeriodMs
       : step.now + RETRY_BACKOFF_MS;
+  if (!believes(tenure)) return usual;
   const wanted = Math.max(usual, step.now + (error.retryAfterMs ?? 0));
   const latest = Math.max(step.now + RETRY_BACKOFF_MS, tenure.validUntil - requestTimeoutMs);
-  return tenure.stage === 'draining' ? usual : Math.min(wanted, latest);
+  return Math.min(wanted, latest);
 }
 
 export function onReadWhileHolding(step: Step, outcome: ReadOutcome): void {
@@ -321,31 +313,40 @@ export function onReadWhileHolding(step: Step, outcome: ReadOutcome): void {
   if (landed && tenure.sentRenewMicros > tenure.appliedRenewMicros) {
     // Proof that the write of unknown outcome was applied: it counts from its own start. A read as such extends
     // nothing (R9).
-    extend(step, tenure, tenure.sentAt, tenure.sentRenewMicros);
-    if (tenure.stage === 'releasing') step.state.nextAttemptAt = step.now;
+    if (tenure.stage !== 'releasing') {
+      return extend(step, tenure, tenure.sentAt, tenure.sentRenewMicros);
+    }
+    noteApplied(step, tenure.term, tenure.sentRenewMicros);
+    step.state.nextAttemptAt = step.now;
+    step.updateTenure(tenure, { appliedRenewMicros: tenure.sentRenewMicros, mustReadBack: false });
     return;
   }
   step.updateTenure(tenure, { mustReadBack: false });
   if (tenure.stage === 'releasing') {
-    step.state.nextAttemptAt = Math.max(step.now, tenure.releaseSentAt + RETRY_BACKOFF_MS);
+    const { releaseSentAt } = tenure;
+    const notBefore = releaseSentAt === null ? step.now : releaseSentAt + RETRY_BACKOFF_MS;
+    step.state.nextAttemptAt = Math.max(step.now, notBefore);
   } else pauseHolding(step);
 }
 
 /** From the first byte of a release the term is over for good; leading again takes a new acquisition (R11). */
-function beginRelease(step: Step, tenure: Tenure): void {
+function beginRelease(step: Step, tenure: DrainingTenure): void {
   const { candidacy, finishing, finishDeadline } = step.state;
   if (candidacy === 'stopping' && !step.config.releaseOnShutdown) {
     step.state.tenure = null;
     return;
   }
-  step.updateTenure(tenure, {
+  step.state.tenure = {
+    ...heldLease(tenure),
     stage: 'releasing',
+    wasGranted: tenure.wasGranted,
     releaseDeadline: finishing ? finishDeadline : step.now + 2 * step.holdersTimeoutMs,
-  });
+    releaseSentAt: null,
+  };
   step.state.nextAttemptAt = step.now;
 }
 
-function proceedReleasing(step: Step, tenure: Tenure): number {
+function proceedReleasing(step: Step, tenure: ReleasingTenure): number {
   const { now, config } = step;
   if (now >= tenure.releaseDeadline) {
     letLapse(step);
@@ -360,18 +361,11 @@ function proceedReleasing(step: Step, tenure: Tenure): number {
     return tenure.releaseDeadline;
   }
   const renewTimeMicros = step.nextRenewMicros();
-  const record: LeaseRecord = {
-    holderIdentity: '',
-    // The shape of client-go's release, so that its peers take over at once; but only where it is true that no
-    // believer is left. The release of a lease that was never granted must not look like one (R13).
-    leaseDurationSeconds: tenure.wasGranted ? 1 : config.leaseDurationMs / 1_000,
-    acquireTimeMicros: tenure.wasGranted ? renewTimeMicros : tenure.acquireTimeMicros,
-    renewTimeMicros,
-    leaseTransitions: tenure.term,
-    releasedTransitions: tenure.wasGranted ? tenure.term : null,
-  };
+  const { term, acquireTimeMicros, wasGranted } = tenure;
+  const purpose = wasGranted ? 'release' : 'give-back';
+  const record = recordFor(purpose, { term, acquireTimeMicros, renewTimeMicros }, config);
   step.updateTenure(tenure, { releaseSentAt: now });
-  step.send('release', { verb: 'replace', record, expected: heldLease(step) }, timeoutMs);
+  step.send('release', { verb: 'replace', record, expected: knownLease(step) }, timeoutMs);
   return tenure.releaseDeadline;
 }
 
@@ -398,6 +392,6 @@ function endRelease(step: Step, tenure: Tenure): void {
 }
 
 /** The version every write of a holder is conditioned on: the newest known one, which `reviewTenure` has checked. */
-function heldLease(step: Step): ObservedLease {
+function knownLease(step: Step): ObservedLease {
   return step.state.observation!.lease!;
 }

@@ -65,6 +65,46 @@ export function alterations(sent: LeaseRecord, stored: LeaseRecord): LeaseAltera
   }));
 }
 
+/**
+ * What a record is written for.
+ * - `hold`: to acquire or to renew.
+ * - `release`: the term was granted and has ended. The shape is that of client-go's release, so that its peers take over
+ *   at once.
+ * - `give-back`: the term was never granted. Former believers may be left, so it must not look like a release (R13).
+ */
+export type RecordPurpose = 'hold' | 'release' | 'give-back';
+
+/** The term that a record is about. */
+export interface RecordedTerm {
+  readonly term: number;
+  readonly acquireTimeMicros: number;
+  readonly renewTimeMicros: number;
+}
+
+interface RecordAuthor {
+  readonly identity: string;
+  readonly application?: string | undefined;
+  readonly leaseDurationMs: number;
+}
+
+/** Makes every record that this process writes. */
+export function recordFor(
+  purpose: RecordPurpose,
+  { term, acquireTimeMicros, renewTimeMicros }: RecordedTerm,
+  { identity, application, leaseDurationMs }: RecordAuthor,
+): LeaseRecord {
+  const isRelease = purpose === 'release';
+  return {
+    holderIdentity: purpose === 'hold' ? identity : '',
+    leaseDurationSeconds: isRelease ? 1 : leaseDurationMs / 1_000,
+    acquireTimeMicros: isRelease ? renewTimeMicros : acquireTimeMicros,
+    renewTimeMicros,
+    leaseTransitions: term,
+    releasedTransitions: isRelease ? term : null,
+    application: purpose === 'hold' ? application : undefined,
+  };
+}
+
 /** `leaseTransitions` is an int32 in the Kubernetes API. */
 const MAX_TRANSITIONS = 2_147_483_647;
 

@@ -90,7 +90,7 @@ export function isOwnRecord(step: Step, record: LeaseRecord): boolean {
 function bearsOwnAcquisition({ state: { lastAcquisition } }: Step, record: LeaseRecord): boolean {
   return (
     lastAcquisition !== null &&
-    record.leaseTransitions === lastAcquisition.transitions &&
+    record.leaseTransitions === lastAcquisition.term &&
     record.acquireTimeMicros !== null &&
     lastAcquisition.acquireTimesMicros.includes(record.acquireTimeMicros)
   );

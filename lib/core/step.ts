@@ -11,7 +11,7 @@ import type {
 import { type ElectionFailure, LeaseAlteredError, LockRequestError } from './errors.js';
 import { alterations, type ObservedLease } from './lease-record.js';
 import { holdersTimeoutMs } from './request-timeout.js';
-import { holderElapsedMs, type ClockReading } from './validity.js';
+import { type Anchor, type ClockReading, holderElapsedMs } from './validity.js';
 
 /** A renewal that was forgotten and is applied after all costs the term, and no more than that. */
 const REMEMBERED_RENEWALS = 64;
@@ -37,8 +37,9 @@ export class Step {
     return this.at.now;
   }
 
-  updateTenure(tenure: Tenure, change: Partial<Tenure>): void {
-    this.state.tenure = Object.assign(copyOfTenure(tenure), change);
+  /** Changes what is known in a stage; the next stage is an object of its own. */
+  updateTenure<T extends Tenure>(tenure: T, change: Partial<Omit<T, 'stage'>>): void {
+    this.state.tenure = { ...tenure, ...change };
   }
 
   emit(effect: ElectionEffect): void {
@@ -54,9 +55,13 @@ export class Step {
     const { purpose, sent, baseRevision } = request;
     if (sent.verb === 'read' || purpose === 'read') return false;
     const found = alterations(sent.record, record);
-    if (found.length > 0) this.fail(new LeaseAlteredError(this.config.role, purpose, found));
-    else if (!isNewer(revision, request)) this.fail(noNewVersion(revision, baseRevision));
-    return found.length > 0 || !isNewer(revision, request);
+    if (found.length === 0 && isNewer(revision, request)) return false;
+    this.fail(
+      found.length > 0
+        ? new LeaseAlteredError(this.config.role, purpose, found)
+        : noNewVersion(revision, baseRevision),
+    );
+    return true;
   }
 
   /** Sends a request. The instant it counts from was read before it was built (R4). */
@@ -100,8 +105,8 @@ export class Step {
   }
 
   /** Time since an instant as a holder must count it (R19). */
-  holderElapsedSince(instant: Instant): number {
-    return holderElapsedMs(instant, this.reading, this.state.wallTrust);
+  holderElapsedSince(anchor: Anchor): number {
+    return holderElapsedMs(anchor, this.reading, this.state.wallTrust);
   }
 
   /** The clocks as a check goes by them. */
@@ -180,26 +185,5 @@ function copyOfState(state: ElectionState): Draft {
     newestRevision: state.newestRevision,
     restoredAt: state.restoredAt,
     leader: state.leader,
-  };
-}
-
-function copyOfTenure(tenure: Tenure): Tenure {
-  return {
-    stage: tenure.stage,
-    uid: tenure.uid,
-    term: tenure.term,
-    fencingToken: tenure.fencingToken,
-    anchor: tenure.anchor,
-    validUntil: tenure.validUntil,
-    acquireTimeMicros: tenure.acquireTimeMicros,
-    appliedRenewMicros: tenure.appliedRenewMicros,
-    sentRenewMicros: tenure.sentRenewMicros,
-    sentAt: tenure.sentAt,
-    wasGranted: tenure.wasGranted,
-    settledAt: tenure.settledAt,
-    drainDeadline: tenure.drainDeadline,
-    releaseDeadline: tenure.releaseDeadline,
-    releaseSentAt: tenure.releaseSentAt,
-    mustReadBack: tenure.mustReadBack,
   };
 }

@@ -162,7 +162,7 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
       {
         file: OBSERVING,
         from: '    bearsOwnAcquisition(step, record) &&\n    record.renewTimeMicros !== null &&\n    lastAcquisition.renewTimesMicros.includes(record.renewTimeMicros)',
-        to: '    lastAcquisition.transitions >= 0',
+        to: '    lastAcquisition.term >= 0',
       },
     ],
     traits: { sharedIdentity: true },

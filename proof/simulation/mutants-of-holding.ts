@@ -1,7 +1,9 @@
+import type { SourcePatch } from '../mutants/mutant-build.js';
 import type { Mutant } from './mutant.js';
 import type { Durations } from './option-draw.js';
 
 const HOLDING = 'core/holding.ts';
+const RECORD = 'core/lease-record.ts';
 
 /** Little room between renew deadline and lease duration, and much between two renewals. */
 const TIGHT: Durations = {
@@ -26,6 +28,20 @@ const EARLY_DEADLINE: Durations = {
   retryPeriodMs: 1_000,
   requestTimeoutMs: 500,
 };
+
+/** The stages after the end of a term go on with its validity, and renewals prolong it. */
+const KEPT_VALIDITY: readonly SourcePatch[] = [
+  {
+    file: HOLDING,
+    from: 'return { uid, term, acquireTimeMicros, appliedRenewMicros, sentRenewMicros, mustReadBack };',
+    to: 'return { ...tenure };',
+  },
+  {
+    file: HOLDING,
+    from: 'if (believes(tenure)) {\n    const validUntil',
+    to: 'if (tenure.term > 0) {\n    const validUntil',
+  },
+];
 
 /** What may be wrong with how a term is held, ended and released. */
 export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
@@ -81,8 +97,8 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     patches: [
       {
         file: 'core/election-machine.ts',
-        from: "state.tenure.stage === 'leading' && now < state.tenure.validUntil",
-        to: "state.tenure.stage === 'leading' && now > 0",
+        from: "tenure?.stage === 'leading' && now < tenure.validUntil",
+        to: "tenure?.stage === 'leading' && now > 0",
       },
     ],
   },
@@ -90,10 +106,11 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     name: 'release-first',
     breaks: 'R10: leads on until the release is answered',
     patches: [
+      ...KEPT_VALIDITY,
       {
         file: 'core/election-machine.ts',
-        from: "state.tenure.stage === 'leading' && now < state.tenure.validUntil",
-        to: "state.tenure.stage !== 'settling' && now < state.tenure.validUntil",
+        from: "tenure?.stage === 'leading' && now < tenure.validUntil",
+        to: "tenure !== null && tenure.stage !== 'settling' && now < tenure.validUntil",
       },
     ],
   },
@@ -101,6 +118,13 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     name: 'resume-after-failed-release',
     breaks: 'R11: a release of unknown outcome is taken back',
     patches: [
+      ...KEPT_VALIDITY,
+      // So that the term can be granted once more.
+      {
+        file: HOLDING,
+        from: 'sentAt, anchor, validUntil };',
+        to: 'sentAt, anchor, validUntil, fencingToken };',
+      },
       {
         file: HOLDING,
         from: '  // Write again only if the lease still names',
@@ -224,9 +248,9 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     breaks: 'R13: the release of a term that was never granted promises that nobody believes',
     patches: [
       {
-        file: HOLDING,
-        from: 'releasedTransitions: tenure.wasGranted ? tenure.term : null,',
-        to: 'releasedTransitions: tenure.term,',
+        file: RECORD,
+        from: 'releasedTransitions: isRelease ? term : null,',
+        to: "releasedTransitions: purpose === 'hold' ? null : term,",
       },
     ],
     traits: { strict: true, lawless: true },
@@ -236,14 +260,14 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     breaks: 'R13: the release of a term that was never granted has the shape of client-go’s',
     patches: [
       {
-        file: HOLDING,
-        from: 'leaseDurationSeconds: tenure.wasGranted ? 1 : config.leaseDurationMs / 1_000,',
-        to: 'leaseDurationSeconds: 1,',
+        file: RECORD,
+        from: 'leaseDurationSeconds: isRelease ? 1 : leaseDurationMs / 1_000,',
+        to: "leaseDurationSeconds: purpose === 'hold' ? leaseDurationMs / 1_000 : 1,",
       },
       {
-        file: HOLDING,
-        from: 'acquireTimeMicros: tenure.wasGranted ? renewTimeMicros : tenure.acquireTimeMicros,',
-        to: 'acquireTimeMicros: renewTimeMicros,',
+        file: RECORD,
+        from: 'acquireTimeMicros: isRelease ? renewTimeMicros : acquireTimeMicros,',
+        to: "acquireTimeMicros: purpose === 'hold' ? acquireTimeMicros : renewTimeMicros,",
       },
     ],
     traits: { strict: true, lawless: true },
@@ -253,6 +277,7 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     name: 'drain-bounded-by-validity',
     breaks: 'R10: what a drain sends is bounded by the validity of the term that has ended',
     patches: [
+      ...KEPT_VALIDITY,
       {
         file: HOLDING,
         from: "const end = tenure.stage === 'draining' ? tenure.drainDeadline : tenure.validUntil;",
@@ -324,8 +349,8 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     patches: [
       {
         file: HOLDING,
-        from: ': Math.min(wanted, latest);',
-        to: ': Math.max(wanted, Math.min(wanted, latest));',
+        from: 'return Math.min(wanted, latest);',
+        to: 'return Math.max(wanted, Math.min(wanted, latest));',
       },
     ],
     kinds: ['reject'],
@@ -368,8 +393,8 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     patches: [
       {
         file: HOLDING,
-        from: "const believes = tenure.stage === 'leading' || tenure.stage === 'settling';",
-        to: "const believes = tenure.stage === 'leading';",
+        from: 'if (tenure === null || !believes(tenure)) return;\n  // Never',
+        to: "if (tenure?.stage !== 'leading') return;\n  // Never",
       },
     ],
     traits: { strict: true, lawless: true },
@@ -421,10 +446,21 @@ export const MUTANTS_OF_HOLDING: readonly Mutant[] = [
     name: 'renews-in-place-of-release',
     breaks: 'R11: a lease that is to be released is renewed',
     patches: [
+      ...KEPT_VALIDITY,
       {
         file: HOLDING,
         from: "if (tenure.stage === 'releasing') return proceedReleasing(step, tenure);",
         to: 'if (step.now < 0) return proceedReleasing(step, tenure);',
+      },
+      {
+        file: HOLDING,
+        from: ': tenure.validUntil;',
+        to: ': (tenure.validUntil ?? step.now);',
+      },
+      {
+        file: HOLDING,
+        from: "if (tenure === null || tenure.stage === 'releasing') return;",
+        to: 'if (tenure === null) return;',
       },
     ],
   },

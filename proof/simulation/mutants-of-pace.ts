@@ -143,8 +143,8 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
     patches: [
       {
         file: HOLDING,
-        from: 'step.state.nextAttemptAt = anchor.now + step.config.retryPeriodMs;\n  // Whatever',
-        to: 'step.state.nextAttemptAt = anchor.now + step.config.renewDeadlineMs - 1;\n  // Whatever',
+        from: 'step.state.nextAttemptAt = anchor.now + step.config.retryPeriodMs;',
+        to: 'step.state.nextAttemptAt = anchor.now + step.config.renewDeadlineMs - 1;',
       },
     ],
     foundBy: 'calm-after-healing',

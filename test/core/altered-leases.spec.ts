@@ -105,7 +105,7 @@ describe('when something begins to change writes while this process leads', () =
     const before = run.state.observation!.lease!;
     run.writes({ kind: 'applied', stored: before });
     expect(codes(run)).toEqual(['ERR_LEASE_ALTERED']);
-    expect(run.state.tenure?.validUntil).toBe(10_000);
+    expect(run.in('leading').validUntil).toBe(10_000);
   });
 
   it('does not count a renewal whose time is undone, though the object has a new version', () => {

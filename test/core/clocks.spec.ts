@@ -22,7 +22,7 @@ describe('when the wall clock shows that time has passed', () => {
       const run = MachineRun.leading().at(1_000);
       run.wallShiftMs = shift;
       run.tick();
-      expect(run.state.tenure?.validUntil).toBe(10_000);
+      expect(run.in('leading').validUntil).toBe(10_000);
     },
   );
 
@@ -55,7 +55,7 @@ describe('when the machine has slept', () => {
     const run = MachineRun.leading().at(1_000);
     run.suspendedMs = slept;
     run.tick();
-    expect(run.state.tenure?.validUntil).toBe(validUntil);
+    expect(run.in('leading').validUntil).toBe(validUntil);
   });
 });
 
@@ -74,7 +74,7 @@ describe('when somebody sets the wall clock forward by an hour', () => {
   it('does not shorten the time for which strict mode waits for another believer', () => {
     const run = new MachineRun({ strict: true }).start().reads(null).applied(10).at(2_000).tick();
     run.applied(11).at(2_100);
-    const settledAt = run.state.tenure!.settledAt;
+    const { settledAt } = run.in('settling');
     jumped(run);
     while (run.of('grant').length === 0) {
       if (run.state.pending === null) run.wake();

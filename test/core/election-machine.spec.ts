@@ -289,12 +289,12 @@ describe('when a leader renews', () => {
       acquireTimeMicros: 1_000_000_000_000,
     });
     run.applied(11);
-    expect(run.state.tenure?.fencingToken).toBe(10n);
+    expect(run.of('grant')).toEqual([{ kind: 'grant', term: 1, fencingToken: 10n }]);
   });
 
   it('treats an applied write with an unchanged revision as no renewal', () => {
     const run = MachineRun.leading().at(2_000).tick().applied(10);
-    expect(run.state.tenure?.validUntil).toBe(10_000);
+    expect(run.in('leading').validUntil).toBe(10_000);
     expect(run.wakeAt).toBe(2_250);
   });
 
@@ -314,7 +314,7 @@ describe('when a leader renews', () => {
     const run = MachineRun.leading().at(1_000);
     run.suspendedMs = 40;
     run.tick();
-    expect(run.state.tenure?.validUntil).toBe(10_000);
+    expect(run.in('leading').validUntil).toBe(10_000);
   });
 });
 
@@ -332,14 +332,14 @@ describe('when the outcome of a renewal is not known', () => {
     const run = MachineRun.leading().at(2_000).tick();
     const landed = representation(run.written, 11);
     run.at(5_000).writes({ kind: 'unknown', error: unclear }).at(5_100).reads(landed);
-    expect(run.state.tenure?.validUntil).toBe(12_000);
+    expect(run.in('leading').validUntil).toBe(12_000);
   });
 
   it('extends nothing by a read of an older own record, and tries again after the back-off', () => {
     const run = MachineRun.leading();
     const own = run.state.observation!.lease!;
     run.at(2_000).tick().at(5_000).writes({ kind: 'unknown', error: unclear }).reads(own);
-    expect(run.state.tenure?.validUntil).toBe(10_000);
+    expect(run.in('leading').validUntil).toBe(10_000);
     expect(run.wakeAt).toBe(5_250);
     expect(run.wake().request.purpose).toBe('renew');
   });
@@ -476,7 +476,7 @@ describe('when nothing works for hours', () => {
     const run = MachineRun.leading().say({ kind: 'watch-opened' });
     run.at(1_000).say({ kind: 'watch-interrupted' }).at(2_000).tick();
     expect(run.request.purpose).toBe('renew');
-    expect(run.applied(11).state.tenure?.validUntil).toBe(12_000);
+    expect(run.applied(11).in('leading').validUntil).toBe(12_000);
   });
 });
 

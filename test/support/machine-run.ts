@@ -5,6 +5,7 @@ import {
   type ElectionEvent,
   type ElectionState,
   INITIAL_STATE,
+  type Tenure,
 } from '../../lib/core/election-state.js';
 import { LockRequestError } from '../../lib/core/errors.js';
 import type { ReadOutcome, WriteOutcome } from '../../lib/core/resource-lock.js';
@@ -156,6 +157,13 @@ export class MachineRun {
 
   isLeader(at = this.now): boolean {
     return isLeader(this.state, at);
+  }
+
+  /** The tenure, in the stage that it must be in. */
+  in<S extends Tenure['stage']>(stage: S): Extract<Tenure, { stage: S }> {
+    const { tenure } = this.state;
+    if (tenure?.stage === stage) return tenure as Extract<Tenure, { stage: S }>;
+    throw new Error(`the stage is ${tenure?.stage ?? 'none'}, not ${stage}`);
   }
 
   of<K extends ElectionEffect['kind']>(kind: K): Extract<ElectionEffect, { kind: K }>[] {
