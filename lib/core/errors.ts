@@ -226,6 +226,7 @@ const HEADROOM = 1.25;
 export class StoreTooSlowError extends LeaderElectionError {
   readonly code = 'ERR_STORE_TOO_SLOW';
 
+  /** @internal */
   constructor(role: string, slow: SlowAcquisitions) {
     const { attempts, tookMs, renewDeadlineMs, retryPeriodMs, leaseDurationMs } = slow;
     const bearableMs = Math.min(renewDeadlineMs / 2, renewDeadlineMs - retryPeriodMs);

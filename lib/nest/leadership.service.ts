@@ -26,6 +26,7 @@ export class LeadershipService {
   /** Not a private field, which could not be read through a proxy around the instance. */
   declare private readonly [ELECTION]: RoleElection;
 
+  /** @internal */
   constructor(election: RoleElection) {
     Object.defineProperty(this, ELECTION, { value: election });
   }

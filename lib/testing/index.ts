@@ -15,6 +15,7 @@ export {
   type LeaderElectionTestingModuleOptions,
 } from './leader-election-testing.module.js';
 export { ManualClock } from './manual-clock.js';
+export type { Clock, Timer } from '../core/clock.js';
 export {
   TestElection,
   type OverridableBuilder,

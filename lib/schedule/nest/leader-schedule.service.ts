@@ -40,6 +40,7 @@ export class LeaderSchedule {
   private readonly zones = new TimeZones();
   private readonly registry: SchedulerRegistry | undefined;
 
+  /** @internal */
   constructor(
     private readonly schedules: RoleSchedules,
     @Inject(ELECTION_CLOCK) private readonly clock: Clock,

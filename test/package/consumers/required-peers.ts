@@ -1,4 +1,4 @@
-/** The main entry in an application that has none of the optional peers: it leads, does its work, and ends. */
+/** An application that has none of the optional peers: it leads, does its work, and ends; its tests have stand-ins. */
 import 'reflect-metadata';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -8,6 +8,7 @@ import {
   LeadershipService,
   memoryLock,
 } from 'nestjs-leader-election';
+import { leadershipStandIn } from 'nestjs-leader-election/testing';
 
 @Injectable()
 class Job {
@@ -28,7 +29,7 @@ async function main(): Promise<void> {
   await app.get(LeadershipService).waitForLeadership();
   const work = await app.get(Job).work();
   await app.close();
-  console.log(JSON.stringify({ work }));
+  console.log(JSON.stringify({ work, standIn: leadershipStandIn().role }));
 }
 
 void main();

@@ -1,0 +1,89 @@
+import { readFileSync, rmSync } from 'node:fs';
+import { dts } from 'rollup-plugin-dts';
+import typescript from 'typescript';
+
+/**
+ * One file per entry and one that they share, so that the package loads at once and a class is the same class in every
+ * entry. The input is what the compiler made of `lib`, with the metadata of decorators and the names of classes.
+ */
+const ENTRIES = {
+  index: '.build/index',
+  schedule: '.build/schedule/index',
+  testing: '.build/testing/index',
+};
+const DECORATED = { experimentalDecorators: true, target: 'ES2022', module: 'ES2022' };
+
+function scripts(dir, format) {
+  return {
+    ...bundles('.js'),
+    plugins: [compiled, ...(format === 'cjs' ? [commonjsScope] : [])],
+    output: { ...output(dir, '.js'), format, minifyInternalExports: false },
+  };
+}
+
+function types(dir) {
+  return {
+    ...bundles('.d.ts'),
+    plugins: [dts({ sourcemap: true })],
+    output: { ...output(dir, '.d.ts'), format: 'es' },
+  };
+}
+
+function bundles(extension) {
+  const input = Object.entries(ENTRIES).map(([name, path]) => [name, path + extension]);
+  return { input: Object.fromEntries(input), external: (id) => !/^[./]/.test(id), onwarn };
+}
+
+function output(dir, extension) {
+  return {
+    dir,
+    manualChunks,
+    chunkFileNames: `[name]${extension}`,
+    hoistTransitiveImports: false,
+    // The sources are in the package, so the maps need not repeat them.
+    sourcemap: true,
+    sourcemapExcludeSources: true,
+  };
+}
+
+/** What one entry alone reaches is in its file, and the rest in one file that all of them share. */
+function manualChunks(id, { getModuleInfo }) {
+  const reaching = new Set([id]);
+  for (const each of reaching) {
+    for (const importer of getModuleInfo(each).importers) reaching.add(importer);
+  }
+  const entries = [...reaching].filter((each) => getModuleInfo(each).isEntry);
+  return entries.length > 1 ? 'shared' : undefined;
+}
+
+/**
+ * Hands the compiler's source maps on, so that a stack shows the lines of `lib`, and leaves the comments to it; those of
+ * the types are for whoever hovers over a name.
+ */
+const compiled = {
+  name: 'compiled',
+  load: (id) => ({ code: readFileSync(id, 'utf8'), map: readFileSync(`${id}.map`, 'utf8') }),
+  renderChunk(code) {
+    const compilerOptions = { ...DECORATED, removeComments: true, sourceMap: true };
+    const { outputText, sourceMapText } = typescript.transpileModule(code, { compilerOptions });
+    return { code: outputText.replace(/^\/\/# sourceMappingURL=.*$/m, ''), map: sourceMapText };
+  },
+};
+
+const commonjsScope = {
+  name: 'commonjs-scope',
+  generateBundle() {
+    this.emitFile({ type: 'asset', fileName: 'package.json', source: '{"type":"commonjs"}\n' });
+  },
+};
+
+/** The helpers of decorators look at a `this` that a module does not have, and do without. */
+function onwarn(warning) {
+  if (warning.code === 'THIS_IS_UNDEFINED') return;
+  throw new Error(warning.message, { cause: warning });
+}
+
+export default ['dist', 'dist-commonjs'].flatMap((dir) => {
+  rmSync(dir, { recursive: true, force: true });
+  return [scripts(dir, dir === 'dist' ? 'es' : 'cjs'), types(dir)];
+});

@@ -1,0 +1,95 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from '@jest/globals';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const FILES = ['index', 'schedule', 'shared', 'testing'];
+/** What a user's installation has in any case: the peers that are not optional. */
+const REQUIRED = /^(@nestjs\/common|@nestjs\/core|rxjs|node:.*)$/;
+/** The sub-path may ask for the optional peers that it exists for. */
+const OF_SCHEDULE = ['@nestjs/schedule', 'cron'];
+
+function text(file: string): string {
+  return readFileSync(join(root, file), 'utf8');
+}
+
+/** The packages that the file loads at once, with those of the library's own files that it loads. */
+function packagesOf(file: string, seen = new Set<string>()): string[] {
+  if (seen.has(file)) return [];
+  seen.add(file);
+  const loading = /^(?:import|export)\b[^'"]*['"]([^'"]+)['"]|\brequire\(['"]([^'"]+)['"]\)/gm;
+  return [...text(file).matchAll(loading)].flatMap(([, imported, required]) => {
+    const name = (imported ?? required)!;
+    if (!name.startsWith('.')) return REQUIRED.test(name) ? [] : [name];
+    const target = join(dirname(file), name);
+    return packagesOf(file.endsWith('.d.ts') ? target.replace(/\.js$/, '.d.ts') : target, seen);
+  });
+}
+
+describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s', (dir) => {
+  it('has one file per entry and one that they share, with types and source maps', () => {
+    const expected = FILES.flatMap((name) =>
+      ['.js', '.js.map', '.d.ts', '.d.ts.map'].map((extension) => name + extension),
+    );
+    if (dir === 'dist-commonjs') expected.push('package.json');
+    expect(readdirSync(join(root, dir)).toSorted()).toEqual(expected.toSorted());
+  });
+
+  it.each(FILES)('compiles against %s without any optional package', (name) => {
+    expect(packagesOf(`${dir}/${name}.d.ts`)).toEqual([]);
+  });
+
+  it.each([
+    ['index', []],
+    ['testing', []],
+    ['schedule', OF_SCHEDULE],
+  ])('loads with %s no optional package but %j', (name, expected) => {
+    expect(new Set(packagesOf(`${dir}/${name}.js`))).toEqual(new Set(expected));
+  });
+
+  it('loads client-node only where a kubeconfig is to be read', () => {
+    const mentioning = FILES.flatMap((name) =>
+      text(`${dir}/${name}.js`)
+        .split('\n')
+        .filter((line) => /(import|require)\(?\s*['"]@kubernetes\/client-node['"]/.test(line)),
+    );
+    expect(mentioning).toEqual(["const importPackage = () => import('@kubernetes/client-node');"]);
+  });
+
+  it('gives no two classes one name, as the second would be renamed', () => {
+    const names = FILES.flatMap((name) => [
+      ...text(`${dir}/${name}.js`).matchAll(/\bclass (\w+\$\d+)\b/g),
+    ]);
+    expect(names.map(([, name]) => name)).toEqual([]);
+  });
+
+  it('has the sources that its source maps name', () => {
+    const maps = readdirSync(join(root, dir)).filter((file) => file.endsWith('.map'));
+    const sources = maps.flatMap((map) => {
+      const { sources: named } = JSON.parse(text(`${dir}/${map}`)) as { sources: string[] };
+      return named.map((source) => join(dir, source));
+    });
+    expect(sources.length).toBeGreaterThan(100);
+    expect(
+      sources.filter((file) => !/^lib\/.*\.ts$/.test(file) || !existsSync(join(root, file))),
+    ).toEqual([]);
+  });
+
+  it('shows in a stack the line of the source', () => {
+    const entry = JSON.stringify(join(root, dir, 'index.js'));
+    const script = `
+      const { OnGranted } = await import(${entry});
+      try {
+        OnGranted(7);
+      } catch (error) {
+        console.log(error.stack);
+      }
+    `;
+    const program = ['--enable-source-maps', '--input-type=module', '-e', script];
+    const stack = execFileSync(process.execPath, program, { encoding: 'utf8' });
+    const [, file, line] = /(lib\/[\w/.-]+\.ts):(\d+)/.exec(stack) ?? [stack];
+    expect(text(file!).split('\n')[Number(line) - 1]).toMatch(/new LeaderElectionOptionsError/);
+  });
+});
