@@ -38,9 +38,17 @@ async function install(name: string): Promise<string> {
   for (const file of readdirSync(fixtures).filter((each) => each.endsWith('.ts'))) {
     cpSync(join(fixtures, file), join(cwd, file));
   }
-  await run('npm', ['install', '--no-audit', '--no-fund', tarball], { cwd });
+  const packages = name === 'esm-nest-12' ? [tarball, newestClientNode()] : [tarball];
+  await run('npm', ['install', '--no-audit', '--no-fund', ...packages], { cwd });
   await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], { cwd });
   return cwd;
+}
+
+/** Version 2 does not load before Node.js 22.19, for its undici does not. */
+function newestClientNode(): string {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const isOld = major < 22 || (major === 22 && minor < 19);
+  return `@kubernetes/client-node@${isOld ? '1.4.0' : '2.0.1'}`;
 }
 
 /** What the application reports in its last line, after what it logged: a cron second may fall into its start. */
@@ -107,6 +115,24 @@ describe.each(CONSUMERS)(
     );
 
     it(
+      'has one class of a name in all entries and module systems, with its metadata',
+      async () => {
+        expect(await outputOf(consumer, 'entries')).toEqual({
+          hasClasses: true,
+          renamed: [],
+          injected: ['RoleSchedules', 'Object', 'SchedulerRegistry'],
+          errorOfSchedule: 'JobTimeoutError',
+          serviceOfTesting: true,
+          isOneForRequire: true,
+          isSecondAsCommonJs: true,
+          sharedToken: true,
+          sharedMark: true,
+        });
+      },
+      RUN_LIMIT_MS,
+    );
+
+    it(
       'ends handlers and work before a pool closes in onModuleDestroy, in a root, a feature and a global module',
       async () => {
         const inOrder = [
@@ -136,9 +162,10 @@ describe('when it is installed in an application without the optional peers', ()
   });
 
   it(
-    'leads with the main entry alone',
+    'leads with the main entry, and has the entry for tests',
     async () => {
-      expect(await outputOf(consumer, 'required-peers')).toEqual({ work: 'done' });
+      const expected = { work: 'done', standIn: 'test' };
+      expect(await outputOf(consumer, 'required-peers')).toEqual(expected);
     },
     RUN_LIMIT_MS,
   );
