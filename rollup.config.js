@@ -11,7 +11,6 @@ const ENTRIES = {
   schedule: '.build/schedule/index',
   testing: '.build/testing/index',
 };
-const DECORATED = { experimentalDecorators: true, target: 'ES2022', module: 'ES2022' };
 
 function scripts(dir, format) {
   return {
@@ -64,7 +63,8 @@ const compiled = {
   name: 'compiled',
   load: (id) => ({ code: readFileSync(id, 'utf8'), map: readFileSync(`${id}.map`, 'utf8') }),
   renderChunk(code) {
-    const compilerOptions = { ...DECORATED, removeComments: true, sourceMap: true };
+    const language = { target: 'ES2022', module: 'ES2022' };
+    const compilerOptions = { ...language, removeComments: true, sourceMap: true };
     const { outputText, sourceMapText } = typescript.transpileModule(code, { compilerOptions });
     return { code: outputText.replace(/^\/\/# sourceMappingURL=.*$/m, ''), map: sourceMapText };
   },
