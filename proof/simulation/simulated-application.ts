@@ -224,11 +224,18 @@ export class SimulatedApplication implements ElectionObserver {
     // It had to find out first how slow the server is (R20).
     const { candidates, network } = world.scenario;
     if (isSlow(candidates, network.steadyMs)) return;
-    if (world.hinderedUntil('any', slot) > world.now - calmMs) return;
     // The request that was under way, the read-back and the renewal, each as slow as the server is.
     const lastTryMs = (requestTimeoutMs + PAUSE_MS) / clockRate + 3 * network.steadyMs;
-    if (world.hinderedUntil('refusal', slot) > world.now - lastTryMs) return;
-    if (world.hinderedUntil('wall', slot) > world.now - calmMs) return this.countLossByWall();
+    const isWallAmiss = world.hinderedUntil('wall', slot) > world.now - calmMs;
+    const isHindered =
+      world.hinderedUntil('any', slot) > world.now - calmMs ||
+      world.hinderedUntil('refusal', slot) > world.now - lastTryMs;
+    if (isHindered) {
+      // Whether the wall clock ended it or the other trouble cannot be told: the count begins again.
+      if (isWallAmiss) this.lossesByWall = [];
+      return;
+    }
+    if (isWallAmiss) return this.countLossByWall();
     world.violate('needless-loss', `${replica.name} #${number} was not renewed though it could be`);
   }
 
