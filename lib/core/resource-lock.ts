@@ -17,9 +17,20 @@ export interface StoredDocument {
  * - `failed`: nothing was learned. The error says why.
  */
 export type ReadOutcome<Version = ObservedLease> =
-  | { readonly kind: 'found'; readonly stored: Version }
+  | {
+      readonly kind: 'found';
+      /** The object as the store holds it. */
+      readonly stored: Version;
+    }
   | { readonly kind: 'absent' }
-  | { readonly kind: 'failed'; readonly error: LockRequestError };
+  | FailedRequest<'failed'>;
+
+/** What came of a request that failed. */
+interface FailedRequest<Kind extends string> {
+  readonly kind: Kind;
+  /** Why it failed, how far it got, and how long the store asked to wait. */
+  readonly error: LockRequestError;
+}
 
 /**
  * What is known after a write (R9).
@@ -33,11 +44,15 @@ export type ReadOutcome<Version = ObservedLease> =
  * - `unknown`: it may be in the store now, later or never (timeout, reset, 5xx).
  */
 export type WriteOutcome<Version = ObservedLease> =
-  | { readonly kind: 'applied'; readonly stored: Version }
+  | {
+      readonly kind: 'applied';
+      /** The object as the store holds it after the write. */
+      readonly stored: Version;
+    }
   | { readonly kind: 'conflict' }
   | { readonly kind: 'absent' }
-  | { readonly kind: 'not-applied'; readonly error: LockRequestError }
-  | { readonly kind: 'unknown'; readonly error: LockRequestError };
+  | FailedRequest<'not-applied'>
+  | FailedRequest<'unknown'>;
 
 /** What bounds one request to a lock. */
 export interface LockRequestOptions {
@@ -103,10 +118,15 @@ export interface Store<Content, Version> {
 /** The store of one lease. Every lock passes the same contract suite (`test/locks/resource-lock.contract.ts`). */
 export interface ResourceLock extends Store<LeaseRecord, ObservedLease> {
   /**
-   * Reports changes as they happen. A lock without it is polled every retry period. A watch that has heard nothing for
-   * `silenceLimitMs` begins again by itself.
+   * Reports changes as they happen. A lock without it is polled every retry period.
    */
-  watch?(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch;
+  watch?(
+    observer: LeaseWatchObserver,
+    options: {
+      /** A watch that has heard nothing for this time, in milliseconds, begins again by itself. */
+      readonly silenceLimitMs: number;
+    },
+  ): LeaseWatch;
   /**
    * The store of a document beside this lease, in an object of its own named `<leaseName>-<suffix>`. Uses what this
    * lock holds, and is of no use after `close()`. A lock without it cannot carry `@LeaderCron` jobs. Every such store

@@ -14,6 +14,7 @@ export interface NotLeaderResponse {
   readonly statusCode: 503;
   readonly error: string;
   readonly message: string;
+  /** The role that the answering process does not lead. */
   readonly role: string;
 }
 
@@ -31,7 +32,12 @@ export class NotLeaderError extends ServiceUnavailableException {
   /** The leader as far as this process knows; undefined when none is known. Not enumerable. */
   declare readonly leader: string | undefined;
   /** What GraphQL servers publish beside the message. */
-  readonly extensions: { readonly code: string; readonly role: string };
+  readonly extensions: {
+    /** `ERR_NOT_LEADER`. */
+    readonly code: string;
+    /** The role that this process does not lead. */
+    readonly role: string;
+  };
 
   constructor(role: string, leader?: string, what = 'This call') {
     super(ANSWER);

@@ -99,6 +99,7 @@ export class LeaderElectionModule {
   /**
    * Registers a role with these options.
    *
+   * @throws LeaderElectionOptionsError when the application starts, with every fault of the options
    * @example
    * @Module({ imports: [LeaderElectionModule.forRoot({ role: 'plan-scheduler' })], providers: [PlanScheduler] })
    * export class AppModule {}
@@ -115,11 +116,16 @@ export class LeaderElectionModule {
   }
 
   /**
-   * As `forRoot`, with options from a factory, a class or a provider. `role` is given outside of them, as tokens are
-   * made from it.
+   * Registers a role whose options come from a factory, a class or another provider. `role` itself is given here, as
+   * the injection tokens are made from it before the factory runs.
    *
-   * @example LeaderElectionModule.forRootAsync({ role: 'plan-scheduler', inject: [ConfigService], useFactory: (config:
-   * ConfigService) => ({ namespace: config.get('NAMESPACE') }), })
+   * @throws LeaderElectionOptionsError when the application starts, with every fault of the options
+   * @example
+   * LeaderElectionModule.forRootAsync({
+   *   role: 'plan-scheduler',
+   *   inject: [ConfigService],
+   *   useFactory: (config: ConfigService) => ({ namespace: config.get('NAMESPACE') }),
+   * })
    */
   static forRootAsync(options: LeaderElectionModuleAsyncOptions): DynamicModule {
     const given: Partial<LeaderElectionModuleAsyncOptions> = options ?? {};

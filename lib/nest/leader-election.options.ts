@@ -16,21 +16,21 @@ import { isLockChoice, LOCK_NAMES, type LockChoice } from './lock-selection.js';
 /** The options of `LeaderElectionModule.forRoot()`: those of the election, and how it is part of the application. */
 export interface LeaderElectionModuleOptions extends ElectionOptions {
   /**
-   * Where the lease is kept: `'auto'`, `'lease'`, `'file'`, `'memory'`, what `leaseLock()`, `fileLock()` or
-   * `memoryLock()` returned, or a ResourceLock of your own. `'auto'`: in a pod the Lease; under a test runner the
-   * memory lock; anywhere else the file lock, with one log line that says so, or a start-up error with
-   * `NODE_ENV=production`.
+   * Where the lease is kept: a name, what `leaseLock()`, `fileLock()` or `memoryLock()` returned, or a ResourceLock of
+   * your own. `'auto'` is a Lease in a pod and the memory lock under a test runner. Anywhere else it is the file lock,
+   * which the log then says; with `NODE_ENV=production` the application does not start there.
    * @default 'auto'
    */
   readonly lock?: LockChoice;
   /**
-   * Compete as soon as the application has started; `false`: not before `leadership.start()`.
+   * Compete for the lease as soon as the application has started. With `false` this process competes only after
+   * `leadership.start()`.
    * @default true
    */
   readonly autoStart?: boolean;
   /**
-   * Make the service injectable everywhere; `false`: only in modules that import this one. Decorators reach their role
-   * in either case where `LeadershipService` can be injected.
+   * Make the service injectable in every module; with `false`, only in those that import this one. Decorators work
+   * wherever `LeadershipService` can be injected.
    * @default true
    */
   readonly isGlobal?: boolean;

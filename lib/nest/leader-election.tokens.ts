@@ -28,7 +28,7 @@ export function roleToken(role: string): symbol {
 
 /**
  * Injection token of a role's {@link LeadershipService}, for `inject: [...]` and `app.get(...)`. Without a role it is
- * that of the only one; with several roles in the application this is a start-up error.
+ * that of the only one; an application with several roles does not start if something injects it.
  */
 export function getLeadershipToken(role?: string): symbol | typeof LeadershipService {
   return role === undefined ? LeadershipService : roleToken(role);
@@ -49,6 +49,7 @@ export function getLeaderElectionOptionsToken(role?: string): symbol {
 /**
  * Injects the LeadershipService of a role into a constructor parameter or a property.
  * @param role may be absent if the application has one role
+ * @throws LeaderElectionOptionsError when the class is defined, if the role is no text
  */
 export function InjectLeadership(role?: string): PropertyDecorator & ParameterDecorator {
   return Inject(getLeadershipToken(checkedRole('@InjectLeadership()', role)));

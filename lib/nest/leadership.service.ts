@@ -94,12 +94,20 @@ export class LeadershipService {
   }
 
   /**
-   * Resolves with the term as soon as this process is leader. Awaited in an `onApplicationBootstrap` hook it starts the election, which
-   * otherwise waits for all of those hooks; in `onModuleInit` it would never resolve.
-   * @param options `signal` ends the wait. @default none: it waits until the application shuts down
-   * @throws the signal's reason when it is aborted; ElectionStoppedError when the application shuts down
+   * Resolves with the term as soon as this process is leader. Awaited in an `onApplicationBootstrap` hook it starts the
+   * election, which otherwise waits for all of those hooks; in `onModuleInit` it would never resolve.
+   * @throws ElectionStoppedError when the application shuts down
+   * @throws the reason of `signal` when that is aborted
    */
-  waitForLeadership({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Term> {
+  waitForLeadership({
+    signal,
+  }: {
+    /**
+     * Ends the wait when it is aborted.
+     * @default none: the wait ends when this process becomes leader or shuts down
+     */
+    readonly signal?: AbortSignal;
+  } = {}): Promise<Term> {
     const { role, isStopping } = this[ELECTION];
     const { term } = this;
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
@@ -153,7 +161,7 @@ export class LeadershipService {
   }
 
   /**
-   * The current term, for code that must not run on a follower.
+   * Returns the current term, and throws on a follower: for code that only the leader may run.
    * @throws NotLeaderError while this process is not leader
    */
   assertLeader(): Term {
@@ -164,16 +172,20 @@ export class LeadershipService {
 
   /**
    * Gives leadership up, so that another process takes it. Leadership has ended when this returns; then `@OnRevoked`
-   * handlers run, work in flight ends, and the lease is released. False if this process was not leader.
-   *
-   * This process does not compete again until `cooldownMs` (milliseconds) after that work has ended. A standby without
-   * a watch looks once per retry period and needs a request to take the lease; with less than the default the one that
-   * has just stepped down could be the first to come back.
-   *
-   * @param options `cooldownMs`: zero or more. @default twice `retryPeriodMs`
-   * @throws LeaderElectionOptionsError if `cooldownMs` is not such a number
+   * handlers run, work in flight ends, and the lease is released. Returns false if this process was not leader.
+   * @throws LeaderElectionOptionsError if `cooldownMs` is not a finite number, zero or more
    */
-  stepDown({ cooldownMs }: { readonly cooldownMs?: number } = {}): boolean {
+  stepDown({
+    cooldownMs,
+  }: {
+    /**
+     * For how many milliseconds this process does not compete again, counted from the end of its work. A standby
+     * without a watch looks once per retry period and needs a request to take the lease; with less than the default,
+     * the process that has just stepped down could become leader again.
+     * @default twice `retryPeriodMs`
+     */
+    readonly cooldownMs?: number;
+  } = {}): boolean {
     const { elector, options } = this[ELECTION];
     return elector.stepDown(checkedCooldown(cooldownMs, 2 * options.retryPeriodMs));
   }

@@ -108,7 +108,8 @@ export class ControlledElector implements RoleElector {
   }
 
   /**
-   * Waits for the work of the last term, as the real one does. @throws Error where a real process could not be leader
+   * Waits for the work of the last term, as the real one does.
+   * @throws Error where a real process could not be leader
    */
   async grant(): Promise<Term> {
     await this.drained;
@@ -151,10 +152,8 @@ export class ControlledElector implements RoleElector {
   }
 
   /**
-   * app.close())` ends though no test moves the manual clock any more, and though the runner's timers are faked. =>
    * Waits in real time, so that `afterAll(() => app.close())` ends even if no test moves the manual clock any more, and
-   * even if the runner's timers are faked. => app.close())` ends though no test moves the manual clock any more, and
-   * though the runner's timers are faked.
+   * even if the runner's timers are faked.
    */
   async drain(): Promise<boolean> {
     this.candidacy = 'stopped';

@@ -17,23 +17,30 @@ import { ManualClock } from './manual-clock.js';
 
 /** How a {@link TestElection} begins. */
 export interface TestElectionOptions {
-  /** Lead from the start of the application. @default false */
+  /**
+   * Lead from the start of the application.
+   * @default false
+   */
   readonly isLeader?: boolean;
   /**
    * Identity of another process that leads from the start.
    * @default none is known to lead
    */
   readonly leader?: string;
-  /** The clock of elections and schedules. @default a new one that shows 2026-01-01T00:00:00Z */
+  /**
+   * The clock of elections and schedules.
+   * @default a new one that shows 2026-01-01T00:00:00Z
+   */
   readonly clock?: ManualClock;
   /**
    * Milliseconds of real time for which `app.close()` waits for gated work and handlers; what is still running then is
-   * logged by name. @default 2000
+   * logged by name.
+   * @default 2_000
    */
   readonly closeTimeoutMs?: number;
 }
 
-/** The part of what `Test.createTestingModule()` returns that is used here. */
+/** The part of what `Test.createTestingModule()` returns that `TestElection.control()` uses. */
 export interface OverridableBuilder {
   /** As Nest's own: what is provided in the place of a token. */
   overrideProvider(token: unknown): {
@@ -48,8 +55,11 @@ export interface OverridableBuilder {
  * lease, and no timers run except those of {@link clock}, so fake timers neither end leadership nor block the
  * application.
  *
- * @example const election = new TestElection(); const app = await election.control(Test.createTestingModule({ imports:
- * [AppModule] })).compile(); await app.init(); await election.grant();
+ * @example
+ * const election = new TestElection();
+ * const app = await election.control(Test.createTestingModule({ imports: [AppModule] })).compile();
+ * await app.init();
+ * await election.grant();
  */
 export class TestElection {
   /** Time as elections and `@LeaderCron` jobs see it. It moves by `await clock.advance(ms)` alone. */
@@ -89,7 +99,7 @@ export class TestElection {
   /**
    * Ends the leadership of this process, before it returns. The promise settles when `@OnRevoked` handlers and gated
    * work have ended. Nothing changes if this process is not leader.
-   * @param reason @default 'superseded'
+   * @param reason why the term ends; 'superseded' unless given
    * @param role may be absent if the application has one role
    */
   async revoke(reason: RevocationReason = 'superseded', role?: string): Promise<void> {

@@ -24,7 +24,7 @@ export class ManualClock implements Clock {
   private wallShiftMs = 0;
   private created = 0;
 
-  /** @param startsAt what the wall clock shows at first. @default 2026-01-01T00:00:00Z */
+  /** @param startsAt what the wall clock shows at first; unless given, 2026-01-01T00:00:00Z */
   constructor(startsAt: Date = new Date(WALL_START_MS)) {
     this.wallStartMicros = startsAt.getTime() * 1_000;
   }

@@ -10,7 +10,10 @@ import type { LeaderCronContext } from '../schedule/runner/job-definition.js';
 import { ControlledElector } from './controlled.elector.js';
 import { ManualClock } from './manual-clock.js';
 
-/** A term for a handler that is called directly. @default role 'test', number 1, a signal that is never aborted */
+/**
+ * A term for a handler that is called directly. What is not given is: role `'test'`, number 1, the number as fencing
+ * token, holder `'test-process'`, granted now, and a signal that is never aborted.
+ */
 export function testTerm(values: Partial<Term> = {}): Term {
   const number = values.number ?? 1;
   return createTerm({
@@ -31,7 +34,10 @@ export interface LeaderCronContextOptions {
    * @default the present time
    */
   readonly scheduledTime?: Date;
-  /** Nominal times of ticks that were missed before this one. @default none */
+  /**
+   * Nominal times of ticks that were missed before this one.
+   * @default none
+   */
   readonly missed?: readonly Date[];
   /**
    * The term that the run belongs to.
@@ -72,7 +78,10 @@ export interface LeadershipStandInOptions {
    * @default 'test'
    */
   readonly role?: string;
-  /** The leader, if this process is not. @default no leader is known */
+  /**
+   * The leader, if this process is not.
+   * @default no leader is known
+   */
   readonly leader?: string;
 }
 
@@ -139,7 +148,7 @@ export function asLeader<T extends object>(object: T): T {
 
 /**
  * The object itself, with its `@LeaderOnly()` methods doing what they do on a follower.
- * @param leader who leads instead. @default no leader is known
+ * @param leader who leads instead; unless given, no leader is known
  * @throws Error if its class has no such method
  */
 export function asFollower<T extends object>(object: T, leader?: string): T {

@@ -11,13 +11,20 @@ import { type Kubeconfig, type KubeconfigFile, mergeKubeconfigs } from './kubeco
  * other code needs the types of that package.
  */
 export interface KubeConfigLike {
-  getCurrentContext(): string;
-  setCurrentContext(context: string): void;
-  getContexts(): readonly { readonly name: string }[];
-  getContextObject(name: string): { readonly namespace?: string; readonly user: string } | null;
-  getCurrentCluster(): { readonly server: string; readonly proxyUrl?: string } | null;
   // Written as methods on purpose: client-node's own types are unions that no structural type can equal.
+  /** The name of the context that requests go by. */
+  getCurrentContext(): string;
+  /** Changes it, as the option `context` asks. */
+  setCurrentContext(context: string): void;
+  /** All contexts, so that an error can name them. */
+  getContexts(): readonly { readonly name: string }[];
+  /** The namespace and the user of a context. */
+  getContextObject(name: string): { readonly namespace?: string; readonly user: string } | null;
+  /** Where the API server is. */
+  getCurrentCluster(): { readonly server: string; readonly proxyUrl?: string } | null;
+  /** The user of the current context, with its credentials or how to obtain them. */
   getCurrentUser?(): object | null;
+  /** Adds the credentials to the options of a request. */
   applyToHTTPSOptions(options: object): Promise<void>;
 }
 

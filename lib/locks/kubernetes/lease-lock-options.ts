@@ -19,7 +19,10 @@ export interface LeaseLockOptions {
    * @default none
    */
   readonly kubeConfigFile?: string;
-  /** A context of the kubeconfig. @default its current context */
+  /**
+   * A context of the kubeconfig.
+   * @default its current context
+   */
   readonly context?: string;
 }
 

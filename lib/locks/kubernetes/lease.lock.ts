@@ -124,6 +124,8 @@ const DOCUMENT_PLACE = { name: `the annotation ${DOCUMENT_ANNOTATION}`, document
 /**
  * The lock that Kubernetes' own components use: a Lease of `coordination.k8s.io/v1`. Needs the verbs get, create and
  * update on it; with watch a handover takes milliseconds instead of a retry period.
+ *
+ * @throws LeaderElectionOptionsError with every fault at once
  */
 export function leaseLock(options: LeaseLockOptions = {}): ResourceLockFactory {
   return leaseLockIn(new PodEnvironment(), options);

@@ -52,7 +52,7 @@ export class LeaderSchedule {
   /**
    * Adds a job as `@LeaderCron()` does. Add it in every replica: the leader schedules the jobs that it knows.
    * @param schedule a cron expression of five or six fields, a preset such as `@daily`, or a Date for a single run
-   * @throws LeaderElectionOptionsError with every fault of it
+   * @throws LeaderElectionOptionsError with every fault of the schedule and the options
    */
   add(
     name: string,
@@ -98,10 +98,10 @@ export class LeaderSchedule {
   }
 
   /**
-   * Starts one run now, beside the schedule, and waits for its end; no tick is used up.
+   * Starts one run now, beside the schedule, and resolves with its outcome when it has ended; no tick is used up.
    * @throws LeaderElectionOptionsError if the application has no job of that name
-   * @throws NotLeaderError while this process is not leader the job's role
-   * @throws JobWaitsForItselfError if it is called from a run that would have to end first (`'Replace'`)
+   * @throws NotLeaderError while this process is not leader of the job's role
+   * @throws JobWaitsForItselfError if it is called from a run that would have to end first (`concurrencyPolicy: 'Replace'`)
    */
   trigger(name: string): Promise<TriggerResult> {
     const { role, runner } = this.job(name);
@@ -206,9 +206,9 @@ export interface ScheduledJobView {
   readonly schedule: string | Date;
   /** The IANA time zone of the cron expression. */
   readonly timeZone: string;
-  /** In this process; other replicas have their own switch. */
+  /** True while this process does not schedule it; other replicas have a switch of their own. */
   readonly suspended: boolean;
-  /** Null while suspended, and when there is no further one. */
+  /** When its next tick is due; null while the job is suspended, and when there is no further tick. */
   readonly nextTick: Date | null;
 }
 
