@@ -50,7 +50,7 @@ export type { LeaseLockOptions } from './locks/kubernetes/lease-lock-options.js'
 export { memoryLock } from './locks/memory/memory.lock.js';
 export type { LockChoice, LockName } from './nest/lock-selection.js';
 
-// The port, for a lock of one's own
+// The port, for a lock of your own
 export type { LeaseRecord, ObservedLease } from './core/lease-record.js';
 export type {
   LeaseWatch,

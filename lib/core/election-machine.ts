@@ -2,7 +2,7 @@
  * Who leads is decided here, and nowhere else.
  *
  * Promised, under the assumptions H1 to H6 of docs/rules.md (no clock runs more than 20 % fast or slow with the default
- * times, identities are unique per process, nobody edits or deletes the lease by hand): no two processes are leader at
+ * times, identities are unique per process, no one edits or deletes the lease by hand): no two processes are leader at
  * the same instant. Latency, loss, duplication and re-ordering of requests, answers and watch events, wall clocks and
  * paused processes do not matter to it.
  *
@@ -245,7 +245,7 @@ function apply(step: Step, event: ElectionEvent): void {
 
 function onAnswer(step: Step, event: Extract<ElectionEvent, { outcome: unknown }>): void {
   const request = step.state.pending;
-  // An answer nobody waits for any more: its request counted as unknown when it was given up.
+  // An answer that is no longer awaited: its request counted as unknown when it was given up.
   if (request === null || request.id !== event.id) return;
   step.state.pending = null;
   step.state.pace = paceAfter(step.state.pace, {

@@ -3,7 +3,7 @@ import { OptionReader, textFault } from './option-reader.js';
 
 /** The options of one role's election, as users write them. */
 export interface ElectionOptions {
-  /** What is led, e.g. `plan-scheduler`. Names the election in decorators, tokens and logs. One module per role. */
+  /** Name of what is led, e.g. `plan-scheduler`, in decorators, tokens and logs. Import the module once for each role. */
   readonly role: string;
   /**
    * Name of the lease that the replicas compete for: a DNS-1123 subdomain. Two applications that share one name and
@@ -18,8 +18,8 @@ export interface ElectionOptions {
   readonly namespace?: string;
   /**
    * Holder identity; must be different in every process (R8), also after a restart. Processes
-   * that share one by mistake wait each other's lease out, as a record counts as one's own only with the acquire time
-   * one has sent.
+   * that share one by mistake wait for each other's lease to expire, as a process takes a record for its own only if it
+   * bears the acquire time that the process itself has sent.
    * @default `<pod or host>_<uuid>`
    */
   readonly identity?: string;
@@ -30,7 +30,7 @@ export interface ElectionOptions {
    */
   readonly application?: string;
   /**
-   * How long others wait after the last renewal they saw before they take over, in milliseconds: whole seconds, at
+   * How long other replicas wait after the last renewal they saw before they take over, in milliseconds: whole seconds, at
    * least 2,000. (LeaseSpec.leaseDurationSeconds)
    * @default 15_000
    */
@@ -55,13 +55,13 @@ export interface ElectionOptions {
   readonly requestTimeoutMs?: number;
   /**
    * How long the end of a term waits, in milliseconds, for `@OnRevoked` handlers and for gated work in flight, while
-   * the lease is still renewed. What takes longer: the lease is not released but lapses. 0: no wait. Keep it below the
+   * the lease is still renewed. If they take longer, the lease is left to expire instead of being released. 0: no wait. Keep it below the
    * pod's `terminationGracePeriodSeconds` (30 s unless set).
    * @default 20_000
    */
   readonly drainTimeoutMs?: number;
   /**
-   * Release the lease on shutdown, so that the next leader need not wait for it to lapse.
+   * Release the lease on shutdown, so that the next leader need not wait for it to expire.
    * @default true
    */
   readonly releaseOnShutdown?: boolean;

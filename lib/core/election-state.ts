@@ -42,7 +42,7 @@ export interface Instant {
 
 /**
  * - `idle`: not started. `stopped`: it never starts again.
- * - `contending`: wants to lead. `suspended`: follows, does not stand.
+ * - `contending`: wants to lead. `suspended`: follows, and does not compete.
  * - `stopping`: gives up what it holds, then stops once `finish` was said.
  */
 type Candidacy = 'idle' | 'contending' | 'suspended' | 'stopping' | 'stopped';
@@ -96,7 +96,7 @@ export interface LeadingTenure extends RenewedLease, Validity {
   readonly stage: 'leading';
 }
 
-/** No longer leader; renewed so that nobody starts while its work ends. */
+/** No longer leader; renewed so that no other leader begins while its work ends. */
 export interface DrainingTenure extends RenewedLease {
   readonly stage: 'draining';
   /** The term was granted, so its release may say that no believer is left (R13). */
@@ -115,7 +115,7 @@ export interface ReleasingTenure extends HeldLease {
 }
 
 /**
- * Possession of the lease, from the acquiring write until it is released, lost or left to lapse. How one stage follows
+ * Possession of the lease, from the acquiring write until it is released, lost or left to expire. How one stage follows
  * another is drawn above `transition`.
  */
 export type Tenure = SettlingTenure | LeadingTenure | DrainingTenure | ReleasingTenure;
@@ -302,7 +302,7 @@ type ElectionCommand =
 
 /** What others hear, as it is. Nothing in the election depends on their hearing it. */
 export type ElectionNotice =
-  /** Whoever leads as far as this process knows; undefined when nobody is known to. */
+  /** Whoever leads as far as this process knows; undefined when none is known. */
   | {
       readonly kind: 'leader-changed';
       readonly leader: string | undefined;

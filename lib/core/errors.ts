@@ -131,8 +131,8 @@ export interface LeaseAlteration {
 }
 
 /**
- * The store answered that it has applied a write, and holds something else. What is stored counts, as that is what all
- * others see: this process does not lead by it. Code `ERR_LEASE_ALTERED`.
+ * The store answered that it has applied a write, and holds something else. What is stored counts, as that is what the
+ * other replicas see: this process does not become leader by it. Code `ERR_LEASE_ALTERED`.
  */
 export class LeaseAlteredError extends LeaderElectionError {
   readonly code = 'ERR_LEASE_ALTERED';
@@ -158,8 +158,8 @@ export class LeaseAlteredError extends LeaderElectionError {
 }
 
 /**
- * The wall clock has ended several terms that the monotonic clock and the boot time would not have ended; it is not
- * asked any more until it has agreed with them for a while. Code `ERR_WALL_CLOCK`.
+ * The wall clock has ended several terms that the monotonic clock and the boot time would not have ended; it is
+ * ignored until it has agreed with them for a while. Code `ERR_WALL_CLOCK`.
  */
 export class WallClockError extends LeaderElectionError {
   readonly code = 'ERR_WALL_CLOCK';
@@ -167,17 +167,17 @@ export class WallClockError extends LeaderElectionError {
   constructor(role: string, terms: number, agreesForMs: number) {
     super(
       `Role "${role}": the wall clock of this machine jumped forward again and again and ended ${terms} terms, while its ` +
-        `other clocks show that no time was missed. It is not asked any more until it has agreed with them for ` +
-        `${agreesForMs / 1_000} s. Until then, leadership that a restored snapshot of this machine brings back is not ` +
-        `noticed by it. Check what sets the clock: two time services, or a faked time.`,
+        `other clocks show that no time was missed. It is ignored until it has agreed with them for ` +
+        `${agreesForMs / 1_000} s; until then, it cannot end leadership that a restored snapshot of this machine brings ` +
+        `back. Check what sets the clock: two time services, or a faked time.`,
     );
   }
 }
 
 /**
  * The work of an ended term was still running when `drainTimeoutMs` had passed. The lease is then not released
- * but left to lapse, so that nobody starts beside that work sooner than the lease allows (R10). This process stands
- * again only once the work has ended. Code `ERR_DRAIN_TIMEOUT`.
+ * but left to expire, so that no other leader begins beside that work before the lease allows it (R10). This process
+ * competes again only once the work has ended. Code `ERR_DRAIN_TIMEOUT`.
  */
 export class DrainTimeoutError extends LeaderElectionError {
   readonly code = 'ERR_DRAIN_TIMEOUT';
@@ -220,8 +220,8 @@ export interface SlowAcquisitions {
 const HEADROOM = 1.25;
 
 /**
- * The store answers acquisitions later than a leader could live with, so that this process does not become leader. Said
- * again less and less often while that lasts. Code `ERR_STORE_TOO_SLOW`.
+ * The store answers acquisitions too late for a leader to renew in time, so this process does not become leader.
+ * Reported again, less and less often, while that lasts. Code `ERR_STORE_TOO_SLOW`.
  */
 export class StoreTooSlowError extends LeaderElectionError {
   readonly code = 'ERR_STORE_TOO_SLOW';

@@ -15,13 +15,13 @@ import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import { isNewer, type Step } from './step.js';
 import { monotonicElapsedMs } from './validity.js';
 
-/** An attempt that lands after it was forgotten is waited out like anybody else's record. */
+/** An attempt that lands after it was forgotten is waited out like the record of any other process. */
 const REMEMBERED_ATTEMPTS = 16;
 
 /**
  * What a process without the lease does next; answers when it wants to look again.
  * 1. Read, if it does not know how things stand.
- * 2. Let go of a record that still names it though it does not stand.
+ * 2. Let go of a record that still names it though it does not compete.
  * 3. Take the lease when that is due.
  * 4. Poll, if there is no watch to bring news.
  */
@@ -202,7 +202,7 @@ function onAcquired(step: Step, request: PendingRequest): void {
   const stillOurs = lease !== null && isOwnRecord(step, lease.record);
   // An answer that took more than half of the renew deadline leaves no time for a renewal that takes as long: the term
   // could only end (R20). By the monotonic clock: a wall clock that runs away has to end terms before it is no longer
-  // believed (R19), and would otherwise keep the lease from everybody.
+  // believed (R19), and would otherwise keep the lease from every process.
   const tookMs = monotonicElapsedMs(request.startedAt, step.reading);
   const inTime = tookMs <= step.config.renewDeadlineMs / 2;
   // A success that came too late to believe in, or after this process had stopped competing, is no term. The record

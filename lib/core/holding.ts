@@ -176,7 +176,7 @@ export function giveUpOverdueRenewal(step: Step): void {
   if (tenure !== null) step.updateTenure(tenure, { mustReadBack: true });
 }
 
-/** Nobody needs the lease any more: work of the term, or what the application still closes. */
+/** Neither work of the term nor what the application still closes needs the lease. */
 function isDrained({ state }: Step, { wasGranted }: DrainingTenure): boolean {
   const closes = state.candidacy === 'stopping' && !state.finishing;
   return !wasGranted || (state.undrainedTerm === null && !closes);
@@ -380,7 +380,7 @@ export function onReleaseDone(step: Step, request: PendingRequest, outcome: Writ
   step.state.nextAttemptAt = step.now;
 }
 
-/** From here on that record counts as anybody's. */
+/** From here on that record counts as another process's. */
 function letLapse(step: Step): void {
   step.state.tenure = null;
   step.state.lastAcquisition = null;

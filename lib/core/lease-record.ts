@@ -6,7 +6,7 @@ import type { LeaseAlteration } from './errors.js';
  * {@link ObservedLease.timingKey} and are never compared with a clock (R1, R5).
  */
 export interface LeaseRecord {
-  /** Empty: nobody holds the lease. */
+  /** Empty: no process holds the lease. */
   readonly holderIdentity: string;
   /** Null when the stored value is absent or makes no sense (R17). */
   readonly leaseDurationSeconds: number | null;
@@ -37,7 +37,7 @@ export interface ObservedLease {
    */
   readonly revision: bigint;
   /**
-   * Equal for two representations exactly if nobody acquired, renewed or released in between. Built from the stored
+   * Equal for two representations exactly if no process acquired, renewed or released in between. Built from the stored
    * text of holder, times, duration and transitions with the uid, at full resolution, so that neither an edit of a
    * label nor a time this library cannot parse is mistaken for the other (H2).
    */
@@ -108,7 +108,7 @@ export function recordFor(
 /** `leaseTransitions` is an int32 in the Kubernetes API. */
 const MAX_TRANSITIONS = 2_147_483_647;
 
-/** Every acquisition counts (R12). Starts again at 1 where the API's int32 ends, so that an absurd edit blocks nobody. */
+/** Every acquisition counts (R12). Starts again at 1 where the API's int32 ends, so that an absurd edit blocks no candidate. */
 export function nextTransitions(transitions: number): number {
   return transitions >= MAX_TRANSITIONS ? 1 : transitions + 1;
 }

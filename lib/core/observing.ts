@@ -72,7 +72,7 @@ export function markHolderDied(step: Step, timingKey: string): void {
 /**
  * True if this process wrote the record: by its identity, the transition number and the acquire time of one of its
  * last attempts, and a renew time that it has sent. The identity alone does not do: another process may have been given
- * the same one, and a record that merely names us is somebody else's until a lease duration has passed (R8). Nor do the
+ * the same one, and a record that merely names us is another process's until a lease duration has passed (R8). Nor do the
  * others without the renew time: a copy of this process, from a snapshot or a checkpoint, shares them (R19).
  */
 export function isOwnRecord(step: Step, record: LeaseRecord): boolean {
@@ -96,7 +96,7 @@ function bearsOwnAcquisition({ state: { lastAcquisition } }: Step, record: Lease
   );
 }
 
-/** May be taken without waiting: missing, held by nobody, by a dead process, or by this very one. */
+/** May be taken without waiting: missing, without a holder, held by a dead process or by this very one. */
 function isFree(step: Step, { lease, holderDied }: Observation): boolean {
   return (
     lease === null ||

@@ -45,7 +45,7 @@ function isToBeSaid(attempts: number, fewest: number): boolean {
 }
 
 /**
- * Somebody was faster, or an earlier attempt has landed. That is no error, unless it happens again and again and nothing
+ * Another process was faster, or an earlier attempt has landed. That is no error, unless it happens again and again and nothing
  * newer is seen.
  */
 export function attemptConflicted(step: Step, request: PendingRequest): void {

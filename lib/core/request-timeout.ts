@@ -2,7 +2,7 @@
  * How long to wait for the answer to one request (R20).
  *
  * A fixed timeout makes a server that is steadily slower than it the same as a dead one: every renewal is given up just
- * before it succeeds, and nobody leads for as long as that lasts. The timeout has no part in the proof of exclusion, as
+ * before it succeeds, and no replica leads for as long as that lasts. The timeout has no part in the proof of exclusion, as
  * validity counts from before the request and ends by the clock; so it may follow the server.
  *
  * Not after one slow answer: a request that was lost would then stake all that is left of validity on the next one, and
@@ -25,7 +25,7 @@ const FEW_OUTCOMES = 4;
 /** A server that answers within this share of the configured timeout is not slow. */
 const FAST_SHARE = 0.6;
 const MARGIN = 1.5;
-/** After a request that was cut off, as nobody knows how long its answer would have taken. */
+/** After a request that was cut off, as it is not known how long its answer would have taken. */
 const MARGIN_AFTER_CUT = 2;
 /** So many failures in a row are a server that has become slow; after more it is rather one that hangs. */
 const FEW_FAILURES = 5;

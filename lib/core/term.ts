@@ -2,7 +2,7 @@
 export interface Term {
   /** The role that is led. */
   readonly role: string;
-  /** The lease's `leaseTransitions` at acquisition. For people; restarts when the Lease is deleted. */
+  /** The lease's `leaseTransitions` at acquisition. For people: it starts again when the Lease is deleted. */
   readonly number: number;
   /**
    * Grows from each leader to the next, also over a deleted Lease: the resourceVersion that the acquiring write got
@@ -31,8 +31,8 @@ export function createTerm(fields: Term): Term {
 /**
  * Why a term ended.
  * - `renew-deadline`: no renewal succeeded for `renewDeadlineMs`.
- * - `superseded`: the lease was seen to name someone else, or to have been edited.
- * - `lease-deleted`: the lease was seen to be gone or re-created.
+ * - `superseded`: another process was seen to hold the lease, or someone has edited it.
+ * - `lease-deleted`: the lease was deleted, or deleted and created again.
  * - `stepped-down`: `stepDown()` was called.
  * - `handler-failed`: an `@OnGranted` handler threw.
  * - `suspended`: `suspend()` was called.
@@ -53,7 +53,7 @@ export interface Leadership {
   readonly role: string;
   /** True while this process leads. */
   readonly isLeader: boolean;
-  /** Identity of the leader; absent when nobody is known to lead. */
+  /** Identity of the leader; absent when none is known. */
   readonly leader?: string;
   /** Present while this process leads. */
   readonly term?: Term;

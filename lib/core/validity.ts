@@ -1,18 +1,18 @@
 /**
  * How much time has passed for a holder (R19). A machine that slept, a virtual machine that was restored from a snapshot
  * and a process that was restored from a checkpoint continue where they were: their monotonic clock may show nothing of the
- * gap, while the lease has run out for everybody else. So whoever believes counts by the clock that shows the most:
+ * gap, while the lease has run out for every other process. So whoever believes counts by the clock that shows the most:
  * the monotonic one with what the machine slept, or the wall clock.
  *
  * The wall clock may only end a term, never prolong one, and nothing but belief goes by it: an observer that counted by
- * it would take a live leader's lease because somebody set the clock.
+ * it would take a live leader's lease because a person set the clock.
  */
 
 /** Boot time is read in steps of 10 ms, at another moment than the monotonic clock. */
 const SUSPENSION_NOISE_MS = 50;
 /** Wall clocks are slewed; only a difference of more than this says that the others have missed something. */
 const WALL_TOLERANCE_MS = 100;
-/** So many terms that the wall clock alone ended, within so many lease durations, and it is not asked any more … */
+/** So many terms that the wall clock alone ended, within so many lease durations, and it is no longer asked … */
 const ENDINGS_TO_DISTRUST = 3;
 const DISTRUST_WITHIN_LEASES = 20;
 /** … before it has agreed with the other clocks for so many. */

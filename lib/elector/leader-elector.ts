@@ -118,7 +118,7 @@ export class LeaderElector {
     );
   }
 
-  /** Begins to stand. Never fails: what cannot be reached is reported to the observer and tried again. */
+  /** Begins to compete. Never fails: what cannot be reached is reported to the observer and tried again. */
   start(): void {
     if (this.state.candidacy !== 'idle') return;
     this.dispatch({ kind: 'start' });
@@ -208,7 +208,7 @@ export class LeaderElector {
   /**
    * Second half: releases the lease if everything has drained, and stops for good. Returns within `2 * requestTimeoutMs`;
    * behind a slow server, which gets longer timeouts, at the latest `drainTimeoutMs + 2 * requestTimeoutMs` after the call
-   * of `drain()` if that is later. A lease that could not be released by then lapses.
+   * of `drain()` if that is later. A lease that could not be released by then expires.
    */
   async release(): Promise<void> {
     if (this.state.candidacy !== 'stopped') {

@@ -110,7 +110,7 @@ export class LockRequests {
     this.pending = { id, giveUp };
   }
 
-  /** Gives the request up; nothing is answered any more. */
+  /** Gives the request up; no answer is passed on. */
   abandon(id: number): void {
     if (this.pending?.id !== id) return;
     this.pending.giveUp();

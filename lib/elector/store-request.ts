@@ -9,7 +9,7 @@ import type {
 import { messageOf } from '../core/thrown-value.js';
 
 /**
- * One request to a store that may be somebody else's: what it answers is checked, and so is that it answers. An answer
+ * One request to a store that may be foreign code: what it answers is checked, and so is that it answers. An answer
  * that is none of the port's outcomes tells nothing; of a write it is unknown whether it was applied (R9).
  */
 
@@ -45,7 +45,7 @@ const OVERRUN_MS = 100;
 
 /**
  * Sends the request and answers exactly once and in time, whatever the store does; never before it returns. Returns what
- * gives the request up: the store sees the abort, and nothing is answered any more.
+ * gives the request up: the store sees the abort, and no answer is passed on.
  */
 export function ask<Version>(
   clock: Clock,
@@ -80,7 +80,7 @@ export function ask<Version>(
   };
 }
 
-/** A store of somebody else's may throw where it should reject: that is an outcome all the same. */
+/** A foreign store may throw where it should reject: that is an outcome all the same. */
 function called(
   call: (options: LockRequestOptions) => unknown,
   options: LockRequestOptions,

@@ -28,7 +28,7 @@ export class WorkInFlight {
   }
 
   /**
-   * Resolves when nothing runs any more, including what was added while waiting. Not before the caller's own turn is
+   * Resolves when no work is left, including what was added while waiting. Not before the caller's own turn is
    * over: work that gave leadership up in its synchronous part is tracked only when it returns.
    */
   async ended(): Promise<void> {

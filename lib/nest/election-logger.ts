@@ -66,7 +66,7 @@ export class ElectionLogger {
   standsAside(): void {
     this.write(
       'log',
-      'does not compete for the lease in a REPL; leadership.start() makes it do so',
+      'does not compete for the lease in a REPL; call leadership.start() to make it compete',
     );
   }
 
@@ -100,8 +100,8 @@ export class ElectionLogger {
   /** An error, as the logger of @nestjs/testing shows nothing less. */
   handlersUnheard(handlers: readonly string[]): void {
     const text =
-      `does not call @OnGranted() ${handlers.join(', ')}: what a test has put in the place of LeadershipService leads, and has ` +
-      `neither a term nor granted$. Give leadershipStandIn() of 'nestjs-leader-election/testing' to have them called.`;
+      `does not call @OnGranted() ${handlers.join(', ')}: the test's replacement of LeadershipService is leader, but has ` +
+      `neither a term nor granted$. Use leadershipStandIn() of 'nestjs-leader-election/testing' to have them called.`;
     logSafely('LeaderElection', () => this.logger.error(`${this.prefix}: ${text}`));
   }
 
@@ -260,8 +260,8 @@ export class ElectionLogger {
       if (!isOfLock) continue;
       this.told.delete(message);
       if (unspoken === 0) continue;
-      const again = unspoken === 1 ? 'once more' : `${unspoken} more times`;
-      const text = `the lock answers again; this error had occurred ${again}: ${headOf(message)}`;
+      const often = unspoken === 1 ? 'once' : `${unspoken} times`;
+      const text = `the lock answers again; this error had occurred ${often} since it was logged: ${headOf(message)}`;
       this.write('log', text);
     }
   }

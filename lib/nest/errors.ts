@@ -43,7 +43,7 @@ export class NotLeaderError extends ServiceUnavailableException {
     super(ANSWER);
     this.role = role;
     this.extensions = { code: this.code, role };
-    this.message = `${what} runs only on the leader of role "${role}", and this process does not lead.`;
+    this.message = `${what} runs only on the leader of role "${role}", and this process is not leader.`;
     Object.defineProperty(this, 'leader', { value: leader, enumerable: false });
   }
 
@@ -84,7 +84,7 @@ export class ElectionStoppedError extends LeaderElectionError {
   readonly code = 'ERR_ELECTION_STOPPED';
 
   constructor(
-    /** The role that this process does not compete for any more. */
+    /** The role that this process no longer competes for. */
     readonly role: string,
   ) {
     super(

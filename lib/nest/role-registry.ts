@@ -131,7 +131,7 @@ export class RoleRegistry implements InstanceArrivals {
     };
   }
 
-  /** Why this role, or none, does not name an election of this application; `field` says where it stands. */
+  /** Why this role, or none, does not name an election of this application; `field` says where it is written. */
   roleFault(field: string, role: string | undefined): OptionFault {
     if (this.roles.length === 0) {
       const rule = 'needs a role, and the application has none';

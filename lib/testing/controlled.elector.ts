@@ -152,7 +152,7 @@ export class ControlledElector implements RoleElector {
   }
 
   /**
-   * Waits in real time, so that `afterAll(() => app.close())` ends even if no test moves the manual clock any more, and
+   * Waits in real time, so that `afterAll(() => app.close())` ends even if no test moves the manual clock, and
    * even if the runner's timers are faked.
    */
   async drain(): Promise<boolean> {

@@ -42,7 +42,7 @@ export interface TestElectionOptions {
 
 /** The part of what `Test.createTestingModule()` returns that `TestElection.control()` uses. */
 export interface OverridableBuilder {
-  /** As Nest's own: what is provided in the place of a token. */
+  /** As Nest's own: replaces the provider of a token. */
   overrideProvider(token: unknown): {
     useValue(value: unknown): unknown;
     useFactory(options: { factory: (...args: never[]) => unknown; inject?: unknown[] }): unknown;
@@ -165,7 +165,7 @@ export interface LeaderElectionTestingModuleOptions
  */
 @Module({})
 export class LeaderElectionTestingModule {
-  /** As `LeaderElectionModule.forRoot()`, for one role; `isLeader` and `leader` only without an `election` of one's own. */
+  /** As `LeaderElectionModule.forRoot()`, for one role; `isLeader` and `leader` only without an `election` of your own. */
   static forRoot({
     election,
     isLeader,

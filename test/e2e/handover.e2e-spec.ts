@@ -103,7 +103,7 @@ describe('when the leader is asked to end (SIGTERM)', () => {
     expect(median(gaps)).toBeLessThanOrEqual(5 * median(floors) + 5);
   }, 180_000);
 
-  it('grants nobody before the old leader’s @OnRevoked of 3 s has ended', async () => {
+  it('grants no other replica before the old leader’s @OnRevoked of 3 s has ended', async () => {
     await fleet!.stop();
     fleet = await cluster.fleet(3, { slowRevokeMs: 3_000 });
     const after: number[] = [];

@@ -120,7 +120,7 @@ export function temporaryCreationFileName(): string {
   return `created.${kernelUuid()}.tmp`;
 }
 
-/** What may stand as a uid in a file name; an edited creation file may hold anything. */
+/** What may be a uid in a file name; an edited creation file may hold anything. */
 export function isUid(value: unknown): value is string {
   return typeof value === 'string' && /^[\w-]{1,64}$/.test(value);
 }

@@ -153,8 +153,8 @@ class LeaseLock extends LeaseStore<LeaseRecord> implements ResourceLock {
   }
 
   /**
-   * A document in an annotation of a Lease that nobody holds, over the transport of this lock. Needs the verbs get, create
-   * and update on it; nobody watches it.
+   * A document in an annotation of a Lease without a holder, over the transport of this lock. Needs the verbs get, create
+   * and update on it; no process watches it.
    */
   sibling(suffix: string): DocumentStore<ObservedLease> {
     const encoding = { created: encodeNewDocument, replaced: encodeDocumentReplacement };

@@ -53,7 +53,7 @@ export interface JobRecord {
   readonly schedule: string;
   /** Every tick up to here was claimed or reported as missed. It only grows, except when a claim is handed back. */
   readonly accountedThrough: number;
-  /** Nonce of the claim that brought it there; empty if none did, or if none is needed any more. Stored as `claim`. */
+  /** Nonce of the claim that brought it there; empty if none did, or if none is needed now. Stored as `claim`. */
   readonly claimNonce: string;
   /**
    * Nonces of the claims of the next tick that were handed back. They let a reader that has seen one of these claims

@@ -27,7 +27,7 @@ export interface AdoptionRequest {
   /** True if the ticks of a record under that schedule are those of the job, however it is written. */
   readonly continues: (schedule: string) => boolean;
   readonly now: number;
-  /** True for a run that cannot be under way any more, as the lease of its term has expired. */
+  /** True for a run that can no longer be under way, as the lease of its term has expired. */
   readonly isOver: (run: ActiveRun) => boolean;
 }
 
@@ -105,7 +105,7 @@ export interface TickClaimRequest {
   readonly schedule: string;
   /** The nominal time, computed from the expression: replicas with skewed clocks agree on it. */
   readonly tick: number;
-  /** Unique to this series of attempts. Without it the claim of another process would count as one's own. */
+  /** Unique to this series of attempts. Without it the claim of another process would count as this one's. */
   readonly nonce: string;
   /** The run to begin; null to report ticks as missed, `tick` the last of them. */
   readonly run: ActiveRun | null;
@@ -197,7 +197,7 @@ export class TickReturn implements LedgerChange<boolean> {
     if (record?.accountedThrough !== tick || record.claimNonce !== nonce) {
       return { kind: 'settled', result: record?.returned.includes(nonce) === true };
     }
-    // A store that went back lacks the run for another reason: nobody has reported the tick.
+    // A store that went back lacks the run for another reason: no leader has reported the tick.
     const isGivenUp = !record.active.some(({ id }) => id === nonce) && record.isRecalled !== true;
     if (isGivenUp) return { kind: 'settled', result: false };
     return {

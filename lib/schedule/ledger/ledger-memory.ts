@@ -75,7 +75,7 @@ function isOlder(
   return accountedThrough !== known.accountedThrough - 1 || !returned.includes(known.claimNonce);
 }
 
-/** Its tick was claimed, this was not known in time, and it is not started any more. */
+/** Its tick was claimed, this was not known in time, and it no longer starts. */
 function withoutBeginning(
   record: JobRecord,
   { id, scheduledTime, isTriggered }: ActiveRun,

@@ -27,7 +27,7 @@ export interface LedgerOptions extends RequestBounds, PaceOptions {
 }
 
 const NOTHING_STORED: JsonDocument = {};
-/** So many consecutive conflicts cannot be rivalry any more. */
+/** So many consecutive conflicts can no longer be rivalry. */
 const MANY_CONFLICTS = 4;
 
 type UnconfirmedWrite = Exclude<WriteOutcome, { readonly kind: 'applied' }>;
@@ -163,7 +163,7 @@ export class ScheduleLedger {
     return this.pending.dropOver(this.clock.now()) || this.loads.size > 0;
   }
 
-  /** No caller waits any more, so the loop need not wait either, and a read is pointless. */
+  /** No caller is waiting, so the loop need not wait either, and a read is pointless. */
   private rest(): void {
     if (!this.pending.isEmpty || this.loads.size > 0) return;
     this.reading.abort();

@@ -91,7 +91,7 @@ function nameOf({ name }: InstanceWrapper): string {
 /**
  * 1. `onModuleInit`: the decorated jobs are found and checked, and all faults reported at once.
  * 2. While this process is leader and the application has been initialised, its jobs are scheduled.
- * 3. `beforeApplicationShutdown`: nothing is started any more. What runs is work of the term: the election waits for
+ * 3. `beforeApplicationShutdown`: no run starts from here on. What runs is work of the term: the election waits for
  *    it, for up to `drainTimeoutMs`, and for the record of its end, and releases the lease after that.
  */
 @Injectable()

@@ -51,7 +51,7 @@ export class RoleSchedules {
     return schedule;
   }
 
-  /** Nothing is scheduled any more in this application. */
+  /** This application schedules no further tick. */
   stop(): void {
     this.isStopped = true;
     for (const schedule of this.byRole.values()) schedule.stop();

@@ -77,7 +77,7 @@ export class ActiveRuns {
     });
   }
 
-  /** True if a recorded run cannot be under way any more. */
+  /** True if a recorded run can no longer be under way. */
   isOver(recorded: ActiveRun, reader: RecordReader): boolean {
     if (this.own.has(recorded.id)) return false;
     const token = fencingTokenOf(recorded);

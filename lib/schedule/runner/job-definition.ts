@@ -91,11 +91,11 @@ export interface ScheduleObserver {
   onMissed(report: MissedReport): void;
   /** The outcome of a claim was unknown at its deadline, so the tick was not started here. */
   onUnresolved(job: string, scheduledTime: Date): void;
-  /** A run was asked to make way for the next and has ignored it for so long that the next does not wait any more. */
+  /** A run was asked to make way for the next and has ignored it for so long that the next no longer waits. */
   onOverdue(job: string, scheduledTime: Date): void;
   /** How a run ended could not be recorded. */
   onUnrecorded(job: string, scheduledTime: Date): void;
-  /** A tick was claimed and must not start any more; it was handed back or, if that failed, counts as interrupted. */
+  /** A tick was claimed and must no longer start; it was handed back or, if that failed, counts as interrupted. */
   onReturned(job: string, scheduledTime: Date, returned: ReturnedTick): void;
   /** An `onMissed` callback threw. */
   onCallbackFailed(job: string, error: unknown): void;

@@ -130,7 +130,7 @@ export const REPLACE_GRACE_MS = 30_000;
 
 /**
  * `reserved`: it may be started as soon as it is known to be recorded. `overdue`: it was asked to make way and has
- * ignored that for so long that it is not waited for any more. `ended`: its end is not yet recorded.
+ * ignored that for so long that it is no longer awaited. `ended`: its end is not yet recorded.
  */
 type RunState = 'reserved' | 'running' | 'overdue' | 'ended';
 
@@ -175,7 +175,7 @@ export class JobRun {
     return this.state === 'reserved' || this.state === 'running';
   }
 
-  /** True if it was asked to make way and has ignored it for so long that it is not waited for any more. */
+  /** True if it was asked to make way and has ignored it for so long that it is no longer awaited. */
   get isOverdue(): boolean {
     return this.state === 'overdue';
   }

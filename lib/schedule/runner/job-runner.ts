@@ -54,7 +54,7 @@ const PAUSE_MS = 1_000;
 
 /**
  * The schedule of one job in one process. While this process leads it sleeps until the next nominal time, looks which
- * ticks nobody has accounted for, decides, and has them claimed; everything that can change the decision leads back to
+ * ticks are not accounted for yet, decides, and has them claimed; everything that can change the decision leads back to
  * {@link evaluate}.
  */
 export class JobRunner {
@@ -122,7 +122,7 @@ export class JobRunner {
     this.evaluate();
   }
 
-  /** Schedules nothing any more. What runs continues. */
+  /** Schedules no further tick. What runs continues. */
   stop(): void {
     this.timer?.cancel();
     this.unfollow();

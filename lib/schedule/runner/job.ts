@@ -83,13 +83,13 @@ export class Job {
     this.suspended = false;
   }
 
-  /** Nothing of it is claimed any more. What runs continues. */
+  /** Claims no further tick. What runs continues. */
   stop(): void {
     this.stopping.abort();
   }
 
   /**
-   * Claims a tick and starts it. `unresolved`: nothing is started, for nobody knows whether the claim is in the store.
+   * Claims a tick and starts it. `unresolved`: nothing is started, as it is not known whether the claim is in the store.
    * Only another claim may start the tick, with a nonce of its own.
    */
   async claim(term: Term, order: ClaimOrder<'claim'>): Promise<Submitted<unknown>['kind']> {

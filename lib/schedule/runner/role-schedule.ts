@@ -61,7 +61,7 @@ export class RoleSchedule {
     leadership.track(atHome(() => this.beginLoaded(term)));
   }
 
-  /** Nothing is scheduled any more. What runs continues. */
+  /** Schedules no further tick. What runs continues. */
   stop(): void {
     this.isStopped = true;
     for (const runner of this.runners.values()) runner.stop();

@@ -147,7 +147,7 @@ describe('when a test decides who leads', () => {
     await module.close();
   });
 
-  it('puts the testing module in the place of the real one', async () => {
+  it('puts the testing module in place of the real one', async () => {
     const election = new TestElection({ isLeader: true });
     const module = await Test.createTestingModule({ imports: [AppModule] })
       .overrideModule(electionModule)
