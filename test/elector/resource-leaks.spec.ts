@@ -63,13 +63,13 @@ async function heapGrowth(rounds: number, round: () => Promise<void>): Promise<n
 }
 
 class CountingStore extends MemoryLeaseStore {
-  listeners = 0;
+  listenerCount = 0;
 
   override listen(key: string, listener: MemoryLeaseListener): () => void {
-    this.listeners += 1;
+    this.listenerCount += 1;
     const unlisten = super.listen(key, listener);
     return () => {
-      this.listeners -= 1;
+      this.listenerCount -= 1;
       unlisten();
     };
   }
@@ -110,7 +110,7 @@ describe(`when an election starts and stops ${CYCLES} times`, () => {
       cycles += 1;
     });
     expect(cycles).toBe(CYCLES * 1.2);
-    expect(store.listeners).toBe(0);
+    expect(store.listenerCount).toBe(0);
     expect(leaked(before)).toEqual([]);
     expect(growth).toBeLessThan(HEAP_BOUND_BYTES);
   }, 60_000);
@@ -121,7 +121,7 @@ describe(`when an election starts and stops ${CYCLES} times`, () => {
     const leader = election(await memoryLock(store)(REQUESTER), clock);
     leader.elector.start();
     await leader.granted;
-    const [timers, listeners] = [clock.pendingTimers, store.listeners];
+    const [timers, listeners] = [clock.pendingTimers, store.listenerCount];
     const growth = await heapGrowth(CYCLES, async () => {
       const identity = 'standby';
       const lock = await memoryLock(store)({ ...REQUESTER, identity });
@@ -131,7 +131,7 @@ describe(`when an election starts and stops ${CYCLES} times`, () => {
       expect(elector.leader).toBe('me');
       await elector.stop();
     });
-    expect([clock.pendingTimers, store.listeners]).toEqual([timers, listeners]);
+    expect([clock.pendingTimers, store.listenerCount]).toEqual([timers, listeners]);
     expect(growth).toBeLessThan(HEAP_BOUND_BYTES);
     await leader.elector.stop();
     expect(clock.pendingTimers).toBe(0);
@@ -153,10 +153,10 @@ describe(`when a lease is renewed ${RENEWALS} times`, () => {
     );
     expect(store.read('default/plan')!.revision - before).toBe(BigInt(RENEWALS * 1.2));
     expect(elector.term).toBe(term);
-    expect([clock.pendingTimers, store.listeners]).toEqual([timers, 1]);
+    expect([clock.pendingTimers, store.listenerCount]).toEqual([timers, 1]);
     expect(growth).toBeLessThan(HEAP_BOUND_BYTES);
     await elector.stop();
-    expect([clock.pendingTimers, store.listeners]).toEqual([0, 0]);
+    expect([clock.pendingTimers, store.listenerCount]).toEqual([0, 0]);
   }, 120_000);
 });
 
@@ -216,9 +216,9 @@ describe('when something does leak', () => {
     for (const { elector } of elections) elector.start();
     await Promise.all(elections.map(({ granted }) => granted));
     expect(leaked(before)).toEqual([['Timeout', expect.any(Number)]]);
-    expect(store.listeners).toBe(elections.length);
+    expect(store.listenerCount).toBe(elections.length);
     await Promise.all(elections.map(({ elector }) => elector.stop()));
     expect(leaked(before)).toEqual([]);
-    expect(store.listeners).toBe(0);
+    expect(store.listenerCount).toBe(0);
   });
 });

@@ -7,7 +7,7 @@ import type { FileLockDirectory } from './lease-paths.js';
 
 /** Work that cannot be cancelled once it has begun: with the bound that its requester sets, and its true end. */
 export class BoundedRequests {
-  readonly #unsettled = new Set<Promise<void>>();
+  private readonly unsettled = new Set<Promise<void>>();
 
   /**
    * When the request is aborted or takes too long, the answer is `abandoned`, and the signal of `operation` is aborted,
@@ -42,14 +42,14 @@ export class BoundedRequests {
       () => undefined,
       () => undefined, // The caller that asked for the work gets its failure.
     );
-    this.#unsettled.add(settled);
-    void settled.then(() => this.#unsettled.delete(settled));
+    this.unsettled.add(settled);
+    void settled.then(() => this.unsettled.delete(settled));
     return work;
   }
 
   /** Also of those that are no longer awaited. */
   async settled(): Promise<void> {
-    await Promise.all(this.#unsettled);
+    await Promise.all(this.unsettled);
   }
 }
 

@@ -151,46 +151,44 @@ export function fileLock(options: FileLockOptions = {}): ResourceLockFactory {
 }
 
 export class FileLock implements ResourceLock {
-  readonly #directory: FileLockDirectory;
-  readonly #lease: FileRequests;
-  readonly #socket: HolderSocket;
-  readonly #identity: string;
-  readonly #labels: { readonly namespace: string; readonly leaseName: string };
-  readonly #files: LeaseFileSystem;
-  readonly #requests = new BoundedRequests();
-  #ownSocket: string | null = null;
-  #knownKernel: HostKernel | undefined;
+  private readonly directory: FileLockDirectory;
+  private readonly lease: FileRequests;
+  private readonly socket: HolderSocket;
+  private readonly identity: string;
+  private readonly labels: { readonly namespace: string; readonly leaseName: string };
+  private readonly requests = new BoundedRequests();
+  private ownSocket: string | null = null;
+  private knownKernel: HostKernel | undefined;
 
   constructor(
     { directory }: FileLockOptions,
     { leaseName, namespace = 'default', identity }: LockRequester,
-    files: LeaseFileSystem = localFileSystem,
+    private readonly files: LeaseFileSystem = localFileSystem,
     private readonly readKernel: () => HostKernel = hostKernel,
   ) {
-    this.#files = files;
-    this.#identity = identity;
-    this.#labels = { namespace, leaseName };
-    this.#directory = new FileLockDirectory(directory, files);
-    this.#lease = this.#filesOf(leaseName, 'lease');
-    this.#socket = new HolderSocket(this.#directory.path, this.#lease.store.directory);
+    this.identity = identity;
+    this.labels = { namespace, leaseName };
+    this.directory = new FileLockDirectory(directory, files);
+    this.lease = this.filesOf(leaseName, 'lease');
+    this.socket = new HolderSocket(this.directory.path, this.lease.store.directory);
   }
 
   /** True if no directory was named: other users, containers and TMPDIRs then have directories of their own. */
   get isInDefaultDirectory(): boolean {
-    return this.#directory.isDefault;
+    return this.directory.isDefault;
   }
 
   read(options: LockRequestOptions): Promise<ReadOutcome<ObservedLeaseFile>> {
-    return this.#lease.read(options);
+    return this.lease.read(options);
   }
 
   create(
     record: LeaseRecord,
     options: LockRequestOptions,
   ): Promise<WriteOutcome<ObservedLeaseFile>> {
-    return this.#lease.write('create', options, async (abandoned) => {
-      const outcome = await this.#lease.store.create(record, await this.#holder(record), abandoned);
-      if (outcome.kind === 'applied') await this.#sweepSockets();
+    return this.lease.write('create', options, async (abandoned) => {
+      const outcome = await this.lease.store.create(record, await this.holder(record), abandoned);
+      if (outcome.kind === 'applied') await this.sweepSockets();
       return outcome;
     });
   }
@@ -200,34 +198,34 @@ export class FileLock implements ResourceLock {
     expected: ObservedLease,
     options: LockRequestOptions,
   ): Promise<WriteOutcome<ObservedLeaseFile>> {
-    return this.#lease.write('replace', options, async (abandoned) => {
-      const holder = await this.#holder(record);
-      const outcome = await this.#lease.store.replace(record, expected, holder, abandoned);
+    return this.lease.write('replace', options, async (abandoned) => {
+      const holder = await this.holder(record);
+      const outcome = await this.lease.store.replace(record, expected, holder, abandoned);
       const isTakeover = expected.record.holderIdentity !== record.holderIdentity;
-      if (outcome.kind === 'applied' && isTakeover) await this.#sweepSockets();
+      if (outcome.kind === 'applied' && isTakeover) await this.sweepSockets();
       return outcome;
     });
   }
 
   watch(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch {
     const view = {
-      directory: this.#lease.store.directory,
-      look: () => this.#requests.track(this.#lookForWatch()),
-      revisionOfDeletion: () => this.#lease.store.nextUnseenRevision,
-      holderSocket: (lease: ObservedLeaseFile | null) => this.#socketOfOther(lease),
-      isKernelUnique: () => this.#kernel.isUnique,
-      explain: (error: unknown) => this.#lease.explain('watch', error),
+      directory: this.lease.store.directory,
+      look: () => this.requests.track(this.lookForWatch()),
+      revisionOfDeletion: () => this.lease.store.nextUnseenRevision,
+      holderSocket: (lease: ObservedLeaseFile | null) => this.socketOfOther(lease),
+      isKernelUnique: () => this.kernel.isUnique,
+      explain: (error: unknown) => this.lease.explain('watch', error),
     };
     return new LeaseFileWatch(view, observer, options.silenceLimitMs);
   }
 
   sibling(suffix: string): DocumentStore<ObservedLeaseFile> {
-    const files = this.#filesOf(`${this.#labels.leaseName}-${suffix}`, 'document');
+    const files = this.filesOf(`${this.labels.leaseName}-${suffix}`, 'document');
     return new DocumentStore(new FileTexts(files), DOCUMENT_PLACE);
   }
 
   describe(): string {
-    return this.#lease.description;
+    return this.lease.description;
   }
 
   /**
@@ -235,56 +233,56 @@ export class FileLock implements ResourceLock {
    * keeping it alive. The work may still run, so others must wait until the lease has expired or this process is gone.
    */
   async close(): Promise<void> {
-    await this.#requests.settled();
-    if (this.#ownSocket === null) return;
+    await this.requests.settled();
+    if (this.ownSocket === null) return;
     try {
-      const lease = await this.#lease.store.look();
-      if (lease?.source.holderProcess?.socket === this.#ownSocket) return;
+      const lease = await this.lease.store.look();
+      if (lease?.source.holderProcess?.socket === this.ownSocket) return;
     } catch {
       // A version that cannot be read may name the socket.
       return;
     }
-    await this.#socket.close();
+    await this.socket.close();
   }
 
-  #filesOf(name: string, kind: 'lease' | 'document'): FileRequests {
-    const { namespace } = this.#labels;
-    const path = join(this.#directory.path, leaseDirectoryName(namespace, name));
-    const store = new LeaseFileStore(path, this.#files, { namespace, leaseName: name });
-    return new FileRequests(this.#directory, store, this.#requests, `${kind} files in ${path}`);
+  private filesOf(name: string, kind: 'lease' | 'document'): FileRequests {
+    const { namespace } = this.labels;
+    const path = join(this.directory.path, leaseDirectoryName(namespace, name));
+    const store = new LeaseFileStore(path, this.files, { namespace, leaseName: name });
+    return new FileRequests(this.directory, store, this.requests, `${kind} files in ${path}`);
   }
 
-  async #lookForWatch(): Promise<ObservedLeaseFile | null> {
-    await this.#directory.prepare();
-    await this.#files.mkdir(this.#lease.store.directory, { recursive: true });
-    return this.#lease.store.look();
+  private async lookForWatch(): Promise<ObservedLeaseFile | null> {
+    await this.directory.prepare();
+    await this.files.mkdir(this.lease.store.directory, { recursive: true });
+    return this.lease.store.look();
   }
 
   /** Listens before the write that names the socket; the record of another holder does not name it. */
-  async #holder(record: LeaseRecord): Promise<HolderProcess | null> {
-    if (record.holderIdentity !== this.#identity) return null;
-    this.#ownSocket = await this.#socket.listen();
-    if (this.#ownSocket === null) return null;
-    return { kernel: this.#kernel.name, pid: process.pid, socket: this.#ownSocket };
+  private async holder(record: LeaseRecord): Promise<HolderProcess | null> {
+    if (record.holderIdentity !== this.identity) return null;
+    this.ownSocket = await this.socket.listen();
+    if (this.ownSocket === null) return null;
+    return { kernel: this.kernel.name, pid: process.pid, socket: this.ownSocket };
   }
 
   /** Asked again until it is certain: a descriptor may have been lacking. */
-  get #kernel(): HostKernel {
-    if (this.#knownKernel !== undefined) return this.#knownKernel;
+  private get kernel(): HostKernel {
+    if (this.knownKernel !== undefined) return this.knownKernel;
     const kernel = this.readKernel();
-    if (kernel.isUnique) this.#knownKernel = kernel;
+    if (kernel.isUnique) this.knownKernel = kernel;
     return kernel;
   }
 
-  #socketOfOther(lease: ObservedLeaseFile | null): string | null {
+  private socketOfOther(lease: ObservedLeaseFile | null): string | null {
     const process = lease?.source.holderProcess ?? null;
-    if (process === null || process.kernel !== this.#kernel.name) return null;
-    return process.socket === this.#ownSocket ? null : process.socket;
+    if (process === null || process.kernel !== this.kernel.name) return null;
+    return process.socket === this.ownSocket ? null : process.socket;
   }
 
-  async #sweepSockets(): Promise<void> {
+  private async sweepSockets(): Promise<void> {
     try {
-      await this.#socket.sweep();
+      await this.socket.sweep();
     } catch {
       // Files of dead holders are harmless; the next takeover sweeps again.
     }

@@ -55,15 +55,15 @@ function fits(path: string): boolean {
  * which the owner of this object decides. It keeps no process alive.
  */
 export class HolderSocket {
-  #listening: Promise<string | null> | undefined;
-  #server: Server | undefined;
-  readonly #connections = new Set<Socket>();
-  readonly #directory: string;
-  readonly #prefix: string;
+  private listening: Promise<string | null> | undefined;
+  private server: Server | undefined;
+  private readonly connections = new Set<Socket>();
+  private readonly directory: string;
+  private readonly prefix: string;
 
   constructor(directory: string, leaseDirectory: string) {
-    this.#directory = join(directory, 's');
-    this.#prefix = `${createHash('sha256').update(leaseDirectory).digest('hex').slice(0, 8)}-`;
+    this.directory = join(directory, 's');
+    this.prefix = `${createHash('sha256').update(leaseDirectory).digest('hex').slice(0, 8)}-`;
   }
 
   /**
@@ -71,11 +71,11 @@ export class HolderSocket {
    * system without sockets): others then wait until the lease has expired, and nothing more is lost.
    */
   listen(): Promise<string | null> {
-    this.#listening ??= this.#listen().catch(() => {
-      this.#listening = undefined;
+    this.listening ??= this.listenOnNewPath().catch(() => {
+      this.listening = undefined;
       return null;
     });
-    return this.#listening;
+    return this.listening;
   }
 
   /**
@@ -84,31 +84,31 @@ export class HolderSocket {
    * no proof of death.
    */
   async sweep(): Promise<void> {
-    const own = await this.#listening;
+    const own = await this.listening;
     if (own == null || process.platform === 'win32') return;
-    for (const name of await readdir(this.#directory)) {
-      const path = join(this.#directory, name);
-      if (name.startsWith(this.#prefix) && path !== own && (await isRefused(path))) {
+    for (const name of await readdir(this.directory)) {
+      const path = join(this.directory, name);
+      if (name.startsWith(this.prefix) && path !== own && (await isRefused(path))) {
         await removeFile(localFileSystem, path);
       }
     }
   }
 
   async close(): Promise<void> {
-    const path = await this.#listening;
-    const server = this.#server;
+    const path = await this.listening;
+    const server = this.server;
     if (server === undefined || path == null) return;
-    this.#server = undefined;
+    this.server = undefined;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    for (const connection of this.#connections) connection.destroy();
+    for (const connection of this.connections) connection.destroy();
     await closed;
     // Node removes the path it bound, which may have been a short one that existed only then.
     if (process.platform !== 'win32') await removeFile(localFileSystem, path);
   }
 
-  async #listen(): Promise<string> {
-    const path = await this.#newPath();
-    const server = createServer((connection) => this.#greet(connection));
+  private async listenOnNewPath(): Promise<string> {
+    const path = await this.newPath();
+    const server = createServer((connection) => this.greet(connection));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       // Exclusive: a worker of node:cluster would otherwise let its primary listen, which outlives it.
@@ -117,26 +117,26 @@ export class HolderSocket {
     server.unref();
     // Errors of single connections that could not be accepted; the socket still listens.
     server.on('error', () => undefined);
-    this.#server = server;
+    this.server = server;
     return path;
   }
 
   /** One byte, so that a standby can tell a live process from the kernel's queue in front of a stopped one. */
-  #greet(connection: Socket): void {
-    this.#connections.add(connection);
+  private greet(connection: Socket): void {
+    this.connections.add(connection);
     connection.unref();
     // The holder does not care about a standby that went away.
     connection.on('error', () => undefined);
-    connection.on('close', () => this.#connections.delete(connection));
+    connection.on('close', () => this.connections.delete(connection));
     connection.resume();
     connection.write('\n');
   }
 
-  async #newPath(): Promise<string> {
-    const name = `${this.#prefix}${kernelUuid().slice(-12)}`;
+  private async newPath(): Promise<string> {
+    const name = `${this.prefix}${kernelUuid().slice(-12)}`;
     if (process.platform === 'win32') return `\\\\.\\pipe\\nestjs-leader-election-${name}`;
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-    return join(this.#directory, name);
+    await mkdir(this.directory, { recursive: true, mode: 0o700 });
+    return join(this.directory, name);
   }
 }
 

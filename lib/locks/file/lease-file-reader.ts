@@ -38,13 +38,13 @@ export class LeaseFileReader {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       signal?.throwIfAborted();
       const listed = await unlessMissing(this.files.readdir(this.directory));
-      const creation = listed && (await this.#readText(CREATION_FILE));
+      const creation = listed && (await this.readText(CREATION_FILE));
       if (listed === null || creation === null) return null;
       const { versions } = sortLeaseFileNames(listed);
       const created = parseCreationFile(creation, versions.at(-1)?.uid);
       const newest = versions.filter((file) => file.uid === created.uid).at(-1);
       if (newest === undefined) return this.saw(created);
-      const text = await this.#readText(newest.name);
+      const text = await this.readText(newest.name);
       if (text !== null) return this.saw(parseLeaseFile(text, newest));
     }
     throw new Error(`the newest version vanished ${MOST_ATTEMPTS} times before it could be read`);
@@ -55,7 +55,7 @@ export class LeaseFileReader {
     return lease;
   }
 
-  #readText(name: string): Promise<string | null> {
+  private readText(name: string): Promise<string | null> {
     return unlessMissing(this.files.readFile(join(this.directory, name), 'utf8'));
   }
 }

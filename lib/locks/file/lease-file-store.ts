@@ -42,7 +42,7 @@ import { isDefiniteRefusal, type LeaseFileSystem } from './system-call-failure.j
  * Nothing is flushed to disk, as a host that lost its power has no holder either.
  */
 export class LeaseFileStore {
-  readonly #reader: LeaseFileReader;
+  private readonly reader: LeaseFileReader;
 
   constructor(
     readonly directory: string,
@@ -50,17 +50,17 @@ export class LeaseFileStore {
     /** Written into the file of a new lease for people: directory names may be shortened. */
     private readonly labels: Readonly<Record<string, string>>,
   ) {
-    this.#reader = new LeaseFileReader(directory, files);
+    this.reader = new LeaseFileReader(directory, files);
   }
 
   /** A deletion has no number of its own; this one is above everything that this process has seen. */
   get nextUnseenRevision(): bigint {
-    return this.#reader.highestSeen + 1n;
+    return this.reader.highestSeen + 1n;
   }
 
   /** The newest version, null if there is no lease. Rejects with the error of the system call. */
   look(signal?: AbortSignal): Promise<ObservedLeaseFile | null> {
-    return this.#reader.look(signal);
+    return this.reader.look(signal);
   }
 
   async create(
@@ -68,23 +68,23 @@ export class LeaseFileStore {
     holderProcess: HolderProcess | null,
     signal: AbortSignal,
   ): Promise<WriteOutcome<ObservedLeaseFile>> {
-    const temporary = this.#path(temporaryCreationFileName());
+    const temporary = this.path(temporaryCreationFileName());
     const uid = kernelUuid();
     let lease: ObservedLeaseFile;
     try {
       await this.files.mkdir(this.directory, { recursive: true });
-      const revision = await this.#firstRevision();
+      const revision = await this.firstRevision();
       const text = formatLeaseFile({ record, uid, revision, holderProcess }, this.labels);
       lease = parseLeaseFile(text, { name: CREATION_FILE, uid, revision });
       await this.files.writeFile(temporary, text, { flag: 'wx' });
       signal.throwIfAborted();
     } catch (error) {
-      return this.#notApplied('create', temporary, error);
+      return this.notApplied('create', temporary, error);
     }
-    const outcome = await this.#link(temporary, CREATION_FILE, 'create');
+    const outcome = await this.link(temporary, CREATION_FILE, 'create');
     // A temporary creation is swept only while there is a lease.
     if (outcome.kind === 'swept') return { kind: 'conflict' };
-    return outcome.kind === 'linked' ? this.#applied(lease) : outcome;
+    return outcome.kind === 'linked' ? this.applied(lease) : outcome;
   }
 
   async replace(
@@ -96,22 +96,22 @@ export class LeaseFileStore {
     const { uid } = expected;
     const revision = expected.revision + 1n;
     const name = versionFileName(revision, uid);
-    const temporary = this.#path(temporaryFileName(revision, uid));
+    const temporary = this.path(temporaryFileName(revision, uid));
     const kept = isLeaseFileSource(expected.source) ? expected.source.fields : {};
     const text = formatLeaseFile({ record, uid, revision, holderProcess }, kept);
     try {
       await this.files.writeFile(temporary, text, { flag: 'wx' });
       const current = await this.look(signal);
       if (current === null || !isSameVersion(current, expected)) {
-        await this.#discard(temporary);
+        await this.discard(temporary);
         return { kind: current === null ? 'absent' : 'conflict' };
       }
       signal.throwIfAborted();
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return { kind: 'absent' };
-      return this.#notApplied('replace', temporary, error);
+      return this.notApplied('replace', temporary, error);
     }
-    const outcome = await this.#link(temporary, name, 'replace');
+    const outcome = await this.link(temporary, name, 'replace');
     if (outcome.kind !== 'linked' && outcome.kind !== 'swept') return outcome;
     try {
       const current = await this.look();
@@ -121,26 +121,26 @@ export class LeaseFileStore {
       const kind = outcome.kind === 'swept' ? 'not-applied' : 'unknown';
       return { kind, error: fileLockError('replace', this.directory, error) };
     }
-    return this.#applied(parseLeaseFile(text, { name, uid, revision }));
+    return this.applied(parseLeaseFile(text, { name, uid, revision }));
   }
 
   /** `swept`: the temporary file is gone, so the number it aimed at is of the past. */
-  async #link(temporary: string, name: string, action: string): Promise<LinkOutcome> {
+  private async link(temporary: string, name: string, action: string): Promise<LinkOutcome> {
     try {
-      await this.files.link(temporary, this.#path(name));
+      await this.files.link(temporary, this.path(name));
       return { kind: 'linked' };
     } catch (error) {
       const code = codeOf(error);
       if (code === 'ENOENT') return { kind: 'swept' };
-      await this.#discard(temporary);
+      await this.discard(temporary);
       if (code === 'EEXIST') return { kind: 'conflict' };
       const kind = isDefiniteRefusal(error) ? 'not-applied' : 'unknown';
       return { kind, error: fileLockError(action, this.directory, error) };
     }
   }
 
-  async #applied(lease: ObservedLeaseFile): Promise<WriteOutcome<ObservedLeaseFile>> {
-    this.#reader.saw(lease);
+  private async applied(lease: ObservedLeaseFile): Promise<WriteOutcome<ObservedLeaseFile>> {
+    this.reader.saw(lease);
     try {
       await sweepLeaseFiles(this.files, this.directory, lease.uid, lease.revision);
     } catch {
@@ -149,16 +149,16 @@ export class LeaseFileStore {
     return { kind: 'applied', stored: lease };
   }
 
-  async #notApplied(
+  private async notApplied(
     action: string,
     temporary: string,
     error: unknown,
   ): Promise<WriteOutcome<ObservedLeaseFile>> {
-    await this.#discard(temporary);
+    await this.discard(temporary);
     return { kind: 'not-applied', error: fileLockError(action, this.directory, error) };
   }
 
-  async #discard(temporary: string): Promise<void> {
+  private async discard(temporary: string): Promise<void> {
     try {
       await removeFile(this.files, temporary);
     } catch {
@@ -166,7 +166,7 @@ export class LeaseFileStore {
     }
   }
 
-  async #firstRevision(): Promise<bigint> {
+  private async firstRevision(): Promise<bigint> {
     const { versions, temporary } = sortLeaseFileNames(await this.files.readdir(this.directory));
     const found = [...versions, ...temporary].map((file) => file.revision + 1n);
     return [this.nextUnseenRevision, BigInt(Date.now()) * 1000n, ...found].reduce((a, b) =>
@@ -174,7 +174,7 @@ export class LeaseFileStore {
     );
   }
 
-  #path(name: string): string {
+  private path(name: string): string {
     return join(this.directory, name);
   }
 }

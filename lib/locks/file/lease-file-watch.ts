@@ -24,13 +24,13 @@ const RETRY_DELAYS_MS = [0, 20, 200];
  * time decides.
  */
 class HolderLiveness {
-  #path: string | null = null;
-  #connection: Socket | undefined;
-  #retry: NodeJS.Timeout | undefined;
-  #retries = 0;
+  private path: string | null = null;
+  private connection: Socket | undefined;
+  private retry: NodeJS.Timeout | undefined;
+  private retries = 0;
   /** The process at this path closed a connection on which it had spoken. */
-  #hasHungUp = false;
-  #isDead = false;
+  private hasHungUp = false;
+  private isDead = false;
 
   constructor(
     /** Called once for a path. */
@@ -41,35 +41,35 @@ class HolderLiveness {
 
   /** Called with every new look at the lease; a connection that failed without proof is then tried again. */
   follow(path: string | null): void {
-    if (path !== this.#path) {
+    if (path !== this.path) {
       this.close();
-      this.#path = path;
-      this.#hasHungUp = false;
-      this.#isDead = false;
+      this.path = path;
+      this.hasHungUp = false;
+      this.isDead = false;
     }
-    if (path === null || this.#isDead) return;
-    this.#retries = 0;
-    if (this.#connection === undefined && this.#retry === undefined) this.#connect(path);
+    if (path === null || this.isDead) return;
+    this.retries = 0;
+    if (this.connection === undefined && this.retry === undefined) this.connect(path);
   }
 
   close(): void {
-    this.#path = null;
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
-    this.#connection?.destroy();
-    this.#connection = undefined;
+    this.path = null;
+    clearTimeout(this.retry);
+    this.retry = undefined;
+    this.connection?.destroy();
+    this.connection = undefined;
   }
 
-  #connect(path: string): void {
+  private connect(path: string): void {
     let connection: Socket;
     try {
       connection = withShortPath(path, (short) => connect({ path: short }));
     } catch {
       // There is no place for a short path, now or ever, which proves nothing.
-      this.#connectLater(path);
+      this.connectLater(path);
       return;
     }
-    this.#connection = connection;
+    this.connection = connection;
     connection.unref();
     let speaks = false;
     let code: string | undefined;
@@ -80,31 +80,31 @@ class HolderLiveness {
       code = codeOf(error);
     });
     connection.on('close', () => {
-      if (this.#connection !== connection) return;
-      this.#connection = undefined;
-      if (this.#isProof(code)) {
-        this.#isDead = true;
+      if (this.connection !== connection) return;
+      this.connection = undefined;
+      if (this.isProof(code)) {
+        this.isDead = true;
         this.died(path);
         return;
       }
-      if (speaks) this.#hasHungUp = true;
-      this.#connectLater(path);
+      if (speaks) this.hasHungUp = true;
+      this.connectLater(path);
     });
   }
 
-  #isProof(code: string | undefined): boolean {
-    if (this.#hasHungUp) return code === 'ECONNREFUSED' || code === 'ENOENT';
+  private isProof(code: string | undefined): boolean {
+    if (this.hasHungUp) return code === 'ECONNREFUSED' || code === 'ENOENT';
     return process.platform === 'linux' && this.isSurelyOfThisKernel() && code === 'ECONNREFUSED';
   }
 
-  #connectLater(path: string): void {
-    const delay = RETRY_DELAYS_MS[this.#retries++];
+  private connectLater(path: string): void {
+    const delay = RETRY_DELAYS_MS[this.retries++];
     if (delay === undefined) return;
-    this.#retry = setTimeout(() => {
-      this.#retry = undefined;
-      this.#connect(path);
+    this.retry = setTimeout(() => {
+      this.retry = undefined;
+      this.connect(path);
     }, delay);
-    this.#retry.unref();
+    this.retry.unref();
   }
 }
 
@@ -131,80 +131,80 @@ export interface LeaseFileView {
  * removed directory is no longer watched. Keeps no process alive.
  */
 export class LeaseFileWatch implements LeaseWatch {
-  #state: 'new' | 'opened' | 'interrupted' | 'closed' = 'new';
-  #known: ObservedLeaseFile | null = null;
-  #notifier: FSWatcher | undefined;
-  #isLooking = false;
-  #mustLookAgain = false;
-  #deadSocket: string | null = null;
-  #toldDead: string | undefined;
-  readonly #liveness = new HolderLiveness(
+  private state: 'new' | 'opened' | 'interrupted' | 'closed' = 'new';
+  private known: ObservedLeaseFile | null = null;
+  private notifier: FSWatcher | undefined;
+  private isLooking = false;
+  private mustLookAgain = false;
+  private deadSocket: string | null = null;
+  private toldDead: string | undefined;
+  private readonly liveness = new HolderLiveness(
     (socket) => {
-      this.#deadSocket = socket;
-      this.#look();
+      this.deadSocket = socket;
+      this.look();
     },
     () => this.view.isKernelUnique(),
   );
-  readonly #repair: NodeJS.Timeout;
+  private readonly repair: NodeJS.Timeout;
 
   constructor(
     private readonly view: LeaseFileView,
     private readonly observer: LeaseWatchObserver,
     silenceLimitMs: number,
   ) {
-    this.#repair = setInterval(
+    this.repair = setInterval(
       () => {
-        this.#stopNotifier();
-        this.#look();
+        this.stopNotifier();
+        this.look();
       },
       Math.min(silenceLimitMs, LONGEST_REPAIR_MS),
     );
-    this.#repair.unref();
-    this.#look();
+    this.repair.unref();
+    this.look();
   }
 
   close(): void {
-    this.#state = 'closed';
-    clearInterval(this.#repair);
-    this.#stopNotifier();
-    this.#liveness.close();
+    this.state = 'closed';
+    clearInterval(this.repair);
+    this.stopNotifier();
+    this.liveness.close();
   }
 
   /** One look at a time; a change during a look is followed by another. */
-  #look(): void {
-    this.#mustLookAgain = true;
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    void this.#lookWhileNeeded();
+  private look(): void {
+    this.mustLookAgain = true;
+    if (this.isLooking) return;
+    this.isLooking = true;
+    void this.lookWhileNeeded();
   }
 
-  async #lookWhileNeeded(): Promise<void> {
-    while (this.#mustLookAgain && this.#state !== 'closed') {
-      this.#mustLookAgain = false;
+  private async lookWhileNeeded(): Promise<void> {
+    while (this.mustLookAgain && this.state !== 'closed') {
+      this.mustLookAgain = false;
       let report: () => void;
       try {
         // The directory exists only after a look; the notifier must be there before the look that counts.
-        if (this.#notifier === undefined) await this.view.look();
-        this.#startNotifier();
+        if (this.notifier === undefined) await this.view.look();
+        this.startNotifier();
         const lease = await this.view.look();
-        report = () => this.#found(lease);
+        report = () => this.found(lease);
       } catch (error) {
-        report = () => this.#failed(this.view.explain(error));
+        report = () => this.failed(this.view.explain(error));
       }
-      if (!this.#isClosed()) report();
+      if (!this.isClosed()) report();
     }
-    this.#isLooking = false;
+    this.isLooking = false;
   }
 
-  #isClosed(): boolean {
-    return this.#state === 'closed';
+  private isClosed(): boolean {
+    return this.state === 'closed';
   }
 
-  #found(lease: ObservedLeaseFile | null): void {
-    const before = this.#known;
-    this.#known = lease;
-    if (this.#state !== 'opened') {
-      this.#state = 'opened';
+  private found(lease: ObservedLeaseFile | null): void {
+    const before = this.known;
+    this.known = lease;
+    if (this.state !== 'opened') {
+      this.state = 'opened';
       this.observer.opened();
     } else if (lease === null) {
       if (before !== null) this.observer.changed(null, this.view.revisionOfDeletion());
@@ -214,45 +214,45 @@ export class LeaseFileWatch implements LeaseWatch {
       // Edited in place or restored by hand. Reported as a change it would look outdated; a read is believed.
       this.observer.opened();
     }
-    if (this.#isClosed()) return;
-    this.#tellOfDeath(lease);
-    if (!this.#isClosed()) this.#liveness.follow(this.view.holderSocket(lease));
+    if (this.isClosed()) return;
+    this.tellOfDeath(lease);
+    if (!this.isClosed()) this.liveness.follow(this.view.holderSocket(lease));
   }
 
   /** After a look made since the death was noticed: it shows the last thing that the process wrote. */
-  #tellOfDeath(lease: ObservedLeaseFile | null): void {
+  private tellOfDeath(lease: ObservedLeaseFile | null): void {
     const socket = this.view.holderSocket(lease);
-    if (lease === null || socket === null || socket !== this.#deadSocket) return;
-    if (lease.timingKey === this.#toldDead) return;
-    this.#toldDead = lease.timingKey;
+    if (lease === null || socket === null || socket !== this.deadSocket) return;
+    if (lease.timingKey === this.toldDead) return;
+    this.toldDead = lease.timingKey;
     // Again, for an election that has not read yet: it must know the record before it hears of the death.
     this.observer.changed(lease, lease.revision);
-    if (!this.#isClosed()) this.observer.holderDied(lease.timingKey);
+    if (!this.isClosed()) this.observer.holderDied(lease.timingKey);
   }
 
-  #failed(error: LockRequestError): void {
-    if (this.#state === 'interrupted') return;
-    this.#state = 'interrupted';
-    this.#stopNotifier();
+  private failed(error: LockRequestError): void {
+    if (this.state === 'interrupted') return;
+    this.state = 'interrupted';
+    this.stopNotifier();
     this.observer.interrupted(error);
   }
 
-  #startNotifier(): void {
-    if (this.#notifier !== undefined || this.#isClosed()) return;
+  private startNotifier(): void {
+    if (this.notifier !== undefined || this.isClosed()) return;
     try {
       const notifier = watch(this.view.directory, { persistent: false });
       notifier.on('change', (_event, name) => {
-        if (name === null || !String(name).endsWith('.tmp')) this.#look();
+        if (name === null || !String(name).endsWith('.tmp')) this.look();
       });
-      notifier.on('error', () => this.#stopNotifier());
-      this.#notifier = notifier;
+      notifier.on('error', () => this.stopNotifier());
+      this.notifier = notifier;
     } catch {
       // There is no inotify watch left, or the file system has none. The repair interval finds every change, later.
     }
   }
 
-  #stopNotifier(): void {
-    this.#notifier?.close();
-    this.#notifier = undefined;
+  private stopNotifier(): void {
+    this.notifier?.close();
+    this.notifier = undefined;
   }
 }

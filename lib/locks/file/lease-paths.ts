@@ -40,7 +40,7 @@ export class FileLockDirectory {
       return;
     }
     if (!this.isSharedByDefault) {
-      throw this.#refusal(
+      throw this.refusal(
         'the directory for temporary files is a relative path, which is another one for each working directory',
         'set TMPDIR to an absolute path',
       );
@@ -49,18 +49,18 @@ export class FileLockDirectory {
     const uid = process.getuid?.();
     if (uid === undefined) return; // Windows: the directory for temporary files is the user's own.
     const stats = await this.files.lstat(this.path);
-    if (!stats.isDirectory()) throw this.#refusal('it is not a directory', 'remove it');
-    if (stats.uid !== uid) throw this.#refusal(`it belongs to user ${stats.uid}, not ${uid}`);
+    if (!stats.isDirectory()) throw this.refusal('it is not a directory', 'remove it');
+    if (stats.uid !== uid) throw this.refusal(`it belongs to user ${stats.uid}, not ${uid}`);
     if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
       // Not by removing it: the lease of a leader may be in it.
-      throw this.#refusal(
+      throw this.refusal(
         'other users may write to it',
         `take that right away (chmod go-w ${this.path})`,
       );
     }
   }
 
-  #refusal(why: string, fix?: string): LockRequestError {
+  private refusal(why: string, fix?: string): LockRequestError {
     const name = 'name a directory of your own with fileLock({ directory })';
     return new LockRequestError(
       `Cannot use ${this.path} for leases: ${why}. Fix: ${fix === undefined ? '' : `${fix}, or `}${name}.`,

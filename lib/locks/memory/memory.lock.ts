@@ -26,64 +26,64 @@ export type MemoryLeaseListener = (lease: ObservedLease | null, revision: bigint
 export class MemoryLeaseStore {
   /** What is kept beside the leases, by key. */
   readonly documents: MemoryDocuments = new Map();
-  #revision = 0n;
-  readonly #leases = new Map<string, ObservedLease>();
-  readonly #listeners = new Map<string, Set<MemoryLeaseListener>>();
+  private revision = 0n;
+  private readonly leases = new Map<string, ObservedLease>();
+  private readonly listeners = new Map<string, Set<MemoryLeaseListener>>();
 
   read(key: string): ObservedLease | undefined {
-    return this.#leases.get(key);
+    return this.leases.get(key);
   }
 
   create(key: string, record: LeaseRecord): WriteOutcome {
-    if (this.#leases.has(key)) return { kind: 'conflict' };
-    return { kind: 'applied', stored: this.#store(key, record, kernelUuid()) };
+    if (this.leases.has(key)) return { kind: 'conflict' };
+    return { kind: 'applied', stored: this.store(key, record, kernelUuid()) };
   }
 
   replace(key: string, record: LeaseRecord, expected: ObservedLease): WriteOutcome {
-    const stored = this.#leases.get(key);
+    const stored = this.leases.get(key);
     if (stored === undefined) return { kind: 'absent' };
     if (stored.uid !== expected.uid || stored.revision !== expected.revision) {
       return { kind: 'conflict' };
     }
     if (sameRecord(stored.record, record)) return { kind: 'applied', stored: stored };
-    return { kind: 'applied', stored: this.#store(key, record, stored.uid) };
+    return { kind: 'applied', stored: this.store(key, record, stored.uid) };
   }
 
   /** As a person with a text editor would, without an expectation. Nothing happens if there is no such lease. */
   edit(key: string, change: Partial<LeaseRecord>): void {
-    const stored = this.#leases.get(key);
-    if (stored !== undefined) this.#store(key, { ...stored.record, ...change }, stored.uid);
+    const stored = this.leases.get(key);
+    if (stored !== undefined) this.store(key, { ...stored.record, ...change }, stored.uid);
   }
 
   delete(key: string): void {
-    if (!this.#leases.delete(key)) return;
-    this.#tell(key, null, ++this.#revision);
+    if (!this.leases.delete(key)) return;
+    this.tell(key, null, ++this.revision);
   }
 
   /** Returns the function that ends it. Listeners are called while the change is made, before its outcome is known. */
   listen(key: string, listener: MemoryLeaseListener): () => void {
-    const listeners = this.#listeners.get(key) ?? new Set();
-    this.#listeners.set(key, listeners.add(listener));
+    const listeners = this.listeners.get(key) ?? new Set();
+    this.listeners.set(key, listeners.add(listener));
     return () => {
       listeners.delete(listener);
     };
   }
 
-  #store(key: string, record: LeaseRecord, uid: string): ObservedLease {
-    const revision = ++this.#revision;
+  private store(key: string, record: LeaseRecord, uid: string): ObservedLease {
+    const revision = ++this.revision;
     const lease = Object.freeze({
       record: Object.freeze({ ...record }),
       uid,
       revision,
       timingKey: timingKey(uid, record),
     });
-    this.#leases.set(key, lease);
-    this.#tell(key, lease, revision);
+    this.leases.set(key, lease);
+    this.tell(key, lease, revision);
     return lease;
   }
 
-  #tell(key: string, lease: ObservedLease | null, revision: bigint): void {
-    for (const listener of this.#listeners.get(key) ?? []) listener(lease, revision);
+  private tell(key: string, lease: ObservedLease | null, revision: bigint): void {
+    for (const listener of this.listeners.get(key) ?? []) listener(lease, revision);
   }
 }
 
@@ -204,7 +204,7 @@ export function memoryLeaseKey(requester: Pick<LockRequester, 'leaseName' | 'nam
 }
 
 export class MemoryLock extends MemoryStore<LeaseRecord, ObservedLease> implements ResourceLock {
-  readonly #key: string;
+  private readonly key: string;
 
   constructor(
     private readonly store: MemoryLeaseStore,
@@ -217,18 +217,18 @@ export class MemoryLock extends MemoryStore<LeaseRecord, ObservedLease> implemen
       replace: (record, expected) => store.replace(key, record, expected),
     };
     super(lease, `in-memory lease ${key}`);
-    this.#key = key;
+    this.key = key;
   }
 
   watch(observer: LeaseWatchObserver): LeaseWatch {
-    return { close: this.#follow(observer) };
+    return { close: this.follow(observer) };
   }
 
   sibling(suffix: string): MemoryDocumentStore {
-    return new MemoryDocumentStore(this.store.documents, `${this.#key}-${suffix}`);
+    return new MemoryDocumentStore(this.store.documents, `${this.key}-${suffix}`);
   }
 
-  #follow(observer: LeaseWatchObserver): () => void {
+  private follow(observer: LeaseWatchObserver): () => void {
     let ended = false;
     const deliver = (report: () => void) => {
       void Promise.resolve().then(() => {
@@ -236,7 +236,7 @@ export class MemoryLock extends MemoryStore<LeaseRecord, ObservedLease> implemen
       });
     };
     deliver(() => observer.opened());
-    const unlisten = this.store.listen(this.#key, (lease, revision) =>
+    const unlisten = this.store.listen(this.key, (lease, revision) =>
       deliver(() => observer.changed(lease, revision)),
     );
     return () => {
