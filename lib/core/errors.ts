@@ -166,7 +166,7 @@ export class WallClockError extends LeaderElectionError {
 
   constructor(role: string, terms: number, agreesForMs: number) {
     super(
-      `Role "${role}": the wall clock of this machine jumped forward again and again and ended ${terms} terms, while its ` +
+      `Role "${role}": the wall clock of this machine repeatedly jumped forward and ended ${terms} terms, while its ` +
         `other clocks show that no time was missed. It is ignored until it has agreed with them for ` +
         `${agreesForMs / 1_000} s; until then, it cannot end leadership that a restored snapshot of this machine brings ` +
         `back. Check what sets the clock: two time services, or a faked time.`,

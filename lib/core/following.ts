@@ -182,7 +182,7 @@ function onRefused(step: Step, request: PendingRequest, error: LockRequestError)
   attemptFailed(step, request, as, error);
 }
 
-/** "Absent" is no answer to a creation (see WriteOutcome), but what a lock makes of any 404. */
+/** "Absent" is not an answer to a creation (see WriteOutcome), but what a lock makes of any 404. */
 function nowhereToCreate(): LockRequestError {
   return new LockRequestError(
     'The lock answered "absent" to creating the lease, as if it were to be replaced. Check that the namespace, directory ' +
@@ -205,7 +205,7 @@ function onAcquired(step: Step, request: PendingRequest): void {
   // believed (R19), and would otherwise keep the lease from every process.
   const tookMs = monotonicElapsedMs(request.startedAt, step.reading);
   const inTime = tookMs <= step.config.renewDeadlineMs / 2;
-  // A success that came too late to believe in, or after this process had stopped competing, is no term. The record
+  // A success that came too late to believe in, or after this process had stopped competing, is not a term. The record
   // names us all the same: it is acquired again, or let go of.
   if (!stillOurs || !inTime || contendFrom(step) > step.now) {
     if (stillOurs && !inTime) acquiredLate(step, tookMs);

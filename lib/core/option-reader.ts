@@ -93,7 +93,7 @@ export class OptionReader {
   }
 }
 
-/** Why a value is no text for an option, whoever gave it; undefined if it is. */
+/** Why a value is not text for an option, whoever gave it; undefined if it is. */
 export function textFault(
   value: unknown,
   example: string,
@@ -124,7 +124,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 
-/** What a user gave to the factory of a lock: its fields, unless it is no object, and what is wrong with it as a whole. */
+/** What a user gave to the factory of a lock: its fields, unless it is not an object, and what is wrong with it as a whole. */
 export interface GivenLockOptions {
   readonly given: Readonly<Record<string, unknown>> | undefined;
   readonly faults: OptionFault[];

@@ -176,7 +176,7 @@ export function guardedWatch(
           report(() => {
             const change = changeOf(lease, revision);
             if (change === undefined) {
-              failed('reported a change that is no lease with its revision.');
+              failed('reported a change that is not a lease with its revision.');
             } else observer.changed(change.lease, revision);
           }),
         holderDied: (timingKey) =>
@@ -207,7 +207,7 @@ export function guardedWatch(
   };
 }
 
-/** What was reported, as it is now; undefined if it is no change of a lease. */
+/** What was reported, as it is now; undefined if it is not a change of a lease. */
 function changeOf(
   lease: unknown,
   revision: unknown,

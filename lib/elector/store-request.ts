@@ -161,7 +161,7 @@ function nonsense<Version>(
   { store, kept, verb }: StoreRequest<Version>,
   what: string,
 ): Outcome<Version> {
-  const text = `${descriptionOf(store, kept.store)}: the ${kept.store} answered ${what} to ${verb}, which is no outcome.`;
+  const text = `${descriptionOf(store, kept.store)}: the ${kept.store} answered ${what} to ${verb}, which is not an outcome.`;
   return noOutcome(verb, new LockRequestError(text, { reason: 'unclear' }));
 }
 

@@ -34,7 +34,7 @@ export function explainResponse(context: RequestContext, response: ApiResponse):
 }
 
 /**
- * Explains a 2xx whose body is not what was asked for: it comes from a proxy, or from something that is no API server.
+ * Explains a 2xx whose body is not what was asked for: it comes from a proxy, or from something that is not an API server.
  */
 export function explainUnusable(
   context: RequestContext,

@@ -18,7 +18,7 @@ export interface DocumentPlace<Version> {
   readonly documentIn: (version: Version) => JsonDocument | undefined;
 }
 
-/** Documents in a store of texts, whatever it is: what is too large is not written, what is no document is not read. */
+/** Documents in a store of texts, whatever it is: what is too large is not written, what is not a document is not read. */
 export class DocumentStore<Version> implements Store<JsonDocument, StoredDocument> {
   constructor(
     private readonly texts: Store<string, Version>,

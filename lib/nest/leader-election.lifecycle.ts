@@ -63,7 +63,7 @@ export class BeginningWatch implements OnModuleInit, OnApplicationShutdown {
   private warn(): void {
     if (!this.isMade()) return;
     new Logger('LeaderElection').warn(
-      `the application has not been initialised for ${UNINITIALISED_AFTER_MS / 1_000} s, and competes for no lease before that: ` +
+      `the application has not been initialised within ${UNINITIALISED_AFTER_MS / 1_000} s, and does not compete for a lease until it is: ` +
         'a hybrid application needs app.init() or app.listen() as well as app.startAllMicroservices()',
     );
   }

@@ -49,7 +49,7 @@ export function getLeaderElectionOptionsToken(role?: string): symbol {
 /**
  * Injects the LeadershipService of a role into a constructor parameter or a property.
  * @param role may be absent if the application has one role
- * @throws LeaderElectionOptionsError when the class is defined, if the role is no text
+ * @throws LeaderElectionOptionsError when the class is defined, if the role is not a string
  */
 export function InjectLeadership(role?: string): PropertyDecorator & ParameterDecorator {
   return Inject(getLeadershipToken(checkedRole('@InjectLeadership()', role)));

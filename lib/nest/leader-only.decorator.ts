@@ -44,7 +44,7 @@ export interface LeaderOnlyOptions {
  * @Cron(CronExpression.EVERY_HOUR)
  * async closeExpiredPlans() {}
  *
- * @throws LeaderElectionOptionsError when the class is defined, if what it decorates is no method or the class has no entry point
+ * @throws LeaderElectionOptionsError when the class is defined, if what it decorates is not a method or the class has no entry point
  */
 export function LeaderOnly(
   roleOrOptions?: string | LeaderOnlyOptions,

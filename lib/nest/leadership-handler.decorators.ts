@@ -44,7 +44,7 @@ function handlerDecorator(kind: HandlerKind, role: string | undefined): MethodDe
  * is called. Works on providers and controllers of the default scope.
  *
  * @param role may be absent if the application has one role
- * @throws LeaderElectionOptionsError when the class is defined, if the role is no text or what it decorates is no method
+ * @throws LeaderElectionOptionsError when the class is defined, if the role is not a string or what it decorates is not a method
  */
 export function OnGranted(role?: string): MethodDecorator {
   return handlerDecorator('OnGranted', role);
@@ -59,7 +59,7 @@ export function OnGranted(role?: string): MethodDecorator {
  * `errors$`, and nothing else changes.
  *
  * @param role may be absent if the application has one role
- * @throws LeaderElectionOptionsError when the class is defined, if the role is no text or what it decorates is no method
+ * @throws LeaderElectionOptionsError when the class is defined, if the role is not a string or what it decorates is not a method
  */
 export function OnRevoked(role?: string): MethodDecorator {
   return handlerDecorator('OnRevoked', role);
@@ -71,7 +71,7 @@ export function OnRevoked(role?: string): MethodDecorator {
  * the current leader.
  *
  * @param role may be absent if the application has one role
- * @throws LeaderElectionOptionsError when the class is defined, if the role is no text or what it decorates is no method
+ * @throws LeaderElectionOptionsError when the class is defined, if the role is not a string or what it decorates is not a method
  */
 export function OnNewLeader(role?: string): MethodDecorator {
   return handlerDecorator('OnNewLeader', role);

@@ -167,11 +167,12 @@ export class LeadershipHandlersExplorer {
     if (election === undefined) return this.roleFault(place, role);
     if (instance === undefined) {
       const scope = wrapper.isTransient ? 'transient' : 'request-scoped';
-      const rule = `needs the one instance of a provider or controller; this one is ${scope} or depends on such a provider`;
+      const rule = `works on a provider or controller with a single instance; this one is ${scope} or depends on such a provider`;
       return this.fault(place, undefined, rule, 'move the handler to a provider of default scope');
     }
     if (kind === 'OnRevoked' && isGated) {
-      const rule = 'never runs, as @LeaderOnly() is on the same method and leadership has ended';
+      const rule =
+        'never runs: leadership has ended by then, and @LeaderOnly() on the same method skips it';
       return this.fault(place, undefined, rule, 'remove @LeaderOnly() from it');
     }
     this.found.get(election.role)![kind].push({

@@ -149,7 +149,7 @@ async function automaticLock(
   const container = surroundings.containerSign();
   if (container !== undefined) {
     const text =
-      `lock 'auto' is the file lock in this container, which is no pod (found ${container}): ` +
+      `lock 'auto' is the file lock in this container, which is not a pod (found ${container}): ` +
       `other containers elect leaders of their own. If this runs in several, ${CHOOSE}.`;
     return { lock, remark: { level: 'warn', text } };
   }

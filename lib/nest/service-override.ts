@@ -29,7 +29,7 @@ export function overrideFault(role: string, service: unknown): OptionFault | und
   return { field, value: service, rule, fix: `add it, or ${USE_A_WHOLE_ONE}` };
 }
 
-/** @throws LeaderElectionOptionsError if it is no term, as a stub may emit anything */
+/** @throws LeaderElectionOptionsError if it is not a term, as a stub may emit anything */
 export function termOfStub(value: unknown): Term {
   if (isTerm(value)) return value;
   throw emissionFault('granted$', value, 'must emit terms', 'testTerm()');

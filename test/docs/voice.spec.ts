@@ -16,6 +16,10 @@ const STUMBLES: readonly (readonly [RegExp, string])[] = [
   [/\b(?:is|are) told\b/gi, 'learns, hears, is given'],
   [/\bbeliev(?:e|es|ed|ing) to lead\b/gi, 'believes that it is leader'],
   [/\bof the meantime\b/gi, 'meanwhile'],
+  [
+    /(?<!there )\bis no (?:text|object|method|pod|lease|record|document|zone|range|API)\b/gi,
+    'is not a …',
+  ],
   [/[,;] else\b(?! if)/gi, 'otherwise'],
 ];
 

@@ -275,7 +275,7 @@ describe('when the watch of a lock does what no watch should', () => {
         observer.changed(undefined as never, 1n);
         return closes;
       },
-      /no lease/,
+      /not a lease/,
     ],
     [
       'reports a lease without a record',
@@ -283,7 +283,7 @@ describe('when the watch of a lock does what no watch should', () => {
         observer.changed({ uid: 'u' } as never, 1n);
         return closes;
       },
-      /no lease/,
+      /not a lease/,
     ],
     [
       'reports a lease whose uid is a number',
@@ -291,7 +291,7 @@ describe('when the watch of a lock does what no watch should', () => {
         observer.changed({ ...representation(heldBy('x'), 1), uid: 5 } as never, 1n);
         return closes;
       },
-      /no lease/,
+      /not a lease/,
     ],
     [
       'reports a revision that is no bigint',
@@ -299,7 +299,7 @@ describe('when the watch of a lock does what no watch should', () => {
         observer.changed(null, 5 as never);
         return closes;
       },
-      /no lease/,
+      /not a lease/,
     ],
     [
       'reports something unreadable',
@@ -307,7 +307,7 @@ describe('when the watch of a lock does what no watch should', () => {
         observer.changed(unreadable() as never, 1n);
         return closes;
       },
-      /no lease/,
+      /not a lease/,
     ],
     [
       'reports the death of nothing',

@@ -192,7 +192,9 @@ describe('when the application is a REPL', () => {
     out.mockRestore();
     const { get } = server.context as unknown as { get: (token: unknown) => LeadershipService };
     expect(get(LeadershipService).isLeader()).toBe(false);
-    expect(written.join('')).toMatch(/does not compete for the lease in a REPL; leadership\.start/);
+    expect(written.join('')).toMatch(
+      /does not compete for the lease in a REPL; call leadership\.start/,
+    );
     Logger.overrideLogger(false);
     get(LeadershipService).start();
     await get(LeadershipService).waitForLeadership();

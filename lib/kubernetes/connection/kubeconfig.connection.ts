@@ -47,7 +47,10 @@ export class OidcLogin {
   ): OidcLogin {
     const name = provider.text('name');
     if (name !== 'oidc') {
-      throw provider.fault('name', `is "${name}", which kubectl no longer knows either: use exec`);
+      throw provider.fault(
+        'name',
+        `is "${name}", which kubectl no longer supports either: use exec`,
+      );
     }
     const config = Object.fromEntries(provider.entry('config')?.allTexts() ?? []);
     const text = JSON.stringify(config);
@@ -153,7 +156,7 @@ export class KubeconfigConnection implements NamespacedConnection {
     const { cert = own.tls.cert, key = own.tls.key } = given;
     if (cert === undefined && Object.keys(authorization).length === 0) {
       throw new LockRequestError(
-        `the kubeconfig cannot be used: ${user.where}: there are no credentials, for which kubectl would ask. ` +
+        `the kubeconfig cannot be used: ${user.where}: there are no credentials (kubectl would ask for a user name and a password). ` +
           'Add a token, a client certificate or an exec program to the user of the context.',
         { reason: 'unreachable' },
       );

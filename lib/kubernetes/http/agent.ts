@@ -75,7 +75,8 @@ export class ClusterAgent extends Agent {
       return;
     }
     // It may have died since it was opened, and Node would wait for an event that has passed.
-    if (socket.destroyed) done(new Error('the connection was closed as it was made'), socket);
+    if (socket.destroyed)
+      done(new Error('the connection was closed as soon as it was made'), socket);
     else done(null, socket);
   }
 }

@@ -113,7 +113,9 @@ export function readBody(response: IncomingMessage, limitBytes: number): Promise
     });
     response.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
     response.once('error', reject);
-    response.once('close', () => reject(new Error('the connection was closed in the answer')));
+    response.once('close', () =>
+      reject(new Error('the connection was closed in the middle of the answer')),
+    );
   });
 }
 

@@ -94,7 +94,7 @@ export function openTunnel(proxy: URL, target: TunnelTarget): Promise<Socket> {
   const authority = `${host}:${target.port}`;
   const named = `proxy ${proxy.protocol}//${proxy.host}`;
   if (proxy.protocol !== 'http:' && proxy.protocol !== 'https:') {
-    const text = `${named}: only http:// and https:// proxies are supported; name such a one, or ${setting.wayOut}`;
+    const text = `${named}: only http:// and https:// proxies are supported; use one of these, or ${setting.wayOut}`;
     return Promise.reject(new ProxyFailure(text, setting.where));
   }
   return new Promise((resolve, reject) => {

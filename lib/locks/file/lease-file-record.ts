@@ -97,8 +97,8 @@ export function formatLeaseFile(
 }
 
 /**
- * Never throws (R17). Uid and revision come from the name of the file, which an edit does not change. A text that is no
- * record may hide a holder, so it counts as an unknown holder with an unknown duration.
+ * Never throws (R17). Uid and revision come from the name of the file, which an edit does not change. A text that is not
+ * a record may hide a holder, so it counts as an unknown holder with an unknown duration.
  */
 export function parseLeaseFile(
   text: string,

@@ -311,7 +311,7 @@ export class ScheduleLedger {
 
   private conflictError(): LockRequestError {
     return new LockRequestError(
-      `${this.store.describe()}: one write after the other finds another version than the one just read. ` +
+      `${this.store.describe()}: write after write finds another version than the one just read. ` +
         'Either something else writes this object all the time, or reads of it are stale (a cache between this ' +
         'process and the store). Ticks are claimed late or not at all until that ends.',
       { reason: 'unclear' },

@@ -34,7 +34,7 @@ export const LEADER_CRON_MARKS = new MethodMarks<LeaderCronMark>(
  * @param schedule a cron expression of five or six fields (the sixth, in front, is the second), one of the presets such
  * as `@daily`, a `CronExpression` of @nestjs/schedule, or a Date for a single run
  *
- * @throws LeaderElectionOptionsError when the class is defined, if what it decorates is no method
+ * @throws LeaderElectionOptionsError when the class is defined, if what it decorates is not a method
  * @example
  * @LeaderCron('30 2 * * *', { timeZone: 'Europe/Berlin', startingDeadlineSeconds: 3_600 })
  * async closeMonth({ scheduledTime, term, signal, missed }: LeaderCronContext) {}

@@ -75,7 +75,7 @@ function scopeFault(name: string, { isTransient }: InstanceWrapper): OptionFault
   return {
     field: `@LeaderCron() on ${name}`,
     value: undefined,
-    rule: `needs the one instance of a provider or controller; this one is ${scope} or depends on such a provider`,
+    rule: `works on a provider or controller with a single instance; this one is ${scope} or depends on such a provider`,
     fix: 'move the job to a provider of default scope',
   };
 }

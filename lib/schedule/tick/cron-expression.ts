@@ -27,7 +27,7 @@ const SECOND_MS = 1_000;
 const DAY_MS = 86_400_000;
 const DAY_SECONDS = 86_400;
 
-/** 29 February recurs within 8 years, even across a century that is no leap year. */
+/** 29 February recurs within 8 years, even across a century that is not a leap year. */
 const FARTHEST_DAYS = 8 * 366;
 
 /** 1 January 1970 was a Thursday. */
@@ -175,7 +175,7 @@ function parseRange(range: string, rule: FieldRule): number[] {
   const [, first, last, stepText] = RANGE.exec(range) ?? [];
   if (first === undefined) throw fault('which is no number, range or list');
   const isWildcard = first === '*' || first === '?';
-  if (isWildcard && last !== undefined) throw fault('which is no range');
+  if (isWildcard && last !== undefined) throw fault('which is not a range');
   const step = stepText === undefined ? 1 : Number(stepText);
   if (step === 0) throw fault('a step of zero');
   const from = isWildcard ? rule.least : valueOf(first, rule);

@@ -39,7 +39,7 @@ interface Span {
 export class TimeZones {
   private readonly known = new Map<string, TimeZone>();
 
-  /** @throws RangeError for a name that is no zone */
+  /** @throws RangeError for a name that is not a zone */
   of(name: string): TimeZone {
     const zone = this.known.get(name) ?? new TimeZone(name);
     this.known.set(name, zone);
@@ -52,7 +52,7 @@ export class TimeZone {
   private readonly format: Intl.DateTimeFormat | undefined;
   private readonly spans: Span[] = [];
 
-  /** @throws RangeError for a name that is no zone */
+  /** @throws RangeError for a name that is not a zone */
   constructor(readonly name: string) {
     this.format = /^(etc\/)?utc$/i.test(name)
       ? undefined

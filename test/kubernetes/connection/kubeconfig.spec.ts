@@ -294,7 +294,11 @@ describe('KubeconfigConnection, when it reads a file', () => {
       { user: { 'client-certificate-data': base64('C') } },
       /needs a client-key/,
     ],
-    ['no credentials', { user: {} }, /there are no credentials, for which kubectl would ask/],
+    [
+      'no credentials',
+      { user: {} },
+      /there are no credentials \(kubectl would ask for a user name and a password\)/,
+    ],
     ['a password without a user', { user: { password: 'pw' } }, /there are no credentials/],
     ['a key without a certificate', { user: { 'client-key-data': base64('K') } }, /no credentials/],
     ['groups without a user', { user: { 'as-groups': ['a'] } }, /need a user to act as/],
@@ -313,7 +317,7 @@ describe('KubeconfigConnection, when it reads a file', () => {
     [
       'a login nobody knows',
       { user: { 'auth-provider': { name: 'gcp' } } },
-      /"gcp", which kubectl no longer knows/,
+      /"gcp", which kubectl no longer supports/,
     ],
     ['a program without a name', { user: { exec: exec('') } }, /command is missing/],
     [

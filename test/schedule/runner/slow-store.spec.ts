@@ -111,7 +111,7 @@ describe('when a store of somebody answers a read with the outcome of a write', 
       const create = jest.spyOn(store, 'create');
       await clock.advance(10_000);
       expect(create).not.toHaveBeenCalled();
-      expect(process.errors).toContainEqual(expect.stringContaining('which is no outcome'));
+      expect(process.errors).toContainEqual(expect.stringContaining('which is not an outcome'));
       expect(process.startedTimes).toEqual(['00:01:00']);
     },
   );

@@ -308,7 +308,7 @@ describe('when an expression is not one', () => {
     ['jan * * * *', 'a name that is not known'],
     ['1, * * * *', 'no number, range or list'],
     ['-1 * * * *', 'no number, range or list'],
-    ['*-5 * * * *', 'which is no range'],
+    ['*-5 * * * *', 'which is not a range'],
     ['1.5 * * * *', 'no number, range or list'],
   ])('%j %s', (expression, why) => {
     expect(() => parseCronExpression(expression)).toThrow(CronExpressionFault);
