@@ -48,7 +48,6 @@ export function explainUnusable(
   );
 }
 
-/** Explains that no answer came. */
 export function explainNoAnswer(
   context: RequestContext,
   answer: Exclude<ApiAnswer, ApiResponse>,
@@ -203,14 +202,12 @@ const REMEDIES: Readonly<Record<string, string>> = {
 const UNSENDABLE_TOKEN =
   'The token has characters that a header cannot carry: is the file really a token?';
 
-/** Why nothing of a request was sent, for people. */
 function describeUnsent(cause: unknown): string {
   if (!(cause instanceof RequestTimedOut))
     return `${describeTransportFailure(cause)} Nothing was sent.`;
   return `nothing could be sent within ${Math.round(cause.timeoutMs)} ms.`;
 }
 
-/** Why a request got no answer, for people. */
 export function describeTransportFailure(cause: unknown): string {
   // A connection made it, and knows better than any code what to do.
   if (cause instanceof LockRequestError) return cause.message;

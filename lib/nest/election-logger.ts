@@ -11,7 +11,7 @@ import type { ResolvedModuleOptions } from './leader-election.options.js';
 /** The same message is logged at most once in this time. */
 const REPEAT_AFTER_MS = 60_000;
 
-/** Characters of an error that has passed. */
+/** Characters of an error that no longer occurs. */
 const LONGEST_HEAD = 160;
 
 /** Ends of a term that were requested. */

@@ -31,7 +31,7 @@ export function classMethods(prototype: object | null): ClassMethod[] {
   return methods;
 }
 
-/** One of them. */
+/** The method of that name, as the most derived class defines it. */
 export function classMethod(prototype: object | null, key: string | symbol): object | undefined {
   for (const level of levels(prototype)) {
     const descriptor = Object.getOwnPropertyDescriptor(level, key);

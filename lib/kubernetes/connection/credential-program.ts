@@ -101,7 +101,6 @@ export class CredentialProgram {
     this.last = undefined;
   }
 
-  /** Kills a run under way. */
   close(): void {
     this.run?.kill('the lock was closed');
   }

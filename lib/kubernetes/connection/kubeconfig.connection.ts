@@ -95,7 +95,6 @@ export class OidcLogin {
   }
 }
 
-/** The kubeconfig has no such context. */
 export class UnknownContextError extends LockRequestError {
   constructor(
     readonly context: string | undefined,

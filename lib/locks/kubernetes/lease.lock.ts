@@ -131,7 +131,6 @@ export function leaseLock(options: LeaseLockOptions = {}): ResourceLockFactory {
   return leaseLockIn(new PodEnvironment(), options);
 }
 
-/** `leaseLock()` in the given pod. */
 export function leaseLockIn(pod: PodEnvironment, options: LeaseLockOptions): ResourceLockFactory {
   checkLeaseLockOptions(options);
   return async (requester) =>

@@ -99,7 +99,6 @@ export function withJobRecords(
   return { ...document, format: FORMAT, jobs };
 }
 
-/** The document without some records. */
 export function withoutJobRecords(document: JsonDocument, jobs: readonly string[]): JsonDocument {
   const gone = new Set(jobs);
   const others = Object.entries(jobsOf(document)).filter(([name]) => !gone.has(name));

@@ -128,7 +128,6 @@ export const MOST_MISSED = 100;
 
 /** The ticks in an interval that has passed. */
 export interface DueTicks {
-  /** The latest of them. */
   readonly newest: number;
   /** Those before it, ascending: all of them, or the first {@link MOST_MISSED}. */
   readonly earlier: readonly number[];
