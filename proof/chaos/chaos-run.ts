@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs } from '../fleet/monotonic-clock.js';
 import { RandomStream } from '../simulation/random-stream.js';
 import type { ChaosOptions } from './chaos-options.js';
 import { type ChaosWorld, LEASE_DURATION_MS } from './chaos-world.js';
 import { FaultInjector } from './fault-injector.js';
 import { FaultPlan } from './fault-plan.js';
-import { type HistoryRecorder, monotonicNs } from './history-recorder.js';
+import type { HistoryRecorder } from './history-recorder.js';
 import type { Interval } from './leaderless-check.js';
 
 /** A leader is awaited for so long before the next fault comes anyway. */
@@ -56,10 +57,10 @@ export class ChaosRun {
     const counting = setInterval(() => this.countChange(), 5);
     try {
       await this.untilLeader(RECOVERY_LIMIT_MS);
-      const from = now();
+      const from = monotonicMs();
       while (!this.isOver) await this.nextFault();
       await this.injector.heal();
-      this.time = { from, to: now() };
+      this.time = { from, to: monotonicMs() };
       if (!this.interrupted.aborted) await this.recover();
       if (!this.interrupted.aborted && this.complaints.length === 0) await this.failOverInPeace();
     } finally {
@@ -99,17 +100,16 @@ export class ChaosRun {
     await this.pause(CALM_MS);
     const leader = this.world.slots.find(({ process }) => process.leads);
     if (leader === undefined || this.interrupted.aborted) return;
-    const from = now();
-    leader.process.end('SIGKILL');
-    await leader.process.exited;
-    const crashedAt = now();
+    const from = monotonicMs();
+    await leader.process.kill();
+    const crashedAt = monotonicMs();
     if (await this.untilLeader(RECOVERY_LIMIT_MS)) {
-      this.leaderAfterCrashMs = now() - crashedAt;
+      this.leaderAfterCrashMs = monotonicMs() - crashedAt;
     } else if (!this.interrupted.aborted) {
       this.complaints.push(`no leader ${RECOVERY_LIMIT_MS} ms after a crash in peace`);
     }
     await this.pause(CALM_MS);
-    this.healthyFailover = { from, to: now() };
+    this.healthyFailover = { from, to: monotonicMs() };
   }
 
   private async untilLeader(limitMs: number): Promise<boolean> {
@@ -140,8 +140,4 @@ export class ChaosRun {
   private async pause(ms: number): Promise<void> {
     await delay(ms, undefined, { signal: this.interrupted }).catch(() => undefined);
   }
-}
-
-function now(): number {
-  return Number(monotonicNs()) / 1e6;
 }

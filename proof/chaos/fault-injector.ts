@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs } from '../fleet/monotonic-clock.js';
 import type { ChaosCluster } from './chaos-cluster.js';
 import {
   isLeaseFault,
@@ -8,7 +9,7 @@ import {
   type ReplicaFault,
   type ServerFault,
 } from './fault.js';
-import { type HistoryRecorder, monotonicNs } from './history-recorder.js';
+import type { HistoryRecorder } from './history-recorder.js';
 import type { InjectedFault } from './leadership-changes.js';
 import { afflict } from './replica-affliction.js';
 import type { ReplicaSlot } from './replica-slot.js';
@@ -108,7 +109,7 @@ export class FaultInjector {
   }
 
   private note(kind: string, process?: string): InjectedFault {
-    const injected = { at: Number(monotonicNs()) / 1e6, kind, process };
+    const injected = { at: monotonicMs(), kind, process };
     this.injected.push(injected);
     return injected;
   }
@@ -117,7 +118,7 @@ export class FaultInjector {
     const finished = fault
       .then(() => undefined, this.failed)
       .finally(() => {
-        injected.until = Number(monotonicNs()) / 1e6;
+        injected.until = monotonicMs();
         this.events.fault(injected);
       });
     this.underWay.add(finished);

@@ -1,9 +1,6 @@
 import { openSync, writeSync } from 'node:fs';
+import { monotonicNs } from '../fleet/monotonic-clock.js';
 import type { InjectedFault } from './leadership-changes.js';
-
-export function monotonicNs(): bigint {
-  return process.hrtime.bigint();
-}
 
 /**
  * Appends to a history, in the form that judge/FORMAT.md describes. A line is in the file when the call returns, so that

@@ -36,8 +36,7 @@ export async function afflict(
     case 'sigterm':
       return slot.shutDown();
     case 'sigkill':
-      process.end('SIGKILL');
-      return process.exited;
+      return process.kill();
     case 'sigstop':
       process.signal('SIGSTOP');
       await wait(fault.ms);

@@ -35,15 +35,14 @@ export class ReplicaSlot {
   /** Asks the process to end, and sees to it that it does. */
   async shutDown(): Promise<void> {
     const { process } = this;
-    process.end('SIGTERM');
+    process.signal('SIGTERM');
     const gaveUp = new AbortController();
     const tooLong = delay(SHUTDOWN_LIMIT_MS, true, { signal: gaveUp.signal }).catch(() => false);
     const overran = await Promise.race([process.exited.then(() => false), tooLong]);
     gaveUp.abort();
     if (!overran) return;
     this.complaints.push(`${process.name} had not ended ${SHUTDOWN_LIMIT_MS} ms after SIGTERM`);
-    process.end('SIGKILL');
-    await process.exited;
+    await process.kill();
   }
 
   /** A process runs here that has started up, or it takes longer than any start. */

@@ -14,7 +14,8 @@ import {
   type LeaderCronContext,
   LeaderScheduleModule,
 } from 'nestjs-leader-election/schedule';
-import { HistoryRecorder, monotonicNs } from './history-recorder.js';
+import { monotonicNs } from '../fleet/monotonic-clock.js';
+import { HistoryRecorder } from './history-recorder.js';
 import { RegisterClient } from './register-client.js';
 import type { ReplicaOrder, ReplicaReport, ReplicaSettings } from './replica-settings.js';
 

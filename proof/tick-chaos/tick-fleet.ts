@@ -70,7 +70,7 @@ export class TickFleet {
 
   /** The one living replica that says it leads; undefined while none does, or two do. */
   leader(): TickReplicaProcess | undefined {
-    const leaders = this.replicas.filter(({ history }) => history.look().leads);
+    const leaders = this.replicas.filter(({ leads }) => leads);
     return leaders.length === 1 ? leaders[0] : undefined;
   }
 
@@ -104,7 +104,7 @@ export class TickFleet {
   }
 
   async end(replica: TickReplicaProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    replica.end(signal);
+    replica.signal(signal);
     await this.until(`${replica.name} to end`, () => replica.hasExited);
     this.replicas = this.replicas.filter((each) => each !== replica);
     await replica.proxy?.stop();
@@ -124,8 +124,7 @@ export class TickFleet {
   async stop(): Promise<void> {
     this.isStopped = true;
     const replicas = this.replicas.splice(0);
-    for (const replica of replicas) replica.end('SIGKILL');
-    await Promise.all(replicas.map(({ exited }) => exited));
+    await Promise.all(replicas.map((replica) => replica.kill()));
     await Promise.all(replicas.flatMap(({ proxy }) => (proxy ? [proxy.stop()] : [])));
   }
 

@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
+import { monotonicMs } from '../../proof/fleet/monotonic-clock.js';
 import { FaultProxy } from '../../proof/fault-proxy/fault-proxy.js';
 import { ElectionCluster } from './support/election-cluster.js';
 import { Figures } from './support/figures.js';
 import { ProbeFleet } from './support/probe-fleet.js';
-import { monotonicMs, type ProbeProcess } from './support/probe-process.js';
+import type { ProbeProcess } from './support/probe-process.js';
 
 const LEASE_MS = 3_000;
 const DEADLINE_MS = 2_000;

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
+import { monotonicMs } from '../../proof/fleet/monotonic-clock.js';
 import { ElectionCluster, NAMESPACE } from './support/election-cluster.js';
 import { Figures, median } from './support/figures.js';
 import { LeaseClient } from './support/lease-client.js';
-import { monotonicMs, type ProbeEvent } from './support/probe-process.js';
+import type { ProbeEvent } from './support/probe-process.js';
 import type { ProbeFleet } from './support/probe-fleet.js';
 
 const HANDOVERS = 15;

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
+import { monotonicMs } from '../../proof/fleet/monotonic-clock.js';
 import { ElectionCluster, NAMESPACE } from './support/election-cluster.js';
 import { Figures } from './support/figures.js';
-import { monotonicMs } from './support/probe-process.js';
 import type { ProbeFleet } from './support/probe-fleet.js';
 
 const OUTAGE_MS = 40_000;

@@ -1,7 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { monotonicMs, ProbeProcess, type ProbeEvent } from './probe-process.js';
+import { monotonicMs } from '../../../proof/fleet/monotonic-clock.js';
+import { ProbeProcess, type ProbeEvent } from './probe-process.js';
 import type { ProbeSettings } from './probe-settings.js';
 
 /** Several replicas of one application, replaced as they end. */
@@ -109,7 +110,7 @@ export class ProbeFleet {
     const giveUpAt = monotonicMs() + withinMs;
     while (!holds()) {
       if (monotonicMs() > giveUpAt) {
-        const told = this.replicas.map((replica) => `${replica.name}:\n${replica.told()}`);
+        const told = this.replicas.map((replica) => `${replica.name}:\n${replica.said()}`);
         throw new Error(`no ${what} in ${withinMs} ms\n${told.join('\n\n')}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 5));

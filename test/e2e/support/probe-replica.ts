@@ -20,17 +20,14 @@ import {
 } from 'nestjs-leader-election';
 import { PodEnvironment } from '../../../lib/kubernetes/connection/in-cluster.connection.js';
 import { leaseLockIn } from '../../../lib/locks/kubernetes/lease.lock.js';
+import { monotonicMs } from '../../../proof/fleet/monotonic-clock.js';
 import type { ProbeSettings } from './probe-settings.js';
 
 const settings = JSON.parse(process.env['PROBE_SETTINGS']!) as ProbeSettings;
 
 function tell(event: string, details: object = {}): void {
   // Written at once: a process that is killed the next moment has still told.
-  writeSync(1, `${JSON.stringify({ at: nowMs(), event, ...details })}\n`);
-}
-
-function nowMs(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
+  writeSync(1, `${JSON.stringify({ at: monotonicMs(), event, ...details })}\n`);
 }
 
 function lock(): ReturnType<typeof leaseLock> {
@@ -72,7 +69,7 @@ class Probe implements OnApplicationBootstrap {
   private probeInto(file: number): void {
     setInterval(() => {
       const isLeader = this.leadership.isLeader();
-      const at = nowMs();
+      const at = monotonicMs();
       const again = this.leadership.isLeader();
       if (isLeader && again) writeSync(file, `${at}\n`);
     }, 2).unref();

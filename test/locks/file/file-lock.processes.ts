@@ -1,15 +1,15 @@
-import { type ChildProcess, fork, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NodeProgram } from '../../../proof/fleet/node-program.js';
 import type { WorkerOrder, WorkerReport } from './file-lock.worker.js';
 
 const PROJECT = process.cwd();
 
 /** Real processes that run the file lock: the library and the worker compiled into a directory of this run. */
 export class FileLockProcesses {
-  readonly #running = new Set<ChildProcess>();
+  readonly #started: FileLockProcess[] = [];
 
   private constructor(private readonly build: string) {}
 
@@ -34,17 +34,19 @@ export class FileLockProcesses {
   }
 
   start(order: WorkerOrder): FileLockProcess {
-    const worker = join(this.build, 'out/test/locks/file/file-lock.worker.js');
-    const child = fork(worker, [JSON.stringify(order)], { execArgv: [] });
-    this.#running.add(child);
-    child.once('exit', () => this.#running.delete(child));
-    return new FileLockProcess(child);
+    const program = join(this.build, 'out/test/locks/file/file-lock.worker.js');
+    const started = new FileLockProcess({
+      name: order.identity,
+      program,
+      args: [JSON.stringify(order)],
+      hasChannel: true,
+    });
+    this.#started.push(started);
+    return started;
   }
 
   async killAll(): Promise<void> {
-    const exits = [...this.#running].map((child) => once(child, 'exit'));
-    for (const child of this.#running) child.kill('SIGKILL');
-    await Promise.all(exits);
+    await Promise.all(this.#started.splice(0).map((process) => process.kill()));
   }
 
   async dispose(): Promise<void> {
@@ -53,40 +55,29 @@ export class FileLockProcesses {
   }
 }
 
-export class FileLockProcess {
-  readonly #exit: Promise<unknown[]>;
+export class FileLockProcess extends NodeProgram {
   readonly #reports: WorkerReport[] = [];
-
-  constructor(private readonly child: ChildProcess) {
-    this.#exit = once(child, 'exit');
-    child.on('message', (report) => this.#reports.push(report as WorkerReport));
-  }
 
   /** The next report; throws if the process ends without one. */
   async report(): Promise<WorkerReport> {
-    let hasEnded = false;
-    const end = this.#exit.then(() => {
-      hasEnded = true;
-    });
-    while (this.#reports.length === 0) {
-      if (hasEnded) throw new Error('the process ended without a report');
-      await Promise.race([once(this.child, 'message'), end]);
-    }
-    return this.#reports.shift()!;
+    await this.until('report', () => this.#reports.length > 0 || this.hasExited);
+    const report = this.#reports.shift();
+    if (report === undefined) throw new Error(`the process ended without a report\n${this.said()}`);
+    return report;
   }
 
   /** What it waits for after its report. */
   goOn(): void {
-    this.child.send('go on');
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.child.kill(signal);
+    this.send('go on');
   }
 
   /** The exit code, or the signal that ended the process. */
-  async ended(): Promise<number | string> {
-    const [code, signal] = (await this.#exit) as [number | null, string | null];
-    return code ?? signal ?? 'unknown';
+  async ended(): Promise<number | string | undefined> {
+    await this.exited;
+    return this.outcome;
+  }
+
+  protected override received(message: unknown): void {
+    this.#reports.push(message as WorkerReport);
   }
 }
