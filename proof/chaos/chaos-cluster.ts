@@ -1,27 +1,17 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import {
-  ElectionCluster,
-  NAMESPACE,
-  SERVICE_ACCOUNT,
-} from '../../test/e2e/support/election-cluster.js';
-import { readmeRole } from '../../test/e2e/support/readme-role.js';
 import type { AuditEntry } from '../control-plane/audit-log.js';
+import { ElectionCluster, NAMESPACE, SERVICE_ACCOUNT } from '../fleet/election-cluster.js';
+import { readmeRole } from '../fleet/readme-role.js';
+import type { ReplicaServer } from '../fleet/replica-server.js';
 import type { LeaseFault, ServerFault } from './fault.js';
-import { ReplicaServer, type ServerTls } from './replica-server.js';
 
 /** Two real API servers on one etcd, and a way to them for each replica. */
 export class ChaosCluster {
-  private readonly servers: ReplicaServer[] = [];
-  private readonly kubeConfigFiles: string[] = [];
-
   private constructor(
     private readonly cluster: ElectionCluster,
-    private readonly directory: string,
     private readonly tokenSeconds: number,
   ) {}
 
-  static async start(directory: string, minutes: number): Promise<ChaosCluster> {
+  static async start(minutes: number): Promise<ChaosCluster> {
     const anHourMore = 3_600;
     const tokenSeconds = Math.ceil(minutes * 60) + anHourMore;
     const cluster = await ElectionCluster.start(tokenSeconds, {
@@ -38,7 +28,7 @@ export class ChaosCluster {
       },
     ]);
     await cluster.deleteLease();
-    return new ChaosCluster(cluster, directory, tokenSeconds);
+    return new ChaosCluster(cluster, tokenSeconds);
   }
 
   get leaseName(): string {
@@ -46,18 +36,8 @@ export class ChaosCluster {
   }
 
   /** Replicas begin at different servers. */
-  async addReplica(number: number): Promise<{ server: ReplicaServer; kubeConfigFile: string }> {
-    const server = await ReplicaServer.start(this.cluster.server.ports, number, this.tls());
-    this.servers.push(server);
-    const { port } = server.proxy;
-    const config = JSON.parse(readFileSync(this.cluster.kubeConfigFile, 'utf8')) as {
-      clusters: { cluster: { server: string } }[];
-    };
-    config.clusters[0]!.cluster.server = `https://127.0.0.1:${port}`;
-    const kubeConfigFile = join(this.directory, `${port}.kubeconfig`);
-    writeFileSync(kubeConfigFile, JSON.stringify(config), { mode: 0o600 });
-    this.kubeConfigFiles.push(kubeConfigFile);
-    return { server, kubeConfigFile };
+  connect(number: number): Promise<ReplicaServer> {
+    return this.cluster.connect(this.cluster.kubeConfigFile, number);
   }
 
   /** A line is written a moment after its answer, and a killed server never writes it. */
@@ -109,27 +89,11 @@ export class ChaosCluster {
     await server.createServiceAccount(NAMESPACE, SERVICE_ACCOUNT);
     const token = await server.createToken(NAMESPACE, SERVICE_ACCOUNT, this.tokenSeconds);
     await wait();
-    for (const file of this.kubeConfigFiles) {
-      const config = JSON.parse(readFileSync(file, 'utf8')) as { users: { user: object }[] };
-      config.users[0]!.user = { token };
-      writeFileSync(`${file}.new`, JSON.stringify(config), { mode: 0o600 });
-      renameSync(`${file}.new`, file);
-    }
+    for (const replicaServer of this.cluster.servers) replicaServer.changeToken(token);
   }
 
-  private tls(): ServerTls {
-    const { directory, caFile } = this.cluster.server;
-    const read = (path: string) => readFileSync(path, 'utf8');
-    return {
-      cert: read(join(directory, 'apiserver.crt')),
-      key: read(join(directory, 'apiserver.key')),
-      ca: read(caFile),
-    };
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(this.servers.map((server) => server.stop()));
-    await this.cluster.stop();
+  stop(): Promise<void> {
+    return this.cluster.stop();
   }
 }
 

@@ -39,7 +39,7 @@ export class ChaosRun {
   ) {
     this.plan = new FaultPlan(new RandomStream(options.seed, 'chaos'), options);
     this.injector = new FaultInjector(
-      world.slots,
+      world.fleet.slots,
       world.cluster,
       world.disk,
       world.clockSteps,
@@ -98,10 +98,10 @@ export class ChaosRun {
   /** A crash of the leader while nothing else is wrong. */
   private async failOverInPeace(): Promise<void> {
     await this.pause(CALM_MS);
-    const leader = this.world.slots.find(({ process }) => process.leads);
+    const [leader] = this.world.fleet.leaders;
     if (leader === undefined || this.interrupted.aborted) return;
     const from = monotonicMs();
-    await leader.process.kill();
+    await leader.kill();
     const crashedAt = monotonicMs();
     if (await this.untilLeader(RECOVERY_LIMIT_MS)) {
       this.leaderAfterCrashMs = monotonicMs() - crashedAt;
@@ -123,7 +123,7 @@ export class ChaosRun {
 
   /** For progress and `--changes` only: what the histories tell is what counts. */
   private countChange(): void {
-    const leader = this.world.leader?.name;
+    const leader = this.world.fleet.leaders[0]?.name;
     if (leader === undefined || leader === this.lastLeader) return;
     if (this.lastLeader !== undefined) this.changes += 1;
     this.lastLeader = leader;

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { ChaosCluster } from './chaos-cluster.js';
+import { Fleet } from '../fleet/fleet.js';
+import type { ReplicaServer } from '../fleet/replica-server.js';
 import type { ChaosOptions } from './chaos-options.js';
 import { FencedRegister } from './fenced-register.js';
 import { ReplicaProcess } from './replica-process.js';
-import type { ReplicaSettings } from './replica-settings.js';
-import { ReplicaSlot } from './replica-slot.js';
 import type { RunDirectory } from './run-directory.js';
 import { SmallDisk } from './small-disk.js';
 import { WallClockSteps } from './wall-clock-steps.js';
@@ -12,11 +12,9 @@ import { WallClockSteps } from './wall-clock-steps.js';
 export const LEASE_DURATION_MS = 3_000;
 const ELECTION = { leaseDurationMs: LEASE_DURATION_MS, renewDeadlineMs: 2_000, retryPeriodMs: 400 };
 
-type Access = Pick<ReplicaSettings, 'kubeConfigFile' | 'lockDirectory'>;
-
 /** Replicas, each behind its proxy, the servers that they share, and the register that they write to. */
 export class ChaosWorld {
-  readonly slots: ReplicaSlot[] = [];
+  readonly fleet = new Fleet<ReplicaProcess>();
   readonly clockSteps: WallClockSteps;
 
   private constructor(
@@ -32,31 +30,16 @@ export class ChaosWorld {
 
   static async start(options: ChaosOptions, directory: RunDirectory): Promise<ChaosWorld> {
     const { lock, minutes, replicas } = options;
-    const cluster =
-      lock === 'lease' ? await ChaosCluster.start(directory.path, minutes) : undefined;
+    const cluster = lock === 'lease' ? await ChaosCluster.start(minutes) : undefined;
     const disk = lock === 'file' ? SmallDisk.mount() : undefined;
     const world = new ChaosWorld(options, directory, await FencedRegister.start(), cluster, disk);
     for (let number = 1; number <= replicas; number += 1) await world.addReplica(number);
     return world;
   }
 
-  /** Whoever has told that it leads. */
-  get leader(): ReplicaProcess | undefined {
-    return this.slots.find(({ process }) => process.leads)?.process;
-  }
-
   /** False also while the leader has a fault already: there is nobody that another could meet. */
   get hasLeaderAtPeace(): boolean {
-    return this.slots.some(({ process, isBusy }) => process.leads && !isBusy);
-  }
-
-  /** Whatever was wrong with processes beside what their histories tell. */
-  get complaints(): string[] {
-    return this.slots.flatMap(({ complaints }) => complaints);
-  }
-
-  async endReplicas(): Promise<void> {
-    await Promise.all(this.slots.map((slot) => slot.close()));
+    return this.fleet.slots.some(({ process, isBusy }) => process.leads && !isBusy);
   }
 
   async stop(): Promise<void> {
@@ -66,18 +49,17 @@ export class ChaosWorld {
   }
 
   private async addReplica(number: number): Promise<void> {
-    const name = `replica-${number}`;
-    const proxied = await this.cluster?.addReplica(number);
-    const access: Access =
-      proxied === undefined
-        ? { lockDirectory: join(this.disk?.path ?? this.directory.path, 'leases') }
-        : { kubeConfigFile: proxied.kubeConfigFile };
-    const launch = (process: string): ReplicaProcess => this.launch(name, process, access);
-    this.slots.push(new ReplicaSlot(name, launch, proxied?.server));
+    const slot = `replica-${number}`;
+    this.fleet.addSlot({
+      name: slot,
+      server: await this.cluster?.connect(number),
+      launch: (name, server) => this.launch(slot, name, server),
+      restarts: true,
+    });
   }
 
-  private launch(slot: string, name: string, access: Access): ReplicaProcess {
-    const { directory, options, register, cluster } = this;
+  private launch(slot: string, name: string, server: ReplicaServer | undefined): ReplicaProcess {
+    const { directory, options, register, cluster, disk } = this;
     return new ReplicaProcess({
       settings: {
         name,
@@ -86,7 +68,9 @@ export class ChaosWorld {
         leaseName: cluster?.leaseName ?? 'chaos',
         options: { ...ELECTION, strict: options.strict && options.sabotage !== 'not-strict' },
         sabotage: options.sabotage,
-        ...access,
+        ...(server === undefined
+          ? { lockDirectory: join(disk?.path ?? directory.path, 'leases') }
+          : { kubeConfigFile: server.kubeConfigFile }),
       },
       logFile: directory.logFile(name),
       env: this.clockSteps.env(slot),

@@ -1,5 +1,5 @@
-import { NAMESPACE, SERVICE_ACCOUNT } from '../../test/e2e/support/election-cluster.js';
 import type { AuditEntry } from '../control-plane/audit-log.js';
+import { NAMESPACE, SERVICE_ACCOUNT } from '../fleet/election-cluster.js';
 import { checkApiHistory } from './api-history-check.js';
 import type { ChaosOptions } from './chaos-options.js';
 import type { ChaosReport } from './chaos-report.js';
@@ -25,7 +25,7 @@ export async function chaos(options: ChaosOptions, interrupted: AbortSignal): Pr
     try {
       await run.complete();
     } finally {
-      await world.endReplicas();
+      await world.fleet.close();
       audited = (await world.cluster?.auditLog()) ?? [];
       await world.stop();
     }
@@ -64,9 +64,9 @@ function judge(
   options: ChaosOptions,
   { directory, world, run, audited, judgement, interrupted }: Outcome,
 ): ChaosReport {
-  const { register, slots, clockSteps } = world;
+  const { register, fleet, clockSteps } = world;
   const { injector } = run;
-  const processes = slots.flatMap(({ names }) => names);
+  const processes = fleet.processes.map(({ name }) => name);
   const histories = processes.map((name) => directory.history(name));
   const { accepted } = register;
   const verdict = checkHistory({ histories, accepted, termsMayRestart: options.strict });
@@ -89,7 +89,7 @@ function judge(
     ...(judgement?.lock.violations ?? []).map((violation) => `second judge: ${violation}`),
     ...(judgement?.register.violations ?? []).map((violation) => `second judge: ${violation}`),
     ...run.complaints,
-    ...world.complaints,
+    ...fleet.complaints,
   ];
   const { json: _json, changes: _changes, judge: _judge, ...described } = options;
   const report: ChaosReport = {

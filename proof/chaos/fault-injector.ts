@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicMs } from '../fleet/monotonic-clock.js';
+import type { ReplicaSlot } from '../fleet/replica-slot.js';
 import type { ChaosCluster } from './chaos-cluster.js';
 import {
   isLeaseFault,
@@ -11,8 +12,8 @@ import {
 } from './fault.js';
 import type { HistoryRecorder } from './history-recorder.js';
 import type { InjectedFault } from './leadership-changes.js';
+import type { ReplicaProcess } from './replica-process.js';
 import { afflict } from './replica-affliction.js';
-import type { ReplicaSlot } from './replica-slot.js';
 import type { SmallDisk } from './small-disk.js';
 import type { WallClockSteps } from './wall-clock-steps.js';
 
@@ -26,7 +27,7 @@ export class FaultInjector {
   private serversAreBusy = false;
 
   constructor(
-    private readonly slots: readonly ReplicaSlot[],
+    private readonly slots: readonly ReplicaSlot<ReplicaProcess>[],
     private readonly cluster: ChaosCluster | undefined,
     private readonly disk: SmallDisk | undefined,
     private readonly clockSteps: WallClockSteps,

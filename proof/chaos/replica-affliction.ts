@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ReplicaServer } from '../fleet/replica-server.js';
+import type { ReplicaSlot } from '../fleet/replica-slot.js';
 import type { NetworkFault, ReplicaFault } from './fault.js';
 import type { ReplicaProcess } from './replica-process.js';
-import type { ReplicaServer } from './replica-server.js';
-import type { ReplicaSlot } from './replica-slot.js';
 import type { WallClockSteps } from './wall-clock-steps.js';
 
 export interface Surroundings {
@@ -14,7 +14,7 @@ export interface Surroundings {
 
 /** One fault of one replica, from its beginning to its end. */
 export async function afflict(
-  slot: ReplicaSlot,
+  slot: ReplicaSlot<ReplicaProcess>,
   fault: ReplicaFault,
   { clockSteps, wait, isHealing }: Surroundings,
 ): Promise<void> {

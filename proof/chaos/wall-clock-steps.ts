@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ReplicaSlot } from './replica-slot.js';
+import type { ReplicaSlot } from '../fleet/replica-slot.js';
+import type { ReplicaProcess } from './replica-process.js';
 
 const LIBRARY = 'faketime/libfaketime.so.1';
 
@@ -10,7 +11,7 @@ const LIBRARY = 'faketime/libfaketime.so.1';
  */
 export class WallClockSteps {
   readonly library = findLibrary();
-  private readonly offsets = new Map<ReplicaSlot, number>();
+  private readonly offsets = new Map<ReplicaSlot<ReplicaProcess>, number>();
 
   constructor(private readonly directory: string) {}
 
@@ -27,7 +28,7 @@ export class WallClockSteps {
     };
   }
 
-  step(slot: ReplicaSlot, byMs: number): void {
+  step(slot: ReplicaSlot<ReplicaProcess>, byMs: number): void {
     if (this.library === undefined) {
       slot.process.order({ kind: 'step-wall-clock', ms: byMs });
       return;

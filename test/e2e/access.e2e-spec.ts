@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
-import { ElectionCluster, NAMESPACE, SERVICE_ACCOUNT } from './support/election-cluster.js';
+import { ElectionCluster, NAMESPACE, SERVICE_ACCOUNT } from '../../proof/fleet/election-cluster.js';
 import { ProbeFleet } from './support/probe-fleet.js';
-import { readmeRole } from './support/readme-role.js';
+import { readmeRole } from '../../proof/fleet/readme-role.js';
 
 let cluster: ElectionCluster;
 let fleet: ProbeFleet | undefined;

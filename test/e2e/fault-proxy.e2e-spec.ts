@@ -1,13 +1,12 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
 import { monotonicMs } from '../../proof/fleet/monotonic-clock.js';
-import { FaultProxy } from '../../proof/fault-proxy/fault-proxy.js';
-import { ElectionCluster } from './support/election-cluster.js';
+import type { FaultProxy } from '../../proof/fault-proxy/fault-proxy.js';
+import { ElectionCluster } from '../../proof/fleet/election-cluster.js';
+import type { ReplicaServer } from '../../proof/fleet/replica-server.js';
 import { Figures } from './support/figures.js';
-import { ProbeFleet } from './support/probe-fleet.js';
+import { ProbeFleet, settingsOn } from './support/probe-fleet.js';
 import type { ProbeProcess } from './support/probe-process.js';
 
 const LEASE_MS = 3_000;
@@ -24,6 +23,7 @@ const BUSY_MS = 500;
 
 let cluster: ElectionCluster;
 let fleet: ProbeFleet;
+let server: ReplicaServer;
 let proxy: FaultProxy;
 let leader: ProbeProcess;
 const figures = new Figures();
@@ -35,9 +35,10 @@ beforeAll(async () => {
 /** A leader behind a proxy, and a standby with a connection of its own. */
 beforeEach(async () => {
   await cluster.deleteLease();
-  proxy = await FaultProxy.start(Number(new URL(cluster.server.url).port));
-  fleet = new ProbeFleet(cluster.settings({ options: OPTIONS }));
-  leader = fleet.add({ kubeConfigFile: kubeConfigThrough(proxy) });
+  server = await cluster.connect();
+  ({ proxy } = server);
+  fleet = new ProbeFleet({ ...settingsOn(cluster), options: OPTIONS });
+  leader = fleet.add({ kubeConfigFile: server.kubeConfigFile });
   await leader.event('granted');
   await fleet.add().event('leader');
 });
@@ -45,7 +46,7 @@ beforeEach(async () => {
 afterEach(async () => {
   const { overlapping } = fleet.overlaps();
   await fleet.stop();
-  await proxy.stop();
+  await server.stop();
   if (overlapping > 0) throw new Error('two replicas believed to lead at once');
 });
 
@@ -53,16 +54,6 @@ afterAll(async () => {
   figures.print();
   await cluster?.stop();
 });
-
-function kubeConfigThrough({ port }: FaultProxy): string {
-  const config = JSON.parse(readFileSync(cluster.kubeConfigFile, 'utf8')) as {
-    clusters: { cluster: { server: string } }[];
-  };
-  config.clusters[0]!.cluster.server = `https://127.0.0.1:${port}`;
-  const file = join(fleet.directory, 'proxied.kubeconfig');
-  writeFileSync(file, JSON.stringify(config));
-  return file;
-}
 
 describe('when the leader is cut off', () => {
   it.each([

@@ -2,11 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
 import { monotonicMs } from '../../proof/fleet/monotonic-clock.js';
-import { ElectionCluster, NAMESPACE } from './support/election-cluster.js';
+import { ElectionCluster, NAMESPACE } from '../../proof/fleet/election-cluster.js';
 import { Figures, median } from './support/figures.js';
 import { LeaseClient } from './support/lease-client.js';
 import type { ProbeEvent } from './support/probe-process.js';
-import type { ProbeFleet } from './support/probe-fleet.js';
+import { ProbeFleet } from './support/probe-fleet.js';
 
 const HANDOVERS = 15;
 const LEASE_DURATION_MS = 15_000;
@@ -60,7 +60,7 @@ async function floor(times: number): Promise<number[]> {
 
 describe('when three replicas start on a real API server', () => {
   it('makes exactly one of them the leader, and all of them know which', async () => {
-    fleet = await cluster.fleet(3);
+    fleet = await ProbeFleet.on(cluster, 3);
     await fleet.settled();
     expect(fleet.replicas.filter(({ leads }) => leads)).toHaveLength(1);
   });
@@ -106,7 +106,7 @@ describe('when the leader is asked to end (SIGTERM)', () => {
 
   it('grants no other replica before the old leader’s @OnRevoked of 3 s has ended', async () => {
     await fleet!.stop();
-    fleet = await cluster.fleet(3, { slowRevokeMs: 3_000 });
+    fleet = await ProbeFleet.on(cluster, 3, { slowRevokeMs: 3_000 });
     const after: number[] = [];
     for (let round = 0; round < 3; round += 1) {
       await fleet.settled();
@@ -125,7 +125,7 @@ describe('when the leader is asked to end (SIGTERM)', () => {
 describe('when the leader is killed (SIGKILL)', () => {
   it('has a new leader within the lease duration plus 250 ms', async () => {
     await fleet!.stop();
-    fleet = await cluster.fleet(3);
+    fleet = await ProbeFleet.on(cluster, 3);
     const gaps: number[] = [];
     for (let round = 0; round < 3; round += 1) {
       await fleet.settled();

@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
 import { monotonicMs } from '../../proof/fleet/monotonic-clock.js';
-import { ElectionCluster, NAMESPACE } from './support/election-cluster.js';
+import { ElectionCluster, NAMESPACE } from '../../proof/fleet/election-cluster.js';
 import { Figures } from './support/figures.js';
-import type { ProbeFleet } from './support/probe-fleet.js';
+import { ProbeFleet, settingsOn } from './support/probe-fleet.js';
 
 const OUTAGE_MS = 40_000;
 const RETRY_PERIOD_MS = 2_000;
@@ -31,7 +31,7 @@ afterAll(async () => {
 
 describe('when the API server is gone for 40 s', () => {
   it('has no leader in between, and one within a retry period plus 250 ms of its return', async () => {
-    fleet = await cluster.fleet(3);
+    fleet = await ProbeFleet.on(cluster, 3);
     const leader = await fleet.leader();
     const from = monotonicMs();
     await cluster.server.killApiServer();
@@ -52,7 +52,7 @@ describe('when the API server is gone for 40 s', () => {
   }, 120_000);
 
   it('explains itself a few times, not once per attempt', async () => {
-    fleet = await cluster.fleet(1);
+    fleet = await ProbeFleet.on(cluster, 1);
     const [replica] = fleet.replicas;
     await cluster.server.killApiServer();
     await delay(8_000);
@@ -65,7 +65,7 @@ describe('when the API server is gone for 40 s', () => {
 
 describe('when the API server restarts within the renew deadline', () => {
   it('keeps its leader', async () => {
-    fleet = await cluster.fleet(3);
+    fleet = await ProbeFleet.on(cluster, 3);
     const leader = await fleet.leader();
     await cluster.server.killApiServer();
     await cluster.server.startApiServer();
@@ -98,7 +98,7 @@ describe('when people touch the lease', () => {
     'revokes the leader at once when they %s',
     async (what, reason, touch) => {
       // One replica: with no rival the only event is its own revocation.
-      fleet = await cluster.fleet(1);
+      fleet = await ProbeFleet.on(cluster, 1);
       const leader = await fleet.leader();
       await delay(300);
       const at = monotonicMs();
@@ -114,7 +114,7 @@ describe('when people touch the lease', () => {
   );
 
   it('keeps labels, annotations and owner references that others put on it', async () => {
-    fleet = await cluster.fleet(1);
+    fleet = await ProbeFleet.on(cluster, 1);
     const metadata = {
       labels: { team: 'billing' },
       annotations: { 'example.com/note': 'keep me' },
@@ -141,8 +141,7 @@ describe('when a lease left by another client holds nonsense', () => {
       metadata: { name: cluster.leaseName, namespace: NAMESPACE },
       spec: { holderIdentity: 'ghost', leaseDurationSeconds: 3 },
     });
-    const { ProbeFleet } = await import('./support/probe-fleet.js');
-    fleet = await ProbeFleet.start(2, cluster.settings());
+    fleet = await ProbeFleet.start(2, settingsOn(cluster));
     expect((await cluster.lease()).spec?.['leaseTransitions']).toBe(1);
   }, 60_000);
 });

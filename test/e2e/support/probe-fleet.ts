@@ -1,20 +1,31 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { monotonicMs } from '../../../proof/fleet/monotonic-clock.js';
+import type { ElectionCluster } from '../../../proof/fleet/election-cluster.js';
+import { Fleet } from '../../../proof/fleet/fleet.js';
 import { ProbeProcess, type ProbeEvent } from './probe-process.js';
 import type { ProbeSettings } from './probe-settings.js';
 
 /** Several replicas of one application, replaced as they end. */
-export class ProbeFleet {
-  readonly replicas: ProbeProcess[] = [];
+export class ProbeFleet extends Fleet<ProbeProcess> {
   readonly directory = mkdtempSync(join(tmpdir(), 'probe-fleet-'));
-  private started = 0;
 
   constructor(
     private readonly settings: ProbeSettings,
     private readonly env: NodeJS.ProcessEnv = {},
-  ) {}
+  ) {
+    super();
+  }
+
+  /** Replicas on a lease that does not exist yet, each with the README's Role. */
+  static async on(
+    cluster: ElectionCluster,
+    size: number,
+    change: Partial<ProbeSettings> = {},
+  ): Promise<ProbeFleet> {
+    await cluster.deleteLease();
+    return ProbeFleet.start(size, { ...settingsOn(cluster), ...change });
+  }
 
   static async start(size: number, settings: ProbeSettings): Promise<ProbeFleet> {
     const fleet = new ProbeFleet(settings);
@@ -25,18 +36,17 @@ export class ProbeFleet {
   }
 
   add(change: Partial<ProbeSettings> = {}): ProbeProcess {
-    this.started += 1;
-    const name = `replica-${this.started}`;
-    const probeFile = join(this.directory, `${name}.probes`);
-    const replica = new ProbeProcess(name, { ...this.settings, ...change, probeFile }, this.env);
-    this.replicas.push(replica);
-    return replica;
+    const launch = (name: string): ProbeProcess => {
+      const probeFile = this.probeFile(name);
+      return new ProbeProcess(name, { ...this.settings, ...change, probeFile }, this.env);
+    };
+    return this.addSlot({ name: `replica-${this.slots.length + 1}`, launch }).process;
   }
 
   /** The replica that leads, waiting for one if need be. */
   async leader(withinMs = 60_000): Promise<ProbeProcess> {
-    await this.until(() => this.replicas.some(({ leads }) => leads), withinMs, 'leader');
-    return this.replicas.find(({ leads }) => leads)!;
+    await this.until(() => this.leaders.length > 0, withinMs, 'leader');
+    return this.leaders[0]!;
   }
 
   standbys(): ProbeProcess[] {
@@ -81,13 +91,16 @@ export class ProbeFleet {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.replicas.map((replica) => replica.kill()));
+    await this.kill();
     rmSync(this.directory, { recursive: true, force: true });
   }
 
   probesOf(replica: ProbeProcess): number[] {
-    const file = join(this.directory, `${replica.name}.probes`);
-    return readFileSync(file, 'utf8').trim().split('\n').filter(Boolean).map(Number);
+    return readFileSync(this.probeFile(replica.name), 'utf8')
+      .trim()
+      .split('\n')
+      .filter(Boolean)
+      .map(Number);
   }
 
   private beliefsOf(replica: ProbeProcess): Belief[] {
@@ -106,16 +119,24 @@ export class ProbeFleet {
     return beliefs;
   }
 
-  private async until(holds: () => boolean, withinMs: number, what: string): Promise<void> {
-    const giveUpAt = monotonicMs() + withinMs;
-    while (!holds()) {
-      if (monotonicMs() > giveUpAt) {
-        const told = this.replicas.map((replica) => `${replica.name}:\n${replica.said()}`);
-        throw new Error(`no ${what} in ${withinMs} ms\n${told.join('\n\n')}`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+  private probeFile(name: string): string {
+    return join(this.directory, `${name}.probes`);
   }
+
+  private until(holds: () => boolean, withinMs: number, what: string): Promise<void> {
+    return this.poll(
+      holds,
+      () => withinMs,
+      () => {
+        const said = this.replicas.map((replica) => `${replica.name}:\n${replica.said()}`);
+        return new Error(`no ${what} in ${withinMs} ms\n${said.join('\n\n')}`);
+      },
+    );
+  }
+}
+
+export function settingsOn({ leaseName, kubeConfigFile }: ElectionCluster): ProbeSettings {
+  return { leaseName, kubeConfigFile };
 }
 
 interface Belief {

@@ -32,6 +32,10 @@ export class ProbeProcess extends NodeProgram {
     });
   }
 
+  get isReady(): boolean {
+    return !this.isEnding && this.events.some(({ event }) => event === 'ready');
+  }
+
   /** True from its last grant until a revocation or its end. */
   get leads(): boolean {
     const last = this.events.findLast(({ event }) => event === 'granted' || event === 'revoked');

@@ -1,33 +1,57 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ControlPlane } from '../control-plane/control-plane.js';
 import { FaultProxy } from '../fault-proxy/fault-proxy.js';
 import { type HttpFault, HttpFaultFront } from '../fault-proxy/http-fault-front.js';
 
-export interface ServerTls {
-  readonly cert: string;
-  readonly key: string;
-  readonly ca: string;
+interface KubeConfigFile {
+  readonly clusters: readonly { readonly cluster: { server: string } }[];
+  readonly users: readonly { user: object }[];
 }
 
 /** The way of one replica to the API servers: through a proxy, to one of them, or to a load balancer before it. */
 export class ReplicaServer {
+  /** `first` numbers the API server that it begins at. */
   static async start(
-    ports: readonly number[],
+    { directory, caFile, ports }: ControlPlane,
+    kubeConfigFile: string,
     first: number,
-    tls: ServerTls,
   ): Promise<ReplicaServer> {
     const target = { port: ports[first % ports.length]! };
     const proxy = await FaultProxy.start(target.port);
+    const read = (path: string) => readFileSync(path, 'utf8');
+    const tls = {
+      cert: read(join(directory, 'apiserver.crt')),
+      key: read(join(directory, 'apiserver.key')),
+      ca: read(caFile),
+    };
     const front = await HttpFaultFront.start(tls, () => target.port);
-    return new ReplicaServer(proxy, front, ports, target);
+    const config = JSON.parse(read(kubeConfigFile)) as KubeConfigFile;
+    config.clusters[0]!.cluster.server = `https://127.0.0.1:${proxy.port}`;
+    const file = join(directory, `${proxy.port}.kubeconfig`);
+    writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
+    return new ReplicaServer(file, proxy, front, ports, target);
   }
 
   private isFronted = false;
 
   private constructor(
+    /** Leads through the proxy. */
+    readonly kubeConfigFile: string,
     readonly proxy: FaultProxy,
     private readonly front: HttpFaultFront,
     private readonly ports: readonly number[],
     private readonly target: { port: number },
   ) {}
+
+  /** Swapped, never half written. */
+  changeToken(token: string): void {
+    const { kubeConfigFile: file } = this;
+    const config = JSON.parse(readFileSync(file, 'utf8')) as KubeConfigFile;
+    config.users[0]!.user = { token };
+    writeFileSync(`${file}.new`, JSON.stringify(config), { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  }
 
   /** To the next API server, which has a watch cache of its own. */
   change(): void {

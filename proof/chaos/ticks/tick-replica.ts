@@ -9,13 +9,13 @@ import {
   leaseLock,
   OnGranted,
   OnRevoked,
-} from '../../lib/index.js';
+} from '../../../lib/index.js';
 import {
   LeaderCron,
   type LeaderCronContext,
   LeaderScheduleModule,
   type MissedReport,
-} from '../../lib/schedule/index.js';
+} from '../../../lib/schedule/index.js';
 import type { TickEvent, TickReplicaSettings } from './tick-replica-settings.js';
 
 /** One replica with a job every second, as a Nest application. Settings come in the environment. */

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { loadYaml } from '@kubernetes/client-node';
-import type { PolicyRule } from '../../../proof/control-plane/access-control.js';
+import type { PolicyRule } from '../control-plane/access-control.js';
 
 /** The rules of the Role that the README tells people to apply: what is tested is what is documented. */
 export function readmeRole(): { readonly leaseName: string; readonly rules: PolicyRule[] } {
@@ -19,7 +19,7 @@ export function readmeRole(): { readonly leaseName: string; readonly rules: Poli
 /** The project's, from its sources as well as from a compiled copy of them further down. */
 function readmeAbove(url: string): URL {
   const parent = new URL('..', url);
-  if (parent.href === url) throw new Error('no README.md above the tests');
+  if (parent.href === url) throw new Error('no README.md above this program');
   const readme = new URL('README.md', parent);
   return existsSync(readme) ? readme : readmeAbove(parent.href);
 }

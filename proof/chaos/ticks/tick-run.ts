@@ -1,4 +1,4 @@
-import { RandomStream } from '../simulation/random-stream.js';
+import { RandomStream } from '../../simulation/random-stream.js';
 import { handOver, type Handover, type HandoverKind } from './handover.js';
 import type { TickFleet } from './tick-fleet.js';
 import type { FleetOutcome } from './tick-totals.js';
@@ -37,7 +37,7 @@ async function runFleet(
   let settledTick: number | undefined;
   let failure: string | undefined;
   try {
-    for (let index = 0; index < REPLICAS; index += 1) await fleet.add();
+    await fleet.addReplicas(REPLICAS);
     await fleet.tickOfAnother(undefined, 0);
     await fleet.sleep(3_000);
     for (let round = 0; round < rounds; round += 1) {
@@ -53,6 +53,6 @@ async function runFleet(
     abort.abort();
   }
   const history = fleet.history();
-  await fleet.stop();
+  await fleet.kill();
   return { name: fleet.name, history, handovers, settledTick, failure };
 }

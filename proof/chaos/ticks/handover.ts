@@ -1,4 +1,5 @@
-import type { RandomStream } from '../simulation/random-stream.js';
+import type { RandomStream } from '../../simulation/random-stream.js';
+import type { ReplicaSlot } from '../../fleet/replica-slot.js';
 import type { TickFleet } from './tick-fleet.js';
 import type { TickReplicaProcess } from './tick-replica-process.js';
 
@@ -27,14 +28,15 @@ export async function handOver(
   random: RandomStream,
 ): Promise<Handover> {
   const leader = await leaderAtRandomInstant(fleet, random);
+  const { process } = leader;
   const begun = Math.floor(Date.now() / 1_000);
-  await take(fleet, leader, kind, () => fleet.tickOfAnother(leader, begun));
+  await take(fleet, leader, kind, () => fleet.tickOfAnother(process, begun));
   return { kind, from: begun - 1, until: Math.floor(Date.now() / 1_000) - 1 };
 }
 
 async function take(
   fleet: TickFleet,
-  leader: TickReplicaProcess,
+  leader: ReplicaSlot<TickReplicaProcess>,
   kind: HandoverKind,
   untilTaken: () => Promise<void>,
 ): Promise<void> {
@@ -43,19 +45,19 @@ async function take(
     case 'kill -9':
       await fleet.end(leader, kind === 'graceful' ? 'SIGTERM' : 'SIGKILL');
       await untilTaken();
-      await Promise.all([fleet.add(), fleet.sleep(TAIL_MS)]);
+      await Promise.all([fleet.refill(leader), fleet.sleep(TAIL_MS)]);
       return;
     case 'SIGSTOP':
-      leader.signal('SIGSTOP');
+      leader.process.signal('SIGSTOP');
       await untilTaken();
-      leader.signal('SIGCONT');
+      leader.process.signal('SIGCONT');
       await fleet.sleep(TAIL_MS);
       return;
     case 'partition':
       // What was written meanwhile arrives after the heal: ghosts.
-      leader.proxy!.shape('both', { kind: 'blackhole', bytes: 'keep' });
+      leader.server!.proxy.shape('both', { kind: 'blackhole', bytes: 'keep' });
       await untilTaken();
-      leader.proxy!.heal();
+      leader.server!.proxy.heal();
       await fleet.sleep(TAIL_MS);
       return;
     default:
@@ -67,7 +69,7 @@ async function take(
 async function leaderAtRandomInstant(
   fleet: TickFleet,
   random: RandomStream,
-): Promise<TickReplicaProcess> {
+): Promise<ReplicaSlot<TickReplicaProcess>> {
   for (;;) {
     const leader = await fleet.settledLeader();
     await fleet.sleep(random.between(0, 1_000));

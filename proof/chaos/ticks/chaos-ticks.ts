@@ -1,10 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { RunDirectory } from '../chaos/run-directory.js';
+import { INTERRUPTED, onInterruption } from '../interruption.js';
+import { RunDirectory } from '../run-directory.js';
 import { readChaosTicksOptions, type TickLock } from './chaos-ticks-options.js';
-import { TickCluster } from './tick-cluster.js';
+import { ElectionCluster } from '../../fleet/election-cluster.js';
 import { TickFleet, type TickGround } from './tick-fleet.js';
+import { groundOn, requestsOn, TOKEN_SECONDS } from './tick-ground.js';
 import { describeLock, type LockReport } from './tick-report.js';
 import { runFleets } from './tick-run.js';
 import { totalsOf } from './tick-totals.js';
@@ -15,20 +17,14 @@ import { totalsOf } from './tick-totals.js';
  * started nor reported, or if a process ended that nobody had ended.
  */
 const PATIENCE_MS = 30_000;
-const INTERRUPTED = 130;
 
 const options = readChaosTicksOptions(process.argv.slice(2));
 const abort = new AbortController();
 let interrupted = false;
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    // The second time: the lifelines of processes and files see to it that nothing is left.
-    if (interrupted) process.exit(INTERRUPTED);
-    process.stderr.write('ending the run; once more to end it at once\n');
-    interrupted = true;
-    abort.abort();
-  });
-}
+onInterruption(() => {
+  interrupted = true;
+  abort.abort();
+});
 
 process.stderr.write(`seed ${options.seed}\n`);
 const begun = performance.now();
@@ -59,10 +55,10 @@ if (options.json) {
 process.exitCode = reports.some(isViolated) ? 1 : interrupted ? INTERRUPTED : 0;
 
 async function runOnLease(): Promise<LockReport> {
-  const cluster = await TickCluster.start(directory.path);
+  const cluster = await ElectionCluster.start(TOKEN_SECONDS);
   try {
-    const report = await runOn('lease', (fleet) => cluster.ground(fleet));
-    return { ...report, requests: await cluster.requests() };
+    const report = await runOn('lease', (fleet) => groundOn(cluster, fleet));
+    return { ...report, requests: await requestsOn(cluster) };
   } finally {
     await cluster.stop();
   }

@@ -1,7 +1,6 @@
 import { fileURLToPath } from 'node:url';
-import type { Lifeline } from '../control-plane/lifeline.js';
-import type { FaultProxy } from '../fault-proxy/fault-proxy.js';
-import { NodeProgram } from '../fleet/node-program.js';
+import type { Lifeline } from '../../control-plane/lifeline.js';
+import { NodeProgram } from '../../fleet/node-program.js';
 import { TickHistoryFile } from './tick-history-file.js';
 import type { TickReplicaSettings } from './tick-replica-settings.js';
 
@@ -11,23 +10,23 @@ export interface TickReplicaLaunch {
   readonly settings: TickReplicaSettings;
   readonly logFile: string;
   readonly lifeline: Lifeline;
-  readonly proxy: FaultProxy | undefined;
 }
 
 export class TickReplicaProcess extends NodeProgram {
   readonly history: TickHistoryFile;
-  /** Its own way to the API server; undefined on the file lock. */
-  readonly proxy: FaultProxy | undefined;
 
-  constructor({ settings, proxy, ...launch }: TickReplicaLaunch) {
+  constructor({ settings, ...launch }: TickReplicaLaunch) {
     super({
       ...launch,
       name: settings.name,
       program: PROGRAM,
       env: { TICK_REPLICA: JSON.stringify(settings) },
     });
-    this.proxy = proxy;
     this.history = new TickHistoryFile(settings.historyFile);
+  }
+
+  get isReady(): boolean {
+    return !this.isEnding && this.history.look().isReady;
   }
 
   /** As far as it has told: a stopped process tells nothing. */

@@ -1,0 +1,148 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Lifeline } from '../../control-plane/lifeline.js';
+import { Fleet } from '../../fleet/fleet.js';
+import type { ReplicaServer } from '../../fleet/replica-server.js';
+import type { ReplicaSlot } from '../../fleet/replica-slot.js';
+import { TickHistory } from './tick-history.js';
+import { TickReplicaProcess } from './tick-replica-process.js';
+
+const POLL_MS = 20;
+
+type TickSlot = ReplicaSlot<TickReplicaProcess>;
+
+/** Where replicas find their lock. */
+export interface TickGround {
+  readonly leaseName: string;
+  readonly lockDirectory?: string;
+  /** A way of one's own to the API server. */
+  readonly connect?: () => Promise<ReplicaServer>;
+}
+
+export interface TickFleetSettings {
+  readonly name: string;
+  readonly directory: string;
+  readonly ground: TickGround;
+  readonly startingDeadlineSeconds: number;
+  readonly lifeline: Lifeline;
+  /** Ends every wait. */
+  readonly signal: AbortSignal;
+  /** How long to wait for what must happen, at the machine's present pace. */
+  readonly patienceMs: () => number;
+}
+
+/** Replicas of one application, replaced as they end; their histories stay. */
+export class TickFleet extends Fleet<TickReplicaProcess> {
+  readonly name: string;
+
+  constructor(private readonly settings: TickFleetSettings) {
+    super();
+    this.name = settings.name;
+  }
+
+  async addReplicas(count: number): Promise<void> {
+    for (let number = 1; number <= count; number += 1) {
+      const server = await this.settings.ground.connect?.();
+      const slot = this.addSlot({
+        name: `replica-${number}`,
+        server,
+        launch: (name) => this.launch(name, server),
+      });
+      await this.untilReady(slot);
+    }
+  }
+
+  async refill(slot: TickSlot): Promise<void> {
+    slot.start();
+    await this.untilReady(slot);
+  }
+
+  /** Where the one living replica is that says it leads; undefined while none does, or two do. */
+  leader(): TickSlot | undefined {
+    const leaders = this.slots.filter(({ process }) => process.leads);
+    return leaders.length === 1 ? leaders[0] : undefined;
+  }
+
+  async settledLeader(): Promise<TickSlot> {
+    await this.until('one leader', () => this.leader() !== undefined);
+    return this.leader()!;
+  }
+
+  /** Waits until another living replica than this one has started a tick after the given one. */
+  async tickOfAnother(than: TickReplicaProcess | undefined, after: number): Promise<void> {
+    await this.until('a tick of another replica', () =>
+      this.replicas.some(
+        (replica) =>
+          replica !== than && !replica.hasExited && replica.history.look().latestTick > after,
+      ),
+    );
+  }
+
+  /**
+   * Waits for each tick so far to be started or reported, which a new leader does in its own time. Answers up to which
+   * tick that has to be so now.
+   */
+  async allAccounted(): Promise<number> {
+    const last = Math.floor(Date.now() / 1_000) - 1;
+    const begun = performance.now();
+    do {
+      await this.sleep(100);
+      const history = this.history();
+      if (history.within(history.firstTick - 1, last).unaccounted.length === 0) break;
+    } while (performance.now() - begun < this.settings.patienceMs());
+    return last;
+  }
+
+  async end({ process }: TickSlot, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    process.signal(signal);
+    await this.until(`${process.name} to end`, () => process.hasExited);
+  }
+
+  history(): TickHistory {
+    return new TickHistory(this.processes.flatMap(({ history }) => history.look().events));
+  }
+
+  async sleep(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.settings.signal });
+    this.assertWhole();
+  }
+
+  private launch(name: string, server: ReplicaServer | undefined): TickReplicaProcess {
+    const { directory, ground, startingDeadlineSeconds, lifeline } = this.settings;
+    return new TickReplicaProcess({
+      settings: {
+        name,
+        historyFile: join(directory, `${name}.jsonl`),
+        leaseName: ground.leaseName,
+        startingDeadlineSeconds,
+        ...(ground.lockDirectory && { lockDirectory: ground.lockDirectory }),
+        ...(server && { kubeConfigFile: server.kubeConfigFile }),
+      },
+      logFile: join(directory, `${name}.log`),
+      lifeline,
+    });
+  }
+
+  private untilReady({ process }: TickSlot): Promise<void> {
+    return this.until(`${process.name} to be ready`, () => process.isReady);
+  }
+
+  private async until(what: string, holds: () => boolean): Promise<void> {
+    await this.poll(
+      holds,
+      this.settings.patienceMs,
+      (waitedMs) => this.failure(`waited ${waitedMs} ms for ${what}`),
+      () => this.sleep(POLL_MS),
+    );
+    this.assertWhole();
+  }
+
+  private assertWhole(): void {
+    const crash = this.processes.find((process) => process.crash !== undefined)?.crash;
+    if (crash !== undefined) throw this.failure(crash);
+  }
+
+  private failure(what: string): Error {
+    return new Error(`${this.name}: ${what}`);
+  }
+}
