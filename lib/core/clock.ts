@@ -1,3 +1,6 @@
+/** The longest time a timer of the platform can wait, about 24 days; it fires at once when asked for more. */
+export const LONGEST_TIMER_MS = 2_147_483_647;
+
 /** A timer that can be called off. */
 export interface Timer {
   /** The callback will not be called; nothing happens if it has been. */

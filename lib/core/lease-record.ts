@@ -105,12 +105,12 @@ export function recordFor(
   };
 }
 
-/** `leaseTransitions` is an int32 in the Kubernetes API. */
-const MAX_TRANSITIONS = 2_147_483_647;
+/** The numbers in a Lease are int32 in the Kubernetes API. */
+export const MAX_INT32 = 2_147_483_647;
 
 /** Every acquisition counts (R12). Starts again at 1 where the API's int32 ends, so that an absurd edit blocks no candidate. */
 export function nextTransitions(transitions: number): number {
-  return transitions >= MAX_TRANSITIONS ? 1 : transitions + 1;
+  return transitions >= MAX_INT32 ? 1 : transitions + 1;
 }
 
 /**

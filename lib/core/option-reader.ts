@@ -1,3 +1,4 @@
+import { LONGEST_TIMER_MS } from './clock.js';
 import { LeaderElectionOptionsError, type OptionFault } from './errors.js';
 
 /**
@@ -63,11 +64,11 @@ export class OptionReader {
       this.fault(field, value, 'must be a whole number of milliseconds', `use ${otherwise}`);
       return otherwise;
     }
-    if (value < least || value > LONGEST_MS) {
+    if (value < least || value > LONGEST_TIMER_MS) {
       this.fault(
         field,
         value,
-        `must be between ${least} and ${LONGEST_MS} milliseconds`,
+        `must be between ${least} and ${LONGEST_TIMER_MS} milliseconds`,
         `use ${otherwise}`,
       );
       return otherwise;
@@ -115,9 +116,6 @@ export function textFault(
   }
   return undefined;
 }
-
-/** The longest time a timer of the platform can wait, about 24 days. */
-const LONGEST_MS = 2_147_483_647;
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 

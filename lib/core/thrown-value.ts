@@ -31,6 +31,12 @@ export function codeOf(thrown: unknown): string | undefined {
   return textProperty(thrown, 'code');
 }
 
+/** What to do where no file or socket can be opened, by the {@link codeOf} of the error. */
+export const TOO_MANY_OPEN_FILES = {
+  EMFILE: 'this process has too many open files: close some, or raise its limit (ulimit -n)',
+  ENFILE: 'the host has too many open files: close some, or raise its limit (fs.file-max)',
+} as const;
+
 export function causeOf(thrown: unknown): unknown {
   return propertyOf(thrown, 'cause');
 }

@@ -1,3 +1,4 @@
+import { onAbort } from '../core/abort-signal.js';
 import type { Clock } from '../core/clock.js';
 import { LockRequestError } from '../core/errors.js';
 import type {
@@ -54,14 +55,12 @@ export function ask<Version>(
 ): () => void {
   const { timeoutMs, signal } = request;
   const abort = new AbortController();
-  const onAbort = (): void => abort.abort(signal?.reason);
-  if (signal?.aborted === true) onAbort();
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const ignoreAbort = onAbort(signal, () => abort.abort(signal?.reason));
   let isOver = false;
   const end = (): boolean => {
     if (isOver) return false;
     overrun.cancel();
-    signal?.removeEventListener('abort', onAbort);
+    ignoreAbort();
     return (isOver = true);
   };
   const finish = (outcome: Outcome<Version>): void => {

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { uptime } from 'node:os';
-import type { Clock, Timer } from '../core/clock.js';
+import { type Clock, LONGEST_TIMER_MS, type Timer } from '../core/clock.js';
 
 const HOME = new AsyncResource('LeaderElectionModule', { requireManualDestroy: true });
 
@@ -12,9 +12,6 @@ const HOME = new AsyncResource('LeaderElectionModule', { requireManualDestroy: t
 export function atHome<T>(make: () => T): T {
   return HOME.runInAsyncScope(make);
 }
-
-/** `setTimeout` fires at once when asked for more. */
-const LONGEST_TIMEOUT_MS = 2_147_483_647;
 
 /** Where the machine's time is read. All in milliseconds. */
 export interface TimeSources {
@@ -60,7 +57,7 @@ export class SystemClock implements Clock {
   }
 
   setTimer(callback: () => void, delayMs: number): Timer {
-    const timeoutMs = Math.min(Math.ceil(delayMs), LONGEST_TIMEOUT_MS);
+    const timeoutMs = Math.min(Math.ceil(delayMs), LONGEST_TIMER_MS);
     const handle = this.home.runInAsyncScope(() => setTimeout(callback, timeoutMs));
     return { cancel: () => clearTimeout(handle) };
   }

@@ -1,4 +1,5 @@
 import { LockRequestError } from '../core/errors.js';
+import { TOO_MANY_OPEN_FILES } from '../core/thrown-value.js';
 import {
   type ApiStatus,
   isOfWebhook,
@@ -187,8 +188,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'The DNS does not answer: check the network policy and the cluster DNS.',
   EHOSTUNREACH: 'There is no route to the API server: check the network policy.',
   ENETUNREACH: 'There is no route to the API server: check the network policy.',
-  EMFILE:
-    'This process has no file descriptor left: find what keeps them open, or raise the limit.',
+  EMFILE: `Fix: ${TOO_MANY_OPEN_FILES.EMFILE}.`,
   ERR_TLS_CERT_ALTNAME_INVALID:
     "The server's certificate is for another name: use an address that it names (in a kubeconfig, tls-server-name).",
   CERT_HAS_EXPIRED:

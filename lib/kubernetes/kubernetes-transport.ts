@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
+import { onAbort } from '../core/abort-signal.js';
 import type { LockRequestOptions } from '../core/resource-lock.js';
 import type { ClusterConnection } from './connection/cluster-connection.js';
 import { ClusterAgent } from './http/agent.js';
@@ -31,9 +32,9 @@ export class KubernetesTransport {
     const limit = new AbortController();
     const deadline = performance.now() + timeoutMs;
     const timer = setTimeout(() => limit.abort(new RequestTimedOut(timeoutMs)), timeoutMs);
-    const cancel = () => limit.abort(new Error('the election abandoned the request'));
-    signal.addEventListener('abort', cancel, { once: true });
-    if (signal.aborted) cancel();
+    const ignoreAbort = onAbort(signal, () =>
+      limit.abort(new Error('the election abandoned the request')),
+    );
     try {
       return await this.home.runInAsyncScope(() =>
         this.sendWithin(request, deadline, limit.signal),
@@ -42,7 +43,7 @@ export class KubernetesTransport {
       return { kind: 'not-sent', cause };
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener('abort', cancel);
+      ignoreAbort();
     }
   }
 
@@ -130,9 +131,7 @@ export function withoutSecrets(text: string, { headers }: ClusterAccess): string
 /** The promise, or a rejection with the signal's reason if that comes first. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason as Error);
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    const ignoreAbort = onAbort(signal, () => reject(signal.reason as Error));
+    promise.then(resolve, reject).finally(ignoreAbort);
   });
 }

@@ -8,6 +8,7 @@ import {
   takeUntil,
   throwError,
 } from 'rxjs';
+import { onAbort } from '../core/abort-signal.js';
 import { adoptWork, type Adopted } from '../elector/work-in-flight.js';
 import type { Term } from '../core/term.js';
 import { isStream, type Stream } from './run-to-end.js';
@@ -109,18 +110,13 @@ function ending(reason: Error | undefined): Observable<never> {
 
 /** Emits, or fails with the reason, when the term's signal is aborted. */
 function endOfTerm(term: GateLeadership['term'], onEnd: EndReason): Observable<true> {
-  return new Observable((subscriber) => {
-    if (term === undefined) return undefined;
-    const { signal } = term;
-    const onAbort = (): void => {
+  return new Observable((subscriber) =>
+    onAbort(term?.signal, () => {
       const reason = onEnd();
       if (reason === undefined) subscriber.next(true);
       else subscriber.error(reason);
-    };
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    return () => signal.removeEventListener('abort', onAbort);
-  });
+    }),
+  );
 }
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
@@ -129,8 +125,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 class IteratorOfTerm implements AsyncIterableIterator<unknown> {
   private state: 'new' | 'running' | 'revoked' | 'over' = 'new';
   private isCounted = false;
-  private signal: AbortSignal | undefined;
-  private readonly onAbort = (): void => this.revoke();
+  private ignoreAbort: () => void = () => {};
   /** The error of the source when it was made to return; its consumer gets it instead of the end. */
   private failure: { readonly error: unknown } | undefined;
 
@@ -186,8 +181,7 @@ class IteratorOfTerm implements AsyncIterableIterator<unknown> {
     this.state = 'running';
     this.isCounted = true;
     this.leadership[GATED_WORK]?.begin(this.name);
-    this.signal = term?.signal;
-    this.signal?.addEventListener('abort', this.onAbort, { once: true });
+    this.ignoreAbort = onAbort(term?.signal, () => this.revoke());
   }
 
   private revoke(): void {
@@ -213,7 +207,7 @@ class IteratorOfTerm implements AsyncIterableIterator<unknown> {
   }
 
   private end(): void {
-    this.signal?.removeEventListener('abort', this.onAbort);
+    this.ignoreAbort();
     if (this.state === 'running') this.state = 'over';
     if (!this.isCounted) return;
     this.isCounted = false;

@@ -18,7 +18,7 @@ import {
 import { type ElectorFactory, LeaderElector } from '../elector/leader-elector.js';
 import { atHome, SystemClock } from '../elector/system-clock.js';
 import { kernelRandom } from '../locks/kernel-entropy.js';
-import { ApplicationReadiness } from './application-readiness.js';
+import { ApplicationReadiness } from './leadership-handlers.dispatcher.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.tokens.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { INSTANCE_ARRIVALS } from './method-marks.js';

@@ -8,7 +8,7 @@ import { textFault } from '../core/option-reader.js';
 import type { ElectorFactory } from '../elector/leader-elector.js';
 import { atHome } from '../elector/system-clock.js';
 import { kernelUuid } from '../locks/kernel-entropy.js';
-import { ApplicationReadiness } from './application-readiness.js';
+import { ApplicationReadiness } from './leadership-handlers.dispatcher.js';
 import { LeaderElectionCoreModule } from './leader-election.lifecycle.js';
 import {
   ELECTION_CLOCK,

@@ -1,6 +1,7 @@
+import { Injectable } from '@nestjs/common';
+import { onAbort } from '../core/abort-signal.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import { causeOf } from '../core/thrown-value.js';
-import type { ApplicationReadiness } from './application-readiness.js';
 import { type ReportedError, LeadershipHandlerError } from './errors.js';
 import type {
   HandlerKind,
@@ -9,6 +10,42 @@ import type {
 } from './leadership-handler.decorators.js';
 import { runToEnd } from './run-to-end.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
+
+/**
+ * Whether the application has been initialised. Until then decorated handlers wait, whatever the election does, as a
+ * handler may use anything that another hook prepares.
+ */
+@Injectable()
+export class ApplicationReadiness {
+  private reached = false;
+  private announce!: () => void;
+  private readonly announced = new Promise<void>((resolve) => {
+    this.announce = resolve;
+  });
+
+  get isReached(): boolean {
+    return this.reached;
+  }
+
+  reach(): void {
+    this.reached = true;
+    this.announce();
+  }
+
+  /** Resolves once it is reached. */
+  whenReached(): Promise<void> {
+    return this.announced;
+  }
+
+  /** Resolves once it is reached or the signal is aborted, whichever is first. */
+  whenReachedOr(signal: AbortSignal): Promise<void> {
+    if (this.reached || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      onAbort(signal, resolve);
+      void this.announced.then(resolve);
+    });
+  }
+}
 
 const LONGEST_BACKOFF_MS = 60_000;
 

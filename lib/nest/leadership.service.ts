@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import { onAbort } from '../core/abort-signal.js';
 import { LeaderElectionOptionsError } from '../core/errors.js';
 import { ElectionStoppedError, type ReportedError, NotLeaderError } from './errors.js';
 import type { Leadership, Term } from '../core/term.js';
@@ -114,22 +115,21 @@ export class LeadershipService {
     if (term !== undefined) return Promise.resolve(term);
     if (isStopping) return Promise.reject(new ElectionStoppedError(role));
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
+      const ignoreAbort = onAbort(signal, () => {
         waiting.unsubscribe();
         reject(signal?.reason as Error);
-      };
+      });
       const waiting = this[ELECTION].streams.granted$.subscribe({
         next: (granted) => {
           waiting.unsubscribe();
-          signal?.removeEventListener('abort', onAbort);
+          ignoreAbort();
           resolve(granted);
         },
         complete: () => {
-          signal?.removeEventListener('abort', onAbort);
+          ignoreAbort();
           reject(new ElectionStoppedError(role));
         },
       });
-      signal?.addEventListener('abort', onAbort, { once: true });
       this[ELECTION].leadershipAwaited();
     });
   }

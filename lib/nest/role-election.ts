@@ -6,13 +6,15 @@ import type { ElectionObserver, ElectorFactory, RoleElector } from '../elector/l
 import { closeLock } from '../elector/lock-requests.js';
 import { MemoryLock } from '../locks/memory/memory.lock.js';
 import type { LockRemark, SelectedLock } from './lock-selection.js';
-import type { ApplicationReadiness } from './application-readiness.js';
 import { ElectionLogger } from './election-logger.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import { isRepl } from './entry-point.js';
 import type { ReportedError } from './errors.js';
 import type { LeadershipHandlers } from './leadership-handler.decorators.js';
-import { LeadershipHandlersDispatcher } from './leadership-handlers.dispatcher.js';
+import {
+  type ApplicationReadiness,
+  LeadershipHandlersDispatcher,
+} from './leadership-handlers.dispatcher.js';
 import { LeadershipStreams } from './leadership-streams.js';
 import { isTerm, revocationOfStub, type ServiceOverride, termOfStub } from './service-override.js';
 

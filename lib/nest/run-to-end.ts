@@ -1,4 +1,5 @@
 import { isObservable, type Observable } from 'rxjs';
+import { onAbort } from '../core/abort-signal.js';
 import { adoptWork } from '../elector/work-in-flight.js';
 
 /** Work that is done only as it is consumed. */
@@ -50,8 +51,9 @@ export function runToEnd(result: unknown, signal?: AbortSignal): unknown {
 
 function subscribed(source: Observable<unknown>, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
+    let ignoreAbort = (): void => {};
     const end = (settle: () => void): void => {
-      signal?.removeEventListener('abort', onAbort);
+      ignoreAbort();
       if (signal?.aborted) reject(signal.reason as Error);
       else settle();
     };
@@ -59,7 +61,7 @@ function subscribed(source: Observable<unknown>, signal: AbortSignal | undefined
       error: (error: Error) => end(() => reject(error)),
       complete: () => end(resolve),
     });
-    function onAbort(): void {
+    ignoreAbort = onAbort(signal, () => {
       try {
         subscription.unsubscribe();
       } catch (error) {
@@ -67,9 +69,7 @@ function subscribed(source: Observable<unknown>, signal: AbortSignal | undefined
         return reject(error as Error);
       }
       end(resolve);
-    }
-    if (signal?.aborted) onAbort();
-    else signal?.addEventListener('abort', onAbort, { once: true });
+    });
   });
 }
 
@@ -79,17 +79,15 @@ async function iterated(
 ): Promise<void> {
   // A generator that awaits something returns only after that.
   let returned: Promise<unknown> | undefined;
-  const onAbort = (): void => {
+  const ignoreAbort = onAbort(signal, () => {
     returned = Promise.resolve(source.return?.());
     returned.catch(() => {});
-  };
-  if (signal?.aborted) onAbort();
-  else signal?.addEventListener('abort', onAbort, { once: true });
+  });
   try {
     while (returned === undefined && (await source.next()).done !== true);
     await returned;
   } finally {
-    signal?.removeEventListener('abort', onAbort);
+    ignoreAbort();
   }
   if (signal?.aborted) throw signal.reason;
 }

@@ -139,8 +139,8 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     patches: [
       {
         file: 'core/lease-record.ts',
-        from: 'return transitions >= MAX_TRANSITIONS ? 1 : transitions + 1;',
-        to: 'return transitions >= MAX_TRANSITIONS ? 1 : Math.max(1, transitions);',
+        from: 'return transitions >= MAX_INT32 ? 1 : transitions + 1;',
+        to: 'return transitions >= MAX_INT32 ? 1 : Math.max(1, transitions);',
       },
     ],
   },

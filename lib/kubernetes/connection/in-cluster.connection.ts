@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { LockRequestError } from '../../core/errors.js';
-import { codeOf, messageOf } from '../../core/thrown-value.js';
+import { codeOf, messageOf, TOO_MANY_OPEN_FILES } from '../../core/thrown-value.js';
 import type { ClusterAccess } from '../http/socket-basics.js';
 import type { ClusterConnection } from './cluster-connection.js';
 
@@ -197,7 +197,7 @@ function remedy(code: string): string {
     );
   }
   if (code === 'EMFILE' || code === 'ENFILE') {
-    return 'This process has no file descriptor left: find what keeps them open, or raise the limit.';
+    return `Fix: ${TOO_MANY_OPEN_FILES[code]}.`;
   }
   return (
     'Mount the token: remove automountServiceAccountToken: false from the pod and its ' +

@@ -1,5 +1,6 @@
 import { type ClientRequest, type IncomingMessage, request as sendRequest } from 'node:http';
 import { StringDecoder } from 'node:string_decoder';
+import { onAbort } from '../../core/abort-signal.js';
 import type { ClusterAgent, ClusterRequestArgs } from './agent.js';
 import { proxyFor } from './proxy.js';
 import type { ClusterAccess } from './socket-basics.js';
@@ -42,8 +43,9 @@ export function exchange(request: HttpRequest, options: ExchangeOptions): Promis
   return new Promise((resolve, reject) => {
     let sent = false;
     let outgoing: ClientRequest;
+    let ignoreAbort = (): void => {};
     const fail = (cause: unknown) => {
-      signal.removeEventListener('abort', abort);
+      ignoreAbort();
       const stale = sent && outgoing.reusedSocket && cause !== signal.reason;
       reject(new ExchangeFailure(cause, sent, stale));
     };
@@ -62,12 +64,11 @@ export function exchange(request: HttpRequest, options: ExchangeOptions): Promis
     outgoing.once('socket', () => (sent = true));
     outgoing.on('error', fail);
     outgoing.once('response', (response) => {
-      response.once('close', () => signal.removeEventListener('abort', abort));
+      response.once('close', () => ignoreAbort());
       resolve(response);
     });
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
-    else outgoing.end(request.body);
+    ignoreAbort = onAbort(signal, abort);
+    if (!signal.aborted) outgoing.end(request.body);
   });
 }
 

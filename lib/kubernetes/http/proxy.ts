@@ -1,6 +1,7 @@
-import { request as requestOverTcp } from 'node:http';
+import { type ClientRequest, request as requestOverTcp } from 'node:http';
 import { request as requestOverTls } from 'node:https';
 import { BlockList, isIP, type Socket } from 'node:net';
+import { onAbort } from '../../core/abort-signal.js';
 import { type ClusterAccess, hostAndPort, outliveErrors } from './socket-basics.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -89,24 +90,16 @@ export interface TunnelTarget {
 
 /** A TCP connection to the target through an HTTP proxy (CONNECT). Nothing of the request has been sent yet. */
 export function openTunnel(proxy: URL, target: TunnelTarget): Promise<Socket> {
-  const { signal, setting } = target;
-  const host = target.hostname.includes(':') ? `[${target.hostname}]` : target.hostname;
-  const authority = `${host}:${target.port}`;
+  const { setting } = target;
   const named = `proxy ${proxy.protocol}//${proxy.host}`;
   if (proxy.protocol !== 'http:' && proxy.protocol !== 'https:') {
     const text = `${named}: only http:// and https:// proxies are supported; use one of these, or ${setting.wayOut}`;
     return Promise.reject(new ProxyFailure(text, setting.where));
   }
+  const host = target.hostname.includes(':') ? `[${target.hostname}]` : target.hostname;
+  const authority = `${host}:${target.port}`;
   return new Promise((resolve, reject) => {
-    const request = (proxy.protocol === 'https:' ? requestOverTls : requestOverTcp)({
-      host: proxy.hostname.replace(/^\[|\]$/g, ''),
-      port: proxy.port === '' ? (proxy.protocol === 'https:' ? 443 : 80) : Number(proxy.port),
-      method: 'CONNECT',
-      path: authority,
-      agent: false,
-      headers: { Host: authority, ...proxyAuthorization(proxy) },
-    });
-    const abort = () => request.destroy(signal.reason as Error);
+    const request = connectRequest(proxy, authority);
     const refuse = (status: number | undefined) => {
       request.destroy();
       reject(
@@ -129,10 +122,24 @@ export function openTunnel(proxy: URL, target: TunnelTarget): Promise<Socket> {
     request.on('error', (error: Error) =>
       reject(new ProxyFailure(`${named}: ${error.message}`, setting.where, error)),
     );
-    request.on('close', () => signal.removeEventListener('abort', abort));
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
+    const { signal } = target;
+    request.on(
+      'close',
+      onAbort(signal, () => request.destroy(signal.reason as Error)),
+    );
     request.end();
+  });
+}
+
+function connectRequest(proxy: URL, authority: string): ClientRequest {
+  const isTls = proxy.protocol === 'https:';
+  return (isTls ? requestOverTls : requestOverTcp)({
+    host: proxy.hostname.replace(/^\[|\]$/g, ''),
+    port: proxy.port === '' ? (isTls ? 443 : 80) : Number(proxy.port),
+    method: 'CONNECT',
+    path: authority,
+    agent: false,
+    headers: { Host: authority, ...proxyAuthorization(proxy) },
   });
 }
 

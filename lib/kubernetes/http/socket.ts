@@ -7,6 +7,7 @@ import {
   createSecureContext,
   type SecureContextOptions,
 } from 'node:tls';
+import { onAbort } from '../../core/abort-signal.js';
 import { LockRequestError } from '../../core/errors.js';
 import { describeProxySetting, openTunnel } from './proxy.js';
 import { type ClusterAccess, hostAndPort, outliveErrors } from './socket-basics.js';
@@ -195,9 +196,8 @@ function tlsOptions({ tls }: ClusterAccess, hostname: string): ConnectionOptions
 /** Resolves with the socket at its event; an abort before it destroys the socket. */
 function untilEvent<T extends Socket>(socket: T, event: string, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const abort = () => socket.destroy(signal.reason as Error);
     const settle = () => {
-      signal.removeEventListener('abort', abort);
+      ignoreAbort();
       socket.removeListener('error', fail);
       socket.removeListener('close', closed);
       socket.removeListener(event, done);
@@ -215,7 +215,6 @@ function untilEvent<T extends Socket>(socket: T, event: string, signal: AbortSig
     socket.once('error', fail);
     socket.once('close', closed);
     socket.once(event, done);
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
+    const ignoreAbort = onAbort(signal, () => socket.destroy(signal.reason as Error));
   });
 }

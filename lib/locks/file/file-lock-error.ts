@@ -1,5 +1,5 @@
 import { LockRequestError } from '../../core/errors.js';
-import { codeOf, messageOf } from '../../core/thrown-value.js';
+import { codeOf, messageOf, TOO_MANY_OPEN_FILES } from '../../core/thrown-value.js';
 import { failureReason } from './system-call-failure.js';
 
 const ELSEWHERE = 'choose another directory with fileLock({ directory })';
@@ -20,8 +20,7 @@ const FIXES: Readonly<Record<string, string>> = {
   EMLINK: `the file system allows no further link: ${ELSEWHERE}`,
   ENOSPC: `free some space there, or ${ELSEWHERE}`,
   EDQUOT: `free some of the quota, or ${ELSEWHERE}`,
-  EMFILE: 'this process has too many open files: close some, or raise its limit (ulimit -n)',
-  ENFILE: 'the host has too many open files: close some, or raise its limit (fs.file-max)',
+  ...TOO_MANY_OPEN_FILES,
   EIO: `the file system failed to read or write: check the disk, or ${ELSEWHERE}`,
   ESTALE: `the file system is a network share: ${ELSEWHERE}, on a local file system`,
 };

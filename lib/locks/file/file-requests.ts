@@ -1,3 +1,4 @@
+import { onAbort } from '../../core/abort-signal.js';
 import { LockRequestError } from '../../core/errors.js';
 import type { LockRequestOptions, ReadOutcome, WriteOutcome } from '../../core/resource-lock.js';
 import { fileLockError } from './file-lock-error.js';
@@ -25,14 +26,13 @@ export class BoundedRequests {
         controller.abort();
         resolve(abandoned(why));
       };
-      const onAbort = () => abandon('it was aborted');
       const timer = setTimeout(() => abandon(`it took longer than ${timeoutMs} ms`), timeoutMs);
-      signal.addEventListener('abort', onAbort);
+      const ignoreAbort = onAbort(signal, () => abandon('it was aborted'));
       void this.track(operation(controller.signal))
         .then(resolve, reject)
         .finally(() => {
           clearTimeout(timer);
-          signal.removeEventListener('abort', onAbort);
+          ignoreAbort();
         });
     });
   }

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
-import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
+import { type LeaseRecord, MAX_INT32, type ObservedLease } from '../../core/lease-record.js';
 import type { ObjectAddress } from '../../kubernetes/object-request.js';
 import {
   formatHolderApplication,
@@ -10,8 +10,6 @@ import {
 
 /** Marks a record that its last holder released on purpose; the value is the transitions of that term (R13). */
 export const RELEASED_ANNOTATION = 'nestjs-leader-election/released';
-
-const MAX_INT32 = 2_147_483_647;
 
 /** Which application the holder belongs to, and in which term it held the lease. */
 export const APPLICATION_ANNOTATION = 'nestjs-leader-election/application';

@@ -1,3 +1,4 @@
+import { onAbort } from '../../core/abort-signal.js';
 import { type JsonDocument, MAX_DOCUMENT_BYTES } from '../../core/json-document.js';
 import { printRecord } from './job-record.codec.js';
 import type { JobRecord } from './job-record.js';
@@ -38,7 +39,7 @@ export class PendingChange {
   refusal: Refusal | undefined;
   /** When it may be tried again after the store has refused it alone, on the clock's `now()`. */
   rejectedUntil = -Infinity;
-  private stopListening: (() => void) | undefined;
+  private ignoreAbort: () => void = () => {};
 
   constructor(
     readonly change: LedgerChange<unknown>,
@@ -55,19 +56,16 @@ export class PendingChange {
   }
 
   onAbort(listener: () => void): void {
-    const { signal } = this.options;
-    if (signal === undefined) return;
-    signal.addEventListener('abort', listener, { once: true });
-    this.stopListening = () => signal.removeEventListener('abort', listener);
+    this.ignoreAbort = onAbort(this.options.signal, listener);
   }
 
   settle(result: unknown): void {
-    this.stopListening?.();
+    this.ignoreAbort();
     this.resolve({ kind: 'settled', result });
   }
 
   giveUp(): void {
-    this.stopListening?.();
+    this.ignoreAbort();
     this.resolve({ kind: 'unresolved' });
   }
 }

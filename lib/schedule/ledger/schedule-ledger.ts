@@ -1,3 +1,4 @@
+import { onAbort } from '../../core/abort-signal.js';
 import type { Clock } from '../../core/clock.js';
 import { LockRequestError } from '../../core/errors.js';
 import { type JsonDocument, MAX_DOCUMENT_BYTES } from '../../core/json-document.js';
@@ -107,18 +108,17 @@ export class ScheduleLedger {
   load(signal: AbortSignal): Promise<boolean> {
     return new Promise((resolve) => {
       if (signal.aborted) return resolve(false);
-      const onAbort = (): void => {
+      const ignoreAbort = onAbort(signal, () => {
         this.loads.delete(load);
         resolve(false);
         this.rest();
-      };
+      });
       const load: Load = {
         resolve: (isRead) => {
-          signal.removeEventListener('abort', onAbort);
+          ignoreAbort();
           resolve(isRead);
         },
       };
-      signal.addEventListener('abort', onAbort, { once: true });
       this.loads.add(load);
       if (!this.isWorking) void this.work();
       else this.wake();

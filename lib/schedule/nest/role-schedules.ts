@@ -5,7 +5,7 @@ import type { Store, StoredDocument } from '../../core/resource-lock.js';
 import { atHome } from '../../elector/system-clock.js';
 import type { Term } from '../../core/term.js';
 import { kernelRandom, kernelUuid } from '../../locks/kernel-entropy.js';
-import { ApplicationReadiness } from '../../nest/application-readiness.js';
+import { ApplicationReadiness } from '../../nest/leadership-handlers.dispatcher.js';
 import type { LeadershipService } from '../../nest/leadership.service.js';
 import type { RoleElection } from '../../nest/role-election.js';
 import { RoleRegistry } from '../../nest/role-registry.js';

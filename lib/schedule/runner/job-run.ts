@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { onAbort } from '../../core/abort-signal.js';
 import { type Clock, type Timer, wallMs } from '../../core/clock.js';
 import { LeaderElectionError } from '../../core/errors.js';
 import type { Term } from '../../core/term.js';
@@ -22,10 +23,7 @@ export class LinkedSignal {
   }
 
   follow(source: AbortSignal): void {
-    if (source.aborted) return this.abort(source.reason);
-    const onAbort = () => this.abort(source.reason);
-    source.addEventListener('abort', onAbort, { once: true });
-    this.unlinking.push(() => source.removeEventListener('abort', onAbort));
+    this.unlinking.push(onAbort(source, () => this.abort(source.reason)));
   }
 
   abort(reason: unknown): void {

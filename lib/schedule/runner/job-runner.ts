@@ -1,3 +1,4 @@
+import { onAbort } from '../../core/abort-signal.js';
 import type { Timer } from '../../core/clock.js';
 import type { Term } from '../../core/term.js';
 import type { ActiveRun, JobRecord } from '../ledger/job-record.js';
@@ -102,9 +103,7 @@ export class JobRunner {
     this.term = term;
     this.forbiddenSince = null;
     this.armedAfter = this.job.now();
-    const onEnd = (): void => this.end(term);
-    term.signal.addEventListener('abort', onEnd, { once: true });
-    this.unfollow = () => term.signal.removeEventListener('abort', onEnd);
+    this.unfollow = onAbort(term.signal, () => this.end(term));
     this.evaluate();
   }
 

@@ -1,3 +1,4 @@
+import { onAbort } from '../../core/abort-signal.js';
 import type { Term } from '../../core/term.js';
 import { wallMs } from '../../core/clock.js';
 import type { JsonDocument } from '../../core/json-document.js';
@@ -85,7 +86,7 @@ export class RoleSchedule {
     if (this.runners.size > 0 && !(await this.ledger.load(term.signal))) return;
     if (term.signal.aborted || this.isStopped) return;
     this.term = term;
-    term.signal.addEventListener('abort', () => (this.term = undefined), { once: true });
+    onAbort(term.signal, () => (this.term = undefined));
     for (const runner of this.runners.values()) runner.begin(term);
   }
 }
