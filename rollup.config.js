@@ -23,8 +23,8 @@ function scripts(dir, format) {
 function types(dir) {
   return {
     ...bundles('.d.ts'),
-    plugins: [dts({ sourcemap: true })],
-    output: { ...output(dir, '.d.ts'), format: 'es' },
+    plugins: [dts()],
+    output: { ...output(dir, '.d.ts'), format: 'es', sourcemap: false },
   };
 }
 
@@ -39,19 +39,23 @@ function output(dir, extension) {
     manualChunks,
     chunkFileNames: `[name]${extension}`,
     hoistTransitiveImports: false,
-    // The sources are in the package, so the maps need not repeat them.
+    // A stack names the files of `lib` and their lines; the sources would double the package.
     sourcemap: true,
     sourcemapExcludeSources: true,
   };
 }
 
-/** What one entry alone reaches is in its file, and the rest in one file that all of them share. */
+/**
+ * What one entry alone reaches is in its file, and the rest in one file that all of them share; what is only imported
+ * when it is needed is in a file of its own.
+ */
 function manualChunks(id, { getModuleInfo }) {
   const reaching = new Set([id]);
   for (const each of reaching) {
     for (const importer of getModuleInfo(each).importers) reaching.add(importer);
   }
   const entries = [...reaching].filter((each) => getModuleInfo(each).isEntry);
+  if (entries.length === 0) return 'kubernetes';
   return entries.length > 1 ? 'shared' : undefined;
 }
 

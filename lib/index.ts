@@ -45,8 +45,7 @@ export type { ReportedError } from './nest/errors.js';
 
 // Locks
 export { fileLock, type FileLockOptions } from './locks/file/file.lock.js';
-export { leaseLock } from './locks/kubernetes/lease.lock.js';
-export type { LeaseLockOptions } from './locks/kubernetes/lease-lock-options.js';
+export { leaseLock, type LeaseLockOptions } from './locks/kubernetes/lease.lock.js';
 export { memoryLock } from './locks/memory/memory.lock.js';
 export type { LockChoice, LockName } from './nest/lock-selection.js';
 

@@ -1,10 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import type { LockRequester, ResourceLock, ResourceLockFactory } from '../core/resource-lock.js';
-import { PodEnvironment } from '../kubernetes/connection/in-cluster.connection.js';
+import { PodEnvironment } from '../kubernetes/pod-environment.js';
 import { FileLock, fileLock } from '../locks/file/file.lock.js';
-import { checkPod } from '../locks/kubernetes/lease-lock-options.js';
-import { leaseLockIn } from '../locks/kubernetes/lease.lock.js';
+import { checkPod, leaseLockIn } from '../locks/kubernetes/lease.lock.js';
 import { MemoryLock, memoryLock } from '../locks/memory/memory.lock.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;

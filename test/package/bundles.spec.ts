@@ -5,7 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const FILES = ['index', 'schedule', 'shared', 'testing'];
+const TYPED = ['index', 'schedule', 'shared', 'testing'];
+/** What an application with a lock in a cluster loads, and no other. */
+const LAZY = 'kubernetes';
+const FILES = [...TYPED, LAZY];
 /** What a user's installation has in any case: the peers that are not optional. */
 const REQUIRED = /^(@nestjs\/common|@nestjs\/core|rxjs|node:.*)$/;
 /** The sub-path may ask for the optional peers that it exists for. */
@@ -29,15 +32,16 @@ function packagesOf(file: string, seen = new Set<string>()): string[] {
 }
 
 describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s', (dir) => {
-  it('has one file per entry and one that they share, with types and source maps', () => {
-    const expected = FILES.flatMap((name) =>
-      ['.js', '.js.map', '.d.ts', '.d.ts.map'].map((extension) => name + extension),
-    );
+  it('has one file per entry, one that they share and one for clusters, with types and source maps', () => {
+    const expected = [
+      ...FILES.flatMap((name) => [`${name}.js`, `${name}.js.map`]),
+      ...TYPED.map((name) => `${name}.d.ts`),
+    ];
     if (dir === 'dist-commonjs') expected.push('package.json');
     expect(readdirSync(join(root, dir)).toSorted()).toEqual(expected.toSorted());
   });
 
-  it.each(FILES)('compiles against %s without any optional package', (name) => {
+  it.each(TYPED)('compiles against %s without any optional package', (name) => {
     expect(packagesOf(`${dir}/${name}.d.ts`)).toEqual([]);
   });
 
@@ -58,6 +62,13 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     expect(mentioning).toEqual(["const importPackage = () => import('@kubernetes/client-node');"]);
   });
 
+  it('loads what only a cluster needs with the first lock in one', () => {
+    const lines = FILES.flatMap((name) => text(`${dir}/${name}.js`).split('\n'));
+    const loading = lines.filter((line) => line.includes(`./${LAZY}.js`));
+    expect(loading).toEqual([expect.stringMatching(/await (import|Promise\.resolve\(\)\.then)\(/)]);
+    expect(text(`${dir}/shared.js`)).not.toMatch(/node:(https|tls|child_process)/);
+  });
+
   it('gives no two classes one name, as the second would be renamed', () => {
     const names = FILES.flatMap((name) => [
       ...text(`${dir}/${name}.js`).matchAll(/\bclass (\w+\$\d+)\b/g),
@@ -65,7 +76,7 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     expect(names.map(([, name]) => name)).toEqual([]);
   });
 
-  it('has the sources that its source maps name', () => {
+  it('names in its source maps the files of the repository', () => {
     const maps = readdirSync(join(root, dir)).filter((file) => file.endsWith('.map'));
     const sources = maps.flatMap((map) => {
       const { sources: named } = JSON.parse(text(`${dir}/${map}`)) as { sources: string[] };

@@ -1,83 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
-import { join } from 'node:path';
 import { LockRequestError } from '../../core/errors.js';
 import { codeOf, messageOf, TOO_MANY_OPEN_FILES } from '../../core/thrown-value.js';
 import type { ClusterAccess } from '../http/socket-basics.js';
+import { PodEnvironment } from '../pod-environment.js';
 import type { ClusterConnection } from './cluster-connection.js';
-
-const MOUNT =
-  'mount the service account: remove automountServiceAccountToken: false from the pod and its ServiceAccount, ' +
-  'or project a serviceAccountToken and the kube-root-ca.crt ConfigMap to that folder';
-
-/** One thing that a pod lacks, and its remedy: the two halves of a sentence. */
-export interface PodLack {
-  readonly what: string;
-  readonly fix: string;
-}
-
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Where the kubelet mounts the token, the CA and the namespace of a pod's service account. */
-const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
-
-/** What a process can know about the pod it runs in. Tests pass other places. */
-export class PodEnvironment {
-  constructor(
-    readonly env: Environment = process.env,
-    readonly directory: string = SERVICE_ACCOUNT_DIRECTORY,
-  ) {}
-
-  /**
-   * What shows that this is a pod, e.g. `KUBERNETES_SERVICE_HOST is set`; undefined where nothing does. Half of what a
-   * pod has is enough: a pod that is taken for a laptop would elect a leader of its own.
-   */
-  sign(): string | undefined {
-    if (this.env['KUBERNETES_SERVICE_HOST']) return 'KUBERNETES_SERVICE_HOST is set';
-    return existsSync(this.directory) ? `${this.directory} is mounted` : undefined;
-  }
-
-  /** What a process in a pod lacks to reach its API server. */
-  lacks(): PodLack[] {
-    const lacks: PodLack[] = [];
-    if (!this.env['KUBERNETES_SERVICE_HOST']) {
-      lacks.push({
-        what: 'KUBERNETES_SERVICE_HOST is not set',
-        fix: 'start the process with the environment that Kubernetes gives the container (env -i and sudo drop it)',
-      });
-    }
-    for (const file of [this.tokenFile, this.caFile]) {
-      if (!existsSync(file)) lacks.push({ what: `there is no ${file}`, fix: MOUNT });
-    }
-    return lacks;
-  }
-
-  get tokenFile(): string {
-    return join(this.directory, 'token');
-  }
-
-  get caFile(): string {
-    return join(this.directory, 'ca.crt');
-  }
-
-  get namespaceFile(): string {
-    return join(this.directory, 'namespace');
-  }
-
-  /** The pod's own namespace; undefined where nothing says it. Never `default` by guess. */
-  namespace(): string | undefined {
-    return this.env['POD_NAMESPACE']?.trim() || this.mountedNamespace() || undefined;
-  }
-
-  private mountedNamespace(): string | undefined {
-    try {
-      return readFileSync(this.namespaceFile, 'utf8').trim();
-    } catch {
-      // Pods with automountServiceAccountToken: false have no such file; the caller asks for the option then.
-      return undefined;
-    }
-  }
-}
 
 /**
  * What a bearer token says about itself, as the end of a sentence; empty if it is not a readable JWT. Never the token

@@ -1,7 +1,7 @@
 import { onAbort } from '../../core/abort-signal.js';
 import { LockRequestError } from '../../core/errors.js';
 import type { LockRequestOptions, ReadOutcome, WriteOutcome } from '../../core/resource-lock.js';
-import { fileLockError } from './file-lock-error.js';
+import { fileLockError } from './system-call-failure.js';
 import type { ObservedLeaseFile } from './lease-file-record.js';
 import type { LeaseFileStore } from './lease-file-store.js';
 import type { FileLockDirectory } from './lease-paths.js';

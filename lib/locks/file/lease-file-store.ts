@@ -3,7 +3,6 @@ import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type { WriteOutcome } from '../../core/resource-lock.js';
 import { codeOf } from '../../core/thrown-value.js';
 import { kernelUuid } from '../kernel-entropy.js';
-import { fileLockError } from './file-lock-error.js';
 import { LeaseFileReader, removeFile, sweepLeaseFiles } from './lease-file-reader.js';
 import {
   formatLeaseFile,
@@ -19,7 +18,7 @@ import {
   temporaryFileName,
   versionFileName,
 } from './lease-paths.js';
-import { isDefiniteRefusal, type LeaseFileSystem } from './system-call-failure.js';
+import { fileLockError, isDefiniteRefusal, type LeaseFileSystem } from './system-call-failure.js';
 
 /**
  * One lease as a directory of complete, never rewritten files: `created.json` and `<revision>.<uid>.json`, of which the

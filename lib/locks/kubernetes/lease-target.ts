@@ -20,15 +20,16 @@ import type {
   ClusterConnection,
   NamespacedConnection,
 } from '../../kubernetes/connection/cluster-connection.js';
-import {
-  InClusterConnection,
-  type PodEnvironment,
-} from '../../kubernetes/connection/in-cluster.connection.js';
+import { InClusterConnection } from '../../kubernetes/connection/in-cluster.connection.js';
 import {
   KubeconfigConnection,
   UnknownContextError,
 } from '../../kubernetes/connection/kubeconfig.connection.js';
-import { ClientNodeUnavailableError } from '../../kubernetes/connection/kubeconfig.loader.js';
+import {
+  ClientNodeUnavailableError,
+  type KubeConfigLike,
+  type KubeconfigSource,
+} from '../../kubernetes/connection/kubeconfig.loader.js';
 import {
   type ApiAnswer,
   type ApiResponse,
@@ -37,8 +38,18 @@ import {
   type ObjectAddress,
   type Verb,
 } from '../../kubernetes/object-request.js';
-import type { ClusterChoice } from './lease-lock-options.js';
+import type { PodEnvironment } from '../../kubernetes/pod-environment.js';
 import { type DecodedLease, decodeLease } from './lease-record.codec.js';
+
+/** Which cluster the checked options of a lock mean. */
+export type ClusterChoice =
+  | { readonly kind: 'in-cluster' }
+  | {
+      readonly kind: 'kubeconfig';
+      readonly source:
+        KubeconfigSource | { readonly kind: 'instance'; readonly kubeConfig: KubeConfigLike };
+      readonly context: string | undefined;
+    };
 
 /** The cluster and the object of one lock. */
 export class LeaseTarget {

@@ -1,125 +1,41 @@
-import { LockRequestError } from '../../core/errors.js';
-import { isJsonObject, type JsonDocument, parseDocument } from '../../core/json-document.js';
-import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
-import type {
-  LeaseWatch,
-  LeaseWatchObserver,
-  LockRequestOptions,
-  ReadOutcome,
-  ResourceLock,
-  ResourceLockFactory,
-  Store,
-  WriteOutcome,
-} from '../../core/resource-lock.js';
-import { PodEnvironment } from '../../kubernetes/connection/in-cluster.connection.js';
-import { type ApiRequest, KubernetesTransport } from '../../kubernetes/kubernetes-transport.js';
-import { collectionPath, type ObjectAddress, objectPath } from '../../kubernetes/object-request.js';
-import { DocumentStore } from '../document-store.js';
-import {
-  checkLeaseLockOptions,
-  chooseCluster,
-  type LeaseLockOptions,
-} from './lease-lock-options.js';
-import {
-  conditionalReplacement,
-  encodeNewLease,
-  encodeReplacement,
-  metadataOf,
-} from './lease-record.codec.js';
-import { LeaseTarget, readOutcome, writeOutcome } from './lease-target.js';
-import { KubernetesLeaseWatch } from './lease-watch.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
+import { givenLockOptions } from '../../core/option-reader.js';
+import type { ResourceLockFactory } from '../../core/resource-lock.js';
+import { PodEnvironment } from '../../kubernetes/pod-environment.js';
+import type { ClusterChoice } from './lease-target.js';
+import type { KubeConfigLike } from '../../kubernetes/connection/kubeconfig.loader.js';
 
-/** The annotation that holds the document, as JSON text. */
-export const DOCUMENT_ANNOTATION = 'nestjs-leader-election/schedule';
-
-/** A Lease without the annotation holds an empty document. Undefined if the annotation is not that of a JSON object. */
-export function documentIn(lease: ObservedLease): JsonDocument | undefined {
-  const text = annotationsOf(metadataOf(lease))[DOCUMENT_ANNOTATION];
-  return text === undefined ? {} : parseDocument(text);
+/** The options of `leaseLock()`. */
+export interface LeaseLockOptions {
+  /**
+   * Where the API server is: a `KubeConfig` of `@kubernetes/client-node` that the application already has, `'default'`
+   * (KUBECONFIG, then `~/.kube/config`), or `'in-cluster'` (the pod's service account).
+   * @default 'in-cluster' inside a pod; outside one you have to choose
+   */
+  readonly kubeConfig?: KubeConfigLike | 'default' | 'in-cluster';
+  /**
+   * Path of a kubeconfig file, instead of `kubeConfig`.
+   * @default none
+   */
+  readonly kubeConfigFile?: string;
+  /**
+   * A context of the kubeconfig.
+   * @default its current context
+   */
+  readonly context?: string;
 }
 
-/** A Lease without a holder, to POST. */
-function encodeNewDocument(text: string, address: ObjectAddress): JsonDocument {
-  const { apiVersion, kind, namespace, name } = address;
-  const annotations = { [DOCUMENT_ANNOTATION]: text };
-  return { apiVersion, kind, metadata: { name, namespace, annotations }, spec: {} };
-}
+const FIELDS = ['kubeConfig', 'kubeConfigFile', 'context'];
 
-/** The whole object as it was read, with another document. */
-export function encodeDocumentReplacement(
-  text: string,
-  expected: ObservedLease,
-  address: ObjectAddress,
-): JsonDocument {
-  return conditionalReplacement(expected, address, {
-    ...annotationsOf(metadataOf(expected)),
-    [DOCUMENT_ANNOTATION]: text,
-  });
-}
-
-function annotationsOf(metadata: JsonDocument): JsonDocument {
-  return isJsonObject(metadata['annotations']) ? metadata['annotations'] : {};
-}
-
-/** How something is written into a Lease: the body of a POST, and that of a PUT over the expected representation. */
-interface LeaseEncoding<Content> {
-  created(content: Content, address: ObjectAddress): JsonDocument;
-  replaced(content: Content, expected: ObservedLease, address: ObjectAddress): JsonDocument;
-}
-
-/** GET, POST and PUT of one Lease. No PATCH, no DELETE, no write without a version (R6). */
-class LeaseStore<Content> implements Store<Content, ObservedLease> {
-  constructor(
-    protected readonly target: LeaseTarget,
-    protected readonly transport: KubernetesTransport,
-    private readonly encoding: LeaseEncoding<Content>,
-  ) {}
-
-  /** Without a resourceVersion parameter the answer comes from etcd and not from a cache (A6). */
-  async read(options: LockRequestOptions): Promise<ReadOutcome> {
-    const context = await this.target.contextFor('get');
-    if (context instanceof LockRequestError) return { kind: 'failed', error: context };
-    const request = { method: 'GET', path: objectPath(context.address) } as const;
-    return readOutcome(context, await this.transport.send(request, options));
-  }
-
-  create(content: Content, options: LockRequestOptions): Promise<WriteOutcome> {
-    return this.write('create', options, (address) => ({
-      method: 'POST',
-      path: collectionPath(address),
-      body: this.encoding.created(content, address),
-    }));
-  }
-
-  replace(
-    content: Content,
-    expected: ObservedLease,
-    options: LockRequestOptions,
-  ): Promise<WriteOutcome> {
-    return this.write('update', options, (address) => ({
-      method: 'PUT',
-      path: objectPath(address),
-      body: this.encoding.replaced(content, expected, address),
-    }));
-  }
-
-  describe(): string {
-    return this.target.describe();
-  }
-
-  private async write(
-    verb: 'create' | 'update',
-    options: LockRequestOptions,
-    requestTo: (address: ObjectAddress) => ApiRequest,
-  ): Promise<WriteOutcome> {
-    const context = await this.target.contextFor(verb);
-    if (context instanceof LockRequestError) return { kind: 'not-applied', error: context };
-    const answer = await this.transport.send(requestTo(context.address), options);
-    return writeOutcome(context, answer, options.signal);
-  }
-}
-
-const DOCUMENT_PLACE = { name: `the annotation ${DOCUMENT_ANNOTATION}`, documentIn };
+/** The methods that tell a KubeConfig from any other object. */
+const KUBE_CONFIG_METHODS: readonly (keyof KubeConfigLike)[] = [
+  'getCurrentContext',
+  'setCurrentContext',
+  'getContexts',
+  'getContextObject',
+  'getCurrentCluster',
+  'applyToHTTPSOptions',
+];
 
 /**
  * The lock that Kubernetes' own components use: a Lease of `coordination.k8s.io/v1`. Needs the verbs get, create and
@@ -133,36 +49,133 @@ export function leaseLock(options: LeaseLockOptions = {}): ResourceLockFactory {
 
 export function leaseLockIn(pod: PodEnvironment, options: LeaseLockOptions): ResourceLockFactory {
   checkLeaseLockOptions(options);
-  return async (requester) =>
-    new LeaseLock(await LeaseTarget.find(chooseCluster(options, pod), requester, pod));
+  return async (requester) => {
+    const choice = chooseCluster(options, pod);
+    // Most of what a cluster takes is loaded with the first lock: an application without one starts sooner.
+    const { openLeaseLock } = await import('./lease-store.js');
+    return openLeaseLock(choice, requester, pod);
+  };
 }
 
-class LeaseLock extends LeaseStore<LeaseRecord> implements ResourceLock {
-  constructor(target: LeaseTarget) {
-    const encoding = { created: encodeNewLease, replaced: encodeReplacement };
-    super(target, new KubernetesTransport(target.connection), encoding);
-  }
+/** Throws a LeaderElectionOptionsError with every fault at once. */
+function checkLeaseLockOptions(options: LeaseLockOptions): void {
+  const faults = faultsOf(options);
+  if (faults.length > 0) throw new LeaderElectionOptionsError(faults);
+}
 
-  watch(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch {
-    return new KubernetesLeaseWatch(observer, {
-      connection: this.target.connection,
-      resolveAddress: () => this.target.address(),
-      silenceLimitMs: options.silenceLimitMs,
-    });
+/** Which cluster checked options mean in this process. */
+function chooseCluster(
+  { kubeConfig, kubeConfigFile, context }: LeaseLockOptions,
+  pod: PodEnvironment,
+): ClusterChoice {
+  if (kubeConfigFile !== undefined) {
+    return { kind: 'kubeconfig', source: { kind: 'file', file: kubeConfigFile }, context };
   }
+  if (kubeConfig === 'default') return { kind: 'kubeconfig', source: { kind: 'default' }, context };
+  if (typeof kubeConfig === 'object') {
+    return { kind: 'kubeconfig', source: { kind: 'instance', kubeConfig }, context };
+  }
+  // A token that is not mounted yet is left to the requests; an address that is missing from the environment never
+  // comes.
+  if (kubeConfig === 'in-cluster' && pod.env['KUBERNETES_SERVICE_HOST']) {
+    return { kind: 'in-cluster' };
+  }
+  const sign = pod.sign();
+  if (sign === undefined) throw new LeaderElectionOptionsError([outsideAPod(kubeConfig)]);
+  checkPod('leaseLock.kubeConfig', kubeConfig, pod);
+  return { kind: 'in-cluster' };
+}
 
-  /**
-   * A document in an annotation of a Lease without a holder, over the transport of this lock. Needs the verbs get, create
-   * and update on it; no process watches it.
-   */
-  sibling(suffix: string): DocumentStore<ObservedLease> {
-    const encoding = { created: encodeNewDocument, replaced: encodeDocumentReplacement };
-    const texts = new LeaseStore(this.target.sibling(suffix), this.transport, encoding);
-    return new DocumentStore(texts, DOCUMENT_PLACE);
-  }
+/** @throws LeaderElectionOptionsError that names everything that a process in a pod lacks to use its Lease */
+export function checkPod(field: string, value: unknown, pod: PodEnvironment): void {
+  const lacks = pod.lacks();
+  if (lacks.length === 0) return;
+  const what = lacks.map((lack) => lack.what).join(', and ');
+  const fixes = [...new Set(lacks.map(({ fix }) => fix))];
+  throw new LeaderElectionOptionsError([
+    {
+      field,
+      value,
+      ...(value === 'auto' && { isDefault: true }),
+      rule: `this process runs in a pod (${pod.sign()}), whose Lease it must use, and ${what}`,
+      fix: fixes.join('; '),
+    },
+  ]);
+}
 
-  close(): Promise<void> {
-    this.transport.close();
-    return Promise.resolve();
+function outsideAPod(kubeConfig: unknown): OptionFault {
+  return {
+    field: 'leaseLock.kubeConfig',
+    value: kubeConfig,
+    rule:
+      'this process does not run in a pod (no KUBERNETES_SERVICE_HOST, no mounted service account), ' +
+      'and joins a cluster from outside only on request',
+    fix: "leaseLock({ kubeConfig: 'default' }) to use your kubeconfig, or fileLock({ directory }) with a directory that all processes of one machine share",
+  };
+}
+
+function faultsOf(options: unknown): OptionFault[] {
+  const example = 'leaseLock({ … }) or leaseLock()';
+  const { given, faults } = givenLockOptions('leaseLock', options, FIELDS, example);
+  if (given === undefined) return faults;
+  const { kubeConfig, kubeConfigFile, context } = given;
+  if (kubeConfig !== undefined && !isKubeConfigOption(kubeConfig)) {
+    faults.push(
+      fault(
+        'leaseLock.kubeConfig',
+        kubeConfig,
+        "must be 'default', 'in-cluster' or a KubeConfig of @kubernetes/client-node",
+        "pass the KubeConfig, or kubeConfigFile: '<path>' for a file",
+      ),
+    );
   }
+  if (kubeConfigFile !== undefined) faults.push(...fileFaults(kubeConfigFile, kubeConfig));
+  if (context !== undefined) faults.push(...contextFaults(context, kubeConfig, kubeConfigFile));
+  return faults;
+}
+
+function fileFaults(kubeConfigFile: unknown, kubeConfig: unknown): OptionFault[] {
+  const field = 'leaseLock.kubeConfigFile';
+  if (!isText(kubeConfigFile)) {
+    return [
+      fault(field, kubeConfigFile, 'must be the path of a kubeconfig', "e.g. './kubeconfig'"),
+    ];
+  }
+  if (kubeConfig === undefined) return [];
+  return [
+    fault(field, kubeConfigFile, 'cannot be combined with kubeConfig', 'leave one of the two out'),
+  ];
+}
+
+function contextFaults(context: unknown, kubeConfig: unknown, file: unknown): OptionFault[] {
+  const field = 'leaseLock.context';
+  if (!isText(context)) {
+    return [
+      fault(field, context, 'must be the name of a context', 'leave it out for the current one'),
+    ];
+  }
+  if (file !== undefined || (kubeConfig !== undefined && kubeConfig !== 'in-cluster')) return [];
+  return [
+    fault(
+      field,
+      context,
+      'belongs to a kubeconfig, and none is chosen',
+      "add kubeConfig: 'default' or kubeConfigFile, or leave context out",
+    ),
+  ];
+}
+
+function isKubeConfigOption(value: unknown): boolean {
+  if (value === 'default' || value === 'in-cluster') return true;
+  if (typeof value !== 'object' || value === null) return false;
+  const methods = value as Record<string, unknown>;
+  return KUBE_CONFIG_METHODS.every((method) => typeof methods[method] === 'function');
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.trim() !== '';
+}
+
+function fault(field: string, value: unknown, rule: string, fix: string): OptionFault {
+  return { field, value, rule, fix };
 }

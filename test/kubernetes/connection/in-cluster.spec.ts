@@ -3,11 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { LockRequestError } from '../../../lib/core/errors.js';
-import {
-  InClusterConnection,
-  PodEnvironment,
-} from '../../../lib/kubernetes/connection/in-cluster.connection.js';
+import { InClusterConnection } from '../../../lib/kubernetes/connection/in-cluster.connection.js';
 import { KubernetesTransport } from '../../../lib/kubernetes/kubernetes-transport.js';
+import { PodEnvironment } from '../../../lib/kubernetes/pod-environment.js';
 import { ApiEmulator } from '../../../proof/api-emulator/api-emulator.js';
 import { selfSignedCertificate } from '../../../proof/api-emulator/certificate.js';
 import { withBusyThreadPool } from '../../support/busy-thread-pool.js';

@@ -3,7 +3,7 @@ import {
   documentIn,
   DOCUMENT_ANNOTATION,
   encodeDocumentReplacement,
-} from '../../../lib/locks/kubernetes/lease.lock.js';
+} from '../../../lib/locks/kubernetes/lease-store.js';
 import { ADDRESS, decoded, wire } from './wire-lease.js';
 
 function annotated(text: unknown): Record<string, unknown> {

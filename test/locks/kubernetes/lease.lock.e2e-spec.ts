@@ -4,7 +4,8 @@ import {
   decodeLease,
   encodeReplacement,
 } from '../../../lib/locks/kubernetes/lease-record.codec.js';
-import { DOCUMENT_ANNOTATION, leaseLock } from '../../../lib/locks/kubernetes/lease.lock.js';
+import { DOCUMENT_ANNOTATION } from '../../../lib/locks/kubernetes/lease-store.js';
+import { leaseLock } from '../../../lib/locks/kubernetes/lease.lock.js';
 import { ControlPlane, FIRST_START_LIMIT_MS } from '../../../proof/control-plane/control-plane.js';
 import { describeDocumentStore } from '../document-store.contract.js';
 import { held } from '../lease-records.js';

@@ -4,14 +4,17 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it, expect } from '@jest/globals';
 import { LeaderElectionOptionsError, type OptionFault } from '../../../lib/core/errors.js';
 import type { LockRequester, ResourceLock } from '../../../lib/core/resource-lock.js';
-import { PodEnvironment } from '../../../lib/kubernetes/connection/in-cluster.connection.js';
+import { PodEnvironment } from '../../../lib/kubernetes/pod-environment.js';
 import { leaseAddress } from '../../../lib/kubernetes/object-request.js';
 import {
   decodeLease,
   encodeReplacement,
 } from '../../../lib/locks/kubernetes/lease-record.codec.js';
-import { leaseLock, leaseLockIn } from '../../../lib/locks/kubernetes/lease.lock.js';
-import type { LeaseLockOptions } from '../../../lib/locks/kubernetes/lease-lock-options.js';
+import {
+  leaseLock,
+  leaseLockIn,
+  type LeaseLockOptions,
+} from '../../../lib/locks/kubernetes/lease.lock.js';
 import { ApiEmulator } from '../../../proof/api-emulator/api-emulator.js';
 import { selfSignedCertificate } from '../../../proof/api-emulator/certificate.js';
 import { kubeConfigTo } from '../../../proof/api-emulator/emulated-cluster.js';
