@@ -200,22 +200,12 @@ function apply(step: Step, event: ElectionEvent): void {
     case 'tick':
       return;
     case 'start':
-      if (step.state.candidacy === 'idle') {
-        step.state.candidacy = 'contending';
-        step.state.nextAttemptAt = step.now;
-        step.state.nextReadAt = step.now;
-      }
-      return;
+      return onStart(step);
     case 'read-done':
     case 'write-done':
       return onAnswer(step, event);
     case 'watch-opened':
-      // Whatever happened before the watch opened is only to be had by a read.
-      step.state.watching = true;
-      step.state.watchMissed = false;
-      step.state.mustRead = true;
-      step.state.nextReadAt = step.now;
-      return;
+      return onWatchOpened(step);
     case 'watch-changed':
       step.state.watchMissed = false;
       observe(step, event.lease, { from: 'watch', revision: event.revision });
@@ -230,17 +220,19 @@ function apply(step: Step, event: ElectionEvent): void {
       if (step.state.candidacy === 'suspended') step.state.candidacy = 'contending';
       return;
     case 'drained':
-      if (step.state.undrainedTerm === event.term) {
-        step.state.undrainedTerm = null;
-        coolDown(step, step.state.cooldownMs);
-        cutRenewal(step);
-      }
-      return;
+      return onDrained(step, event.term);
     case 'finish':
       return finish(step);
     default:
       return event satisfies never;
   }
+}
+
+function onStart(step: Step): void {
+  if (step.state.candidacy !== 'idle') return;
+  step.state.candidacy = 'contending';
+  step.state.nextAttemptAt = step.now;
+  step.state.nextReadAt = step.now;
 }
 
 function onAnswer(step: Step, event: Extract<ElectionEvent, { outcome: unknown }>): void {
@@ -280,6 +272,14 @@ function answerKind(outcome: ReadOutcome | WriteOutcome): {
   return { answered: reason === 'rejected', unreachable: reason === 'unreachable' };
 }
 
+/** Whatever happened before the watch opened is only to be had by a read. */
+function onWatchOpened(step: Step): void {
+  step.state.watching = true;
+  step.state.watchMissed = false;
+  step.state.mustRead = true;
+  step.state.nextReadAt = step.now;
+}
+
 /** All followers lose a server that ends at the same instant; their reads are spread over a retry period. */
 function onWatchInterrupted(step: Step): void {
   if (!step.state.watching) return;
@@ -300,6 +300,13 @@ function withdraw(step: Step, event: Extract<ElectionEvent, { kind: 'withdraw' }
   step.state.cooldownMs = Math.max(step.state.cooldownMs, event.cooldownMs);
   coolDown(step, event.cooldownMs);
   beginDraining(step, event.reason);
+}
+
+function onDrained(step: Step, term: number): void {
+  if (step.state.undrainedTerm !== term) return;
+  step.state.undrainedTerm = null;
+  coolDown(step, step.state.cooldownMs);
+  cutRenewal(step);
 }
 
 /** Counts from the end of the term's work: others cannot take the lease before it is released. */

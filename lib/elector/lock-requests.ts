@@ -159,39 +159,15 @@ export function guardedWatch(
   options: { readonly silenceLimitMs: number },
 ): Pick<LeaseWatch, 'close'> | undefined {
   if (lock.watch === undefined) return undefined;
-  let isClosed = false;
-  const failed = (what: string, cause?: unknown): void => {
+  const failed: WatchFailed = (what, cause) => {
     const text = `${descriptionOf(lock)}: the watch ${what}`;
     observer.interrupted(new LockRequestError(text, { reason: 'unclear', cause }));
   };
-  const report = (call: () => void): void => {
-    if (!isClosed) call();
-  };
+  let isClosed = false;
+  const checked = checkedObserver(observer, failed, () => isClosed);
   let watch: LeaseWatch | undefined;
   try {
-    watch = lock.watch(
-      {
-        opened: () => report(() => observer.opened()),
-        changed: (lease, revision) =>
-          report(() => {
-            const change = changeOf(lease, revision);
-            if (change === undefined) {
-              failed('reported a change that is not a lease with its revision.');
-            } else observer.changed(change.lease, revision);
-          }),
-        holderDied: (timingKey) =>
-          report(() => {
-            if (typeof timingKey === 'string') observer.holderDied(timingKey);
-          }),
-        interrupted: (error) =>
-          report(() => {
-            if (error === undefined || error instanceof LockRequestError) {
-              observer.interrupted(error);
-            } else failed(`was interrupted: ${messageOf(error)}`, error);
-          }),
-      },
-      options,
-    );
+    watch = lock.watch(checked, options);
   } catch (cause) {
     failed(`could not be opened: ${messageOf(cause)}`, cause);
   }
@@ -203,6 +179,36 @@ export function guardedWatch(
         failed(`could not be closed: ${messageOf(cause)}`, cause);
       }
       isClosed = true;
+    },
+  };
+}
+
+type WatchFailed = (what: string, cause?: unknown) => void;
+
+/** Passes on what can be true, until the watch is closed. */
+function checkedObserver(
+  observer: LeaseWatchObserver,
+  failed: WatchFailed,
+  isClosed: () => boolean,
+): LeaseWatchObserver {
+  return {
+    opened() {
+      if (!isClosed()) observer.opened();
+    },
+    changed(lease, revision) {
+      if (isClosed()) return;
+      const change = changeOf(lease, revision);
+      if (change === undefined) {
+        failed('reported a change that is not a lease with its revision.');
+      } else observer.changed(change.lease, revision);
+    },
+    holderDied(timingKey) {
+      if (!isClosed() && typeof timingKey === 'string') observer.holderDied(timingKey);
+    },
+    interrupted(error) {
+      if (isClosed()) return;
+      if (error === undefined || error instanceof LockRequestError) observer.interrupted(error);
+      else failed(`was interrupted: ${messageOf(error)}`, error);
     },
   };
 }

@@ -71,7 +71,6 @@ function remedyFor(
   { status, headers }: ApiResponse,
   apiStatus: ApiStatus | null,
 ): string {
-  const { verb, address } = context;
   if (status >= 300 && status < 400) {
     const to = headers.location === undefined ? '' : ` (to ${originOf(headers.location)})`;
     return `Redirects${to} are not followed; configure the URL of the API server itself.`;
@@ -85,6 +84,15 @@ function remedyFor(
       'Ask whoever runs that, or check the server URL and the proxies.'
     );
   }
+  return remedyByStatus(context, status, apiStatus);
+}
+
+function remedyByStatus(
+  context: RequestContext,
+  status: number,
+  apiStatus: ApiStatus | null,
+): string {
+  const { verb, address } = context;
   switch (status) {
     case 401:
       return (

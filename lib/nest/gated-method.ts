@@ -93,7 +93,7 @@ export function gateMethod(
 ): void {
   const original = descriptor.value as Method;
   if (GATES.own(prototype, key, original).some(({ role }) => role === gate.role)) return;
-  const shape = returnShape(original, prototype, key);
+  const method = { prototype, key, gate, shape: returnShape(original, prototype, key) };
   const leadershipKey = leadershipKeyOf(gate.role);
   const counted = `${ownerName(undefined, prototype)}.${String(key)}`;
   injectLeadership(prototype, gate.role);
@@ -103,51 +103,73 @@ export function gateMethod(
       return Reflect.apply(original, this, args);
     }
     const leadership = leadershipAt(this, leadershipKey);
-    if (leadership?.isLeader() === true) {
-      // As runGated() does, but without another function for each call.
-      const inFlight = leadership[GATED_WORK];
-      inFlight?.begin(counted);
-      let result: unknown;
-      try {
-        result = original.apply(this, args);
-      } catch (error) {
-        inFlight?.end(counted);
-        throw error;
-      }
-      if (isValue(result)) {
-        inFlight?.end(counted);
-        return result;
-      }
-      return settleWork(leadership, counted, result, () => endOfStream(this, leadership));
+    if (leadership?.isLeader() !== true) return answerOfClosedGate(method, this, leadership);
+    // As runGated() does, but without another function for each call.
+    const inFlight = leadership[GATED_WORK];
+    inFlight?.begin(counted);
+    let result: unknown;
+    try {
+      result = original.apply(this, args);
+    } catch (error) {
+      inFlight?.end(counted);
+      throw error;
     }
-    const entryPoint = entryPointAt(prototypeOf(this) ?? prototype, key);
-    const name = `${ownerName(this, prototype)}.${String(key)}`;
-    if (leadership === undefined) return shape.failed(new LeadershipUnavailableError(name));
-    const { transports } = entryPoint;
-    if (transports.length === 0 && gate.onFollower !== 'throw') {
-      leadership[GATE_SKIPPED]?.(name);
-      return shape.skipped();
+    if (isValue(result)) {
+      inFlight?.end(counted);
+      return result;
     }
-    return shape.failed(refusalFor(notLeader(leadership, gate, name), transports));
+    return settleWork(leadership, counted, result, () => endOfStream(method, this, leadership));
   }
 
-  /** A consumer of a stream sees it complete; a request that waits for an answer must not take a part for the whole. */
-  function endOfStream(self: unknown, leadership: GateLeadership): Error | undefined {
-    const { transports } = entryPointAt(prototypeOf(self) ?? prototype, key);
-    if (transports.length === 0 || transports.some((each) => each === 'sse' || each === 'ws')) {
-      return undefined;
-    }
-    const name = `${ownerName(self, prototype)}.${String(key)}`;
-    return refusalFor(notLeader(leadership, gate, name), transports);
-  }
+  carryOver(original, gated);
+  GATES.add(prototype, key, gated, gate);
+  descriptor.value = gated;
+}
 
+interface GatedMethod {
+  readonly prototype: object;
+  readonly key: string | symbol;
+  readonly gate: Gate;
+  readonly shape: ReturnShape;
+}
+
+/** What a caller on a follower gets; on an object without a service, too. */
+function answerOfClosedGate(
+  { prototype, key, gate, shape }: GatedMethod,
+  self: unknown,
+  leadership: GateLeadership | undefined,
+): unknown {
+  const { transports } = entryPointAt(prototypeOf(self) ?? prototype, key);
+  const name = `${ownerName(self, prototype)}.${String(key)}`;
+  if (leadership === undefined) return shape.failed(new LeadershipUnavailableError(name));
+  if (transports.length === 0 && gate.onFollower !== 'throw') {
+    leadership[GATE_SKIPPED]?.(name);
+    return shape.skipped();
+  }
+  return shape.failed(refusalFor(notLeader(leadership, gate, name), transports));
+}
+
+/** A consumer of a stream sees it complete; a request that waits for an answer must not take a part for the whole. */
+function endOfStream(
+  { prototype, key, gate }: GatedMethod,
+  self: unknown,
+  leadership: GateLeadership,
+): Error | undefined {
+  const { transports } = entryPointAt(prototypeOf(self) ?? prototype, key);
+  if (transports.length === 0 || transports.some((each) => each === 'sse' || each === 'ws')) {
+    return undefined;
+  }
+  const name = `${ownerName(self, prototype)}.${String(key)}`;
+  return refusalFor(notLeader(leadership, gate, name), transports);
+}
+
+/** What decorators and callers look for on a method. */
+function carryOver(original: Method, gated: Method): void {
   for (const metadataKey of Reflect.getOwnMetadataKeys(original) as unknown[]) {
     Reflect.defineMetadata(metadataKey, Reflect.getOwnMetadata(metadataKey, original), gated);
   }
-  GATES.add(prototype, key, gated, gate);
   Object.defineProperty(gated, 'name', { value: original.name, configurable: true });
   Object.defineProperty(gated, 'length', { value: original.length, configurable: true });
-  descriptor.value = gated;
 }
 
 /** True for a value that cannot still be under way. */

@@ -1,4 +1,4 @@
-import { resolveElectionOptions } from '../core/election-options.js';
+import { type ResolvedElectionOptions, resolveElectionOptions } from '../core/election-options.js';
 import { createTerm, type RevocationReason, type Term } from '../core/term.js';
 import type { ElectionObserver } from '../elector/leader-elector.js';
 import { adopt } from '../nest/gate-leadership.js';
@@ -94,6 +94,28 @@ export function leadershipStandIn({
   role = 'test',
   leader,
 }: LeadershipStandInOptions = {}): LeadershipService {
+  return new LeadershipService(standInElection(role, isLeader, leader) as RoleElection);
+}
+
+/** What a `LeadershipService` asks of its election. */
+type StandInElection = Pick<
+  RoleElection,
+  | 'elector'
+  | 'isStopping'
+  | 'leader'
+  | 'leadershipAwaited'
+  | 'role'
+  | 'skipped'
+  | 'start'
+  | 'streams'
+> & { readonly options: ResolvedElectionOptions };
+
+/** An election that no lease and no application take part in. */
+function standInElection(
+  role: string,
+  isLeader: boolean,
+  leader: string | undefined,
+): StandInElection {
   const options = resolveElectionOptions({ role }, 'test-process');
   let lastReason: RevocationReason | undefined;
   const observer: ElectionObserver = {
@@ -112,17 +134,7 @@ export function leadershipStandIn({
   );
   elector.setLeader(leader);
   elector.start();
-  const election: Pick<
-    RoleElection,
-    | 'leadershipAwaited'
-    | 'elector'
-    | 'isStopping'
-    | 'leader'
-    | 'role'
-    | 'skipped'
-    | 'start'
-    | 'streams'
-  > & { readonly options: typeof options } = {
+  return {
     role,
     options,
     elector,
@@ -135,7 +147,6 @@ export function leadershipStandIn({
     leadershipAwaited: () => {},
     skipped: () => {},
   };
-  return new LeadershipService(election as RoleElection);
 }
 
 /**

@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { sep } from 'node:path';
+import type { Readable } from 'node:stream';
 import { LockRequestError } from '../../core/errors.js';
 import { isJsonObject } from '../../core/json-document.js';
 import type { KubeconfigEntry } from './kubeconfig.js';
@@ -139,46 +140,61 @@ function runProgram(
   config: CredentialProgramConfig,
   limitMs: number,
 ): { output: Promise<string>; kill: (why: string) => void } {
-  const { command, args, env, installHint } = config;
   let kill: (why: string) => void = () => undefined;
   const output = new Promise<string>((resolve, reject) => {
-    const child = spawn(command, args, {
-      env: { ...process.env, ...env, KUBERNETES_EXEC_INFO: execInfo(config) },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // A process group of its own: a shell script is killed with what it has started.
-      detached: process.platform !== 'win32',
-      windowsHide: true,
-    });
-    let said = '';
-    let complained = '';
+    const child = spawnProgram(config);
+    const written = collectOutput(child, () => kill('wrote more than a credential can be'));
     kill = (why) => {
       clearTimeout(timer);
       killGroup(child);
       // A grandchild that has left the group may hold these open.
       child.stdout.destroy();
       child.stderr.destroy();
-      reject(failure(config, `${why}, and it was killed`, complained));
+      reject(failure(config, `${why}, and it was killed`, written.complaint));
     };
     const timer = setTimeout(() => kill(`gave no credentials within ${limitMs} ms`), limitMs);
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-      if (said.length > MAX_OUTPUT_CHARS) kill('wrote more than a credential can be');
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      complained = (complained + text).slice(-MAX_COMPLAINT_CHARS);
-    });
     child.once('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer);
+      const { installHint } = config;
       const hint = error.code === 'ENOENT' && installHint !== '' ? ` ${installHint}` : '';
       reject(failure(config, `cannot be started: ${error.message}`, hint, error));
     });
     child.once('close', (code, signal) => {
       clearTimeout(timer);
-      if (code === 0) resolve(said);
-      else reject(failure(config, `ended with ${signal ?? `exit code ${code}`}`, complained));
+      if (code === 0) return resolve(written.text);
+      reject(failure(config, `ended with ${signal ?? `exit code ${code}`}`, written.complaint));
     });
   });
   return { output, kill: (why) => kill(why) };
+}
+
+type Program = ChildProcessByStdio<null, Readable, Readable>;
+
+function spawnProgram(config: CredentialProgramConfig): Program {
+  const { command, args, env } = config;
+  return spawn(command, args, {
+    env: { ...process.env, ...env, KUBERNETES_EXEC_INFO: execInfo(config) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A process group of its own: a shell script is killed with what it has started.
+    detached: process.platform !== 'win32',
+    windowsHide: true,
+  });
+}
+
+/** What the program writes, as far as it has: to stdout, and the end of what it writes to stderr. */
+function collectOutput(
+  { stdout, stderr }: Program,
+  onTooMuch: () => void,
+): { readonly text: string; readonly complaint: string } {
+  const written = { text: '', complaint: '' };
+  stdout.setEncoding('utf8').on('data', (text: string) => {
+    written.text += text;
+    if (written.text.length > MAX_OUTPUT_CHARS) onTooMuch();
+  });
+  stderr.setEncoding('utf8').on('data', (text: string) => {
+    written.complaint = (written.complaint + text).slice(-MAX_COMPLAINT_CHARS);
+  });
+  return written;
 }
 
 const MAX_COMPLAINT_CHARS = 500;
