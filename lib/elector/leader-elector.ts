@@ -12,12 +12,10 @@ import {
   type Instant,
   type WithdrawalReason,
 } from '../core/election-state.js';
-import { type ElectionFailure, LeadershipRevokedError, LockRequestError } from '../core/errors.js';
+import { type ElectionFailure, LeadershipRevokedError } from '../core/errors.js';
 import type { LeaseWatch, ResourceLock } from '../core/resource-lock.js';
 import { createTerm, type RevocationReason, type Term } from '../core/term.js';
-import { messageOf } from '../core/thrown-value.js';
-import { closeLock, guardedWatch, LockRequests } from './lock-requests.js';
-import { descriptionOf } from './store-request.js';
+import { guardedWatch, LockRequests } from './lock-requests.js';
 import { within, WorkInFlight } from './work-in-flight.js';
 
 /**
@@ -215,19 +213,6 @@ export class LeaderElector {
       const stopped = new Promise<void>((resolve) => this.onStopped.push(resolve));
       this.dispatch({ kind: 'finish' });
       await stopped;
-    }
-  }
-
-  /** Both halves, for use without an application around it. */
-  async stop(): Promise<void> {
-    await this.drain();
-    await this.release();
-    const { lock, clock } = this.dependencies;
-    try {
-      await closeLock(lock, clock, this.config.requestTimeoutMs);
-    } catch (cause) {
-      const text = `${descriptionOf(lock)}: the lock could not be closed: ${messageOf(cause)}`;
-      this.report(new LockRequestError(text, { reason: 'unclear', cause }));
     }
   }
 

@@ -290,15 +290,17 @@ export class Replica implements EventOwner {
   /** The application's own hooks run between the drain and the release; some take long. */
   private async close(): Promise<void> {
     const { world, traits, elector } = this;
-    if (traits.hooksMs === 0 || world.healed) return elector.stop();
+    const hooksTakeTime = traits.hooksMs > 0 && !world.healed;
     await elector.drain();
-    await new Promise<void>((resolve) => {
-      world.queue.after(traits.hooksMs, this, () => {
-        world.count('release-after-hooks');
-        world.promisesMove('lifecycle');
-        resolve();
+    if (hooksTakeTime) {
+      await new Promise<void>((resolve) => {
+        world.queue.after(traits.hooksMs, this, () => {
+          world.count('release-after-hooks');
+          world.promisesMove('lifecycle');
+          resolve();
+        });
       });
-    });
+    }
     await elector.release();
   }
 

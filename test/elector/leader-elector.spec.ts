@@ -6,6 +6,7 @@ import { type ElectionObserver, LeaderElector } from '../../lib/elector/leader-e
 import { CONFIG, heldBy, representation } from '../support/machine-run.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { ScriptedLock } from '../support/scripted.lock.js';
+import { stopElection } from '../support/stop-election.js';
 
 interface Fixture {
   readonly elector: LeaderElector;
@@ -415,7 +416,7 @@ describe('when an observer stops the elector', () => {
       const work = latch();
       let stopped: Promise<void> | undefined;
       const stopWhen = (kind: string): void => {
-        if (kind === told && made.elector.isLeader()) stopped ??= made.elector.stop();
+        if (kind === told && made.elector.isLeader()) stopped ??= stopElection(made);
       };
       const made = fixture({
         onGranted: () => {
@@ -501,7 +502,7 @@ describe('when stopped', () => {
   it.each(states)('returns and leaves no timer and no watch behind: %s', async (_name, reach) => {
     const made = fixture();
     await reach(made);
-    const stopped = made.elector.stop();
+    const stopped = stopElection(made);
     await made.clock.advance(CONFIG.drainTimeoutMs + 2 * CONFIG.requestTimeoutMs);
     await stopped;
     expect(made.clock.pendingTimers).toBe(0);
@@ -512,7 +513,7 @@ describe('when stopped', () => {
 
   it('releases as the very last write', async () => {
     const { elector, lock, clock, log } = await leading();
-    const stopped = elector.stop();
+    const stopped = stopElection({ elector, lock, clock });
     await clock.advance(0);
     await stopped;
     expect(log.slice(1)).toEqual(['revoked 1 shutdown leads=false aborted=true', 'released 1']);
@@ -534,7 +535,7 @@ describe('when stopped', () => {
 
   it('releases only once: whoever asks later waits for nothing', async () => {
     const { elector, lock, clock } = await leading();
-    const stopped = elector.stop();
+    const stopped = stopElection({ elector, lock, clock });
     await clock.advance(0);
     await stopped;
     const sent = lock.requests.length;
@@ -545,7 +546,7 @@ describe('when stopped', () => {
   it('has not ended before the lease is released', async () => {
     const { elector, lock, clock } = await leading();
     lock.automatic = false;
-    const stopped = elector.stop();
+    const stopped = stopElection({ elector, lock, clock });
     const released = elector.drain().then(() => elector.release());
     await clock.settle();
     expect(await promiseState(released)).toBe('pending');
@@ -559,7 +560,7 @@ describe('when stopped', () => {
     const { elector, lock, clock } = await leading();
     const closing = latch();
     lock.close = () => closing.promise;
-    const stopped = elector.stop();
+    const stopped = stopElection({ elector, lock, clock });
     await clock.advance(0);
     expect(await promiseState(stopped)).toBe('pending');
     closing.open();

@@ -18,6 +18,7 @@ import { kubeConfigTo } from '../../proof/api-emulator/emulated-cluster.js';
 import { eventually } from '../../proof/api-emulator/eventually.js';
 import { CONFIG } from '../support/machine-run.js';
 import { ManualClock } from '../support/manual-clock.js';
+import { stopElection } from '../support/stop-election.js';
 
 const CYCLES = 1_000;
 const RENEWALS = 10_000;
@@ -77,6 +78,7 @@ class CountingStore extends MemoryLeaseStore {
 
 interface Election {
   readonly elector: LeaderElector;
+  readonly stop: () => Promise<void>;
   readonly granted: Promise<Term>;
 }
 
@@ -92,7 +94,8 @@ function election(
   const observer = { onGranted: (term: Term) => tell(term) };
   const random = (): number => 0;
   const config = { ...CONFIG, ...change };
-  return { elector: new LeaderElector(config, { lock, clock, random, observer }), granted };
+  const elector = new LeaderElector(config, { lock, clock, random, observer });
+  return { elector, granted, stop: () => stopElection({ elector, lock, clock }) };
 }
 
 describe(`when an election starts and stops ${CYCLES} times`, () => {
@@ -102,10 +105,10 @@ describe(`when an election starts and stops ${CYCLES} times`, () => {
     const before = activeResources();
     let cycles = 0;
     const growth = await heapGrowth(CYCLES, async () => {
-      const { elector, granted } = election(await memoryLock(store)(REQUESTER), clock);
+      const { elector, granted, stop } = election(await memoryLock(store)(REQUESTER), clock);
       elector.start();
       const term = await granted;
-      await elector.stop();
+      await stop();
       expect(term.signal.aborted).toBe(true);
       cycles += 1;
     });
@@ -125,15 +128,15 @@ describe(`when an election starts and stops ${CYCLES} times`, () => {
     const growth = await heapGrowth(CYCLES, async () => {
       const identity = 'standby';
       const lock = await memoryLock(store)({ ...REQUESTER, identity });
-      const { elector } = election(lock, clock, { identity });
+      const { elector, stop } = election(lock, clock, { identity });
       elector.start();
       await clock.settle();
       expect(elector.leader).toBe('me');
-      await elector.stop();
+      await stop();
     });
     expect([clock.pendingTimers, store.listenerCount]).toEqual([timers, listeners]);
     expect(growth).toBeLessThan(HEAP_BOUND_BYTES);
-    await leader.elector.stop();
+    await leader.stop();
     expect(clock.pendingTimers).toBe(0);
   }, 60_000);
 });
@@ -142,7 +145,7 @@ describe(`when a lease is renewed ${RENEWALS} times`, () => {
   it('keeps one election’s worth of timers and heap', async () => {
     const store = new CountingStore();
     const clock = new ManualClock();
-    const { elector, granted } = election(await memoryLock(store)(REQUESTER), clock);
+    const { elector, granted, stop } = election(await memoryLock(store)(REQUESTER), clock);
     elector.start();
     const term = await granted;
     await clock.advance(CONFIG.retryPeriodMs);
@@ -155,7 +158,7 @@ describe(`when a lease is renewed ${RENEWALS} times`, () => {
     expect(elector.term).toBe(term);
     expect([clock.pendingTimers, store.listenerCount]).toEqual([timers, 1]);
     expect(growth).toBeLessThan(HEAP_BOUND_BYTES);
-    await elector.stop();
+    await stop();
     expect([clock.pendingTimers, store.listenerCount]).toEqual([0, 0]);
   }, 120_000);
 });
@@ -174,10 +177,10 @@ describe(`when elections on the Lease start and stop ${LEASE_CYCLES} times`, () 
     const before = activeResources();
     const growth = await heapGrowth(LEASE_CYCLES, async () => {
       const lock = await leaseLock({ kubeConfig: kubeConfigTo(emulator.url) })(REQUESTER);
-      const { elector, granted } = election(lock, clock);
+      const { elector, granted, stop } = election(lock, clock);
       elector.start();
       await granted;
-      await elector.stop();
+      await stop();
       emulator.requests.length = 0;
     });
     await eventually(() => expect(emulator.openConnections).toBe(0));
@@ -194,11 +197,11 @@ describe('when something does leak', () => {
   it('sees electors that are stopped but not let go', async () => {
     const clock = new SystemClock();
     const growth = await heapGrowth(CYCLES, async () => {
-      const { elector, granted } = election(await memoryLock()(REQUESTER), clock);
+      const { elector, granted, stop } = election(await memoryLock()(REQUESTER), clock);
       kept.push(elector);
       elector.start();
       await granted;
-      await elector.stop();
+      await stop();
     });
     expect(growth).toBeGreaterThan(HEAP_BOUND_BYTES);
   }, 60_000);
@@ -217,7 +220,7 @@ describe('when something does leak', () => {
     await Promise.all(elections.map(({ granted }) => granted));
     expect(leaked(before)).toEqual([['Timeout', expect.any(Number)]]);
     expect(store.listenerCount).toBe(elections.length);
-    await Promise.all(elections.map(({ elector }) => elector.stop()));
+    await Promise.all(elections.map(({ stop }) => stop()));
     expect(leaked(before)).toEqual([]);
     expect(store.listenerCount).toBe(0);
   });

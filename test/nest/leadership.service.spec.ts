@@ -10,6 +10,7 @@ import {
   type Revocation,
   type Term,
 } from '../../lib/index.js';
+import { drainAndRelease } from '../support/stop-election.js';
 import { Elections, ROLE } from './support/elections.js';
 
 describe('LeadershipService', () => {
@@ -91,7 +92,7 @@ describe('LeadershipService', () => {
       const leaders: (string | undefined)[] = [];
       app.leadership().leadership$.subscribe((state) => states.push(state));
       app.leadership().leader$.subscribe((leader) => leaders.push(leader));
-      void rival.stop();
+      void drainAndRelease(rival);
       await elections.clock.advance(3_000);
       const { term } = app.leadership();
       expect(states).toEqual([
@@ -214,7 +215,7 @@ describe('LeadershipService', () => {
       const rival = await elections.leadingRival('pod-b');
       const leadership = (await elections.leading()).leadership();
       const waiting = leadership.waitForLeadership();
-      void rival.stop();
+      void drainAndRelease(rival);
       await elections.clock.advance(3_000);
       const term = await waiting;
       expect(term).toBe(leadership.term);

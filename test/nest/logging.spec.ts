@@ -144,6 +144,36 @@ describe('the log', () => {
     });
   });
 
+  describe('when the lock cannot be closed', () => {
+    it.each<[string, () => Promise<void>, RegExp]>([
+      ['never settles', () => new Promise(() => {}), /the lock did not close: it took longer than/],
+      ['rejects', () => Promise.reject(new Error('stuck')), /the lock did not close: stuck$/],
+      [
+        'throws',
+        () => {
+          throw new Error('stuck');
+        },
+        /the lock did not close: stuck$/,
+      ],
+    ])(
+      'closes the application all the same, and says why: close() %s',
+      async (_name, close, why) => {
+        const factory = memoryLock(elections.store);
+        const app = await logged({
+          imports: [
+            elections.module({
+              lock: (requester) => Object.assign(factory(requester) as ResourceLock, { close }),
+            }),
+          ],
+        });
+        const closed = app.close();
+        await elections.clock.advance(10_000);
+        await closed;
+        expect(texts('warn')).toContainEqual(expect.stringMatching(why));
+      },
+    );
+  });
+
   describe('when no renewal succeeds', () => {
     const lost = () => texts('warn').filter((line) => line.includes('lost leadership'));
 

@@ -12,6 +12,7 @@ import {
 import { memoryLeaseKey, MemoryLeaseStore } from '../../../lib/locks/memory/memory.lock.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM } from '../../../lib/nest/leader-election.tokens.js';
 import { ManualClock } from '../../support/manual-clock.js';
+import { drainAndRelease } from '../../support/stop-election.js';
 
 export const ROLE = 'plan-scheduler';
 
@@ -96,7 +97,7 @@ export class Elections {
   async end(): Promise<void> {
     const closing = Promise.all([
       ...this.applications.map((application) => application.close()),
-      ...this.rivals.map((rival) => rival.stop()),
+      ...this.rivals.map((rival) => drainAndRelease(rival)),
     ]);
     await this.clock.advance(60_000);
     await closing;
