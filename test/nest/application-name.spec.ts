@@ -1,5 +1,6 @@
 import { applicationName } from '../../lib/nest/leader-election.providers.js';
 import { resolveElectionOptions } from '../../lib/core/election-options.js';
+import { editLease } from '../locks/edit-lease.js';
 import { Elections } from './support/elections.js';
 import { RecordedLog } from './support/recorded-log.js';
 
@@ -131,7 +132,7 @@ describe('two applications on one lease', () => {
     });
     app.useLogger(log);
     const supersede = async (application: string | undefined, index: number) => {
-      elections.store.edit('default/plan-scheduler', {
+      editLease(elections.store, 'default/plan-scheduler', {
         holderIdentity: `them-${index}`,
         application,
       });

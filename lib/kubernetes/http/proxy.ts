@@ -96,8 +96,7 @@ export function openTunnel(proxy: URL, target: TunnelTarget): Promise<Socket> {
     const text = `${named}: only http:// and https:// proxies are supported; use one of these, or ${setting.wayOut}`;
     return Promise.reject(new ProxyFailure(text, setting.where));
   }
-  const host = target.hostname.includes(':') ? `[${target.hostname}]` : target.hostname;
-  const authority = `${host}:${target.port}`;
+  const authority = authorityOf(target);
   return new Promise((resolve, reject) => {
     const request = connectRequest(proxy, authority);
     const refuse = (status: number | undefined) => {
@@ -129,6 +128,10 @@ export function openTunnel(proxy: URL, target: TunnelTarget): Promise<Socket> {
     );
     request.end();
   });
+}
+
+function authorityOf({ hostname, port }: TunnelTarget): string {
+  return `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`;
 }
 
 function connectRequest(proxy: URL, authority: string): ClientRequest {

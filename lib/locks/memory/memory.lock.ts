@@ -49,12 +49,6 @@ export class MemoryLeaseStore {
     return { kind: 'applied', stored: this.store(key, record, stored.uid) };
   }
 
-  /** As a person with a text editor would, without an expectation. Nothing happens if there is no such lease. */
-  edit(key: string, change: Partial<LeaseRecord>): void {
-    const stored = this.leases.get(key);
-    if (stored !== undefined) this.store(key, { ...stored.record, ...change }, stored.uid);
-  }
-
   delete(key: string): void {
     if (!this.leases.delete(key)) return;
     this.tell(key, null, ++this.revision);

@@ -4,6 +4,7 @@ import {
   MemoryLeaseStore,
   memoryLock,
 } from '../../../lib/locks/memory/memory.lock.js';
+import { editLease } from '../edit-lease.js';
 import { held } from '../lease-records.js';
 import { request } from '../lock-request.js';
 import { RecordedWatch } from '../recorded-watch.js';
@@ -23,7 +24,7 @@ describeResourceLock('memoryLock()', async () => {
     secondIdentity: 'second',
     name: 'plans/plan-scheduler',
     deleteByHand: () => Promise.resolve(store.delete(key)),
-    editByHand: (change) => Promise.resolve(store.edit(key, change)),
+    editByHand: (change) => Promise.resolve(editLease(store, key, change)),
     dispose: () => Promise.resolve(),
   };
 });

@@ -11,6 +11,7 @@ import {
 } from '../../../lib/index.js';
 import { memoryLeaseKey, MemoryLeaseStore } from '../../../lib/locks/memory/memory.lock.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM } from '../../../lib/nest/leader-election.tokens.js';
+import { editLease } from '../../locks/edit-lease.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { drainAndRelease } from '../../support/stop-election.js';
 
@@ -85,7 +86,7 @@ export class Elections {
 
   /** Somebody with kubectl gives the lease to another. */
   async supersede(holderIdentity: string, role = ROLE): Promise<void> {
-    this.store.edit(key(role), { holderIdentity });
+    editLease(this.store, key(role), { holderIdentity });
     await this.clock.settle();
   }
 
