@@ -1,0 +1,37 @@
+import type { MembersUnknownError } from './errors.js';
+
+/** One process of the deployment: a pod, or on the file and memory locks a process that competes. */
+export interface Member {
+  /** Name of the pod; on the file and memory locks the holder identity. */
+  readonly name: string;
+  /** Differs from that of every other member, also of an earlier one with the same name: the uid of the pod. */
+  readonly uid: string;
+  /** Whether its readiness probe passes: the condition Ready of the pod. True for a process that competes. */
+  readonly isReady: boolean;
+  /** It has been asked to end: the pod has a deletion timestamp. */
+  readonly isTerminating: boolean;
+  /** When it was created, by the clock of the API server. */
+  readonly createdAt: Date;
+  /** Which revision of the deployment it is of: the label `pod-template-hash`. Absent where no controller set it. */
+  readonly templateHash?: string;
+  /** The node that it runs on. Absent until it is scheduled, and outside of Kubernetes. */
+  readonly node?: string;
+  /** True for this process. */
+  readonly isSelf: boolean;
+}
+
+/** What a member source tells. */
+export interface MemberObserver {
+  /** All members, in any order: once when they are first known, and then when one of them has changed. */
+  members(members: readonly Member[]): void;
+  /** Who the members are is not known, or not known any more. The source tries again by itself. */
+  unknown(error: MembersUnknownError): void;
+}
+
+/** Knows the members of one deployment, for all roles of one application. */
+export interface MemberSource {
+  /** Begins to observe. Called once. */
+  start(observer: MemberObserver): void;
+  /** Ends it. No call of the observer comes afterwards, and no socket, timer or file is left. */
+  close(): Promise<void>;
+}
