@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** Which object of the API a lock lives in. */
+/** An object of the API, or with an empty name all of its kind in the namespace. */
 export interface ObjectAddress {
   readonly apiVersion: string;
   readonly apiGroup: string;
@@ -22,7 +22,7 @@ export function leaseAddress(namespace: string, name: string): ObjectAddress {
   };
 }
 
-/** Path of the collection; creates and watches go here. */
+/** Path of the collection; creates, lists and watches go here. */
 export function collectionPath(address: ObjectAddress): string {
   const root = address.apiGroup === '' ? '/api' : '/apis';
   const namespace = encodeURIComponent(address.namespace);
@@ -33,23 +33,34 @@ export function objectPath(address: ObjectAddress): string {
   return `${collectionPath(address)}/${encodeURIComponent(address.name)}`;
 }
 
-/** `Lease default/plan-scheduler` */
-export function describeAddress(address: ObjectAddress): string {
-  return `${address.kind} ${address.namespace}/${address.name}`;
+/** `Lease default/plan-scheduler`, `pods of namespace default` */
+export function describeAddress({ kind, resource, namespace, name }: ObjectAddress): string {
+  return name === '' ? `${resource} of namespace ${namespace}` : `${kind} ${namespace}/${name}`;
 }
 
-export type Verb = 'get' | 'create' | 'update' | 'watch';
+/** `leases.coordination.k8s.io`, `pods` */
+export function describeResource({ resource, apiGroup }: ObjectAddress): string {
+  return apiGroup === '' ? resource : `${resource}.${apiGroup}`;
+}
+
+export type Verb = 'get' | 'list' | 'create' | 'update' | 'watch';
+
+/** Which pods there are is found out by these, and a Role that lacks one mostly lacks all. */
+const VERBS_ON_PODS = ['get', 'list', 'watch'] as const satisfies readonly Verb[];
 
 /**
  * The rule to add to a Role so that one verb on one object is allowed, as YAML. An API server that has just started
  * refuses what its Roles grant, until it has loaded them.
  */
 export function describeMissingRule(verb: Verb, address: ObjectAddress, subject: string): string {
+  const isOfPods = address.resource === 'pods';
+  const verbs: readonly Verb[] = isOfPods ? VERBS_ON_PODS : [verb];
+  const isNamed = verb !== 'create' && !isOfPods;
   const rule = [
     `  - apiGroups: ["${address.apiGroup}"]`,
     `    resources: ["${address.resource}"]`,
-    ...(verb === 'create' ? [] : [`    resourceNames: ["${address.name}"]`]),
-    `    verbs: ["${verb}"]`,
+    ...(isNamed ? [`    resourceNames: ["${address.name}"]`] : []),
+    `    verbs: [${verbs.map((each) => `"${each}"`).join(', ')}]`,
   ].join('\n');
   const note =
     verb === 'create'
