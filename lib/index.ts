@@ -9,6 +9,7 @@ export type {
   LeaderElectionModuleAsyncOptions,
   LeaderElectionModuleOptions,
   LeaderElectionOptionsFactory,
+  MembersOption,
 } from './nest/leader-election.options.js';
 export type { ElectionOptions } from './core/election-options.js';
 
@@ -30,6 +31,7 @@ export { OnRevoked } from './nest/leadership-handler.decorators.js';
 
 // Members
 export type { Member } from './core/member.js';
+export type { MemberView } from './nest/application-members.js';
 
 // Errors
 export { DrainTimeoutError } from './core/errors.js';

@@ -35,3 +35,35 @@ export interface MemberSource {
   /** Ends it. No call of the observer comes afterwards, and no socket, timer or file is left. */
   close(): Promise<void>;
 }
+
+/** A process that competes under this identity. */
+export function competingMember(identity: string, createdAt: Date, isSelf: boolean): Member {
+  return Object.freeze({
+    name: identity,
+    uid: identity,
+    isReady: true,
+    isTerminating: false,
+    createdAt,
+    isSelf,
+  });
+}
+
+/**
+ * The member that holds a lease under this identity, `<name>_<anything>` or the name alone, as the default identities
+ * and those of client-go are. The name of a pod has no underscore.
+ */
+export function memberHolding(
+  members: readonly Member[],
+  holderIdentity: string | undefined,
+): Member | undefined {
+  if (holderIdentity === undefined) return undefined;
+  const named = members.find(({ name }) => name === holderIdentity);
+  if (named !== undefined) return named;
+  const pod = podOf(holderIdentity);
+  return members.find(({ name }) => name === pod);
+}
+
+/** What stands before the underscore. */
+export function podOf(holderIdentity: string): string {
+  return holderIdentity.split('_', 1)[0]!;
+}

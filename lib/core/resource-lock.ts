@@ -1,5 +1,6 @@
 import type { LockRequestError } from './errors.js';
 import type { JsonDocument } from './json-document.js';
+import type { MemberSource } from './member.js';
 import type { LeaseRecord, ObservedLease } from './lease-record.js';
 
 /** One version of a document, as a read or a write returned it. */
@@ -113,6 +114,11 @@ export interface ResourceLock extends Store<LeaseRecord, ObservedLease> {
    * passes the same contract suite (`test/locks/document-store.contract.ts`).
    */
   sibling?(suffix: string): Store<JsonDocument, StoredDocument>;
+  /**
+   * The processes that compete for this lease, this one included from the start of the source on. For the option
+   * `members`; a lock without it cannot have them.
+   */
+  competitors?(): MemberSource;
   /** Frees what the lock holds (connections, sockets). Called once, after the last request and the watch have ended. */
   close?(): Promise<void>;
 }

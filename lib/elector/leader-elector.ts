@@ -16,7 +16,7 @@ import { type ElectionFailure, LeadershipRevokedError, LockRequestError } from '
 import type { LeaseWatch, ResourceLock } from '../core/resource-lock.js';
 import { createTerm, type RevocationReason, type Term } from '../core/term.js';
 import { messageOf } from '../core/thrown-value.js';
-import { closeLock, guardedWatch, LockRequests } from './lock-requests.js';
+import { closeInTime, guardedWatch, LockRequests } from './lock-requests.js';
 import { descriptionOf } from './store-request.js';
 import { within, WorkInFlight } from './work-in-flight.js';
 
@@ -224,7 +224,7 @@ export class LeaderElector {
     await this.release();
     const { lock, clock } = this.dependencies;
     try {
-      await closeLock(lock, clock, this.config.requestTimeoutMs);
+      await closeInTime(() => lock.close?.(), clock, this.config.requestTimeoutMs);
     } catch (cause) {
       const text = `${descriptionOf(lock)}: the lock could not be closed: ${messageOf(cause)}`;
       this.report(new LockRequestError(text, { reason: 'unclear', cause }));

@@ -142,9 +142,13 @@ function answerOf(
     : { kind: 'write-done', id, outcome: outcome as WriteOutcome };
 }
 
-/** Rejects with why the lock could not be closed: one that hangs or throws must not keep the application from ending. */
-export async function closeLock(lock: ResourceLock, clock: Clock, limitMs: number): Promise<void> {
-  await within(clock, limitMs, Promise.resolve(lock.close?.()), () =>
+/** Rejects with why it could not be closed, also if it hangs. */
+export async function closeInTime(
+  close: () => Promise<void> | undefined,
+  clock: Clock,
+  limitMs: number,
+): Promise<void> {
+  await within(clock, limitMs, Promise.resolve(close()), () =>
     Promise.reject(new Error(`it took longer than ${limitMs} ms`)),
   );
 }

@@ -22,6 +22,11 @@ export function leaseAddress(namespace: string, name: string): ObjectAddress {
   };
 }
 
+/** A pod; with an empty name all of the namespace. */
+export function podAddress(namespace: string, name = ''): ObjectAddress {
+  return { apiVersion: 'v1', apiGroup: '', resource: 'pods', kind: 'Pod', namespace, name };
+}
+
 /** Path of the collection; creates, lists and watches go here. */
 export function collectionPath(address: ObjectAddress): string {
   const root = address.apiGroup === '' ? '/api' : '/apis';
@@ -45,17 +50,17 @@ export function describeResource({ resource, apiGroup }: ObjectAddress): string 
 
 export type Verb = 'get' | 'list' | 'create' | 'update' | 'watch';
 
-/** Which pods there are is found out by these, and a Role that lacks one mostly lacks all. */
-const VERBS_ON_PODS = ['get', 'list', 'watch'] as const satisfies readonly Verb[];
+/** What it takes to know which pods there are: a Role that lacks one of them mostly lacks all. */
+const VERBS_TO_KNOW_PODS: readonly Verb[] = ['get', 'list', 'watch'];
 
 /**
  * The rule to add to a Role so that one verb on one object is allowed, as YAML. An API server that has just started
  * refuses what its Roles grant, until it has loaded them.
  */
 export function describeMissingRule(verb: Verb, address: ObjectAddress, subject: string): string {
-  const isOfPods = address.resource === 'pods';
-  const verbs: readonly Verb[] = isOfPods ? VERBS_ON_PODS : [verb];
-  const isNamed = verb !== 'create' && !isOfPods;
+  const isToKnowPods = address.resource === 'pods' && VERBS_TO_KNOW_PODS.includes(verb);
+  const verbs = isToKnowPods ? VERBS_TO_KNOW_PODS : [verb];
+  const isNamed = verb !== 'create' && !isToKnowPods;
   const rule = [
     `  - apiGroups: ["${address.apiGroup}"]`,
     `    resources: ["${address.resource}"]`,

@@ -186,8 +186,8 @@ export class ElectionLogger {
     } else if (this.isLeaseLasting) this.write('log', how);
   }
 
-  lockNotClosed(cause: unknown): void {
-    this.write('warn', `the lock did not close: ${messageOf(cause)}`);
+  notClosed(what: string, cause: unknown): void {
+    this.write('warn', `${what} did not close: ${messageOf(cause)}`);
   }
 
   failed(error: ReportedError): void {

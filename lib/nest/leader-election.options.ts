@@ -10,7 +10,7 @@ import {
   type ElectionOptions,
   type ResolvedElectionOptions,
 } from '../core/election-options.js';
-import { OptionReader } from '../core/option-reader.js';
+import { OptionReader, textFault } from '../core/option-reader.js';
 import { isLockChoice, LOCK_NAMES, type LockChoice } from './lock-selection.js';
 
 /** The options of `LeaderElectionModule.forRoot()`: those of the election, and how it is part of the application. */
@@ -29,12 +29,25 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    */
   readonly autoStart?: boolean;
   /**
+   * Know the other replicas: `leadership.members` and `members$`. On a Lease they are the pods that the selector
+   * matches, which needs the verbs get, list and watch on pods, and POD_NAME in the environment; on the file and memory
+   * locks the processes that compete, whatever the selector. Until they are known, and whenever they are not, the
+   * election works as without it.
+   * `true`: the pods with the labels of this pod, without those that controllers add to single pods and revisions.
+   * `{ labelSelector }`: a selector as `kubectl get pods --selector` takes it.
+   * @default false
+   */
+  readonly members?: MembersOption;
+  /**
    * Make the service injectable everywhere; `false`: only in modules that import this one. Decorators reach their role
    * in either case where `LeadershipService` can be injected.
    * @default true
    */
   readonly isGlobal?: boolean;
 }
+
+/** The option `members`. */
+export type MembersOption = boolean | { readonly labelSelector: string };
 
 /** What a factory of `forRootAsync` returns. `role`, if repeated, must be the one given outside. */
 export type LeaderElectionFactoryOptions = Omit<
@@ -99,9 +112,11 @@ export interface RoleRegistration {
 export interface ResolvedModuleOptions extends ResolvedElectionOptions {
   readonly lock: LockChoice;
   readonly autoStart: boolean;
+  /** Undefined: they are not asked for. Without a selector it is that of the labels of this pod. */
+  readonly members: { readonly labelSelector: string | undefined } | undefined;
 }
 
-const OPTION_NAMES = [...ELECTION_OPTION_NAMES, 'lock', 'autoStart'];
+const OPTION_NAMES = [...ELECTION_OPTION_NAMES, 'lock', 'autoStart', 'members'];
 
 /** @throws LeaderElectionOptionsError with every fault found */
 export function resolveModuleOptions(
@@ -115,6 +130,7 @@ export function resolveModuleOptions(
     ...readElectionOptions(reader, defaultIdentity, defaultApplication),
     lock: readLock(reader),
     autoStart: reader.boolean('autoStart', true),
+    members: readMembers(reader),
   };
   reader.boolean('isGlobal', true);
   checkRegistration(raw, registration, reader);
@@ -163,6 +179,28 @@ function readLock(reader: OptionReader): LockChoice {
   );
   return 'auto';
 }
+
+function readMembers(reader: OptionReader): ResolvedModuleOptions['members'] {
+  const members = reader.get('members');
+  if (members === undefined || members === false) return undefined;
+  if (members === true) return { labelSelector: undefined };
+  const fix = "use true, or for example { labelSelector: 'app=plan-scheduler' }";
+  if (typeof members !== 'object' || members === null || Array.isArray(members)) {
+    reader.fault('members', members, 'must be a boolean or an object with a labelSelector', fix);
+    return undefined;
+  }
+  for (const [field, value] of Object.entries(members)) {
+    if (field === 'labelSelector') continue;
+    reader.fault(`members.${field}`, value, 'is not an option', 'remove it or use labelSelector');
+  }
+  const { labelSelector } = members as Record<string, unknown>;
+  const fault = textFault(labelSelector, 'app=plan-scheduler', LONGEST_SELECTOR);
+  if (fault !== undefined) reader.fault('members.labelSelector', labelSelector, fault.rule, fix);
+  return { labelSelector: String(labelSelector) };
+}
+
+/** It is sent in a URL. */
+const LONGEST_SELECTOR = 4_096;
 
 function checkRegistration(
   raw: unknown,

@@ -8,6 +8,7 @@ import { textFault } from '../core/option-reader.js';
 import type { ElectorFactory } from '../elector/leader-elector.js';
 import { atHome } from '../elector/system-clock.js';
 import { kernelUuid } from '../locks/kernel-entropy.js';
+import { ApplicationMembers } from './application-members.js';
 import { ApplicationReadiness } from './application-readiness.js';
 import { LeaderElectionCoreModule } from './leader-election.lifecycle.js';
 import {
@@ -177,12 +178,14 @@ const ROLE_ELECTION_PROVIDER: FactoryProvider = {
     makeElector: ElectorFactory,
     readiness: ApplicationReadiness,
     registry: RoleRegistry,
+    members: ApplicationMembers,
   ): RoleElection => {
     const election = new RoleElection(options, selected, {
       clock,
       random,
       makeElector,
       readiness,
+      members,
     });
     registry.add(election);
     return election;
@@ -195,5 +198,6 @@ const ROLE_ELECTION_PROVIDER: FactoryProvider = {
     ELECTOR_FACTORY,
     ApplicationReadiness,
     RoleRegistry,
+    ApplicationMembers,
   ],
 };

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import { LeaderElectionOptionsError } from '../core/errors.js';
+import type { MemberView } from './application-members.js';
 import { ElectionStoppedError, type ReportedError, NotLeaderError } from './errors.js';
 import type { Leadership, Term } from '../core/term.js';
 import type { Adopted } from '../elector/work-in-flight.js';
@@ -74,6 +75,19 @@ export class LeadershipService {
   /** The current leader at once (undefined when none is known), then every change. */
   get leader$(): Observable<string | undefined> {
     return this[ELECTION].streams.leader$;
+  }
+
+  /**
+   * The replicas of this application, and which of them leads. Undefined while they are not known, and without the
+   * option `members`.
+   */
+  get members(): readonly MemberView[] | undefined {
+    return this[ELECTION].memberViews;
+  }
+
+  /** The current members at once (undefined while they are not known), then every change, also of who leads. */
+  get members$(): Observable<readonly MemberView[] | undefined> {
+    return this[ELECTION].streams.members$;
   }
 
   /** Failed requests, drains that took too long and handlers that threw, as values. */

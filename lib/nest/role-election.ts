@@ -3,8 +3,10 @@ import type { Leadership, RevocationReason, Term } from '../core/term.js';
 import type { Clock, Timer } from '../core/clock.js';
 import type { ResourceLock } from '../core/resource-lock.js';
 import type { ElectionObserver, ElectorFactory, RoleElector } from '../elector/leader-elector.js';
-import { closeLock } from '../elector/lock-requests.js';
+import { closeInTime } from '../elector/lock-requests.js';
 import { MemoryLock } from '../locks/memory/memory.lock.js';
+import type { MembersUnknownError } from '../core/errors.js';
+import type { ApplicationMembers, MemberView, SharedMembers } from './application-members.js';
 import type { LockRemark, SelectedLock } from './lock-selection.js';
 import type { ApplicationReadiness } from './application-readiness.js';
 import { ElectionLogger } from './election-logger.js';
@@ -21,6 +23,7 @@ export interface RoleElectionDependencies {
   readonly random: () => number;
   readonly makeElector: ElectorFactory;
   readonly readiness: ApplicationReadiness;
+  readonly members: ApplicationMembers;
 }
 
 /** Longer than most applications take for their `onModuleInit` hooks. */
@@ -35,6 +38,7 @@ export class RoleElection {
   private readonly log: ElectionLogger;
   /** Of this election, and of what is scheduled under it. */
   readonly clock: Clock;
+  private readonly members: SharedMembers | undefined;
   private readonly lockRemark: LockRemark | undefined;
   private lastReason: RevocationReason | undefined;
   private started = false;
@@ -52,14 +56,18 @@ export class RoleElection {
   constructor(
     readonly options: ResolvedModuleOptions,
     { lock, remark }: SelectedLock,
-    { clock, random, makeElector, readiness }: RoleElectionDependencies,
+    { clock, random, makeElector, readiness, members }: RoleElectionDependencies,
   ) {
     this.lock = lock;
     this.clock = clock;
     const isLeaseLasting = !(lock instanceof MemoryLock);
     this.log = new ElectionLogger(options, lock.describe(), clock, isLeaseLasting);
     this.elector = makeElector(options, { lock, clock, random, observer: this.observer() });
-    this.streams = new LeadershipStreams(() => this.leadership());
+    this.members = members.of(this);
+    this.streams = new LeadershipStreams(
+      () => this.leadership(),
+      () => this.memberViews,
+    );
     this.dispatcher = new LeadershipHandlersDispatcher(options, readiness, {
       holds: (term) =>
         term === (this.replacement === undefined ? this.elector.term : this.replacementTerm),
@@ -83,6 +91,18 @@ export class RoleElection {
   get leader(): string | undefined {
     const { leader } = this.elector;
     return leader === this.options.identity && !this.elector.isLeader() ? undefined : leader;
+  }
+
+  get memberViews(): readonly MemberView[] | undefined {
+    return this.members?.viewOf(this);
+  }
+
+  membersChanged(): void {
+    this.streams.membersChanged();
+  }
+
+  membersUnknown(error: MembersUnknownError): void {
+    this.streams.failed(error);
   }
 
   leadership(): Leadership {
@@ -126,6 +146,7 @@ export class RoleElection {
     this.started = true;
     this.waitsEarly?.cancel();
     this.log.started();
+    this.members?.start();
     this.elector.start();
   }
 
@@ -177,7 +198,8 @@ export class RoleElection {
     this.stopping = true;
     this.released ??= this.elector
       .release()
-      .then(() => this.closeLock())
+      .then(() => this.close('the source of the members', () => this.members?.leave()))
+      .then(() => this.close('the lock', () => this.lock.close?.()))
       .finally(() => this.streams.complete());
     return this.released;
   }
@@ -187,11 +209,12 @@ export class RoleElection {
     else this.replacement.stepDown?.({ cooldownMs });
   }
 
-  private async closeLock(): Promise<void> {
+  /** What hangs or throws there must not keep the application from ending. */
+  private async close(what: string, close: () => Promise<void> | undefined): Promise<void> {
     try {
-      await closeLock(this.lock, this.clock, this.options.requestTimeoutMs);
+      await closeInTime(close, this.clock, this.options.requestTimeoutMs);
     } catch (error) {
-      this.log.lockNotClosed(error);
+      this.log.notClosed(what, error);
     }
   }
 
@@ -227,6 +250,7 @@ export class RoleElection {
     if (isOfLeader) {
       this.dispatcher.leaderChanged(notice.leader);
       this.streams.changed();
+      this.members?.leaderChanged();
     } else if (notice.kind === 'failed') this.streams.failed(notice.error);
   }
 }

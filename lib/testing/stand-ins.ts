@@ -98,8 +98,9 @@ export function leadershipStandIn({
     },
   };
   const elector = new ControlledElector(options, { clock: new ManualClock(), observer }, isLeader);
-  const streams = new LeadershipStreams(() =>
-    leadershipNow(role, elector.leader, elector.term, lastReason),
+  const streams = new LeadershipStreams(
+    () => leadershipNow(role, elector.leader, elector.term, lastReason),
+    () => undefined,
   );
   elector.setLeader(leader);
   elector.start();
@@ -109,6 +110,7 @@ export function leadershipStandIn({
     | 'elector'
     | 'isStopping'
     | 'leader'
+    | 'memberViews'
     | 'role'
     | 'skipped'
     | 'start'
@@ -119,6 +121,7 @@ export function leadershipStandIn({
     elector,
     streams,
     isStopping: false,
+    memberViews: undefined,
     get leader() {
       return elector.leader;
     },

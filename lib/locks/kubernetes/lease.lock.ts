@@ -11,6 +11,7 @@ import type {
   Store,
   WriteOutcome,
 } from '../../core/resource-lock.js';
+import type { ClusterConnection } from '../../kubernetes/connection/cluster-connection.js';
 import { PodEnvironment } from '../../kubernetes/connection/in-cluster.connection.js';
 import { type ApiRequest, KubernetesTransport } from '../../kubernetes/kubernetes-transport.js';
 import { collectionPath, type ObjectAddress, objectPath } from '../../kubernetes/object-request.js';
@@ -18,6 +19,7 @@ import { DocumentStore } from '../document-store.js';
 import {
   checkLeaseLockOptions,
   chooseCluster,
+  type ClusterChoice,
   type LeaseLockOptions,
 } from './lease-lock-options.js';
 import {
@@ -132,14 +134,31 @@ export function leaseLock(options: LeaseLockOptions = {}): ResourceLockFactory {
 /** `leaseLock()` in the given pod. */
 export function leaseLockIn(pod: PodEnvironment, options: LeaseLockOptions): ResourceLockFactory {
   checkLeaseLockOptions(options);
-  return async (requester) =>
-    new LeaseLock(await LeaseTarget.find(chooseCluster(options, pod), requester, pod));
+  return async (requester) => {
+    const choice = chooseCluster(options, pod);
+    return new LeaseLock(await LeaseTarget.find(choice, requester, pod), choice, pod);
+  };
 }
 
-class LeaseLock extends LeaseStore<LeaseRecord> implements ResourceLock {
-  constructor(target: LeaseTarget) {
+export class LeaseLock extends LeaseStore<LeaseRecord> implements ResourceLock {
+  constructor(
+    target: LeaseTarget,
+    /** Which cluster it is. */
+    readonly cluster: ClusterChoice,
+    readonly pod: PodEnvironment,
+  ) {
     const encoding = { created: encodeNewLease, replaced: encodeReplacement };
     super(target, new KubernetesTransport(target.connection), encoding);
+  }
+
+  /** Lives as long as the lock. */
+  get connection(): ClusterConnection {
+    return this.target.connection;
+  }
+
+  /** That of the Lease. Rejects as long as it depends on a kubeconfig that cannot be read. */
+  async namespace(): Promise<string> {
+    return (await this.target.address()).namespace;
   }
 
   watch(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch {
