@@ -22,12 +22,14 @@ import {
   giveUpOverdueRenewal,
   grantIfSettled,
   loseTenure,
+  measureStep,
   onReadWhileHolding,
   onReleaseDone,
   onRenewDone,
   proceedHolding,
   reviewTenure,
 } from './holding.js';
+import { knownCandidates } from './crowd.js';
 import type {
   ElectionConfig,
   ElectionEffect,
@@ -209,15 +211,20 @@ function apply(step: Step, event: ElectionEvent): void {
     case 'read-done':
     case 'write-done':
       return onAnswer(step, event);
+    case 'watch-opening':
+      step.state.watchOpening = !step.state.watching;
+      return;
     case 'watch-opened':
       // Whatever happened before the watch opened is only to be had by a read.
       step.state.watching = true;
+      step.state.watchOpening = false;
       step.state.watchMissed = false;
       step.state.mustRead = true;
       step.state.nextReadAt = step.now;
       return;
     case 'watch-changed':
       step.state.watchMissed = false;
+      measureStep(step, event.lease);
       observe(step, event.lease, { from: 'watch', revision: event.revision });
       return reviewTenure(step);
     case 'watch-interrupted':
@@ -228,6 +235,12 @@ function apply(step: Step, event: ElectionEvent): void {
       return withdraw(step, event);
     case 'resume':
       if (step.state.candidacy === 'suspended') step.state.candidacy = 'contending';
+      return;
+    case 'crowd-known':
+      step.state.members = knownCandidates(event.candidates);
+      return;
+    case 'successor-chosen':
+      step.state.successorUid = event.uid;
       return;
     case 'drained':
       if (step.state.undrainedTerm === event.term) {
@@ -282,6 +295,7 @@ function answerKind(outcome: ReadOutcome | WriteOutcome): {
 
 /** All followers lose a server that ends at the same instant; their reads are spread over a retry period. */
 function onWatchInterrupted(step: Step): void {
+  step.state.watchOpening = false;
   if (!step.state.watching) return;
   step.state.watching = false;
   const spreadMs = step.at.random * step.config.retryPeriodMs;

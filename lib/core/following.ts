@@ -1,8 +1,9 @@
 import type { Observation, PendingRequest, ReleasingTenure } from './election-state.js';
+import { crowdAfterAcquisition, writtenCrowd } from './crowd.js';
 import { LockRequestError } from './errors.js';
 import { beginTenure, proceedHolding } from './holding.js';
 import { isCleanRelease, type LeaseRecord, nextTransitions, recordFor } from './lease-record.js';
-import { claimableAt, isOwnRecord, leaseDurationOf, observe } from './observing.js';
+import { claimableAt, isOwnRecord, leaseDurationOf, observe, waitedShare } from './observing.js';
 import {
   acquiredLate,
   attemptConflicted,
@@ -17,6 +18,8 @@ import { monotonicElapsedMs } from './validity.js';
 
 /** An attempt that lands after it was forgotten is waited out like anybody else's record. */
 const REMEMBERED_ATTEMPTS = 16;
+
+const LEAST_PATIENCE_MS = 1_000;
 
 /**
  * What a process without the lease does next; answers when it wants to look again.
@@ -112,7 +115,10 @@ function acquire(step: Step, observation: Observation): number {
     renewTimesMicros: acquireTimesMicros,
   };
   const times = { acquireTimeMicros: renewTimeMicros, renewTimeMicros };
-  const record = recordFor('hold', { term, ...times }, step.config);
+  const { members } = step.state;
+  const share = waitedShare(step, observation);
+  const crowd = writtenCrowd(crowdAfterAcquisition(lease?.record.crowd, members, share), members);
+  const record = recordFor('hold', { term, ...times, crowd }, step.config);
   step.send(
     'acquire',
     lease === null ? { verb: 'create', record } : { verb: 'replace', record, expected: lease },
@@ -154,10 +160,10 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
       if (step.wasAltered(request, outcome.stored)) return attemptFailed(step, request, 'altered');
       return onAcquired(step, request);
     case 'conflict':
-      // Someone was faster, or an own earlier attempt has landed. A watch tells in a moment which; without news for a
-      // retry period, or without a watch, a read does.
+      // Someone was faster, or an own earlier attempt has landed. A watch tells in a moment which, however many have lost;
+      // without news for long, or without a watch, a read does (R22).
       attemptConflicted(step, request);
-      if (!step.state.watching) step.state.nextReadAt = step.now;
+      step.state.nextReadAt = step.now + (step.state.watching ? patienceMs(step) : 0);
       if (!hasNewsSince(step, request)) step.state.mustRead = true;
       return;
     case 'absent':
@@ -190,6 +196,11 @@ function nowhereToCreate(): LockRequestError {
       'store refuses.',
     { reason: 'rejected' },
   );
+}
+
+/** How long an open watch may take to tell of what a conflict has shown to be there. */
+function patienceMs({ config }: Step): number {
+  return Math.max(LEAST_PATIENCE_MS, config.retryPeriodMs);
 }
 
 /** The watch was faster than the answer: it has told already what was written in between. */

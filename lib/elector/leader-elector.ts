@@ -191,6 +191,24 @@ export class LeaderElector {
     this.dispatch({ kind: 'resume' });
   }
 
+  /** How many members compete; null: it is not known, and the record's estimate is gone by (R22). */
+  setCrowd(candidates: number | null): void {
+    this.dispatch({ kind: 'crowd-known', candidates });
+  }
+
+  /**
+   * Whom the release of the present term is to name, by its member uid; null: nobody. May be said and changed until the
+   * lease is released, and is forgotten with the term. Who was named in vain is not named (R23).
+   */
+  nominate(uid: string | null): void {
+    this.dispatch({ kind: 'successor-chosen', uid });
+  }
+
+  /** Members that a release has named and that did not acquire, nor were seen to lead since (R23). */
+  get namedInVain(): readonly string[] {
+    return this.state.namedInVain;
+  }
+
   /**
    * First half of stopping: leadership ends now, and the work of the term is waited for, for up to `drainTimeoutMs`,
    * while the lease is still renewed. True if all of it has ended.
@@ -352,6 +370,7 @@ export class LeaderElector {
 
   private openWatch(): void {
     const { lock } = this.dependencies;
+    if (lock.watch !== undefined) this.dispatch({ kind: 'watch-opening' });
     this.watch = guardedWatch(
       lock,
       {

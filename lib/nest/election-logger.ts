@@ -25,7 +25,7 @@ type LoggedElection = Pick<
   'role' | 'identity' | 'application' | 'renewDeadlineMs'
 >;
 
-type Level = 'log' | 'warn';
+type Level = 'debug' | 'log' | 'warn';
 
 /** One line per transition, none for a renewal; repeated errors counted instead of repeated. */
 export class ElectionLogger {
@@ -130,6 +130,12 @@ export class ElectionLogger {
         return this.answered();
       case 'released':
         return this.released(notice.term);
+      // Every replica sees it, and each says so.
+      case 'named-in-vain':
+        return this.write(
+          'debug',
+          `the release named the member ${notice.uid}, but ${notice.leader} became leader: the member is not named again before it has led`,
+        );
       case 'unclean-acquisition':
         return this.uncleanAcquisition(notice.term, notice.was);
       case 'failed':

@@ -35,7 +35,7 @@ describe('a wrong election', () => {
   ])('is found out: %s', async (name) => {
     const mutant = MUTANTS.find((candidate) => candidate.name === name)!;
     const engine = await engineOf(build, mutant);
-    const hunt = { firstSeed: 1, schedules: 100, kinds: FAULT_KINDS, untilOverlap: false };
+    const hunt = { firstSeed: 1, schedules: 200, kinds: FAULT_KINDS, untilOverlap: false };
     expect((await killMutant(mutant, engine, hunt)).seedsToKill).not.toBeNull();
   });
 

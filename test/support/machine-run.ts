@@ -43,7 +43,8 @@ export function representation(
   revision: number | bigint,
   uid = 'uid-1',
 ): ObservedLease {
-  const { releasedTransitions: _marker, ...timed } = record;
+  const { releasedTransitions: _, memberUid: _member, crowd: _crowd, ...rest } = record;
+  const { successor: _successor, ...timed } = rest;
   return {
     record,
     uid,

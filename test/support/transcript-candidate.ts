@@ -151,6 +151,8 @@ function wordsOf(effect: Exclude<ElectionEffect, { kind: 'wake' }>): string {
       return 'tells: renewed';
     case 'released':
       return `tells: released term ${effect.term}`;
+    case 'named-in-vain':
+      return `tells: ${effect.uid} was named in vain, as ${effect.leader} leads`;
     case 'unclean-acquisition':
       return `tells: unclean acquisition, the lease was ${effect.was}`;
     case 'failed':

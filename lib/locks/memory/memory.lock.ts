@@ -136,7 +136,18 @@ function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
   return (
     timingKey('', a) === timingKey('', b) &&
     a.releasedTransitions === b.releasedTransitions &&
-    a.application === b.application
+    a.application === b.application &&
+    a.memberUid === b.memberUid &&
+    sameMarks(a, b)
+  );
+}
+
+function sameMarks({ crowd, successor }: LeaseRecord, other: LeaseRecord): boolean {
+  return (
+    crowd?.candidates === other.crowd?.candidates &&
+    crowd?.stepMs === other.crowd?.stepMs &&
+    successor?.transitions === other.successor?.transitions &&
+    successor?.uid === other.successor?.uid
   );
 }
 
