@@ -59,11 +59,17 @@ export class HolderSocket {
   #server: Server | undefined;
   readonly #connections = new Set<Socket>();
   readonly #directory: string;
-  readonly #prefix: string;
+  /** Of the names of all sockets that serve the same purpose for the same lease. */
+  readonly prefix: string;
 
-  constructor(directory: string, leaseDirectory: string) {
+  constructor(
+    directory: string,
+    leaseDirectory: string,
+    /** Said to each who connects; a byte is enough to show that the process is not stopped. */
+    private readonly greeting = '\n',
+  ) {
     this.#directory = join(directory, 's');
-    this.#prefix = `${createHash('sha256').update(leaseDirectory).digest('hex').slice(0, 8)}-`;
+    this.prefix = `${createHash('sha256').update(leaseDirectory).digest('hex').slice(0, 8)}-`;
   }
 
   /**
@@ -88,7 +94,7 @@ export class HolderSocket {
     if (own == null || process.platform === 'win32') return;
     for (const name of await readdir(this.#directory)) {
       const path = join(this.#directory, name);
-      if (name.startsWith(this.#prefix) && path !== own && (await isRefused(path))) {
+      if (name.startsWith(this.prefix) && path !== own && (await isRefused(path))) {
         await removeFile(localFileSystem, path);
       }
     }
@@ -121,7 +127,7 @@ export class HolderSocket {
     return path;
   }
 
-  /** One byte, so that a standby can tell a live process from the kernel's queue in front of a stopped one. */
+  /** So that others can tell a live process from the kernel's queue in front of a stopped one. */
   #greet(connection: Socket): void {
     this.#connections.add(connection);
     connection.unref();
@@ -129,11 +135,11 @@ export class HolderSocket {
     connection.on('error', () => undefined);
     connection.on('close', () => this.#connections.delete(connection));
     connection.resume();
-    connection.write('\n');
+    connection.write(this.greeting);
   }
 
   async #newPath(): Promise<string> {
-    const name = `${this.#prefix}${kernelUuid().slice(-12)}`;
+    const name = `${this.prefix}${kernelUuid().slice(-12)}`;
     if (process.platform === 'win32') return `\\\\.\\pipe\\nestjs-leader-election-${name}`;
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     return join(this.#directory, name);
