@@ -131,6 +131,8 @@ export interface LockRequester {
   readonly namespace: string | undefined;
   /** The option `identity`: how this process is written as holder. */
   readonly identity: string;
+  /** The option `createLease`. @default true */
+  readonly createLease?: boolean;
 }
 
 /** Makes the lock of one election; what `leaseLock()`, `fileLock()` and `memoryLock()` return. */

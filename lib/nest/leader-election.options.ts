@@ -24,6 +24,12 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    */
   readonly lock?: LockChoice;
   /**
+   * Create the Lease (and the one that `@LeaderCron` needs) where it does not exist; `false`: never, so that the Role
+   * needs no `create`. The Lease is then part of the manifest, and errors say what to apply. Concerns the Lease alone.
+   * @default true
+   */
+  readonly createLease?: boolean;
+  /**
    * Compete as soon as the application has started; `false`: not before `leadership.start()`.
    * @default true
    */
@@ -111,12 +117,13 @@ export interface RoleRegistration {
 
 export interface ResolvedModuleOptions extends ResolvedElectionOptions {
   readonly lock: LockChoice;
+  readonly createLease: boolean;
   readonly autoStart: boolean;
   /** Undefined: they are not asked for. Without a selector it is that of the labels of this pod. */
   readonly members: { readonly labelSelector: string | undefined } | undefined;
 }
 
-const OPTION_NAMES = [...ELECTION_OPTION_NAMES, 'lock', 'autoStart', 'members'];
+const OPTION_NAMES = [...ELECTION_OPTION_NAMES, 'lock', 'createLease', 'autoStart', 'members'];
 
 /** @throws LeaderElectionOptionsError with every fault found */
 export function resolveModuleOptions(
@@ -129,6 +136,7 @@ export function resolveModuleOptions(
   const options: ResolvedModuleOptions = {
     ...readElectionOptions(reader, defaultIdentity, defaultApplication),
     lock: readLock(reader),
+    createLease: reader.boolean('createLease', true),
     autoStart: reader.boolean('autoStart', true),
     members: readMembers(reader),
   };

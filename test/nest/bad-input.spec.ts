@@ -160,6 +160,7 @@ describe('an application with bad options', () => {
     ['lock', {}],
     ['lock', null],
     ['autoStart', 'no'],
+    ['createLease', 'never'],
     ['isGlobal', 'no'],
     ['leaseDuration', 15_000],
   ];

@@ -21,6 +21,7 @@ const OPTIONS: LeaderElectionFactoryOptions = {
   drainTimeoutMs: 0,
   strict: true,
   autoStart: false,
+  createLease: true,
   lock: memoryLock(),
 };
 

@@ -63,6 +63,16 @@ function annotationsOf(metadata: JsonDocument): JsonDocument {
   return isJsonObject(metadata['annotations']) ? metadata['annotations'] : {};
 }
 
+/** With `createLease: false`: what to apply, as the Lease cannot come from this process. */
+function explainNotCreated({ apiVersion, kind, namespace, name }: ObjectAddress): LockRequestError {
+  return new LockRequestError(
+    `${kind} ${namespace}/${name} does not exist, and createLease: false leaves it to whoever deploys the application. ` +
+      'The replicas take it as soon as it is there. Apply this manifest, or set createLease: true and allow create:\n' +
+      `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata:\n  name: ${name}\n  namespace: ${namespace}`,
+    { reason: 'rejected' },
+  );
+}
+
 /** How something is written into a Lease: the body of a POST, and that of a PUT over the expected representation. */
 interface LeaseEncoding<Content> {
   created(content: Content, address: ObjectAddress): JsonDocument;
@@ -75,6 +85,7 @@ class LeaseStore<Content> implements Store<Content, ObservedLease> {
     protected readonly target: LeaseTarget,
     protected readonly transport: KubernetesTransport,
     private readonly encoding: LeaseEncoding<Content>,
+    protected readonly createsLeases: boolean,
   ) {}
 
   /** Without a resourceVersion parameter the answer comes from etcd and not from a cache (A6). */
@@ -85,7 +96,8 @@ class LeaseStore<Content> implements Store<Content, ObservedLease> {
     return readOutcome(context, await this.transport.send(request, options));
   }
 
-  create(content: Content, options: LockRequestOptions): Promise<WriteOutcome> {
+  async create(content: Content, options: LockRequestOptions): Promise<WriteOutcome> {
+    if (!this.createsLeases) return { kind: 'not-applied', error: await this.leftToTheManifest() };
     return this.write('create', options, (address) => ({
       method: 'POST',
       path: collectionPath(address),
@@ -107,6 +119,11 @@ class LeaseStore<Content> implements Store<Content, ObservedLease> {
 
   describe(): string {
     return this.target.describe();
+  }
+
+  private async leftToTheManifest(): Promise<LockRequestError> {
+    const context = await this.target.contextFor('create');
+    return context instanceof LockRequestError ? context : explainNotCreated(context.address);
   }
 
   private async write(
@@ -136,7 +153,8 @@ export function leaseLockIn(pod: PodEnvironment, options: LeaseLockOptions): Res
   checkLeaseLockOptions(options);
   return async (requester) => {
     const choice = chooseCluster(options, pod);
-    return new LeaseLock(await LeaseTarget.find(choice, requester, pod), choice, pod);
+    const target = await LeaseTarget.find(choice, requester, pod);
+    return new LeaseLock(target, choice, pod, requester.createLease ?? true);
   };
 }
 
@@ -146,9 +164,10 @@ export class LeaseLock extends LeaseStore<LeaseRecord> implements ResourceLock {
     /** Which cluster it is. */
     readonly cluster: ClusterChoice,
     readonly pod: PodEnvironment,
+    createsLeases: boolean,
   ) {
     const encoding = { created: encodeNewLease, replaced: encodeReplacement };
-    super(target, new KubernetesTransport(target.connection), encoding);
+    super(target, new KubernetesTransport(target.connection), encoding, createsLeases);
   }
 
   /** Lives as long as the lock. */
@@ -175,7 +194,8 @@ export class LeaseLock extends LeaseStore<LeaseRecord> implements ResourceLock {
    */
   sibling(suffix: string): DocumentStore<ObservedLease> {
     const encoding = { created: encodeNewDocument, replaced: encodeDocumentReplacement };
-    const texts = new LeaseStore(this.target.sibling(suffix), this.transport, encoding);
+    const target = this.target.sibling(suffix);
+    const texts = new LeaseStore(target, this.transport, encoding, this.createsLeases);
     return new DocumentStore(texts, DOCUMENT_PLACE);
   }
 
