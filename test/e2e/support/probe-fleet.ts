@@ -23,11 +23,12 @@ export class ProbeFleet {
     return fleet;
   }
 
-  add(change: Partial<ProbeSettings> = {}): ProbeProcess {
+  add(change: Partial<ProbeSettings> = {}, env: NodeJS.ProcessEnv = {}): ProbeProcess {
     this.started += 1;
     const name = `replica-${this.started}`;
     const probeFile = join(this.directory, `${name}.probes`);
-    const replica = new ProbeProcess(name, { ...this.settings, ...change, probeFile }, this.env);
+    const settings = { ...this.settings, ...change, probeFile };
+    const replica = new ProbeProcess(name, settings, { ...this.env, ...env });
     this.replicas.push(replica);
     return replica;
   }

@@ -86,6 +86,7 @@ class Probe implements OnApplicationBootstrap {
       leaseName: settings.leaseName,
       ...(settings.namespace === undefined ? {} : { namespace: settings.namespace }),
       ...settings.options,
+      ...(settings.createLease === undefined ? {} : { createLease: settings.createLease }),
       lock: lock(),
     }),
   ],
