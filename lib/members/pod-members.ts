@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../core/clock.js';
-import { type LockRequestError, MembersUnknownError } from '../core/errors.js';
+import { MembersUnknownError } from '../core/errors.js';
 import type { Member, MemberObserver, MemberSource } from '../core/member.js';
 import type { WatchEnd } from '../kubernetes/watch-attempt.js';
 import { type ObservedPod, selectorFor } from './pod.js';
@@ -25,13 +25,12 @@ const SHORTEST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 /** Then the version to continue from is doubted, e.g. as etcd was restored to an older state. */
 const DOUBTED_AFTER = 3;
-/** Statuses by which a server refuses for as long as nobody changes anything. */
-const LASTING: ReadonlySet<number> = new Set([400, 401, 403, 404]);
+
+const NOT_REOPENED = 'the watch of the pods ended and could not be opened again.';
 
 /** Why an attempt is over. */
 interface Interruption {
   readonly error: Error | undefined;
-  readonly isLasting: boolean;
   readonly retryAfterMs: number;
 }
 
@@ -58,6 +57,8 @@ export class PodMembers implements MemberSource {
   private isKnown = false;
   private told: readonly Member[] = [];
   private lastError: string | undefined;
+  /** Of the last attempts since the watch was open. */
+  private lastCause: Error | undefined;
   /** While what was known is trusted though no watch is open. */
   private trust: Timer | undefined;
   private readonly ended = new AbortController();
@@ -113,7 +114,7 @@ export class PodMembers implements MemberSource {
       `the pod ${member.name} has no label that all pods of its deployment share. ` +
         "Give them one, or name the pods by the option members: { labelSelector: 'app=…' }.",
     );
-    return { error, isLasting: true, retryAfterMs: 0 };
+    return { error, retryAfterMs: 0 };
   }
 
   private describeMissingPod({ error }: { readonly error: Error }): string {
@@ -197,18 +198,19 @@ export class PodMembers implements MemberSource {
 
   private opened(): void {
     this.isOpen = true;
+    this.lastCause = undefined;
     this.trust?.cancel();
     this.trust = undefined;
     this.tell();
   }
 
-  private interrupted({ error, isLasting }: Interruption): void {
-    if (!this.isKnown || isLasting) {
-      if (error !== undefined) this.tellUnknown(error);
-      return;
-    }
-    const cause = error ?? new Error('the watch of the pods ended and could not be opened again');
-    this.trust ??= this.options.clock.setTimer(() => this.tellUnknown(cause), TRUSTED_FOR_MS);
+  /** Also a refusal may pass: an API server that has just started refuses what its Roles grant. */
+  private interrupted({ error }: Interruption): void {
+    this.lastCause = error ?? this.lastCause;
+    if (this.isKnown) {
+      const tooOld = () => this.tellUnknown(this.lastCause ?? new Error(NOT_REOPENED));
+      this.trust ??= this.options.clock.setTimer(tooOld, TRUSTED_FOR_MS);
+    } else if (error !== undefined) this.tellUnknown(error);
   }
 
   /** The first attempt after a watch that was of use comes at once, but not of all replicas at the same instant. */
@@ -267,17 +269,8 @@ export class PodMembers implements MemberSource {
   }
 }
 
-interface Failure {
-  readonly error?: LockRequestError | undefined;
-  readonly status?: number | undefined;
-}
-
-function interruption({ error, status }: Failure): Interruption {
-  return {
-    error,
-    isLasting: status !== undefined && LASTING.has(status),
-    retryAfterMs: error?.retryAfterMs ?? 0,
-  };
+function interruption({ error }: Pick<WatchEnd, 'error'>): Interruption {
+  return { error, retryAfterMs: error?.retryAfterMs ?? 0 };
 }
 
 function areEqual(some: readonly Member[], others: readonly Member[]): boolean {

@@ -217,12 +217,17 @@ describe('when a right is missing', () => {
     },
   );
 
-  it('no longer trusts what it knew when the right is taken away', async () => {
+  it('trusts what it knew for 10 s: a server that has just started refuses what Roles grant', async () => {
     await start();
-    api.failures.watch.push(failure('watch pods of namespace default: 403', 403));
+    const denied = failure('watch pods of namespace default: 403', 403);
+    api.failures.watch.push(denied);
+    api.opened!.end({ error: failure('reset').error });
+    await clock.advance(5_000);
+    expect([errors, asked('watch')]).toEqual([[], 3]);
+    api.failures.watch.push(...Array.from({ length: 9 }, () => denied));
     api.opened!.end();
-    await clock.advance(1_000);
-    expect(errors).toHaveLength(1);
+    await clock.advance(11_000);
+    expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining('403')]);
   });
 });
 
