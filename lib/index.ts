@@ -12,6 +12,7 @@ export type {
   MembersOption,
 } from './nest/leader-election.options.js';
 export type { ElectionOptions } from './core/election-options.js';
+export type { EligibilityAnswer, EligibilityCheck } from './nest/eligibility-checks.js';
 
 // Leadership
 export { LeadershipService } from './nest/leadership.service.js';

@@ -38,6 +38,7 @@ import type {
   Instant,
   LeadingTenure,
 } from './election-state.js';
+import { eligibilityDueAt, onEligibilityReported, reviewEligibility } from './eligibility.js';
 import { onAcquireDone, onReadWhileFollowing, proceedFollowing } from './following.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import { leaderAsObserved, markHolderDied, observe, observedExpiry } from './observing.js';
@@ -75,7 +76,8 @@ export interface Transition {
  *  1. none -> settling: an own acquisition is answered as applied, in time, while this process competes
  *  2. settling -> leading: the time to settle is over; without strict mode it is 0, and the term is granted at once
  *  3. settling -> draining: step-down, suspension or shutdown before the term was granted
- *  4. leading -> draining: step-down, failed handler, suspension or shutdown; the term is revoked
+ *  4. leading -> draining: step-down, failed handler, suspension, shutdown, or a handover by an ineligible process; the term
+ *     is revoked
  *  5. draining -> releasing: no work of the term is left, nor an application that still closes
  *  6. none -> releasing: the lease bears an own record, but this process does not compete
  *  7. settling -> none: validity has run out, the lease is seen to be another's or gone, or the clock went back
@@ -99,6 +101,8 @@ export function transition(
   // 2. What happened.
   apply(step, event);
   expireTenure(step);
+  // Not after the grant: who hears of it finds this process leading.
+  reviewEligibility(step);
   grantIfSettled(step);
   // 3. What to do about it: at most one request in flight.
   const wakeAt = proceed(step);
@@ -110,7 +114,8 @@ export function transition(
       leader === undefined ? undefined : step.state.observation?.lease?.record.application;
     step.emit({ kind: 'leader-changed', leader, application });
   }
-  step.emit({ kind: 'wake', at: Math.min(wakeAt, nextDeadline(step)) });
+  const deadline = Math.min(nextDeadline(step), eligibilityDueAt(step));
+  step.emit({ kind: 'wake', at: Math.min(wakeAt, deadline) });
   return { state: step.state, effects: step.effects };
 }
 
@@ -149,6 +154,7 @@ function onClockReset(step: Step): void {
   step.state.contendNotBefore = now + Math.max(0, contendNotBefore - latestNow);
   step.state.refuted = [];
   step.state.restoredAt = -Infinity;
+  step.state.eligibility = { ...step.state.eligibility, since: now };
   step.state.wallTrust = TRUSTED_WALL;
   if (candidacy === 'stopping') {
     step.state.closingDeadline = now + drainTimeoutMs + 2 * requestTimeoutMs;
@@ -242,6 +248,8 @@ function apply(step: Step, event: ElectionEvent): void {
     case 'successor-chosen':
       step.state.successorUid = event.uid;
       return;
+    case 'eligibility':
+      return onEligibilityReported(step, event);
     case 'drained':
       if (step.state.undrainedTerm === event.term) {
         step.state.undrainedTerm = null;

@@ -24,6 +24,8 @@ export interface ElectionConfig {
   readonly drainTimeoutMs: number;
   readonly releaseOnShutdown: boolean;
   readonly strict: boolean;
+  /** How long a process must have been ineligible, or eligible again, before it counts (R25). */
+  readonly ineligibleGraceMs: number;
 }
 
 /** Pause in milliseconds after a request of unknown outcome while the lease is held (R9). */
@@ -168,6 +170,23 @@ interface Acquisition {
   readonly renewTimesMicros: readonly number[];
 }
 
+/** Whether this process is fit to lead, as the application and the cluster see it (R25). */
+interface Eligibility {
+  /** What counts: the report that has stayed the same for `ineligibleGraceMs`. True where nothing is ever reported. */
+  readonly isEligible: boolean;
+  /** The last report, and when it began. */
+  readonly isReported: boolean;
+  readonly since: number;
+  /** It has competed as an eligible process; until then a report that makes it one counts at once. */
+  readonly hasCompeted: boolean;
+  /** Another process that is fit to take over is known. */
+  readonly mayHandOver: boolean;
+  /** It has handed over since it became ineligible. */
+  readonly hasHandedOver: boolean;
+  /** The last term that it handed over as ineligible. */
+  readonly letGoTerm: number | null;
+}
+
 export interface ElectionState {
   readonly candidacy: Candidacy;
   /** The last reading of the monotonic clock. */
@@ -228,6 +247,7 @@ export interface ElectionState {
   readonly successorUid: string | null;
   /** Members that were named, and another one acquired, and that have not been seen to lead since. */
   readonly namedInVain: readonly string[];
+  readonly eligibility: Eligibility;
   /** The leader last announced. */
   readonly leader: string | undefined;
 }
@@ -267,6 +287,15 @@ export const INITIAL_STATE: ElectionState = {
   measuredRenewMicros: 0,
   successorUid: null,
   namedInVain: [],
+  eligibility: {
+    isEligible: true,
+    isReported: true,
+    since: -Infinity,
+    hasCompeted: false,
+    mayHandOver: false,
+    hasHandedOver: false,
+    letGoTerm: null,
+  },
   leader: undefined,
 };
 
@@ -297,6 +326,8 @@ export type ElectionEvent =
   | { readonly kind: 'crowd-known'; readonly candidates: number | null }
   /** Whom the release of the present term is to name; null: nobody. Forgotten with the term. */
   | { readonly kind: 'successor-chosen'; readonly uid: string | null }
+  /** Whether this process is fit to lead, and whether another that is fit to take over is known (R25). */
+  | { readonly kind: 'eligibility'; readonly isEligible: boolean; readonly mayHandOver: boolean }
   /** The handlers and the work of this ended term have all ended. */
   | { readonly kind: 'drained'; readonly term: number }
   /** The application is gone: release now if that is safe, then stop. */
@@ -351,6 +382,10 @@ export type ElectionNotice =
       readonly term: number;
       readonly was: UncleanKind;
     }
+  /** This process competes no longer, or competes again, as it has been ineligible or eligible for the grace (R25). */
+  | { readonly kind: 'eligibility-changed'; readonly isEligible: boolean }
+  /** An ineligible process leads, as no eligible one has taken the lease (R25). */
+  | { readonly kind: 'ineligible-acquisition'; readonly term: number }
   /** Something failed; the election continues by itself. */
   | { readonly kind: 'failed'; readonly error: ElectionFailure };
 

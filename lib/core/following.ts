@@ -1,9 +1,10 @@
 import type { Observation, PendingRequest, ReleasingTenure } from './election-state.js';
 import { crowdAfterAcquisition, writtenCrowd } from './crowd.js';
 import { LockRequestError } from './errors.js';
+import { competesFrom } from './eligibility.js';
 import { beginTenure, proceedHolding } from './holding.js';
 import { isCleanRelease, type LeaseRecord, nextTransitions, recordFor } from './lease-record.js';
-import { claimableAt, isOwnRecord, leaseDurationOf, observe, waitedShare } from './observing.js';
+import { isOwnRecord, leaseDurationOf, observe, waitedShare } from './observing.js';
 import {
   acquiredLate,
   attemptConflicted,
@@ -44,7 +45,7 @@ export function proceedFollowing(step: Step): number {
   if (stopping) return Infinity;
   const attemptAt = Math.max(
     contendFrom(step),
-    claimableAt(step, observation),
+    competesFrom(step, observation),
     nextAttemptAt,
     observation.lease === null ? -Infinity : triableFrom(step, observation.revision),
   );
@@ -116,7 +117,8 @@ function acquire(step: Step, observation: Observation): number {
   };
   const times = { acquireTimeMicros: renewTimeMicros, renewTimeMicros };
   const { members } = step.state;
-  const share = waitedShare(step, observation);
+  // How long an ineligible process waits says nothing about how many others wait.
+  const share = step.state.eligibility.isEligible ? waitedShare(step, observation) : null;
   const crowd = writtenCrowd(crowdAfterAcquisition(lease?.record.crowd, members, share), members);
   const record = recordFor('hold', { term, ...times, crowd }, step.config);
   step.send(
@@ -224,6 +226,9 @@ function onAcquired(step: Step, request: PendingRequest): void {
     return;
   }
   beginTenure(step, request, lease);
+  if (!step.state.eligibility.isEligible) {
+    step.emit({ kind: 'ineligible-acquisition', term: lease.record.leaseTransitions });
+  }
 }
 
 /**

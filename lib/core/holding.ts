@@ -137,7 +137,7 @@ function endTerm(step: Step, tenure: Tenure, reason: RevocationReason): void {
 }
 
 /** Gives the term up on purpose. The lease is kept, and kept renewed, while the term's work ends (R10). */
-export function beginDraining(step: Step, reason: WithdrawalReason): void {
+export function beginDraining(step: Step, reason: WithdrawalReason | 'ineligible'): void {
   const { tenure } = step.state;
   if (tenure === null || !believes(tenure)) return;
   const wasGranted = tenure.stage === 'leading';

@@ -59,11 +59,13 @@ export interface ElectorDependencies {
 export type RoleElector = Pick<
   LeaderElector,
   | 'drain'
+  | 'isEligible'
   | 'isLeader'
   | 'leader'
   | 'release'
   | 'remainingMs'
   | 'resume'
+  | 'setEligible'
   | 'start'
   | 'stepDown'
   | 'suspend'
@@ -207,6 +209,19 @@ export class LeaderElector {
   /** Members that a release has named and that did not acquire, nor were seen to lead since (R23). */
   get namedInVain(): readonly string[] {
     return this.state.namedInVain;
+  }
+
+  /** True unless this process has been ineligible for the grace; it then leaves the lease to others (R25). */
+  get isEligible(): boolean {
+    return this.state.eligibility.isEligible;
+  }
+
+  /** @param mayHandOver another process that is fit to take over is known */
+  setEligible(isEligible: boolean, mayHandOver: boolean): void {
+    const { eligibility } = this.state;
+    const isKnown =
+      isEligible === eligibility.isReported && mayHandOver === eligibility.mayHandOver;
+    if (!isKnown) this.dispatch({ kind: 'eligibility', isEligible, mayHandOver });
   }
 
   /**

@@ -11,6 +11,7 @@ import {
   type ResolvedElectionOptions,
 } from '../core/election-options.js';
 import { OptionReader, textFault } from '../core/option-reader.js';
+import type { EligibilityCheck } from './eligibility-checks.js';
 import { isLockChoice, LOCK_NAMES, type LockChoice } from './lock-selection.js';
 
 /** The options of `LeaderElectionModule.forRoot()`: those of the election, and how it is part of the application. */
@@ -50,6 +51,13 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * @default true
    */
   readonly isGlobal?: boolean;
+  /**
+   * Checks of whether this process is fit to lead, each called every `retryPeriodMs` in every replica: a function that
+   * answers a boolean or the result of a Terminus indicator, `() => database.pingCheck('database')`. One that throws, does
+   * not answer within `requestTimeoutMs` or answers anything else says that it is not fit.
+   * @default none
+   */
+  readonly eligibility?: readonly EligibilityCheck[];
 }
 
 /** The option `members`. */
@@ -121,9 +129,17 @@ export interface ResolvedModuleOptions extends ResolvedElectionOptions {
   readonly autoStart: boolean;
   /** Undefined: they are not asked for. Without a selector it is that of the labels of this pod. */
   readonly members: { readonly labelSelector: string | undefined } | undefined;
+  readonly eligibility: readonly EligibilityCheck[];
 }
 
-const OPTION_NAMES = [...ELECTION_OPTION_NAMES, 'lock', 'createLease', 'autoStart', 'members'];
+const OPTION_NAMES = [
+  ...ELECTION_OPTION_NAMES,
+  'lock',
+  'createLease',
+  'autoStart',
+  'members',
+  'eligibility',
+];
 
 /** @throws LeaderElectionOptionsError with every fault found */
 export function resolveModuleOptions(
@@ -139,6 +155,7 @@ export function resolveModuleOptions(
     createLease: reader.boolean('createLease', true),
     autoStart: reader.boolean('autoStart', true),
     members: readMembers(reader),
+    eligibility: readEligibility(reader),
   };
   reader.boolean('isGlobal', true);
   checkRegistration(raw, registration, reader);
@@ -209,6 +226,17 @@ function readMembers(reader: OptionReader): ResolvedModuleOptions['members'] {
 
 /** It is sent in a URL. */
 const LONGEST_SELECTOR = 4_096;
+
+function readEligibility(reader: OptionReader): readonly EligibilityCheck[] {
+  const checks = reader.get('eligibility');
+  if (checks === undefined) return [];
+  if (Array.isArray(checks) && checks.every((check) => typeof check === 'function')) {
+    return [...(checks as EligibilityCheck[])];
+  }
+  const fix = "use for example [() => database.pingCheck('database')]";
+  reader.fault('eligibility', checks, 'must be a list of functions', fix);
+  return [];
+}
 
 function checkRegistration(
   raw: unknown,

@@ -202,6 +202,35 @@ export class LeadershipService {
     this[ELECTION].elector.resume();
   }
 
+  /**
+   * Whether this process may compete for the lease: false once it has been unfit to lead for `ineligibleGraceMs`, as
+   * {@link setEligible}, an eligibility check or the state of its pod says. It may lead all the same if no other does.
+   */
+  get isEligible(): boolean {
+    return this[ELECTION].elector.isEligible;
+  }
+
+  /**
+   * Says whether this process is fit to lead, for example while it has no database. What lasts for less than
+   * `ineligibleGraceMs` changes nothing. An ineligible process leaves the lease to others for as long as one of them
+   * takes it; if it leads, it hands over once to another member that is known to be fit, which takes the option `members`.
+   * @param reason why not, for the log
+   * @throws LeaderElectionOptionsError if `isEligible` is not a boolean
+   */
+  setEligible(isEligible: boolean, reason = 'setEligible(false) was called'): void {
+    if (typeof isEligible !== 'boolean') {
+      throw new LeaderElectionOptionsError([
+        {
+          field: 'setEligible.isEligible',
+          value: isEligible,
+          rule: 'must be a boolean',
+          fix: 'use true or false',
+        },
+      ]);
+    }
+    this[ELECTION].setEligible(isEligible, reason);
+  }
+
   /** @internal where `@LeaderOnly()` counts its work */
   get [GATED_WORK](): CountedWork {
     return this[ELECTION].elector.work;

@@ -1,6 +1,7 @@
 import type { ElectionNotice } from '../core/election-state.js';
 import type { Leadership, RevocationReason, Term } from '../core/term.js';
 import type { Clock, Timer } from '../core/clock.js';
+import { messageOf } from '../core/thrown-value.js';
 import type { ResourceLock } from '../core/resource-lock.js';
 import type { ElectionObserver, ElectorFactory, RoleElector } from '../elector/leader-elector.js';
 import { closeInTime } from '../elector/lock-requests.js';
@@ -10,12 +11,14 @@ import type { ApplicationMembers, MemberView, SharedMembers } from './applicatio
 import type { LockRemark, SelectedLock } from './lock-selection.js';
 import type { ApplicationReadiness } from './application-readiness.js';
 import { ElectionLogger } from './election-logger.js';
+import { EligibilityChecks } from './eligibility-checks.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import { isRepl } from './entry-point.js';
 import type { ReportedError } from './errors.js';
 import type { LeadershipHandlers } from './leadership-handler.decorators.js';
 import { LeadershipHandlersDispatcher } from './leadership-handlers.dispatcher.js';
 import { LeadershipStreams } from './leadership-streams.js';
+import { RoleEligibility } from './role-eligibility.js';
 import { isTerm, revocationOfStub, type ServiceOverride, termOfStub } from './service-override.js';
 
 export interface RoleElectionDependencies {
@@ -36,6 +39,8 @@ export class RoleElection {
   readonly dispatcher: LeadershipHandlersDispatcher;
   readonly lock: ResourceLock;
   private readonly log: ElectionLogger;
+  private readonly eligibility: RoleEligibility;
+  private readonly checks: EligibilityChecks;
   /** Of this election, and of what is scheduled under it. */
   readonly clock: Clock;
   private readonly members: SharedMembers | undefined;
@@ -68,6 +73,13 @@ export class RoleElection {
       () => this.leadership(),
       () => this.memberViews,
     );
+    this.eligibility = new RoleEligibility(this.elector);
+    this.checks = new EligibilityChecks(options.eligibility, {
+      clock,
+      periodMs: options.retryPeriodMs,
+      timeoutMs: options.requestTimeoutMs,
+      tell: (reason) => this.eligibility.judge('checks', reason),
+    });
     this.dispatcher = new LeadershipHandlersDispatcher(options, readiness, {
       holds: (term) =>
         term === (this.replacement === undefined ? this.elector.term : this.replacementTerm),
@@ -147,6 +159,7 @@ export class RoleElection {
     this.waitsEarly?.cancel();
     this.log.started();
     this.members?.start();
+    this.checks.start();
     this.elector.start();
   }
 
@@ -182,6 +195,7 @@ export class RoleElection {
     this.stopping = true;
     this.waitsEarly?.cancel();
     this.log.tellSkips();
+    this.checks.close();
     const drained = this.elector.drain();
     this.streams.noMoreGrants();
     await drained;
@@ -196,12 +210,20 @@ export class RoleElection {
   /** Bounded for the lease as LeaderElector.release() is, and by one request timeout for the lock. */
   release(): Promise<void> {
     this.stopping = true;
+    this.checks.close();
     this.released ??= this.elector
       .release()
       .then(() => this.close('the source of the members', () => this.members?.leave()))
       .then(() => this.close('the lock', () => this.lock.close?.()))
       .finally(() => this.streams.complete());
     return this.released;
+  }
+
+  /** The application says whether this process is fit to lead. */
+  setEligible(isEligible: boolean, reason: string): void {
+    // Whatever JavaScript passes: it is only logged.
+    const why: unknown = reason;
+    this.eligibility.judge('application', isEligible ? undefined : messageOf(why));
   }
 
   private stepDown(cooldownMs: number): void {
@@ -234,7 +256,7 @@ export class RoleElection {
       },
       onRevoked: (term: Term, reason: RevocationReason) => {
         this.lastReason = reason;
-        this.log.revoked(term, reason);
+        this.log.revoked(term, reason, this.eligibility.why);
         const handled = this.dispatcher.revoked(term, reason);
         this.streams.revoked(term, reason);
         return handled;
@@ -246,7 +268,12 @@ export class RoleElection {
   private tell(notice: ElectionNotice): void {
     const isOfLeader = notice.kind === 'leader-changed';
     if (isOfLeader && notice.leader !== undefined) this.hasSeenLeader = true;
-    this.log.tell(notice);
+    if (notice.kind === 'eligibility-changed') {
+      const why = notice.isEligible ? undefined : this.eligibility.why;
+      this.log.eligibilityChanged(why, this.elector.isLeader());
+    } else if (notice.kind === 'ineligible-acquisition') {
+      this.log.ineligibleAcquisition(notice.term, this.eligibility.why);
+    } else this.log.tell(notice);
     if (isOfLeader) {
       this.dispatcher.leaderChanged(notice.leader);
       this.streams.changed();

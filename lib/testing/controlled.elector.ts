@@ -67,6 +67,7 @@ export class ControlledElector implements RoleElector {
   private otherLeader: string | undefined;
   private candidacy: 'idle' | 'contending' | 'suspended' | 'stopped' = 'idle';
   private terms = 0;
+  isEligible = true;
   private drained: Promise<void> = Promise.resolve();
 
   constructor(
@@ -139,6 +140,11 @@ export class ControlledElector implements RoleElector {
     reason: Extract<RevocationReason, 'stepped-down' | 'handler-failed'> = 'stepped-down',
   ): boolean {
     return this.end(reason);
+  }
+
+  /** Decides nothing: who leads is the test's choice. */
+  setEligible(isEligible: boolean): void {
+    this.isEligible = isEligible;
   }
 
   suspend(): void {

@@ -112,6 +112,7 @@ export function leadershipStandIn({
     | 'leader'
     | 'memberViews'
     | 'role'
+    | 'setEligible'
     | 'skipped'
     | 'start'
     | 'streams'
@@ -127,6 +128,7 @@ export function leadershipStandIn({
     },
     start: () => {},
     leadershipAwaited: () => {},
+    setEligible: (isEligible) => elector.setEligible(isEligible),
     skipped: () => {},
   };
   return new LeadershipService(election as RoleElection);

@@ -174,8 +174,8 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
     patches: [
       {
         file: CONTENDING,
-        from: 'claimableAt(step, observation),\n    nextAttemptAt,',
-        to: 'claimableAt(step, observation),',
+        from: 'competesFrom(step, observation),\n    nextAttemptAt,',
+        to: 'competesFrom(step, observation),',
       },
     ],
     foundBy: 'request-budget',

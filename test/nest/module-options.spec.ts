@@ -68,6 +68,8 @@ describe('the options of LeaderElectionModule', () => {
         retryPeriodMs: 2_000,
         requestTimeoutMs: 3_000,
         releaseOnShutdown: true,
+        ineligibleGraceMs: 5_000,
+        eligibility: [],
       });
       await elections.clock.advance(60_000);
       expect(app.leadership().isLeader()).toBe(false);

@@ -23,6 +23,7 @@ export const CONFIG: ElectionConfig = {
   drainTimeoutMs: 20_000,
   releaseOnShutdown: true,
   strict: false,
+  ineligibleGraceMs: 5_000,
 };
 
 /** A record by another candidate that holds the lease. */
