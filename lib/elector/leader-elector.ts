@@ -65,6 +65,7 @@ export type RoleElector = Pick<
   | 'release'
   | 'remainingMs'
   | 'resume'
+  | 'setCrowd'
   | 'setEligible'
   | 'start'
   | 'stepDown'

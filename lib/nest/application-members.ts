@@ -40,7 +40,7 @@ export type MemberSources = (
 ) => MemberOrigin;
 
 /** @throws LeaderElectionOptionsError if this lock, or this identity, cannot have members */
-export const memberOrigin: MemberSources = ({ options, lock }, { clock, random }) => {
+const memberOrigin: MemberSources = ({ options, lock }, { clock, random }) => {
   if (lock instanceof LeaseLock) {
     const { connection, cluster, pod } = lock;
     const labelSelector = options.members?.labelSelector;
@@ -102,12 +102,14 @@ const NAMES_IN_LOG = 20;
 export class SharedMembers {
   /** Undefined while they are not known. */
   current: readonly Member[] | undefined;
+  /** Known once the members have been. */
+  selfUid: string | undefined;
+  isClosed = false;
   private readonly requesters: MembersRequester[] = [];
   private readonly logger = new Logger('LeaderElection');
   private toldNames: readonly string[] | undefined;
   private left = 0;
   private source: MemberSource | undefined;
-  private isClosed = false;
 
   constructor(readonly origin: MemberOrigin) {}
 
@@ -139,7 +141,10 @@ export class SharedMembers {
     if (current === undefined) return undefined;
     const leads = new Map<Member, string[]>();
     for (const { options, leader } of this.requesters) {
-      const holder = memberHolding(current, leader);
+      const isSelf = leader === options.identity;
+      const holder = isSelf
+        ? current.find((member) => member.isSelf)
+        : memberHolding(current, leader);
       if (holder !== undefined) leads.set(holder, [...(leads.get(holder) ?? []), options.role]);
     }
     const { role } = requester.options;
@@ -158,6 +163,7 @@ export class SharedMembers {
   private known(members: readonly Member[]): void {
     if (this.isClosed) return;
     this.current = members;
+    this.selfUid = members.find(({ isSelf }) => isSelf)?.uid ?? this.selfUid;
     this.log(members.map(({ name }) => name).toSorted());
     for (const requester of this.requesters) requester.membersChanged(members);
   }
@@ -200,9 +206,9 @@ export class ApplicationMembers {
   private readonly shared: SharedMembers[] = [];
 
   constructor(
-    private readonly sources: MemberSources,
     private readonly clock: Clock,
     private readonly random: () => number,
+    private readonly sources: MemberSources = memberOrigin,
   ) {}
 
   /** Undefined if the role does not ask for them. @throws LeaderElectionOptionsError if it cannot have them */
@@ -210,7 +216,9 @@ export class ApplicationMembers {
     if (requester.options.members === undefined) return undefined;
     const { clock, random } = this;
     const origin = this.sources(requester, { clock, random });
-    let shared = this.shared.find((known) => areSame(known.origin.key, origin.key));
+    let shared = this.shared.find(
+      (known) => !known.isClosed && areSame(known.origin.key, origin.key),
+    );
     if (shared === undefined) {
       shared = new SharedMembers(origin);
       this.shared.push(shared);

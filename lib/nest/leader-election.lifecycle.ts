@@ -19,14 +19,9 @@ import type { Clock } from '../core/clock.js';
 import { type ElectorFactory, LeaderElector } from '../elector/leader-elector.js';
 import { atHome, SystemClock } from '../elector/system-clock.js';
 import { kernelRandom } from '../locks/kernel-entropy.js';
-import { ApplicationMembers, memberOrigin, type MemberSources } from './application-members.js';
+import { ApplicationMembers } from './application-members.js';
 import { ApplicationReadiness } from './application-readiness.js';
-import {
-  ELECTION_CLOCK,
-  ELECTION_RANDOM,
-  ELECTOR_FACTORY,
-  MEMBER_SOURCES,
-} from './leader-election.tokens.js';
+import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.tokens.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { INSTANCE_ARRIVALS } from './method-marks.js';
 import { RoleRegistry } from './role-registry.js';
@@ -207,12 +202,10 @@ const makeElector: ElectorFactory = (config, dependencies) =>
     { provide: ELECTION_CLOCK, useFactory: () => atHome(() => new SystemClock()) },
     { provide: ELECTION_RANDOM, useValue: kernelRandom },
     { provide: ELECTOR_FACTORY, useValue: makeElector },
-    { provide: MEMBER_SOURCES, useValue: memberOrigin },
     {
       provide: ApplicationMembers,
-      useFactory: (sources: MemberSources, clock: Clock, random: () => number) =>
-        new ApplicationMembers(sources, clock, random),
-      inject: [MEMBER_SOURCES, ELECTION_CLOCK, ELECTION_RANDOM],
+      useFactory: (clock: Clock, random: () => number) => new ApplicationMembers(clock, random),
+      inject: [ELECTION_CLOCK, ELECTION_RANDOM],
     },
     ApplicationReadiness,
     RoleRegistry,

@@ -17,8 +17,6 @@ export const ROLE_ELECTION = Symbol.for('LEADER_ELECTION: election of one role')
 export const ELECTION_CLOCK = Symbol.for('LEADER_ELECTION: clock');
 /** Internal: makes the elector of a role; `/testing` replaces it by one with which a test decides. */
 export const ELECTOR_FACTORY = Symbol.for('LEADER_ELECTION: elector factory');
-/** Internal: makes the source of the members; `/testing` replaces it by one with which a test decides. */
-export const MEMBER_SOURCES = Symbol.for('LEADER_ELECTION: sources of members');
 /** Internal: uniform in [0, 1). */
 export const ELECTION_RANDOM = Symbol.for('LEADER_ELECTION: random');
 

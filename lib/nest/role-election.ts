@@ -1,4 +1,5 @@
-import type { ElectionNotice } from '../core/election-state.js';
+import type { ElectionConfig, ElectionNotice } from '../core/election-state.js';
+import type { Member } from '../core/member.js';
 import type { Leadership, RevocationReason, Term } from '../core/term.js';
 import type { Clock, Timer } from '../core/clock.js';
 import { messageOf } from '../core/thrown-value.js';
@@ -44,6 +45,8 @@ export class RoleElection {
   /** Of this election, and of what is scheduled under it. */
   readonly clock: Clock;
   private readonly members: SharedMembers | undefined;
+  /** How many members may stand for leader; null while that is not known. */
+  private crowd: number | null = null;
   private readonly lockRemark: LockRemark | undefined;
   private lastReason: RevocationReason | undefined;
   private started = false;
@@ -67,8 +70,9 @@ export class RoleElection {
     this.clock = clock;
     const isLeaseLasting = !(lock instanceof MemoryLock);
     this.log = new ElectionLogger(options, lock.describe(), clock, isLeaseLasting);
-    this.elector = makeElector(options, { lock, clock, random, observer: this.observer() });
     this.members = members.of(this);
+    const config = configOf(options, this.members);
+    this.elector = makeElector(config, { lock, clock, random, observer: this.observer() });
     this.streams = new LeadershipStreams(
       () => this.leadership(),
       () => this.memberViews,
@@ -109,7 +113,10 @@ export class RoleElection {
     return this.members?.viewOf(this);
   }
 
-  membersChanged(): void {
+  membersChanged(members: readonly Member[] | undefined): void {
+    const crowd = members?.filter(({ isTerminating }) => !isTerminating).length ?? null;
+    if (crowd !== this.crowd) this.elector.setCrowd(crowd);
+    this.crowd = crowd;
     this.streams.membersChanged();
   }
 
@@ -280,6 +287,20 @@ export class RoleElection {
       this.members?.leaderChanged();
     } else if (notice.kind === 'failed') this.streams.failed(notice.error);
   }
+}
+
+/** The uid of this member is known later than the options are. */
+function configOf(
+  options: ResolvedModuleOptions,
+  members: SharedMembers | undefined,
+): ElectionConfig {
+  if (members === undefined) return options;
+  return {
+    ...options,
+    get memberUid() {
+      return members.selfUid;
+    },
+  };
 }
 
 /** What `leadership$` carries. @param lastReason why the last term ended; absent during a term */

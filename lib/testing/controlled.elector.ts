@@ -152,6 +152,9 @@ export class ControlledElector implements RoleElector {
     this.end('suspended');
   }
 
+  /** Nobody else competes. */
+  setCrowd(): void {}
+
   resume(): void {
     if (this.candidacy === 'suspended') this.candidacy = 'contending';
   }

@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { LeaderElector } from '../../lib/elector/leader-elector.js';
 import { LeaderElectionOptionsError, type LeadershipService } from '../../lib/index.js';
 import type { MemberView } from '../../lib/nest/application-members.js';
 import { leaseLockIn } from '../../lib/locks/kubernetes/lease.lock.js';
@@ -71,6 +72,24 @@ describe('when members are asked for', () => {
     one.leadership().stepDown();
     await elections.clock.advance(3_000);
     expect(all.at(-1)).toEqual(['one self', 'two leads']);
+  });
+
+  it('tells the elector how many may stand', async () => {
+    const setCrowd = jest.spyOn(LeaderElector.prototype, 'setCrowd');
+    await elections.start(asking('one'));
+    await elections.clock.settle();
+    const key = memoryLeaseKey({ leaseName: ROLE, namespace: undefined });
+    const observer = { members: () => undefined, unknown: () => undefined };
+    const leave = elections.store.competitors.join(
+      key,
+      { identity: 'two', since: new Date() },
+      observer,
+    );
+    await elections.clock.settle();
+    leave();
+    await elections.clock.settle();
+    expect(setCrowd.mock.calls).toEqual([[1], [2], [1]]);
+    setCrowd.mockRestore();
   });
 
   it('completes members$ with the application', async () => {
