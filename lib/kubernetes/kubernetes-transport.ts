@@ -13,7 +13,8 @@ import type { ClusterAccess } from './http/socket-basics.js';
 import { type ApiAnswer, RequestTimedOut } from './object-request.js';
 
 export interface ApiRequest {
-  readonly method: 'GET' | 'POST' | 'PUT';
+  /** A PATCH is a merge patch. */
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH';
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;

@@ -48,7 +48,7 @@ export function describeResource({ resource, apiGroup }: ObjectAddress): string 
   return apiGroup === '' ? resource : `${resource}.${apiGroup}`;
 }
 
-export type Verb = 'get' | 'list' | 'create' | 'update' | 'watch';
+export type Verb = 'get' | 'list' | 'create' | 'update' | 'patch' | 'watch';
 
 /** What it takes to know which pods there are: a Role that lacks one of them mostly lacks all. */
 const VERBS_TO_KNOW_PODS: readonly Verb[] = ['get', 'list', 'watch'];
@@ -60,7 +60,8 @@ const VERBS_TO_KNOW_PODS: readonly Verb[] = ['get', 'list', 'watch'];
 export function describeMissingRule(verb: Verb, address: ObjectAddress, subject: string): string {
   const isToKnowPods = address.resource === 'pods' && VERBS_TO_KNOW_PODS.includes(verb);
   const verbs = isToKnowPods ? VERBS_TO_KNOW_PODS : [verb];
-  const isNamed = verb !== 'create' && !isToKnowPods;
+  // The names of a Deployment's pods are not known when its Role is written.
+  const isNamed = verb !== 'create' && address.resource !== 'pods';
   const rule = [
     `  - apiGroups: ["${address.apiGroup}"]`,
     `    resources: ["${address.resource}"]`,

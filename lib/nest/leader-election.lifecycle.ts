@@ -24,6 +24,7 @@ import { ApplicationReadiness } from './application-readiness.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.tokens.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { INSTANCE_ARRIVALS } from './method-marks.js';
+import { PodLabels } from './pod-labels.js';
 import { RoleRegistry } from './role-registry.js';
 import { TransportRefusals } from './transport-refusals.js';
 
@@ -207,6 +208,11 @@ const makeElector: ElectorFactory = (config, dependencies) =>
       useFactory: (clock: Clock, random: () => number) => new ApplicationMembers(clock, random),
       inject: [ELECTION_CLOCK, ELECTION_RANDOM],
     },
+    {
+      provide: PodLabels,
+      useFactory: (clock: Clock) => new PodLabels(clock),
+      inject: [ELECTION_CLOCK],
+    },
     ApplicationReadiness,
     RoleRegistry,
     { provide: INSTANCE_ARRIVALS, useExisting: RoleRegistry },
@@ -219,6 +225,7 @@ const makeElector: ElectorFactory = (config, dependencies) =>
     ELECTION_RANDOM,
     ELECTOR_FACTORY,
     ApplicationMembers,
+    PodLabels,
     ApplicationReadiness,
     RoleRegistry,
     INSTANCE_ARRIVALS,

@@ -31,6 +31,12 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    */
   readonly createLease?: boolean;
   /**
+   * Mark the pod that leads: the label `nestjs-leader-election/<role>: leader`, by which a Service can select it, and a
+   * pod deletion cost, so that a scale-down takes other pods first. Needs `patch` on pods. Outside a pod it does nothing.
+   * @default false
+   */
+  readonly podLabel?: boolean;
+  /**
    * Compete as soon as the application has started; `false`: not before `leadership.start()`.
    * @default true
    */
@@ -126,6 +132,7 @@ export interface RoleRegistration {
 export interface ResolvedModuleOptions extends ResolvedElectionOptions {
   readonly lock: LockChoice;
   readonly createLease: boolean;
+  readonly podLabel: boolean;
   readonly autoStart: boolean;
   /** Undefined: they are not asked for. Without a selector it is that of the labels of this pod. */
   readonly members: { readonly labelSelector: string | undefined } | undefined;
@@ -136,10 +143,14 @@ const OPTION_NAMES = [
   ...ELECTION_OPTION_NAMES,
   'lock',
   'createLease',
+  'podLabel',
   'autoStart',
   'members',
   'eligibility',
 ];
+
+/** What may follow the slash in the key of a label. */
+const LABEL_NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 
 /** @throws LeaderElectionOptionsError with every fault found */
 export function resolveModuleOptions(
@@ -153,10 +164,16 @@ export function resolveModuleOptions(
     ...readElectionOptions(reader, defaultIdentity, defaultApplication),
     lock: readLock(reader),
     createLease: reader.boolean('createLease', true),
+    podLabel: reader.boolean('podLabel', false),
     autoStart: reader.boolean('autoStart', true),
     members: readMembers(reader),
     eligibility: readEligibility(reader),
   };
+  if (options.podLabel && !LABEL_NAME.test(options.role)) {
+    const rule =
+      'must be fit for a label where podLabel is true: at most 63 letters, digits, "-", "_" and ".", the first and last a letter or digit';
+    reader.fault('role', options.role, rule, 'rename it, or leave podLabel out');
+  }
   reader.boolean('isGlobal', true);
   checkRegistration(raw, registration, reader);
   reader.check();

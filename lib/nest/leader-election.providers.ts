@@ -30,6 +30,7 @@ import {
 } from './leader-election.options.js';
 import { LeadershipService } from './leadership.service.js';
 import { type SelectedLock, selectLock } from './lock-selection.js';
+import { PodLabels } from './pod-labels.js';
 import { RoleElection } from './role-election.js';
 import { RoleRegistry } from './role-registry.js';
 
@@ -179,6 +180,7 @@ const ROLE_ELECTION_PROVIDER: FactoryProvider = {
     readiness: ApplicationReadiness,
     registry: RoleRegistry,
     members: ApplicationMembers,
+    podLabels: PodLabels,
   ): RoleElection => {
     const election = new RoleElection(options, selected, {
       clock,
@@ -186,6 +188,7 @@ const ROLE_ELECTION_PROVIDER: FactoryProvider = {
       makeElector,
       readiness,
       members,
+      podLabels,
     });
     registry.add(election);
     return election;
@@ -199,5 +202,6 @@ const ROLE_ELECTION_PROVIDER: FactoryProvider = {
     ApplicationReadiness,
     RoleRegistry,
     ApplicationMembers,
+    PodLabels,
   ],
 };

@@ -5,6 +5,7 @@ import type { Clock, Timer } from '../core/clock.js';
 import { messageOf } from '../core/thrown-value.js';
 import type { ResourceLock } from '../core/resource-lock.js';
 import type { ElectionObserver, ElectorFactory, RoleElector } from '../elector/leader-elector.js';
+import type { RoleMark } from '../kubernetes/leader-mark.js';
 import { closeInTime } from '../elector/lock-requests.js';
 import { MemoryLock } from '../locks/memory/memory.lock.js';
 import type { MembersUnknownError } from '../core/errors.js';
@@ -19,6 +20,7 @@ import type { ReportedError } from './errors.js';
 import type { LeadershipHandlers } from './leadership-handler.decorators.js';
 import { LeadershipHandlersDispatcher } from './leadership-handlers.dispatcher.js';
 import { LeadershipStreams } from './leadership-streams.js';
+import type { PodLabels } from './pod-labels.js';
 import { RoleEligibility } from './role-eligibility.js';
 import { isTerm, revocationOfStub, type ServiceOverride, termOfStub } from './service-override.js';
 
@@ -28,6 +30,7 @@ export interface RoleElectionDependencies {
   readonly makeElector: ElectorFactory;
   readonly readiness: ApplicationReadiness;
   readonly members: ApplicationMembers;
+  readonly podLabels: PodLabels;
 }
 
 /** Longer than most applications take for their `onModuleInit` hooks. */
@@ -47,6 +50,9 @@ export class RoleElection {
   private readonly members: SharedMembers | undefined;
   /** How many members may stand for leader; null while that is not known. */
   private crowd: number | null = null;
+  private readonly mark: RoleMark | undefined;
+  /** Whose mark may still be on its pod. */
+  private lastOtherLeader: string | undefined;
   private readonly lockRemark: LockRemark | undefined;
   private lastReason: RevocationReason | undefined;
   private started = false;
@@ -64,7 +70,7 @@ export class RoleElection {
   constructor(
     readonly options: ResolvedModuleOptions,
     { lock, remark }: SelectedLock,
-    { clock, random, makeElector, readiness, members }: RoleElectionDependencies,
+    { clock, random, makeElector, readiness, members, podLabels }: RoleElectionDependencies,
   ) {
     this.lock = lock;
     this.clock = clock;
@@ -73,6 +79,7 @@ export class RoleElection {
     this.members = members.of(this);
     const config = configOf(options, this.members);
     this.elector = makeElector(config, { lock, clock, random, observer: this.observer() });
+    this.mark = podLabels.markOf(this, (error) => this.report(error));
     this.streams = new LeadershipStreams(
       () => this.leadership(),
       () => this.memberViews,
@@ -220,6 +227,7 @@ export class RoleElection {
     this.checks.close();
     this.released ??= this.elector
       .release()
+      .then(() => this.close('the mark of the pod', () => this.mark?.close()))
       .then(() => this.close('the source of the members', () => this.members?.leave()))
       .then(() => this.close('the lock', () => this.lock.close?.()))
       .finally(() => this.streams.complete());
@@ -257,6 +265,7 @@ export class RoleElection {
       onGranted: (term: Term) => {
         this.lastReason = undefined;
         this.log.granted(term);
+        this.mark?.lead(this.lastOtherLeader);
         const handled = this.dispatcher.granted(term);
         this.streams.granted(term);
         return handled;
@@ -264,6 +273,8 @@ export class RoleElection {
       onRevoked: (term: Term, reason: RevocationReason) => {
         this.lastReason = reason;
         this.log.revoked(term, reason, this.eligibility.why);
+        // Beside the drain: the release does not wait for it.
+        this.mark?.leave();
         const handled = this.dispatcher.revoked(term, reason);
         this.streams.revoked(term, reason);
         return handled;
@@ -274,7 +285,10 @@ export class RoleElection {
 
   private tell(notice: ElectionNotice): void {
     const isOfLeader = notice.kind === 'leader-changed';
-    if (isOfLeader && notice.leader !== undefined) this.hasSeenLeader = true;
+    if (isOfLeader && notice.leader !== undefined) {
+      this.hasSeenLeader = true;
+      if (notice.leader !== this.options.identity) this.lastOtherLeader = notice.leader;
+    }
     if (notice.kind === 'eligibility-changed') {
       const why = notice.isEligible ? undefined : this.eligibility.why;
       this.log.eligibilityChanged(why, this.elector.isLeader());

@@ -16,6 +16,7 @@ import { StatusLine } from './status-line.js';
       leaseName: 'plan-scheduler',
       ...lockFromEnvironment(process.env),
       members: process.env['MEMBERS'] === 'true',
+      podLabel: process.env['POD_LABEL'] === 'true',
       createLease: process.env['CREATE_LEASE'] !== 'false',
     }),
   ],

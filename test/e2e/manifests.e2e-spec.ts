@@ -64,7 +64,9 @@ async function replicasIn(
   }[];
   const isOn = (name: string) => env.find((each) => each.name === name)?.value;
   fleet = new ProbeFleet({
+    role: ACCOUNT,
     leaseName: LEASE,
+    ...(isOn('POD_LABEL') === 'true' && { podLabel: true }),
     ...(isOn('CREATE_LEASE') === 'false' && { createLease: false }),
   });
   for (let index = 0; index < count; index += 1) {
@@ -176,6 +178,83 @@ describe('the rights of the overlays', () => {
     },
     60_000,
   );
+});
+
+describe('when the leader’s pod is marked', () => {
+  /** The pods that the Service of the leader selects, as its controller would: by the whole selector. */
+  async function selected(namespace: string, manifests: readonly Manifest[]): Promise<string[]> {
+    const service = manifests.find(({ metadata }) => metadata.name === `${ACCOUNT}-leader`)!;
+    const selector = Object.entries(service['spec'].selector as object);
+    const query = encodeURIComponent(selector.map(([name, value]) => `${name}=${value}`).join(','));
+    const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=${query}`;
+    const { body } = await server.request<{ items: Manifest[] }>('GET', path);
+    return body.items.map(({ metadata }) => metadata.name);
+  }
+
+  async function costs(namespace: string): Promise<Record<string, string>> {
+    const path = `/api/v1/namespaces/${namespace}/pods`;
+    const { body } = await server.request<{ items: Manifest[] }>('GET', path);
+    const costly = body.items.flatMap(({ metadata }) => {
+      const { annotations } = metadata as { annotations?: Record<string, string> };
+      const cost = annotations?.['controller.kubernetes.io/pod-deletion-cost'];
+      return cost === undefined ? [] : [[metadata.name, cost]];
+    });
+    return Object.fromEntries(costly) as Record<string, string>;
+  }
+
+  const podNameOf = (replica: ProbeFleet['replicas'][number]): string =>
+    pods[fleet.replicas.indexOf(replica)]!.name;
+
+  it.each([
+    ['hands over', 'SIGTERM'],
+    ['is killed, and its mark is left', 'SIGKILL'],
+  ] as const)(
+    'the Service follows a leader that %s',
+    async (_, signal) => {
+      const namespace = await namespaceFor('pod-label');
+      const manifests = await applied(server, 'pod-label', namespace);
+      await untilAllowed(namespace, find(manifests, 'Role').rules!);
+      await replicasIn(namespace, manifests, 2);
+      const leader = await fleet.leader();
+      await fleet.settled();
+      const marked = async (name: string): Promise<void> => {
+        const deadline = performance.now() + 10_000;
+        const expected = { names: [name], costs: { [name]: '1000' } };
+        const now = async () => ({
+          names: await selected(namespace, manifests),
+          costs: await costs(namespace),
+        });
+        while (performance.now() < deadline) {
+          if (JSON.stringify(await now()) === JSON.stringify(expected)) return;
+          await delay(50);
+        }
+        expect(await now()).toEqual(expected);
+      };
+      await marked(podNameOf(leader));
+      const at = leader.signal(signal);
+      const { replica } = await fleet.grantedSince(at);
+      expect(replica).not.toBe(leader);
+      await marked(podNameOf(replica));
+      expect(errorsOf()).toEqual([]);
+    },
+    90_000,
+  );
+
+  it('without the right to patch pods, leads all the same and names the rule to add', async () => {
+    const namespace = await namespaceFor('pod-label');
+    const manifests = await applied(server, 'pod-label', namespace);
+    const role = find(manifests, 'Role');
+    const rules = role.rules!.filter(({ resources }) => !resources.includes('pods'));
+    const path = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/roles/${role.metadata.name}`;
+    await server.request('PUT', path, { ...role, rules });
+    await untilAllowed(namespace, rules);
+    const [replica] = await replicasIn(namespace, manifests, 1);
+    const { message } = await replica!.event('error');
+    expect(message).toContain(
+      'rules:\n  - apiGroups: [""]\n    resources: ["pods"]\n    verbs: ["patch"]',
+    );
+    expect(replica!.leads).toBe(true);
+  }, 60_000);
 });
 
 describe('when the Lease is locked down', () => {

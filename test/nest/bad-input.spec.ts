@@ -161,6 +161,7 @@ describe('an application with bad options', () => {
     ['lock', null],
     ['autoStart', 'no'],
     ['createLease', 'never'],
+    ['podLabel', 'yes'],
     ['isGlobal', 'no'],
     ['leaseDuration', 15_000],
   ];

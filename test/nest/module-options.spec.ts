@@ -22,6 +22,7 @@ const OPTIONS: LeaderElectionFactoryOptions = {
   strict: true,
   autoStart: false,
   createLease: true,
+  podLabel: false,
   lock: memoryLock(),
 };
 
