@@ -20,7 +20,7 @@ const KUBERNETES = 'k8s.io/kubernetes';
 const ETCD = 'go.etcd.io/etcd/server/v3';
 
 /** A module of its own each, as one build can hold one version of Kubernetes; the first is the default. */
-export const KUBERNETES_MINORS = ['1.35', '1.36', '1.37'] as const;
+export const KUBERNETES_MINORS = ['1.37', '1.36', '1.35'] as const;
 
 /** The minor that KUBERNETES_MINOR asks for; undefined when the choice is left to us. */
 export function demandedMinor(): string | undefined {
