@@ -13,6 +13,7 @@ export type {
 } from './nest/leader-election.options.js';
 export type { ElectionOptions } from './core/election-options.js';
 export type { EligibilityAnswer, EligibilityCheck } from './nest/eligibility-checks.js';
+export type { Placement, PlacementFunction } from './nest/role-placement.js';
 
 // Leadership
 export { LeadershipService } from './nest/leadership.service.js';
@@ -32,7 +33,7 @@ export { OnRevoked } from './nest/leadership-handler.decorators.js';
 
 // Members
 export type { Member } from './core/member.js';
-export type { MemberView } from './nest/application-members.js';
+export type { MemberView } from './core/member.js';
 
 // Errors
 export { DrainTimeoutError } from './core/errors.js';

@@ -20,6 +20,14 @@ export interface Member {
   readonly isSelf: boolean;
 }
 
+/** A replica of the application, as one of its roles sees it. */
+export interface MemberView extends Member {
+  /** Whether it leads the role, as far as this process knows. */
+  readonly isLeader: boolean;
+  /** All roles of this application that it leads, as far as this process knows. */
+  readonly leads: readonly string[];
+}
+
 /** What a member source tells. */
 export interface MemberObserver {
   /** All members, in any order: once when they are first known, and then when one of them has changed. */

@@ -62,6 +62,8 @@ export type RoleElector = Pick<
   | 'isEligible'
   | 'isLeader'
   | 'leader'
+  | 'namedInVain'
+  | 'nominate'
   | 'release'
   | 'remainingMs'
   | 'resume'
@@ -204,6 +206,7 @@ export class LeaderElector {
    * lease is released, and is forgotten with the term. Who was named in vain is not named (R23).
    */
   nominate(uid: string | null): void {
+    if (uid === this.state.successorUid) return;
     this.dispatch({ kind: 'successor-chosen', uid });
   }
 

@@ -1,7 +1,13 @@
 import { Logger } from '@nestjs/common';
 import type { Clock } from '../core/clock.js';
 import { LeaderElectionOptionsError, type MembersUnknownError } from '../core/errors.js';
-import { type Member, memberHolding, type MemberSource, podOf } from '../core/member.js';
+import {
+  type Member,
+  memberHolding,
+  type MemberSource,
+  type MemberView,
+  podOf,
+} from '../core/member.js';
 import type { ResourceLock } from '../core/resource-lock.js';
 import { atHome } from '../elector/system-clock.js';
 import { LeaseLock } from '../locks/kubernetes/lease.lock.js';
@@ -9,14 +15,6 @@ import { ApiServerPods } from '../members/pod-api.js';
 import { PodMembers } from '../members/pod-members.js';
 import { logSafely } from './election-logger.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
-
-/** A replica of the application, as one of its roles sees it. */
-export interface MemberView extends Member {
-  /** Whether it leads the role, as far as this process knows. */
-  readonly isLeader: boolean;
-  /** All roles of this application that it leads, as far as this process knows. */
-  readonly leads: readonly string[];
-}
 
 /** Who asks for the members: one role of the application. */
 export interface MembersRequester {
@@ -111,7 +109,15 @@ export class SharedMembers {
   private left = 0;
   private source: MemberSource | undefined;
 
-  constructor(readonly origin: MemberOrigin) {}
+  /** @param everyone all roles of the application, whoever shares their members */
+  constructor(
+    readonly origin: MemberOrigin,
+    private readonly everyone: readonly MembersRequester[],
+  ) {}
+
+  get roles(): readonly string[] {
+    return this.everyone.map(({ options }) => options.role);
+  }
 
   join(requester: MembersRequester): void {
     this.requesters.push(requester);
@@ -140,7 +146,7 @@ export class SharedMembers {
     const { current } = this;
     if (current === undefined) return undefined;
     const leads = new Map<Member, string[]>();
-    for (const { options, leader } of this.requesters) {
+    for (const { options, leader } of this.everyone) {
       const isSelf = leader === options.identity;
       const holder = isSelf
         ? current.find((member) => member.isSelf)
@@ -204,6 +210,7 @@ function listed(names: readonly string[]): string {
 /** The members as all roles of one application know them: one source however many roles. */
 export class ApplicationMembers {
   private readonly shared: SharedMembers[] = [];
+  private readonly everyone: MembersRequester[] = [];
 
   constructor(
     private readonly clock: Clock,
@@ -220,9 +227,10 @@ export class ApplicationMembers {
       (known) => !known.isClosed && areSame(known.origin.key, origin.key),
     );
     if (shared === undefined) {
-      shared = new SharedMembers(origin);
+      shared = new SharedMembers(origin, this.everyone);
       this.shared.push(shared);
     }
+    this.everyone.push(requester);
     shared.join(requester);
     return shared;
   }

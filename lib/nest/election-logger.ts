@@ -131,6 +131,10 @@ export class ElectionLogger {
     );
   }
 
+  placementFailed(text: string): void {
+    this.write('warn', text);
+  }
+
   /** @param why this process is ineligible; undefined if it is eligible again */
   eligibilityChanged(why: string | undefined, isLeader: boolean): void {
     if (why === undefined) return this.write('log', 'is eligible to lead');

@@ -12,6 +12,7 @@ import {
 } from '../core/election-options.js';
 import { OptionReader, textFault } from '../core/option-reader.js';
 import type { EligibilityCheck } from './eligibility-checks.js';
+import type { Placement } from './role-placement.js';
 import { isLockChoice, LOCK_NAMES, type LockChoice } from './lock-selection.js';
 
 /** The options of `LeaderElectionModule.forRoot()`: those of the election, and how it is part of the application. */
@@ -64,6 +65,19 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * @default none
    */
   readonly eligibility?: readonly EligibilityCheck[];
+  /**
+   * Which member a release names as the next leader, where members are known. `'newest'`: the youngest that is Ready, so
+   * that a rolling update moves leadership once or twice. `'spread'`: each member leads about as many roles, and leaders
+   * hand over for that. `'any'`: whoever comes first. A function returns the name of one of the members that it is given,
+   * or undefined; if it throws, takes longer than 100 ms or returns anything else, nobody is named.
+   * @default 'newest' with `members`, otherwise 'any'
+   */
+  readonly placement?: Placement;
+  /**
+   * A role that `'spread'` has moved is not moved again by the same process for this long, in milliseconds.
+   * @default 30_000
+   */
+  readonly placementCooldownMs?: number;
 }
 
 /** The option `members`. */
@@ -137,6 +151,8 @@ export interface ResolvedModuleOptions extends ResolvedElectionOptions {
   /** Undefined: they are not asked for. Without a selector it is that of the labels of this pod. */
   readonly members: { readonly labelSelector: string | undefined } | undefined;
   readonly eligibility: readonly EligibilityCheck[];
+  readonly placement: Placement;
+  readonly placementCooldownMs: number;
 }
 
 const OPTION_NAMES = [
@@ -147,6 +163,8 @@ const OPTION_NAMES = [
   'autoStart',
   'members',
   'eligibility',
+  'placement',
+  'placementCooldownMs',
 ];
 
 /** What may follow the slash in the key of a label. */
@@ -168,6 +186,12 @@ export function resolveModuleOptions(
     autoStart: reader.boolean('autoStart', true),
     members: readMembers(reader),
     eligibility: readEligibility(reader),
+    placement: readPlacement(reader),
+    placementCooldownMs: reader.milliseconds(
+      'placementCooldownMs',
+      DEFAULT_PLACEMENT_COOLDOWN_MS,
+      0,
+    ),
   };
   if (options.podLabel && !LABEL_NAME.test(options.role)) {
     const rule =
@@ -243,6 +267,23 @@ function readMembers(reader: OptionReader): ResolvedModuleOptions['members'] {
 
 /** It is sent in a URL. */
 const LONGEST_SELECTOR = 4_096;
+
+const DEFAULT_PLACEMENT_COOLDOWN_MS = 30_000;
+const PLACEMENTS: readonly unknown[] = ['newest', 'spread', 'any'];
+
+function readPlacement(reader: OptionReader): Placement {
+  const placement = reader.get('placement');
+  const hasMembers = reader.get('members') !== undefined && reader.get('members') !== false;
+  if (placement === undefined) return hasMembers ? 'newest' : 'any';
+  if (typeof placement !== 'function' && !PLACEMENTS.includes(placement)) {
+    const rule = "must be 'newest', 'spread', 'any' or a function";
+    reader.fault('placement', placement, rule, "use 'newest', or leave it out");
+  } else if (placement !== 'any' && !hasMembers) {
+    const rule = 'needs the members of the application';
+    reader.fault('placement', placement, rule, 'add members: true, or leave placement out');
+  }
+  return placement as Placement;
+}
 
 function readEligibility(reader: OptionReader): readonly EligibilityCheck[] {
   const checks = reader.get('eligibility');

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import { LeaderElectionOptionsError } from '../core/errors.js';
-import type { MemberView } from './application-members.js';
+import type { MemberView } from '../core/member.js';
 import { ElectionStoppedError, type ReportedError, NotLeaderError } from './errors.js';
 import type { Leadership, Term } from '../core/term.js';
 import type { Adopted } from '../elector/work-in-flight.js';

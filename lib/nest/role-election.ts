@@ -9,7 +9,8 @@ import type { RoleMark } from '../kubernetes/leader-mark.js';
 import { closeInTime } from '../elector/lock-requests.js';
 import { MemoryLock } from '../locks/memory/memory.lock.js';
 import type { MembersUnknownError } from '../core/errors.js';
-import type { ApplicationMembers, MemberView, SharedMembers } from './application-members.js';
+import type { MemberView } from '../core/member.js';
+import type { ApplicationMembers, SharedMembers } from './application-members.js';
 import type { LockRemark, SelectedLock } from './lock-selection.js';
 import type { ApplicationReadiness } from './application-readiness.js';
 import { ElectionLogger } from './election-logger.js';
@@ -22,6 +23,7 @@ import { LeadershipHandlersDispatcher } from './leadership-handlers.dispatcher.j
 import { LeadershipStreams } from './leadership-streams.js';
 import type { PodLabels } from './pod-labels.js';
 import { RoleEligibility } from './role-eligibility.js';
+import { RolePlacement } from './role-placement.js';
 import { isTerm, revocationOfStub, type ServiceOverride, termOfStub } from './service-override.js';
 
 export interface RoleElectionDependencies {
@@ -53,6 +55,7 @@ export class RoleElection {
   private readonly mark: RoleMark | undefined;
   /** Whose mark may still be on its pod. */
   private lastOtherLeader: string | undefined;
+  private readonly placement: RolePlacement | undefined;
   private readonly lockRemark: LockRemark | undefined;
   private lastReason: RevocationReason | undefined;
   private started = false;
@@ -80,11 +83,12 @@ export class RoleElection {
     const config = configOf(options, this.members);
     this.elector = makeElector(config, { lock, clock, random, observer: this.observer() });
     this.mark = podLabels.markOf(this, (error) => this.report(error));
+    this.eligibility = new RoleEligibility(this.elector);
+    this.placement = this.placementAmong(this.members);
     this.streams = new LeadershipStreams(
       () => this.leadership(),
       () => this.memberViews,
     );
-    this.eligibility = new RoleEligibility(this.elector);
     this.checks = new EligibilityChecks(options.eligibility, {
       clock,
       periodMs: options.retryPeriodMs,
@@ -120,14 +124,33 @@ export class RoleElection {
     return this.members?.viewOf(this);
   }
 
+  private placementAmong(members: SharedMembers | undefined): RolePlacement | undefined {
+    if (members === undefined) return undefined;
+    const { role, placement, placementCooldownMs } = this.options;
+    const { clock, elector, eligibility } = this;
+    return new RolePlacement({
+      role,
+      placement,
+      placementCooldownMs,
+      clock,
+      elector,
+      eligibility,
+      members: () => this.memberViews,
+      roles: () => members.roles,
+      warn: (text) => this.log.placementFailed(text),
+    });
+  }
+
   membersChanged(members: readonly Member[] | undefined): void {
     const crowd = members?.filter(({ isTerminating }) => !isTerminating).length ?? null;
     if (crowd !== this.crowd) this.elector.setCrowd(crowd);
     this.crowd = crowd;
+    this.placement?.review();
     this.streams.membersChanged();
   }
 
   membersUnknown(error: MembersUnknownError): void {
+    this.placement?.review();
     this.streams.failed(error);
   }
 
@@ -225,6 +248,7 @@ export class RoleElection {
   release(): Promise<void> {
     this.stopping = true;
     this.checks.close();
+    this.placement?.close();
     this.released ??= this.elector
       .release()
       .then(() => this.close('the mark of the pod', () => this.mark?.close()))
@@ -268,6 +292,7 @@ export class RoleElection {
         this.mark?.lead(this.lastOtherLeader);
         const handled = this.dispatcher.granted(term);
         this.streams.granted(term);
+        this.placement?.granted();
         return handled;
       },
       onRevoked: (term: Term, reason: RevocationReason) => {
@@ -277,6 +302,7 @@ export class RoleElection {
         this.mark?.leave();
         const handled = this.dispatcher.revoked(term, reason);
         this.streams.revoked(term, reason);
+        this.placement?.revoked(reason);
         return handled;
       },
       onNotice: (notice) => this.tell(notice),

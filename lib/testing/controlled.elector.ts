@@ -68,6 +68,7 @@ export class ControlledElector implements RoleElector {
   private candidacy: 'idle' | 'contending' | 'suspended' | 'stopped' = 'idle';
   private terms = 0;
   isEligible = true;
+  readonly namedInVain: readonly string[] = [];
   private drained: Promise<void> = Promise.resolve();
 
   constructor(
@@ -141,6 +142,8 @@ export class ControlledElector implements RoleElector {
   ): boolean {
     return this.end(reason);
   }
+
+  nominate(): void {}
 
   /** Decides nothing: who leads is the test's choice. */
   setEligible(isEligible: boolean): void {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { LeaderElector } from '../../lib/elector/leader-elector.js';
 import { LeaderElectionOptionsError, type LeadershipService } from '../../lib/index.js';
-import type { MemberView } from '../../lib/nest/application-members.js';
+import type { MemberView } from '../../lib/core/member.js';
 import { leaseLockIn } from '../../lib/locks/kubernetes/lease.lock.js';
 import { memoryLeaseKey } from '../../lib/locks/memory/memory.lock.js';
 import { PodEnvironment } from '../../lib/kubernetes/connection/in-cluster.connection.js';
@@ -178,6 +178,13 @@ describe('on a Lease', () => {
       'test',
     );
 
+  const makeReady = (name: string) =>
+    fetch(`${emulator.url}/api/v1/namespaces/default/pods/${name}/status`, {
+      method: 'PATCH',
+      headers: { 'content-type': 'application/merge-patch+json' },
+      body: JSON.stringify({ status: { conditions: [{ type: 'Ready', status: 'True' }] } }),
+    });
+
   it.each([
     [
       { POD_NAME: 'plan-1' },
@@ -204,6 +211,8 @@ describe('on a Lease', () => {
     const lock = lockOf({ POD_NAME: 'plan-1' });
     createPod('plan-1');
     createPod('plan-2');
+    // One that is not leaves the lease to the others (R25).
+    await makeReady('plan-1');
     const roles = ['plans', 'reports', 'mails'];
     const application = await elections.start({
       imports: roles.map((role) =>
@@ -217,9 +226,11 @@ describe('on a Lease', () => {
         ['plan-2', []],
       ]),
     );
-    const ofPods = emulator.requests.filter(({ path }) => path.includes('/pods'));
+    const ofPods = emulator.requests.filter(
+      ({ path, verb }) => path.includes('/pods') && verb !== 'patch',
+    );
     expect(ofPods.map(({ verb }) => verb)).toEqual(['get', 'list', 'watch']);
-    expect(members()![0]).toMatchObject({ isSelf: true, isLeader: true, isReady: false });
+    expect(members()![0]).toMatchObject({ isSelf: true, isLeader: true, isReady: true });
   });
 
   it('goes on with the election without the right, and reports it once per role on errors$', async () => {

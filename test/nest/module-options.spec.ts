@@ -71,6 +71,8 @@ describe('the options of LeaderElectionModule', () => {
         releaseOnShutdown: true,
         ineligibleGraceMs: 5_000,
         eligibility: [],
+        placement: 'any',
+        placementCooldownMs: 30_000,
       });
       await elections.clock.advance(60_000);
       expect(app.leadership().isLeader()).toBe(false);
