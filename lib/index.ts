@@ -9,8 +9,11 @@ export type {
   LeaderElectionModuleAsyncOptions,
   LeaderElectionModuleOptions,
   LeaderElectionOptionsFactory,
+  MembersOption,
 } from './nest/leader-election.options.js';
 export type { ElectionOptions } from './core/election-options.js';
+export type { EligibilityAnswer, EligibilityCheck } from './nest/eligibility-checks.js';
+export type { Placement, PlacementFunction } from './nest/role-placement.js';
 
 // Leadership
 export { LeadershipService } from './nest/leadership.service.js';
@@ -28,6 +31,10 @@ export { OnGranted } from './nest/leadership-handler.decorators.js';
 export { OnNewLeader } from './nest/leadership-handler.decorators.js';
 export { OnRevoked } from './nest/leadership-handler.decorators.js';
 
+// Members
+export type { Member } from './core/member.js';
+export type { MemberView } from './core/member.js';
+
 // Errors
 export { DrainTimeoutError } from './core/errors.js';
 export { LeaderElectionOptionsError, type OptionFault } from './core/errors.js';
@@ -35,6 +42,7 @@ export { LeaderElectionError } from './core/errors.js';
 export { LeaseAlteredError, type LeaseAlteration } from './core/errors.js';
 export { LeadershipRevokedError } from './core/errors.js';
 export { LockRequestError, type LockRequestErrorDetails } from './core/errors.js';
+export { MembersUnknownError } from './core/errors.js';
 export { NotLeaderError } from './nest/errors.js';
 export { StoreTooSlowError } from './core/errors.js';
 export { WallClockError } from './core/errors.js';
@@ -63,4 +71,5 @@ export type {
   StoredDocument,
   WriteOutcome,
 } from './core/resource-lock.js';
+export type { MemberObserver, MemberSource } from './core/member.js';
 export type { JsonDocument } from './core/json-document.js';

@@ -22,12 +22,14 @@ import {
   giveUpOverdueRenewal,
   grantIfSettled,
   loseTenure,
+  measureStep,
   onReadWhileHolding,
   onReleaseDone,
   onRenewDone,
   proceedHolding,
   reviewTenure,
 } from './holding.js';
+import { knownCandidates } from './crowd.js';
 import type {
   ElectionConfig,
   ElectionEffect,
@@ -36,6 +38,7 @@ import type {
   Instant,
   LeadingTenure,
 } from './election-state.js';
+import { eligibilityDueAt, onEligibilityReported, reviewEligibility } from './eligibility.js';
 import { onAcquireDone, onReadWhileFollowing, proceedFollowing } from './following.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import { leaderAsObserved, markHolderDied, observe, observedExpiry } from './observing.js';
@@ -73,7 +76,8 @@ export interface Transition {
  *  1. none -> settling: an own acquisition is answered as applied, in time, while this process competes
  *  2. settling -> leading: the time to settle is over; without strict mode it is 0, and the term is granted at once
  *  3. settling -> draining: step-down, suspension or shutdown before the term was granted
- *  4. leading -> draining: step-down, failed handler, suspension or shutdown; the term is revoked
+ *  4. leading -> draining: step-down, failed handler, suspension, shutdown, or a handover by an ineligible process; the term
+ *     is revoked
  *  5. draining -> releasing: no work of the term is left, nor an application that still closes
  *  6. none -> releasing: the lease bears an own record, but this process does not compete
  *  7. settling -> none: validity has run out, the lease is seen to be another's or gone, or the clock went back
@@ -97,6 +101,8 @@ export function transition(
   // 2. What happened.
   apply(step, event);
   expireTenure(step);
+  // Not after the grant: who hears of it finds this process leading.
+  reviewEligibility(step);
   grantIfSettled(step);
   // 3. What to do about it: at most one request in flight.
   const wakeAt = proceed(step);
@@ -108,7 +114,8 @@ export function transition(
       leader === undefined ? undefined : step.state.observation?.lease?.record.application;
     step.emit({ kind: 'leader-changed', leader, application });
   }
-  step.emit({ kind: 'wake', at: Math.min(wakeAt, nextDeadline(step)) });
+  const deadline = Math.min(nextDeadline(step), eligibilityDueAt(step));
+  step.emit({ kind: 'wake', at: Math.min(wakeAt, deadline) });
   return { state: step.state, effects: step.effects };
 }
 
@@ -147,6 +154,7 @@ function onClockReset(step: Step): void {
   step.state.contendNotBefore = now + Math.max(0, contendNotBefore - latestNow);
   step.state.refuted = [];
   step.state.restoredAt = -Infinity;
+  step.state.eligibility = { ...step.state.eligibility, since: now };
   step.state.wallTrust = TRUSTED_WALL;
   if (candidacy === 'stopping') {
     step.state.closingDeadline = now + drainTimeoutMs + 2 * requestTimeoutMs;
@@ -204,10 +212,14 @@ function apply(step: Step, event: ElectionEvent): void {
     case 'read-done':
     case 'write-done':
       return onAnswer(step, event);
+    case 'watch-opening':
+      step.state.watchOpening = !step.state.watching;
+      return;
     case 'watch-opened':
       return onWatchOpened(step);
     case 'watch-changed':
       step.state.watchMissed = false;
+      measureStep(step, event.lease);
       observe(step, event.lease, { from: 'watch', revision: event.revision });
       return reviewTenure(step);
     case 'watch-interrupted':
@@ -219,6 +231,14 @@ function apply(step: Step, event: ElectionEvent): void {
     case 'resume':
       if (step.state.candidacy === 'suspended') step.state.candidacy = 'contending';
       return;
+    case 'crowd-known':
+      step.state.members = knownCandidates(event.candidates);
+      return;
+    case 'successor-chosen':
+      step.state.successorUid = event.uid;
+      return;
+    case 'eligibility':
+      return onEligibilityReported(step, event);
     case 'drained':
       return onDrained(step, event.term);
     case 'finish':
@@ -275,6 +295,7 @@ function answerKind(outcome: ReadOutcome | WriteOutcome): {
 /** Whatever happened before the watch opened is only to be had by a read. */
 function onWatchOpened(step: Step): void {
   step.state.watching = true;
+  step.state.watchOpening = false;
   step.state.watchMissed = false;
   step.state.mustRead = true;
   step.state.nextReadAt = step.now;
@@ -282,6 +303,7 @@ function onWatchOpened(step: Step): void {
 
 /** All followers lose a server that ends at the same instant; their reads are spread over a retry period. */
 function onWatchInterrupted(step: Step): void {
+  step.state.watchOpening = false;
   if (!step.state.watching) return;
   step.state.watching = false;
   const spreadMs = step.at.random * step.config.retryPeriodMs;

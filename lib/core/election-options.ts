@@ -71,6 +71,12 @@ export interface ElectionOptions {
    * @default false
    */
   readonly strict?: boolean;
+  /**
+   * How long this process must have been ineligible to lead before that counts, in milliseconds, and then how long
+   * eligible. An ineligible process leaves the lease to others, and hands it over if it leads (R25).
+   * @default 5_000
+   */
+  readonly ineligibleGraceMs?: number;
 }
 
 export interface ResolvedElectionOptions extends ElectionConfig {
@@ -82,6 +88,7 @@ const DEFAULT_LEASE_DURATION_MS = 15_000;
 const DEFAULT_RETRY_PERIOD_MS = 2_000;
 const DEFAULT_REQUEST_TIMEOUT_MS = 3_000;
 const DEFAULT_DRAIN_TIMEOUT_MS = 20_000;
+const DEFAULT_INELIGIBLE_GRACE_MS = 5_000;
 
 /** Share of the lease duration that the renew deadline may take up (R2). */
 const LARGEST_DEADLINE_SHARE = 0.8;
@@ -103,6 +110,7 @@ export const ELECTION_OPTION_NAMES = [
   'drainTimeoutMs',
   'releaseOnShutdown',
   'strict',
+  'ineligibleGraceMs',
 ] as const satisfies readonly (keyof ElectionOptions)[];
 
 /**
@@ -126,6 +134,7 @@ export function readElectionOptions(
     drainTimeoutMs: reader.milliseconds('drainTimeoutMs', DEFAULT_DRAIN_TIMEOUT_MS, 0),
     releaseOnShutdown: reader.boolean('releaseOnShutdown', true),
     strict: reader.boolean('strict', false),
+    ineligibleGraceMs: reader.milliseconds('ineligibleGraceMs', DEFAULT_INELIGIBLE_GRACE_MS, 0),
   };
 }
 

@@ -1,5 +1,6 @@
+import { UNKNOWN_CROWD } from './crowd.js';
 import type { ElectionFailure } from './errors.js';
-import type { LeaseRecord, ObservedLease } from './lease-record.js';
+import type { Crowd, LeaseRecord, ObservedLease } from './lease-record.js';
 import { type ServerPace, UNKNOWN_PACE } from './request-timeout.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import type { RevocationReason } from './term.js';
@@ -11,6 +12,11 @@ export interface ElectionConfig {
   readonly identity: string;
   /** Written into the record beside the identity. */
   readonly application?: string | undefined;
+  /**
+   * How this process is named as a successor, and written beside the identity: the uid of its pod. On locks without pods
+   * the identity. Absent where members are not known; such a process is never named.
+   */
+  readonly memberUid?: string | undefined;
   readonly leaseDurationMs: number;
   readonly renewDeadlineMs: number;
   readonly retryPeriodMs: number;
@@ -18,6 +24,8 @@ export interface ElectionConfig {
   readonly drainTimeoutMs: number;
   readonly releaseOnShutdown: boolean;
   readonly strict: boolean;
+  /** How long a process must have been ineligible, or eligible again, before it counts (R25). */
+  readonly ineligibleGraceMs: number;
 }
 
 /** Pause in milliseconds after a request of unknown outcome while the lease is held (R9). */
@@ -162,6 +170,23 @@ interface Acquisition {
   readonly renewTimesMicros: readonly number[];
 }
 
+/** Whether this process is fit to lead, as the application and the cluster see it (R25). */
+interface Eligibility {
+  /** What counts: the report that has stayed the same for `ineligibleGraceMs`. True where nothing is ever reported. */
+  readonly isEligible: boolean;
+  /** The last report, and when it began. */
+  readonly isReported: boolean;
+  readonly since: number;
+  /** It has competed as an eligible process; until then a report that makes it one counts at once. */
+  readonly hasCompeted: boolean;
+  /** Another process that is fit to take over is known. */
+  readonly mayHandOver: boolean;
+  /** It has handed over since it became ineligible. */
+  readonly hasHandedOver: boolean;
+  /** The last term that it handed over as ineligible. */
+  readonly letGoTerm: number | null;
+}
+
 export interface ElectionState {
   readonly candidacy: Candidacy;
   /** The last reading of the monotonic clock. */
@@ -169,6 +194,8 @@ export interface ElectionState {
   readonly wallTrust: WallTrust;
   readonly observation: Observation | null;
   readonly watching: boolean;
+  /** The first watch is on its way: nothing is sent in vain that it may save (R22). */
+  readonly watchOpening: boolean;
   /** A read has shown what the open watch has not: until it reports something, this process polls as well. */
   readonly watchMissed: boolean;
   /** The observation may be outdated though a watch is open. */
@@ -210,6 +237,17 @@ export interface ElectionState {
   /** The highest revision received since the store was last seen to be restored, and when that was. */
   readonly newestRevision: bigint;
   readonly restoredAt: number;
+  /** How many members there are; null while they are not known (R22). */
+  readonly members: number | null;
+  /** What this process writes of the crowd while it holds the lease. */
+  readonly crowd: Crowd;
+  /** Of the last renewal whose way to the own watch was measured. */
+  readonly measuredRenewMicros: number;
+  /** Whom the release of the present term is to name (R23). */
+  readonly successorUid: string | null;
+  /** Members that were named, and another one acquired, and that have not been seen to lead since. */
+  readonly namedInVain: readonly string[];
+  readonly eligibility: Eligibility;
   /** The leader last announced. */
   readonly leader: string | undefined;
 }
@@ -220,6 +258,7 @@ export const INITIAL_STATE: ElectionState = {
   wallTrust: TRUSTED_WALL,
   observation: null,
   watching: false,
+  watchOpening: false,
   watchMissed: false,
   mustRead: true,
   tenure: null,
@@ -243,6 +282,20 @@ export const INITIAL_STATE: ElectionState = {
   refuted: [],
   newestRevision: -1n,
   restoredAt: -Infinity,
+  members: null,
+  crowd: UNKNOWN_CROWD,
+  measuredRenewMicros: 0,
+  successorUid: null,
+  namedInVain: [],
+  eligibility: {
+    isEligible: true,
+    isReported: true,
+    since: -Infinity,
+    hasCompeted: false,
+    mayHandOver: false,
+    hasHandedOver: false,
+    letGoTerm: null,
+  },
   leader: undefined,
 };
 
@@ -257,6 +310,8 @@ export type ElectionEvent =
   | { readonly kind: 'tick' }
   | { readonly kind: 'read-done'; readonly id: number; readonly outcome: ReadOutcome }
   | { readonly kind: 'write-done'; readonly id: number; readonly outcome: WriteOutcome }
+  /** A watch was asked for and has not answered. */
+  | { readonly kind: 'watch-opening' }
   | { readonly kind: 'watch-opened' }
   | {
       readonly kind: 'watch-changed';
@@ -267,6 +322,12 @@ export type ElectionEvent =
   | { readonly kind: 'holder-died'; readonly timingKey: string }
   | { readonly kind: 'withdraw'; readonly reason: WithdrawalReason; readonly cooldownMs: number }
   | { readonly kind: 'resume' }
+  /** How many members compete; null: it is not known. */
+  | { readonly kind: 'crowd-known'; readonly candidates: number | null }
+  /** Whom the release of the present term is to name; null: no member. Forgotten with the term. */
+  | { readonly kind: 'successor-chosen'; readonly uid: string | null }
+  /** Whether this process is fit to lead, and whether another that is fit to take over is known (R25). */
+  | { readonly kind: 'eligibility'; readonly isEligible: boolean; readonly mayHandOver: boolean }
   /** The handlers and the work of this ended term have all ended. */
   | { readonly kind: 'drained'; readonly term: number }
   /** The application is gone: release now if that is safe, then stop. */
@@ -313,12 +374,18 @@ export type ElectionNotice =
   | { readonly kind: 'settling'; readonly term: number; readonly settleMs: number }
   | { readonly kind: 'renewed'; readonly term: number }
   | { readonly kind: 'released'; readonly term: number }
+  /** A release named this member, and another one acquired. It is not named again before it was seen to lead (R23). */
+  | { readonly kind: 'named-in-vain'; readonly uid: string; readonly leader: string }
   /** Taken without a clean release and without waiting: the object was missing or its holder had been emptied (R13). */
   | {
       readonly kind: 'unclean-acquisition';
       readonly term: number;
       readonly was: UncleanKind;
     }
+  /** This process competes no longer, or competes again, as it has been ineligible or eligible for the grace (R25). */
+  | { readonly kind: 'eligibility-changed'; readonly isEligible: boolean }
+  /** An ineligible process leads, as no eligible one has taken the lease (R25). */
+  | { readonly kind: 'ineligible-acquisition'; readonly term: number }
   /** Something failed; the election continues by itself. */
   | { readonly kind: 'failed'; readonly error: ElectionFailure };
 

@@ -246,6 +246,18 @@ function wholeSeconds(ms: number): number {
   return Math.ceil(ms / 1_000) * 1_000;
 }
 
+/**
+ * Who the members of this deployment are is not known, for the reason that the message gives. The election does not
+ * depend on it; what needs the members waits until they are known. Code `ERR_MEMBERS_UNKNOWN`.
+ */
+export class MembersUnknownError extends LeaderElectionError {
+  readonly code = 'ERR_MEMBERS_UNKNOWN';
+
+  constructor(why: string, options?: { readonly cause?: unknown }) {
+    super(`The members of this deployment are unknown: ${why}`, options);
+  }
+}
+
 /** What the election itself reports on `errors$`; none of them stops it. */
 export type ElectionFailure =
   LockRequestError | DrainTimeoutError | LeaseAlteredError | StoreTooSlowError | WallClockError;

@@ -1,8 +1,10 @@
 import type { Observation, PendingRequest, ReleasingTenure } from './election-state.js';
+import { crowdAfterAcquisition, writtenCrowd } from './crowd.js';
 import { LockRequestError } from './errors.js';
+import { competesFrom } from './eligibility.js';
 import { beginTenure, proceedHolding } from './holding.js';
 import { isCleanRelease, type LeaseRecord, nextTransitions, recordFor } from './lease-record.js';
-import { claimableAt, isOwnRecord, leaseDurationOf, observe } from './observing.js';
+import { isOwnRecord, leaseDurationOf, observe, waitedShare } from './observing.js';
 import {
   acquiredLate,
   attemptConflicted,
@@ -17,6 +19,8 @@ import { monotonicElapsedMs } from './validity.js';
 
 /** An attempt that lands after it was forgotten is waited out like the record of any other process. */
 const REMEMBERED_ATTEMPTS = 16;
+
+const LEAST_PATIENCE_MS = 1_000;
 
 /**
  * What a process without the lease does next; answers when it wants to look again.
@@ -41,7 +45,7 @@ export function proceedFollowing(step: Step): number {
   if (stopping) return Infinity;
   const attemptAt = Math.max(
     contendFrom(step),
-    claimableAt(step, observation),
+    competesFrom(step, observation),
     nextAttemptAt,
     observation.lease === null ? -Infinity : triableFrom(step, observation.revision),
   );
@@ -112,7 +116,11 @@ function acquire(step: Step, observation: Observation): number {
     renewTimesMicros: acquireTimesMicros,
   };
   const times = { acquireTimeMicros: renewTimeMicros, renewTimeMicros };
-  const record = recordFor('hold', { term, ...times }, step.config);
+  const { members } = step.state;
+  // How long an ineligible process waits says nothing about how many others wait.
+  const share = step.state.eligibility.isEligible ? waitedShare(step, observation) : null;
+  const crowd = writtenCrowd(crowdAfterAcquisition(lease?.record.crowd, members, share), members);
+  const record = recordFor('hold', { term, ...times, crowd }, step.config);
   step.send(
     'acquire',
     lease === null ? { verb: 'create', record } : { verb: 'replace', record, expected: lease },
@@ -154,10 +162,10 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
       if (step.wasAltered(request, outcome.stored)) return attemptFailed(step, request, 'altered');
       return onAcquired(step, request);
     case 'conflict':
-      // Someone was faster, or an own earlier attempt has landed. A watch tells in a moment which; without news for a
-      // retry period, or without a watch, a read does.
+      // Someone was faster, or an own earlier attempt has landed. A watch tells in a moment which, however many have lost;
+      // without news for long, or without a watch, a read does (R22).
       attemptConflicted(step, request);
-      if (!step.state.watching) step.state.nextReadAt = step.now;
+      step.state.nextReadAt = step.now + (step.state.watching ? patienceMs(step) : 0);
       if (!hasNewsSince(step, request)) step.state.mustRead = true;
       return;
     case 'absent':
@@ -192,6 +200,11 @@ function nowhereToCreate(): LockRequestError {
   );
 }
 
+/** How long an open watch may take to tell of what a conflict has shown to be there. */
+function patienceMs({ config }: Step): number {
+  return Math.max(LEAST_PATIENCE_MS, config.retryPeriodMs);
+}
+
 /** The watch was faster than the answer: it has told already what was written in between. */
 function hasNewsSince({ state: { observation } }: Step, { baseRevision }: PendingRequest): boolean {
   return observation !== null && observation.revision > (baseRevision ?? -1n);
@@ -213,6 +226,9 @@ function onAcquired(step: Step, request: PendingRequest): void {
     return;
   }
   beginTenure(step, request, lease);
+  if (!step.state.eligibility.isEligible) {
+    step.emit({ kind: 'ineligible-acquisition', term: lease.record.leaseTransitions });
+  }
 }
 
 /**

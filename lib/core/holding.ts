@@ -12,7 +12,9 @@ import {
 import { DrainTimeoutError, type LockRequestError, WallClockError } from './errors.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import { type LeaseRecord, type ObservedLease, recordFor } from './lease-record.js';
+import { crowdAfterRenewal, UNKNOWN_CROWD, writtenCrowd } from './crowd.js';
 import { isOwnRecord, observe } from './observing.js';
+import { chosenSuccessor } from './succession.js';
 import type { RevocationReason } from './term.js';
 import { isNewer, type Step } from './step.js';
 import { agreesForMs, type Anchor, monotonicElapsedMs, trustAfterEnding } from './validity.js';
@@ -53,6 +55,8 @@ export function beginTenure(step: Step, request: PendingRequest, lease: Observed
   step.state.nextAttemptAt = nextAttemptAt;
   step.state.contendNotBefore = contendNotBefore;
   step.state.cooldownMs = 0;
+  step.state.crowd = lease.record.crowd ?? UNKNOWN_CROWD;
+  step.state.successorUid = null;
   step.state.failedAttempts = null;
   if (settleMs > 0) step.emit({ kind: 'settling', term: tenure.term, settleMs });
   else if (unclean !== null) {
@@ -133,7 +137,7 @@ function endTerm(step: Step, tenure: Tenure, reason: RevocationReason): void {
 }
 
 /** Gives the term up on purpose. The lease is kept, and kept renewed, while the term's work ends (R10). */
-export function beginDraining(step: Step, reason: WithdrawalReason): void {
+export function beginDraining(step: Step, reason: WithdrawalReason | 'ineligible'): void {
   const { tenure } = step.state;
   if (tenure === null || !believes(tenure)) return;
   const wasGranted = tenure.stage === 'leading';
@@ -215,9 +219,26 @@ function renewOrReadBack(step: Step, tenure: BelievingTenure | DrainingTenure): 
   const renewTimeMicros = step.nextRenewMicros();
   step.updateTenure(tenure, { sentRenewMicros: renewTimeMicros, sentAt: step.at });
   const { term, acquireTimeMicros } = tenure;
-  const record = recordFor('hold', { term, acquireTimeMicros, renewTimeMicros }, step.config);
+  const crowd = writtenCrowd(step.state.crowd, step.state.members);
+  const record = recordFor(
+    'hold',
+    { term, acquireTimeMicros, renewTimeMicros, crowd },
+    step.config,
+  );
   step.send('renew', { verb: 'replace', record, expected: knownLease(step) }, timeoutMs);
   return Infinity;
+}
+
+/** How long a renewal takes to be heard of is what keeps candidates from sending in vain (R22). */
+export function measureStep(step: Step, lease: ObservedLease | null): void {
+  const { tenure, crowd, measuredRenewMicros } = step.state;
+  if (lease === null || tenure === null || tenure.stage === 'releasing') return;
+  const { sentRenewMicros, acquireTimeMicros, sentAt } = tenure;
+  if (lease.record.renewTimeMicros !== sentRenewMicros || !isOwnRecord(step, lease.record)) return;
+  // The acquiring write may have been heard of before it was answered, and a watch may repeat itself.
+  if (sentRenewMicros === acquireTimeMicros || sentRenewMicros === measuredRenewMicros) return;
+  step.state.measuredRenewMicros = sentRenewMicros;
+  step.state.crowd = crowdAfterRenewal(crowd, step.now - sentAt.now);
 }
 
 export function onRenewDone(step: Step, request: PendingRequest, outcome: WriteOutcome): void {
@@ -363,7 +384,10 @@ function proceedReleasing(step: Step, tenure: ReleasingTenure): number {
   const renewTimeMicros = step.nextRenewMicros();
   const { term, acquireTimeMicros, wasGranted } = tenure;
   const purpose = wasGranted ? 'release' : 'give-back';
-  const record = recordFor(purpose, { term, acquireTimeMicros, renewTimeMicros }, config);
+  const crowd = writtenCrowd(step.state.crowd, step.state.members);
+  const successorUid = chosenSuccessor(step);
+  const written = { term, acquireTimeMicros, renewTimeMicros, crowd, successorUid };
+  const record = recordFor(purpose, written, config);
   step.updateTenure(tenure, { releaseSentAt: now });
   step.send('release', { verb: 'replace', record, expected: knownLease(step) }, timeoutMs);
   return tenure.releaseDeadline;

@@ -23,6 +23,27 @@ export interface LeaseRecord {
   readonly releasedTransitions: number | null;
   /** Which application the holder belongs to, for people; absent where the holder does not say it. */
   readonly application?: string | undefined;
+  /** Which member the holder is, where members are known by something else than their identity (R23). */
+  readonly memberUid?: string | undefined;
+  /** How many compete and how long a step takes; absent where no holder has said so, or nonsense (R22). */
+  readonly crowd?: Crowd | undefined;
+  /** Whom the release names to follow; valid under the conditions of {@link successorOf} alone (R23). */
+  readonly successor?: NamedSuccessor | undefined;
+}
+
+/** What a holder has learned of those who compete, so that each handover finds the right window (R22). */
+export interface Crowd {
+  /** Candidates: an estimate, no whole number, or where the members are known how many there are; 1 to 4,000. */
+  readonly candidates: number;
+  /** From sending a renewal to hearing of it by the own watch, in milliseconds, smoothed; at least 4. */
+  readonly stepMs: number;
+}
+
+export interface NamedSuccessor {
+  /** The term whose release this is: a name that other clients have kept on a later record counts for nothing. */
+  readonly transitions: number;
+  /** Of the member: that of its pod, or otherwise its identity. */
+  readonly uid: string;
 }
 
 /** One representation of the lock's object, as a read, a write or a watch returned it. */
@@ -46,7 +67,7 @@ export interface ObservedLease {
   readonly source?: unknown;
 }
 
-/** What the election goes by. The application's name is for people. */
+/** What excludes others goes by these. The rest is for people, or only changes who comes first. */
 const DECISIVE_FIELDS = [
   'holderIdentity',
   'leaseDurationSeconds',
@@ -79,21 +100,26 @@ export interface RecordedTerm {
   readonly term: number;
   readonly acquireTimeMicros: number;
   readonly renewTimeMicros: number;
+  readonly crowd?: Crowd | undefined;
+  /** Whom a release names; nothing but a release does (R23). */
+  readonly successorUid?: string | null;
 }
 
 interface RecordAuthor {
   readonly identity: string;
   readonly application?: string | undefined;
+  readonly memberUid?: string | undefined;
   readonly leaseDurationMs: number;
 }
 
 /** Makes every record that this process writes. */
 export function recordFor(
   purpose: RecordPurpose,
-  { term, acquireTimeMicros, renewTimeMicros }: RecordedTerm,
-  { identity, application, leaseDurationMs }: RecordAuthor,
+  { term, acquireTimeMicros, renewTimeMicros, crowd, successorUid }: RecordedTerm,
+  { identity, application, memberUid, leaseDurationMs }: RecordAuthor,
 ): LeaseRecord {
   const isRelease = purpose === 'release';
+  const names = isRelease && successorUid != null;
   return {
     holderIdentity: purpose === 'hold' ? identity : '',
     leaseDurationSeconds: isRelease ? 1 : leaseDurationMs / 1_000,
@@ -102,6 +128,9 @@ export function recordFor(
     leaseTransitions: term,
     releasedTransitions: isRelease ? term : null,
     application: purpose === 'hold' ? application : undefined,
+    memberUid: purpose === 'hold' ? memberUid : undefined,
+    crowd,
+    successor: names ? { transitions: term, uid: successorUid } : undefined,
   };
 }
 
@@ -125,4 +154,14 @@ export function isCleanRelease(record: LeaseRecord): boolean {
     record.acquireTimeMicros !== null &&
     record.acquireTimeMicros === record.renewTimeMicros
   );
+}
+
+/**
+ * The uid that a directed release names. It must be the release of the very term that wrote the name: other clients, and
+ * older versions of this library, write back what they do not understand (R23).
+ */
+export function successorOf(record: LeaseRecord): string | undefined {
+  const { holderIdentity, leaseTransitions, releasedTransitions, successor } = record;
+  const isReleased = holderIdentity === '' && releasedTransitions === leaseTransitions;
+  return isReleased && successor?.transitions === leaseTransitions ? successor.uid : undefined;
 }

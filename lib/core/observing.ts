@@ -1,12 +1,9 @@
-import type { LeaseRecord, ObservedLease } from './lease-record.js';
+import { windowMs } from './crowd.js';
+import { type LeaseRecord, type ObservedLease, successorOf } from './lease-record.js';
 import type { ElectionConfig, Observation } from './election-state.js';
 import { isNews } from './repetition.js';
 import type { Step } from './step.js';
-
-/** Candidates that one release woke spread their attempts over this time. */
-const RELEASE_JITTER_MS = 10;
-/** Candidates whose observed lease runs out spread their attempts over this time. */
-const EXPIRY_JITTER_MS = 100;
+import { heldBackMs, isNamed, reviewSuccession } from './succession.js';
 
 interface Source {
   readonly from: 'read' | 'write' | 'watch';
@@ -38,6 +35,7 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
     ? { lease, revision, since: known.since, jitter: known.jitter, holderDied: known.holderDied }
     : { lease, revision, since: step.now, jitter: step.at.random, holderDied: false };
   step.state.observation = observation;
+  if (lease !== null) reviewSuccession(step, known?.lease?.record, lease.record);
   step.state.highestTransitions = Math.max(
     step.state.highestTransitions,
     lease?.record.leaseTransitions ?? 0,
@@ -113,12 +111,36 @@ export function observedExpiry(step: Step): number {
   return observation.since + leaseDurationOf(observation.lease.record, step.config);
 }
 
-/** The earliest instant of an attempt on the observed lease, with this candidate's jitter (R5). */
+/** The earliest instant of an attempt on the observed lease (R5), with this candidate's wait (R22, R23). */
 export function claimableAt(step: Step, observation: Observation): number {
   const { lease, since, jitter } = observation;
-  if (lease !== null && isOwnRecord(step, lease.record)) return since;
-  if (lease === null || isFree(step, observation)) return since + jitter * RELEASE_JITTER_MS;
-  return since + leaseDurationOf(lease.record, step.config) + jitter * EXPIRY_JITTER_MS;
+  if (lease === null) return since + jitter * claimWindowMs(step, null);
+  if (isOwnRecord(step, lease.record) || isNamed(step, lease.record)) return since;
+  const freeAt = isFree(step, observation)
+    ? since + heldBackMs(step, lease.record)
+    : since + leaseDurationOf(lease.record, step.config);
+  return freeAt + jitter * claimWindowMs(step, lease);
+}
+
+/** Who polls is spread by that, and hears of no other in time. */
+function claimWindowMs(step: Step, lease: ObservedLease | null): number {
+  const { watching, watchOpening, members } = step.state;
+  if (!watching && !watchOpening) return 0;
+  return windowMs(lease, members, step.config.leaseDurationMs);
+}
+
+/**
+ * The part of the window that this candidate has waited; null if something else than its wait lets it acquire now, which
+ * says nothing about how many others wait (R22).
+ */
+export function waitedShare(step: Step, observation: Observation): number | null {
+  const { lease, jitter } = observation;
+  const { watching, watchOpening, failedAttempts, contendNotBefore } = step.state;
+  if (!watching && !watchOpening) return null;
+  if (failedAttempts !== null || contendNotBefore > claimableAt(step, observation)) return null;
+  if (lease === null) return jitter;
+  const isDirected = successorOf(lease.record) !== undefined;
+  return isDirected || isOwnRecord(step, lease.record) ? null : jitter;
 }
 
 /** The holder's own promise counts. Where the record makes none that can be read, ours is the best guess (R17). */

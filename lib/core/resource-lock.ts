@@ -1,5 +1,6 @@
 import type { LockRequestError } from './errors.js';
 import type { JsonDocument } from './json-document.js';
+import type { MemberSource } from './member.js';
 import type { LeaseRecord, ObservedLease } from './lease-record.js';
 
 /** One version of a document, as a read or a write returned it. */
@@ -133,6 +134,11 @@ export interface ResourceLock extends Store<LeaseRecord, ObservedLease> {
    * passes the same contract suite (`test/locks/document-store.contract.ts`).
    */
   sibling?(suffix: string): Store<JsonDocument, StoredDocument>;
+  /**
+   * The processes that compete for this lease, this one included from the start of the source on. For the option
+   * `members`; a lock without it cannot have them.
+   */
+  competitors?(): MemberSource;
   /** Frees what the lock holds (connections, sockets). Called once, after the last request and the watch have ended. */
   close?(): Promise<void>;
 }
@@ -145,6 +151,8 @@ export interface LockRequester {
   readonly namespace: string | undefined;
   /** The option `identity`: how this process is written as holder. */
   readonly identity: string;
+  /** The option `createLease`. @default true */
+  readonly createLease?: boolean;
 }
 
 /** Makes the lock of one election; what `leaseLock()`, `fileLock()` and `memoryLock()` return. */

@@ -161,6 +161,7 @@ function copyOfState(state: ElectionState): Draft {
     wallTrust: state.wallTrust,
     observation: state.observation,
     watching: state.watching,
+    watchOpening: state.watchOpening,
     watchMissed: state.watchMissed,
     mustRead: state.mustRead,
     tenure: state.tenure,
@@ -184,6 +185,12 @@ function copyOfState(state: ElectionState): Draft {
     refuted: state.refuted,
     newestRevision: state.newestRevision,
     restoredAt: state.restoredAt,
+    members: state.members,
+    crowd: state.crowd,
+    measuredRenewMicros: state.measuredRenewMicros,
+    successorUid: state.successorUid,
+    namedInVain: state.namedInVain,
+    eligibility: state.eligibility,
     leader: state.leader,
   };
 }

@@ -36,6 +36,7 @@ export function createTerm(fields: Term): Term {
  * - `stepped-down`: `stepDown()` was called.
  * - `handler-failed`: an `@OnGranted` handler threw.
  * - `suspended`: `suspend()` was called.
+ * - `ineligible`: this process was not fit to lead for `ineligibleGraceMs`, and another was known to be.
  * - `shutdown`: the application is closing.
  */
 export type RevocationReason =
@@ -45,6 +46,7 @@ export type RevocationReason =
   | 'stepped-down'
   | 'handler-failed'
   | 'suspended'
+  | 'ineligible'
   | 'shutdown';
 
 /** What `leadership$` carries: who leads as far as this process knows. */

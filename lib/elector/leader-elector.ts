@@ -57,11 +57,16 @@ export interface ElectorDependencies {
 export type RoleElector = Pick<
   LeaderElector,
   | 'drain'
+  | 'isEligible'
   | 'isLeader'
   | 'leader'
+  | 'namedInVain'
+  | 'nominate'
   | 'release'
   | 'remainingMs'
   | 'resume'
+  | 'setCrowd'
+  | 'setEligible'
   | 'start'
   | 'stepDown'
   | 'suspend'
@@ -187,6 +192,38 @@ export class LeaderElector {
   resume(): void {
     this.startsSuspended = false;
     this.dispatch({ kind: 'resume' });
+  }
+
+  /** How many members compete; null: it is not known, and the record's estimate is gone by (R22). */
+  setCrowd(candidates: number | null): void {
+    this.dispatch({ kind: 'crowd-known', candidates });
+  }
+
+  /**
+   * Whom the release of the present term is to name, by its member uid; null: no member. May be said and changed until the
+   * lease is released, and is forgotten with the term. Who was named in vain is not named (R23).
+   */
+  nominate(uid: string | null): void {
+    if (uid === this.state.successorUid) return;
+    this.dispatch({ kind: 'successor-chosen', uid });
+  }
+
+  /** Members that a release has named and that did not acquire, nor were seen to lead since (R23). */
+  get namedInVain(): readonly string[] {
+    return this.state.namedInVain;
+  }
+
+  /** True unless this process has been ineligible for the grace; it then leaves the lease to others (R25). */
+  get isEligible(): boolean {
+    return this.state.eligibility.isEligible;
+  }
+
+  /** @param mayHandOver another process that is fit to take over is known */
+  setEligible(isEligible: boolean, mayHandOver: boolean): void {
+    const { eligibility } = this.state;
+    const isKnown =
+      isEligible === eligibility.isReported && mayHandOver === eligibility.mayHandOver;
+    if (!isKnown) this.dispatch({ kind: 'eligibility', isEligible, mayHandOver });
   }
 
   /**
@@ -337,6 +374,7 @@ export class LeaderElector {
 
   private openWatch(): void {
     const { lock } = this.dependencies;
+    if (lock.watch !== undefined) this.dispatch({ kind: 'watch-opening' });
     this.watch = guardedWatch(
       lock,
       {

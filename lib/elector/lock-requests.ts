@@ -1,7 +1,8 @@
 import type { Clock } from '../core/clock.js';
+import { isCrowd } from '../core/crowd.js';
 import type { ElectionEffect, ElectionEvent, LockRequest } from '../core/election-state.js';
 import { LockRequestError } from '../core/errors.js';
-import type { LeaseRecord, ObservedLease } from '../core/lease-record.js';
+import type { Crowd, LeaseRecord, NamedSuccessor, ObservedLease } from '../core/lease-record.js';
 import type {
   LeaseWatch,
   LeaseWatchObserver,
@@ -40,7 +41,8 @@ export function copyOfLease({
   source,
 }: ObservedLease): ObservedLease {
   const { holderIdentity, leaseDurationSeconds, acquireTimeMicros, renewTimeMicros } = record;
-  const { leaseTransitions, releasedTransitions, application } = record;
+  const { leaseTransitions, releasedTransitions, application, memberUid } = record;
+  const { crowd, successor } = record;
   return {
     record: {
       holderIdentity,
@@ -50,12 +52,28 @@ export function copyOfLease({
       leaseTransitions,
       releasedTransitions,
       application,
+      memberUid,
+      crowd: copyOfCrowd(crowd),
+      successor: copyOfSuccessor(successor),
     },
     uid,
     revision,
     timingKey,
     source,
   };
+}
+
+/** What makes no sense counts as absent: neither decides who may lead, only who comes first. */
+function copyOfCrowd(crowd: unknown): Crowd | undefined {
+  return isCrowd(crowd) ? { candidates: crowd.candidates, stepMs: crowd.stepMs } : undefined;
+}
+
+function copyOfSuccessor(successor: unknown): NamedSuccessor | undefined {
+  if (!isObject(successor)) return undefined;
+  const { transitions, uid } = successor;
+  return typeof transitions === 'number' && typeof uid === 'string'
+    ? { transitions, uid }
+    : undefined;
 }
 
 function isRecord(record: Partial<Record<keyof LeaseRecord, unknown>>): boolean {
@@ -142,9 +160,13 @@ function answerOf(
     : { kind: 'write-done', id, outcome: outcome as WriteOutcome };
 }
 
-/** Rejects with why the lock could not be closed: one that hangs or throws must not keep the application from ending. */
-export async function closeLock(lock: ResourceLock, clock: Clock, limitMs: number): Promise<void> {
-  await within(clock, limitMs, Promise.resolve(lock.close?.()), () =>
+/** Rejects with why it could not be closed, also if it hangs. */
+export async function closeInTime(
+  close: () => Promise<void> | undefined,
+  clock: Clock,
+  limitMs: number,
+): Promise<void> {
+  await within(clock, limitMs, Promise.resolve(close()), () =>
     Promise.reject(new Error(`it took longer than ${limitMs} ms`)),
   );
 }

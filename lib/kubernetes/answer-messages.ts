@@ -14,6 +14,7 @@ import {
   type RequestContext,
   describeAddress,
   describeMissingRule,
+  describeResource,
   RequestTimedOut,
 } from './object-request.js';
 
@@ -105,7 +106,7 @@ function remedyByStatus(
       if (apiStatus !== null && apiStatus.details?.kind === 'namespaces') {
         return `Create the namespace ${address.namespace}, or set the option namespace.`;
       }
-      return `No ${address.resource}.${address.apiGroup} at this URL: check the server URL and its path.`;
+      return `No ${describeResource(address)} at this URL: check the server URL and its path.`;
     case 413:
       return 'The object is larger than the server accepts.';
     case 422:
@@ -113,7 +114,7 @@ function remedyByStatus(
     case 429:
       return 'The server or its API priority and fairness asks for fewer requests.';
     default:
-      return status >= 500 && verb !== 'get' && verb !== 'watch'
+      return status >= 500 && (verb === 'create' || verb === 'update')
         ? 'It is not known whether it was applied.'
         : '';
   }
@@ -170,10 +171,9 @@ function explainForbidden(
   const elsewhere = isElsewhere
     ? `That is not the namespace of the service account: if it is not meant, correct the option namespace or POD_NAMESPACE. `
     : '';
-  return (
-    `${who} may not ${verb} ${address.resource}.${address.apiGroup} "${address.name}" in namespace ` +
-    `${address.namespace}. ${elsewhere}${describeMissingRule(verb, address, account ? 'service account' : 'user')}`
-  );
+  const what = describeResource(address) + (address.name === '' ? '' : ` "${address.name}"`);
+  const rule = describeMissingRule(verb, address, account ? 'service account' : 'user');
+  return `${who} may not ${verb} ${what} in namespace ${address.namespace}. ${elsewhere}${rule}`;
 }
 
 function originOf(location: string): string {

@@ -3,17 +3,27 @@ import { onAbort } from '../core/abort-signal.js';
 import type { LockRequestOptions } from '../core/resource-lock.js';
 import type { ClusterConnection } from './connection/cluster-connection.js';
 import { ClusterAgent } from './http/agent.js';
-import { exchange, ExchangeFailure, type HttpRequest, readBody } from './http/exchange.js';
+import {
+  exchange,
+  ExchangeFailure,
+  type ExchangeOptions,
+  type HttpRequest,
+  readBody,
+} from './http/exchange.js';
 import type { ClusterAccess } from './http/socket-basics.js';
 import { type ApiAnswer, RequestTimedOut } from './object-request.js';
 
 export interface ApiRequest {
-  readonly method: 'GET' | 'POST' | 'PUT';
+  /** A PATCH is a merge patch. */
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH';
   readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** A larger answer is not read to its end. @default what one object can have */
+  readonly maxBodyBytes?: number;
 }
 
-/** etcd stores objects of up to 1.5 MiB, so a larger answer to these requests is not an API server's. */
+/** etcd stores objects of up to 1.5 MiB, so a larger answer about one of them is not an API server's. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -77,7 +87,8 @@ export class KubernetesTransport {
   ): Promise<ApiAnswer> {
     const access = await unlessAborted(this.connection.access(), signal);
     const http = toHttp(request, deadline - performance.now());
-    const options = { access, agent: this.agent, signal };
+    const { maxBodyBytes = MAX_BODY_BYTES } = request;
+    const options = { access, agent: this.agent, signal, maxBodyBytes };
     let answer = await exchangeWhole(http, options);
     if (answer instanceof ExchangeFailure && answer.staleConnection && request.method === 'GET') {
       this.agent.closeIdle();
@@ -90,13 +101,13 @@ export class KubernetesTransport {
 
 async function exchangeWhole(
   http: HttpRequest,
-  options: { access: ClusterAccess; agent: ClusterAgent; signal: AbortSignal },
+  options: ExchangeOptions & { readonly maxBodyBytes: number },
 ): Promise<ApiAnswer | ExchangeFailure> {
   try {
     const response = await exchange(http, options);
     const { statusCode: status = 0, headers } = response;
     try {
-      const body = await readBody(response, MAX_BODY_BYTES);
+      const body = await readBody(response, options.maxBodyBytes);
       return { kind: 'response', status, headers, body: withoutSecrets(body, options.access) };
     } catch (cause) {
       return new ExchangeFailure(options.signal.reason ?? cause, true, false);
@@ -110,14 +121,15 @@ async function exchangeWhole(
  * `timeout` bounds the server's own work (A8), so that it does not work on a request that is no longer awaited;
  * `fieldManager` names us in `metadata.managedFields`.
  */
-function toHttp({ method, path, body }: ApiRequest, remainingMs: number): HttpRequest {
-  const query = new URLSearchParams({
+function toHttp({ method, path, query, body }: ApiRequest, remainingMs: number): HttpRequest {
+  const all = new URLSearchParams({
+    ...query,
     timeout: `${Math.max(1, Math.ceil(remainingMs)) / 1000}s`,
     ...(method !== 'GET' && { fieldManager: 'nestjs-leader-election' }),
   });
   return {
     method,
-    path: `${path}?${query.toString()}`,
+    path: `${path}?${all.toString()}`,
     body: body === undefined ? undefined : JSON.stringify(body),
   };
 }

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** Which object of the API a lock lives in. */
+/** An object of the API, or with an empty name all of its kind in the namespace. */
 export interface ObjectAddress {
   readonly apiVersion: string;
   readonly apiGroup: string;
@@ -22,7 +22,12 @@ export function leaseAddress(namespace: string, name: string): ObjectAddress {
   };
 }
 
-/** Path of the collection; creates and watches go here. */
+/** A pod; with an empty name all of the namespace. */
+export function podAddress(namespace: string, name = ''): ObjectAddress {
+  return { apiVersion: 'v1', apiGroup: '', resource: 'pods', kind: 'Pod', namespace, name };
+}
+
+/** Path of the collection; creates, lists and watches go here. */
 export function collectionPath(address: ObjectAddress): string {
   const root = address.apiGroup === '' ? '/api' : '/apis';
   const namespace = encodeURIComponent(address.namespace);
@@ -33,23 +38,35 @@ export function objectPath(address: ObjectAddress): string {
   return `${collectionPath(address)}/${encodeURIComponent(address.name)}`;
 }
 
-/** `Lease default/plan-scheduler` */
-export function describeAddress(address: ObjectAddress): string {
-  return `${address.kind} ${address.namespace}/${address.name}`;
+/** `Lease default/plan-scheduler`, `pods of namespace default` */
+export function describeAddress({ kind, resource, namespace, name }: ObjectAddress): string {
+  return name === '' ? `${resource} of namespace ${namespace}` : `${kind} ${namespace}/${name}`;
 }
 
-export type Verb = 'get' | 'create' | 'update' | 'watch';
+/** `leases.coordination.k8s.io`, `pods` */
+export function describeResource({ resource, apiGroup }: ObjectAddress): string {
+  return apiGroup === '' ? resource : `${resource}.${apiGroup}`;
+}
+
+export type Verb = 'get' | 'list' | 'create' | 'update' | 'patch' | 'watch';
+
+/** What it takes to know which pods there are: a Role that lacks one of them mostly lacks all. */
+const VERBS_TO_KNOW_PODS: readonly Verb[] = ['get', 'list', 'watch'];
 
 /**
  * The rule to add to a Role so that one verb on one object is allowed, as YAML. An API server that has just started
  * refuses what its Roles grant, until it has loaded them.
  */
 export function describeMissingRule(verb: Verb, address: ObjectAddress, subject: string): string {
+  const isToKnowPods = address.resource === 'pods' && VERBS_TO_KNOW_PODS.includes(verb);
+  const verbs = isToKnowPods ? VERBS_TO_KNOW_PODS : [verb];
+  // The names of a Deployment's pods are not known when its Role is written.
+  const isNamed = verb !== 'create' && address.resource !== 'pods';
   const rule = [
     `  - apiGroups: ["${address.apiGroup}"]`,
     `    resources: ["${address.resource}"]`,
-    ...(verb === 'create' ? [] : [`    resourceNames: ["${address.name}"]`]),
-    `    verbs: ["${verb}"]`,
+    ...(isNamed ? [`    resourceNames: ["${address.name}"]`] : []),
+    `    verbs: [${verbs.map((each) => `"${each}"`).join(', ')}]`,
   ].join('\n');
   const note =
     verb === 'create'

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 
 const MOUNT =
@@ -62,6 +63,14 @@ export class PodEnvironment {
   /** The pod's own namespace; undefined where nothing says it. Never `default` by guess. */
   namespace(): string | undefined {
     return this.env['POD_NAMESPACE']?.trim() || this.mountedNamespace() || undefined;
+  }
+
+  /**
+   * The name that this pod has as far as the process knows. Only POD_NAME is certain: the host name is that of the node
+   * with hostNetwork, may be set otherwise in the spec, and is cut off after 63 characters.
+   */
+  name(): string {
+    return this.env['POD_NAME']?.trim() || this.env['HOSTNAME']?.trim() || hostname();
   }
 
   private mountedNamespace(): string | undefined {

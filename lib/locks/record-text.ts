@@ -1,4 +1,5 @@
-import type { LeaseRecord } from '../core/lease-record.js';
+import { isCrowdSize, SHORTEST_STEP_MS } from '../core/crowd.js';
+import type { Crowd, LeaseRecord, NamedSuccessor } from '../core/lease-record.js';
 
 const RFC_3339 =
   /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:[.,](\d+))?(?:[Zz]|([+-])(\d{2}):?(\d{2}))$/;
@@ -41,23 +42,49 @@ export function parseMicroTime(text: unknown): number | null {
 /** `plan-scheduler (term 4)` */
 const NAME_AND_TERM = /^(.+) \(term (\d+)\)$/s;
 
+type HolderName = 'application' | 'memberUid';
+
 /**
- * The application of the holder as it is stored. With the term, since an older version of this library and other
+ * Something that names the holder, as it is stored. With the term, since an older version of this library and other
  * clients write back what they do not understand: the name then stays behind when they take the lease.
  */
-export function formatHolderApplication({
-  application,
-  leaseTransitions,
-}: Pick<LeaseRecord, 'application' | 'leaseTransitions'>): string | null {
-  return application === undefined ? null : `${application} (term ${leaseTransitions})`;
+export function formatHolderName(record: LeaseRecord, field: HolderName): string | null {
+  const name = record[field];
+  return name === undefined ? null : `${name} (term ${record.leaseTransitions})`;
 }
 
 /** Undefined for a name that another holder has left behind. */
-export function parseHolderApplication(
-  stored: unknown,
-  leaseTransitions: number,
-): string | undefined {
+export function parseHolderName(stored: unknown, leaseTransitions: number): string | undefined {
   if (typeof stored !== 'string') return undefined;
-  const [, application, term] = NAME_AND_TERM.exec(stored) ?? [];
-  return Number(term) === leaseTransitions ? application : undefined;
+  const [, name, term] = NAME_AND_TERM.exec(stored) ?? [];
+  return Number(term) === leaseTransitions ? name : undefined;
+}
+
+/** `3.5:12` */
+const CROWD = /^(\d{1,4}(?:\.\d{1,3})?):(\d{1,7}(?:\.\d{1,3})?)$/;
+
+export function formatCrowd({ crowd }: Pick<LeaseRecord, 'crowd'>): string | null {
+  return crowd === undefined ? null : `${crowd.candidates}:${crowd.stepMs}`;
+}
+
+/** Undefined for everything that no holder writes: an edit by hand then counts as no crowd at all (R17, R22). */
+export function parseCrowd(stored: unknown): Crowd | undefined {
+  if (typeof stored !== 'string') return undefined;
+  const match = CROWD.exec(stored);
+  if (match === null) return undefined;
+  const [candidates, stepMs] = [Number(match[1]), Number(match[2])];
+  return isCrowdSize(candidates) && stepMs >= SHORTEST_STEP_MS ? { candidates, stepMs } : undefined;
+}
+
+/** `4:2c0f7d6e-…`, of a member on Kubernetes; on other locks an identity, which may be any text. */
+const SUCCESSOR = /^(\d{1,10}):(.{1,1024})$/s;
+
+export function formatSuccessor({ successor }: Pick<LeaseRecord, 'successor'>): string | null {
+  return successor === undefined ? null : `${successor.transitions}:${successor.uid}`;
+}
+
+export function parseSuccessor(stored: unknown): NamedSuccessor | undefined {
+  if (typeof stored !== 'string') return undefined;
+  const match = SUCCESSOR.exec(stored);
+  return match === null ? undefined : { transitions: Number(match[1]), uid: match[2]! };
 }

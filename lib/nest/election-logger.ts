@@ -22,10 +22,16 @@ const SKIPS_TOLD_AFTER_MS = 10_000;
 
 type LoggedElection = Pick<
   ResolvedModuleOptions,
-  'role' | 'identity' | 'application' | 'renewDeadlineMs'
+  'role' | 'identity' | 'application' | 'renewDeadlineMs' | 'ineligibleGraceMs'
 >;
 
-type Level = 'log' | 'warn';
+type Level = 'debug' | 'log' | 'warn';
+
+/** Those about eligibility come with a reason that the election does not know. */
+type LoggedNotice = Exclude<
+  ElectionNotice,
+  { readonly kind: 'eligibility-changed' | 'ineligible-acquisition' }
+>;
 
 /** One line per transition, none for a renewal; repeated errors counted instead of repeated. */
 export class ElectionLogger {
@@ -44,15 +50,17 @@ export class ElectionLogger {
   /** Of requests since the last successful one. */
   private lastFailure: string | undefined;
   private readonly renewDeadlineMs: number;
+  private readonly ineligibleGraceMs: number;
 
   /** @param isLeaseLasting false for a lock that begins empty in every process */
   constructor(
-    { role, identity, application, renewDeadlineMs }: LoggedElection,
+    { role, identity, application, renewDeadlineMs, ineligibleGraceMs }: LoggedElection,
     lease: string,
     private readonly clock: Clock,
     private readonly isLeaseLasting: boolean,
   ) {
     this.renewDeadlineMs = renewDeadlineMs;
+    this.ineligibleGraceMs = ineligibleGraceMs;
     this.identity = identity;
     this.application = application;
     this.prefix = `Role "${role}", ${lease}, as ${identity}`;
@@ -114,12 +122,35 @@ export class ElectionLogger {
     this.write('log', `became leader (term ${number}, fencing token ${fencingToken})`);
   }
 
-  revoked({ number }: Term, reason: RevocationReason): void {
+  /** @param whyIneligible is asked for with the reason `ineligible` alone */
+  revoked({ number }: Term, reason: RevocationReason, whyIneligible: string): void {
     const level = ON_PURPOSE.includes(reason) ? 'log' : 'warn';
-    this.write(level, `lost leadership (term ${number}, ${reason}): ${this.whyLost(reason)}`);
+    this.write(
+      level,
+      `lost leadership (term ${number}, ${reason}): ${this.whyLost(reason, whyIneligible)}`,
+    );
   }
 
-  tell(notice: ElectionNotice): void {
+  placementFailed(text: string): void {
+    this.write('warn', text);
+  }
+
+  /** @param why this process is ineligible; undefined if it is eligible again */
+  eligibilityChanged(why: string | undefined, isLeader: boolean): void {
+    if (why === undefined) return this.write('log', 'is eligible to lead');
+    if (isLeader) {
+      const text = `is ineligible to lead and still leads, as no other replica is known to be fit: ${why}`;
+      return this.write('warn', text);
+    }
+    this.write('log', `is ineligible to lead and leaves the lease to the other replicas: ${why}`);
+  }
+
+  ineligibleAcquisition(term: number, why: string): void {
+    const text = `acquired the lease with term ${term} although this replica is ineligible, as no eligible one did: ${why}`;
+    this.write('warn', text);
+  }
+
+  tell(notice: LoggedNotice): void {
     switch (notice.kind) {
       case 'leader-changed':
         return this.leaderChanged(notice.leader, notice.application);
@@ -130,6 +161,12 @@ export class ElectionLogger {
         return this.answered();
       case 'released':
         return this.released(notice.term);
+      // Every replica sees it, and each says so.
+      case 'named-in-vain':
+        return this.write(
+          'debug',
+          `the release named the member ${notice.uid}, but ${notice.leader} became leader: the member is not named again before it has led`,
+        );
       case 'unclean-acquisition':
         return this.uncleanAcquisition(notice.term, notice.was);
       case 'failed':
@@ -186,8 +223,8 @@ export class ElectionLogger {
     } else if (this.isLeaseLasting) this.write('log', how);
   }
 
-  lockNotClosed(cause: unknown): void {
-    this.write('warn', `the lock did not close: ${messageOf(cause)}`);
+  notClosed(what: string, cause: unknown): void {
+    this.write('warn', `${what} did not close: ${messageOf(cause)}`);
   }
 
   failed(error: ReportedError): void {
@@ -210,7 +247,7 @@ export class ElectionLogger {
     );
   }
 
-  private whyLost(reason: RevocationReason): string {
+  private whyLost(reason: RevocationReason, whyIneligible: string): string {
     switch (reason) {
       case 'renew-deadline': {
         const what = `no renewal succeeded for ${this.renewDeadlineMs} ms (renewDeadlineMs)`;
@@ -232,6 +269,8 @@ export class ElectionLogger {
         return 'an @OnGranted() handler failed';
       case 'suspended':
         return 'suspend() was called; this process competes again after resume()';
+      case 'ineligible':
+        return `this replica was ineligible for ${this.ineligibleGraceMs} ms (ineligibleGraceMs), and another is fit to lead: ${whyIneligible}`;
       case 'shutdown':
         return 'the application is shutting down';
       default:

@@ -3,6 +3,7 @@ import {
   countAsLeaderElectionError,
   type ElectionFailure,
   LeaderElectionError,
+  type MembersUnknownError,
 } from '../core/errors.js';
 import { messageOf } from '../core/thrown-value.js';
 
@@ -113,4 +114,4 @@ export class LeadershipHandlerError extends LeaderElectionError {
 }
 
 /** What `errors$` carries, as values. None of them stops the election. */
-export type ReportedError = ElectionFailure | LeadershipHandlerError;
+export type ReportedError = ElectionFailure | LeadershipHandlerError | MembersUnknownError;

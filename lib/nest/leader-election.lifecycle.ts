@@ -15,13 +15,16 @@ import {
   type DiscoveryService,
   ModulesContainer,
 } from '@nestjs/core';
+import type { Clock } from '../core/clock.js';
 import { type ElectorFactory, LeaderElector } from '../elector/leader-elector.js';
 import { atHome, SystemClock } from '../elector/system-clock.js';
 import { kernelRandom } from '../locks/kernel-entropy.js';
+import { ApplicationMembers } from './application-members.js';
 import { ApplicationReadiness } from './leadership-handlers.dispatcher.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.tokens.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { INSTANCE_ARRIVALS } from './method-marks.js';
+import { PodLabels } from './pod-labels.js';
 import { RoleRegistry } from './role-registry.js';
 import { TransportRefusals } from './transport-refusals.js';
 
@@ -200,6 +203,16 @@ const makeElector: ElectorFactory = (config, dependencies) =>
     { provide: ELECTION_CLOCK, useFactory: () => atHome(() => new SystemClock()) },
     { provide: ELECTION_RANDOM, useValue: kernelRandom },
     { provide: ELECTOR_FACTORY, useValue: makeElector },
+    {
+      provide: ApplicationMembers,
+      useFactory: (clock: Clock, random: () => number) => new ApplicationMembers(clock, random),
+      inject: [ELECTION_CLOCK, ELECTION_RANDOM],
+    },
+    {
+      provide: PodLabels,
+      useFactory: (clock: Clock) => new PodLabels(clock),
+      inject: [ELECTION_CLOCK],
+    },
     ApplicationReadiness,
     RoleRegistry,
     { provide: INSTANCE_ARRIVALS, useExisting: RoleRegistry },
@@ -211,6 +224,8 @@ const makeElector: ElectorFactory = (config, dependencies) =>
     ELECTION_CLOCK,
     ELECTION_RANDOM,
     ELECTOR_FACTORY,
+    ApplicationMembers,
+    PodLabels,
     ApplicationReadiness,
     RoleRegistry,
     INSTANCE_ARRIVALS,

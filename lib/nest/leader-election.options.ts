@@ -10,7 +10,9 @@ import {
   type ElectionOptions,
   type ResolvedElectionOptions,
 } from '../core/election-options.js';
-import { OptionReader } from '../core/option-reader.js';
+import { OptionReader, textFault } from '../core/option-reader.js';
+import type { EligibilityCheck } from './eligibility-checks.js';
+import type { Placement } from './role-placement.js';
 import { isLockChoice, LOCK_NAMES, type LockChoice } from './lock-selection.js';
 
 /** The options of `LeaderElectionModule.forRoot()`: those of the election, and how it is part of the application. */
@@ -23,18 +25,68 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    */
   readonly lock?: LockChoice;
   /**
+   * Create the Lease (and the one that `@LeaderCron` needs) where it does not exist; `false`: never, so that the Role
+   * needs no `create`. The Lease is then part of the manifest, and errors say what to apply. Concerns the Lease alone.
+   * @default true
+   */
+  readonly createLease?: boolean;
+  /**
+   * Mark the pod that leads: the label `nestjs-leader-election/<role>: leader`, by which a Service can select it, and a
+   * pod deletion cost, so that a scale-down takes other pods first. Needs `patch` on pods. Outside a pod it does nothing.
+   * @default false
+   */
+  readonly podLabel?: boolean;
+  /**
    * Compete for the lease as soon as the application has started. With `false` this process competes only after
    * `leadership.start()`.
    * @default true
    */
   readonly autoStart?: boolean;
   /**
+   * Know the other replicas: `leadership.members` and `members$`. On a Lease they are the pods that the selector
+   * matches, which needs the verbs get, list and watch on pods, and POD_NAME in the environment; on the file and memory
+   * locks the processes that compete, whatever the selector. Until they are known, and whenever they are not, the
+   * election works as without it.
+   * `true`: the pods with the labels of this pod, without those that controllers add to single pods and revisions.
+   * `{ labelSelector }`: a selector as `kubectl get pods --selector` takes it.
+   * @default false
+   */
+  readonly members?: MembersOption;
+  /**
    * Make the service injectable in every module; with `false`, only in those that import this one. Decorators work
    * wherever `LeadershipService` can be injected.
    * @default true
    */
   readonly isGlobal?: boolean;
+  /**
+   * Checks of whether this process is fit to lead, each called every `retryPeriodMs` in every replica: a function that
+   * answers a boolean or the result of a Terminus indicator, `() => database.pingCheck('database')`. One that throws, does
+   * not answer within `requestTimeoutMs` or answers anything else says that it is not fit.
+   * @default none
+   */
+  readonly eligibility?: readonly EligibilityCheck[];
+  /**
+   * Which member a release names as the next leader, where members are known. `'newest'`: the youngest that is Ready, so
+   * that a rolling update moves leadership once or twice. `'spread'`: each member leads about as many roles, and leaders
+   * hand over for that. `'any'`: whoever comes first. A function returns the name of one of the members that it is given,
+   * or undefined; if it throws, takes longer than 100 ms or returns anything else, no member is named.
+   * @default 'newest' with `members`, otherwise 'any'
+   */
+  readonly placement?: Placement;
+  /**
+   * A role that `'spread'` has moved is not moved again by the same process for this long, in milliseconds.
+   * @default 30_000
+   */
+  readonly placementCooldownMs?: number;
 }
+
+/** The option `members`. */
+export type MembersOption =
+  | boolean
+  | {
+      /** Of the pods, as `kubectl get pods --selector` takes it, e.g. `app=plan-scheduler`. */
+      readonly labelSelector: string;
+    };
 
 /** What a factory of `forRootAsync` returns. `role`, if repeated, must be the one given outside. */
 export type LeaderElectionFactoryOptions = Omit<
@@ -98,10 +150,30 @@ export interface RoleRegistration {
 
 export interface ResolvedModuleOptions extends ResolvedElectionOptions {
   readonly lock: LockChoice;
+  readonly createLease: boolean;
+  readonly podLabel: boolean;
   readonly autoStart: boolean;
+  /** Undefined: they are not asked for. Without a selector it is that of the labels of this pod. */
+  readonly members: { readonly labelSelector: string | undefined } | undefined;
+  readonly eligibility: readonly EligibilityCheck[];
+  readonly placement: Placement;
+  readonly placementCooldownMs: number;
 }
 
-const OPTION_NAMES = [...ELECTION_OPTION_NAMES, 'lock', 'autoStart'];
+const OPTION_NAMES = [
+  ...ELECTION_OPTION_NAMES,
+  'lock',
+  'createLease',
+  'podLabel',
+  'autoStart',
+  'members',
+  'eligibility',
+  'placement',
+  'placementCooldownMs',
+];
+
+/** What may follow the slash in the key of a label. */
+const LABEL_NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 
 /** @throws LeaderElectionOptionsError with every fault found */
 export function resolveModuleOptions(
@@ -114,8 +186,23 @@ export function resolveModuleOptions(
   const options: ResolvedModuleOptions = {
     ...readElectionOptions(reader, defaultIdentity, defaultApplication),
     lock: readLock(reader),
+    createLease: reader.boolean('createLease', true),
+    podLabel: reader.boolean('podLabel', false),
     autoStart: reader.boolean('autoStart', true),
+    members: readMembers(reader),
+    eligibility: readEligibility(reader),
+    placement: readPlacement(reader),
+    placementCooldownMs: reader.milliseconds(
+      'placementCooldownMs',
+      DEFAULT_PLACEMENT_COOLDOWN_MS,
+      0,
+    ),
   };
+  if (options.podLabel && !LABEL_NAME.test(options.role)) {
+    const rule =
+      'must be fit for a label where podLabel is true: at most 63 letters, digits, "-", "_" and ".", the first and last a letter or digit';
+    reader.fault('role', options.role, rule, 'rename it, or leave podLabel out');
+  }
   reader.boolean('isGlobal', true);
   checkRegistration(raw, registration, reader);
   reader.check();
@@ -162,6 +249,56 @@ function readLock(reader: OptionReader): LockChoice {
     'name one of these, or leave it out',
   );
   return 'auto';
+}
+
+function readMembers(reader: OptionReader): ResolvedModuleOptions['members'] {
+  const members = reader.get('members');
+  if (members === undefined || members === false) return undefined;
+  if (members === true) return { labelSelector: undefined };
+  const fix = "use true, or for example { labelSelector: 'app=plan-scheduler' }";
+  if (typeof members !== 'object' || members === null || Array.isArray(members)) {
+    reader.fault('members', members, 'must be a boolean or an object with a labelSelector', fix);
+    return undefined;
+  }
+  for (const [field, value] of Object.entries(members)) {
+    if (field === 'labelSelector') continue;
+    reader.fault(`members.${field}`, value, 'is not an option', 'remove it or use labelSelector');
+  }
+  const { labelSelector } = members as Record<string, unknown>;
+  const fault = textFault(labelSelector, 'app=plan-scheduler', LONGEST_SELECTOR);
+  if (fault !== undefined) reader.fault('members.labelSelector', labelSelector, fault.rule, fix);
+  return { labelSelector: String(labelSelector) };
+}
+
+/** It is sent in a URL. */
+const LONGEST_SELECTOR = 4_096;
+
+const DEFAULT_PLACEMENT_COOLDOWN_MS = 30_000;
+const PLACEMENTS: readonly unknown[] = ['newest', 'spread', 'any'];
+
+function readPlacement(reader: OptionReader): Placement {
+  const placement = reader.get('placement');
+  const hasMembers = reader.get('members') !== undefined && reader.get('members') !== false;
+  if (placement === undefined) return hasMembers ? 'newest' : 'any';
+  if (typeof placement !== 'function' && !PLACEMENTS.includes(placement)) {
+    const rule = "must be 'newest', 'spread', 'any' or a function";
+    reader.fault('placement', placement, rule, "use 'newest', or leave it out");
+  } else if (placement !== 'any' && !hasMembers) {
+    const rule = 'needs the members of the application';
+    reader.fault('placement', placement, rule, 'add members: true, or leave placement out');
+  }
+  return placement as Placement;
+}
+
+function readEligibility(reader: OptionReader): readonly EligibilityCheck[] {
+  const checks = reader.get('eligibility');
+  if (checks === undefined) return [];
+  if (Array.isArray(checks) && checks.every((check) => typeof check === 'function')) {
+    return [...(checks as EligibilityCheck[])];
+  }
+  const fix = "use for example [() => database.pingCheck('database')]";
+  reader.fault('eligibility', checks, 'must be a list of functions', fix);
+  return [];
 }
 
 function checkRegistration(

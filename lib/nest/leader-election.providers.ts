@@ -8,6 +8,7 @@ import { textFault } from '../core/option-reader.js';
 import type { ElectorFactory } from '../elector/leader-elector.js';
 import { atHome } from '../elector/system-clock.js';
 import { kernelUuid } from '../locks/kernel-entropy.js';
+import { ApplicationMembers } from './application-members.js';
 import { ApplicationReadiness } from './leadership-handlers.dispatcher.js';
 import { LeaderElectionCoreModule } from './leader-election.lifecycle.js';
 import {
@@ -29,6 +30,7 @@ import {
 } from './leader-election.options.js';
 import { LeadershipService } from './leadership.service.js';
 import { type SelectedLock, selectLock } from './lock-selection.js';
+import { PodLabels } from './pod-labels.js';
 import { RoleElection } from './role-election.js';
 import { RoleRegistry } from './role-registry.js';
 
@@ -177,12 +179,16 @@ const ROLE_ELECTION_PROVIDER: FactoryProvider = {
     makeElector: ElectorFactory,
     readiness: ApplicationReadiness,
     registry: RoleRegistry,
+    members: ApplicationMembers,
+    podLabels: PodLabels,
   ): RoleElection => {
     const election = new RoleElection(options, selected, {
       clock,
       random,
       makeElector,
       readiness,
+      members,
+      podLabels,
     });
     registry.add(election);
     return election;
@@ -195,5 +201,7 @@ const ROLE_ELECTION_PROVIDER: FactoryProvider = {
     ELECTOR_FACTORY,
     ApplicationReadiness,
     RoleRegistry,
+    ApplicationMembers,
+    PodLabels,
   ],
 };

@@ -1,5 +1,6 @@
 import { config, distinctUntilChanged, map, Observable, Subject } from 'rxjs';
 import type { Leadership, RevocationReason, Term } from '../core/term.js';
+import type { MemberView } from '../core/member.js';
 import type { ReportedError } from './errors.js';
 
 /** What `revoked$` carries. */
@@ -16,6 +17,7 @@ export class LeadershipStreams {
   private readonly grants = new Subject<Term>();
   private readonly revocations = new Subject<Revocation>();
   private readonly failures = new Subject<ReportedError>();
+  private readonly memberChanges = new Subject<readonly MemberView[] | undefined>();
   private last: Leadership;
   private stopped = false;
 
@@ -34,7 +36,17 @@ export class LeadershipStreams {
     distinctUntilChanged(),
   );
 
-  constructor(private readonly current: () => Leadership) {
+  readonly members$ = new Observable<readonly MemberView[] | undefined>((subscriber) => {
+    const following = this.stopped ? undefined : this.memberChanges.subscribe(subscriber);
+    subscriber.next(this.currentMembers());
+    if (this.stopped) subscriber.complete();
+    return following;
+  });
+
+  constructor(
+    private readonly current: () => Leadership,
+    private readonly currentMembers: () => readonly MemberView[] | undefined,
+  ) {
     this.last = current();
   }
 
@@ -68,6 +80,11 @@ export class LeadershipStreams {
     guarded(() => this.changes.next(next));
   }
 
+  membersChanged(): void {
+    const members = this.currentMembers();
+    guarded(() => this.memberChanges.next(members));
+  }
+
   /** This process no longer competes. */
   noMoreGrants(): void {
     guarded(() => this.grants.complete());
@@ -75,7 +92,8 @@ export class LeadershipStreams {
 
   complete(): void {
     this.stopped = true;
-    for (const stream of [this.grants, this.revocations, this.changes, this.failures]) {
+    const { grants, revocations, changes, failures, memberChanges } = this;
+    for (const stream of [grants, revocations, changes, failures, memberChanges]) {
       guarded(() => stream.complete());
     }
   }

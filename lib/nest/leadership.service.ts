@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import { onAbort } from '../core/abort-signal.js';
 import { LeaderElectionOptionsError } from '../core/errors.js';
+import type { MemberView } from '../core/member.js';
 import { ElectionStoppedError, type ReportedError, NotLeaderError } from './errors.js';
 import type { Leadership, Term } from '../core/term.js';
 import type { Adopted } from '../elector/work-in-flight.js';
@@ -75,6 +76,19 @@ export class LeadershipService {
   /** The current leader at once (undefined when none is known), then every change. */
   get leader$(): Observable<string | undefined> {
     return this[ELECTION].streams.leader$;
+  }
+
+  /**
+   * The replicas of this application, and which of them leads. Undefined while they are not known, and without the
+   * option `members`.
+   */
+  get members(): readonly MemberView[] | undefined {
+    return this[ELECTION].memberViews;
+  }
+
+  /** The current members at once (undefined while they are not known), then every change, also of who leads. */
+  get members$(): Observable<readonly MemberView[] | undefined> {
+    return this[ELECTION].streams.members$;
   }
 
   /** Failed requests, drains that took too long and handlers that threw, as values. */
@@ -198,6 +212,35 @@ export class LeadershipService {
   /** Competes again after `suspend()`; without effect otherwise. */
   resume(): void {
     this[ELECTION].elector.resume();
+  }
+
+  /**
+   * Whether this process may compete for the lease: false once it has been unfit to lead for `ineligibleGraceMs`, as
+   * {@link setEligible}, an eligibility check or the state of its pod says. It may lead all the same if no other does.
+   */
+  get isEligible(): boolean {
+    return this[ELECTION].elector.isEligible;
+  }
+
+  /**
+   * Says whether this process is fit to lead, for example while it has no database. What lasts for less than
+   * `ineligibleGraceMs` changes nothing. An ineligible process leaves the lease to others for as long as one of them
+   * takes it; if it leads, it hands over once to another member that is known to be fit, which takes the option `members`.
+   * @param reason why not, for the log
+   * @throws LeaderElectionOptionsError if `isEligible` is not a boolean
+   */
+  setEligible(isEligible: boolean, reason = 'setEligible(false) was called'): void {
+    if (typeof isEligible !== 'boolean') {
+      throw new LeaderElectionOptionsError([
+        {
+          field: 'setEligible.isEligible',
+          value: isEligible,
+          rule: 'must be a boolean',
+          fix: 'use true or false',
+        },
+      ]);
+    }
+    this[ELECTION].setEligible(isEligible, reason);
   }
 
   /** @internal where `@LeaderOnly()` counts its work */

@@ -1,12 +1,19 @@
-import type { ElectionNotice } from '../core/election-state.js';
+import type { ElectionConfig, ElectionNotice } from '../core/election-state.js';
+import type { Member } from '../core/member.js';
 import type { Leadership, RevocationReason, Term } from '../core/term.js';
 import type { Clock, Timer } from '../core/clock.js';
+import { messageOf } from '../core/thrown-value.js';
 import type { ResourceLock } from '../core/resource-lock.js';
 import type { ElectionObserver, ElectorFactory, RoleElector } from '../elector/leader-elector.js';
-import { closeLock } from '../elector/lock-requests.js';
+import type { RoleMark } from '../kubernetes/leader-mark.js';
+import { closeInTime } from '../elector/lock-requests.js';
 import { MemoryLock } from '../locks/memory/memory.lock.js';
+import type { MembersUnknownError } from '../core/errors.js';
+import type { MemberView } from '../core/member.js';
+import type { ApplicationMembers, SharedMembers } from './application-members.js';
 import type { LockRemark, SelectedLock } from './lock-selection.js';
 import { ElectionLogger } from './election-logger.js';
+import { EligibilityChecks } from './eligibility-checks.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import { isRepl } from './entry-point.js';
 import type { ReportedError } from './errors.js';
@@ -16,6 +23,9 @@ import {
   LeadershipHandlersDispatcher,
 } from './leadership-handlers.dispatcher.js';
 import { LeadershipStreams } from './leadership-streams.js';
+import type { PodLabels } from './pod-labels.js';
+import { RoleEligibility } from './role-eligibility.js';
+import { RolePlacement } from './role-placement.js';
 import { isTerm, revocationOfStub, type ServiceOverride, termOfStub } from './service-override.js';
 
 export interface RoleElectionDependencies {
@@ -23,6 +33,8 @@ export interface RoleElectionDependencies {
   readonly random: () => number;
   readonly makeElector: ElectorFactory;
   readonly readiness: ApplicationReadiness;
+  readonly members: ApplicationMembers;
+  readonly podLabels: PodLabels;
 }
 
 /** Longer than most applications take for their `onModuleInit` hooks. */
@@ -35,8 +47,17 @@ export class RoleElection {
   readonly dispatcher: LeadershipHandlersDispatcher;
   readonly lock: ResourceLock;
   private readonly log: ElectionLogger;
+  private readonly eligibility: RoleEligibility;
+  private readonly checks: EligibilityChecks;
   /** Of this election, and of what is scheduled under it. */
   readonly clock: Clock;
+  private readonly members: SharedMembers | undefined;
+  /** How many members may stand for leader; null while that is not known. */
+  private crowd: number | null = null;
+  private readonly mark: RoleMark | undefined;
+  /** Whose mark may still be on its pod. */
+  private lastOtherLeader: string | undefined;
+  private readonly placement: RolePlacement | undefined;
   private readonly lockRemark: LockRemark | undefined;
   private lastReason: RevocationReason | undefined;
   private started = false;
@@ -54,14 +75,28 @@ export class RoleElection {
   constructor(
     readonly options: ResolvedModuleOptions,
     { lock, remark }: SelectedLock,
-    { clock, random, makeElector, readiness }: RoleElectionDependencies,
+    { clock, random, makeElector, readiness, members, podLabels }: RoleElectionDependencies,
   ) {
     this.lock = lock;
     this.clock = clock;
     const isLeaseLasting = !(lock instanceof MemoryLock);
     this.log = new ElectionLogger(options, lock.describe(), clock, isLeaseLasting);
-    this.elector = makeElector(options, { lock, clock, random, observer: this.observer() });
-    this.streams = new LeadershipStreams(() => this.leadership());
+    this.members = members.of(this);
+    const config = configOf(options, this.members);
+    this.elector = makeElector(config, { lock, clock, random, observer: this.observer() });
+    this.mark = podLabels.markOf(this, (error) => this.report(error));
+    this.eligibility = new RoleEligibility(this.elector);
+    this.placement = this.placementAmong(this.members);
+    this.streams = new LeadershipStreams(
+      () => this.leadership(),
+      () => this.memberViews,
+    );
+    this.checks = new EligibilityChecks(options.eligibility, {
+      clock,
+      periodMs: options.retryPeriodMs,
+      timeoutMs: options.requestTimeoutMs,
+      tell: (reason) => this.eligibility.judge('checks', reason),
+    });
     this.dispatcher = new LeadershipHandlersDispatcher(options, readiness, {
       holds: (term) =>
         term === (this.replacement === undefined ? this.elector.term : this.replacementTerm),
@@ -85,6 +120,40 @@ export class RoleElection {
   get leader(): string | undefined {
     const { leader } = this.elector;
     return leader === this.options.identity && !this.elector.isLeader() ? undefined : leader;
+  }
+
+  get memberViews(): readonly MemberView[] | undefined {
+    return this.members?.viewOf(this);
+  }
+
+  private placementAmong(members: SharedMembers | undefined): RolePlacement | undefined {
+    if (members === undefined) return undefined;
+    const { role, placement, placementCooldownMs } = this.options;
+    const { clock, elector, eligibility } = this;
+    return new RolePlacement({
+      role,
+      placement,
+      placementCooldownMs,
+      clock,
+      elector,
+      eligibility,
+      members: () => this.memberViews,
+      roles: () => members.roles,
+      warn: (text) => this.log.placementFailed(text),
+    });
+  }
+
+  membersChanged(members: readonly Member[] | undefined): void {
+    const crowd = members?.filter(({ isTerminating }) => !isTerminating).length ?? null;
+    if (crowd !== this.crowd) this.elector.setCrowd(crowd);
+    this.crowd = crowd;
+    this.placement?.review();
+    this.streams.membersChanged();
+  }
+
+  membersUnknown(error: MembersUnknownError): void {
+    this.placement?.review();
+    this.streams.failed(error);
   }
 
   leadership(): Leadership {
@@ -128,6 +197,8 @@ export class RoleElection {
     this.started = true;
     this.waitsEarly?.cancel();
     this.log.started();
+    this.members?.start();
+    this.checks.start();
     this.elector.start();
   }
 
@@ -163,6 +234,7 @@ export class RoleElection {
     this.stopping = true;
     this.waitsEarly?.cancel();
     this.log.tellSkips();
+    this.checks.close();
     const drained = this.elector.drain();
     this.streams.noMoreGrants();
     await drained;
@@ -177,11 +249,22 @@ export class RoleElection {
   /** Bounded for the lease as LeaderElector.release() is, and by one request timeout for the lock. */
   release(): Promise<void> {
     this.stopping = true;
+    this.checks.close();
+    this.placement?.close();
     this.released ??= this.elector
       .release()
-      .then(() => this.closeLock())
+      .then(() => this.close('the mark of the pod', () => this.mark?.close()))
+      .then(() => this.close('the source of the members', () => this.members?.leave()))
+      .then(() => this.close('the lock', () => this.lock.close?.()))
       .finally(() => this.streams.complete());
     return this.released;
+  }
+
+  /** The application says whether this process is fit to lead. */
+  setEligible(isEligible: boolean, reason: string): void {
+    // Whatever JavaScript passes: it is only logged.
+    const why: unknown = reason;
+    this.eligibility.judge('application', isEligible ? undefined : messageOf(why));
   }
 
   private stepDown(cooldownMs: number): void {
@@ -189,11 +272,12 @@ export class RoleElection {
     else this.replacement.stepDown?.({ cooldownMs });
   }
 
-  private async closeLock(): Promise<void> {
+  /** What hangs or throws there must not keep the application from ending. */
+  private async close(what: string, close: () => Promise<void> | undefined): Promise<void> {
     try {
-      await closeLock(this.lock, this.clock, this.options.requestTimeoutMs);
+      await closeInTime(close, this.clock, this.options.requestTimeoutMs);
     } catch (error) {
-      this.log.lockNotClosed(error);
+      this.log.notClosed(what, error);
     }
   }
 
@@ -207,15 +291,20 @@ export class RoleElection {
       onGranted: (term: Term) => {
         this.lastReason = undefined;
         this.log.granted(term);
+        this.mark?.lead(this.lastOtherLeader);
         const handled = this.dispatcher.granted(term);
         this.streams.granted(term);
+        this.placement?.granted();
         return handled;
       },
       onRevoked: (term: Term, reason: RevocationReason) => {
         this.lastReason = reason;
-        this.log.revoked(term, reason);
+        this.log.revoked(term, reason, this.eligibility.why);
+        // Beside the drain: the release does not wait for it.
+        this.mark?.leave();
         const handled = this.dispatcher.revoked(term, reason);
         this.streams.revoked(term, reason);
+        this.placement?.revoked(reason);
         return handled;
       },
       onNotice: (notice) => this.tell(notice),
@@ -224,13 +313,36 @@ export class RoleElection {
 
   private tell(notice: ElectionNotice): void {
     const isOfLeader = notice.kind === 'leader-changed';
-    if (isOfLeader && notice.leader !== undefined) this.hasSeenLeader = true;
-    this.log.tell(notice);
+    if (isOfLeader && notice.leader !== undefined) {
+      this.hasSeenLeader = true;
+      if (notice.leader !== this.options.identity) this.lastOtherLeader = notice.leader;
+    }
+    if (notice.kind === 'eligibility-changed') {
+      const why = notice.isEligible ? undefined : this.eligibility.why;
+      this.log.eligibilityChanged(why, this.elector.isLeader());
+    } else if (notice.kind === 'ineligible-acquisition') {
+      this.log.ineligibleAcquisition(notice.term, this.eligibility.why);
+    } else this.log.tell(notice);
     if (isOfLeader) {
       this.dispatcher.leaderChanged(notice.leader);
       this.streams.changed();
+      this.members?.leaderChanged();
     } else if (notice.kind === 'failed') this.streams.failed(notice.error);
   }
+}
+
+/** The uid of this member is known later than the options are. */
+function configOf(
+  options: ResolvedModuleOptions,
+  members: SharedMembers | undefined,
+): ElectionConfig {
+  if (members === undefined) return options;
+  return {
+    ...options,
+    get memberUid() {
+      return members.selfUid;
+    },
+  };
 }
 
 /** What `leadership$` carries. @param lastReason why the last term ended; absent during a term */

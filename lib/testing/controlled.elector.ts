@@ -67,6 +67,8 @@ export class ControlledElector implements RoleElector {
   private otherLeader: string | undefined;
   private candidacy: 'idle' | 'contending' | 'suspended' | 'stopped' = 'idle';
   private terms = 0;
+  isEligible = true;
+  readonly namedInVain: readonly string[] = [];
   private drained: Promise<void> = Promise.resolve();
 
   constructor(
@@ -142,10 +144,20 @@ export class ControlledElector implements RoleElector {
     return this.end(reason);
   }
 
+  nominate(): void {}
+
+  /** Decides nothing: who leads is the test's choice. */
+  setEligible(isEligible: boolean): void {
+    this.isEligible = isEligible;
+  }
+
   suspend(): void {
     if (this.candidacy !== 'stopped') this.candidacy = 'suspended';
     this.end('suspended');
   }
+
+  /** No other process competes. */
+  setCrowd(): void {}
 
   resume(): void {
     if (this.candidacy === 'suspended') this.candidacy = 'contending';

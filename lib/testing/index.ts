@@ -21,4 +21,5 @@ export {
   type OverridableBuilder,
   type TestElectionOptions,
 } from './leader-election-testing.module.js';
+export type { TestMember } from './controlled-members.js';
 export { testTerm } from './stand-ins.js';

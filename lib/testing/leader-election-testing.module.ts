@@ -3,6 +3,7 @@ import type { LockRequester } from '../core/resource-lock.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import type { ElectorFactory } from '../elector/leader-elector.js';
 import { memoryLock } from '../locks/memory/memory.lock.js';
+import { ApplicationMembers } from '../nest/application-members.js';
 import { LeaderElectionModule } from '../nest/leader-election.module.js';
 import type { LeaderElectionModuleOptions } from '../nest/leader-election.options.js';
 import {
@@ -13,6 +14,7 @@ import {
 } from '../nest/leader-election.tokens.js';
 import type { SelectedLock } from '../nest/lock-selection.js';
 import { ControlledElector } from './controlled.elector.js';
+import { ControlledMembers, type TestMember } from './controlled-members.js';
 import { ManualClock } from './manual-clock.js';
 
 /** How a {@link TestElection} begins. */
@@ -65,15 +67,25 @@ export class TestElection {
   /** Time as elections and `@LeaderCron` jobs see it. It moves by `await clock.advance(ms)` alone. */
   readonly clock: ManualClock;
   private readonly electors = new Map<string, ControlledElector>();
+  private readonly members: ControlledMembers;
+  /** @internal */
+  readonly applicationMembers: ApplicationMembers;
 
   constructor(private readonly options: TestElectionOptions = {}) {
     this.clock = options.clock ?? new ManualClock();
+    this.members = new ControlledMembers(this.clock);
+    this.applicationMembers = new ApplicationMembers(
+      this.clock,
+      () => 0,
+      () => this.members,
+    );
   }
 
   /** Puts every election of the module under the control of this object, whatever its lock and options. */
   control<B extends OverridableBuilder>(builder: B): B {
     builder.overrideProvider(ELECTOR_FACTORY).useValue(this.electorFactory);
     builder.overrideProvider(ELECTION_CLOCK).useValue(this.clock);
+    builder.overrideProvider(ApplicationMembers).useValue(this.applicationMembers);
     builder.overrideProvider(SELECTED_LOCK).useFactory({
       factory: async (requester: LockRequester): Promise<SelectedLock> => ({
         lock: await memoryLock()(requester),
@@ -114,6 +126,15 @@ export class TestElection {
    */
   async setLeader(identity: string | undefined, role?: string): Promise<void> {
     this.elector(role).setLeader(identity);
+    await this.clock.settle();
+  }
+
+  /**
+   * Says who the members are, for roles with the option `members`; with `undefined` they are unknown. A member leads if
+   * it is this process (`isSelf`) and leads, or if its name begins the identity given to `setLeader()`.
+   */
+  async setMembers(members: readonly TestMember[] | undefined): Promise<void> {
+    this.members.set(members);
     await this.clock.settle();
   }
 
@@ -182,6 +203,7 @@ export class LeaderElectionTestingModule {
         { provide: TestElection, useValue: control },
         { provide: ELECTOR_FACTORY, useValue: control.electorFactory },
         { provide: ELECTION_CLOCK, useValue: control.clock },
+        { provide: ApplicationMembers, useValue: control.applicationMembers },
       ],
       exports: [...(real.exports ?? []), TestElection],
     };

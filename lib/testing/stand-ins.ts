@@ -104,7 +104,9 @@ type StandInElection = Pick<
   | 'isStopping'
   | 'leader'
   | 'leadershipAwaited'
+  | 'memberViews'
   | 'role'
+  | 'setEligible'
   | 'skipped'
   | 'start'
   | 'streams'
@@ -129,8 +131,9 @@ function standInElection(
     },
   };
   const elector = new ControlledElector(options, { clock: new ManualClock(), observer }, isLeader);
-  const streams = new LeadershipStreams(() =>
-    leadershipNow(role, elector.leader, elector.term, lastReason),
+  const streams = new LeadershipStreams(
+    () => leadershipNow(role, elector.leader, elector.term, lastReason),
+    () => undefined,
   );
   elector.setLeader(leader);
   elector.start();
@@ -140,11 +143,13 @@ function standInElection(
     elector,
     streams,
     isStopping: false,
+    memberViews: undefined,
     get leader() {
       return elector.leader;
     },
     start: () => {},
     leadershipAwaited: () => {},
+    setEligible: (isEligible) => elector.setEligible(isEligible),
     skipped: () => {},
   };
 }

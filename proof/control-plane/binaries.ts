@@ -1,7 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { type BinaryName, buildWithGo, cachedBuildPath } from './go-build.js';
+import { type BinaryName, buildWithGo, cachedBuildPath, demandedMinor } from './go-build.js';
+
+/** What setup-envtest ships, so only these may be demanded of its folder. */
+const ENVTEST_BINARIES: readonly BinaryName[] = ['etcd', 'kube-apiserver', 'kubectl'];
 
 /** There is none, and nothing to build it with. */
 export class MissingBinaryError extends Error {}
@@ -23,7 +26,7 @@ async function buildOrExplain(name: BinaryName): Promise<string> {
     if (code !== 'ENOENT' || syscall !== 'spawn go') throw error;
     const otherwise =
       name === 'chaos-judge' ? '' : ', or run setup-envtest and set KUBEBUILDER_ASSETS';
-    throw new MissingBinaryError(`No ${name}: install Go 1.25 or later${otherwise}.`, {
+    throw new MissingBinaryError(`No ${name}: install Go 1.26 or later${otherwise}.`, {
       cause: error,
     });
   }
@@ -33,8 +36,7 @@ function assetPath(name: BinaryName): string | undefined {
   const directory = process.env['KUBEBUILDER_ASSETS'];
   if (!directory) return undefined;
   const path = join(directory, name);
-  // setup-envtest ships no kube-scheduler, so only the two it does ship may be demanded of it.
-  if (name !== 'kube-scheduler' && !existsSync(path)) {
+  if (ENVTEST_BINARIES.includes(name) && !existsSync(path)) {
     throw new Error(
       `KUBEBUILDER_ASSETS names ${directory}, which has no ${name}: correct or unset it.`,
     );
@@ -42,7 +44,7 @@ function assetPath(name: BinaryName): string | undefined {
   return path;
 }
 
-/** The newest version first. The store's place is the one setup-envtest itself computes. */
+/** Of the minor that is asked for, the newest version first. The store's place is the one setup-envtest itself computes. */
 function envtestPaths(name: BinaryName): string[] {
   const store =
     process.platform === 'darwin'
@@ -53,7 +55,9 @@ function envtestPaths(name: BinaryName): string[] {
         );
   if (!existsSync(store)) return [];
   const arch = process.arch === 'x64' ? 'amd64' : process.arch;
+  const minor = demandedMinor();
   return readdirSync(store)
+    .filter((version) => minor === undefined || version.startsWith(`${minor}.`))
     .filter((version) => version.endsWith(`-${process.platform}-${arch}`))
     .sort((a, b) => b.localeCompare(a, 'en', { numeric: true }))
     .map((version) => join(store, version, name));

@@ -12,6 +12,7 @@ import { findBinary } from './binaries.js';
 import { ControlPlaneFiles } from './control-plane-files.js';
 import { etcdObstacle } from './etcd-health.js';
 import { findFreePort } from './free-port.js';
+import { demandedMinor } from './go-build.js';
 import { kubeconfig, type KubeconfigContext } from './kubeconfig.js';
 import { Lifeline } from './lifeline.js';
 import { ServerProcess } from './server-process.js';
@@ -64,6 +65,7 @@ export class ControlPlane {
     try {
       await controlPlane.startEtcd();
       for (const server of controlPlane.apiServers) await controlPlane.startOnFreePort(server);
+      await controlPlane.tellVersion();
     } catch (error) {
       await controlPlane.stop();
       throw error;
@@ -222,6 +224,18 @@ export class ControlPlane {
   ): string {
     const { caFile, url: server } = this;
     return this.files.write(`${name}.kubeconfig`, kubeconfig({ server, caFile, user, namespace }));
+  }
+
+  /** Binaries that were found may be of any version: what the server says of itself is what was tested. */
+  private async tellVersion(): Promise<void> {
+    const { gitVersion } = await this.api.demand('GET', '/version');
+    const demanded = demandedMinor();
+    if (demanded !== undefined && !String(gitVersion).startsWith(`v${demanded}.`)) {
+      throw new Error(
+        `KUBERNETES_MINOR asks for ${demanded} and the kube-apiserver that KUBEBUILDER_ASSETS names is ${String(gitVersion)}: unset one of the two`,
+      );
+    }
+    process.stderr.write(`[control plane] kube-apiserver ${String(gitVersion)}\n`);
   }
 
   private async startOnFreePort(server: ApiServer): Promise<void> {

@@ -15,14 +15,33 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-const SERVERS = 'proof/control-plane';
 const JUDGE = 'proof/chaos/judge';
 const KUBERNETES = 'k8s.io/kubernetes';
 const ETCD = 'go.etcd.io/etcd/server/v3';
 
+/** A module of its own each, as one build can hold one version of Kubernetes; the first is the default. */
+export const KUBERNETES_MINORS = ['1.37', '1.36', '1.35'] as const;
+
+/** The minor that KUBERNETES_MINOR asks for; undefined when the choice is left to us. */
+export function demandedMinor(): string | undefined {
+  const demanded = process.env['KUBERNETES_MINOR'];
+  if (!demanded || KUBERNETES_MINORS.some((minor) => minor === demanded)) {
+    return demanded || undefined;
+  }
+  throw new Error(
+    `KUBERNETES_MINOR is ${demanded}; use one of ${KUBERNETES_MINORS.join(', ')}, or unset it`,
+  );
+}
+
+const SERVERS = `proof/control-plane/kubernetes-${demandedMinor() ?? KUBERNETES_MINORS[0]}`;
+
 /** Go packages and the folders of the modules that require them. */
 const PROGRAMS = {
   'kube-apiserver': { module: SERVERS, package: `${KUBERNETES}/cmd/kube-apiserver` },
+  'kube-controller-manager': {
+    module: SERVERS,
+    package: `${KUBERNETES}/cmd/kube-controller-manager`,
+  },
   'kube-scheduler': { module: SERVERS, package: `${KUBERNETES}/cmd/kube-scheduler` },
   kubectl: { module: SERVERS, package: `${KUBERNETES}/cmd/kubectl` },
   etcd: { module: SERVERS, package: ETCD },

@@ -28,12 +28,14 @@ export function boundsOf(
   // does not know a slow server yet gives its first requests up (R20).
   const underWay = Math.max(T, R);
   const learning = isSlow(candidates, steadyMs) ? 7 * p : 0;
+  // However many seem to compete, and however slow they are (R22).
+  const window = Math.min(5_000, D / 3);
   // An edit may have made the lease twice as long; in strict mode it is held for another D before the grant.
-  const settling = (strict ? 4 : 2) * D + 2 * p + 2 * T + underWay + learning + 1_500;
+  const settling = (strict ? 4 : 2) * D + 2 * p + 2 * T + underWay + learning + 2_500 + window;
   // In strict mode an acquisition that was given up leaves no clean release to the next one.
   const settlesAgain = strict && learning > 0 ? D : 0;
-  const handover = watching ? 1_000 + T : p + 2 * T + 500;
-  const takeover = (strict ? 2 : 1) * D + p + 2 * T + 700;
+  const handover = (watching ? 1_000 + T : p + 2 * T + 500) + window;
+  const takeover = (strict ? 2 : 1) * D + p + 2 * T + 600 + window;
   return {
     settlingMs: settling / slowest,
     handoverMs: (handover + learning + settlesAgain) / slowest + 4 * steadyMs,

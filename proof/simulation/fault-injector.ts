@@ -119,12 +119,27 @@ export class FaultInjector {
           replica.suspend();
           this.ask(replica, () => replica.resume(), until);
         });
+      case 'ineligible':
+        return this.makeIneligible(replica, until, severity);
       case 'interrupt-watch':
         replica.watchInterruptions++;
         return replica.watch?.interrupt();
       default:
         throw new Error(`${kind} does not befall a process`);
     }
+  }
+
+  /** It is eligible again in time to be counted as such when everything works. */
+  private makeIneligible(replica: Replica, until: number, severity: number): void {
+    const { healAt } = this.world.scenario;
+    const end = Math.min(
+      until,
+      healAt - (2 * replica.config.ineligibleGraceMs) / replica.clockRate,
+    );
+    if (end <= this.world.now) return;
+    const mayHandOver = severity < 0.7;
+    this.ask(replica, () => replica.eligibility.report(false, mayHandOver));
+    this.ask(replica, () => replica.eligibility.report(true, mayHandOver), end);
   }
 
   /** Set back by just what a machine slept, a wall clock hides the sleep: no promise is made for that (R19). */

@@ -40,6 +40,7 @@ const PROCESS_FAULTS = [
   'step-down',
   'fail-handler',
   'suspend',
+  'ineligible',
   'interrupt-watch',
 ] as const;
 
@@ -73,6 +74,7 @@ const HARMLESS_FAULTS: readonly FaultKind[] = [
   'step-down',
   'fail-handler',
   'suspend',
+  'ineligible',
   'stranger',
 ];
 

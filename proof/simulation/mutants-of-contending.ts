@@ -11,8 +11,8 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     patches: [
       {
         file: OBSERVING,
-        from: 'return since + leaseDurationOf(lease.record, step.config) + jitter * EXPIRY_JITTER_MS;',
-        to: 'return step.now + ((lease.record.renewTimeMicros ?? 0) - step.at.wallMicros) / 1_000 + leaseDurationOf(lease.record, step.config) + jitter * EXPIRY_JITTER_MS;',
+        from: ': since + leaseDurationOf(lease.record, step.config);',
+        to: ': step.now + ((lease.record.renewTimeMicros ?? 0) - step.at.wallMicros) / 1_000 + leaseDurationOf(lease.record, step.config);',
       },
     ],
   },

@@ -119,8 +119,8 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
     patches: [
       {
         file: 'core/observing.ts',
-        from: 'return since + leaseDurationOf(lease.record, step.config) + jitter',
-        to: 'return since + 2 * leaseDurationOf(lease.record, step.config) + jitter',
+        from: ': since + leaseDurationOf(lease.record, step.config);',
+        to: ': since + 2 * leaseDurationOf(lease.record, step.config);',
       },
     ],
     foundBy: 'quick-takeover',
@@ -130,9 +130,9 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
     breaks: 'R14: who is woken by a release waits for seconds',
     patches: [
       {
-        file: 'core/observing.ts',
-        from: 'RELEASE_JITTER_MS = 10;',
-        to: 'RELEASE_JITTER_MS = 60_000;',
+        file: 'core/crowd.ts',
+        from: 'SHORTEST_WINDOW_MS = 10;',
+        to: 'SHORTEST_WINDOW_MS = 60_000;',
       },
     ],
     foundBy: 'quick-handover',
@@ -174,8 +174,8 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
     patches: [
       {
         file: CONTENDING,
-        from: 'claimableAt(step, observation),\n    nextAttemptAt,',
-        to: 'claimableAt(step, observation),',
+        from: 'competesFrom(step, observation),\n    nextAttemptAt,',
+        to: 'competesFrom(step, observation),',
       },
     ],
     foundBy: 'request-budget',

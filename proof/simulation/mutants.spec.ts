@@ -32,12 +32,22 @@ describe('a wrong election', () => {
     'fixed-timeout',
     'conflict-never-forgotten',
     'impatient-watch',
-  ])('is found out: %s', async (name) => {
-    const mutant = MUTANTS.find((candidate) => candidate.name === name)!;
-    const engine = await engineOf(build, mutant);
-    const hunt = { firstSeed: 1, schedules: 100, kinds: FAULT_KINDS, untilOverlap: false };
-    expect((await killMutant(mutant, engine, hunt)).seedsToKill).not.toBeNull();
-  });
+    'hands-over-again',
+    'hands-over-to-nobody',
+    'no-eligibility-grace',
+    'ineligible-leads-on',
+    'ineligible-competes',
+    'let-go-is-first',
+  ])(
+    'is found out: %s',
+    async (name) => {
+      const mutant = MUTANTS.find((candidate) => candidate.name === name)!;
+      const engine = await engineOf(build, mutant);
+      const hunt = { firstSeed: 1, schedules: 200, kinds: FAULT_KINDS, untilOverlap: false };
+      expect((await killMutant(mutant, engine, hunt)).seedsToKill).not.toBeNull();
+    },
+    60_000,
+  );
 
   it('is built from the very text of the library: every patch still fits', async () => {
     for (const mutant of MUTANTS) await expect(engineOf(build, mutant)).resolves.toBeDefined();

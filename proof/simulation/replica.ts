@@ -9,6 +9,7 @@ import type { RandomStream } from './random-stream.js';
 import { RequestBudget } from './request-budget.js';
 import type { CandidateTraits } from './scenario.js';
 import { SimulatedApplication } from './simulated-application.js';
+import { SimulatedEligibility } from './simulated-eligibility.js';
 import { SimulatedLock } from './simulated-lock.js';
 import type { SimulatedWatch } from './simulated-watch.js';
 import { VirtualClock } from './virtual-clock.js';
@@ -75,6 +76,7 @@ export class Replica implements EventOwner {
   private inheritsUntil: number;
   private readonly budget: RequestBudget;
   readonly application: SimulatedApplication;
+  readonly eligibility: SimulatedEligibility;
   private frozen: Freeze | undefined;
   /** By the own clock, when it was parted from its original. */
   private partedAt = -Infinity;
@@ -102,6 +104,7 @@ export class Replica implements EventOwner {
     );
     this.budget = new RequestBudget(world, this);
     this.application = new SimulatedApplication(world, this);
+    this.eligibility = new SimulatedEligibility(world, this);
     const dice = world.stream(`dice ${this.name}`);
     this.elector = new world.engine.LeaderElector(this.config, {
       lock: new SimulatedLock(world, this, new Network(world, this.slot * 1_000 + incarnation)),
@@ -332,6 +335,7 @@ export class Replica implements EventOwner {
     this.lastSentMicros = record.renewTimeMicros!;
     if (record.holderIdentity === '') this.application.checkRelease(record);
     else if (record.acquireTimeMicros !== record.renewTimeMicros) this.application.checkRenewal();
+    else this.eligibility.checkAttempt(request);
   }
 
   onAnswer(request: LockRequest, outcome: Outcome, sentAt: number): void {

@@ -31,6 +31,8 @@ export interface ScenarioTraits {
   readonly altersWrites: boolean;
   /** Locks keep one lease object, and change it. */
   readonly keepsLease: boolean;
+  /** Processes are unfit to lead now and then. */
+  readonly losesHealth: boolean;
   readonly restores: boolean;
   readonly sharedIdentity: boolean;
   readonly reportsDeath: boolean;
@@ -71,7 +73,8 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   const offered = wishes.kinds.filter((kind) => allowed(kind, traits));
   const drawn = traits.allKinds ? offered : drawKinds(random, offered);
   // Where there is a webhook it is at work, whatever else is left out.
-  const kinds = offered.includes('webhook') ? [...drawn, 'webhook' as const] : drawn;
+  const always = (['webhook', 'ineligible'] as const).filter((kind) => offered.includes(kind));
+  const kinds = [...drawn.filter((kind) => kind !== 'ineligible'), ...always];
   const faults = drawFaults(wishes.seed, {
     kinds,
     count: traits.faultCount,
@@ -104,12 +107,16 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   };
 }
 
-type ForeignTraits = Pick<ScenarioTraits, 'altersWrites' | 'keepsLease'>;
+type ForeignTraits = Pick<ScenarioTraits, 'altersWrites' | 'keepsLease' | 'losesHealth'>;
 
 /** From a stream of its own: the other seeds mean what they meant without. */
 function drawForeignTraits(seed: number): ForeignTraits {
   const random = new RandomStream(seed, 'webhook');
-  return { altersWrites: random.chance(0.2), keepsLease: random.chance(0.1) };
+  return {
+    altersWrites: random.chance(0.2),
+    keepsLease: random.chance(0.1),
+    losesHealth: new RandomStream(seed, 'eligibility').chance(0.2),
+  };
 }
 
 function drawTraits(random: RandomStream): Omit<ScenarioTraits, keyof ForeignTraits> {
@@ -149,6 +156,7 @@ function allowed(kind: FaultKind, traits: ScenarioTraits): boolean {
   if (kind === 'sleep') return traits.sleeps;
   if (kind === 'clone') return traits.clones;
   if (kind === 'webhook') return traits.altersWrites;
+  if (kind === 'ineligible') return traits.losesHealth;
   // Where nothing else tells of a stopped or restored clock, the wall clock has to be right (R19).
   if (kind === 'clock-restore') return traits.sleeps && !traits.tellsBootTime;
   if (kind === 'wall-jump') return !traits.sleeps || traits.tellsBootTime;

@@ -90,6 +90,7 @@ export class SimulatedApplication implements ElectionObserver {
       world.violate('event-alternation', `${replica.name} revoked #${term.number} out of turn`);
     }
     this.checkRevocation(term, reason);
+    if (reason === 'ineligible') replica.eligibility.handsOver(term);
     this.term = undefined;
     if (isVoluntary(reason)) {
       const until = replica.clock.now() + Math.max(1, replica.config.drainTimeoutMs);
@@ -106,6 +107,7 @@ export class SimulatedApplication implements ElectionObserver {
   onNotice(notice: ElectionNotice): void {
     if (notice.kind === 'failed') this.failed(notice.error);
     else if (notice.kind === 'released') this.world.count('released');
+    else if (notice.kind === 'ineligible-acquisition') this.world.count('led-ineligible');
     else if (notice.kind === 'settling') {
       this.settling = true;
       this.draining = undefined;

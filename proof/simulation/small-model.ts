@@ -31,6 +31,7 @@ export class SmallModel {
       drainTimeoutMs: 1_000,
       releaseOnShutdown: true,
       strict: false,
+      ineligibleGraceMs: 5_000,
     }));
   }
 

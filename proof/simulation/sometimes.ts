@@ -21,6 +21,8 @@ export const SITUATIONS = [
   'duplicate-applied-once',
   'retry-after',
   'handler-failed',
+  'handed-over-ineligible',
+  'led-ineligible',
   'death-reported',
   'stranger-led',
   'mixed-settings',

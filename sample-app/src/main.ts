@@ -5,6 +5,9 @@ import { AppModule } from './app.module.js';
 const app = await NestFactory.create(AppModule, { logger: ['error', 'warn', 'log'] });
 // SIGTERM and SIGINT close the application, and closing it hands leadership over.
 app.enableShutdownHooks();
-await app.listen(process.env['PORT'] ?? 0, '127.0.0.1');
+const port = process.env['PORT'] ?? 0;
+// A pod is reached by its own address, a laptop by itself alone.
+if (process.env['KUBERNETES_SERVICE_HOST']) await app.listen(port);
+else await app.listen(port, '127.0.0.1');
 // Under `npm start`: do not outlive a parent that was killed.
 process.once('disconnect', () => void app.close());

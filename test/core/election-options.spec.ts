@@ -28,6 +28,7 @@ describe('when only the role is given', () => {
       drainTimeoutMs: 20_000,
       releaseOnShutdown: true,
       strict: false,
+      ineligibleGraceMs: 5_000,
     });
   });
 

@@ -15,7 +15,12 @@ function logOfOneReplica(): string[] {
   const options = { role: 'plan-scheduler', identity: 'pod-a', application: undefined };
   const lease = 'Lease default/plan-scheduler';
   const clock = new ManualClock();
-  const log = new ElectionLogger({ ...options, renewDeadlineMs: 10_000 }, lease, clock, true);
+  const log = new ElectionLogger(
+    { ...options, renewDeadlineMs: 10_000, ineligibleGraceMs: 5_000 },
+    lease,
+    clock,
+    true,
+  );
   const term = createTerm({
     role: 'plan-scheduler',
     number: 3,
@@ -29,7 +34,7 @@ function logOfOneReplica(): string[] {
   log.tell({ kind: 'leader-changed', leader: 'pod-b', application: undefined });
   log.tell({ kind: 'leader-changed', leader: undefined, application: undefined });
   log.granted(term);
-  log.revoked(term, 'stepped-down');
+  log.revoked(term, 'stepped-down', '');
   log.tell({ kind: 'released', term: 3 });
   for (let times = 0; times <= 12; times += 1) log.tell({ kind: 'failed', error });
   log.tell({ kind: 'renewed', term: 4 });

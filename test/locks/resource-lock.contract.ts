@@ -5,6 +5,16 @@ import { held, NOW_MICROS } from './lease-records.js';
 import { request } from './lock-request.js';
 import { RecordedWatch } from './recorded-watch.js';
 
+/** The release of the first term, as far as a name on it goes. */
+const DIRECTED: Partial<LeaseRecord> = { holderIdentity: '', releasedTransitions: 1 };
+
+const UNMARKED: Partial<LeaseRecord> = {
+  application: undefined,
+  memberUid: undefined,
+  crowd: undefined,
+  successor: undefined,
+};
+
 /** What a lock gives to its contract. No object exists at the start. */
 export interface ResourceLockFixture {
   /** Two candidates of one election, as far apart as the lock allows: nothing shared but the store. */
@@ -167,6 +177,10 @@ export function describeResourceLock(
         ['with a time at a full second', { renewTimeMicros: Date.UTC(2026, 0, 1) * 1000 }],
         ['with the most transitions', { leaseTransitions: 2_147_483_647 }],
         ['of a named application', { application: '@acme/plans (term 4)/api ü' }],
+        ['of a named member', { memberUid: '2c0f7d6e-1f6e (term 4)' }],
+        ['of a crowd', { crowd: { candidates: 97.25, stepMs: 12.5 } }],
+        ['of the largest crowd', { crowd: { candidates: 4_000, stepMs: 4 } }],
+        ['of a directed release', { ...DIRECTED, successor: { transitions: 1, uid: 'a:b "ü"\n' } }],
         ['of an unusual holder', { holderIdentity: 'pod "ü"\n/1_🙂' }],
       ];
 
@@ -178,13 +192,34 @@ export function describeResourceLock(
       });
     });
 
-    describe('when the next holder names no application', () => {
-      it("forgets the former one's", async () => {
-        const before = await created(heldByFirst({ application: 'plans' }));
+    describe('when the next holder writes no such mark', () => {
+      const marks: [string, Partial<LeaseRecord>, keyof LeaseRecord][] = [
+        ['application', { application: 'plans' }, 'application'],
+        ['member', { memberUid: 'uid-of-a-pod' }, 'memberUid'],
+        ['crowd', { crowd: { candidates: 3, stepMs: 4 } }, 'crowd'],
+        [
+          'successor',
+          { ...DIRECTED, successor: { transitions: 1, uid: 'uid-of-a-pod' } },
+          'successor',
+        ],
+      ];
+
+      it.each(marks)("forgets the former one's %s", async (_, change, field) => {
+        const before = await created(heldByFirst(change));
+        expect(before.record[field]).toBeDefined();
         const record = heldBySecond({ leaseTransitions: 2 });
         await replace(fixture.second, record, before);
-        expect((await read(fixture.first)).record.application).toBeUndefined();
+        expect((await read(fixture.first)).record[field]).toBeUndefined();
       });
+
+      it.each(marks)(
+        'stores the %s also where nothing else has changed',
+        async (_, { ...change }) => {
+          const before = await created(heldByFirst({ ...change, ...UNMARKED }));
+          await replace(fixture.first, heldByFirst(change), before);
+          expect((await read(fixture.second)).record).toEqual(heldByFirst(change));
+        },
+      );
     });
 
     describe('when leadership changes hands', () => {

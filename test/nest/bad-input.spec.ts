@@ -160,6 +160,8 @@ describe('an application with bad options', () => {
     ['lock', {}],
     ['lock', null],
     ['autoStart', 'no'],
+    ['createLease', 'never'],
+    ['podLabel', 'yes'],
     ['isGlobal', 'no'],
     ['leaseDuration', 15_000],
   ];

@@ -21,6 +21,8 @@ const OPTIONS: LeaderElectionFactoryOptions = {
   drainTimeoutMs: 0,
   strict: true,
   autoStart: false,
+  createLease: true,
+  podLabel: false,
   lock: memoryLock(),
 };
 
@@ -67,6 +69,10 @@ describe('the options of LeaderElectionModule', () => {
         retryPeriodMs: 2_000,
         requestTimeoutMs: 3_000,
         releaseOnShutdown: true,
+        ineligibleGraceMs: 5_000,
+        eligibility: [],
+        placement: 'any',
+        placementCooldownMs: 30_000,
       });
       await elections.clock.advance(60_000);
       expect(app.leadership().isLeader()).toBe(false);

@@ -17,6 +17,7 @@ describe('the main entry', () => {
         'LeadershipUnavailableError',
         'LeaseAlteredError',
         'LockRequestError',
+        'MembersUnknownError',
         'NotLeaderError',
         'OnGranted',
         'OnNewLeader',

@@ -23,6 +23,7 @@ export const CONFIG: ElectionConfig = {
   drainTimeoutMs: 20_000,
   releaseOnShutdown: true,
   strict: false,
+  ineligibleGraceMs: 5_000,
 };
 
 /** A record by another candidate that holds the lease. */
@@ -43,7 +44,8 @@ export function representation(
   revision: number | bigint,
   uid = 'uid-1',
 ): ObservedLease {
-  const { releasedTransitions: _marker, ...timed } = record;
+  const { releasedTransitions: _, memberUid: _member, crowd: _crowd, ...rest } = record;
+  const { successor: _successor, ...timed } = rest;
   return {
     record,
     uid,

@@ -1,7 +1,7 @@
 import type { Clock } from '../../lib/core/clock.js';
 import type { ResourceLock } from '../../lib/core/resource-lock.js';
 import type { LeaderElector } from '../../lib/elector/leader-elector.js';
-import { closeLock } from '../../lib/elector/lock-requests.js';
+import { closeInTime } from '../../lib/elector/lock-requests.js';
 
 /** Both halves of stopping, with nothing between them. */
 export async function drainAndRelease(
@@ -22,5 +22,5 @@ export async function stopElection({
   readonly clock: Clock;
 }): Promise<void> {
   await drainAndRelease(elector);
-  await closeLock(lock, clock, elector.config.requestTimeoutMs);
+  await closeInTime(() => lock.close?.(), clock, elector.config.requestTimeoutMs);
 }

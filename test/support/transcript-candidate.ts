@@ -151,8 +151,14 @@ function wordsOf(effect: Exclude<ElectionEffect, { kind: 'wake' }>): string {
       return 'tells: renewed';
     case 'released':
       return `tells: released term ${effect.term}`;
+    case 'named-in-vain':
+      return `tells: ${effect.uid} was named in vain, as ${effect.leader} leads`;
     case 'unclean-acquisition':
       return `tells: unclean acquisition, the lease was ${effect.was}`;
+    case 'eligibility-changed':
+      return effect.isEligible ? 'tells: eligible' : 'tells: ineligible';
+    case 'ineligible-acquisition':
+      return `tells: leads although ineligible, term ${effect.term}`;
     case 'failed':
       return `tells: failed, ${effect.error.code}`;
     default:

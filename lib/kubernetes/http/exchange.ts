@@ -7,7 +7,8 @@ import type { ClusterAccess } from './socket-basics.js';
 import { resetSocket } from './socket.js';
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'POST' | 'PUT';
+  /** A PATCH is a merge patch. */
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH';
   /** Below the server's URL, query included. */
   readonly path: string;
   readonly body?: string | undefined;
@@ -89,12 +90,12 @@ function open(request: HttpRequest, options: ExchangeOptions): ClientRequest {
   return sendRequest(args);
 }
 
-function headersOf({ body }: HttpRequest): Record<string, string | number> {
+function headersOf({ method, body }: HttpRequest): Record<string, string | number> {
   return {
     Accept: 'application/json',
     'User-Agent': `nestjs-leader-election (node ${process.versions.node})`,
     ...(body !== undefined && {
-      'Content-Type': 'application/json',
+      'Content-Type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
       'Content-Length': Buffer.byteLength(body),
     }),
   };

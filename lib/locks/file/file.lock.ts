@@ -15,6 +15,7 @@ import type {
   WriteOutcome,
 } from '../../core/resource-lock.js';
 import { DocumentStore } from '../document-store.js';
+import { CompetingProcesses } from './competing-processes.js';
 import { BoundedRequests, FileRequests } from './file-requests.js';
 import { HolderSocket } from './holder-socket.js';
 import {
@@ -222,6 +223,10 @@ export class FileLock implements ResourceLock {
   sibling(suffix: string): DocumentStore<ObservedLeaseFile> {
     const files = this.filesOf(`${this.labels.leaseName}-${suffix}`, 'document');
     return new DocumentStore(new FileTexts(files), DOCUMENT_PLACE);
+  }
+
+  competitors(): CompetingProcesses {
+    return new CompetingProcesses(this.directory, this.lease.store.directory, this.identity);
   }
 
   describe(): string {

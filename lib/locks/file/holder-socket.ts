@@ -59,9 +59,15 @@ export class HolderSocket {
   private server: Server | undefined;
   private readonly connections = new Set<Socket>();
   private readonly directory: string;
-  private readonly prefix: string;
+  /** Of the names of all sockets that serve the same purpose for the same lease. */
+  readonly prefix: string;
 
-  constructor(directory: string, leaseDirectory: string) {
+  constructor(
+    directory: string,
+    leaseDirectory: string,
+    /** Said to each who connects; a byte is enough to show that the process is not stopped. */
+    private readonly greeting = '\n',
+  ) {
     this.directory = join(directory, 's');
     this.prefix = `${createHash('sha256').update(leaseDirectory).digest('hex').slice(0, 8)}-`;
   }
@@ -121,7 +127,7 @@ export class HolderSocket {
     return path;
   }
 
-  /** One byte, so that a standby can tell a live process from the kernel's queue in front of a stopped one. */
+  /** So that others can tell a live process from the kernel's queue in front of a stopped one. */
   private greet(connection: Socket): void {
     this.connections.add(connection);
     connection.unref();
@@ -129,7 +135,7 @@ export class HolderSocket {
     connection.on('error', () => undefined);
     connection.on('close', () => this.connections.delete(connection));
     connection.resume();
-    connection.write('\n');
+    connection.write(this.greeting);
   }
 
   private async newPath(): Promise<string> {

@@ -4,10 +4,14 @@ import { hostname } from 'node:os';
 import { isAbsolute } from 'node:path';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import {
-  formatHolderApplication,
+  formatCrowd,
+  formatHolderName,
   formatMicroTime,
-  parseHolderApplication,
+  formatSuccessor,
+  parseCrowd,
+  parseHolderName,
   parseMicroTime,
+  parseSuccessor,
 } from '../record-text.js';
 import { CREATION_FILE, isUid, type LeaseFileName } from './lease-paths.js';
 
@@ -90,7 +94,10 @@ export function formatLeaseFile(
     renewTime: printedTime(record.renewTimeMicros),
     leaseTransitions: record.leaseTransitions,
     releasedTransitions: record.releasedTransitions,
-    application: formatHolderApplication(record),
+    application: formatHolderName(record, 'application'),
+    member: formatHolderName(record, 'memberUid'),
+    crowd: formatCrowd(record),
+    successor: formatSuccessor(record),
     holderProcess: lease.holderProcess,
   };
   return `${JSON.stringify(fields, null, 2)}\n`;
@@ -165,7 +172,10 @@ function parseRecord(fields: Readonly<Record<string, unknown>>): LeaseRecord {
     renewTimeMicros: parseMicroTime(fields['renewTime']),
     leaseTransitions,
     releasedTransitions: wholeNumber(fields['releasedTransitions']),
-    application: parseHolderApplication(fields['application'], leaseTransitions),
+    application: parseHolderName(fields['application'], leaseTransitions),
+    memberUid: parseHolderName(fields['member'], leaseTransitions),
+    crowd: parseCrowd(fields['crowd']),
+    successor: parseSuccessor(fields['successor']),
   };
 }
 

@@ -2,10 +2,14 @@ import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 import { type LeaseRecord, MAX_INT32, type ObservedLease } from '../../core/lease-record.js';
 import type { ObjectAddress } from '../../kubernetes/object-request.js';
 import {
-  formatHolderApplication,
+  formatCrowd,
+  formatHolderName,
   formatMicroTime,
-  parseHolderApplication,
+  formatSuccessor,
+  parseCrowd,
+  parseHolderName,
   parseMicroTime,
+  parseSuccessor,
 } from '../record-text.js';
 
 /** Marks a record that its last holder released on purpose; the value is the transitions of that term (R13). */
@@ -13,6 +17,15 @@ export const RELEASED_ANNOTATION = 'nestjs-leader-election/released';
 
 /** Which application the holder belongs to, and in which term it held the lease. */
 export const APPLICATION_ANNOTATION = 'nestjs-leader-election/application';
+
+/** Which member the holder is, by the uid of its pod, and in which term (R23). */
+export const MEMBER_ANNOTATION = 'nestjs-leader-election/member';
+
+/** How many compete, and how many milliseconds a step takes: `3.5:12` (R22). */
+export const CROWD_ANNOTATION = 'nestjs-leader-election/crowd';
+
+/** Whom a release names to follow: the transitions of the released term and the uid of a pod (R23). */
+export const SUCCESSOR_ANNOTATION = 'nestjs-leader-election/successor';
 
 export type DecodedLease =
   | { readonly kind: 'lease'; readonly lease: ObservedLease }
@@ -118,7 +131,10 @@ function decodeRecord(spec: JsonDocument, metadata: JsonDocument): LeaseRecord {
     leaseTransitions,
     releasedTransitions:
       typeof released === 'string' && /^\d+$/.test(released) ? int32(Number(released), 0) : null,
-    application: parseHolderApplication(annotations[APPLICATION_ANNOTATION], leaseTransitions),
+    application: parseHolderName(annotations[APPLICATION_ANNOTATION], leaseTransitions),
+    memberUid: parseHolderName(annotations[MEMBER_ANNOTATION], leaseTransitions),
+    crowd: parseCrowd(annotations[CROWD_ANNOTATION]),
+    successor: parseSuccessor(annotations[SUCCESSOR_ANNOTATION]),
   };
 }
 
@@ -172,7 +188,10 @@ function encodeAnnotations(record: LeaseRecord, old: unknown): JsonDocument | un
   const { releasedTransitions } = record;
   const marker = releasedTransitions === null ? null : String(releasedTransitions);
   setOrOmit(annotations, RELEASED_ANNOTATION, marker);
-  setOrOmit(annotations, APPLICATION_ANNOTATION, formatHolderApplication(record));
+  setOrOmit(annotations, APPLICATION_ANNOTATION, formatHolderName(record, 'application'));
+  setOrOmit(annotations, MEMBER_ANNOTATION, formatHolderName(record, 'memberUid'));
+  setOrOmit(annotations, CROWD_ANNOTATION, formatCrowd(record));
+  setOrOmit(annotations, SUCCESSOR_ANNOTATION, formatSuccessor(record));
   return Object.keys(annotations).length === 0 ? undefined : annotations;
 }
 

@@ -12,9 +12,13 @@ import type {
   WriteOutcome,
 } from '../../core/resource-lock.js';
 import type { PodEnvironment } from '../../kubernetes/pod-environment.js';
+import { LeaderMark } from '../../kubernetes/leader-mark.js';
 import { type ApiRequest, KubernetesTransport } from '../../kubernetes/kubernetes-transport.js';
 import { collectionPath, type ObjectAddress, objectPath } from '../../kubernetes/object-request.js';
+import { ApiServerPods } from '../../members/pod-api.js';
+import { PodMembers } from '../../members/pod-members.js';
 import { DocumentStore } from '../document-store.js';
+import { ClusterLock, type OwnPod, type PodSelection } from './cluster-lock.js';
 import {
   conditionalReplacement,
   encodeNewLease,
@@ -56,6 +60,16 @@ function annotationsOf(metadata: JsonDocument): JsonDocument {
   return isJsonObject(metadata['annotations']) ? metadata['annotations'] : {};
 }
 
+/** With `createLease: false`: what to apply, as the Lease cannot come from this process. */
+function explainNotCreated({ apiVersion, kind, namespace, name }: ObjectAddress): LockRequestError {
+  return new LockRequestError(
+    `${kind} ${namespace}/${name} does not exist, and createLease: false leaves it to whoever deploys the application. ` +
+      'The replicas take it as soon as it is there. Apply this manifest, or set createLease: true and allow create:\n' +
+      `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata:\n  name: ${name}\n  namespace: ${namespace}`,
+    { reason: 'rejected' },
+  );
+}
+
 /** How something is written into a Lease: the body of a POST, and that of a PUT over the expected representation. */
 interface LeaseEncoding<Content> {
   created(content: Content, address: ObjectAddress): JsonDocument;
@@ -65,9 +79,10 @@ interface LeaseEncoding<Content> {
 /** GET, POST and PUT of one Lease. No PATCH, no DELETE, no write without a version (R6). */
 class LeaseStore<Content> implements Store<Content, ObservedLease> {
   constructor(
-    protected readonly target: LeaseTarget,
-    protected readonly transport: KubernetesTransport,
+    private readonly target: LeaseTarget,
+    private readonly transport: KubernetesTransport,
     private readonly encoding: LeaseEncoding<Content>,
+    private readonly createsLeases: boolean,
   ) {}
 
   /** Without a resourceVersion parameter the answer comes from etcd and not from a cache (A6). */
@@ -78,7 +93,8 @@ class LeaseStore<Content> implements Store<Content, ObservedLease> {
     return readOutcome(context, await this.transport.send(request, options));
   }
 
-  create(content: Content, options: LockRequestOptions): Promise<WriteOutcome> {
+  async create(content: Content, options: LockRequestOptions): Promise<WriteOutcome> {
+    if (!this.createsLeases) return { kind: 'not-applied', error: await this.leftToTheManifest() };
     return this.write('create', options, (address) => ({
       method: 'POST',
       path: collectionPath(address),
@@ -102,6 +118,11 @@ class LeaseStore<Content> implements Store<Content, ObservedLease> {
     return this.target.describe();
   }
 
+  private async leftToTheManifest(): Promise<LockRequestError> {
+    const context = await this.target.contextFor('create');
+    return context instanceof LockRequestError ? context : explainNotCreated(context.address);
+  }
+
   private async write(
     verb: 'create' | 'update',
     options: LockRequestOptions,
@@ -122,13 +143,44 @@ export async function openLeaseLock(
   requester: LockRequester,
   pod: PodEnvironment,
 ): Promise<ResourceLock> {
-  return new LeaseLock(await LeaseTarget.find(choice, requester, pod));
+  const target = await LeaseTarget.find(choice, requester, pod);
+  return new LeaseLock(target, choice, pod, requester.createLease ?? true);
 }
 
-class LeaseLock extends LeaseStore<LeaseRecord> implements ResourceLock {
-  constructor(target: LeaseTarget) {
+class LeaseLock extends ClusterLock implements ResourceLock {
+  private readonly transport: KubernetesTransport;
+  private readonly store: LeaseStore<LeaseRecord>;
+
+  constructor(
+    private readonly target: LeaseTarget,
+    readonly cluster: ClusterChoice,
+    readonly pod: PodEnvironment,
+    private readonly createsLeases: boolean,
+  ) {
+    super();
+    this.transport = new KubernetesTransport(target.connection);
     const encoding = { created: encodeNewLease, replaced: encodeReplacement };
-    super(target, new KubernetesTransport(target.connection), encoding);
+    this.store = new LeaseStore(target, this.transport, encoding, createsLeases);
+  }
+
+  read(options: LockRequestOptions): Promise<ReadOutcome> {
+    return this.store.read(options);
+  }
+
+  create(record: LeaseRecord, options: LockRequestOptions): Promise<WriteOutcome> {
+    return this.store.create(record, options);
+  }
+
+  replace(
+    record: LeaseRecord,
+    expected: ObservedLease,
+    options: LockRequestOptions,
+  ): Promise<WriteOutcome> {
+    return this.store.replace(record, expected, options);
+  }
+
+  describe(): string {
+    return this.store.describe();
   }
 
   watch(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch {
@@ -145,8 +197,20 @@ class LeaseLock extends LeaseStore<LeaseRecord> implements ResourceLock {
    */
   sibling(suffix: string): DocumentStore<ObservedLease> {
     const encoding = { created: encodeNewDocument, replaced: encodeDocumentReplacement };
-    const texts = new LeaseStore(this.target.sibling(suffix), this.transport, encoding);
+    const target = this.target.sibling(suffix);
+    const texts = new LeaseStore(target, this.transport, encoding, this.createsLeases);
     return new DocumentStore(texts, DOCUMENT_PLACE);
+  }
+
+  podMembers({ podName, random, ...selection }: PodSelection): PodMembers {
+    const { connection } = this.target;
+    const namespace = async () => this.pod.namespace() ?? (await this.target.address()).namespace;
+    const api = new ApiServerPods({ connection, namespace, podName, random });
+    return new PodMembers({ ...selection, api, podName, random });
+  }
+
+  leaderMark(pod: OwnPod): LeaderMark {
+    return new LeaderMark({ ...pod, connection: this.target.connection });
   }
 
   close(): Promise<void> {

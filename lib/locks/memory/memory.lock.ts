@@ -1,6 +1,7 @@
 import { LockRequestError } from '../../core/errors.js';
 import { parseDocument } from '../../core/json-document.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
+import { competingMember, type MemberObserver, type MemberSource } from '../../core/member.js';
 import type {
   LeaseWatch,
   LeaseWatchObserver,
@@ -26,6 +27,7 @@ export type MemoryLeaseListener = (lease: ObservedLease | null, revision: bigint
 export class MemoryLeaseStore {
   /** What is kept beside the leases, by key. */
   readonly documents: MemoryDocuments = new Map();
+  readonly competitors = new MemoryCompetitors();
   private revision = 0n;
   private readonly leases = new Map<string, ObservedLease>();
   private readonly listeners = new Map<string, Set<MemoryLeaseListener>>();
@@ -81,6 +83,38 @@ export class MemoryLeaseStore {
   }
 }
 
+/** Who competes for which lease, by its key. */
+class MemoryCompetitors {
+  private readonly competing = new Map<string, Map<MemberObserver, Competitor>>();
+
+  join(key: string, competitor: Competitor, observer: MemberObserver): () => void {
+    const all = this.competing.get(key) ?? new Map<MemberObserver, Competitor>();
+    this.competing.set(key, all.set(observer, competitor));
+    this.tell(key);
+    return () => {
+      if (all.delete(observer)) this.tell(key);
+    };
+  }
+
+  /** Later, and to who is there then. */
+  private tell(key: string): void {
+    const all = this.competing.get(key)!;
+    void Promise.resolve().then(() => {
+      for (const [observer, self] of all) {
+        const members = [...all.values()].map((competitor) =>
+          competingMember(competitor.identity, competitor.since, competitor === self),
+        );
+        observer.members(members);
+      }
+    });
+  }
+}
+
+interface Competitor {
+  readonly identity: string;
+  readonly since: Date;
+}
+
 function timingKey(uid: string, record: LeaseRecord): string {
   return JSON.stringify([
     uid,
@@ -96,7 +130,18 @@ function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
   return (
     timingKey('', a) === timingKey('', b) &&
     a.releasedTransitions === b.releasedTransitions &&
-    a.application === b.application
+    a.application === b.application &&
+    a.memberUid === b.memberUid &&
+    sameMarks(a, b)
+  );
+}
+
+function sameMarks({ crowd, successor }: LeaseRecord, other: LeaseRecord): boolean {
+  return (
+    crowd?.candidates === other.crowd?.candidates &&
+    crowd?.stepMs === other.crowd?.stepMs &&
+    successor?.transitions === other.successor?.transitions &&
+    successor?.uid === other.successor?.uid
   );
 }
 
@@ -199,6 +244,7 @@ export function memoryLeaseKey(requester: Pick<LockRequester, 'leaseName' | 'nam
 
 export class MemoryLock extends MemoryStore<LeaseRecord, ObservedLease> implements ResourceLock {
   private readonly key: string;
+  private readonly identity: string;
 
   constructor(
     private readonly store: MemoryLeaseStore,
@@ -212,6 +258,7 @@ export class MemoryLock extends MemoryStore<LeaseRecord, ObservedLease> implemen
     };
     super(lease, `in-memory lease ${key}`);
     this.key = key;
+    this.identity = requester.identity;
   }
 
   watch(observer: LeaseWatchObserver): LeaseWatch {
@@ -220,6 +267,17 @@ export class MemoryLock extends MemoryStore<LeaseRecord, ObservedLease> implemen
 
   sibling(suffix: string): MemoryDocumentStore {
     return new MemoryDocumentStore(this.store.documents, `${this.key}-${suffix}`);
+  }
+
+  competitors(): MemberSource {
+    const competitor = { identity: this.identity, since: new Date() };
+    let leave = (): void => undefined;
+    return {
+      start: (observer) => {
+        leave = this.store.competitors.join(this.key, competitor, observer);
+      },
+      close: () => Promise.resolve(leave()),
+    };
   }
 
   private follow(observer: LeaseWatchObserver): () => void {

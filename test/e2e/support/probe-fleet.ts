@@ -35,10 +35,11 @@ export class ProbeFleet extends Fleet<ProbeProcess> {
     return fleet;
   }
 
-  add(change: Partial<ProbeSettings> = {}): ProbeProcess {
+  add(change: Partial<ProbeSettings> = {}, env: NodeJS.ProcessEnv = {}): ProbeProcess {
     const launch = (name: string): ProbeProcess => {
       const probeFile = this.probeFile(name);
-      return new ProbeProcess(name, { ...this.settings, ...change, probeFile }, this.env);
+      const settings = { ...this.settings, ...change, probeFile };
+      return new ProbeProcess(name, settings, { ...this.env, ...env });
     };
     return this.addSlot({ name: `replica-${this.slots.length + 1}`, launch }).process;
   }

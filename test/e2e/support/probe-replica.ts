@@ -17,7 +17,8 @@ import {
   OnRevoked,
   type RevocationReason,
   type Term,
-} from 'nestjs-leader-election';
+} from '../../../lib/index.js';
+// One copy of the library with what is not public of it: the locks are told by their class.
 import { PodEnvironment } from '../../../lib/kubernetes/pod-environment.js';
 import { leaseLockIn } from '../../../lib/locks/kubernetes/lease.lock.js';
 import { monotonicMs } from '../../../proof/fleet/monotonic-clock.js';
@@ -79,10 +80,12 @@ class Probe implements OnApplicationBootstrap {
 @Module({
   imports: [
     LeaderElectionModule.forRoot({
-      role: 'probe',
+      role: settings.role ?? 'probe',
       leaseName: settings.leaseName,
       ...(settings.namespace === undefined ? {} : { namespace: settings.namespace }),
       ...settings.options,
+      ...(settings.podLabel === undefined ? {} : { podLabel: settings.podLabel }),
+      ...(settings.createLease === undefined ? {} : { createLease: settings.createLease }),
       lock: lock(),
     }),
   ],

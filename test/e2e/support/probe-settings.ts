@@ -8,6 +8,10 @@ export interface ProbeSettings {
   readonly serviceAccountDirectory?: string;
   readonly lockDirectory?: string;
   readonly options?: Omit<ElectionOptions, 'role' | 'leaseName' | 'namespace'>;
+  /** @default probe */
+  readonly role?: string;
+  readonly createLease?: boolean;
+  readonly podLabel?: boolean;
   /** How long the `@OnRevoked` handler takes. */
   readonly slowRevokeMs?: number;
   /** Where to write the instants, in milliseconds of the monotonic clock, at which `isLeader()` was true. */

@@ -130,6 +130,9 @@ describe('fileLock()', () => {
         leaseTransitions: 1,
         releasedTransitions: null,
         application: null,
+        member: null,
+        crowd: null,
+        successor: null,
         holderProcess: {
           kernel: expect.any(String),
           pid: process.pid,

@@ -2,10 +2,13 @@ import { describe, it, expect } from '@jest/globals';
 import type { LeaseRecord } from '../../../lib/core/lease-record.js';
 import {
   APPLICATION_ANNOTATION,
+  CROWD_ANNOTATION,
   decodeLease,
   encodeNewLease,
   encodeReplacement,
+  MEMBER_ANNOTATION,
   RELEASED_ANNOTATION,
+  SUCCESSOR_ANNOTATION,
 } from '../../../lib/locks/kubernetes/lease-record.codec.js';
 import { formatMicroTime, parseMicroTime } from '../../../lib/locks/record-text.js';
 import { EMPTY_RECORD, NOW_MICROS } from '../lease-records.js';
@@ -67,6 +70,47 @@ describe('decodeLease', () => {
     const annotations = { [APPLICATION_ANNOTATION]: annotation };
     const lease = decoded(wire({ leaseTransitions: 3 }, { annotations }));
     expect(lease.record.application).toBe(application);
+  });
+
+  it.each([
+    ['a holder', '2:4', { candidates: 2, stepMs: 4 }],
+    ['a holder that has measured', '97.25:12.5', { candidates: 97.25, stepMs: 12.5 }],
+    ['too few', '0.5:4', undefined],
+    ['too many', '4001:4', undefined],
+    ['a step that no holder measures', '2:3', undefined],
+    ['one number', '2', undefined],
+    ['a negative number', '-2:4', undefined],
+    ['something infinite', 'Infinity:4', undefined],
+    ['words', 'many:often', undefined],
+    ['nothing', '', undefined],
+    ['a number in place of text', 2, undefined],
+  ])('when the crowd is that of %s, reads it as such', (_, annotation, crowd) => {
+    const lease = decoded(wire({}, { annotations: { [CROWD_ANNOTATION]: annotation } }));
+    expect(lease.record.crowd).toEqual(crowd);
+  });
+
+  it.each([
+    ['a release', '3:uid-1', { transitions: 3, uid: 'uid-1' }],
+    ['a release that names an identity', '3:pod_1:2', { transitions: 3, uid: 'pod_1:2' }],
+    ['no term', 'uid-1', undefined],
+    ['no member', '3:', undefined],
+    ['a negative term', '-3:uid-1', undefined],
+    ['a text without end', `3:${'x'.repeat(1_025)}`, undefined],
+    ['a number in place of text', 3, undefined],
+  ])('when the successor is that of %s, reads it as such', (_, annotation, successor) => {
+    const lease = decoded(wire({}, { annotations: { [SUCCESSOR_ANNOTATION]: annotation } }));
+    expect(lease.record.successor).toEqual(successor);
+  });
+
+  it.each([
+    ['the holder', 'uid-1 (term 3)', 'uid-1'],
+    ['a former holder, kept by a version that does not know it', 'uid-1 (term 2)', undefined],
+    ['no term', 'uid-1', undefined],
+  ])('when the member is that of %s, reads it as such', (_, annotation, memberUid) => {
+    const annotations = { [MEMBER_ANNOTATION]: annotation };
+    expect(decoded(wire({ leaseTransitions: 3 }, { annotations })).record.memberUid).toBe(
+      memberUid,
+    );
   });
 
   it('when every field is there, reads them all', () => {

@@ -68,6 +68,33 @@ describe('leaseLock(), when it talks to the API server', () => {
     return outcome.stored;
   }
 
+  it('sends no POST with createLease: false, and names the object and the manifest to apply', async () => {
+    const locked = await leaseLock({ kubeConfig: kubeConfigTo(emulator.url) })({
+      ...REQUESTER,
+      createLease: false,
+    });
+    const manifest = (name: string) =>
+      `Lease default/${name} does not exist, and createLease: false leaves it to whoever deploys the application. ` +
+      'The replicas take it as soon as it is there. Apply this manifest, or set createLease: true and allow create:\n' +
+      `apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata:\n  name: ${name}\n  namespace: default`;
+    const document = locked.sibling!('schedule');
+    expect([
+      await locked.create(RECORD, request()),
+      await document.create({ jobs: {} }, request()),
+    ]).toEqual([
+      { kind: 'not-applied', error: expect.objectContaining({ message: manifest('plan') }) },
+      {
+        kind: 'not-applied',
+        error: expect.objectContaining({ message: manifest('plan-schedule') }),
+      },
+    ]);
+    expect(emulator.requests).toEqual([]);
+
+    const lease = await created();
+    expect(await locked.replace(RECORD, lease, request())).toMatchObject({ kind: 'applied' });
+    await locked.close?.();
+  });
+
   it('reads from etcd and not from a cache: it names no resourceVersion', async () => {
     await lock.read(request());
     expect([...(emulator.requests[0]?.query.keys() ?? [])]).toEqual(['timeout']);

@@ -1,0 +1,38 @@
+import type { Clock } from '../../core/clock.js';
+import type { MemberSource } from '../../core/member.js';
+import type { LeaderMark } from '../../kubernetes/leader-mark.js';
+import type { PodEnvironment } from '../../kubernetes/pod-environment.js';
+import type { ClusterChoice } from './lease-target.js';
+
+/** Which pods are the members, and what messages say of the own one. */
+export interface PodSelection {
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Undefined: the labels of this process's pod decide. */
+  readonly labelSelector: string | undefined;
+  readonly podName: string;
+  readonly isPodNameCertain: boolean;
+}
+
+/** The pod of this process. */
+export interface OwnPod {
+  readonly clock: Clock;
+  readonly namespace: string;
+  readonly podName: string;
+}
+
+/**
+ * What a lock in an object of a cluster offers beside the lock. It is made there because whatever only a cluster needs is
+ * loaded with such a lock. A class, so that no lock of a user's own is taken for one.
+ */
+export abstract class ClusterLock {
+  abstract readonly cluster: ClusterChoice;
+  abstract readonly pod: PodEnvironment;
+
+  /** The pods that a selector matches, in the pod's own namespace, or in that of the lock where it is not known. */
+  abstract podMembers(selection: PodSelection): MemberSource;
+
+  /** What marks the pod as that of a leader. */
+  abstract leaderMark(pod: OwnPod): LeaderMark;
+}

@@ -1,0 +1,230 @@
+import { Logger } from '@nestjs/common';
+import type { Clock } from '../core/clock.js';
+import { LeaderElectionOptionsError, type MembersUnknownError } from '../core/errors.js';
+import {
+  type Member,
+  memberHolding,
+  type MemberSource,
+  type MemberView,
+  podOf,
+} from '../core/member.js';
+import type { ResourceLock } from '../core/resource-lock.js';
+import { atHome } from '../elector/system-clock.js';
+import { ClusterLock } from '../locks/kubernetes/cluster-lock.js';
+import { logSafely } from './election-logger.js';
+import type { ResolvedModuleOptions } from './leader-election.options.js';
+
+/** Who asks for the members: one role of the application. */
+export interface MembersRequester {
+  readonly options: Pick<ResolvedModuleOptions, 'role' | 'identity' | 'members' | 'namespace'>;
+  readonly lock: ResourceLock;
+  /** Identity of the leader of the role. */
+  readonly leader: string | undefined;
+  membersChanged(members: readonly Member[] | undefined): void;
+  membersUnknown(error: MembersUnknownError): void;
+}
+
+/** How to find out who the members are; roles whose keys have the same parts share one source. */
+export interface MemberOrigin {
+  readonly key: readonly unknown[];
+  make(): MemberSource;
+}
+
+export type MemberSources = (
+  requester: MembersRequester,
+  dependencies: { readonly clock: Clock; readonly random: () => number },
+) => MemberOrigin;
+
+/** @throws LeaderElectionOptionsError if this lock, or this identity, cannot have members */
+const memberOrigin: MemberSources = ({ options, lock }, { clock, random }) => {
+  if (lock instanceof ClusterLock) {
+    const { cluster, pod } = lock;
+    const labelSelector = options.members?.labelSelector;
+    const podName = pod.name();
+    const isPodNameCertain = Boolean(pod.env['POD_NAME']?.trim());
+    checkIdentity(options.identity, podName, isPodNameCertain);
+    const namespace = pod.namespace() ?? options.namespace;
+    return {
+      key: ['pods', ...partsOf(cluster), podName, namespace, labelSelector],
+      make: () => lock.podMembers({ clock, random, labelSelector, podName, isPodNameCertain }),
+    };
+  }
+  if (typeof lock.competitors === 'function') {
+    return { key: [lock], make: () => lock.competitors!() };
+  }
+  throw new LeaderElectionOptionsError([
+    {
+      field: 'members',
+      value: true,
+      rule: `need a lock that knows who competes, and ${lock.describe()} has no competitors()`,
+      fix: 'implement competitors() in the lock, or leave members out',
+    },
+  ]);
+};
+
+function partsOf(cluster: ClusterLock['cluster']): unknown[] {
+  if (cluster.kind === 'in-cluster') return [cluster.kind];
+  return [cluster.kind, ...Object.values(cluster.source), cluster.context];
+}
+
+/** The leader is found among the pods by its holder identity. */
+function checkIdentity(identity: string, podName: string, isPodNameCertain: boolean): void {
+  if (podOf(identity) === podName) return;
+  const name = isPodNameCertain ? 'POD_NAME' : 'the host name, as POD_NAME is not set';
+  throw new LeaderElectionOptionsError([
+    {
+      field: 'identity',
+      value: identity,
+      rule: `must begin with the name of the pod (${podName}, from ${name}) and an underscore where members are on, as the pod that leads is found by it`,
+      fix: isPodNameCertain
+        ? 'leave identity out, or use `${process.env.POD_NAME}_${randomUUID()}`'
+        : 'set POD_NAME from the field metadata.name of the pod, and leave identity out',
+    },
+  ]);
+}
+
+const NAMES_IN_LOG = 20;
+
+/** The members that some roles of the application share. */
+export class SharedMembers {
+  /** Undefined while they are not known. */
+  current: readonly Member[] | undefined;
+  /** Known once the members have been. */
+  selfUid: string | undefined;
+  isClosed = false;
+  private readonly requesters: MembersRequester[] = [];
+  private readonly logger = new Logger('LeaderElection');
+  private toldNames: readonly string[] | undefined;
+  private left = 0;
+  private source: MemberSource | undefined;
+
+  /** @param everyone all roles of the application, whoever shares their members */
+  constructor(
+    readonly origin: MemberOrigin,
+    private readonly everyone: readonly MembersRequester[],
+  ) {}
+
+  get roles(): readonly string[] {
+    return this.everyone.map(({ options }) => options.role);
+  }
+
+  join(requester: MembersRequester): void {
+    this.requesters.push(requester);
+  }
+
+  start(): void {
+    if (this.source !== undefined || this.isClosed) return;
+    atHome(() => {
+      this.source = this.origin.make();
+      this.source.start({
+        members: (members) => this.known(members),
+        unknown: (error) => this.unknown(error),
+      });
+    });
+  }
+
+  /** The source is closed when all roles have left. Rejects as its `close()` does. */
+  async leave(): Promise<void> {
+    this.left += 1;
+    if (this.left < this.requesters.length) return;
+    this.isClosed = true;
+    await this.source?.close();
+  }
+
+  viewOf(requester: MembersRequester): readonly MemberView[] | undefined {
+    const { current } = this;
+    if (current === undefined) return undefined;
+    const leads = new Map<Member, string[]>();
+    for (const { options, leader } of this.everyone) {
+      const isSelf = leader === options.identity;
+      const holder = isSelf
+        ? current.find((member) => member.isSelf)
+        : memberHolding(current, leader);
+      if (holder !== undefined) leads.set(holder, [...(leads.get(holder) ?? []), options.role]);
+    }
+    const { role } = requester.options;
+    return current.map((member) => {
+      const led = leads.get(member) ?? [];
+      return { ...member, isLeader: led.includes(role), leads: led };
+    });
+  }
+
+  /** Another process leads one of the roles, which all of them show. */
+  leaderChanged(): void {
+    if (this.current === undefined) return;
+    for (const requester of this.requesters) requester.membersChanged(this.current);
+  }
+
+  private known(members: readonly Member[]): void {
+    if (this.isClosed) return;
+    this.current = members;
+    this.selfUid = members.find(({ isSelf }) => isSelf)?.uid ?? this.selfUid;
+    this.log(members.map(({ name }) => name).toSorted());
+    for (const requester of this.requesters) requester.membersChanged(members);
+  }
+
+  private unknown(error: MembersUnknownError): void {
+    if (this.isClosed) return;
+    const wasKnown = this.current !== undefined;
+    this.current = undefined;
+    this.toldNames = undefined;
+    logSafely('LeaderElection', () => this.logger.warn(error.message));
+    for (const requester of this.requesters) {
+      requester.membersUnknown(error);
+      if (wasKnown) requester.membersChanged(undefined);
+    }
+  }
+
+  /** One line when the set changes; that a member is ready or not is no change of the set. */
+  private log(names: readonly string[]): void {
+    const before = this.toldNames;
+    this.toldNames = names;
+    const joined = names.filter((name) => !before?.includes(name));
+    const left = before?.filter((name) => !names.includes(name)) ?? [];
+    if (before !== undefined && joined.length + left.length === 0) return;
+    const changes = [
+      ...(before !== undefined && joined.length > 0 ? [`joined: ${listed(joined)}`] : []),
+      ...(left.length > 0 ? [`left: ${listed(left)}`] : []),
+    ];
+    const text = [`members (${names.length}): ${listed(names)}`, ...changes].join('; ');
+    logSafely('LeaderElection', () => this.logger.log(text));
+  }
+}
+
+function listed(names: readonly string[]): string {
+  const more = names.length - NAMES_IN_LOG;
+  return names.slice(0, NAMES_IN_LOG).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
+/** The members as all roles of one application know them: one source however many roles. */
+export class ApplicationMembers {
+  private readonly shared: SharedMembers[] = [];
+  private readonly everyone: MembersRequester[] = [];
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly random: () => number,
+    private readonly sources: MemberSources = memberOrigin,
+  ) {}
+
+  /** Undefined if the role does not ask for them. @throws LeaderElectionOptionsError if it cannot have them */
+  of(requester: MembersRequester): SharedMembers | undefined {
+    if (requester.options.members === undefined) return undefined;
+    const { clock, random } = this;
+    const origin = this.sources(requester, { clock, random });
+    let shared = this.shared.find(
+      (known) => !known.isClosed && areSame(known.origin.key, origin.key),
+    );
+    if (shared === undefined) {
+      shared = new SharedMembers(origin, this.everyone);
+      this.shared.push(shared);
+    }
+    this.everyone.push(requester);
+    shared.join(requester);
+    return shared;
+  }
+}
+
+function areSame(some: readonly unknown[], others: readonly unknown[]): boolean {
+  return some.length === others.length && some.every((part, index) => part === others[index]);
+}

@@ -1,0 +1,245 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { MembersUnknownError } from '../../lib/core/errors.js';
+import type { Member } from '../../lib/core/member.js';
+import { PodMembers } from '../../lib/members/pod-members.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { failure, pod, ScriptedPods } from './scripted-pods.js';
+
+let clock: ManualClock;
+let api: ScriptedPods;
+let source: PodMembers;
+let lists: (readonly Member[])[];
+let errors: MembersUnknownError[];
+
+beforeEach(() => {
+  clock = new ManualClock();
+  api = new ScriptedPods();
+  lists = [];
+  errors = [];
+});
+
+afterEach(() => source.close());
+
+async function start(options: { labelSelector?: string; isPodNameCertain?: boolean } = {}) {
+  source = new PodMembers({
+    api,
+    clock,
+    random: () => 0.5,
+    labelSelector: options.labelSelector,
+    podName: 'a',
+    isPodNameCertain: options.isPodNameCertain ?? true,
+  });
+  source.start({
+    members: (members) => lists.push(members),
+    unknown: (error) => errors.push(error),
+  });
+  await clock.settle();
+}
+
+const names = () => lists.at(-1)?.map(({ name }) => name);
+const asked = (verb: string) => api.asked.filter((each) => each.startsWith(verb)).length;
+
+describe('when it starts', () => {
+  it('asks for its own pod, lists the pods with the same labels once, and watches from there', async () => {
+    await start();
+    expect(api.asked).toEqual(['get', 'list app=plan', 'watch app=plan from 50']);
+    expect(names()).toEqual(['a', 'b']);
+    expect(lists[0]![0]).toMatchObject({ name: 'a', isSelf: true, templateHash: 'abc' });
+    expect(lists[0]![1]).toMatchObject({ name: 'b', isSelf: false, node: 'node-1' });
+  });
+
+  it('asks page by page for as many as there are', async () => {
+    api.pods = Array.from({ length: 5 }, (_, index) => pod(`p${index}`));
+    api.podsPerPage = 2;
+    await start();
+    expect(api.asked.slice(1, 4)).toEqual([
+      'list app=plan',
+      'list app=plan from 2',
+      'list app=plan from 4',
+    ]);
+    expect(names()).toHaveLength(5);
+  });
+
+  it('leaves out pods that have ended for good', async () => {
+    api.pods = [pod('a'), pod('evicted', { phase: 'Failed' }), pod('b', { phase: 'Succeeded' })];
+    await start();
+    expect(names()).toEqual(['a']);
+  });
+
+  it('takes a selector as it is given', async () => {
+    await start({ labelSelector: 'tier in (a,b)' });
+    expect(api.asked[1]).toBe('list tier in (a,b)');
+  });
+
+  it('says that the pod has no label of its deployment, and what to do', async () => {
+    api.pods = [pod('a', { labels: { 'pod-template-hash': 'abc' } })];
+    await start();
+    expect(errors[0]!.message).toMatch(/no label that all pods.*labelSelector/s);
+  });
+
+  it.each([
+    [true, /there is no such pod.*Set POD_NAME and POD_NAMESPACE/s],
+    [false, /there is no such pod.*POD_NAME is not set/s],
+  ])('says that its own pod is missing (POD_NAME set: %s)', async (isPodNameCertain, expected) => {
+    api.failures.get.push(failure('get Pod default/a: 404.', 404));
+    await start({ isPodNameCertain });
+    expect(errors.map(({ message }) => message)).toEqual([expect.stringMatching(expected)]);
+    await clock.advance(1_000);
+    expect(names()).toEqual(['a', 'b']);
+  });
+
+  it('begins the list again when it breaks off between two pages', async () => {
+    api.pods = [pod('a'), pod('b'), pod('c')];
+    api.podsPerPage = 2;
+    api.failures.list.push(undefined, failure('the continue token has expired', 410));
+    await start();
+    expect(lists).toEqual([]);
+    await clock.advance(1_000);
+    expect(api.asked.filter((each) => each.startsWith('list'))).toEqual([
+      'list app=plan',
+      'list app=plan from 2',
+      'list app=plan',
+      'list app=plan from 2',
+    ]);
+    expect(names()).toEqual(['a', 'b', 'c']);
+  });
+});
+
+describe('when a pod changes', () => {
+  it.each([
+    ['appears', () => api.opened!.changed(pod('c')), ['a', 'b', 'c']],
+    ['is deleted', () => api.opened!.deleted(pod('b')), ['a']],
+    ['has ended for good', () => api.opened!.changed(pod('b', { phase: 'Failed' })), ['a']],
+  ])('tells the members when one %s', async (_, change, expected) => {
+    await start();
+    change();
+    expect(names()).toEqual(expected);
+  });
+
+  it.each([{ isReady: true }, { isTerminating: true }])('tells that it is %j', async (fields) => {
+    await start();
+    api.opened!.changed(pod('b', fields));
+    expect(lists.at(-1)![1]).toMatchObject(fields);
+  });
+
+  it('tells nothing when what a member is has not changed', async () => {
+    await start();
+    api.opened!.changed(pod('b'));
+    expect(lists).toHaveLength(1);
+  });
+});
+
+describe('when the selector does not match this pod', () => {
+  it('says so with the selector, and tells no members', async () => {
+    await start({ labelSelector: 'app=other' });
+    expect(names()).toEqual(['a', 'b']);
+    api.opened!.deleted(pod('a'));
+    expect(errors[0]!.message).toMatch(/app=other matches 1 pod, and this pod \(a\) is not among/);
+    api.opened!.changed(pod('c'));
+    expect(lists).toHaveLength(1);
+  });
+});
+
+describe('when the watch ends', () => {
+  it('continues from the version of the last event or bookmark, and keeps the members', async () => {
+    await start();
+    api.opened!.changed(pod('b', { isReady: true }));
+    api.opened!.bookmark('777');
+    api.opened!.end();
+    await clock.advance(1_000);
+    expect(api.asked.at(-1)).toBe('watch app=plan from 777');
+    expect([asked('list'), errors]).toEqual([1, []]);
+  });
+
+  it('lists again when the server no longer has the history (410)', async () => {
+    await start();
+    api.pods = [pod('a'), pod('d')];
+    api.opened!.end({ error: failure('too old', 410).error, status: 410 });
+    await clock.advance(1_000);
+    expect([asked('list'), errors, names()]).toEqual([2, [], ['a', 'd']]);
+  });
+
+  it('opens it again when it has heard nothing for 90 s', async () => {
+    await start();
+    await clock.advance(89_000);
+    api.opened!.heard();
+    await clock.advance(89_000);
+    expect(asked('watch')).toBe(1);
+    await clock.advance(2_000);
+    expect([asked('watch'), asked('list'), errors]).toEqual([2, 1, []]);
+  });
+
+  it('trusts what it knew for 10 s, and then says that the members are unknown, and why', async () => {
+    await start();
+    api.failures.watch.push(...Array.from({ length: 9 }, () => failure('refused: ECONNREFUSED')));
+    api.failures.list.push(...Array.from({ length: 9 }, () => failure('refused: ECONNREFUSED')));
+    api.opened!.end({ error: failure('reset').error });
+    await clock.advance(9_900);
+    expect(errors).toEqual([]);
+    await clock.advance(200);
+    expect(errors).toHaveLength(1);
+  });
+
+  it('lists again when the version it continues from does not work three times', async () => {
+    await start();
+    api.failures.watch.push(...Array.from({ length: 3 }, () => failure('too large version', 504)));
+    api.opened!.end();
+    await clock.advance(14_000);
+    expect([asked('list'), names()]).toEqual([2, ['a', 'b']]);
+  });
+
+  it('tries less and less often while nothing helps, at last every 30 s', async () => {
+    await start();
+    api.failures.watch.push(...Array.from({ length: 99 }, () => failure('down')));
+    api.failures.list.push(...Array.from({ length: 99 }, () => failure('down')));
+    api.opened!.end();
+    await clock.advance(60_000);
+    const before = asked('list') + asked('watch');
+    await clock.advance(300_000);
+    expect(asked('list') + asked('watch') - before).toBeLessThanOrEqual(12);
+  });
+});
+
+describe('when a right is missing', () => {
+  it.each(['get', 'list', 'watch'] as const)(
+    'says so once (%s), tries again, and knows the members once it is granted',
+    async (verb) => {
+      const denied = failure(`${verb} pods of namespace default: 403`, 403);
+      api.failures[verb].push(denied, denied, denied);
+      await start();
+      await clock.advance(5_000);
+      expect(errors.map(({ message }) => message)).toEqual([
+        `The members of this deployment are unknown: ${denied.error.message}`,
+      ]);
+      expect(lists).toEqual([]);
+      await clock.advance(10_000);
+      expect(names()).toEqual(['a', 'b']);
+    },
+  );
+
+  it('trusts what it knew for 10 s: a server that has just started refuses what Roles grant', async () => {
+    await start();
+    const denied = failure('watch pods of namespace default: 403', 403);
+    api.failures.watch.push(denied);
+    api.opened!.end({ error: failure('reset').error });
+    await clock.advance(5_000);
+    expect([errors, asked('watch')]).toEqual([[], 3]);
+    api.failures.watch.push(...Array.from({ length: 9 }, () => denied));
+    api.opened!.end();
+    await clock.advance(11_000);
+    expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining('403')]);
+  });
+});
+
+describe('when it is closed', () => {
+  it('leaves no timer and no watch, and tells nothing more', async () => {
+    await start();
+    const { opened } = api;
+    await source.close();
+    await clock.settle();
+    expect([clock.pendingTimers, api.opened, api.isClosed]).toEqual([0, undefined, true]);
+    expect(opened).toBeDefined();
+    await clock.advance(100_000);
+    expect([lists.length, errors]).toEqual([1, []]);
+  });
+});

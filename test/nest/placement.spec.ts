@@ -1,0 +1,176 @@
+import type { LeadershipService, PlacementFunction } from '../../lib/index.js';
+import { Elections, ROLE } from './support/elections.js';
+import { RecordedLog } from './support/recorded-log.js';
+
+type Options = NonNullable<Parameters<Elections['module']>[0]>;
+
+describe('placement', () => {
+  let elections: Elections;
+  let log: RecordedLog;
+  beforeEach(() => {
+    elections = new Elections();
+    log = new RecordedLog();
+  });
+  afterEach(() => elections.end());
+
+  async function started(identity: string, options: Options = {}, roles = [ROLE]) {
+    const app = await elections.create({
+      imports: roles.map((role) => elections.module({ identity, members: true, ...options, role })),
+    });
+    app.useLogger(log);
+    await app.init();
+    await elections.clock.advance(1_000);
+    return app;
+  }
+
+  const leaders = (services: readonly LeadershipService[]): string[] =>
+    services.filter((service) => service.isLeader()).map(({ identity }) => identity);
+
+  describe('when the leader of three replicas closes', () => {
+    it.each<[string, Options, string]>([
+      ['the youngest', {}, 'third'],
+      ['whom the function names', { placement: () => 'second' }, 'second'],
+    ])('%s leads next', async (_who, options, next) => {
+      const first = await started('first', options);
+      const others = [await started('second', options), await started('third', options)];
+      expect(first.leadership().isLeader()).toBe(true);
+      await first.close();
+      await elections.clock.settle();
+      expect(leaders(others.map((app) => app.leadership()))).toEqual([next]);
+    });
+  });
+
+  describe('when a replica is younger than the leader', () => {
+    it('leads no sooner for that', async () => {
+      const first = await started('first');
+      await started('second');
+      await elections.clock.advance(120_000);
+      expect(first.leadership().term?.number).toBe(1);
+    });
+  });
+
+  describe('when the placement function is wrong', () => {
+    it.each<[string, PlacementFunction, RegExp]>([
+      [
+        'throws',
+        () => {
+          throw new Error('no idea');
+        },
+        /threw: no idea; releases name no successor/,
+      ],
+      ['names a stranger', () => 'stranger', /returned something else/],
+      ['returns a promise', (async () => 'second') as never, /returned something else/],
+      [
+        'returns one that rejects',
+        (async () => {
+          throw new Error('late');
+        }) as never,
+        /returned something else/,
+      ],
+    ])(
+      '%s: nobody is named, and another replica leads all the same',
+      async (_what, placement, said) => {
+        const first = await started('first', { placement });
+        const second = await started('second', { placement });
+        await first.close();
+        await elections.clock.advance(1_000);
+        expect(second.leadership().isLeader()).toBe(true);
+        const warnings = log.texts('warn').filter((text) => said.test(text));
+        expect(warnings.filter((text) => text.includes('as first'))).toHaveLength(1);
+      },
+    );
+
+    it('is called no more once it was slow', async () => {
+      let calls = 0;
+      let sleptMs = 0;
+      const now = elections.clock.now.bind(elections.clock);
+      elections.clock.now = () => now() + sleptMs;
+      const slow: PlacementFunction = () => {
+        calls++;
+        sleptMs += 150;
+        return 'second';
+      };
+      await started('first', { placement: slow });
+      await started('second', { placement: slow });
+      await started('third', { placement: slow });
+      expect(calls).toBe(1);
+    });
+  });
+
+  describe('when roles are spread', () => {
+    const roles = ['one', 'two', 'three'];
+
+    it('moves each role once, so that every replica leads its share, and then none', async () => {
+      const apps = [await started('a', { placement: 'spread' }, roles)];
+      const granted: string[] = [];
+      const follow = (app: (typeof apps)[number]): void => {
+        for (const role of roles) {
+          app
+            .leadership(role)
+            .granted$.subscribe(({ role: of, holderIdentity }) =>
+              granted.push(`${of} ${holderIdentity}`),
+            );
+        }
+      };
+      for (const identity of ['b', 'c']) {
+        const app = await started(identity, { placement: 'spread' }, roles);
+        follow(app);
+        apps.push(app);
+      }
+      follow(apps[0]!);
+      await elections.clock.advance(30_000);
+      const led = apps.map((app) => roles.filter((role) => app.leadership(role).isLeader()).length);
+      expect(led).toEqual([1, 1, 1]);
+      expect(granted).toHaveLength(2);
+      await elections.clock.advance(300_000);
+      expect(granted).toHaveLength(2);
+    });
+  });
+
+  describe('when the leader is unfit and another member is fit', () => {
+    it('hands over to it, with the reason ineligible', async () => {
+      const first = (await started('first')).leadership();
+      const second = (await started('second')).leadership();
+      const reasons: string[] = [];
+      first.revoked$.subscribe(({ reason }) => reasons.push(reason));
+      first.setEligible(false, 'database unreachable');
+      await elections.clock.advance(5_100);
+      expect(reasons).toEqual(['ineligible']);
+      expect(second.isLeader()).toBe(true);
+      expect(log.texts('warn').join('\n')).toMatch(
+        /lost leadership \(term 1, ineligible\): this replica was ineligible for 5000 ms \(ineligibleGraceMs\), and another is fit to lead: database unreachable/,
+      );
+    });
+  });
+
+  describe('when the database is gone for all for an hour', () => {
+    it('moves leadership once, and has a leader for 99 % of the time', async () => {
+      const services = [
+        (await started('first')).leadership(),
+        (await started('second')).leadership(),
+      ];
+      let handovers = 0;
+      for (const service of services) {
+        service.revoked$.subscribe(() => handovers++);
+        service.setEligible(false, 'database unreachable');
+      }
+      let led = 0;
+      for (let second = 0; second < 3_600; second += 5) {
+        await elections.clock.advance(5_000);
+        led += leaders(services).length;
+      }
+      expect(handovers).toBe(1);
+      expect(led / 720).toBeGreaterThan(0.99);
+      expect(led).toBeLessThanOrEqual(720);
+    }, 60_000);
+  });
+
+  describe('when the options do not fit', () => {
+    it.each<[string, Options, RegExp]>([
+      ['a name that is none', { members: true, placement: 'oldest' as never }, /placement/],
+      ['no members', { placement: 'spread' }, /needs the members/],
+    ])('stops the start: %s', async (_what, options, said) => {
+      await expect(elections.start({ imports: [elections.module(options)] })).rejects.toThrow(said);
+    });
+  });
+});
