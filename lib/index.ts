@@ -53,6 +53,7 @@ export type { ReportedError } from './nest/errors.js';
 
 // Locks
 export { fileLock, type FileLockOptions } from './locks/file/file.lock.js';
+export { configMapLock, type ConfigMapLockOptions } from './locks/kubernetes/config-map.lock.js';
 export { leaseLock, type LeaseLockOptions } from './locks/kubernetes/lease.lock.js';
 export { memoryLock } from './locks/memory/memory.lock.js';
 export type { LockChoice, LockName } from './nest/lock-selection.js';

@@ -151,6 +151,11 @@ export interface LockRequester {
   readonly namespace: string | undefined;
   /** The option `identity`: how this process is written as holder. */
   readonly identity: string;
+  /**
+   * The option `role`, for a lock that other programs find by it.
+   * @default leaseName
+   */
+  readonly role?: string;
   /** The option `createLease`. @default true */
   readonly createLease?: boolean;
 }

@@ -110,6 +110,9 @@ function remedyByStatus(
     case 413:
       return 'The object is larger than the server accepts.';
     case 422:
+      if (/\bimmutable\b/.test(apiStatus?.message ?? '')) {
+        return `Delete this ${address.kind}, and create it without immutable: true: a lock has to change it.`;
+      }
       return `The server finds the ${address.kind} invalid.`;
     case 429:
       return 'The server or its API priority and fairness asks for fewer requests.';

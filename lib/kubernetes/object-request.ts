@@ -22,6 +22,17 @@ export function leaseAddress(namespace: string, name: string): ObjectAddress {
   };
 }
 
+export function configMapAddress(namespace: string, name: string): ObjectAddress {
+  return {
+    apiVersion: 'v1',
+    apiGroup: '',
+    resource: 'configmaps',
+    kind: 'ConfigMap',
+    namespace,
+    name,
+  };
+}
+
 /** A pod; with an empty name all of the namespace. */
 export function podAddress(namespace: string, name = ''): ObjectAddress {
   return { apiVersion: 'v1', apiGroup: '', resource: 'pods', kind: 'Pod', namespace, name };

@@ -26,7 +26,8 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
   readonly lock?: LockChoice;
   /**
    * Create the Lease (and the one that `@LeaderCron` needs) where it does not exist; `false`: never, so that the Role
-   * needs no `create`. The Lease is then part of the manifest, and errors say what to apply. Concerns the Lease alone.
+   * needs no `create`. The Lease is then part of the manifest, and errors say what to apply. The same goes for the ConfigMap of
+   * `configMapLock()`, and for no other lock.
    * @default true
    */
   readonly createLease?: boolean;
@@ -43,7 +44,7 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    */
   readonly autoStart?: boolean;
   /**
-   * Know the other replicas: `leadership.members` and `members$`. On a Lease they are the pods that the selector
+   * Know the other replicas: `leadership.members` and `members$`. On a Lease or a ConfigMap they are the pods that the selector
    * matches, which needs the verbs get, list and watch on pods, and POD_NAME in the environment; on the file and memory
    * locks the processes that compete, whatever the selector. Until they are known, and whenever they are not, the
    * election works as without it.

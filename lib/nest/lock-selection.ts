@@ -3,6 +3,7 @@ import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js'
 import type { LockRequester, ResourceLock, ResourceLockFactory } from '../core/resource-lock.js';
 import { PodEnvironment } from '../kubernetes/pod-environment.js';
 import { FileLock, fileLock } from '../locks/file/file.lock.js';
+import { configMapLockIn } from '../locks/kubernetes/config-map.lock.js';
 import { checkPod, leaseLockIn } from '../locks/kubernetes/lease.lock.js';
 import { MemoryLock, memoryLock } from '../locks/memory/memory.lock.js';
 
@@ -83,14 +84,14 @@ function isRootMount(line: string): boolean {
 /**
  * - `auto`: in a pod the Lease; under a test runner the memory lock; anywhere else, in development only, the file lock.
  *   A kubeconfig is used only on request.
- * - `lease`: `leaseLock()`. - `file`: `fileLock()`. - `memory`: `memoryLock()`, shared with no other application.
+ * - `lease`: `leaseLock()`. - `config-map`: `configMapLock()`. - `file`: `fileLock()`. - `memory`: `memoryLock()`, shared with no other application.
  */
-export type LockName = 'auto' | 'lease' | 'file' | 'memory';
+export type LockName = 'auto' | 'lease' | 'config-map' | 'file' | 'memory';
 
 /** The name of a lock, its factory, or the lock itself. */
 export type LockChoice = LockName | ResourceLockFactory | ResourceLock;
 
-export const LOCK_NAMES: readonly LockName[] = ['auto', 'lease', 'file', 'memory'];
+export const LOCK_NAMES: readonly LockName[] = ['auto', 'lease', 'config-map', 'file', 'memory'];
 
 const LOCK_METHODS = ['read', 'create', 'replace', 'describe'] as const;
 
@@ -205,6 +206,8 @@ function named(name: Exclude<LockName, 'auto'>, { pod }: ProcessSurroundings): R
   switch (name) {
     case 'lease':
       return leaseLockIn(pod, {});
+    case 'config-map':
+      return configMapLockIn(pod, {});
     case 'file':
       return fileLock();
     case 'memory':

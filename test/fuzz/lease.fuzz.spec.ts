@@ -2,11 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { ObservedLease } from '../../lib/core/lease-record.js';
 import type { JsonDocument } from '../../lib/core/json-document.js';
 import { leaseAddress } from '../../lib/kubernetes/object-request.js';
-import {
-  decodeLease,
-  encodeReplacement,
-  RELEASED_ANNOTATION,
-} from '../../lib/locks/kubernetes/lease-record.codec.js';
+import { RELEASED_ANNOTATION } from '../../lib/locks/kubernetes/lease-object.js';
+import { decodeLease, encodeReplacement } from '../../lib/locks/kubernetes/lease-record.codec.js';
 import { CONFIG, heldBy, MachineRun } from '../support/machine-run.js';
 import { RandomJson } from './random-json.js';
 

@@ -7,6 +7,7 @@ import {
   RequestTimedOut,
   type Verb,
 } from '../../lib/kubernetes/object-request.js';
+import { decodeLease } from '../../lib/locks/kubernetes/lease-record.codec.js';
 import { readOutcome, writeOutcome } from '../../lib/locks/kubernetes/lease-target.js';
 import {
   alreadyExists,
@@ -46,10 +47,12 @@ function response(answer: Answer | number, body: unknown = ''): ApiAnswer {
   return { kind: 'response', status, headers: { ...headers }, body: text };
 }
 
-const write = (verb: Verb, answer: ApiAnswer) => writeOutcome(contextOf(verb), answer, SIGNAL);
+const write = (verb: Verb, answer: ApiAnswer) =>
+  writeOutcome(contextOf(verb), answer, SIGNAL, decodeLease);
 
 function messageOf(verb: Verb, answer: ApiAnswer): string {
-  const outcome = verb === 'get' ? readOutcome(contextOf(verb), answer) : write(verb, answer);
+  const outcome =
+    verb === 'get' ? readOutcome(contextOf(verb), answer, decodeLease) : write(verb, answer);
   if (!('error' in outcome)) throw new Error(`no error but ${outcome.kind}`);
   return outcome.error.message;
 }
@@ -168,7 +171,7 @@ describe('the outcome of a write', () => {
   it('when the election abandoned the request before it was sent, is unknown', () => {
     const aborted = AbortSignal.abort();
     const answer: ApiAnswer = { kind: 'not-sent', cause: new Error('given up') };
-    expect(writeOutcome(contextOf('update'), answer, aborted).kind).toBe('unknown');
+    expect(writeOutcome(contextOf('update'), answer, aborted, decodeLease).kind).toBe('unknown');
   });
 });
 
@@ -183,7 +186,7 @@ describe('the outcome of a read', () => {
     ['500', response(500), 'failed'],
     ['nothing', { kind: 'unanswered', cause: new Error('x') }, 'failed'],
   ])('when the answer is %s, is right', (_, answer, kind) => {
-    expect(readOutcome(contextOf('get'), answer).kind).toBe(kind);
+    expect(readOutcome(contextOf('get'), answer, decodeLease).kind).toBe(kind);
   });
 });
 

@@ -66,7 +66,7 @@ describe('the choice of a lock', () => {
     ])('is the Lease, without a remark, %s', async (_where, env) => {
       mount.with(EVERYTHING);
       expect(await chosen('auto', surroundings({ ...SERVER, ...env }))).toEqual({
-        kind: 'LeaseLock',
+        kind: 'ObjectLock',
         level: undefined,
         text: '',
       });
@@ -97,6 +97,16 @@ describe('the choice of a lock', () => {
         }
       },
     );
+
+    it.each([
+      ['lease', 'Lease jobs/n'],
+      ['config-map', 'ConfigMap jobs/leaders'],
+    ] as const)("takes the object that '%s' names", async (name, description) => {
+      mount.with(EVERYTHING);
+      const { lock } = await selectLock(name, REQUESTER, surroundings(SERVER));
+      locks.push(lock);
+      expect(lock.describe()).toBe(description);
+    });
 
     it("says the same of 'lease'", async () => {
       const message = await refusal('lease', surroundings(SERVER));

@@ -1,5 +1,5 @@
 import { LockRequestError } from '../../core/errors.js';
-import { isJsonObject, type JsonDocument, parseDocument } from '../../core/json-document.js';
+import { type JsonDocument, parseDocument } from '../../core/json-document.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type {
   LeaseWatch,
@@ -19,29 +19,38 @@ import { ApiServerPods } from '../../members/pod-api.js';
 import { PodMembers } from '../../members/pod-members.js';
 import { DocumentStore } from '../document-store.js';
 import { ClusterLock, type OwnPod, type PodSelection } from './cluster-lock.js';
+import { ConfigMapRecordCodec } from './config-map-record.codec.js';
 import {
+  annotationsOf,
   conditionalReplacement,
-  encodeNewLease,
-  encodeReplacement,
+  type LeaseDecoder,
   metadataOf,
-} from './lease-record.codec.js';
-import { type ClusterChoice, LeaseTarget, readOutcome, writeOutcome } from './lease-target.js';
+} from './lease-object.js';
+import { decodeLease, encodeNewLease, encodeReplacement } from './lease-record.codec.js';
+import {
+  type ClusterChoice,
+  LeaseTarget,
+  type LockObject,
+  readOutcome,
+  writeOutcome,
+} from './lease-target.js';
 import { KubernetesLeaseWatch } from './lease-watch.js';
 
 /** The annotation that holds the document, as JSON text. */
 export const DOCUMENT_ANNOTATION = 'nestjs-leader-election/schedule';
 
-/** A Lease without the annotation holds an empty document. Undefined if the annotation is not that of a JSON object. */
+/** An object without the annotation holds an empty document. Undefined if the annotation is not that of a JSON object. */
 export function documentIn(lease: ObservedLease): JsonDocument | undefined {
   const text = annotationsOf(metadataOf(lease))[DOCUMENT_ANNOTATION];
   return text === undefined ? {} : parseDocument(text);
 }
 
-/** A Lease without a holder, to POST. */
+/** An object without a holder, to POST. */
 function encodeNewDocument(text: string, address: ObjectAddress): JsonDocument {
   const { apiVersion, kind, namespace, name } = address;
   const annotations = { [DOCUMENT_ANNOTATION]: text };
-  return { apiVersion, kind, metadata: { name, namespace, annotations }, spec: {} };
+  const metadata = { name, namespace, annotations };
+  return { apiVersion, kind, metadata, ...(kind === 'Lease' && { spec: {} }) };
 }
 
 /** The whole object as it was read, with another document. */
@@ -56,11 +65,7 @@ export function encodeDocumentReplacement(
   });
 }
 
-function annotationsOf(metadata: JsonDocument): JsonDocument {
-  return isJsonObject(metadata['annotations']) ? metadata['annotations'] : {};
-}
-
-/** With `createLease: false`: what to apply, as the Lease cannot come from this process. */
+/** With `createLease: false`: what to apply, as the object cannot come from this process. */
 function explainNotCreated({ apiVersion, kind, namespace, name }: ObjectAddress): LockRequestError {
   return new LockRequestError(
     `${kind} ${namespace}/${name} does not exist, and createLease: false leaves it to whoever deploys the application. ` +
@@ -70,19 +75,26 @@ function explainNotCreated({ apiVersion, kind, namespace, name }: ObjectAddress)
   );
 }
 
-/** How something is written into a Lease: the body of a POST, and that of a PUT over the expected representation. */
-interface LeaseEncoding<Content> {
+/** How something is kept in an object: how it is read, and the bodies of a POST and of a PUT over what is expected. */
+interface ObjectCodec<Content> {
+  readonly decode: LeaseDecoder;
   created(content: Content, address: ObjectAddress): JsonDocument;
   replaced(content: Content, expected: ObservedLease, address: ObjectAddress): JsonDocument;
 }
 
-/** GET, POST and PUT of one Lease. No PATCH, no DELETE, no write without a version (R6). */
-class LeaseStore<Content> implements Store<Content, ObservedLease> {
+const LEASE_CODEC: ObjectCodec<LeaseRecord> = {
+  decode: decodeLease,
+  created: encodeNewLease,
+  replaced: encodeReplacement,
+};
+
+/** GET, POST and PUT of one object. No PATCH, no DELETE, no write without a version (R6). */
+class ObjectStore<Content> implements Store<Content, ObservedLease> {
   constructor(
     private readonly target: LeaseTarget,
     private readonly transport: KubernetesTransport,
-    private readonly encoding: LeaseEncoding<Content>,
-    private readonly createsLeases: boolean,
+    private readonly codec: ObjectCodec<Content>,
+    private readonly createsObjects: boolean,
   ) {}
 
   /** Without a resourceVersion parameter the answer comes from etcd and not from a cache (A6). */
@@ -90,15 +102,16 @@ class LeaseStore<Content> implements Store<Content, ObservedLease> {
     const context = await this.target.contextFor('get');
     if (context instanceof LockRequestError) return { kind: 'failed', error: context };
     const request = { method: 'GET', path: objectPath(context.address) } as const;
-    return readOutcome(context, await this.transport.send(request, options));
+    const answer = await this.transport.send(request, options);
+    return readOutcome(context, answer, this.codec.decode);
   }
 
   async create(content: Content, options: LockRequestOptions): Promise<WriteOutcome> {
-    if (!this.createsLeases) return { kind: 'not-applied', error: await this.leftToTheManifest() };
+    if (!this.createsObjects) return { kind: 'not-applied', error: await this.leftToTheManifest() };
     return this.write('create', options, (address) => ({
       method: 'POST',
       path: collectionPath(address),
-      body: this.encoding.created(content, address),
+      body: this.codec.created(content, address),
     }));
   }
 
@@ -110,7 +123,7 @@ class LeaseStore<Content> implements Store<Content, ObservedLease> {
     return this.write('update', options, (address) => ({
       method: 'PUT',
       path: objectPath(address),
-      body: this.encoding.replaced(content, expected, address),
+      body: this.codec.replaced(content, expected, address),
     }));
   }
 
@@ -131,36 +144,60 @@ class LeaseStore<Content> implements Store<Content, ObservedLease> {
     const context = await this.target.contextFor(verb);
     if (context instanceof LockRequestError) return { kind: 'not-applied', error: context };
     const answer = await this.transport.send(requestTo(context.address), options);
-    return writeOutcome(context, answer, options.signal);
+    return writeOutcome(context, answer, options.signal, this.codec.decode);
   }
 }
 
 const DOCUMENT_PLACE = { name: `the annotation ${DOCUMENT_ANNOTATION}`, documentIn };
 
-/** The lock of one Lease. The namespace may be that of a kubeconfig, and so has to be looked up first. */
-export async function openLeaseLock(
+/** The lock in one object. The namespace may be that of a kubeconfig, and so has to be looked up first. */
+export async function openObjectLock(
   choice: ClusterChoice,
+  object: LockObject,
   requester: LockRequester,
   pod: PodEnvironment,
 ): Promise<ResourceLock> {
-  const target = await LeaseTarget.find(choice, requester, pod);
-  return new LeaseLock(target, choice, pod, requester.createLease ?? true);
+  const target = await LeaseTarget.find(choice, object, requester, pod);
+  const codec = object.kind === 'Lease' ? LEASE_CODEC : configMapCodec(object, requester, pod);
+  const isShared = object.kind === 'ConfigMap' && !object.isClientGo;
+  return new ObjectLock(target, codec, isShared, choice, pod, requester.createLease ?? true);
 }
 
-class LeaseLock extends ClusterLock implements ResourceLock {
+function configMapCodec(
+  { isClientGo }: Extract<LockObject, { kind: 'ConfigMap' }>,
+  { leaseName, role = leaseName }: LockRequester,
+  pod: PodEnvironment,
+): ConfigMapRecordCodec {
+  const podName = pod.env['POD_NAME']?.trim() || undefined;
+  return new ConfigMapRecordCodec({ leaseName, role, isClientGo, podName });
+}
+
+/** True if nothing that is kept of the lease differs, whatever else of the object does. */
+function isSameLease(present: ObservedLease, expected: ObservedLease): boolean {
+  return (
+    present.timingKey === expected.timingKey &&
+    JSON.stringify(present.record) === JSON.stringify(expected.record)
+  );
+}
+
+class ObjectLock extends ClusterLock implements ResourceLock {
   private readonly transport: KubernetesTransport;
-  private readonly store: LeaseStore<LeaseRecord>;
+  private readonly store: ObjectStore<LeaseRecord>;
+  /** The watch tells of every version. */
+  private isFollowed = false;
 
   constructor(
     private readonly target: LeaseTarget,
+    private readonly codec: ObjectCodec<LeaseRecord>,
+    /** With other leases, each of whose renewals makes a version of the object. */
+    private readonly isShared: boolean,
     readonly cluster: ClusterChoice,
     readonly pod: PodEnvironment,
-    private readonly createsLeases: boolean,
+    private readonly createsObjects: boolean,
   ) {
     super();
     this.transport = new KubernetesTransport(target.connection);
-    const encoding = { created: encodeNewLease, replaced: encodeReplacement };
-    this.store = new LeaseStore(target, this.transport, encoding, createsLeases);
+    this.store = new ObjectStore(target, this.transport, codec, createsObjects);
   }
 
   read(options: LockRequestOptions): Promise<ReadOutcome> {
@@ -171,12 +208,25 @@ class LeaseLock extends ClusterLock implements ResourceLock {
     return this.store.create(record, options);
   }
 
-  replace(
+  /**
+   * Without a watch, the version that is expected of a shared object is mostly outdated by the renewals of other leases.
+   * The present one is then read first, and replaced if it says of this lease what was expected.
+   */
+  async replace(
     record: LeaseRecord,
     expected: ObservedLease,
     options: LockRequestOptions,
   ): Promise<WriteOutcome> {
-    return this.store.replace(record, expected, options);
+    if (!this.isShared || this.isFollowed) return this.store.replace(record, expected, options);
+    const startedAt = performance.now();
+    const present = await this.store.read(options);
+    if (present.kind === 'absent') return present;
+    if (present.kind === 'failed') {
+      return { kind: options.signal.aborted ? 'unknown' : 'not-applied', error: present.error };
+    }
+    if (!isSameLease(present.stored, expected)) return { kind: 'conflict' };
+    const timeoutMs = Math.max(1, options.timeoutMs - (performance.now() - startedAt));
+    return this.store.replace(record, present.stored, { ...options, timeoutMs });
   }
 
   describe(): string {
@@ -184,21 +234,38 @@ class LeaseLock extends ClusterLock implements ResourceLock {
   }
 
   watch(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch {
-    return new KubernetesLeaseWatch(observer, {
+    const followed: LeaseWatchObserver = {
+      opened: () => {
+        this.isFollowed = true;
+        observer.opened();
+      },
+      changed: (lease, revision) => observer.changed(lease, revision),
+      holderDied: (timingKey) => observer.holderDied(timingKey),
+      interrupted: (error) => {
+        this.isFollowed = false;
+        observer.interrupted(error);
+      },
+    };
+    return new KubernetesLeaseWatch(followed, {
       connection: this.target.connection,
       resolveAddress: () => this.target.address(),
+      decode: this.codec.decode,
       silenceLimitMs: options.silenceLimitMs,
     });
   }
 
   /**
-   * A document in an annotation of a Lease without a holder, over the transport of this lock. Needs the verbs get, create
-   * and update on it; no process watches it.
+   * A document in an annotation of an object of the same kind without a holder, over the transport of this lock. Needs
+   * the verbs get, create and update on it; no process watches it.
    */
   sibling(suffix: string): DocumentStore<ObservedLease> {
-    const encoding = { created: encodeNewDocument, replaced: encodeDocumentReplacement };
     const target = this.target.sibling(suffix);
-    const texts = new LeaseStore(target, this.transport, encoding, this.createsLeases);
+    const codec = {
+      decode: this.codec.decode,
+      created: encodeNewDocument,
+      replaced: encodeDocumentReplacement,
+    };
+    const texts = new ObjectStore(target, this.transport, codec, this.createsObjects);
     return new DocumentStore(texts, DOCUMENT_PLACE);
   }
 

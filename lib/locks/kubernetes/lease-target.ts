@@ -34,12 +34,13 @@ import {
   type ApiAnswer,
   type ApiResponse,
   type RequestContext,
+  configMapAddress,
   leaseAddress,
   type ObjectAddress,
   type Verb,
 } from '../../kubernetes/object-request.js';
 import type { PodEnvironment } from '../../kubernetes/pod-environment.js';
-import { type DecodedLease, decodeLease } from './lease-record.codec.js';
+import type { DecodedLease, LeaseDecoder } from './lease-object.js';
 
 /** Which cluster the checked options of a lock mean. */
 export type ClusterChoice =
@@ -51,10 +52,24 @@ export type ClusterChoice =
       readonly context: string | undefined;
     };
 
+/** The object that a lock keeps its record in. */
+export type LockObject =
+  | { readonly kind: 'Lease' }
+  | {
+      readonly kind: 'ConfigMap';
+      readonly name: string;
+      /** In the annotation that client-go uses, which has room for a single record. */
+      readonly isClientGo: boolean;
+    };
+
+const ADDRESS_OF = { Lease: leaseAddress, ConfigMap: configMapAddress };
+
 /** The cluster and the object of one lock. */
 export class LeaseTarget {
   private constructor(
     readonly connection: ClusterConnection,
+    readonly kind: LockObject['kind'],
+    private readonly name: string,
     private readonly leaseName: string,
     /** Undefined as long as it depends on a kubeconfig that cannot be read. */
     private known: string | undefined,
@@ -67,22 +82,28 @@ export class LeaseTarget {
    */
   static async find(
     choice: ClusterChoice,
+    object: LockObject,
     { namespace, leaseName }: LockRequester,
     pod: PodEnvironment,
   ): Promise<LeaseTarget> {
+    const { kind } = object;
+    const name = object.kind === 'ConfigMap' ? object.name : leaseName;
     if (choice.kind === 'in-cluster') {
       const own = namespace ?? pod.namespace();
-      if (own === undefined) throw namespaceMissing(`the pod has no ${pod.namespaceFile}`);
-      return new LeaseTarget(new InClusterConnection(pod), leaseName, own, async () => own);
+      if (own === undefined) throw namespaceMissing(kind, `the pod has no ${pod.namespaceFile}`);
+      const connection = new InClusterConnection(pod);
+      return new LeaseTarget(connection, kind, name, leaseName, own, async () => own);
     }
     const connection = connectionOf(choice);
     const ask = () => connection.namespace();
-    const target = new LeaseTarget(connection, leaseName, namespace, ask);
+    const target = new LeaseTarget(connection, kind, name, leaseName, namespace, ask);
     try {
       const inContext = await ask();
-      if ((target.known ??= inContext) === undefined) throw namespaceMissing(NO_CONTEXT_NAMESPACE);
+      if ((target.known ??= inContext) === undefined) {
+        throw namespaceMissing(kind, NO_CONTEXT_NAMESPACE);
+      }
     } catch (error) {
-      const fault = permanentFault(error, choice.source);
+      const fault = permanentFault(error, kind, choice.source);
       if (fault !== undefined) throw new LeaderElectionOptionsError([fault]);
       if (!(error instanceof LockRequestError)) throw error;
     }
@@ -92,10 +113,10 @@ export class LeaseTarget {
   async address(): Promise<ObjectAddress> {
     this.known ??= await this.askNamespace();
     if (this.known === undefined) {
-      const { message } = namespaceMissing(NO_CONTEXT_NAMESPACE);
+      const { message } = namespaceMissing(this.kind, NO_CONTEXT_NAMESPACE);
       throw new LockRequestError(message, { reason: 'unreachable' });
     }
-    return leaseAddress(this.known, this.leaseName);
+    return ADDRESS_OF[this.kind](this.known, this.name);
   }
 
   /** What messages about a request need. If the kubeconfig that names the namespace is unreadable, nothing is sent. */
@@ -116,12 +137,13 @@ export class LeaseTarget {
   /** Another object of the same cluster and namespace, named `<leaseName>-<suffix>`. */
   sibling(suffix: string): LeaseTarget {
     const name = `${this.leaseName}-${suffix}`;
-    if (name.length > MAX_NAME) throw nameTooLong(this.leaseName, suffix);
-    return new LeaseTarget(this.connection, name, this.known, this.askNamespace);
+    if (name.length > MAX_NAME) throw nameTooLong(this.kind, this.leaseName, suffix);
+    const { connection, kind, leaseName, known, askNamespace } = this;
+    return new LeaseTarget(connection, kind, name, leaseName, known, askNamespace);
   }
 
   describe(): string {
-    return `Lease ${this.known ?? '(namespace of the kubeconfig)'}/${this.leaseName}`;
+    return `${this.kind} ${this.known ?? '(namespace of the kubeconfig)'}/${this.name}`;
   }
 }
 
@@ -136,13 +158,17 @@ function connectionOf({ source, context }: KubeconfigChoice): NamespacedConnecti
 /** Names of objects are DNS subdomains. */
 const MAX_NAME = 253;
 
-function nameTooLong(leaseName: string, suffix: string): LeaderElectionOptionsError {
+function nameTooLong(
+  kind: LockObject['kind'],
+  leaseName: string,
+  suffix: string,
+): LeaderElectionOptionsError {
   const most = MAX_NAME - suffix.length - 1;
   return new LeaderElectionOptionsError([
     {
       field: 'leaseName',
       value: leaseName,
-      rule: `must have at most ${most} characters, as a second Lease is named <leaseName>-${suffix}`,
+      rule: `must have at most ${most} characters, as another ${kind} is named <leaseName>-${suffix}`,
       fix: 'shorten it',
     },
   ]);
@@ -150,31 +176,38 @@ function nameTooLong(leaseName: string, suffix: string): LeaderElectionOptionsEr
 
 const NO_CONTEXT_NAMESPACE = 'the context of the kubeconfig names none';
 
-function namespaceMissing(why: string): LeaderElectionOptionsError {
+function namespaceMissing(kind: LockObject['kind'], why: string): LeaderElectionOptionsError {
   return new LeaderElectionOptionsError([
     {
       field: 'namespace',
       value: undefined,
-      rule: `the namespace of the Lease must be known, and ${why}`,
+      rule: `the namespace of the ${kind} must be known, and ${why}`,
       fix: "set the option namespace, e.g. namespace: 'default', if that is where the replicas run",
     },
   ]);
 }
 
+const FACTORY_OF = { Lease: 'leaseLock', ConfigMap: 'configMapLock' } as const;
+
 /** The option by which a kubeconfig was chosen, as it was given. */
-function optionOf(source: KubeconfigChoice['source']): Pick<OptionFault, 'field' | 'value'> {
-  if (source.kind === 'file') return { field: 'leaseLock.kubeConfigFile', value: source.file };
+function optionOf(
+  factory: string,
+  source: KubeconfigChoice['source'],
+): Pick<OptionFault, 'field' | 'value'> {
+  if (source.kind === 'file') return { field: `${factory}.kubeConfigFile`, value: source.file };
   const value = source.kind === 'instance' ? source.kubeConfig : source.kind;
-  return { field: 'leaseLock.kubeConfig', value };
+  return { field: `${factory}.kubeConfig`, value };
 }
 
 function permanentFault(
   error: unknown,
+  kind: LockObject['kind'],
   source: KubeconfigChoice['source'],
 ): OptionFault | undefined {
+  const factory = FACTORY_OF[kind];
   if (error instanceof UnknownContextError) {
     return {
-      field: 'leaseLock.context',
+      field: `${factory}.context`,
       value: error.context,
       rule: 'must be a context of the kubeconfig',
       fix: `name one of: ${error.known.join(', ') || 'it has none'}`,
@@ -182,20 +215,24 @@ function permanentFault(
   }
   if (error instanceof ClientNodeUnavailableError) {
     return {
-      ...optionOf(source),
+      ...optionOf(factory, source),
       rule: error.message,
-      fix: `${error.fix}; leaseLock() inside a pod does not need it`,
+      fix: `${error.fix}; ${factory}() inside a pod does not need it`,
     };
   }
   return undefined;
 }
 
 /** What an answer to a GET of the object means. */
-export function readOutcome(context: RequestContext, answer: ApiAnswer): ReadOutcome {
+export function readOutcome(
+  context: RequestContext,
+  answer: ApiAnswer,
+  decode: LeaseDecoder,
+): ReadOutcome {
   if (answer.kind !== 'response')
     return { kind: 'failed', error: explainNoAnswer(context, answer) };
   if (answer.status === 200) {
-    const decoded = decodeBody(context, answer);
+    const decoded = decodeBody(context, answer, decode);
     return decoded.kind === 'lease'
       ? { kind: 'found', stored: decoded.lease }
       : { kind: 'failed', error: explainUnusable(context, answer, decoded.problem) };
@@ -209,6 +246,7 @@ export function writeOutcome(
   context: RequestContext,
   answer: ApiAnswer,
   signal: AbortSignal,
+  decode: LeaseDecoder,
 ): WriteOutcome {
   if (answer.kind !== 'response') {
     const error = explainNoAnswer(context, answer);
@@ -218,7 +256,7 @@ export function writeOutcome(
       : { kind: 'unknown', error };
   }
   const { status } = answer;
-  if (status === 200 || status === 201) return applied(context, answer);
+  if (status === 200 || status === 201) return applied(context, answer, decode);
   if (isVersionConflict(context.verb, answer, context.address)) return { kind: 'conflict' };
   if (context.verb === 'update' && isObjectMissing(answer, context.address))
     return { kind: 'absent' };
@@ -227,19 +265,23 @@ export function writeOutcome(
 }
 
 /** A success counts only with the written object: the next write needs its version. */
-function applied(context: RequestContext, answer: ApiResponse): WriteOutcome {
-  const decoded = decodeBody(context, answer);
+function applied(context: RequestContext, answer: ApiResponse, decode: LeaseDecoder): WriteOutcome {
+  const decoded = decodeBody(context, answer, decode);
   return decoded.kind === 'lease'
     ? { kind: 'applied', stored: decoded.lease }
     : { kind: 'unknown', error: explainUnusable(context, answer, decoded.problem) };
 }
 
-function decodeBody({ address }: RequestContext, { body }: ApiResponse): DecodedLease {
+function decodeBody(
+  { address }: RequestContext,
+  { body }: ApiResponse,
+  decode: LeaseDecoder,
+): DecodedLease {
   let json: unknown;
   try {
     json = JSON.parse(body);
   } catch {
     return { kind: 'unusable', problem: body === '' ? 'has no body' : 'is not JSON' };
   }
-  return decodeLease(json, address);
+  return decode(json, address);
 }

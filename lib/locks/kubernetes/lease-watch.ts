@@ -11,7 +11,7 @@ import {
   watchOnce,
 } from '../../kubernetes/watch-attempt.js';
 import { kernelRandom } from '../kernel-entropy.js';
-import { decodeLease } from './lease-record.codec.js';
+import type { LeaseDecoder } from './lease-object.js';
 
 interface LeaseChange {
   readonly lease: ObservedLease | null;
@@ -22,10 +22,14 @@ interface LeaseChange {
  * Undefined for a bookmark and an event of another object, which are nothing but a sign of life. Throws an Error that
  * says what is wrong with the object.
  */
-function parseChange(event: WatchEvent, address: ObjectAddress): LeaseChange | undefined {
+function parseChange(
+  event: WatchEvent,
+  address: ObjectAddress,
+  decode: KubernetesLeaseWatchOptions['decode'],
+): LeaseChange | undefined {
   if (event.kind === 'bookmark' || isNamedOtherwise(event.object, address)) return undefined;
   const { type, object } = event;
-  const decoded = decodeLease(object, address);
+  const decoded = decode(object, address);
   if (decoded.kind === 'unusable')
     throw new Error(`the object of a ${type} event ${decoded.problem}`);
   const { lease } = decoded;
@@ -115,6 +119,7 @@ export function reopenAfterMs(ended: EndedAttempt, uselessInARow: number, pace: 
 export interface KubernetesLeaseWatchOptions {
   readonly connection: ClusterConnection;
   readonly resolveAddress: () => Promise<ObjectAddress>;
+  readonly decode: LeaseDecoder;
   readonly silenceLimitMs: number;
   readonly pace?: Partial<WatchPace>;
 }
@@ -161,7 +166,7 @@ export class KubernetesLeaseWatch implements LeaseWatch {
     this.attempt = attempt;
     this.startedAt = performance.now();
     this.changes = 0;
-    const { connection, resolveAddress, silenceLimitMs } = this.options;
+    const { connection, resolveAddress, decode, silenceLimitMs } = this.options;
     const silence = new SilenceLimit(attempt, silenceLimitMs);
     silence.restart(HEADERS_LIMIT_MS);
     void watchOnce({
@@ -178,7 +183,7 @@ export class KubernetesLeaseWatch implements LeaseWatch {
         this.observer.opened();
       },
       parse: (event, address) => {
-        const change = parseChange(event, address);
+        const change = parseChange(event, address, decode);
         return change && (() => this.changed(change));
       },
     }).then((end) => {

@@ -1,8 +1,8 @@
 import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
-import { givenLockOptions } from '../../core/option-reader.js';
-import type { ResourceLockFactory } from '../../core/resource-lock.js';
+import { type GivenLockOptions, givenLockOptions } from '../../core/option-reader.js';
+import type { LockRequester, ResourceLock, ResourceLockFactory } from '../../core/resource-lock.js';
 import { PodEnvironment } from '../../kubernetes/pod-environment.js';
-import type { ClusterChoice } from './lease-target.js';
+import type { ClusterChoice, LockObject } from './lease-target.js';
 import type { KubeConfigLike } from '../../kubernetes/connection/kubeconfig.loader.js';
 
 /** The options of `leaseLock()`. */
@@ -24,6 +24,9 @@ export interface LeaseLockOptions {
    */
   readonly context?: string;
 }
+
+/** The locks in an object of a cluster, as messages name their options. */
+export type ClusterLockFactory = 'leaseLock' | 'configMapLock';
 
 const FIELDS = ['kubeConfig', 'kubeConfigFile', 'context'];
 
@@ -48,23 +51,27 @@ export function leaseLock(options: LeaseLockOptions = {}): ResourceLockFactory {
 }
 
 export function leaseLockIn(pod: PodEnvironment, options: LeaseLockOptions): ResourceLockFactory {
-  checkLeaseLockOptions(options);
-  return async (requester) => {
-    const choice = chooseCluster(options, pod);
-    // Most of what a cluster takes is loaded with the first lock: an application without one starts sooner.
-    const { openLeaseLock } = await import('./lease-store.js');
-    return openLeaseLock(choice, requester, pod);
-  };
+  const { faults } = clusterFaults('leaseLock', options);
+  if (faults.length > 0) throw new LeaderElectionOptionsError(faults);
+  return (requester) => openLock('leaseLock', options, { kind: 'Lease' }, requester, pod);
 }
 
-/** Throws a LeaderElectionOptionsError with every fault at once. */
-function checkLeaseLockOptions(options: LeaseLockOptions): void {
-  const faults = faultsOf(options);
-  if (faults.length > 0) throw new LeaderElectionOptionsError(faults);
+/** Most of what a cluster takes is loaded with the first lock: an application without one starts sooner. */
+export async function openLock(
+  factory: ClusterLockFactory,
+  options: LeaseLockOptions,
+  object: LockObject,
+  requester: LockRequester,
+  pod: PodEnvironment,
+): Promise<ResourceLock> {
+  const choice = chooseCluster(factory, options, pod);
+  const { openObjectLock } = await import('./lease-store.js');
+  return openObjectLock(choice, object, requester, pod);
 }
 
 /** Which cluster checked options mean in this process. */
 function chooseCluster(
+  factory: ClusterLockFactory,
   { kubeConfig, kubeConfigFile, context }: LeaseLockOptions,
   pod: PodEnvironment,
 ): ClusterChoice {
@@ -81,8 +88,10 @@ function chooseCluster(
     return { kind: 'in-cluster' };
   }
   const sign = pod.sign();
-  if (sign === undefined) throw new LeaderElectionOptionsError([outsideAPod(kubeConfig)]);
-  checkPod('leaseLock.kubeConfig', kubeConfig, pod);
+  if (sign === undefined) {
+    throw new LeaderElectionOptionsError([outsideAPod(factory, kubeConfig)]);
+  }
+  checkPod(`${factory}.kubeConfig`, kubeConfig, pod);
   return { kind: 'in-cluster' };
 }
 
@@ -103,39 +112,51 @@ export function checkPod(field: string, value: unknown, pod: PodEnvironment): vo
   ]);
 }
 
-function outsideAPod(kubeConfig: unknown): OptionFault {
+function outsideAPod(factory: ClusterLockFactory, kubeConfig: unknown): OptionFault {
   return {
-    field: 'leaseLock.kubeConfig',
+    field: `${factory}.kubeConfig`,
     value: kubeConfig,
     rule:
       'this process does not run in a pod (no KUBERNETES_SERVICE_HOST, no mounted service account), ' +
       'and joins a cluster from outside only on request',
-    fix: "leaseLock({ kubeConfig: 'default' }) to use your kubeconfig, or fileLock({ directory }) with a directory that all processes of one machine share",
+    fix: `${factory}({ kubeConfig: 'default' }) to use your kubeconfig, or fileLock({ directory }) with a directory that all processes of one machine share`,
   };
 }
 
-function faultsOf(options: unknown): OptionFault[] {
-  const example = 'leaseLock({ … }) or leaseLock()';
-  const { given, faults } = givenLockOptions('leaseLock', options, FIELDS, example);
-  if (given === undefined) return faults;
+/**
+ * Every fault of the options, of which `more` are beside those of a cluster.
+ *
+ * @returns what was given, unless that is not an object
+ */
+export function clusterFaults(
+  factory: ClusterLockFactory,
+  options: unknown,
+  more: readonly string[] = [],
+): GivenLockOptions {
+  const example = `${factory}({ … }) or ${factory}()`;
+  const { given, faults } = givenLockOptions(factory, options, [...more, ...FIELDS], example);
+  if (given === undefined) return { given, faults };
   const { kubeConfig, kubeConfigFile, context } = given;
   if (kubeConfig !== undefined && !isKubeConfigOption(kubeConfig)) {
     faults.push(
       fault(
-        'leaseLock.kubeConfig',
+        `${factory}.kubeConfig`,
         kubeConfig,
         "must be 'default', 'in-cluster' or a KubeConfig of @kubernetes/client-node",
         "pass the KubeConfig, or kubeConfigFile: '<path>' for a file",
       ),
     );
   }
-  if (kubeConfigFile !== undefined) faults.push(...fileFaults(kubeConfigFile, kubeConfig));
-  if (context !== undefined) faults.push(...contextFaults(context, kubeConfig, kubeConfigFile));
-  return faults;
+  if (kubeConfigFile !== undefined) {
+    faults.push(...fileFaults(`${factory}.kubeConfigFile`, kubeConfigFile, kubeConfig));
+  }
+  if (context !== undefined) {
+    faults.push(...contextFaults(`${factory}.context`, context, kubeConfig, kubeConfigFile));
+  }
+  return { given, faults };
 }
 
-function fileFaults(kubeConfigFile: unknown, kubeConfig: unknown): OptionFault[] {
-  const field = 'leaseLock.kubeConfigFile';
+function fileFaults(field: string, kubeConfigFile: unknown, kubeConfig: unknown): OptionFault[] {
   if (!isText(kubeConfigFile)) {
     return [
       fault(field, kubeConfigFile, 'must be the path of a kubeconfig', "e.g. './kubeconfig'"),
@@ -147,8 +168,12 @@ function fileFaults(kubeConfigFile: unknown, kubeConfig: unknown): OptionFault[]
   ];
 }
 
-function contextFaults(context: unknown, kubeConfig: unknown, file: unknown): OptionFault[] {
-  const field = 'leaseLock.context';
+function contextFaults(
+  field: string,
+  context: unknown,
+  kubeConfig: unknown,
+  file: unknown,
+): OptionFault[] {
   if (!isText(context)) {
     return [
       fault(field, context, 'must be the name of a context', 'leave it out for the current one'),

@@ -3,12 +3,14 @@ import type { LeaseRecord } from '../../../lib/core/lease-record.js';
 import {
   APPLICATION_ANNOTATION,
   CROWD_ANNOTATION,
-  decodeLease,
-  encodeNewLease,
-  encodeReplacement,
   MEMBER_ANNOTATION,
   RELEASED_ANNOTATION,
   SUCCESSOR_ANNOTATION,
+} from '../../../lib/locks/kubernetes/lease-object.js';
+import {
+  decodeLease,
+  encodeNewLease,
+  encodeReplacement,
 } from '../../../lib/locks/kubernetes/lease-record.codec.js';
 import { formatMicroTime, parseMicroTime } from '../../../lib/locks/record-text.js';
 import { EMPTY_RECORD, NOW_MICROS } from '../lease-records.js';

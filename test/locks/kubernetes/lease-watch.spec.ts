@@ -3,6 +3,7 @@ import type { LockRequestError } from '../../../lib/core/errors.js';
 import type { LeaseWatchObserver } from '../../../lib/core/resource-lock.js';
 import type { ObservedLease } from '../../../lib/core/lease-record.js';
 import { leaseAddress } from '../../../lib/kubernetes/object-request.js';
+import { decodeLease } from '../../../lib/locks/kubernetes/lease-record.codec.js';
 import { KubernetesLeaseWatch } from '../../../lib/locks/kubernetes/lease-watch.js';
 import { ApiEmulator } from '../../../proof/api-emulator/api-emulator.js';
 import { connectionTo, EmulatedConnection } from '../../../proof/api-emulator/emulated-cluster.js';
@@ -60,6 +61,7 @@ function startWatch(silenceLimitMs = 60_000, pace = QUICK): KubernetesLeaseWatch
   watch = new KubernetesLeaseWatch(observer, {
     connection,
     resolveAddress: async () => ADDRESS,
+    decode: decodeLease,
     silenceLimitMs,
     pace,
   });
