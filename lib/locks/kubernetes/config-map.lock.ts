@@ -2,6 +2,7 @@ import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.
 import type { LockRequester, ResourceLockFactory } from '../../core/resource-lock.js';
 import { PodEnvironment } from '../../kubernetes/pod-environment.js';
 import { clusterFaults, type LeaseLockOptions, openLock } from './lease.lock.js';
+import { WriteTurns } from './write-turns.js';
 
 /** The options of `configMapLock()`. */
 export interface ConfigMapLockOptions extends LeaseLockOptions {
@@ -28,7 +29,8 @@ const SPRING_PREFIX_LENGTH = 'leader.id.'.length;
 /**
  * The lock of teams that come from Spring Cloud Kubernetes: a record in an annotation of a ConfigMap, and beside it
  * `leader.id.<role>` with the name of the leader's pod, where readers of Spring's first integration look for it. Needs the
- * verbs get, create and update on the ConfigMap; with watch a handover takes milliseconds instead of a retry period.
+ * verbs get, create and update on the ConfigMap; with watch a handover takes milliseconds instead of a retry period. Pass
+ * one to all roles of an application, so that their writes do not meet.
  *
  * @throws LeaderElectionOptionsError with every fault at once
  */
@@ -44,10 +46,13 @@ export function configMapLockIn(
   if (given !== undefined) faults.push(...ownFaults(given));
   if (faults.length > 0) throw new LeaderElectionOptionsError(faults);
   const { name = DEFAULT_NAME, clientGo: isClientGo = false } = options;
+  const turnsOf = new Map<string | undefined, WriteTurns>();
   return async (requester) => {
     const unfit = requesterFaults(requester, isClientGo);
     if (unfit.length > 0) throw new LeaderElectionOptionsError(unfit);
-    const object = { kind: 'ConfigMap', name, isClientGo } as const;
+    const turns = turnsOf.get(requester.namespace) ?? new WriteTurns();
+    turnsOf.set(requester.namespace, turns);
+    const object = { kind: 'ConfigMap', name, isClientGo, turns } as const;
     return openLock('configMapLock', options, object, requester, pod);
   };
 }

@@ -35,6 +35,7 @@ import {
   writeOutcome,
 } from './lease-target.js';
 import { KubernetesLeaseWatch } from './lease-watch.js';
+import type { WriteTurns } from './write-turns.js';
 
 /** The annotation that holds the document, as JSON text. */
 export const DOCUMENT_ANNOTATION = 'nestjs-leader-election/schedule';
@@ -159,8 +160,8 @@ export async function openObjectLock(
 ): Promise<ResourceLock> {
   const target = await LeaseTarget.find(choice, object, requester, pod);
   const codec = object.kind === 'Lease' ? LEASE_CODEC : configMapCodec(object, requester, pod);
-  const isShared = object.kind === 'ConfigMap' && !object.isClientGo;
-  return new ObjectLock(target, codec, isShared, choice, pod, requester.createLease ?? true);
+  const turns = object.kind === 'ConfigMap' && !object.isClientGo ? object.turns : undefined;
+  return new ObjectLock(target, codec, turns, choice, pod, requester.createLease ?? true);
 }
 
 function configMapCodec(
@@ -189,8 +190,8 @@ class ObjectLock extends ClusterLock implements ResourceLock {
   constructor(
     private readonly target: LeaseTarget,
     private readonly codec: ObjectCodec<LeaseRecord>,
-    /** With other leases, each of whose renewals makes a version of the object. */
-    private readonly isShared: boolean,
+    /** Where other leases are in the object, each of whose renewals makes a version of it. */
+    private readonly turns: WriteTurns | undefined,
     readonly cluster: ClusterChoice,
     readonly pod: PodEnvironment,
     private readonly createsObjects: boolean,
@@ -209,24 +210,54 @@ class ObjectLock extends ClusterLock implements ResourceLock {
   }
 
   /**
-   * Without a watch, the version that is expected of a shared object is mostly outdated by the renewals of other leases.
-   * The present one is then read first, and replaced if it says of this lease what was expected.
+   * The version that is expected of a shared object is mostly outdated by the renewals of other leases. What is replaced is
+   * the newest version that this process has written, or without a watch the present one, which is read first: if it says
+   * of this lease what was expected.
    */
-  async replace(
+  replace(
     record: LeaseRecord,
     expected: ObservedLease,
     options: LockRequestOptions,
   ): Promise<WriteOutcome> {
-    if (!this.isShared || this.isFollowed) return this.store.replace(record, expected, options);
+    const { turns } = this;
+    if (turns === undefined) return this.store.replace(record, expected, options);
     const startedAt = performance.now();
+    const rest = (): LockRequestOptions => ({
+      ...options,
+      timeoutMs: Math.max(1, options.timeoutMs - (performance.now() - startedAt)),
+    });
+    return turns.take(options.timeoutMs, async () => {
+      const found = await this.newest(expected, turns, rest());
+      if ('kind' in found) return found;
+      const outcome = await this.store.replace(record, found, rest());
+      turns.newest = outcome.kind === 'applied' ? outcome.stored.source : undefined;
+      return outcome;
+    });
+  }
+
+  /** The version to replace, or why there is none. */
+  private async newest(
+    expected: ObservedLease,
+    turns: WriteTurns,
+    options: LockRequestOptions,
+  ): Promise<ObservedLease | WriteOutcome> {
+    const written = await this.writtenBy(turns);
+    if (written !== undefined && written.revision > expected.revision) {
+      if (isSameLease(written, expected)) return written;
+    }
+    if (this.isFollowed) return expected;
     const present = await this.store.read(options);
     if (present.kind === 'absent') return present;
     if (present.kind === 'failed') {
       return { kind: options.signal.aborted ? 'unknown' : 'not-applied', error: present.error };
     }
-    if (!isSameLease(present.stored, expected)) return { kind: 'conflict' };
-    const timeoutMs = Math.max(1, options.timeoutMs - (performance.now() - startedAt));
-    return this.store.replace(record, present.stored, { ...options, timeoutMs });
+    return isSameLease(present.stored, expected) ? present.stored : { kind: 'conflict' };
+  }
+
+  private async writtenBy({ newest }: WriteTurns): Promise<ObservedLease | undefined> {
+    if (newest === undefined) return undefined;
+    const decoded = this.codec.decode(newest, await this.target.address());
+    return decoded.kind === 'lease' ? decoded.lease : undefined;
   }
 
   describe(): string {

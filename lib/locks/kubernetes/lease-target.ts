@@ -41,6 +41,7 @@ import {
 } from '../../kubernetes/object-request.js';
 import type { PodEnvironment } from '../../kubernetes/pod-environment.js';
 import type { DecodedLease, LeaseDecoder } from './lease-object.js';
+import type { WriteTurns } from './write-turns.js';
 
 /** Which cluster the checked options of a lock mean. */
 export type ClusterChoice =
@@ -60,6 +61,8 @@ export type LockObject =
       readonly name: string;
       /** In the annotation that client-go uses, which has room for a single record. */
       readonly isClientGo: boolean;
+      /** Of this process, whose other leases are in the same object. */
+      readonly turns: WriteTurns;
     };
 
 const ADDRESS_OF = { Lease: leaseAddress, ConfigMap: configMapAddress };

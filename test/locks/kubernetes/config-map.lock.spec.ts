@@ -258,6 +258,42 @@ describe('configMapLock(), when it talks to the API server', () => {
       expect(emulator.requestsOf('update')).toEqual([]);
     });
 
+    describe('of one process', () => {
+      async function ofOneProcess() {
+        const makeLock = configMapLockIn(NO_POD, { kubeConfig: kubeConfigTo(emulator.url) });
+        const plans = await makeLock(REQUESTER);
+        const mails = await makeLock({ ...REQUESTER, leaseName: 'mails' });
+        locks.push(plans, mails);
+        await created(plans, held('first'));
+        await mails.replace(held('first'), await found(mails), request());
+        const [ofPlans, ofMails] = [await found(plans), await found(mails)];
+        const renewal = held('first', { renewTimeMicros: NOW_MICROS + 1 });
+        emulator.requests.splice(0);
+        return {
+          renewPlans: (timeoutMs = 5_000) => plans.replace(renewal, ofPlans, request(timeoutMs)),
+          renewMails: () => mails.replace(renewal, ofMails, request(5_000)),
+        };
+      }
+
+      it('writes one after the other, each over the version of the last', async () => {
+        const { renewPlans, renewMails } = await ofOneProcess();
+        const outcomes = await Promise.all([renewPlans(), renewMails()]);
+        expect(outcomes.map(({ kind }) => kind)).toEqual(['applied', 'applied']);
+        expect(emulator.requestsOf('update')).toHaveLength(2);
+        expect(Object.keys(stored(emulator).data!)).toHaveLength(2);
+      });
+
+      it('does not wait for a write that takes long', async () => {
+        const { renewPlans, renewMails } = await ofOneProcess();
+        emulator.fail({ fault: { kind: 'hang' }, on: ({ verb }) => verb === 'update' });
+        const order: string[] = [];
+        const slow = renewPlans(2_000).then(({ kind }) => order.push(kind));
+        const quick = renewMails().then(({ kind }) => order.push(kind));
+        await Promise.all([slow, quick]);
+        expect(order).toEqual(['applied', 'unknown']);
+      });
+    });
+
     it('is honest about a read that fails before the write', async () => {
       const { plans, lease, renewal } = await renewedByAnother();
       emulator.fail({ fault: { kind: 'answer', status: 500, body: 'x' } });
