@@ -38,7 +38,7 @@ import {
   type ObjectAddress,
   type Verb,
 } from '../../kubernetes/object-request.js';
-import type { PodEnvironment } from '../../kubernetes/pod-environment.js';
+import type { PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
 import { type DecodedLease, decodeLease } from './lease-record.codec.js';
 
 /** Which cluster the checked options of a lock mean. */

@@ -18,7 +18,7 @@ import {
   type RevocationReason,
   type Term,
 } from 'nestjs-leader-election';
-import { PodEnvironment } from '../../../lib/kubernetes/pod-environment.js';
+import { PodEnvironment } from '../../../lib/kubernetes/connection/pod-environment.js';
 import { leaseLockIn } from '../../../lib/locks/kubernetes/lease.lock.js';
 import { monotonicMs } from '../../../proof/fleet/monotonic-clock.js';
 import type { ProbeSettings } from './probe-settings.js';
