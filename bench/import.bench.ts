@@ -1,9 +1,11 @@
 /**
  * What loading the package costs an application that has loaded NestJS: CPU time of all threads, in fresh processes, as
- * an ES module and as CommonJS. `--root` measures another checkout that has been built, in turn with this one.
+ * an ES module and as CommonJS, beside a file with nothing in it. `--root` measures another checkout that has been built,
+ * in turn with this one. The garbage collector has no threads of its own, as they would clear up after NestJS meanwhile.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -48,22 +50,33 @@ function cpuMsOfLoading(file: string, system: ModuleSystem): number {
     const { user, system } = process.cpuUsage(before);
     console.log((user + system) / 1_000);
   `;
-  const { stdout, stderr } = spawnSync(process.execPath, [`--input-type=${system}`, '-e', script], {
-    encoding: 'utf8',
-  });
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--single-threaded-gc', `--input-type=${system}`, '-e', script],
+    { encoding: 'utf8' },
+  );
   const cpuMs = Number(stdout);
   if (stdout === '' || Number.isNaN(cpuMs)) throw new Error(`${file} did not load: ${stderr}`);
   return cpuMs;
 }
 
+const folder = mkdtempSync(join(tmpdir(), 'import-'));
+const nothing = { module: join(folder, 'nothing.mjs'), commonjs: join(folder, 'nothing.cjs') };
+for (const file of Object.values(nothing)) writeFileSync(file, '');
+
 const roots = [...values.root.map((root) => resolve(root)), process.cwd()];
-const measured: Measured[] = roots.flatMap((root) =>
-  BUILDS.map(([system, path]) => ({ build: root, system, file: join(root, path), cpuMs: [] })),
-);
+const measured: Measured[] = BUILDS.flatMap(([system, path]) => [
+  { build: 'nothing', system, file: nothing[system], cpuMs: [] },
+  ...roots.map((root) => ({ build: root, system, file: join(root, path), cpuMs: [] })),
+]);
 for (const { file } of measured) if (!existsSync(file)) throw new Error(`${file} is missing.`);
 
-for (let count = 0; count < Number(values.processes); count += 1) {
-  for (const { file, system, cpuMs } of measured) cpuMs.push(cpuMsOfLoading(file, system));
+try {
+  for (let count = 0; count < Number(values.processes); count += 1) {
+    for (const { file, system, cpuMs } of measured) cpuMs.push(cpuMsOfLoading(file, system));
+  }
+} finally {
+  rmSync(folder, { recursive: true });
 }
 
 console.table(

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import type { LockRequester, ResourceLock, ResourceLockFactory } from '../core/resource-lock.js';
-import { PodEnvironment } from '../kubernetes/pod-environment.js';
+import { PodEnvironment } from '../kubernetes/connection/pod-environment.js';
 import { FileLock, fileLock } from '../locks/file/file.lock.js';
 import { configMapLockIn } from '../locks/kubernetes/config-map.lock.js';
 import { checkPod, leaseLockIn } from '../locks/kubernetes/lease.lock.js';

@@ -7,7 +7,7 @@ import {
   type LeadershipService,
   type MembersOption,
 } from '../../lib/index.js';
-import { PodEnvironment } from '../../lib/kubernetes/pod-environment.js';
+import { PodEnvironment } from '../../lib/kubernetes/connection/pod-environment.js';
 import { leaseLockIn } from '../../lib/locks/kubernetes/lease.lock.js';
 import type { ApiObject } from '../../proof/control-plane/api-client.js';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';

@@ -22,8 +22,17 @@ class Sample extends NodeProgram {
 
   async killAll(): Promise<void> {
     if (this.hasExited) return;
-    for (const pid of this.replicaPids) process.kill(pid, 'SIGKILL');
+    for (const pid of this.replicaPids) killIfRunning(pid);
     await this.kill();
+  }
+}
+
+/** A replica may have ended since its parent was asked for it. */
+function killIfRunning(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { PodEnvironment } from '../../lib/kubernetes/pod-environment.js';
+import { PodEnvironment } from '../../lib/kubernetes/connection/pod-environment.js';
 import { configMapLockIn } from '../../lib/locks/kubernetes/config-map.lock.js';
 import { ApiEmulator } from '../../proof/api-emulator/api-emulator.js';
 import { kubeConfigTo } from '../../proof/api-emulator/emulated-cluster.js';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LeaderElectionOptionsError } from '../../lib/core/errors.js';
 import type { LockRequester, ResourceLock } from '../../lib/core/resource-lock.js';
-import { PodEnvironment } from '../../lib/kubernetes/pod-environment.js';
+import { PodEnvironment } from '../../lib/kubernetes/connection/pod-environment.js';
 import { fileLock } from '../../lib/locks/file/file.lock.js';
 import { memoryLock } from '../../lib/locks/memory/memory.lock.js';
 import { type LockChoice, ProcessSurroundings, selectLock } from '../../lib/nest/lock-selection.js';

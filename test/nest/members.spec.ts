@@ -4,7 +4,7 @@ import { LeaderElectionOptionsError, type LeadershipService } from '../../lib/in
 import type { MemberView } from '../../lib/core/member.js';
 import { leaseLockIn } from '../../lib/locks/kubernetes/lease.lock.js';
 import { memoryLeaseKey } from '../../lib/locks/memory/memory.lock.js';
-import { PodEnvironment } from '../../lib/kubernetes/pod-environment.js';
+import { PodEnvironment } from '../../lib/kubernetes/connection/pod-environment.js';
 import { ApiEmulator } from '../../proof/api-emulator/api-emulator.js';
 import { kubeConfigTo } from '../../proof/api-emulator/emulated-cluster.js';
 import { eventually } from '../../proof/api-emulator/eventually.js';

@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import { LockRequestError } from '../../core/errors.js';
 import { codeOf, messageOf, TOO_MANY_OPEN_FILES } from '../../core/thrown-value.js';
 import type { ClusterAccess } from '../http/socket-basics.js';
-import { PodEnvironment } from '../pod-environment.js';
+import { PodEnvironment } from './pod-environment.js';
 import type { ClusterConnection } from './cluster-connection.js';
 
 /**

@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.js';
 import type { MemberSource } from '../../core/member.js';
 import type { LeaderMark } from '../../kubernetes/leader-mark.js';
-import type { PodEnvironment } from '../../kubernetes/pod-environment.js';
+import type { PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
 import type { ClusterChoice } from './lease-target.js';
 
 /** Which pods are the members, and what messages say of the own one. */

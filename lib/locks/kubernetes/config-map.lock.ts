@@ -1,6 +1,6 @@
 import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
 import type { LockRequester, ResourceLockFactory } from '../../core/resource-lock.js';
-import { PodEnvironment } from '../../kubernetes/pod-environment.js';
+import { PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
 import { clusterFaults, type LeaseLockOptions, openLock } from './lease.lock.js';
 import { WriteTurns } from './write-turns.js';
 

@@ -11,7 +11,7 @@ import type {
   Store,
   WriteOutcome,
 } from '../../core/resource-lock.js';
-import type { PodEnvironment } from '../../kubernetes/pod-environment.js';
+import type { PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
 import { LeaderMark } from '../../kubernetes/leader-mark.js';
 import { type ApiRequest, KubernetesTransport } from '../../kubernetes/kubernetes-transport.js';
 import { collectionPath, type ObjectAddress, objectPath } from '../../kubernetes/object-request.js';

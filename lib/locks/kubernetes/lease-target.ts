@@ -39,7 +39,7 @@ import {
   type ObjectAddress,
   type Verb,
 } from '../../kubernetes/object-request.js';
-import type { PodEnvironment } from '../../kubernetes/pod-environment.js';
+import type { PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
 import type { DecodedLease, LeaseDecoder } from './lease-object.js';
 import type { WriteTurns } from './write-turns.js';
 

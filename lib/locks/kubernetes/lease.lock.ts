@@ -1,7 +1,7 @@
 import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
 import { type GivenLockOptions, givenLockOptions } from '../../core/option-reader.js';
 import type { LockRequester, ResourceLock, ResourceLockFactory } from '../../core/resource-lock.js';
-import { PodEnvironment } from '../../kubernetes/pod-environment.js';
+import { PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
 import type { ClusterChoice, LockObject } from './lease-target.js';
 import type { KubeConfigLike } from '../../kubernetes/connection/kubeconfig.loader.js';
 

@@ -19,7 +19,7 @@ import {
   type Term,
 } from '../../../lib/index.js';
 // One copy of the library with what is not public of it: the locks are told by their class.
-import { PodEnvironment } from '../../../lib/kubernetes/pod-environment.js';
+import { PodEnvironment } from '../../../lib/kubernetes/connection/pod-environment.js';
 import { leaseLockIn } from '../../../lib/locks/kubernetes/lease.lock.js';
 import { monotonicMs } from '../../../proof/fleet/monotonic-clock.js';
 import type { ProbeSettings } from './probe-settings.js';

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { LockRequestError } from '../../../lib/core/errors.js';
 import { InClusterConnection } from '../../../lib/kubernetes/connection/in-cluster.connection.js';
 import { KubernetesTransport } from '../../../lib/kubernetes/kubernetes-transport.js';
-import { PodEnvironment } from '../../../lib/kubernetes/pod-environment.js';
+import { PodEnvironment } from '../../../lib/kubernetes/connection/pod-environment.js';
 import { ApiEmulator } from '../../../proof/api-emulator/api-emulator.js';
 import { selfSignedCertificate } from '../../../proof/api-emulator/certificate.js';
 import { withBusyThreadPool } from '../../support/busy-thread-pool.js';

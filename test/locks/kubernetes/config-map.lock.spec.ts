@@ -3,7 +3,7 @@ import { LeaderElectionOptionsError } from '../../../lib/core/errors.js';
 import { isCleanRelease, type LeaseRecord } from '../../../lib/core/lease-record.js';
 import type { LockRequester, ResourceLock } from '../../../lib/core/resource-lock.js';
 import { configMapAddress } from '../../../lib/kubernetes/object-request.js';
-import { PodEnvironment } from '../../../lib/kubernetes/pod-environment.js';
+import { PodEnvironment } from '../../../lib/kubernetes/connection/pod-environment.js';
 import {
   configMapLock,
   configMapLockIn,

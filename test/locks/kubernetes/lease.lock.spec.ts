@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it, expect } from '@jest/globals';
 import { LeaderElectionOptionsError, type OptionFault } from '../../../lib/core/errors.js';
 import type { LockRequester, ResourceLock } from '../../../lib/core/resource-lock.js';
-import { PodEnvironment } from '../../../lib/kubernetes/pod-environment.js';
+import { PodEnvironment } from '../../../lib/kubernetes/connection/pod-environment.js';
 import { leaseAddress } from '../../../lib/kubernetes/object-request.js';
 import {
   decodeLease,
