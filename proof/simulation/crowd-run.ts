@@ -85,10 +85,10 @@ export async function runCrowd(wishes: CrowdWishes, engine: Engine): Promise<Cro
     if (expected.get(name) === costs.length - 1) costs.at(-1)!.cameAsNamed = true;
   };
   for (const { application, name } of replicas) {
-    const { onGranted } = application;
+    const begin = application.onGranted.bind(application);
     application.onGranted = (term) => {
       granted(name);
-      return onGranted.call(application, term);
+      return begin(term);
     };
   }
   await world.run();
