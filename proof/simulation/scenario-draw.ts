@@ -68,7 +68,9 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   const network = drawNetwork(random, candidates, traits);
   const bounds = boundsOf(candidates, network, traits);
   const endAt = wishes.minutes * 60_000;
-  const endingMs = traits.ending === 'stop' ? bounds.handoverMs : bounds.afterRestoreMs + 1_000;
+  const directedMs = traits.directs ? bounds.graceMs : 0;
+  const endingMs =
+    traits.ending === 'stop' ? bounds.handoverMs + directedMs : bounds.afterRestoreMs + 1_000;
   const handoverAt = endAt - endingMs - 100;
   const healAt = handoverAt - bounds.settlingMs - CALM_LEASES * durations.leaseDurationMs;
   if (healAt < 1_000) throw new Error(`${wishes.minutes} minutes leave no time for faults`);
