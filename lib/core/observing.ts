@@ -135,8 +135,10 @@ function claimWindowMs(step: Step, lease: ObservedLease | null): number {
  */
 export function waitedShare(step: Step, observation: Observation): number | null {
   const { lease, jitter } = observation;
-  const { watching, watchOpening, failedAttempts, contendNotBefore } = step.state;
+  const { watching, watchOpening, failedAttempts, contendNotBefore, eligibility } = step.state;
   if (!watching && !watchOpening) return null;
+  // It has left the lease to the others for a whole lease duration (R25).
+  if (!eligibility.isEligible) return null;
   if (failedAttempts !== null || contendNotBefore > claimableAt(step, observation)) return null;
   if (lease === null) return jitter;
   const isDirected = successorOf(lease.record) !== undefined;

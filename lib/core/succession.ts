@@ -1,4 +1,4 @@
-import { type LeaseRecord, successorOf } from './lease-record.js';
+import { type LeaseRecord, nextTransitions, successorOf } from './lease-record.js';
 import type { Step } from './step.js';
 
 /**
@@ -51,7 +51,7 @@ export function reviewSuccession(
   const named = former === undefined ? undefined : successorOf(former);
   if (named === undefined || named === memberUid) return;
   // Of what came in between nothing is known, and it may have been the named one.
-  if (record.leaseTransitions !== former!.leaseTransitions + 1) return;
+  if (record.leaseTransitions !== nextTransitions(former!.leaseTransitions)) return;
   if (step.state.namedInVain.includes(named)) return;
   step.state.namedInVain = [...step.state.namedInVain, named].slice(-REMEMBERED_NAMES);
   step.emit({ kind: 'named-in-vain', uid: named, leader: holderIdentity });

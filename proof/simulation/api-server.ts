@@ -112,6 +112,7 @@ export class ApiServer {
     const { world } = this;
     const { replica } = flight;
     this.checkForeignLease(flight, before);
+    world.succession.checkApplied(replica, record, before);
     const isRenewal = record.acquireTimeMicros !== record.renewTimeMicros;
     replica.ownNews += world.store.news - before.news;
     if (replica === world.crashed) world.ghostOfCrashed = true;

@@ -7,6 +7,8 @@ export interface Bounds {
   readonly settlingMs: number;
   /** Until somebody else leads after the leader was stopped (L2). */
   readonly handoverMs: number;
+  /** How much longer it takes when the release names somebody who does not come (R23). */
+  readonly graceMs: number;
   /** Until somebody else leads after the leader was killed. */
   readonly takeoverMs: number;
   /** Until somebody leads after the leader was killed and the store restored. */
@@ -17,7 +19,7 @@ export interface Bounds {
 export function boundsOf(
   candidates: readonly CandidateTraits[],
   { steadyMs }: NetworkTraits,
-  strict: boolean,
+  { strict, directs }: { readonly strict: boolean; readonly directs: boolean },
 ): Bounds {
   const durations = longestDurations(candidates);
   const { leaseDurationMs: D, renewDeadlineMs: R, retryPeriodMs: p } = durations;
@@ -30,8 +32,11 @@ export function boundsOf(
   const learning = isSlow(candidates, steadyMs) ? 7 * p : 0;
   // However many seem to compete, and however slow they are (R22).
   const window = Math.min(5_000, D / 3);
+  // Somebody who is gone may have been named, and the one that let go be the only one left (R23).
+  const lost = directs ? p + 2_000 : 0;
   // An edit may have made the lease twice as long; in strict mode it is held for another D before the grant.
-  const settling = (strict ? 4 : 2) * D + 2 * p + 2 * T + underWay + learning + 2_500 + window;
+  const settling =
+    (strict ? 4 : 2) * D + 2 * p + 2 * T + underWay + learning + 2_500 + window + lost;
   // In strict mode an acquisition that was given up leaves no clean release to the next one.
   const settlesAgain = strict && learning > 0 ? D : 0;
   const handover = (watching ? 1_000 + T : p + 2 * T + 500) + window;
@@ -39,6 +44,7 @@ export function boundsOf(
   return {
     settlingMs: settling / slowest,
     handoverMs: (handover + learning + settlesAgain) / slowest + 4 * steadyMs,
+    graceMs: p / slowest,
     takeoverMs: (takeover + learning) / slowest + 4 * steadyMs,
     // Only a read shows it, and where the holder is known no more, that comes with the first attempt in vain.
     afterRestoreMs: (takeover + learning + 3 * p + 2 * T) / slowest + 8 * steadyMs,

@@ -138,8 +138,10 @@ export class FaultInjector {
     );
     if (end <= this.world.now) return;
     const mayHandOver = severity < 0.7;
-    this.ask(replica, () => replica.eligibility.report(false, mayHandOver));
-    this.ask(replica, () => replica.eligibility.report(true, mayHandOver), end);
+    // As it is by then: a process that was frozen over both hears of them in any order.
+    const report = (): void => replica.eligibility.report(this.world.now >= end, mayHandOver);
+    this.ask(replica, report);
+    this.ask(replica, report, end);
   }
 
   /** Set back by just what a machine slept, a wall clock hides the sleep: no promise is made for that (R19). */

@@ -169,8 +169,11 @@ export function judgeHandover(world: World): void {
   if (!stopped.stopped) world.violate('stop-ends', `${stopped.name} has not stopped`, handoverAt);
   if (!stopped.config.releaseOnShutdown || candidates.length === 1) return;
   const next = beliefs.beliefs.find(({ from }) => from >= handoverAt);
-  if (next === undefined || next.from > handoverAt + bounds.handoverMs) {
+  const isDirected = world.succession.namedSince(handoverAt) !== undefined;
+  const boundMs = bounds.handoverMs + (isDirected ? bounds.graceMs : 0);
+  if (next === undefined || next.from > handoverAt + boundMs) {
     const detail = `the next leader comes ${(next?.from ?? Infinity) - handoverAt} ms after the stop`;
-    world.violate('quick-handover', detail, handoverAt);
+    return world.violate(isDirected ? 'grace-ends' : 'quick-handover', detail, handoverAt);
   }
+  world.succession.judgeHandover(next.process);
 }

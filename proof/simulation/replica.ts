@@ -95,7 +95,14 @@ export class Replica implements EventOwner {
     this.name = origin === undefined ? `c${slot}.${incarnation}` : `${origin.name}'${this.id}`;
     this.inheritsUntil = world.now;
     const ownIdentity = world.scenario.sharedIdentity ? 'shared' : this.name;
-    this.config = { ...traits.config, identity: origin?.config.identity ?? ownIdentity };
+    const { config } = origin ?? traits;
+    const memberUid =
+      world.scenario.directs && origin === undefined ? `uid-${this.name}` : undefined;
+    this.config = {
+      ...traits.config,
+      identity: origin?.config.identity ?? ownIdentity,
+      memberUid: memberUid ?? config.memberUid,
+    };
     this.link = world.links[slot]!;
     this.random = origin?.random.copy() ?? world.stream(`replica ${this.name}`);
     const { latestTimerMs } = world.scenario.network;
@@ -329,6 +336,7 @@ export class Replica implements EventOwner {
     this.budget.spend(request);
     if (request.verb === 'read') return;
     const { record } = request;
+    this.world.succession.checkWrite(this, record);
     if (record.renewTimeMicros! <= this.lastSentMicros) {
       this.world.violate('renew-time-grows', `${this.name} sends ${record.renewTimeMicros}`);
     }

@@ -29,6 +29,8 @@ export interface ScenarioTraits {
   readonly clones: boolean;
   /** A webhook alters writes. */
   readonly altersWrites: boolean;
+  /** Releases name a successor. */
+  readonly directs: boolean;
   /** Locks keep one lease object, and change it. */
   readonly keepsLease: boolean;
   /** Processes are unfit to lead now and then. */
@@ -64,9 +66,11 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   const candidates = drawCandidates(random, wishes, traits);
   const durations = longestDurations(candidates);
   const network = drawNetwork(random, candidates, traits);
-  const bounds = boundsOf(candidates, network, traits.strict);
+  const bounds = boundsOf(candidates, network, traits);
   const endAt = wishes.minutes * 60_000;
-  const endingMs = traits.ending === 'stop' ? bounds.handoverMs : bounds.afterRestoreMs + 1_000;
+  const directedMs = traits.directs ? bounds.graceMs : 0;
+  const endingMs =
+    traits.ending === 'stop' ? bounds.handoverMs + directedMs : bounds.afterRestoreMs + 1_000;
   const handoverAt = endAt - endingMs - 100;
   const healAt = handoverAt - bounds.settlingMs - CALM_LEASES * durations.leaseDurationMs;
   if (healAt < 1_000) throw new Error(`${wishes.minutes} minutes leave no time for faults`);
@@ -98,6 +102,7 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
     restores: traits.restores,
     keepsLease: traits.keepsLease,
     sharedIdentity: traits.sharedIdentity,
+    directs: traits.directs,
     reportsDeath: traits.reportsDeath,
     healAt,
     calmAt: handoverAt - (CALM_LEASES / 2) * durations.leaseDurationMs,
@@ -107,7 +112,10 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   };
 }
 
-type ForeignTraits = Pick<ScenarioTraits, 'altersWrites' | 'keepsLease' | 'losesHealth'>;
+type ForeignTraits = Pick<
+  ScenarioTraits,
+  'altersWrites' | 'keepsLease' | 'losesHealth' | 'directs'
+>;
 
 /** From a stream of its own: the other seeds mean what they meant without. */
 function drawForeignTraits(seed: number): ForeignTraits {
@@ -116,6 +124,7 @@ function drawForeignTraits(seed: number): ForeignTraits {
     altersWrites: random.chance(0.2),
     keepsLease: random.chance(0.1),
     losesHealth: new RandomStream(seed, 'eligibility').chance(0.2),
+    directs: new RandomStream(seed, 'successors').chance(0.4),
   };
 }
 

@@ -26,6 +26,8 @@ export interface Scenario {
   /** Every lock keeps one lease object, and changes it. */
   readonly keepsLease: boolean;
   readonly sharedIdentity: boolean;
+  /** Processes are members, and whoever leads names one for its release: one that lives, or is gone, or a stranger. */
+  readonly directs: boolean;
   /** Watches tell of the holder's death, as the file lock's do. */
   readonly reportsDeath: boolean;
   /** From here on everything works. */

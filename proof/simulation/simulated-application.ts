@@ -4,6 +4,7 @@ import type { LeaseRecord } from '../../lib/core/lease-record.js';
 import type { RevocationReason, Term } from '../../lib/core/term.js';
 import type { ElectionObserver } from '../../lib/elector/leader-elector.js';
 import { isSlow } from './bounds.js';
+import type { RandomStream } from './random-stream.js';
 import type { Replica } from './replica.js';
 import type { World } from './world.js';
 
@@ -39,10 +40,14 @@ export class SimulatedApplication implements ElectionObserver {
   /** Number of the last term that was granted. */
   private lastTerm: number | undefined;
 
+  private readonly successors: RandomStream;
+
   constructor(
     private readonly world: World,
     private readonly replica: Replica,
-  ) {}
+  ) {
+    this.successors = world.stream(`successors ${replica.name}`);
+  }
 
   get isIdleInTerm(): boolean {
     return this.term !== undefined && this.openWork === 0;
@@ -76,6 +81,7 @@ export class SimulatedApplication implements ElectionObserver {
     this.lastTerm = term.number;
     this.settling = false;
     this.draining = undefined;
+    this.nominate();
     const gated = this.work();
     if (gated !== undefined) replica.elector.track(gated);
     const handled = this.work();
@@ -97,11 +103,21 @@ export class SimulatedApplication implements ElectionObserver {
       this.draining = { until };
     }
     world.promisesMove('lifecycle');
+    if (this.successors.chance(0.5)) this.nominate();
     if (world.now < replica.failsHandlersUntil && replica.random.chance(0.5)) {
       world.count('observer-threw');
       throw new ObserverFault(replica);
     }
     return this.work();
+  }
+
+  /** Whom the release is to name, if there is one. */
+  private nominate(): void {
+    const { world, replica, successors } = this;
+    if (!world.scenario.directs) return;
+    const living = world.replicas.filter(({ alive }) => alive);
+    const other = successors.pick(living).config.memberUid ?? null;
+    replica.elector.nominate(successors.pick([other, other, other, 'uid-gone', null]));
   }
 
   onNotice(notice: ElectionNotice): void {

@@ -42,6 +42,9 @@ export const SITUATIONS = [
   'cloned',
   'lost-by-wall-clock',
   'restored-to-contested',
+  'named-in-vain',
+  'named-followed',
+  'named-first',
   'crash-failover',
   'quiet-crash-failover',
 ] as const;

@@ -10,6 +10,7 @@ import { RandomStream } from './random-stream.js';
 import type { Replica } from './replica.js';
 import type { Scenario } from './scenario.js';
 import { ObserverFault } from './simulated-application.js';
+import { SuccessionCheck } from './succession-check.js';
 import { noSituations, type Situation, type SituationCounts } from './sometimes.js';
 import type { Trace } from './trace.js';
 
@@ -46,6 +47,11 @@ export const RULES = [
   'quick-handover',
   'quick-takeover',
   'quiet-takeover',
+  'name-on-release-only',
+  'grace-respected',
+  'grace-ends',
+  'named-first',
+  'vain-name-repeated',
   'no-exception',
 ] as const;
 
@@ -88,6 +94,7 @@ export class World {
   readonly queue = new EventQueue();
   readonly store = new LeaseStore();
   readonly beliefs = new BeliefHistory();
+  readonly succession = new SuccessionCheck(this);
   readonly situations: SituationCounts = noSituations();
   readonly violations: Violation[] = [];
   readonly replicas: Replica[] = [];

@@ -1,0 +1,84 @@
+import type { LeaseRecord } from '../../lib/core/lease-record.js';
+import type { LeaseStore } from './lease-store.js';
+import type { Replica } from './replica.js';
+import type { World } from './world.js';
+
+/** The shortest and the additional grace of R23, on the clock of whoever waits. */
+const GRACE_MS = 1_000;
+const LET_GO_MS = 2_000;
+
+/** Clocks are sums of floating-point numbers. */
+const ROUNDING_MS = 1e-3;
+
+/** What a release that names a successor asks of all others (R23). */
+export class SuccessionCheck {
+  /** The last release, and whom it names. */
+  private released: { readonly at: number; readonly uid: string | undefined } | undefined;
+  /** Whom a process has followed on a release that named another one, and in which term. */
+  private readonly passedOver = new Map<Replica, { readonly uid: string; readonly term: number }>();
+
+  constructor(private readonly world: World) {}
+
+  namedSince(at: number): string | undefined {
+    return this.released !== undefined && this.released.at >= at ? this.released.uid : undefined;
+  }
+
+  checkWrite(replica: Replica, record: LeaseRecord): void {
+    const { successor, holderIdentity, leaseTransitions, releasedTransitions } = record;
+    if (successor === undefined) return;
+    const { uid, transitions } = successor;
+    const isClean = holderIdentity === '' && releasedTransitions === leaseTransitions;
+    if (!isClean || transitions !== leaseTransitions || uid === replica.config.memberUid) {
+      const detail = `${replica.name} names ${uid} in "${holderIdentity}" #${leaseTransitions}`;
+      this.world.violate('name-on-release-only', detail);
+    }
+    const before = this.passedOver.get(replica);
+    if (before?.term !== leaseTransitions || before.uid !== uid) return;
+    this.world.violate('vain-name-repeated', `${replica.name} names ${uid} again`);
+  }
+
+  checkApplied(
+    replica: Replica,
+    record: LeaseRecord,
+    before: Pick<LeaseStore, 'lease' | 'writer' | 'writtenAt'>,
+  ): void {
+    const { world } = this;
+    if (record.holderIdentity === '') {
+      this.released = { at: world.now, uid: record.successor?.uid };
+      return;
+    }
+    const former = before.lease?.record;
+    const named = former?.holderIdentity === '' ? former.successor?.uid : undefined;
+    if (named === undefined) return;
+    if (named === replica.config.memberUid) return world.count('named-followed');
+    world.count('named-in-vain');
+    this.passedOver.set(replica, { uid: named, term: record.leaseTransitions });
+    const { lawless, restores, clones } = world.scenario;
+    if (lawless || restores || clones || world.restored) return;
+    // What something has altered on the way is not the release that was sent.
+    if (former!.releasedTransitions !== former!.leaseTransitions) return;
+    const graceMs = Math.min(replica.config.retryPeriodMs, GRACE_MS);
+    const leastMs = before.writer === replica.id ? graceMs + LET_GO_MS : graceMs;
+    const waitedMs = (world.now - before.writtenAt) * replica.clockRate;
+    if (waitedMs >= leastMs - ROUNDING_MS) return;
+    const detail = `${replica.name} follows after ${waitedMs.toFixed(1)} ms a release that names ${named}`;
+    world.violate('grace-respected', detail);
+  }
+
+  /** In the calm the named one is first, if it can be at all. */
+  judgeHandover(process: number): void {
+    const { world } = this;
+    const { candidates, network, handoverAt } = world.scenario;
+    const uid = this.namedSince(handoverAt);
+    const named = world.replicas.find(({ config }) => config.memberUid === uid);
+    if (uid === undefined || named?.alive !== true || !named.stands) return;
+    const slowestMs = 2 * (2 * network.mostDelayMs + network.latestTimerMs) + network.steadyMs;
+    const graces = candidates.map(({ config, clock }) => config.retryPeriodMs / clock.rate);
+    const isFast = candidates.every(({ watches }) => watches) && slowestMs < 0.5 * GRACE_MS;
+    if (!isFast || slowestMs >= 0.5 * Math.min(...graces)) return;
+    world.count('named-first');
+    const first = world.replicas[process];
+    if (first?.config.memberUid === uid) return;
+    world.violate('named-first', `${first?.name} follows a release that names ${named.name}`);
+  }
+}
