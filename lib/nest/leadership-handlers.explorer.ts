@@ -18,6 +18,7 @@ import {
   type InstanceWrapper,
   isShared,
   prototypeOf,
+  scopeFault,
 } from './method-marks.js';
 import { adopt } from './gate-leadership.js';
 import { isServiceOf, LeadershipService } from './leadership.service.js';
@@ -166,9 +167,8 @@ export class LeadershipHandlersExplorer {
     const election = this.registry.find(role);
     if (election === undefined) return this.roleFault(place, role);
     if (instance === undefined) {
-      const scope = wrapper.isTransient ? 'transient' : 'request-scoped';
-      const rule = `works on a provider or controller with a single instance; this one is ${scope} or depends on such a provider`;
-      return this.fault(place, undefined, rule, 'move the handler to a provider of default scope');
+      this.faults.push(scopeFault(place, 'handler', wrapper));
+      return;
     }
     if (kind === 'OnRevoked' && isGated) {
       const rule =

@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import type { DiscoveryService } from '@nestjs/core';
-import { LeaderElectionOptionsError } from '../core/errors.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 
 /** What Nest keeps of a provider or controller. */
 export type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
@@ -242,6 +242,21 @@ function* levels(prototype: object | null): Generator<object> {
 /** False for what is made again for a request or for each who injects it. */
 export function isShared(wrapper: InstanceWrapper): boolean {
   return !wrapper.isTransient && wrapper.isDependencyTreeStatic();
+}
+
+/** What is wrong with a mark on a method of a class that has no single instance. `what`: what is to be moved from it. */
+export function scopeFault(
+  field: string,
+  what: 'handler' | 'job',
+  { isTransient }: InstanceWrapper,
+): OptionFault {
+  const scope = isTransient ? 'transient' : 'request-scoped';
+  return {
+    field,
+    value: undefined,
+    rule: `works on a provider or controller with a single instance; this one is ${scope} or depends on such a provider`,
+    fix: `move the ${what} to a provider of default scope`,
+  };
 }
 
 /** The only instance of a provider or controller of default scope. */

@@ -8,7 +8,13 @@ import {
 import { ModulesContainer } from '@nestjs/core';
 import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
 import { LeaderElectionCoreModule } from '../../nest/leader-election.lifecycle.js';
-import { classOf, instanceOf, type InstanceWrapper, prototypeOf } from '../../nest/method-marks.js';
+import {
+  classOf,
+  instanceOf,
+  type InstanceWrapper,
+  prototypeOf,
+  scopeFault,
+} from '../../nest/method-marks.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
 import {
   LEADER_CRON_MARKS,
@@ -41,7 +47,8 @@ class LeaderCronExplorer {
       for (const { key, marks } of LEADER_CRON_MARKS.all(owner)) {
         const name = `${nameOf(wrapper)}.${String(key)}`;
         for (const mark of marks) {
-          if (instance === undefined) faults.push(scopeFault(name, wrapper));
+          if (instance === undefined)
+            faults.push(scopeFault(`@LeaderCron() on ${name}`, 'job', wrapper));
           else jobs.push(jobOf(name, mark, key, instance));
         }
       }
@@ -68,16 +75,6 @@ function jobOf(
   const run = (context: LeaderCronContext): unknown => methods[key]!(context);
   const place = `@LeaderCron() on ${name}`;
   return { place, defaultName: name, schedule, options, run, owner };
-}
-
-function scopeFault(name: string, { isTransient }: InstanceWrapper): OptionFault {
-  const scope = isTransient ? 'transient' : 'request-scoped';
-  return {
-    field: `@LeaderCron() on ${name}`,
-    value: undefined,
-    rule: `works on a provider or controller with a single instance; this one is ${scope} or depends on such a provider`,
-    fix: 'move the job to a provider of default scope',
-  };
 }
 
 /**

@@ -80,11 +80,7 @@ describe('when a store of somebody answers what it must not', () => {
   ])('starts the tick when it does again: %s', async (_what, answer) => {
     const { clock, store, process } = await leadingOn(0);
     store.fatesOfWrites.push('lost');
-    const read = store.read.bind(store);
-    store.read = async () => {
-      store.read = read;
-      return answer as never;
-    };
+    jest.spyOn(store, 'read').mockResolvedValueOnce(answer as never);
     await clock.advance(10_000);
     expect(process.startedTimes).toEqual(['00:01:00']);
   });
@@ -103,11 +99,7 @@ describe('when a store of somebody answers a read with the outcome of a write', 
     async (_what, answer) => {
       const { clock, store, process } = await leadingOn(0);
       store.fatesOfWrites.push('lost');
-      const read = store.read.bind(store);
-      store.read = async () => {
-        store.read = read;
-        return answer as never;
-      };
+      jest.spyOn(store, 'read').mockResolvedValueOnce(answer as never);
       const create = jest.spyOn(store, 'create');
       await clock.advance(10_000);
       expect(create).not.toHaveBeenCalled();
