@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { ContainerEnd, ContainerMark } from '../core/container.js';
 import { isJsonObject, type JsonDocument } from '../core/json-document.js';
 
 /**
@@ -7,22 +8,6 @@ import { isJsonObject, type JsonDocument } from '../core/json-document.js';
  * report means the end of every process is the assumption H7: a runtime that lost its monitor breaks it, and so does
  * whoever may patch `pods/status`.
  */
-
-/** The container that a record names as its holder's. */
-export interface ContainerMark {
-  readonly podUid: string;
-  readonly containerName: string;
-  /** As the kubelet writes it, with the runtime: `containerd://…`. */
-  readonly containerId: string;
-}
-
-/** Proof that all processes of a container have ended. */
-export interface ContainerEnd {
-  readonly podUid: string;
-  readonly containerId: string;
-  /** By the clock of the node, in whole seconds. */
-  readonly finishedAtMicros: number;
-}
 
 /** What a process knows of itself without asking the API server. */
 export interface ProcessFacts {

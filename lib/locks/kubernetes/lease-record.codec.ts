@@ -2,10 +2,12 @@ import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type { ObjectAddress } from '../../kubernetes/object-request.js';
 import {
+  formatContainer,
   formatCrowd,
   formatHolderName,
   formatMicroTime,
   formatSuccessor,
+  parseContainer,
   parseCrowd,
   parseHolderName,
   parseMicroTime,
@@ -28,6 +30,12 @@ export const CROWD_ANNOTATION = 'nestjs-leader-election/crowd';
 
 /** Whom a release names to follow: the transitions of the released term and the uid of a pod (R23). */
 export const SUCCESSOR_ANNOTATION = 'nestjs-leader-election/successor';
+
+/**
+ * In which container the holder runs: its identity, its transitions, its acquire time, the uid of the pod, and the name and
+ * id of the container, with slashes in between (R24).
+ */
+export const CONTAINER_ANNOTATION = 'nestjs-leader-election/container';
 
 export type DecodedLease =
   | { readonly kind: 'lease'; readonly lease: ObservedLease }
@@ -125,10 +133,12 @@ function decodeRecord(spec: JsonDocument, metadata: JsonDocument): LeaseRecord {
   const annotations = isJsonObject(metadata['annotations']) ? metadata['annotations'] : {};
   const released = annotations[RELEASED_ANNOTATION];
   const leaseTransitions = int32(spec['leaseTransitions'], 0) ?? 0;
+  const holderIdentity = decodeHolder(spec['holderIdentity']);
+  const acquireTimeMicros = parseMicroTime(spec['acquireTime']);
   return {
-    holderIdentity: decodeHolder(spec['holderIdentity']),
+    holderIdentity,
     leaseDurationSeconds: int32(spec['leaseDurationSeconds'], 1),
-    acquireTimeMicros: parseMicroTime(spec['acquireTime']),
+    acquireTimeMicros,
     renewTimeMicros: parseMicroTime(spec['renewTime']),
     leaseTransitions,
     releasedTransitions:
@@ -137,6 +147,11 @@ function decodeRecord(spec: JsonDocument, metadata: JsonDocument): LeaseRecord {
     memberUid: parseHolderName(annotations[MEMBER_ANNOTATION], leaseTransitions),
     crowd: parseCrowd(annotations[CROWD_ANNOTATION]),
     successor: parseSuccessor(annotations[SUCCESSOR_ANNOTATION]),
+    container: parseContainer(annotations[CONTAINER_ANNOTATION], {
+      holderIdentity,
+      leaseTransitions,
+      acquireTimeMicros,
+    }),
   };
 }
 
@@ -194,6 +209,7 @@ function encodeAnnotations(record: LeaseRecord, old: unknown): JsonDocument | un
   setOrOmit(annotations, MEMBER_ANNOTATION, formatHolderName(record, 'memberUid'));
   setOrOmit(annotations, CROWD_ANNOTATION, formatCrowd(record));
   setOrOmit(annotations, SUCCESSOR_ANNOTATION, formatSuccessor(record));
+  setOrOmit(annotations, CONTAINER_ANNOTATION, formatContainer(record));
   return Object.keys(annotations).length === 0 ? undefined : annotations;
 }
 
