@@ -1,7 +1,9 @@
+import type { ContainerMark } from '../core/container.js';
 import type { Clock, Timer } from '../core/clock.js';
 import { MembersUnknownError } from '../core/errors.js';
 import type { Member, MemberObserver, MemberSource } from '../core/member.js';
 import type { WatchEnd } from '../kubernetes/watch-attempt.js';
+import { ownContainer, type ProcessFacts } from './container-death.js';
 import { type ObservedPod, selectorFor } from './pod.js';
 import type { PodApi } from './pod-api.js';
 
@@ -15,6 +17,8 @@ export interface PodMembersOptions {
   /** Of messages: what this process takes for the name of its pod, and where that comes from. */
   readonly podName: string;
   readonly isPodNameCertain: boolean;
+  /** What the process knows of itself. Asked at each use, as it may have been restored from a checkpoint (R24). */
+  readonly facts: () => ProcessFacts;
 }
 
 /** Bookmarks come about once a minute, also while no pod changes. */
@@ -68,6 +72,12 @@ export class PodMembers implements MemberSource {
   start(observer: MemberObserver): void {
     this.observer = observer;
     void this.run();
+  }
+
+  async ownContainer(signal: AbortSignal): Promise<ContainerMark | string> {
+    const answer = await this.options.api.ownPodObject(signal);
+    if (answer.kind === 'failed') return `its pod cannot be read: ${answer.error.message}`;
+    return ownContainer(answer.value, this.options.facts());
   }
 
   async close(): Promise<void> {
@@ -140,6 +150,7 @@ export class PodMembers implements MemberSource {
     } while (next !== undefined);
     this.pods.clear();
     for (const [uid, pod] of listed) this.pods.set(uid, pod);
+    for (const pod of listed.values()) this.tellEnds(pod);
     this.version = version;
     return undefined;
   }
@@ -161,6 +172,8 @@ export class PodMembers implements MemberSource {
       changes += 1;
       apply();
       this.version = pod.resourceVersion;
+      // Also of a pod that is deleted: its last status counts, its absence does not.
+      this.tellEnds(pod);
       this.tell();
     };
     heard();
@@ -233,6 +246,10 @@ export class PodMembers implements MemberSource {
       const timer = this.options.clock.setTimer(end, ms);
       signal.addEventListener('abort', end, { once: true });
     });
+  }
+
+  private tellEnds({ endedContainers }: ObservedPod): void {
+    for (const end of endedContainers) this.observer?.containerEnded?.(end);
   }
 
   private tell(): void {

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import type { ContainerEnd, ContainerMark } from '../core/container.js';
 import type { Clock } from '../core/clock.js';
 import { LeaderElectionOptionsError, type MembersUnknownError } from '../core/errors.js';
 import {
@@ -11,6 +12,7 @@ import {
 import type { ResourceLock } from '../core/resource-lock.js';
 import { atHome } from '../elector/system-clock.js';
 import { LeaseLock } from '../locks/kubernetes/lease.lock.js';
+import { firstProcessStartMs } from '../members/container-death.js';
 import { ApiServerPods } from '../members/pod-api.js';
 import { PodMembers } from '../members/pod-members.js';
 import { logSafely } from './election-logger.js';
@@ -24,6 +26,7 @@ export interface MembersRequester {
   readonly leader: string | undefined;
   membersChanged(members: readonly Member[] | undefined): void;
   membersUnknown(error: MembersUnknownError): void;
+  containerEnded(end: ContainerEnd): void;
 }
 
 /** How to find out who the members are; roles whose keys have the same parts share one source. */
@@ -57,6 +60,11 @@ const memberOrigin: MemberSources = ({ options, lock }, { clock, random }) => {
           labelSelector,
           podName,
           isPodNameCertain,
+          facts: () => ({
+            platform: process.platform,
+            podUid: pod.uid(),
+            firstProcessStartMs: firstProcessStartMs(),
+          }),
         }),
     };
   }
@@ -130,8 +138,14 @@ export class SharedMembers {
       this.source.start({
         members: (members) => this.known(members),
         unknown: (error) => this.unknown(error),
+        containerEnded: (end) => this.containerEnded(end),
       });
     });
+  }
+
+  /** As MemberSource.ownContainer; undefined where members are no pods. */
+  async ownContainer(signal: AbortSignal): Promise<ContainerMark | string | undefined> {
+    return this.source?.ownContainer?.(signal);
   }
 
   /** The source is closed when all roles have left. Rejects as its `close()` does. */
@@ -172,6 +186,11 @@ export class SharedMembers {
     this.selfUid = members.find(({ isSelf }) => isSelf)?.uid ?? this.selfUid;
     this.log(members.map(({ name }) => name).toSorted());
     for (const requester of this.requesters) requester.membersChanged(members);
+  }
+
+  private containerEnded(end: ContainerEnd): void {
+    if (this.isClosed) return;
+    for (const requester of this.requesters) requester.containerEnded(end);
   }
 
   private unknown(error: MembersUnknownError): void {

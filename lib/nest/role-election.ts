@@ -1,3 +1,4 @@
+import type { ContainerEnd } from '../core/container.js';
 import type { ElectionConfig, ElectionNotice } from '../core/election-state.js';
 import type { Member } from '../core/member.js';
 import type { Leadership, RevocationReason, Term } from '../core/term.js';
@@ -21,6 +22,7 @@ import type { ReportedError } from './errors.js';
 import type { LeadershipHandlers } from './leadership-handler.decorators.js';
 import { LeadershipHandlersDispatcher } from './leadership-handlers.dispatcher.js';
 import { LeadershipStreams } from './leadership-streams.js';
+import { OwnContainer } from './own-container.js';
 import type { PodLabels } from './pod-labels.js';
 import { RoleEligibility } from './role-eligibility.js';
 import { RolePlacement } from './role-placement.js';
@@ -56,6 +58,7 @@ export class RoleElection {
   /** Whose mark may still be on its pod. */
   private lastOtherLeader: string | undefined;
   private readonly placement: RolePlacement | undefined;
+  private readonly ownContainer: OwnContainer | undefined;
   private readonly lockRemark: LockRemark | undefined;
   private lastReason: RevocationReason | undefined;
   private started = false;
@@ -85,6 +88,7 @@ export class RoleElection {
     this.mark = podLabels.markOf(this, (error) => this.report(error));
     this.eligibility = new RoleEligibility(this.elector);
     this.placement = this.placementAmong(this.members);
+    this.ownContainer = this.ownContainerAmong(this.members);
     this.streams = new LeadershipStreams(
       () => this.leadership(),
       () => this.memberViews,
@@ -139,6 +143,21 @@ export class RoleElection {
       roles: () => members.roles,
       warn: (text) => this.log.placementFailed(text),
     });
+  }
+
+  private ownContainerAmong(members: SharedMembers | undefined): OwnContainer | undefined {
+    if (members === undefined || !this.options.podWatch) return undefined;
+    const { clock, elector } = this;
+    return new OwnContainer({
+      read: (signal) => members.ownContainer(signal),
+      elector,
+      clock,
+      warn: (why) => this.log.containerUnknown(why),
+    });
+  }
+
+  containerEnded(end: ContainerEnd): void {
+    if (this.options.podWatch) this.elector.containerEnded(end);
   }
 
   membersChanged(members: readonly Member[] | undefined): void {
@@ -293,6 +312,7 @@ export class RoleElection {
         const handled = this.dispatcher.granted(term);
         this.streams.granted(term);
         this.placement?.granted();
+        this.ownContainer?.granted(term);
         return handled;
       },
       onRevoked: (term: Term, reason: RevocationReason) => {

@@ -3,6 +3,7 @@ import { isIPv6 } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { LockRequestError } from '../../core/errors.js';
+import { isJsonObject } from '../../core/json-document.js';
 import { codeOf, messageOf } from '../../core/thrown-value.js';
 import type { ClusterAccess } from '../http/socket-basics.js';
 import type { ClusterConnection } from './cluster-connection.js';
@@ -76,6 +77,26 @@ export class PodEnvironment {
    */
   name(): string {
     return this.env['POD_NAME']?.trim() || this.env['HOSTNAME']?.trim() || hostname();
+  }
+
+  /**
+   * The uid of this pod; undefined where nothing says it. The token is bound to the pod that it is mounted in, whereas the
+   * environment of a process that was restored from a checkpoint is that of another pod.
+   */
+  uid(): string | undefined {
+    const { 'kubernetes.io': bound } = claimsOf(this.token()) ?? {};
+    const pod = isJsonObject(bound) ? bound['pod'] : undefined;
+    const uid = isJsonObject(pod) ? pod['uid'] : undefined;
+    return typeof uid === 'string' ? uid : this.env['POD_UID']?.trim() || undefined;
+  }
+
+  private token(): string | undefined {
+    try {
+      return readFileSync(this.tokenFile, 'utf8');
+    } catch {
+      // Pods with automountServiceAccountToken: false have none.
+      return undefined;
+    }
   }
 
   private mountedNamespace(): string | undefined {
