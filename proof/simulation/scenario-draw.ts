@@ -36,6 +36,7 @@ export interface ScenarioTraits {
   readonly restores: boolean;
   readonly sharedIdentity: boolean;
   readonly reportsDeath: boolean;
+  readonly watchesPods: boolean;
   /** Every candidate has settings of its own. Strict mode assumes one lease duration, so not there. */
   readonly mixed: boolean;
   readonly watches: boolean;
@@ -71,9 +72,13 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   const healAt = handoverAt - bounds.settlingMs - CALM_LEASES * durations.leaseDurationMs;
   if (healAt < 1_000) throw new Error(`${wishes.minutes} minutes leave no time for faults`);
   const offered = wishes.kinds.filter((kind) => allowed(kind, traits));
-  const drawn = traits.allKinds ? offered : drawKinds(random, offered);
+  // As the other seeds mean what they meant without.
+  const drawable = offered.filter((kind) => kind !== 'wrong-proof');
+  const drawn = traits.allKinds ? drawable : drawKinds(random, drawable);
   // Where there is a webhook it is at work, whatever else is left out.
-  const always = (['webhook', 'ineligible'] as const).filter((kind) => offered.includes(kind));
+  const always = (['webhook', 'ineligible', 'wrong-proof'] as const).filter((kind) =>
+    offered.includes(kind),
+  );
   const kinds = [...drawn.filter((kind) => kind !== 'ineligible'), ...always];
   const faults = drawFaults(wishes.seed, {
     kinds,
@@ -99,6 +104,7 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
     keepsLease: traits.keepsLease,
     sharedIdentity: traits.sharedIdentity,
     reportsDeath: traits.reportsDeath,
+    watchesPods: traits.watchesPods && !traits.clones,
     healAt,
     calmAt: handoverAt - (CALM_LEASES / 2) * durations.leaseDurationMs,
     handoverAt,
@@ -107,7 +113,10 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   };
 }
 
-type ForeignTraits = Pick<ScenarioTraits, 'altersWrites' | 'keepsLease' | 'losesHealth'>;
+type ForeignTraits = Pick<
+  ScenarioTraits,
+  'altersWrites' | 'keepsLease' | 'losesHealth' | 'watchesPods'
+>;
 
 /** From a stream of its own: the other seeds mean what they meant without. */
 function drawForeignTraits(seed: number): ForeignTraits {
@@ -116,6 +125,7 @@ function drawForeignTraits(seed: number): ForeignTraits {
     altersWrites: random.chance(0.2),
     keepsLease: random.chance(0.1),
     losesHealth: new RandomStream(seed, 'eligibility').chance(0.2),
+    watchesPods: new RandomStream(seed, 'containers').chance(0.2),
   };
 }
 
@@ -157,6 +167,7 @@ function allowed(kind: FaultKind, traits: ScenarioTraits): boolean {
   if (kind === 'clone') return traits.clones;
   if (kind === 'webhook') return traits.altersWrites;
   if (kind === 'ineligible') return traits.losesHealth;
+  if (kind === 'wrong-proof') return traits.watchesPods && !traits.clones;
   // Where nothing else tells of a stopped or restored clock, the wall clock has to be right (R19).
   if (kind === 'clock-restore') return traits.sleeps && !traits.tellsBootTime;
   if (kind === 'wall-jump') return !traits.sleeps || traits.tellsBootTime;

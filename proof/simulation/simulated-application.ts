@@ -76,6 +76,7 @@ export class SimulatedApplication implements ElectionObserver {
     this.lastTerm = term.number;
     this.settling = false;
     this.draining = undefined;
+    world.kubelet.granted(replica, term);
     const gated = this.work();
     if (gated !== undefined) replica.elector.track(gated);
     const handled = this.work();
