@@ -141,7 +141,10 @@ export class FaultInjector {
     );
     if (end <= this.world.now) return;
     const mayHandOver = severity < 0.7;
-    this.ask(replica, () => replica.eligibility.report(false, mayHandOver));
+    this.ask(replica, () => {
+      // After a block both reports are heard at once, in any order.
+      if (this.world.now < end) replica.eligibility.report(false, mayHandOver);
+    });
     this.ask(replica, () => replica.eligibility.report(true, mayHandOver), end);
   }
 
