@@ -23,6 +23,7 @@ import {
   grantIfSettled,
   loseTenure,
   measureStep,
+  onContainerKnown,
   onReadWhileHolding,
   onReleaseDone,
   onRenewDone,
@@ -39,9 +40,10 @@ import type {
   LeadingTenure,
 } from './election-state.js';
 import { eligibilityDueAt, onEligibilityReported, reviewEligibility } from './eligibility.js';
+import { onContainerEnded, onHolderDied } from './holder-death.js';
 import { onAcquireDone, onReadWhileFollowing, proceedFollowing } from './following.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
-import { leaderAsObserved, markHolderDied, observe, observedExpiry } from './observing.js';
+import { leaderAsObserved, observe, observedExpiry } from './observing.js';
 import { paceAfter } from './request-timeout.js';
 import { Step } from './step.js';
 import {
@@ -225,7 +227,11 @@ function apply(step: Step, event: ElectionEvent): void {
     case 'watch-interrupted':
       return onWatchInterrupted(step);
     case 'holder-died':
-      return markHolderDied(step, event.timingKey);
+      return onHolderDied(step, event.timingKey);
+    case 'container-ended':
+      return onContainerEnded(step, event.end);
+    case 'container-known':
+      return onContainerKnown(step, event.term, event.container);
     case 'withdraw':
       return withdraw(step, event);
     case 'resume':

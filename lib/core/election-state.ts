@@ -1,3 +1,4 @@
+import type { ContainerEnd, ContainerMark } from './container.js';
 import { UNKNOWN_CROWD } from './crowd.js';
 import type { ElectionFailure } from './errors.js';
 import type { Crowd, LeaseRecord, ObservedLease } from './lease-record.js';
@@ -17,6 +18,8 @@ export interface ElectionConfig {
    * the identity. Absent where members are not known; such a process is never named.
    */
   readonly memberUid?: string | undefined;
+  /** A write in vain costs nothing: no candidate waits for that of another (R22). */
+  readonly isLockInProcess?: boolean;
   readonly leaseDurationMs: number;
   readonly renewDeadlineMs: number;
   readonly retryPeriodMs: number;
@@ -64,8 +67,11 @@ export interface Observation {
   readonly since: number;
   /** This observation's own delay before an attempt on it, as a fraction of the jitter. */
   readonly jitter: number;
-  /** The lock has proof that the holder's process is gone. */
-  readonly holderDied: boolean;
+  /**
+   * What proves that the holder's process is gone: the lock, for this timing key, or the end of the container that this
+   * very version names (R24). Null: nothing.
+   */
+  readonly deathShownBy: 'lock' | 'container' | null;
 }
 
 /** What is known of the lease in every stage of holding it. */
@@ -78,6 +84,8 @@ export interface HeldLease {
   readonly sentRenewMicros: number;
   /** The outcome of the last write is not known: read before the next write (R9). */
   readonly mustReadBack: boolean;
+  /** The container of this process, once a read since the acquisition has shown it; null until then (R24). */
+  readonly container: ContainerMark | null;
 }
 
 interface RenewedLease extends HeldLease {
@@ -247,6 +255,8 @@ export interface ElectionState {
   readonly successorUid: string | null;
   /** Members that were named, and another one acquired, and that have not been seen to lead since. */
   readonly namedInVain: readonly string[];
+  /** Containers of which it is proved that they have ended; those that ended last, if there are too many (R24). */
+  readonly endedContainers: readonly ContainerEnd[];
   readonly eligibility: Eligibility;
   /** The leader last announced. */
   readonly leader: string | undefined;
@@ -287,6 +297,7 @@ export const INITIAL_STATE: ElectionState = {
   measuredRenewMicros: 0,
   successorUid: null,
   namedInVain: [],
+  endedContainers: [],
   eligibility: {
     isEligible: true,
     isReported: true,
@@ -320,6 +331,10 @@ export type ElectionEvent =
     }
   | { readonly kind: 'watch-interrupted' }
   | { readonly kind: 'holder-died'; readonly timingKey: string }
+  /** The API server says that this container has ended (R24). */
+  | { readonly kind: 'container-ended'; readonly end: ContainerEnd }
+  /** A read since the acquisition of this term has shown in which container this process runs. Forgotten with the term. */
+  | { readonly kind: 'container-known'; readonly term: number; readonly container: ContainerMark }
   | { readonly kind: 'withdraw'; readonly reason: WithdrawalReason; readonly cooldownMs: number }
   | { readonly kind: 'resume' }
   /** How many members compete; null: it is not known. */

@@ -254,5 +254,6 @@ function orphanedTenure(step: Step, observation: Observation): ReleasingTenure |
     releaseDeadline: step.now + 2 * step.holdersTimeoutMs,
     releaseSentAt: null,
     mustReadBack: false,
+    container: null,
   };
 }

@@ -1,3 +1,4 @@
+import type { ContainerMark } from './container.js';
 import {
   type BelievingTenure,
   type DrainingTenure,
@@ -25,9 +26,10 @@ function believes(tenure: Tenure): tenure is BelievingTenure {
 
 /** What goes with the lease from stage to stage. */
 function heldLease(tenure: Tenure): HeldLease {
-  const { uid, term, acquireTimeMicros, appliedRenewMicros, sentRenewMicros, mustReadBack } =
-    tenure;
-  return { uid, term, acquireTimeMicros, appliedRenewMicros, sentRenewMicros, mustReadBack };
+  const { uid, term, acquireTimeMicros, appliedRenewMicros, sentRenewMicros } = tenure;
+  const { mustReadBack, container } = tenure;
+  const times = { acquireTimeMicros, appliedRenewMicros, sentRenewMicros };
+  return { uid, term, ...times, mustReadBack, container };
 }
 
 /** The lease is ours from the acquiring write on; the term begins now, or once it has settled. */
@@ -47,6 +49,7 @@ export function beginTenure(step: Step, request: PendingRequest, lease: Observed
     sentAt: startedAt,
     settledAt: step.now + settleMs,
     mustReadBack: false,
+    container: null,
   };
   const nextAttemptAt = startedAt.now + step.config.retryPeriodMs;
   // However short the terms are made: one acquisition per retry period.
@@ -218,15 +221,21 @@ function renewOrReadBack(step: Step, tenure: BelievingTenure | DrainingTenure): 
   }
   const renewTimeMicros = step.nextRenewMicros();
   step.updateTenure(tenure, { sentRenewMicros: renewTimeMicros, sentAt: step.at });
-  const { term, acquireTimeMicros } = tenure;
+  const { term, acquireTimeMicros, container } = tenure;
   const crowd = writtenCrowd(step.state.crowd, step.state.members);
   const record = recordFor(
     'hold',
-    { term, acquireTimeMicros, renewTimeMicros, crowd },
+    { term, acquireTimeMicros, renewTimeMicros, crowd, container },
     step.config,
   );
   step.send('renew', { verb: 'replace', record, expected: knownLease(step) }, timeoutMs);
   return Infinity;
+}
+
+/** The next renewal names it, and comes no sooner for that (R24). */
+export function onContainerKnown(step: Step, term: number, container: ContainerMark): void {
+  const { tenure } = step.state;
+  if (tenure !== null && tenure.term === term) step.updateTenure(tenure, { container });
 }
 
 /** How long a renewal takes to be heard of is what keeps candidates from sending in vain (R22). */

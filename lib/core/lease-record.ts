@@ -1,3 +1,4 @@
+import type { ContainerMark } from './container.js';
 import type { LeaseAlteration } from './errors.js';
 
 /**
@@ -29,6 +30,8 @@ export interface LeaseRecord {
   readonly crowd?: Crowd | undefined;
   /** Whom the release names to follow; valid under the conditions of {@link successorOf} alone (R23). */
   readonly successor?: NamedSuccessor | undefined;
+  /** In which container the holder runs; absent unless its present holder has said so (R24). */
+  readonly container?: ContainerMark | undefined;
 }
 
 /** What a holder has learned of those who compete, so that each handover finds the right window (R22). */
@@ -103,6 +106,8 @@ export interface RecordedTerm {
   readonly crowd?: Crowd | undefined;
   /** Whom a release names; nothing but a release does (R23). */
   readonly successorUid?: string | null;
+  /** Only a holder that knows it by a read since its acquisition writes it (R24). */
+  readonly container?: ContainerMark | null;
 }
 
 interface RecordAuthor {
@@ -115,7 +120,7 @@ interface RecordAuthor {
 /** Makes every record that this process writes. */
 export function recordFor(
   purpose: RecordPurpose,
-  { term, acquireTimeMicros, renewTimeMicros, crowd, successorUid }: RecordedTerm,
+  { term, acquireTimeMicros, renewTimeMicros, crowd, successorUid, container }: RecordedTerm,
   { identity, application, memberUid, leaseDurationMs }: RecordAuthor,
 ): LeaseRecord {
   const isRelease = purpose === 'release';
@@ -131,6 +136,7 @@ export function recordFor(
     memberUid: purpose === 'hold' ? memberUid : undefined,
     crowd,
     successor: names ? { transitions: term, uid: successorUid } : undefined,
+    container: purpose === 'hold' ? (container ?? undefined) : undefined,
   };
 }
 

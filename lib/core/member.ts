@@ -1,3 +1,4 @@
+import type { ContainerEnd, ContainerMark } from './container.js';
 import type { MembersUnknownError } from './errors.js';
 
 /** One process of the deployment: a pod, or on the file and memory locks a process that competes. */
@@ -34,12 +35,19 @@ export interface MemberObserver {
   members(members: readonly Member[]): void;
   /** Who the members are is not known, or no longer. The source tries again by itself. */
   unknown(error: MembersUnknownError): void;
+  /** It is proved that a container has ended, perhaps one of a member that is gone. Told again and again (R24). */
+  containerEnded?(end: ContainerEnd): void;
 }
 
 /** Knows the members of one deployment, for all roles of one application. */
 export interface MemberSource {
   /** Begins to observe. Called once. */
   start(observer: MemberObserver): void;
+  /**
+   * Asks now in which container this process runs, where members are pods. Text: why that cannot be told, as the end of a
+   * sentence that begins with "because". Never rejects.
+   */
+  ownContainer?(signal: AbortSignal): Promise<ContainerMark | string>;
   /** Ends it. No call of the observer comes afterwards, and no socket, timer or file is left. */
   close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import { windowMs } from './crowd.js';
 import { type LeaseRecord, type ObservedLease, successorOf } from './lease-record.js';
 import type { ElectionConfig, Observation } from './election-state.js';
+import { namesEndedContainer } from './holder-death.js';
 import { isNews } from './repetition.js';
 import type { Step } from './step.js';
 import { heldBackMs, isNamed, reviewSuccession } from './succession.js';
@@ -31,9 +32,11 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
       : isNews(step, revision);
   const sameLease =
     known !== null && revision >= known.revision && timingKeyOf(known.lease) === timingKeyOf(lease);
+  // Of this very version: an edit may put the name of a container on or take it off.
+  const ended = namesEndedContainer(step, lease) ? 'container' : null;
   const observation: Observation = sameLease
-    ? { lease, revision, since: known.since, jitter: known.jitter, holderDied: known.holderDied }
-    : { lease, revision, since: step.now, jitter: step.at.random, holderDied: false };
+    ? sameTiming(step, known, { lease, revision, deathShownBy: ended })
+    : { lease, revision, since: step.now, jitter: step.at.random, deathShownBy: ended };
   step.state.observation = observation;
   if (lease !== null) reviewSuccession(step, known?.lease?.record, lease.record);
   step.state.highestTransitions = Math.max(
@@ -44,7 +47,8 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
   // Something new to try for: the pause after the last attempt was for the old state of things. An own record is no
   // news but the outcome of that attempt; a proxy that sends writes twice would keep this going at its own speed.
   const isOwn = lease !== null && isOwnRecord(step, lease.record);
-  if (sameLease || isOwn) return;
+  const isAsFree = sameLease && known.deathShownBy === observation.deathShownBy;
+  if (isAsFree || isOwn) return;
   // What changes our writes on the way makes a new version of each; what also sends them twice answers "conflict".
   const isOwnAttempt = lease !== null && bearsOwnAcquisition(step, lease.record);
   const isChangedByOthers = step.state.failedAttempts?.as === 'altered' || isOwnAttempt;
@@ -58,13 +62,16 @@ function isOvertaken({ knownAtStart }: Source, revision: bigint, known: bigint):
   return knownAtStart !== undefined && revision >= (knownAtStart ?? 0n) && revision < known;
 }
 
-export function markHolderDied(step: Step, timingKey: string): void {
-  const { observation, tenure } = step.state;
-  if (observation === null || timingKeyOf(observation.lease) !== timingKey) return;
-  // It says nothing to the holder itself, and a repetition is no reason to try again sooner (R21).
-  if (tenure !== null || observation.holderDied) return;
-  step.state.observation = { ...observation, holderDied: true, since: step.now };
-  step.state.nextAttemptAt = step.now;
+/** The lease runs on, but the wait of those who compete begins when the holder is first known to be dead. */
+function sameTiming(
+  step: Step,
+  known: Observation,
+  found: Pick<Observation, 'lease' | 'revision' | 'deathShownBy'>,
+): Observation {
+  const { since, jitter } = known;
+  const deathShownBy = known.deathShownBy === 'lock' ? 'lock' : found.deathShownBy;
+  const isNewDeath = known.deathShownBy === null && deathShownBy !== null;
+  return { ...found, deathShownBy, jitter, since: isNewDeath ? step.now : since };
 }
 
 /**
@@ -95,11 +102,11 @@ function bearsOwnAcquisition({ state: { lastAcquisition } }: Step, record: Lease
 }
 
 /** May be taken without waiting: missing, without a holder, held by a dead process or by this very one. */
-function isFree(step: Step, { lease, holderDied }: Observation): boolean {
+function isFree(step: Step, { lease, deathShownBy }: Observation): boolean {
   return (
     lease === null ||
     lease.record.holderIdentity === '' ||
-    holderDied ||
+    deathShownBy !== null ||
     isOwnRecord(step, lease.record)
   );
 }
@@ -122,11 +129,14 @@ export function claimableAt(step: Step, observation: Observation): number {
   return freeAt + jitter * claimWindowMs(step, lease);
 }
 
-/** Who polls is spread by that, and hears of no other in time. */
 function claimWindowMs(step: Step, lease: ObservedLease | null): number {
-  const { watching, watchOpening, members } = step.state;
-  if (!watching && !watchOpening) return 0;
-  return windowMs(lease, members, step.config.leaseDurationMs);
+  if (!waitsInCrowd(step)) return 0;
+  return windowMs(lease, step.state.members, step.config.leaseDurationMs);
+}
+
+/** Who polls is spread by that, and hears of no other in time. */
+function waitsInCrowd({ config, state: { watching, watchOpening } }: Step): boolean {
+  return config.isLockInProcess !== true && (watching || watchOpening);
 }
 
 /**
@@ -135,8 +145,8 @@ function claimWindowMs(step: Step, lease: ObservedLease | null): number {
  */
 export function waitedShare(step: Step, observation: Observation): number | null {
   const { lease, jitter } = observation;
-  const { watching, watchOpening, failedAttempts, contendNotBefore, eligibility } = step.state;
-  if (!watching && !watchOpening) return null;
+  const { failedAttempts, contendNotBefore, eligibility } = step.state;
+  if (!waitsInCrowd(step)) return null;
   // It has left the lease to the others for a whole lease duration (R25).
   if (!eligibility.isEligible) return null;
   if (failedAttempts !== null || contendNotBefore > claimableAt(step, observation)) return null;
@@ -157,7 +167,8 @@ export function leaderAsObserved(step: Step): string | undefined {
   if (tenure !== null) return tenure.stage === 'leading' ? step.config.identity : undefined;
   const holder = observation?.lease?.record.holderIdentity;
   if (holder === undefined || holder === '' || holder === step.config.identity) return undefined;
-  return !observation!.holderDied && step.now < observedExpiry(step) ? holder : undefined;
+  const isDead = observation!.deathShownBy !== null;
+  return !isDead && step.now < observedExpiry(step) ? holder : undefined;
 }
 
 function timingKeyOf(lease: ObservedLease | null): string {

@@ -119,6 +119,12 @@ export interface Store<Content, Version> {
 /** The store of one lease. Every lock passes the same contract suite (`test/locks/resource-lock.contract.ts`). */
 export interface ResourceLock extends Store<LeaseRecord, ObservedLease> {
   /**
+   * Says that the lease is kept in this process, where a write in vain costs nothing. Candidates then don't wait a random
+   * time before they acquire.
+   * @default false
+   */
+  readonly isInProcess?: boolean;
+  /**
    * Reports changes as they happen. A lock without it is polled every retry period.
    */
   watch?(

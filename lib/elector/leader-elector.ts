@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
+import { isSameEnd, type ContainerEnd, type ContainerMark } from '../core/container.js';
 import type { Clock, Timer } from '../core/clock.js';
 import { leadsUntil, transition } from '../core/election-machine.js';
 import {
@@ -56,6 +57,7 @@ export interface ElectorDependencies {
 /** What an application needs of the elector of a role. */
 export type RoleElector = Pick<
   LeaderElector,
+  | 'containerEnded'
   | 'drain'
   | 'isEligible'
   | 'isLeader'
@@ -65,6 +67,7 @@ export type RoleElector = Pick<
   | 'release'
   | 'remainingMs'
   | 'resume'
+  | 'setContainer'
   | 'setCrowd'
   | 'setEligible'
   | 'start'
@@ -206,6 +209,23 @@ export class LeaderElector {
   nominate(uid: string | null): void {
     if (uid === this.state.successorUid) return;
     this.dispatch({ kind: 'successor-chosen', uid });
+  }
+
+  /**
+   * It is proved that all processes of this container have ended: a lease whose record names it need not be waited out
+   * (R24).
+   */
+  containerEnded(end: ContainerEnd): void {
+    if (this.state.endedContainers.some((known) => isSameEnd(known, end))) return;
+    this.dispatch({ kind: 'container-ended', end });
+  }
+
+  /**
+   * In which container this process runs, by a read that began after this term was granted. The renewals of the term name
+   * it (R24).
+   */
+  setContainer(term: number, container: ContainerMark): void {
+    this.dispatch({ kind: 'container-known', term, container });
   }
 
   /** Members that a release has named and that did not acquire, nor were seen to lead since (R23). */

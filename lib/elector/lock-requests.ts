@@ -1,3 +1,4 @@
+import type { ContainerMark } from '../core/container.js';
 import type { Clock } from '../core/clock.js';
 import { isCrowd } from '../core/crowd.js';
 import type { ElectionEffect, ElectionEvent, LockRequest } from '../core/election-state.js';
@@ -42,7 +43,7 @@ export function copyOfLease({
 }: ObservedLease): ObservedLease {
   const { holderIdentity, leaseDurationSeconds, acquireTimeMicros, renewTimeMicros } = record;
   const { leaseTransitions, releasedTransitions, application, memberUid } = record;
-  const { crowd, successor } = record;
+  const { crowd, successor, container } = record;
   return {
     record: {
       holderIdentity,
@@ -55,6 +56,7 @@ export function copyOfLease({
       memberUid,
       crowd: copyOfCrowd(crowd),
       successor: copyOfSuccessor(successor),
+      container: copyOfContainer(container),
     },
     uid,
     revision,
@@ -63,7 +65,7 @@ export function copyOfLease({
   };
 }
 
-/** What makes no sense counts as absent: neither decides who may lead, only who comes first. */
+/** What makes no sense counts as absent: none of these decides who may lead, only who comes first and how soon. */
 function copyOfCrowd(crowd: unknown): Crowd | undefined {
   return isCrowd(crowd) ? { candidates: crowd.candidates, stepMs: crowd.stepMs } : undefined;
 }
@@ -74,6 +76,13 @@ function copyOfSuccessor(successor: unknown): NamedSuccessor | undefined {
   return typeof transitions === 'number' && typeof uid === 'string'
     ? { transitions, uid }
     : undefined;
+}
+
+function copyOfContainer(container: unknown): ContainerMark | undefined {
+  if (!isObject(container)) return undefined;
+  const { podUid, containerName, containerId } = container;
+  const isText = [podUid, containerName, containerId].every((part) => typeof part === 'string');
+  return isText ? ({ podUid, containerName, containerId } as ContainerMark) : undefined;
 }
 
 function isRecord(record: Partial<Record<keyof LeaseRecord, unknown>>): boolean {

@@ -1,3 +1,4 @@
+import type { ContainerMark } from '../core/container.js';
 import { isCrowdSize, SHORTEST_STEP_MS } from '../core/crowd.js';
 import type { Crowd, LeaseRecord, NamedSuccessor } from '../core/lease-record.js';
 
@@ -87,4 +88,44 @@ export function parseSuccessor(stored: unknown): NamedSuccessor | undefined {
   if (typeof stored !== 'string') return undefined;
   const match = SUCCESSOR.exec(stored);
   return match === null ? undefined : { transitions: Number(match[1]), uid: match[2]! };
+}
+
+type HoldersAcquisition = Pick<
+  LeaseRecord,
+  'holderIdentity' | 'leaseTransitions' | 'acquireTimeMicros'
+>;
+
+/** `<uid of the pod>/<name>/containerd://…`, after what tells the acquisition (R24). */
+const CONTAINER = /^([^/]+)\/([^/]+)\/((?:containerd|cri-o):\/\/[0-9a-f]{64})$/;
+
+export function formatContainer(record: LeaseRecord): string | null {
+  const { container } = record;
+  if (container === undefined) return null;
+  const acquisition = acquisitionOf(record);
+  if (acquisition === null) return null;
+  const { podUid, containerName, containerId } = container;
+  return `${acquisition}${podUid}/${containerName}/${containerId}`;
+}
+
+/**
+ * Undefined for what another acquisition has left behind: other clients, and older versions of this library, write back
+ * what they do not understand, and the container of a former holder says nothing about the present one (R24).
+ */
+export function parseContainer(
+  stored: unknown,
+  record: HoldersAcquisition,
+): ContainerMark | undefined {
+  if (typeof stored !== 'string') return undefined;
+  const acquisition = acquisitionOf(record);
+  if (acquisition === null || !stored.startsWith(acquisition)) return undefined;
+  const match = CONTAINER.exec(stored.slice(acquisition.length));
+  if (match === null) return undefined;
+  return { podUid: match[1]!, containerName: match[2]!, containerId: match[3]! };
+}
+
+/** Null where the lease has no holder, or nothing tells since when. */
+function acquisitionOf(record: HoldersAcquisition): string | null {
+  const { holderIdentity, leaseTransitions, acquireTimeMicros } = record;
+  if (holderIdentity === '' || acquireTimeMicros === null) return null;
+  return `${holderIdentity}/${leaseTransitions}/${formatMicroTime(acquireTimeMicros)}/`;
 }

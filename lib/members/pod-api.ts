@@ -1,5 +1,5 @@
 import { LockRequestError } from '../core/errors.js';
-import { isJsonObject } from '../core/json-document.js';
+import { isJsonObject, type JsonDocument } from '../core/json-document.js';
 import { messageOf } from '../core/thrown-value.js';
 import {
   explainNoAnswer,
@@ -44,6 +44,8 @@ export interface PodWatchCalls {
 /** What is asked of the API server. No promise rejects. */
 export interface PodApi {
   ownPod(signal: AbortSignal): Promise<PodAnswer<ObservedPod>>;
+  /** All of it, as it is stored now. */
+  ownPodObject(signal: AbortSignal): Promise<PodAnswer<JsonDocument>>;
   page(
     selector: string,
     next: string | undefined,
@@ -89,6 +91,11 @@ export class ApiServerPods implements PodApi {
 
   ownPod(signal: AbortSignal): Promise<PodAnswer<ObservedPod>> {
     return this.ask('get', this.options.podName, {}, parsePod, signal);
+  }
+
+  /** Without a resourceVersion it comes from etcd and not from a cache (A6). */
+  ownPodObject(signal: AbortSignal): Promise<PodAnswer<JsonDocument>> {
+    return this.ask('get', this.options.podName, {}, parseObject, signal);
   }
 
   /** Without a resourceVersion the list comes from etcd and not from a cache (A6). */
@@ -169,6 +176,11 @@ export class ApiServerPods implements PodApi {
 
 function failed(error: LockRequestError, status?: number): PodAnswer<never> {
   return { kind: 'failed', error, ...(status !== undefined && { status }) };
+}
+
+function parseObject(json: unknown): JsonDocument {
+  if (!isJsonObject(json)) throw new Error('is not a JSON object');
+  return json;
 }
 
 function parsePage(json: unknown): PodPage {

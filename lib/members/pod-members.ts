@@ -1,8 +1,10 @@
+import type { ContainerMark } from '../core/container.js';
 import type { Clock, Timer } from '../core/clock.js';
 import { onAbort } from '../core/abort-signal.js';
 import { MembersUnknownError } from '../core/errors.js';
 import type { Member, MemberObserver, MemberSource } from '../core/member.js';
 import type { WatchEnd } from '../kubernetes/watch-attempt.js';
+import { ownContainer, type ProcessFacts } from './container-death.js';
 import { type ObservedPod, selectorFor } from './pod.js';
 import type { PodApi } from './pod-api.js';
 
@@ -16,6 +18,8 @@ export interface PodMembersOptions {
   /** Of messages: what this process takes for the name of its pod, and where that comes from. */
   readonly podName: string;
   readonly isPodNameCertain: boolean;
+  /** What the process knows of itself. Asked at each use, as it may have been restored from a checkpoint (R24). */
+  readonly facts: () => ProcessFacts;
 }
 
 /** Bookmarks come about once a minute, also while no pod changes. */
@@ -69,6 +73,12 @@ export class PodMembers implements MemberSource {
   start(observer: MemberObserver): void {
     this.observer = observer;
     void this.run();
+  }
+
+  async ownContainer(signal: AbortSignal): Promise<ContainerMark | string> {
+    const answer = await this.options.api.ownPodObject(signal);
+    if (answer.kind === 'failed') return `its pod cannot be read: ${answer.error.message}`;
+    return ownContainer(answer.value, this.options.facts());
   }
 
   async close(): Promise<void> {
@@ -141,6 +151,7 @@ export class PodMembers implements MemberSource {
     } while (next !== undefined);
     this.pods.clear();
     for (const [uid, pod] of listed) this.pods.set(uid, pod);
+    for (const pod of listed.values()) this.tellEnds(pod);
     this.version = version;
     return undefined;
   }
@@ -162,6 +173,8 @@ export class PodMembers implements MemberSource {
       changes += 1;
       apply();
       this.version = pod.resourceVersion;
+      // Also of a pod that is deleted: its last status counts, its absence does not.
+      this.tellEnds(pod);
       this.tell();
     };
     heard();
@@ -234,6 +247,10 @@ export class PodMembers implements MemberSource {
         resolve();
       });
     });
+  }
+
+  private tellEnds({ endedContainers }: ObservedPod): void {
+    for (const end of endedContainers) this.observer?.containerEnded?.(end);
   }
 
   private tell(): void {

@@ -1,11 +1,15 @@
+import type { ContainerEnd } from '../core/container.js';
 import { isJsonObject, type JsonDocument } from '../core/json-document.js';
 import type { Member } from '../core/member.js';
+import { endedContainers } from './container-death.js';
 
 /** A pod, as far as it matters who the members are. */
 export interface ObservedPod {
   readonly member: Omit<Member, 'isSelf'>;
   /** All its containers have ended for good: an evicted pod, or one of a finished job, stays in the list for long. */
   readonly isOver: boolean;
+  /** Proved by its status (R24). */
+  readonly endedContainers: readonly ContainerEnd[];
   readonly labels: JsonDocument;
   readonly resourceVersion: string;
 }
@@ -34,6 +38,7 @@ export function parsePod(object: unknown): ObservedPod {
       ...(typeof nodeName === 'string' && nodeName !== '' && { node: nodeName }),
     },
     isOver: status['phase'] === 'Succeeded' || status['phase'] === 'Failed',
+    endedContainers: isJsonObject(object) ? endedContainers(object) : [],
     labels,
     resourceVersion,
   };

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import type { ContainerEnd, ContainerMark } from '../core/container.js';
 import type { Clock } from '../core/clock.js';
 import { LeaderElectionOptionsError, type MembersUnknownError } from '../core/errors.js';
 import {
@@ -22,6 +23,7 @@ export interface MembersRequester {
   readonly leader: string | undefined;
   membersChanged(members: readonly Member[] | undefined): void;
   membersUnknown(error: MembersUnknownError): void;
+  containerEnded(end: ContainerEnd): void;
 }
 
 /** How to find out who the members are; roles whose keys have the same parts share one source. */
@@ -77,7 +79,7 @@ function checkIdentity(identity: string, podName: string, isPodNameCertain: bool
       value: identity,
       rule: `must begin with the name of the pod (${podName}, from ${name}) and an underscore where members are on, as the pod that leads is found by it`,
       fix: isPodNameCertain
-        ? 'leave identity out, or use `${process.env.POD_NAME}_${randomUUID()}`'
+        ? 'leave identity out, or begin it with `${process.env.POD_NAME}_`'
         : 'set POD_NAME from the field metadata.name of the pod, and leave identity out',
     },
   ]);
@@ -119,8 +121,14 @@ export class SharedMembers {
       this.source.start({
         members: (members) => this.known(members),
         unknown: (error) => this.unknown(error),
+        containerEnded: (end) => this.containerEnded(end),
       });
     });
+  }
+
+  /** As MemberSource.ownContainer; undefined where members are no pods. */
+  async ownContainer(signal: AbortSignal): Promise<ContainerMark | string | undefined> {
+    return this.source?.ownContainer?.(signal);
   }
 
   /** The source is closed when all roles have left. Rejects as its `close()` does. */
@@ -161,6 +169,11 @@ export class SharedMembers {
     this.selfUid = members.find(({ isSelf }) => isSelf)?.uid ?? this.selfUid;
     this.log(members.map(({ name }) => name).toSorted());
     for (const requester of this.requesters) requester.membersChanged(members);
+  }
+
+  private containerEnded(end: ContainerEnd): void {
+    if (this.isClosed) return;
+    for (const requester of this.requesters) requester.containerEnded(end);
   }
 
   private unknown(error: MembersUnknownError): void {

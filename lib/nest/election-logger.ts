@@ -131,6 +131,14 @@ export class ElectionLogger {
     );
   }
 
+  containerUnknown(why: string): void {
+    this.write(
+      'warn',
+      'if this process dies, the others wait for the lease to run out, although podWatch is on. The lease does not name ' +
+        `the container of this process, because ${why}`,
+    );
+  }
+
   placementFailed(text: string): void {
     this.write('warn', text);
   }

@@ -54,6 +54,13 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    */
   readonly members?: MembersOption;
   /**
+   * Take over at once when the API server says that the container of the leader has ended, instead of waiting for the
+   * lease to run out. Needs `members`, and on a Lease no further rights; on the file and memory locks it does nothing.
+   * Believes what the kubelet reports: docs/kubernetes.md says what that assumes.
+   * @default false
+   */
+  readonly podWatch?: boolean;
+  /**
    * Make the service injectable in every module; with `false`, only in those that import this one. Decorators work
    * wherever `LeadershipService` can be injected.
    * @default true
@@ -156,6 +163,7 @@ export interface ResolvedModuleOptions extends ResolvedElectionOptions {
   readonly autoStart: boolean;
   /** Undefined: they are not asked for. Without a selector it is that of the labels of this pod. */
   readonly members: { readonly labelSelector: string | undefined } | undefined;
+  readonly podWatch: boolean;
   readonly eligibility: readonly EligibilityCheck[];
   readonly placement: Placement;
   readonly placementCooldownMs: number;
@@ -168,6 +176,7 @@ const OPTION_NAMES = [
   'podLabel',
   'autoStart',
   'members',
+  'podWatch',
   'eligibility',
   'placement',
   'placementCooldownMs',
@@ -191,6 +200,7 @@ export function resolveModuleOptions(
     podLabel: reader.boolean('podLabel', false),
     autoStart: reader.boolean('autoStart', true),
     members: readMembers(reader),
+    podWatch: reader.boolean('podWatch', false),
     eligibility: readEligibility(reader),
     placement: readPlacement(reader),
     placementCooldownMs: reader.milliseconds(
@@ -203,6 +213,10 @@ export function resolveModuleOptions(
     const rule =
       'must be fit for a label where podLabel is true: at most 63 letters, digits, "-", "_" and ".", the first and last a letter or digit';
     reader.fault('role', options.role, rule, 'rename it, or leave podLabel out');
+  }
+  if (options.podWatch && !asksForMembers(reader)) {
+    const rule = 'needs the members of the application';
+    reader.fault('podWatch', true, rule, 'add members: true, or leave podWatch out');
   }
   reader.boolean('isGlobal', true);
   checkRegistration(raw, registration, reader);
@@ -271,6 +285,12 @@ function readMembers(reader: OptionReader): ResolvedModuleOptions['members'] {
   return { labelSelector: String(labelSelector) };
 }
 
+/** Also if it asks in a wrong way, which is a fault of its own. */
+function asksForMembers(reader: OptionReader): boolean {
+  const members = reader.get('members');
+  return members !== undefined && members !== false;
+}
+
 /** It is sent in a URL. */
 const LONGEST_SELECTOR = 4_096;
 
@@ -279,7 +299,7 @@ const PLACEMENTS: readonly unknown[] = ['newest', 'spread', 'any'];
 
 function readPlacement(reader: OptionReader): Placement {
   const placement = reader.get('placement');
-  const hasMembers = reader.get('members') !== undefined && reader.get('members') !== false;
+  const hasMembers = asksForMembers(reader);
   if (placement === undefined) return hasMembers ? 'newest' : 'any';
   if (typeof placement !== 'function' && !PLACEMENTS.includes(placement)) {
     const rule = "must be 'newest', 'spread', 'any' or a function";

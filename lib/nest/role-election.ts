@@ -1,3 +1,4 @@
+import type { ContainerEnd } from '../core/container.js';
 import type { ElectionConfig, ElectionNotice } from '../core/election-state.js';
 import type { Member } from '../core/member.js';
 import type { Leadership, RevocationReason, Term } from '../core/term.js';
@@ -23,6 +24,7 @@ import {
   LeadershipHandlersDispatcher,
 } from './leadership-handlers.dispatcher.js';
 import { LeadershipStreams } from './leadership-streams.js';
+import { OwnContainer } from './own-container.js';
 import type { PodLabels } from './pod-labels.js';
 import { RoleEligibility } from './role-eligibility.js';
 import { RolePlacement } from './role-placement.js';
@@ -58,6 +60,7 @@ export class RoleElection {
   /** Whose mark may still be on its pod. */
   private lastOtherLeader: string | undefined;
   private readonly placement: RolePlacement | undefined;
+  private readonly ownContainer: OwnContainer | undefined;
   private readonly lockRemark: LockRemark | undefined;
   private lastReason: RevocationReason | undefined;
   private started = false;
@@ -82,11 +85,12 @@ export class RoleElection {
     const isLeaseLasting = !(lock instanceof MemoryLock);
     this.log = new ElectionLogger(options, lock.describe(), clock, isLeaseLasting);
     this.members = members.of(this);
-    const config = configOf(options, this.members);
+    const config = configOf(options, lock, this.members);
     this.elector = makeElector(config, { lock, clock, random, observer: this.observer() });
     this.mark = podLabels.markOf(this, (error) => this.report(error));
     this.eligibility = new RoleEligibility(this.elector);
     this.placement = this.placementAmong(this.members);
+    this.ownContainer = this.ownContainerAmong(this.members);
     this.streams = new LeadershipStreams(
       () => this.leadership(),
       () => this.memberViews,
@@ -141,6 +145,21 @@ export class RoleElection {
       roles: () => members.roles,
       warn: (text) => this.log.placementFailed(text),
     });
+  }
+
+  private ownContainerAmong(members: SharedMembers | undefined): OwnContainer | undefined {
+    if (members === undefined || !this.options.podWatch) return undefined;
+    const { clock, elector } = this;
+    return new OwnContainer({
+      read: (signal) => members.ownContainer(signal),
+      elector,
+      clock,
+      warn: (why) => this.log.containerUnknown(why),
+    });
+  }
+
+  containerEnded(end: ContainerEnd): void {
+    if (this.options.podWatch) this.elector.containerEnded(end);
   }
 
   membersChanged(members: readonly Member[] | undefined): void {
@@ -295,6 +314,7 @@ export class RoleElection {
         const handled = this.dispatcher.granted(term);
         this.streams.granted(term);
         this.placement?.granted();
+        this.ownContainer?.granted(term);
         return handled;
       },
       onRevoked: (term: Term, reason: RevocationReason) => {
@@ -334,13 +354,14 @@ export class RoleElection {
 /** The uid of this member is known later than the options are. */
 function configOf(
   options: ResolvedModuleOptions,
+  { isInProcess }: ResourceLock,
   members: SharedMembers | undefined,
 ): ElectionConfig {
-  if (members === undefined) return options;
   return {
     ...options,
+    isLockInProcess: isInProcess === true,
     get memberUid() {
-      return members.selfUid;
+      return members?.selfUid;
     },
   };
 }

@@ -146,6 +146,11 @@ export class ControlledElector implements RoleElector {
 
   nominate(): void {}
 
+  /** There is no record to name it, and none to wait out. */
+  setContainer(): void {}
+
+  containerEnded(): void {}
+
   /** Decides nothing: who leads is the test's choice. */
   setEligible(isEligible: boolean): void {
     this.isEligible = isEligible;

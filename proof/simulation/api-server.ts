@@ -150,6 +150,9 @@ export class ApiServer {
     if (loser?.alive === true && !wasEdited) loser.application.checkLostLease(replica.name);
     const deathWasTold = before.writer !== null && !world.replicas[before.writer]!.alive;
     if (deathWasTold && world.scenario.reportsDeath) return;
+    if (deathWasTold && world.kubelet.hasProved(before.writer!, former)) {
+      return world.count('taken-by-proof');
+    }
     if (world.scenario.restores) return;
     const seconds = former.leaseDurationSeconds;
     const duration =

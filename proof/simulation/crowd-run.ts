@@ -183,6 +183,7 @@ function scenarioOf({ seed, candidates, handovers, roundTripMs, directed }: Crow
     },
     leftBehind: null,
     lawless: false,
+    watchesPods: false,
     strict: false,
     sleeps: false,
     clones: false,

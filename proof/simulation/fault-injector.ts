@@ -44,6 +44,7 @@ export class FaultInjector {
     world.replicas.push(replica);
     // As the owner of the event, so that what it sets off is taken note of.
     world.queue.at(world.now, replica, () => replica.start());
+    world.kubelet.begins(replica);
   }
 
   private inflict(fault: Fault): void {
@@ -64,6 +65,8 @@ export class FaultInjector {
         return;
       case 'churn':
         return this.churn(until, 20 + severity * 1_000);
+      case 'wrong-proof':
+        return world.kubelet.errs(severity);
       case 'stranger':
         return this.bringStranger(until, severity);
       case 'delete':
@@ -191,7 +194,8 @@ export class FaultInjector {
 
   /** Where the lock can tell that the holder's process is gone, it tells of what that process had written. */
   private kill(replica: Replica): void {
-    const { scenario, store, replicas } = this.world;
+    const { scenario, store, replicas, kubelet } = this.world;
+    if (replica.alive) kubelet.ended(replica);
     replica.kill();
     if (!scenario.reportsDeath || store.writer !== replica.id || store.lease === null) return;
     for (const { alive, watch } of replicas) {

@@ -50,6 +50,9 @@ const PROCESS_FAULTS = [
  */
 const STORE_FAULTS = ['server-down', 'churn', 'stranger'] as const;
 
+/** Reports about containers that are no proof against the holder, where pods are watched (R24). */
+const KUBELET_FAULTS = ['wrong-proof'] as const;
+
 /**
  * Drawn only in schedules that say so. What the theorem excludes (H4, H5): hands on the store, a process that lives
  * twice. And what befalls a whole machine: it sleeps, or is restored where the monotonic clock shows less.
@@ -76,6 +79,7 @@ const HARMLESS_FAULTS: readonly FaultKind[] = [
   'suspend',
   'ineligible',
   'stranger',
+  'wrong-proof',
 ];
 
 /** How a fault keeps a leader from renewing: not at all, by refusals, by its wall clock, or in any other way. */
@@ -100,6 +104,7 @@ export type FaultKind =
   | (typeof WATCH_FAULTS)[number]
   | (typeof PROCESS_FAULTS)[number]
   | (typeof STORE_FAULTS)[number]
+  | (typeof KUBELET_FAULTS)[number]
   | (typeof LAWLESS_FAULTS)[number];
 
 export const FAULT_KINDS: readonly FaultKind[] = [
@@ -107,6 +112,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   ...WATCH_FAULTS,
   ...PROCESS_FAULTS,
   ...STORE_FAULTS,
+  ...KUBELET_FAULTS,
   ...LAWLESS_FAULTS,
 ];
 

@@ -126,6 +126,12 @@ export function judgeTakeover(world: World): void {
     const detail = `the next leader comes ${(next?.from ?? Infinity) - handoverAt} ms after the kill`;
     return world.violate('quick-takeover', detail, handoverAt);
   }
+  const { crashKnownAt } = world.kubelet;
+  if (crashKnownAt !== undefined && !scenario.strict && !world.restored) {
+    const late = next.from - crashKnownAt - bounds.handoverMs;
+    const detail = `the next leader comes ${late.toFixed(0)} ms later than the proof allows`;
+    if (late > 0) world.violate('takeover-by-proof', detail, handoverAt);
+  }
   // Its last renewal came after its death, or nobody who takes over knows yet how slow the server is.
   const isOrdinary =
     !world.ghostOfCrashed && !world.restored && !isSlow(candidates, network.steadyMs);

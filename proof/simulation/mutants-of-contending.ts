@@ -33,8 +33,8 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     patches: [
       {
         file: OBSERVING,
-        from: 'if (sameLease || isOwn) return;',
-        to: 'if (sameLease || (isOwn && !isOwn)) return;',
+        from: 'if (isAsFree || isOwn) return;',
+        to: 'if (isAsFree || (isOwn && !isOwn)) return;',
       },
       { file: OBSERVING, from: ' || isOwnAttempt', to: '' },
     ],
@@ -46,9 +46,9 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     breaks: 'R5: the death of an earlier holder sets free what another has taken since',
     patches: [
       {
-        file: OBSERVING,
-        from: 'if (observation === null || timingKeyOf(observation.lease) !== timingKey) return;',
-        to: "if (observation === null || timingKey === 'none') return;",
+        file: 'core/holder-death.ts',
+        from: "if (step.state.observation?.lease?.timingKey === timingKey) markHolderDied(step, 'lock');",
+        to: "if (timingKey !== 'none') markHolderDied(step, 'lock');",
       },
     ],
     traits: { reportsDeath: true, watches: true },

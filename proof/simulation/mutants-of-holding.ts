@@ -33,7 +33,7 @@ const EARLY_DEADLINE: Durations = {
 const KEPT_VALIDITY: readonly SourcePatch[] = [
   {
     file: HOLDING,
-    from: 'return { uid, term, acquireTimeMicros, appliedRenewMicros, sentRenewMicros, mustReadBack };',
+    from: 'return { uid, term, ...times, mustReadBack, container };',
     to: 'return { ...tenure };',
   },
   {

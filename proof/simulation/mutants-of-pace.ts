@@ -185,9 +185,9 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
     breaks: 'R21: each report of one death is a reason to try at once',
     patches: [
       {
-        file: 'core/observing.ts',
-        from: 'if (tenure !== null || observation.holderDied) return;',
-        to: 'if (tenure !== null) return;',
+        file: 'core/holder-death.ts',
+        from: 'if (tenure !== null || observation === null || observation.deathShownBy !== null) return;',
+        to: 'if (tenure !== null || observation === null) return;',
       },
     ],
     traits: { reportsDeath: true, watches: true, faultCount: 60, allKinds: true },

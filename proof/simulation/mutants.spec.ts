@@ -38,6 +38,12 @@ describe('a wrong election', () => {
     'ineligible-leads-on',
     'ineligible-competes',
     'let-go-is-first',
+    'any-container-of-the-pod',
+    'any-pod-of-the-container',
+    'renewed-since',
+    'death-outlives-record',
+    'container-inherited',
+    'proof-unheard',
   ])(
     'is found out: %s',
     async (name) => {

@@ -5,10 +5,12 @@ import { MUTANTS_OF_CROWDS } from './mutants-of-crowds.js';
 import { MUTANTS_OF_ELECTOR } from './mutants-of-elector.js';
 import { MUTANTS_OF_ELIGIBILITY } from './mutants-of-eligibility.js';
 import { MUTANTS_OF_HOLDING } from './mutants-of-holding.js';
+import { MUTANTS_OF_DEATH } from './mutants-of-death.js';
 import { MUTANTS_OF_OPTIONS } from './mutants-of-options.js';
 import { MUTANTS_OF_PACE } from './mutants-of-pace.js';
 
 export const MUTANTS: readonly Mutant[] = [
+  ...MUTANTS_OF_DEATH,
   ...MUTANTS_OF_HOLDING,
   ...MUTANTS_OF_CONTENDING,
   ...MUTANTS_OF_CLOCKS,

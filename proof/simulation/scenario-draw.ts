@@ -38,6 +38,7 @@ export interface ScenarioTraits {
   readonly restores: boolean;
   readonly sharedIdentity: boolean;
   readonly reportsDeath: boolean;
+  readonly watchesPods: boolean;
   /** Every candidate has settings of its own. Strict mode assumes one lease duration, so not there. */
   readonly mixed: boolean;
   readonly watches: boolean;
@@ -75,9 +76,13 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   const healAt = handoverAt - bounds.settlingMs - CALM_LEASES * durations.leaseDurationMs;
   if (healAt < 1_000) throw new Error(`${wishes.minutes} minutes leave no time for faults`);
   const offered = wishes.kinds.filter((kind) => allowed(kind, traits));
-  const drawn = traits.allKinds ? offered : drawKinds(random, offered);
+  // As the other seeds mean what they meant without.
+  const drawable = offered.filter((kind) => kind !== 'wrong-proof');
+  const drawn = traits.allKinds ? drawable : drawKinds(random, drawable);
   // Where there is a webhook it is at work, whatever else is left out.
-  const always = (['webhook', 'ineligible'] as const).filter((kind) => offered.includes(kind));
+  const always = (['webhook', 'ineligible', 'wrong-proof'] as const).filter((kind) =>
+    offered.includes(kind),
+  );
   const kinds = [...drawn.filter((kind) => kind !== 'ineligible'), ...always];
   const faults = drawFaults(wishes.seed, {
     kinds,
@@ -104,6 +109,7 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
     sharedIdentity: traits.sharedIdentity,
     directs: traits.directs,
     reportsDeath: traits.reportsDeath,
+    watchesPods: traits.watchesPods && !traits.clones,
     healAt,
     calmAt: handoverAt - (CALM_LEASES / 2) * durations.leaseDurationMs,
     handoverAt,
@@ -114,7 +120,7 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
 
 type ForeignTraits = Pick<
   ScenarioTraits,
-  'altersWrites' | 'keepsLease' | 'losesHealth' | 'directs'
+  'altersWrites' | 'keepsLease' | 'losesHealth' | 'directs' | 'watchesPods'
 >;
 
 /** From a stream of its own: the other seeds mean what they meant without. */
@@ -125,6 +131,7 @@ function drawForeignTraits(seed: number): ForeignTraits {
     keepsLease: random.chance(0.1),
     losesHealth: new RandomStream(seed, 'eligibility').chance(0.2),
     directs: new RandomStream(seed, 'successors').chance(0.4),
+    watchesPods: new RandomStream(seed, 'containers').chance(0.2),
   };
 }
 
@@ -166,6 +173,7 @@ function allowed(kind: FaultKind, traits: ScenarioTraits): boolean {
   if (kind === 'clone') return traits.clones;
   if (kind === 'webhook') return traits.altersWrites;
   if (kind === 'ineligible') return traits.losesHealth;
+  if (kind === 'wrong-proof') return traits.watchesPods && !traits.clones;
   // Where nothing else tells of a stopped or restored clock, the wall clock has to be right (R19).
   if (kind === 'clock-restore') return traits.sleeps && !traits.tellsBootTime;
   if (kind === 'wall-jump') return !traits.sleeps || traits.tellsBootTime;

@@ -30,6 +30,8 @@ export interface Scenario {
   readonly directs: boolean;
   /** Watches tell of the holder's death, as the file lock's do. */
   readonly reportsDeath: boolean;
+  /** Processes name their containers, and hear which have ended (R24). */
+  readonly watchesPods: boolean;
   /** From here on everything works. */
   readonly healAt: number;
   /** From here on all is as it is on an ordinary day: nothing fails, and nobody does more than needed. */

@@ -82,6 +82,7 @@ export class SimulatedApplication implements ElectionObserver {
     this.settling = false;
     this.draining = undefined;
     this.nominate();
+    world.kubelet.granted(replica, term);
     const gated = this.work();
     if (gated !== undefined) replica.elector.track(gated);
     const handled = this.work();

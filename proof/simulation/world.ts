@@ -9,6 +9,7 @@ import type { Link } from './link.js';
 import { RandomStream } from './random-stream.js';
 import type { Replica } from './replica.js';
 import type { Scenario } from './scenario.js';
+import { SimulatedKubelet } from './simulated-kubelet.js';
 import { ObserverFault } from './simulated-application.js';
 import { SuccessionCheck } from './succession-check.js';
 import { noSituations, type Situation, type SituationCounts } from './sometimes.js';
@@ -46,6 +47,7 @@ export const RULES = [
   'quiet-calm',
   'quick-handover',
   'quick-takeover',
+  'takeover-by-proof',
   'quiet-takeover',
   'name-on-release-only',
   'grace-respected',
@@ -99,6 +101,7 @@ export class World {
   readonly violations: Violation[] = [];
   readonly replicas: Replica[] = [];
   readonly links: Link[] = [];
+  readonly kubelet: SimulatedKubelet;
   serverDownUntil = 0;
   /** For each candidate, until when something keeps it from renewing. */
   private readonly hindered: Record<Exclude<Hindrance, 'none'>, number>[] = [];
@@ -118,7 +121,9 @@ export class World {
     readonly engine: Engine,
     readonly trace: Trace | undefined,
     private readonly checkSettled: boolean,
-  ) {}
+  ) {
+    this.kubelet = new SimulatedKubelet(this);
+  }
 
   get now(): number {
     return this.queue.now;

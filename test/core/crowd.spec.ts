@@ -126,6 +126,14 @@ describe('when the lease becomes free', () => {
     expect(run.request.purpose).toBe('acquire');
   });
 
+  it('does not wait on a lock in its own process, where a write in vain costs nothing', () => {
+    const run = new MachineRun({ isLockInProcess: true });
+    run.random = 0.5;
+    run.start().say({ kind: 'watch-opened' }).reads(null);
+    expect(run.request.request.verb).toBe('create');
+    expect(run.written.crowd).toEqual({ candidates: 2, stepMs: 4 });
+  });
+
   it('does not wait without a watch, as it could not hear of a winner, and leaves the number', () => {
     const run = new MachineRun();
     run.random = 0.5;

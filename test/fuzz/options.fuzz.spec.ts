@@ -24,6 +24,7 @@ const GOOD: Record<string, (random: RandomJson) => unknown> = {
   drainTimeoutMs: (random) => random.below(60_000),
   releaseOnShutdown: (random) => random.chance(0.5),
   strict: (random) => random.chance(0.5),
+  ineligibleGraceMs: (random) => random.below(60_000),
 };
 
 function randomOptions(random: RandomJson): Record<string, unknown> {

@@ -1,24 +1,43 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { ContainerEnd } from '../../lib/core/container.js';
 import type { MembersUnknownError } from '../../lib/core/errors.js';
 import type { Member } from '../../lib/core/member.js';
 import { PodMembers } from '../../lib/members/pod-members.js';
 import { ManualClock } from '../support/manual-clock.js';
-import { failure, pod, ScriptedPods } from './scripted-pods.js';
+import { failure, pod, podObject, ScriptedPods } from './scripted-pods.js';
 
 let clock: ManualClock;
 let api: ScriptedPods;
 let source: PodMembers;
 let lists: (readonly Member[])[];
 let errors: MembersUnknownError[];
+let ends: ContainerEnd[];
 
 beforeEach(() => {
   clock = new ManualClock();
   api = new ScriptedPods();
   lists = [];
   errors = [];
+  ends = [];
 });
 
 afterEach(() => source.close());
+
+const START_MS = Date.UTC(2026, 0, 1);
+const ID = `containerd://${'a'.repeat(64)}`;
+const RUNNING = {
+  name: 'app',
+  containerID: ID,
+  state: { running: { startedAt: '2026-01-01T00:00:00Z' } },
+};
+const terminated = {
+  containerID: ID,
+  reason: 'Error',
+  exitCode: 137,
+  finishedAt: '2026-01-01T00:01:00Z',
+};
+const ENDED = { name: 'app', containerID: ID, state: { terminated } };
+const END = { podUid: 'uid of b', containerId: ID, finishedAtMicros: (START_MS + 60_000) * 1_000 };
 
 async function start(options: { labelSelector?: string; isPodNameCertain?: boolean } = {}) {
   source = new PodMembers({
@@ -28,10 +47,12 @@ async function start(options: { labelSelector?: string; isPodNameCertain?: boole
     labelSelector: options.labelSelector,
     podName: 'a',
     isPodNameCertain: options.isPodNameCertain ?? true,
+    facts: () => ({ platform: 'linux', podUid: 'uid of a', firstProcessStartMs: START_MS }),
   });
   source.start({
     members: (members) => lists.push(members),
     unknown: (error) => errors.push(error),
+    containerEnded: (end) => ends.push(end),
   });
   await clock.settle();
 }
@@ -241,5 +262,78 @@ describe('when it is closed', () => {
     expect(opened).toBeDefined();
     await clock.advance(100_000);
     expect([lists.length, errors]).toEqual([1, []]);
+  });
+});
+
+describe('when the status of a pod proves the end of a container', () => {
+  it('tells of it where the list shows it', async () => {
+    api.pods = [pod('a'), pod('b', { containerStatuses: [ENDED] })];
+    await start();
+    expect(ends).toEqual([END]);
+  });
+
+  it('tells of it where the watch shows it', async () => {
+    await start();
+    api.opened!.changed(pod('b', { containerStatuses: [ENDED] }));
+    expect(ends).toEqual([END]);
+  });
+
+  it('tells of it where only the last status before the deletion of the pod shows it', async () => {
+    await start();
+    api.opened!.deleted(pod('b', { containerStatuses: [ENDED] }));
+    expect(ends).toEqual([END]);
+  });
+
+  it('tells of it though the phase of the pod says that it is over, which leaves the list of members', async () => {
+    await start();
+    api.opened!.changed(pod('b', { phase: 'Failed', containerStatuses: [ENDED] }));
+    expect([ends, names()]).toEqual([[END], ['a']]);
+  });
+
+  it.each<[string, () => void]>([
+    ['is deleted', () => api.opened!.deleted(pod('b', { containerStatuses: [RUNNING] }))],
+    [
+      'is not Ready any more',
+      () => api.opened!.changed(pod('b', { containerStatuses: [RUNNING] })),
+    ],
+    [
+      'is declared Failed by a controller',
+      () => api.opened!.changed(pod('b', { phase: 'Failed', containerStatuses: [RUNNING] })),
+    ],
+  ])('tells of nothing where the pod %s', async (_, change) => {
+    await start();
+    change();
+    expect(ends).toEqual([]);
+  });
+
+  it('tells of nothing where the pod is missing in a new list', async () => {
+    await start();
+    api.pods = [pod('a')];
+    api.opened!.end({ status: 410 });
+    await clock.advance(60_000);
+    expect([names(), ends]).toEqual([['a'], []]);
+  });
+});
+
+describe('when it is asked for its own container', () => {
+  const own = () => source.ownContainer(new AbortController().signal);
+
+  it('reads its pod each time, and finds the container that began with this process', async () => {
+    api.own = podObject({ name: 'a', containerStatuses: [RUNNING] });
+    await start();
+    const container = { podUid: 'uid of a', containerName: 'app', containerId: ID };
+    expect([await own(), await own()]).toEqual([container, container]);
+    expect(asked('get all of it')).toBe(2);
+  });
+
+  it('says why it cannot be told', async () => {
+    await start();
+    expect(await own()).toMatch(/^0 running containers/);
+  });
+
+  it('says why the pod cannot be read', async () => {
+    await start();
+    api.failures.get.push(failure('get Pod plans/a: forbidden.', 403));
+    expect(await own()).toBe('its pod cannot be read: get Pod plans/a: forbidden.');
   });
 });

@@ -1,4 +1,5 @@
 import { LockRequestError } from '../../lib/core/errors.js';
+import type { JsonDocument } from '../../lib/core/json-document.js';
 import type { ObservedPod } from '../../lib/members/pod.js';
 import { parsePod } from '../../lib/members/pod.js';
 import type { PodAnswer, PodApi, PodPage, PodWatchCalls } from '../../lib/members/pod-api.js';
@@ -12,10 +13,12 @@ export interface PodFields {
   readonly isTerminating?: boolean;
   readonly phase?: string;
   readonly labels?: Record<string, string>;
+  readonly containerStatuses?: readonly JsonDocument[];
 }
 
-function podObject(fields: PodFields): object {
+export function podObject(fields: PodFields): JsonDocument {
   const { name, isReady = false, isTerminating = false, phase = 'Running' } = fields;
+  const { containerStatuses = [] } = fields;
   return {
     metadata: {
       name,
@@ -26,7 +29,11 @@ function podObject(fields: PodFields): object {
       ...(isTerminating && { deletionTimestamp: '2026-01-01T01:00:00Z' }),
     },
     spec: { nodeName: 'node-1' },
-    status: { phase, conditions: [{ type: 'Ready', status: isReady ? 'True' : 'False' }] },
+    status: {
+      phase,
+      conditions: [{ type: 'Ready', status: isReady ? 'True' : 'False' }],
+      containerStatuses,
+    },
   };
 }
 
@@ -56,12 +63,18 @@ export class ScriptedPods implements PodApi {
   };
   pods: ObservedPod[] = [pod('a'), pod('b')];
   podsPerPage = 100;
+  own = podObject({ name: 'a' });
   opened: OpenWatch | undefined;
   isClosed = false;
 
   async ownPod(): Promise<PodAnswer<ObservedPod>> {
     this.asked.push('get');
     return this.failures.get.shift() ?? { kind: 'answer', value: this.pods[0]! };
+  }
+
+  async ownPodObject(): Promise<PodAnswer<JsonDocument>> {
+    this.asked.push('get all of it');
+    return this.failures.get.shift() ?? { kind: 'answer', value: this.own };
   }
 
   async page(selector: string, next: string | undefined): Promise<PodAnswer<PodPage>> {

@@ -162,6 +162,8 @@ describe('an application with bad options', () => {
     ['autoStart', 'no'],
     ['createLease', 'never'],
     ['podLabel', 'yes'],
+    ['podWatch', 'yes'],
+    ['podWatch', true],
     ['isGlobal', 'no'],
     ['leaseDuration', 15_000],
   ];

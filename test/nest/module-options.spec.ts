@@ -71,6 +71,7 @@ describe('the options of LeaderElectionModule', () => {
         releaseOnShutdown: true,
         ineligibleGraceMs: 5_000,
         eligibility: [],
+        podWatch: false,
         placement: 'any',
         placementCooldownMs: 30_000,
       });

@@ -24,6 +24,7 @@ describe('the main entry', () => {
         'OnRevoked',
         'StoreTooSlowError',
         'WallClockError',
+        'configMapLock',
         'fileLock',
         'getLeaderElectionOptionsToken',
         'getLeadershipToken',

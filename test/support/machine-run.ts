@@ -45,7 +45,7 @@ export function representation(
   uid = 'uid-1',
 ): ObservedLease {
   const { releasedTransitions: _, memberUid: _member, crowd: _crowd, ...rest } = record;
-  const { successor: _successor, ...timed } = rest;
+  const { successor: _successor, container: _container, ...timed } = rest;
   return {
     record,
     uid,

@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import { LockRequestError } from '../../core/errors.js';
 import { codeOf, messageOf, TOO_MANY_OPEN_FILES } from '../../core/thrown-value.js';
 import type { ClusterAccess } from '../http/socket-basics.js';
-import { PodEnvironment } from './pod-environment.js';
+import { claimsOf, PodEnvironment } from './pod-environment.js';
 import type { ClusterConnection } from './cluster-connection.js';
 
 /**
@@ -19,20 +19,6 @@ export function describeToken(token: string | undefined): string {
   if (audience.length > 0) facts.push(`audience ${audience.join(', ')}`);
   if (typeof claims['exp'] === 'number') facts.push(expiry(claims['exp']));
   return facts.length === 0 ? '' : ` (${facts.join('; ')})`;
-}
-
-function claimsOf(token: string | undefined): Record<string, unknown> | undefined {
-  const payload = token?.split('.')[1];
-  if (payload === undefined) return undefined;
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
-    return typeof claims === 'object' && claims !== null
-      ? (claims as Record<string, unknown>)
-      : undefined;
-  } catch {
-    // Static tokens are not JWTs.
-    return undefined;
-  }
 }
 
 function expiry(seconds: number): string {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 
 const MOUNT =
   'mount the service account: remove automountServiceAccountToken: false from the pod and its ServiceAccount, ' +
@@ -73,6 +74,26 @@ export class PodEnvironment {
     return this.env['POD_NAME']?.trim() || this.env['HOSTNAME']?.trim() || hostname();
   }
 
+  /**
+   * The uid of this pod; undefined where nothing says it. The token is bound to the pod that it is mounted in, whereas the
+   * environment of a process that was restored from a checkpoint is that of another pod.
+   */
+  uid(): string | undefined {
+    const { 'kubernetes.io': bound } = claimsOf(this.token()) ?? {};
+    const pod = isJsonObject(bound) ? bound['pod'] : undefined;
+    const uid = isJsonObject(pod) ? pod['uid'] : undefined;
+    return typeof uid === 'string' ? uid : this.env['POD_UID']?.trim() || undefined;
+  }
+
+  private token(): string | undefined {
+    try {
+      return readFileSync(this.tokenFile, 'utf8');
+    } catch {
+      // Pods with automountServiceAccountToken: false have none.
+      return undefined;
+    }
+  }
+
   private mountedNamespace(): string | undefined {
     try {
       return readFileSync(this.namespaceFile, 'utf8').trim();
@@ -80,5 +101,18 @@ export class PodEnvironment {
       // Pods with automountServiceAccountToken: false have no such file; the caller asks for the option then.
       return undefined;
     }
+  }
+}
+
+/** What a bearer token says about itself; undefined if it is not a readable JWT. The signature is not checked. */
+export function claimsOf(token: string | undefined): JsonDocument | undefined {
+  const payload = token?.split('.')[1];
+  if (payload === undefined) return undefined;
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
+    return isJsonObject(claims) ? claims : undefined;
+  } catch {
+    // Static tokens are not JWTs.
+    return undefined;
   }
 }

@@ -2,10 +2,12 @@ import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 import { type LeaseRecord, MAX_INT32, type ObservedLease } from '../../core/lease-record.js';
 import type { ObjectAddress } from '../../kubernetes/object-request.js';
 import {
+  formatContainer,
   formatCrowd,
   formatHolderName,
   formatMicroTime,
   formatSuccessor,
+  parseContainer,
   parseCrowd,
   parseHolderName,
   parseMicroTime,
@@ -26,6 +28,12 @@ export const CROWD_ANNOTATION = 'nestjs-leader-election/crowd';
 
 /** Whom a release names to follow: the transitions of the released term and the uid of a pod (R23). */
 export const SUCCESSOR_ANNOTATION = 'nestjs-leader-election/successor';
+
+/**
+ * In which container the holder runs: its identity, its transitions, its acquire time, the uid of the pod, and the name and
+ * id of the container, with slashes in between (R24).
+ */
+export const CONTAINER_ANNOTATION = 'nestjs-leader-election/container';
 
 export type DecodedLease =
   | { readonly kind: 'lease'; readonly lease: ObservedLease }
@@ -123,10 +131,12 @@ export function objectIn(json: unknown): JsonDocument {
 function decodeRecord({ fields, marks }: RecordFields, transitions: TransitionsField): LeaseRecord {
   const released = marks[RELEASED_ANNOTATION];
   const leaseTransitions = int32(fields[transitions], 0) ?? 0;
+  const holderIdentity = decodeHolder(fields['holderIdentity']);
+  const acquireTimeMicros = parseMicroTime(fields['acquireTime']);
   return {
-    holderIdentity: decodeHolder(fields['holderIdentity']),
+    holderIdentity,
     leaseDurationSeconds: int32(fields['leaseDurationSeconds'], 1),
-    acquireTimeMicros: parseMicroTime(fields['acquireTime']),
+    acquireTimeMicros,
     renewTimeMicros: parseMicroTime(fields['renewTime']),
     leaseTransitions,
     releasedTransitions:
@@ -135,6 +145,11 @@ function decodeRecord({ fields, marks }: RecordFields, transitions: TransitionsF
     memberUid: parseHolderName(marks[MEMBER_ANNOTATION], leaseTransitions),
     crowd: parseCrowd(marks[CROWD_ANNOTATION]),
     successor: parseSuccessor(marks[SUCCESSOR_ANNOTATION]),
+    container: parseContainer(marks[CONTAINER_ANNOTATION], {
+      holderIdentity,
+      leaseTransitions,
+      acquireTimeMicros,
+    }),
   };
 }
 
@@ -198,6 +213,7 @@ export function encodeMarks(record: LeaseRecord, old: JsonDocument): JsonDocumen
   setOrOmit(marks, MEMBER_ANNOTATION, formatHolderName(record, 'memberUid'));
   setOrOmit(marks, CROWD_ANNOTATION, formatCrowd(record));
   setOrOmit(marks, SUCCESSOR_ANNOTATION, formatSuccessor(record));
+  setOrOmit(marks, CONTAINER_ANNOTATION, formatContainer(record));
   return marks;
 }
 

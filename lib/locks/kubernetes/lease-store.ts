@@ -15,6 +15,7 @@ import type { PodEnvironment } from '../../kubernetes/connection/pod-environment
 import { LeaderMark } from '../../kubernetes/leader-mark.js';
 import { type ApiRequest, KubernetesTransport } from '../../kubernetes/kubernetes-transport.js';
 import { collectionPath, type ObjectAddress, objectPath } from '../../kubernetes/object-request.js';
+import { factsOfThisProcess } from '../../members/container-death.js';
 import { ApiServerPods } from '../../members/pod-api.js';
 import { PodMembers } from '../../members/pod-members.js';
 import { DocumentStore } from '../document-store.js';
@@ -304,7 +305,8 @@ class ObjectLock extends ClusterLock implements ResourceLock {
     const { connection } = this.target;
     const namespace = async () => this.pod.namespace() ?? (await this.target.address()).namespace;
     const api = new ApiServerPods({ connection, namespace, podName, random });
-    return new PodMembers({ ...selection, api, podName, random });
+    const facts = () => factsOfThisProcess(this.pod.uid());
+    return new PodMembers({ ...selection, api, podName, random, facts });
   }
 
   leaderMark(pod: OwnPod): LeaderMark {

@@ -136,12 +136,15 @@ function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
   );
 }
 
-function sameMarks({ crowd, successor }: LeaseRecord, other: LeaseRecord): boolean {
+function sameMarks({ crowd, successor, container }: LeaseRecord, other: LeaseRecord): boolean {
   return (
     crowd?.candidates === other.crowd?.candidates &&
     crowd?.stepMs === other.crowd?.stepMs &&
     successor?.transitions === other.successor?.transitions &&
-    successor?.uid === other.successor?.uid
+    successor?.uid === other.successor?.uid &&
+    container?.podUid === other.container?.podUid &&
+    container?.containerName === other.container?.containerName &&
+    container?.containerId === other.container?.containerId
   );
 }
 
@@ -243,6 +246,7 @@ export function memoryLeaseKey(requester: Pick<LockRequester, 'leaseName' | 'nam
 }
 
 export class MemoryLock extends MemoryStore<LeaseRecord, ObservedLease> implements ResourceLock {
+  readonly isInProcess = true;
   private readonly key: string;
   private readonly identity: string;
 

@@ -52,6 +52,31 @@ describe('PodEnvironment', () => {
     expect(pod().namespace()).toBe('plans');
   });
 
+  const tokenWith = (claims: object): string =>
+    ['x', Buffer.from(JSON.stringify(claims)).toString('base64url'), 'x'].join('.');
+  const bound = tokenWith({ 'kubernetes.io': { pod: { name: 'plans-1', uid: 'uid-of-token' } } });
+
+  it.each<[string, string, Record<string, string>, string | undefined]>([
+    ['the token alone', bound, {}, 'uid-of-token'],
+    [
+      'the environment of another pod, as after a restored checkpoint',
+      bound,
+      { POD_UID: 'uid-of-original' },
+      'uid-of-token',
+    ],
+    ['POD_UID alone', 'static', { POD_UID: ' uid-said ' }, 'uid-said'],
+    ['a token of no pod', tokenWith({ 'kubernetes.io': {} }), { POD_UID: 'uid-said' }, 'uid-said'],
+    ['nothing', 'static', { POD_UID: ' ' }, undefined],
+  ])('when the uid of the pod is told by %s, finds it so', (_, token, env, uid) => {
+    mount('token', token);
+    expect(pod(env).uid()).toBe(uid);
+  });
+
+  it('when no token is mounted, takes the uid that POD_UID says', () => {
+    unmount('token');
+    expect(pod({ POD_UID: 'uid-said' }).uid()).toBe('uid-said');
+  });
+
   it('when POD_NAMESPACE says it, takes that', () => {
     expect(pod({ ...ENV, POD_NAMESPACE: 'said' }).namespace()).toBe('said');
   });

@@ -2,6 +2,7 @@ import { describe, it, expect } from '@jest/globals';
 import type { LeaseRecord } from '../../../lib/core/lease-record.js';
 import {
   APPLICATION_ANNOTATION,
+  CONTAINER_ANNOTATION,
   CROWD_ANNOTATION,
   MEMBER_ANNOTATION,
   RELEASED_ANNOTATION,
@@ -59,6 +60,74 @@ describe('MicroTime', () => {
     ['an object', {}],
   ])('when the value is %s, is null', (_, value) => {
     expect(parseMicroTime(value)).toBeNull();
+  });
+});
+
+const CONTAINER = {
+  podUid: 'uid-of-a-pod',
+  containerName: 'app',
+  containerId: `containerd://${'a'.repeat(64)}`,
+};
+/** As the holder of `RECORD` writes it. */
+const NAMED = encodeNewLease({ ...RECORD, container: CONTAINER }, ADDRESS)['metadata'] as {
+  readonly annotations: Readonly<Record<string, string>>;
+};
+const CONTAINER_TEXT = NAMED.annotations[CONTAINER_ANNOTATION]!;
+
+describe('when a record names the container of its holder', () => {
+  const specOf = (record: LeaseRecord) => encodeNewLease(record, ADDRESS)['spec'] as object;
+  const containerIn = (record: LeaseRecord, annotation: unknown) =>
+    decoded(wire(specOf(record), { annotations: { [CONTAINER_ANNOTATION]: annotation } })).record
+      .container;
+
+  it('writes it after what tells the acquisition', () => {
+    expect(CONTAINER_TEXT).toBe(
+      `pod-1_abc/3/2026-01-02T03:04:05.678901Z/uid-of-a-pod/app/containerd://${'a'.repeat(64)}`,
+    );
+  });
+
+  it.each<[string, Partial<LeaseRecord>]>([
+    ['this acquisition', {}],
+    ['this acquisition, renewed since', { renewTimeMicros: NOW_MICROS + 9_000_000 }],
+  ])('reads it on the record of %s', (_, change) => {
+    expect(containerIn({ ...RECORD, ...change }, CONTAINER_TEXT)).toEqual(CONTAINER);
+  });
+
+  it('reads it where the identity of the holder has slashes', () => {
+    const record = { ...RECORD, holderIdentity: 'a/3/b' };
+    const text = CONTAINER_TEXT.replace('pod-1_abc', 'a/3/b');
+    expect(containerIn(record, text)).toEqual(CONTAINER);
+  });
+
+  it.each<[string, Partial<LeaseRecord>]>([
+    ['another holder', { holderIdentity: 'client-go' }],
+    ['another term of the same holder', { leaseTransitions: 4 }],
+    ['another acquisition under the same number', { acquireTimeMicros: NOW_MICROS + 1 }],
+    ['nobody', { holderIdentity: '' }],
+    ['a holder that says not since when', { acquireTimeMicros: null }],
+  ])('reads none on the record of %s, whose client has kept what it does not know', (_, change) => {
+    expect(containerIn({ ...RECORD, ...change }, CONTAINER_TEXT)).toBeUndefined();
+  });
+
+  it.each<[string, unknown]>([
+    ['another runtime', CONTAINER_TEXT.replace('containerd', 'docker')],
+    ['an id that is cut off', CONTAINER_TEXT.slice(0, -1)],
+    ['an id and more', `${CONTAINER_TEXT}a`],
+    ['no container', CONTAINER_TEXT.replace('/app/', '/')],
+    ['a part too much', CONTAINER_TEXT.replace('/app/', '/app/app/')],
+    ['nothing', ''],
+    ['a number in place of text', 3],
+  ])('reads none from a text with %s', (_, annotation) => {
+    expect(containerIn(RECORD, annotation)).toBeUndefined();
+  });
+
+  it('takes it off when the next record names none', () => {
+    const before = decoded(
+      wire(specOf(RECORD), { annotations: { ...NAMED.annotations, kept: 'x' } }),
+    );
+    expect(before.record.container).toEqual(CONTAINER);
+    const next = encodeReplacement({ ...RECORD, leaseTransitions: 4 }, before, ADDRESS);
+    expect((next['metadata'] as { annotations: object }).annotations).toEqual({ kept: 'x' });
   });
 });
 

@@ -1,0 +1,232 @@
+import type { INestApplicationContext, Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import {
+  getLeadershipToken,
+  LeaderElectionModule,
+  type LeadershipService,
+} from '../../lib/index.js';
+import { PodEnvironment } from '../../lib/kubernetes/connection/pod-environment.js';
+import { CONTAINER_ANNOTATION } from '../../lib/locks/kubernetes/lease-object.js';
+import { leaseLockIn } from '../../lib/locks/kubernetes/lease.lock.js';
+import { firstProcessStartMs } from '../../lib/members/container-death.js';
+import { eventually } from '../../proof/api-emulator/eventually.js';
+import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
+import { ElectionCluster, NAMESPACE, SERVICE_ACCOUNT } from '../../proof/fleet/election-cluster.js';
+import { Figures, median } from './support/figures.js';
+import { PodOnPaper } from './support/pods.js';
+
+const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
+const LIMIT_MS = 30_000;
+const ROLE = 'plans';
+const RULES = [
+  {
+    apiGroups: ['coordination.k8s.io'],
+    resources: ['leases'],
+    verbs: ['get', 'create', 'update', 'watch'],
+  },
+  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
+];
+
+let cluster: ElectionCluster;
+let applications: INestApplicationContext[];
+let app: string;
+let runs = 0;
+let containers = 0;
+const figures = new Figures();
+
+beforeAll(async () => {
+  cluster = await ElectionCluster.start();
+  await cluster.server.applyRole(NAMESPACE, SERVICE_ACCOUNT, RULES);
+}, FIRST_START_LIMIT_MS);
+
+beforeEach(() => {
+  applications = [];
+  app = `dies-${++runs}`;
+});
+
+afterEach(async () => {
+  await Promise.all(applications.map((application) => application.close()));
+});
+
+afterAll(async () => {
+  figures.print();
+  await cluster?.stop();
+});
+
+/** A pod whose status a test writes, as there is no kubelet. Its containers "began" when process 1 of the test did. */
+class WrittenPod {
+  private containerId = '';
+
+  private constructor(
+    readonly name: string,
+    readonly uid: string,
+  ) {}
+
+  static async create(name: string): Promise<WrittenPod> {
+    const { status, body } = await cluster.server.request('POST', PODS, {
+      metadata: { name: `${app}-${name}`, labels: { app } },
+      spec: { nodeName: 'node-1', containers: [{ name: 'app', image: 'i' }] },
+    });
+    if (status !== 201) throw new Error(`pod ${name}: ${status} ${JSON.stringify(body)}`);
+    const pod = new WrittenPod(`${app}-${name}`, String(body.metadata?.uid));
+    await pod.begin();
+    return pod;
+  }
+
+  /** A container runs, perhaps after another one. */
+  async begin(lastState: object = {}): Promise<void> {
+    this.containerId = `containerd://${(++containers).toString(16).padStart(64, '0')}`;
+    const startedAt = isoSeconds(firstProcessStartMs()!);
+    await this.report({ state: { running: { startedAt } }, lastState });
+  }
+
+  /** The end of its container, by the kubelet's word alone: the process of this test lives on, and renews. */
+  async end(reason = 'Error'): Promise<object> {
+    const terminated = {
+      containerID: this.containerId,
+      reason,
+      exitCode: 137,
+      startedAt: isoSeconds(firstProcessStartMs()!),
+      finishedAt: isoSeconds(Date.now() + 1_000),
+    };
+    await this.report({ state: { terminated } });
+    return { terminated };
+  }
+
+  get marks(): string {
+    return `${this.uid}/app/${this.containerId}`;
+  }
+
+  private async report(change: object): Promise<void> {
+    const entry = { name: 'app', image: 'i', imageID: 'i', ready: true, restartCount: 0 };
+    const { status, body } = await cluster.server.request('PATCH', `${PODS}/${this.name}/status`, {
+      status: {
+        phase: 'Running',
+        conditions: [{ type: 'Ready', status: 'True' }],
+        containerStatuses: [{ ...entry, containerID: this.containerId, ...change }],
+      },
+    });
+    if (status !== 200) throw new Error(`status: ${status} ${JSON.stringify(body)}`);
+  }
+}
+
+function isoSeconds(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+async function startIn({ name, uid }: WrittenPod, leaseDurationMs: number) {
+  const environment = new PodEnvironment({ POD_NAME: name, POD_UID: uid }, '/nowhere');
+  const application = await NestFactory.createApplicationContext(
+    {
+      module: class Replica {},
+      imports: [
+        LeaderElectionModule.forRoot({
+          role: ROLE,
+          leaseName: app,
+          lock: leaseLockIn(environment, { kubeConfigFile: cluster.kubeConfigFile }),
+          identity: `${name}_${ROLE}`,
+          members: true,
+          podWatch: true,
+          leaseDurationMs,
+        }),
+      ],
+    },
+    { logger: false },
+  );
+  applications.push(application);
+  return application.get<LeadershipService>(getLeadershipToken(ROLE) as Type<LeadershipService>);
+}
+
+async function namedContainer(): Promise<string> {
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases/${app}`;
+  const { body } = await cluster.server.request('GET', path);
+  const annotations = body.metadata?.['annotations'] as Record<string, string> | undefined;
+  return annotations?.[CONTAINER_ANNOTATION] ?? '';
+}
+
+function granted({ granted$ }: LeadershipService): Promise<number> {
+  return new Promise((resolve) => {
+    const subscription = granted$.subscribe(() => {
+      resolve(performance.now());
+      queueMicrotask(() => subscription.unsubscribe());
+    });
+  });
+}
+
+describe('when the status of a pod says that the container of the leader has ended', () => {
+  it.each([15_000, 60_000])(
+    'another replica leads within 100 ms at the median, with a lease of %d ms',
+    async (leaseDurationMs) => {
+      const pods = [await WrittenPod.create('a'), await WrittenPod.create('b')] as const;
+      const services = [
+        await startIn(pods[0], leaseDurationMs),
+        await startIn(pods[1], leaseDurationMs),
+      ] as const;
+      const measured: number[] = [];
+      for (let round = 0; round < 9; round++) {
+        await eventually(
+          () => expect(services.some((each) => each.isLeader())).toBe(true),
+          LIMIT_MS,
+        );
+        const leading = services[0].isLeader() ? 0 : 1;
+        const pod = pods[leading];
+        await eventually(async () => expect(await namedContainer()).toContain(pod.marks), LIMIT_MS);
+        const next = granted(services[1 - leading]!);
+        const start = performance.now();
+        const lastState = await pod.end();
+        measured.push((await next) - start);
+        await pod.begin(lastState);
+      }
+      figures.add(
+        `takeover after the end of the container, lease of ${leaseDurationMs} ms`,
+        measured,
+        'median 100 ms',
+      );
+      expect(median(measured)).toBeLessThanOrEqual(100);
+    },
+    6 * LIMIT_MS,
+  );
+});
+
+describe('when the status of a pod says something else', () => {
+  it(
+    'waits for the lease to run out, though the kubelet has lost track of the container of the leader',
+    async () => {
+      const pods = [await WrittenPod.create('a'), await WrittenPod.create('b')] as const;
+      const leader = await startIn(pods[0], 15_000);
+      await eventually(() => expect(leader.isLeader()).toBe(true), LIMIT_MS);
+      const other = await startIn(pods[1], 15_000);
+      await eventually(
+        async () => expect(await namedContainer()).toContain(pods[0].marks),
+        LIMIT_MS,
+      );
+      await eventually(() => expect(other.members).toHaveLength(2), LIMIT_MS);
+      await pods[0].end('ContainerStatusUnknown');
+      await cluster.server.request('PATCH', `${PODS}/${pods[0].name}/status`, {
+        status: { phase: 'Failed' },
+      });
+      // It hears of the phase, and so of what came before it.
+      await eventually(() => expect(other.members).toHaveLength(1), LIMIT_MS);
+      expect([leader.isLeader(), other.isLeader()]).toEqual([true, false]);
+    },
+    4 * LIMIT_MS,
+  );
+});
+
+describe('when a pod has a token of a real API server', () => {
+  it('knows its uid by it, whatever the environment says', async () => {
+    const spec = {
+      serviceAccountName: SERVICE_ACCOUNT,
+      containers: [{ name: 'app', image: 'i' }],
+    };
+    const pod = await PodOnPaper.create(cluster.server, NAMESPACE, { name: app, spec });
+    try {
+      const { body } = await cluster.server.request('GET', `${PODS}/${app}`);
+      const environment = new PodEnvironment({ POD_UID: 'other' }, pod.serviceAccountDirectory);
+      expect(environment.uid()).toBe(body.metadata?.uid);
+    } finally {
+      pod.dispose();
+    }
+  });
+});
