@@ -1,7 +1,7 @@
 import type { ContainerEnd, ContainerMark } from './container.js';
 import { UNKNOWN_CROWD } from './crowd.js';
 import type { ElectionFailure } from './errors.js';
-import type { Crowd, LeaseRecord, ObservedLease } from './lease-record.js';
+import type { Coordination, Crowd, LeaseRecord, ObservedLease } from './lease-record.js';
 import { type ServerPace, UNKNOWN_PACE } from './request-timeout.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import type { RevocationReason } from './term.js';
@@ -399,6 +399,12 @@ export type ElectionNotice =
     }
   /** This process competes no longer, or competes again, as it has been ineligible or eligible for the grace (R25). */
   | { readonly kind: 'eligibility-changed'; readonly isEligible: boolean }
+  /** A lease that the API server was to coordinate was taken, as no holder was chosen for a whole lease duration (R17). */
+  | {
+      readonly kind: 'uncoordinated-acquisition';
+      readonly term: number;
+      readonly coordination: Coordination;
+    }
   /** An ineligible process leads, as no eligible one has taken the lease (R25). */
   | { readonly kind: 'ineligible-acquisition'; readonly term: number }
   /** Something failed; the election continues by itself. */

@@ -226,6 +226,15 @@ function onAcquired(step: Step, request: PendingRequest): void {
     return;
   }
   beginTenure(step, request, lease);
+  const { sent } = request;
+  const coordination = sent.verb === 'replace' ? sent.expected.record.coordination : undefined;
+  if (coordination !== undefined) {
+    step.emit({
+      kind: 'uncoordinated-acquisition',
+      term: lease.record.leaseTransitions,
+      coordination,
+    });
+  }
   if (!step.state.eligibility.isEligible) {
     step.emit({ kind: 'ineligible-acquisition', term: lease.record.leaseTransitions });
   }

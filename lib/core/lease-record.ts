@@ -32,6 +32,16 @@ export interface LeaseRecord {
   readonly successor?: NamedSuccessor | undefined;
   /** In which container the holder runs; absent unless its present holder has said so (R24). */
   readonly container?: ContainerMark | undefined;
+  /** The API server is to choose the holder; no record of ours says so, and what is stored stays (R17). */
+  readonly coordination?: Coordination | undefined;
+}
+
+/** Coordinated leader election, as the API server does it for those of its clients that ask for it. */
+export interface Coordination {
+  /** How it chooses. Without it there is no coordination, and the API server accepts no preferred holder. */
+  readonly strategy: string;
+  /** Whom it has chosen to follow the present holder. */
+  readonly preferredHolder?: string | undefined;
 }
 
 /** What a holder has learned of those who compete, so that each handover finds the right window (R22). */

@@ -118,15 +118,25 @@ export function observedExpiry(step: Step): number {
   return observation.since + leaseDurationOf(observation.lease.record, step.config);
 }
 
-/** The earliest instant of an attempt on the observed lease (R5), with this candidate's wait (R22, R23). */
+/** The earliest instant of an attempt on the observed lease (R5, R17), with this candidate's wait (R22, R23). */
 export function claimableAt(step: Step, observation: Observation): number {
   const { lease, since, jitter } = observation;
   if (lease === null) return since + jitter * claimWindowMs(step, null);
-  if (isOwnRecord(step, lease.record) || isNamed(step, lease.record)) return since;
+  if (isOwnRecord(step, lease.record)) return since;
+  const coordinatorMs = coordinatorsTurnMs(step, lease.record);
+  if (isNamed(step, lease.record)) return since + coordinatorMs;
   const freeAt = isFree(step, observation)
     ? since + heldBackMs(step, lease.record)
     : since + leaseDurationOf(lease.record, step.config);
-  return freeAt + jitter * claimWindowMs(step, lease);
+  return freeAt + coordinatorMs + jitter * claimWindowMs(step, lease);
+}
+
+/**
+ * How long a lease that may be taken is left to whoever coordinates it. A coordinator acts within that time, which is a new
+ * record; if nothing has happened by then, there is none, and a hand edit may not leave the role without a leader.
+ */
+function coordinatorsTurnMs({ config }: Step, { coordination }: LeaseRecord): number {
+  return coordination === undefined ? 0 : config.leaseDurationMs;
 }
 
 function claimWindowMs(step: Step, lease: ObservedLease | null): number {

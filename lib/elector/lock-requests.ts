@@ -3,7 +3,13 @@ import type { Clock } from '../core/clock.js';
 import { isCrowd } from '../core/crowd.js';
 import type { ElectionEffect, ElectionEvent, LockRequest } from '../core/election-state.js';
 import { LockRequestError } from '../core/errors.js';
-import type { Crowd, LeaseRecord, NamedSuccessor, ObservedLease } from '../core/lease-record.js';
+import type {
+  Coordination,
+  Crowd,
+  LeaseRecord,
+  NamedSuccessor,
+  ObservedLease,
+} from '../core/lease-record.js';
 import type {
   LeaseWatch,
   LeaseWatchObserver,
@@ -43,7 +49,7 @@ export function copyOfLease({
 }: ObservedLease): ObservedLease {
   const { holderIdentity, leaseDurationSeconds, acquireTimeMicros, renewTimeMicros } = record;
   const { leaseTransitions, releasedTransitions, application, memberUid } = record;
-  const { crowd, successor, container } = record;
+  const { crowd, successor, container, coordination } = record;
   return {
     record: {
       holderIdentity,
@@ -57,6 +63,7 @@ export function copyOfLease({
       crowd: copyOfCrowd(crowd),
       successor: copyOfSuccessor(successor),
       container: copyOfContainer(container),
+      coordination: copyOfCoordination(coordination),
     },
     uid,
     revision,
@@ -83,6 +90,13 @@ function copyOfContainer(container: unknown): ContainerMark | undefined {
   const { podUid, containerName, containerId } = container;
   const isText = [podUid, containerName, containerId].every((part) => typeof part === 'string');
   return isText ? ({ podUid, containerName, containerId } as ContainerMark) : undefined;
+}
+
+function copyOfCoordination(coordination: unknown): Coordination | undefined {
+  if (!isObject(coordination)) return undefined;
+  const { strategy, preferredHolder } = coordination;
+  if (typeof strategy !== 'string') return undefined;
+  return typeof preferredHolder === 'string' ? { strategy, preferredHolder } : { strategy };
 }
 
 function isRecord(record: Partial<Record<keyof LeaseRecord, unknown>>): boolean {

@@ -3,6 +3,7 @@ import { type ReportedError, LeadershipHandlerError } from './errors.js';
 import type { Clock, Timer } from '../core/clock.js';
 import type { ElectionNotice, UncleanKind } from '../core/election-state.js';
 import { LockRequestError } from '../core/errors.js';
+import type { Coordination } from '../core/lease-record.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import { messageOf, stackOf } from '../core/thrown-value.js';
 import type { LockRemark } from './lock-selection.js';
@@ -177,11 +178,27 @@ export class ElectionLogger {
         );
       case 'unclean-acquisition':
         return this.uncleanAcquisition(notice.term, notice.was);
+      case 'uncoordinated-acquisition':
+        return this.uncoordinatedAcquisition(notice.term, notice.coordination);
       case 'failed':
         return this.failed(notice.error);
       default:
         return notice satisfies never;
     }
+  }
+
+  private uncoordinatedAcquisition(
+    term: number,
+    { strategy, preferredHolder }: Coordination,
+  ): void {
+    const preferred =
+      preferredHolder === undefined ? '' : ` and spec.preferredHolder is "${preferredHolder}"`;
+    this.write(
+      'warn',
+      `acquired the lease with term ${term} although spec.strategy is "${strategy}"${preferred}: with a strategy the API server ` +
+        'chooses the holder, and it has chosen none for a whole lease duration. Every handover waits that long in vain. ' +
+        'Remove spec.strategy and spec.preferredHolder from the lease (kubectl edit).',
+    );
   }
 
   /** Only the leadership of others; that of this process has its own lines. */

@@ -9,6 +9,7 @@ import {
   type ResourceLock,
 } from '../../lib/index.js';
 import { memoryLeaseKey } from '../../lib/locks/memory/memory.lock.js';
+import { editLease } from '../locks/edit-lease.js';
 import { EMPTY_RECORD } from '../locks/lease-records.js';
 import { Elections, ROLE } from './support/elections.js';
 
@@ -84,6 +85,23 @@ describe('the log', () => {
       lines.length = 0;
       await elections.clock.advance(60_000);
       expect(lines).toEqual([]);
+    });
+
+    it('says of a lease that nobody coordinates which fields hold every handover up', async () => {
+      await logged({ imports: [elections.module({ identity: 'pod-a' })] });
+      editLease(elections.store, memoryLeaseKey({ leaseName: ROLE, namespace: undefined }), {
+        holderIdentity: '',
+        leaseTransitions: 7,
+        releasedTransitions: 7,
+        coordination: { strategy: 'OldestEmulationVersion', preferredHolder: 'pod-z' },
+      });
+      await elections.clock.advance(40_000);
+      expect(texts('warn')).toContainEqual(
+        expect.stringMatching(
+          /acquired the lease with term 8 although spec\.strategy is "OldestEmulationVersion" and spec\.preferredHolder is "pod-z": .* Remove spec\.strategy and spec\.preferredHolder from the lease/,
+        ),
+      );
+      expect(texts('warn').filter((line) => line.includes('spec.strategy'))).toHaveLength(1);
     });
 
     it('says of a lease made by hand that nobody has held it, and not that it lost its holder', async () => {

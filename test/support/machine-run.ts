@@ -45,7 +45,7 @@ export function representation(
   uid = 'uid-1',
 ): ObservedLease {
   const { releasedTransitions: _, memberUid: _member, crowd: _crowd, ...rest } = record;
-  const { successor: _successor, container: _container, ...timed } = rest;
+  const { successor: _s, container: _c, coordination: _n, ...timed } = rest;
   return {
     record,
     uid,

@@ -157,6 +157,8 @@ function wordsOf(effect: Exclude<ElectionEffect, { kind: 'wake' }>): string {
       return `tells: unclean acquisition, the lease was ${effect.was}`;
     case 'eligibility-changed':
       return effect.isEligible ? 'tells: eligible' : 'tells: ineligible';
+    case 'uncoordinated-acquisition':
+      return `tells: leads a lease that nobody coordinates, term ${effect.term}`;
     case 'ineligible-acquisition':
       return `tells: leads although ineligible, term ${effect.term}`;
     case 'failed':

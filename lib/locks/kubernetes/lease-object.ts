@@ -1,5 +1,10 @@
 import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
-import { type LeaseRecord, MAX_INT32, type ObservedLease } from '../../core/lease-record.js';
+import {
+  type Coordination,
+  type LeaseRecord,
+  MAX_INT32,
+  type ObservedLease,
+} from '../../core/lease-record.js';
 import type { ObjectAddress } from '../../kubernetes/object-request.js';
 import {
   formatContainer,
@@ -150,7 +155,15 @@ function decodeRecord({ fields, marks }: RecordFields, transitions: TransitionsF
       leaseTransitions,
       acquireTimeMicros,
     }),
+    coordination: coordinationIn(fields),
   };
+}
+
+/** client-go spells an absent strategy as an empty one. */
+function coordinationIn({ strategy, preferredHolder }: JsonDocument): Coordination | undefined {
+  if (typeof strategy !== 'string' || strategy === '') return undefined;
+  const isPreferred = typeof preferredHolder === 'string' && preferredHolder !== '';
+  return isPreferred ? { strategy, preferredHolder } : { strategy };
 }
 
 /** A holder of an impossible type is still a holder: if it counted as empty, the lease would be free at once. */

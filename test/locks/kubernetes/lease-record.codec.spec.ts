@@ -256,6 +256,41 @@ describe('decodeLease', () => {
   });
 });
 
+describe('when somebody has asked for coordinated leader election', () => {
+  it.each<[string, object, LeaseRecord['coordination']]>([
+    ['a strategy', { strategy: 'S' }, { strategy: 'S' }],
+    [
+      'a preferred holder as well',
+      { strategy: 'S', preferredHolder: 'p' },
+      { strategy: 'S', preferredHolder: 'p' },
+    ],
+    [
+      'no preferred holder, as an empty text',
+      { strategy: 'S', preferredHolder: '' },
+      { strategy: 'S' },
+    ],
+    [
+      'a preferred holder that is no text',
+      { strategy: 'S', preferredHolder: 7 },
+      { strategy: 'S' },
+    ],
+    ['a preferred holder alone, which the API server refuses', { preferredHolder: 'p' }, undefined],
+    ['an empty strategy, as client-go writes it', { strategy: '', preferredHolder: '' }, undefined],
+    ['a strategy that is no text', { strategy: 7 }, undefined],
+    ['nothing', {}, undefined],
+  ])('reads %s', (_, fields, coordination) => {
+    const { record } = decoded(wire({ holderIdentity: 'a', ...fields }));
+    expect(record.coordination).toEqual(coordination);
+  });
+
+  it('never writes what a record says of it', () => {
+    const record = { ...RECORD, coordination: { strategy: 'S', preferredHolder: 'p' } };
+    expect(Object.keys(encodeNewLease(record, ADDRESS)['spec'] as object).sort()).toEqual(
+      Object.keys(encodeNewLease(RECORD, ADDRESS)['spec'] as object).sort(),
+    );
+  });
+});
+
 describe('timingKey', () => {
   const SPEC = {
     holderIdentity: 'a',
