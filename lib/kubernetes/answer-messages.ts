@@ -156,10 +156,12 @@ function explainForbidden(
   if (user === 'system:anonymous') {
     return `The server did not recognise the caller: it was shown ${describeCredentials()}.`;
   }
-  if (refusedVerb === 'impersonate') {
+  // Since Kubernetes 1.36 finer verbs are asked for first; whoever has this one needs none of them.
+  if (/^impersonate\b/.test(refusedVerb)) {
+    const impersonated = refusedVerb.startsWith('impersonate-on:') ? 'users' : refusedResource;
     return (
       `The user "${user}" may not act as another user. Allow it by a ClusterRole with the verb impersonate on ` +
-      `${refusedResource}, or take as, as-uid, as-groups and as-user-extra out of the kubeconfig.`
+      `${impersonated}, or take as, as-uid, as-groups and as-user-extra out of the kubeconfig.`
     );
   }
   if (refusedVerb !== verb || refusedResource !== address.resource) return '';

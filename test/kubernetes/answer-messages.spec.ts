@@ -300,6 +300,16 @@ describe('the explanation of a 403', () => {
       'users "admin" is forbidden: User "jane" cannot impersonate resource "users" in API group "" at the cluster scope',
       /"jane" may not act as another user.*verb impersonate on users/,
     ],
+    [
+      'impersonation of certain users',
+      'users.authentication.k8s.io "admin" is forbidden: User "jane" cannot impersonate:user-info resource "users" in API group "authentication.k8s.io" at the cluster scope',
+      /"jane" may not act as another user.*verb impersonate on users/,
+    ],
+    [
+      'impersonation for certain requests',
+      RBAC.replace('cannot update', 'cannot impersonate-on:user-info:update'),
+      /may not act as another user.*verb impersonate on users/,
+    ],
     ['another right', RBAC.replaceAll('leases', 'secrets'), /secrets/],
     ['a server that gives no reason', '', /answered 403: .*"code":403\}$/],
     ['a server with words of its own', '[acme] access denied', /access denied$/],
