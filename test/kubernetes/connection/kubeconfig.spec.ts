@@ -861,7 +861,7 @@ describe('ClientNodeConnection, when the application passes its KubeConfig', () 
     const connection = new ClientNodeConnection(
       instanceOf({ user: { exec: exec(path) } }),
       undefined,
-      500,
+      3_000,
     );
     await expect(connection.access()).rejects.toThrow(/exec: .*plug-in\).* was killed/);
     expect(await connection.access()).toMatchObject(bearer('t'));
