@@ -4,6 +4,8 @@ export default {
   ...shared,
   roots: ['<rootDir>/test', '<rootDir>/proof'],
   testMatch: ['**/*.spec.ts'],
+  // Ends a test that hangs; the default of 5 s would also end one that does much on a busy machine.
+  testTimeout: 60_000,
   // Runs in the scaffold that has Vitest.
   testPathIgnorePatterns: ['/node_modules/', '\\.vitest\\.spec\\.ts$'],
 };

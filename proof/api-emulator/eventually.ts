@@ -1,7 +1,7 @@
 /** Tries until the expectations hold; the last failure is thrown once so much time has passed. */
 export async function eventually(
   check: () => void | Promise<void>,
-  withinMs = 5_000,
+  withinMs = 20_000,
 ): Promise<void> {
   const deadline = performance.now() + withinMs;
   for (;;) {

@@ -39,6 +39,11 @@ export class FaultProxy {
     return this.connections.size;
   }
 
+  /** On how many connections the server is still to get a request; what opens a connection is none. */
+  get heldRequests(): number {
+    return [...this.connections].filter(({ holdsRequest }) => holdsRequest).length;
+  }
+
   /** For the connections that are and those to come, until the next call. */
   shape(direction: Direction | 'both', condition: StreamCondition): void {
     for (const one of direction === 'both' ? DIRECTIONS : [direction]) {

@@ -34,6 +34,10 @@ export class ProxiedConnection {
     return Buffer.concat(this.remembered);
   }
 
+  get holdsRequest(): boolean {
+    return this.streams['to-server'].isHeldUp;
+  }
+
   shape(direction: Direction, condition: StreamCondition): void {
     this.streams[direction].shape(condition);
   }

@@ -15,6 +15,7 @@ export class ShapedStream {
   private readonly waiting: Passage[] = [];
   private timer: NodeJS.Timeout | undefined;
   private lostBytes = false;
+  private hasPassedBytes = false;
   private busyUntil = 0;
 
   constructor(
@@ -22,6 +23,11 @@ export class ShapedStream {
     private condition: StreamCondition,
   ) {
     sink.once('close', () => this.close());
+  }
+
+  /** Bytes wait on a stream that has passed others before. */
+  get isHeldUp(): boolean {
+    return this.hasPassedBytes && this.waiting.some(({ kind }) => kind === 'bytes');
   }
 
   bytes(bytes: Buffer): void {
@@ -93,6 +99,7 @@ export class ShapedStream {
     if (this.sink.destroyed) return;
     switch (passage.kind) {
       case 'bytes':
+        this.hasPassedBytes = true;
         this.sink.write(passage.bytes);
         return;
       case 'end':

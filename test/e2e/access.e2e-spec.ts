@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { eventually } from '../../proof/api-emulator/eventually.js';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
 import { ElectionCluster, NAMESPACE, SERVICE_ACCOUNT } from '../../proof/fleet/election-cluster.js';
 import { ProbeFleet } from './support/probe-fleet.js';
@@ -90,8 +91,9 @@ describe('when a verb is missing from the Role', () => {
       await cluster.server.applyRole(NAMESPACE, SERVICE_ACCOUNT, readmeRole().rules);
       await fleet.leader(20_000);
       const { resourceVersion } = (await cluster.lease()).metadata!;
-      await delay(3_000);
-      expect((await cluster.lease()).metadata!.resourceVersion).not.toBe(resourceVersion);
+      await eventually(async () =>
+        expect((await cluster.lease()).metadata!.resourceVersion).not.toBe(resourceVersion),
+      );
     },
     60_000,
   );
@@ -109,8 +111,9 @@ describe('when a verb is missing from the Role', () => {
     const leader = await fleet.leader();
     await delay(3_000);
     const at = leader.signal('SIGTERM');
-    const granted = await fleet.grantedSince(at, 10_000);
-    expect(granted.at - at).toBeLessThan(5_000);
+    const granted = await fleet.grantedSince(at);
+    // By polling, and not because the lease of 15 s expired.
+    expect(granted.at - at).toBeLessThan(10_000);
   }, 60_000);
 });
 

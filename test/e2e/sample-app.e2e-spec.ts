@@ -53,7 +53,7 @@ afterEach(async () => {
 });
 
 describe('when the sample runs with three replicas on a file lock', () => {
-  it('ticks on the leader alone, and on another within a second of kill -9', async () => {
+  it('ticks on the leader alone, and on another long before the lease expires after kill -9', async () => {
     const first = await sample.line(LEADS);
     await sample.line(TICK, { since: first.at });
     await delay(3_000);
@@ -73,7 +73,7 @@ describe('when the sample runs with three replicas on a file lock', () => {
     );
     expect(tick.match[1]).toBe(next.match[1]);
     // The lease of 15 s was not waited for. The cron job itself fires once a second.
-    expect(next.at - killed).toBeLessThan(5_000);
+    expect(next.at - killed).toBeLessThan(10_000);
   }, 60_000);
 
   it('leaves no process and no held lock after Ctrl+C', async () => {

@@ -1,4 +1,5 @@
 import { jest } from '@jest/globals';
+import { eventually } from '../../proof/api-emulator/eventually.js';
 import {
   Global,
   type INestApplication,
@@ -188,13 +189,14 @@ describe('when the application is a REPL', () => {
     const { PassThrough } = await import('node:stream');
     const input = new PassThrough();
     const server = await repl(ReplModule, { input, output: new PassThrough() });
+    // Time in which it would compete.
     await new Promise((resolve) => setTimeout(resolve, 50));
-    out.mockRestore();
+    const advice = /does not compete for the lease in a REPL; call leadership\.start/;
+    await eventually(() => expect(written.join('')).toMatch(advice)).finally(() =>
+      out.mockRestore(),
+    );
     const { get } = server.context as unknown as { get: (token: unknown) => LeadershipService };
     expect(get(LeadershipService).isLeader()).toBe(false);
-    expect(written.join('')).toMatch(
-      /does not compete for the lease in a REPL; call leadership\.start/,
-    );
     Logger.overrideLogger(false);
     get(LeadershipService).start();
     await get(LeadershipService).waitForLeadership();

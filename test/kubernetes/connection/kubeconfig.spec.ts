@@ -679,9 +679,14 @@ describe('KubeconfigConnection, when a program gives the credentials', () => {
     const child = join(directory, 'child');
     const first = `[ -e ${child} ] || { sleep 600 & echo $! > ${child}; wait; }`;
     writeFileSync(file, kubeconfig({ user: run(`${first}\n${answer({ token: 't' })}`) }));
-    const connection = new KubeconfigConnection({ kind: 'file', file }, undefined, undefined, 500);
+    const connection = new KubeconfigConnection(
+      { kind: 'file', file },
+      undefined,
+      undefined,
+      3_000,
+    );
     await expect(connection.access()).rejects.toThrow(
-      /exec: .*plug-in\) gave no credentials within 500 ms, and it was killed/,
+      /exec: .*plug-in\) gave no credentials within 3000 ms, and it was killed/,
     );
     const pid = Number(readFileSync(child, 'utf8'));
     await eventually(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'));
@@ -861,7 +866,7 @@ describe('ClientNodeConnection, when the application passes its KubeConfig', () 
     const connection = new ClientNodeConnection(
       instanceOf({ user: { exec: exec(path) } }),
       undefined,
-      500,
+      3_000,
     );
     await expect(connection.access()).rejects.toThrow(/exec: .*plug-in\).* was killed/);
     expect(await connection.access()).toMatchObject(bearer('t'));
@@ -881,8 +886,8 @@ describe('ClientNodeConnection, when the application passes its KubeConfig', () 
         options.headers = { Authorization: 'Bearer mine' };
       },
     });
-    const connection = new ClientNodeConnection(kubeConfig, undefined, 100);
-    await expect(connection.access()).rejects.toThrow(/nothing came within 100 ms/);
+    const connection = new ClientNodeConnection(kubeConfig, undefined, 1_000);
+    await expect(connection.access()).rejects.toThrow(/nothing came within 1000 ms/);
     expect(await connection.access()).toMatchObject(bearer('mine'));
   });
 

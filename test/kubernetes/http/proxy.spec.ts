@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { eventually } from '../../../proof/api-emulator/eventually.js';
 import { describeTransportFailure } from '../../../lib/kubernetes/answer-messages.js';
 import { ProxyFailure, proxyFor } from '../../../lib/kubernetes/http/proxy.js';
 import type { ClusterAccess } from '../../../lib/kubernetes/http/socket-basics.js';
@@ -150,9 +151,8 @@ describe('KubernetesTransport, when a proxy is configured', () => {
       client.once('error', (error: NodeJS.ErrnoException) => (ended = error.code)),
     );
     emulator.fail({ fault: { kind: 'hang' } });
-    expect((await send(150)).kind).toBe('unanswered');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(ended).toBe('ECONNRESET');
+    expect((await send(500)).kind).toBe('unanswered');
+    await eventually(() => expect(ended).toBe('ECONNRESET'));
   });
 });
 

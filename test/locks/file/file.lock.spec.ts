@@ -933,14 +933,17 @@ describe('fileLock()', () => {
       let finish = () => undefined as void;
       const gate = new Promise<void>((resolve) => (finish = resolve));
       let isLinked = false;
+      const controller = new AbortController();
       const link: LeaseFileSystem['link'] = async (from, to) => {
+        controller.abort();
         await gate;
         await sleep(50);
         await localFileSystem.link(from, to);
         isLinked = true;
       };
       const lock = makeLock('first', { ...localFileSystem, link });
-      const outcome = await lock.create(held('first'), { ...request(), timeoutMs: 20 });
+      const { signal } = controller;
+      const outcome = await lock.create(held('first'), { ...request(), signal });
       expect(outcome).toMatchObject({ kind: 'unknown', error: { reason: 'unclear' } });
       const closed = lock.close();
       finish();

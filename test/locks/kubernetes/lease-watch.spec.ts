@@ -224,8 +224,8 @@ describe('KubernetesLeaseWatch, when the stream ends', () => {
     await eventually(() => expect(emulator.requests.length).toBeGreaterThanOrEqual(5));
     const times = emulator.requests.map(({ at }) => at);
     const first = times[0] ?? 0;
-    // Arrival may jitter, starts do not: n intervals take at least nearly n times the interval.
-    expect((times[4] ?? 0) - first).toBeGreaterThan(350);
+    // Four intervals between the starts; the arrivals may be closer, as the first can come late.
+    expect((times[4] ?? 0) - first).toBeGreaterThan(200);
   });
 });
 
