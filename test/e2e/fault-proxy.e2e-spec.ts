@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
 import { eventually } from '../../proof/api-emulator/eventually.js';
@@ -20,6 +19,8 @@ const OPTIONS = {
   retryPeriodMs: 400,
   requestTimeoutMs: REQUEST_TIMEOUT_MS,
 };
+/** For what a leader is to survive: a busy machine needs some of the time. */
+const PATIENT = { ...OPTIONS, leaseDurationMs: 15_000, renewDeadlineMs: 10_000 };
 
 let cluster: ElectionCluster;
 let fleet: ProbeFleet;
@@ -33,15 +34,25 @@ beforeAll(async () => {
 }, FIRST_START_LIMIT_MS);
 
 /** A leader behind a proxy, and a standby with a connection of its own. */
-beforeEach(async () => {
+async function startFleet(options: object): Promise<void> {
   await cluster.deleteLease();
   server = await cluster.connect();
   ({ proxy } = server);
-  fleet = new ProbeFleet({ ...settingsOn(cluster), options: OPTIONS });
+  fleet = new ProbeFleet({ ...settingsOn(cluster), options });
   leader = fleet.add({ kubeConfigFile: server.kubeConfigFile });
   await leader.event('granted');
   await fleet.add().event('leader');
-});
+}
+
+/** The leader renews twice from now on: the first may have been on its way. */
+async function renewals(): Promise<void> {
+  const from = new Date();
+  await eventually(async () => {
+    const requests = await cluster.requests(from, new Date());
+    const renewed = requests.filter(({ verb, code }) => verb === 'update' && code === 200);
+    expect(renewed.length).toBeGreaterThanOrEqual(2);
+  }, 30_000);
+}
 
 afterEach(async () => {
   const { overlapping } = fleet.overlaps();
@@ -56,6 +67,8 @@ afterAll(async () => {
 });
 
 describe('when the leader is cut off', () => {
+  beforeEach(() => startFleet(OPTIONS));
+
   it.each([
     ['both ways', 'both'],
     ['on the way to the server', 'to-server'],
@@ -101,29 +114,30 @@ describe('when the leader is cut off', () => {
 });
 
 describe('when connections break and new ones can be made', () => {
+  beforeEach(() => startFleet(PATIENT));
+
   it.each<[string, () => void]>([
     ['reset', () => proxy.reset()],
     ['closed', () => proxy.close()],
     ['half open', () => proxy.halfOpen('server')],
   ])('keeps its leader: %s', async (_how, break_) => {
-    const at = monotonicMs();
     break_();
-    await delay(2 * DEADLINE_MS);
+    await renewals();
     expect(leader.leads).toBe(true);
-    expect(leader.events.filter(({ event, at: told }) => event === 'revoked' && told > at)).toEqual(
-      [],
-    );
+    expect(leader.events.filter(({ event }) => event === 'revoked')).toEqual([]);
   });
 });
 
 describe('when answers are late', () => {
   it('keeps its leader while they come within the request timeout', async () => {
+    await startFleet(PATIENT);
     proxy.shape('to-client', { kind: 'delay', ms: 100 });
-    await delay(2 * DEADLINE_MS);
+    await renewals();
     expect(leader.events.filter(({ event }) => event === 'revoked')).toEqual([]);
   });
 
   it('loses it when they never do', async () => {
+    await startFleet(OPTIONS);
     const at = monotonicMs();
     proxy.shape('to-client', { kind: 'delay', ms: DEADLINE_MS + 1_000 });
     const revoked = await leader.event('revoked', { since: at });
