@@ -156,6 +156,7 @@ function onClockReset(step: Step): void {
   step.state.contendNotBefore = now + Math.max(0, contendNotBefore - latestNow);
   step.state.refuted = [];
   step.state.restoredAt = -Infinity;
+  step.state.resting = step.state.resting.map((resting) => ({ ...resting, since: now }));
   step.state.eligibility = { ...step.state.eligibility, since: now };
   step.state.wallTrust = TRUSTED_WALL;
   if (candidacy === 'stopping') {

@@ -1,7 +1,7 @@
 import type { ContainerEnd, ContainerMark } from './container.js';
 import { UNKNOWN_CROWD } from './crowd.js';
 import type { ElectionFailure } from './errors.js';
-import type { Coordination, Crowd, LeaseRecord, ObservedLease } from './lease-record.js';
+import type { Coordination, Crowd, GivenUp, LeaseRecord, ObservedLease } from './lease-record.js';
 import { type ServerPace, UNKNOWN_PACE } from './request-timeout.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import type { RevocationReason } from './term.js';
@@ -195,6 +195,11 @@ interface Eligibility {
   readonly letGoTerm: number | null;
 }
 
+/** A member that has given up, and when this process first heard of it. */
+export interface RestingMember extends GivenUp {
+  readonly since: number;
+}
+
 export interface ElectionState {
   readonly candidacy: Candidacy;
   /** The last reading of the monotonic clock. */
@@ -255,6 +260,8 @@ export interface ElectionState {
   readonly successorUid: string | null;
   /** Members that were named, and another one acquired, and that have not been seen to lead since. */
   readonly namedInVain: readonly string[];
+  /** Members that have given up, each once; those that did last, if there are too many (R25). */
+  readonly resting: readonly RestingMember[];
   /** Containers of which it is proved that they have ended; those that ended last, if there are too many (R24). */
   readonly endedContainers: readonly ContainerEnd[];
   readonly eligibility: Eligibility;
@@ -297,6 +304,7 @@ export const INITIAL_STATE: ElectionState = {
   measuredRenewMicros: 0,
   successorUid: null,
   namedInVain: [],
+  resting: [],
   endedContainers: [],
   eligibility: {
     isEligible: true,

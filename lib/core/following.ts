@@ -14,6 +14,7 @@ import {
 } from './repetition.js';
 import { followersTimeoutMs } from './request-timeout.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
+import { writtenGaveUp } from './resting.js';
 import { isNewer, type Step } from './step.js';
 import { monotonicElapsedMs } from './validity.js';
 
@@ -120,7 +121,8 @@ function acquire(step: Step, observation: Observation): number {
   // How long an ineligible process waits says nothing about how many others wait.
   const share = step.state.eligibility.isEligible ? waitedShare(step, observation) : null;
   const crowd = writtenCrowd(crowdAfterAcquisition(lease?.record.crowd, members, share), members);
-  const record = recordFor('hold', { term, ...times, crowd }, step.config);
+  const gaveUp = writtenGaveUp(step, term);
+  const record = recordFor('hold', { term, ...times, crowd, gaveUp }, step.config);
   step.send(
     'acquire',
     lease === null ? { verb: 'create', record } : { verb: 'replace', record, expected: lease },

@@ -15,6 +15,7 @@ import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import { type LeaseRecord, type ObservedLease, recordFor } from './lease-record.js';
 import { crowdAfterRenewal, UNKNOWN_CROWD, writtenCrowd } from './crowd.js';
 import { isOwnRecord, observe } from './observing.js';
+import { noteGivingUp, writtenGaveUp } from './resting.js';
 import { chosenSuccessor } from './succession.js';
 import type { RevocationReason } from './term.js';
 import { isNewer, type Step } from './step.js';
@@ -152,8 +153,10 @@ export function beginDraining(step: Step, reason: WithdrawalReason | 'ineligible
     // Not this very instant: that nothing is left to drain is said only after the end of the term was heard of.
     drainDeadline: step.now + Math.max(1, step.config.drainTimeoutMs),
   };
-  if (wasGranted) endTerm(step, tenure, reason);
-  else cutRenewal(step);
+  if (wasGranted) {
+    noteGivingUp(step, tenure.term, reason);
+    endTerm(step, tenure, reason);
+  } else cutRenewal(step);
 }
 
 /** What a process with the lease does next; answers when it wants to look again. May end the tenure. */
@@ -223,9 +226,10 @@ function renewOrReadBack(step: Step, tenure: BelievingTenure | DrainingTenure): 
   step.updateTenure(tenure, { sentRenewMicros: renewTimeMicros, sentAt: step.at });
   const { term, acquireTimeMicros, container } = tenure;
   const crowd = writtenCrowd(step.state.crowd, step.state.members);
+  const gaveUp = writtenGaveUp(step, term);
   const record = recordFor(
     'hold',
-    { term, acquireTimeMicros, renewTimeMicros, crowd, container },
+    { term, acquireTimeMicros, renewTimeMicros, crowd, container, gaveUp },
     step.config,
   );
   step.send('renew', { verb: 'replace', record, expected: knownLease(step) }, timeoutMs);
@@ -395,7 +399,8 @@ function proceedReleasing(step: Step, tenure: ReleasingTenure): number {
   const purpose = wasGranted ? 'release' : 'give-back';
   const crowd = writtenCrowd(step.state.crowd, step.state.members);
   const successorUid = chosenSuccessor(step);
-  const written = { term, acquireTimeMicros, renewTimeMicros, crowd, successorUid };
+  const gaveUp = writtenGaveUp(step, term);
+  const written = { term, acquireTimeMicros, renewTimeMicros, crowd, successorUid, gaveUp };
   const record = recordFor(purpose, written, config);
   step.updateTenure(tenure, { releaseSentAt: now });
   step.send('release', { verb: 'replace', record, expected: knownLease(step) }, timeoutMs);

@@ -30,6 +30,8 @@ export interface LeaseRecord {
   readonly crowd?: Crowd | undefined;
   /** Whom the release names to follow; valid under the conditions of {@link successorOf} alone (R23). */
   readonly successor?: NamedSuccessor | undefined;
+  /** Who has given up in this term or in the one before; valid by {@link gaveUpOf} alone (R25). */
+  readonly gaveUp?: GivenUp | undefined;
   /** In which container the holder runs; absent unless its present holder has said so (R24). */
   readonly container?: ContainerMark | undefined;
   /** The API server is to choose the holder; no record of ours says so, and what is stored stays (R17). */
@@ -57,6 +59,16 @@ export interface NamedSuccessor {
   readonly transitions: number;
   /** Of the member: that of its pod, or otherwise its identity. */
   readonly uid: string;
+}
+
+/** A member ended its term as it was unfit to lead, or as a handler failed. */
+export interface GivenUp {
+  /** Of the term that it ended. */
+  readonly transitions: number;
+  /** Of the member: that of its pod, or otherwise its identity. */
+  readonly uid: string;
+  /** How often it has given up by now, as far as it knows. At least 1. */
+  readonly count: number;
 }
 
 /** One representation of the lock's object, as a read, a write or a watch returned it. */
@@ -116,6 +128,7 @@ export interface RecordedTerm {
   readonly crowd?: Crowd | undefined;
   /** Whom a release names; nothing but a release does (R23). */
   readonly successorUid?: string | null;
+  readonly gaveUp?: GivenUp | undefined;
   /** Only a holder that knows it by a read since its acquisition writes it (R24). */
   readonly container?: ContainerMark | null;
 }
@@ -130,9 +143,11 @@ interface RecordAuthor {
 /** Makes every record that this process writes. */
 export function recordFor(
   purpose: RecordPurpose,
-  { term, acquireTimeMicros, renewTimeMicros, crowd, successorUid, container }: RecordedTerm,
+  written: RecordedTerm,
   { identity, application, memberUid, leaseDurationMs }: RecordAuthor,
 ): LeaseRecord {
+  const { term, acquireTimeMicros, renewTimeMicros, crowd, successorUid, gaveUp, container } =
+    written;
   const isRelease = purpose === 'release';
   const names = isRelease && successorUid != null;
   return {
@@ -146,6 +161,7 @@ export function recordFor(
     memberUid: purpose === 'hold' ? memberUid : undefined,
     crowd,
     successor: names ? { transitions: term, uid: successorUid } : undefined,
+    gaveUp,
     container: purpose === 'hold' ? (container ?? undefined) : undefined,
   };
 }
@@ -180,4 +196,13 @@ export function successorOf(record: LeaseRecord): string | undefined {
   const { holderIdentity, leaseTransitions, releasedTransitions, successor } = record;
   const isReleased = holderIdentity === '' && releasedTransitions === leaseTransitions;
   return isReleased && successor?.transitions === leaseTransitions ? successor.uid : undefined;
+}
+
+/** Who has given up, if it was in the term of this record or in the one before: others may have kept older marks (R25). */
+export function gaveUpOf({ gaveUp, leaseTransitions }: LeaseRecord): GivenUp | undefined {
+  return gaveUp !== undefined && isOfTermOrBefore(gaveUp, leaseTransitions) ? gaveUp : undefined;
+}
+
+export function isOfTermOrBefore({ transitions }: GivenUp, term: number): boolean {
+  return transitions === term || nextTransitions(transitions) === term;
 }

@@ -3,6 +3,7 @@ import { type LeaseRecord, type ObservedLease, successorOf } from './lease-recor
 import type { ElectionConfig, Observation } from './election-state.js';
 import { namesEndedContainer } from './holder-death.js';
 import { isNews } from './repetition.js';
+import { reviewResting } from './resting.js';
 import type { Step } from './step.js';
 import { heldBackMs, isNamed, reviewSuccession } from './succession.js';
 
@@ -38,7 +39,10 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
     ? sameTiming(step, known, { lease, revision, deathShownBy: ended })
     : { lease, revision, since: step.now, jitter: step.at.random, deathShownBy: ended };
   step.state.observation = observation;
-  if (lease !== null) reviewSuccession(step, known?.lease?.record, lease.record);
+  if (lease !== null) {
+    reviewSuccession(step, known?.lease?.record, lease.record);
+    reviewResting(step, lease.record);
+  }
   step.state.highestTransitions = Math.max(
     step.state.highestTransitions,
     lease?.record.leaseTransitions ?? 0,

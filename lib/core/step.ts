@@ -190,6 +190,7 @@ function copyOfState(state: ElectionState): Draft {
     measuredRenewMicros: state.measuredRenewMicros,
     successorUid: state.successorUid,
     namedInVain: state.namedInVain,
+    resting: state.resting,
     endedContainers: state.endedContainers,
     eligibility: state.eligibility,
     leader: state.leader,

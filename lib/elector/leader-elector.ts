@@ -9,6 +9,7 @@ import {
   type ElectionEvent,
   type ElectionNotice,
   type ElectionState,
+  type RestingMember,
   INITIAL_STATE,
   type Instant,
   type WithdrawalReason,
@@ -66,6 +67,7 @@ export type RoleElector = Pick<
   | 'nominate'
   | 'release'
   | 'remainingMs'
+  | 'resting'
   | 'resume'
   | 'setContainer'
   | 'setCrowd'
@@ -231,6 +233,11 @@ export class LeaderElector {
   /** Members that a release has named and that did not acquire, nor were seen to lead since (R23). */
   get namedInVain(): readonly string[] {
     return this.state.namedInVain;
+  }
+
+  /** Who has given up as unfit to lead, or as a handler failed, and when by the monotonic clock this was first heard of (R25). */
+  get resting(): readonly RestingMember[] {
+    return this.state.resting;
   }
 
   /** True unless this process has been ineligible for the grace; it then leaves the lease to others (R25). */

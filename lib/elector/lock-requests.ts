@@ -6,6 +6,7 @@ import { LockRequestError } from '../core/errors.js';
 import type {
   Coordination,
   Crowd,
+  GivenUp,
   LeaseRecord,
   NamedSuccessor,
   ObservedLease,
@@ -49,7 +50,7 @@ export function copyOfLease({
 }: ObservedLease): ObservedLease {
   const { holderIdentity, leaseDurationSeconds, acquireTimeMicros, renewTimeMicros } = record;
   const { leaseTransitions, releasedTransitions, application, memberUid } = record;
-  const { crowd, successor, container, coordination } = record;
+  const { crowd, successor, gaveUp, container, coordination } = record;
   return {
     record: {
       holderIdentity,
@@ -62,6 +63,7 @@ export function copyOfLease({
       memberUid,
       crowd: copyOfCrowd(crowd),
       successor: copyOfSuccessor(successor),
+      gaveUp: copyOfGaveUp(gaveUp),
       container: copyOfContainer(container),
       coordination: copyOfCoordination(coordination),
     },
@@ -82,6 +84,15 @@ function copyOfSuccessor(successor: unknown): NamedSuccessor | undefined {
   const { transitions, uid } = successor;
   return typeof transitions === 'number' && typeof uid === 'string'
     ? { transitions, uid }
+    : undefined;
+}
+
+function copyOfGaveUp(gaveUp: unknown): GivenUp | undefined {
+  if (!isObject(gaveUp)) return undefined;
+  const { transitions, uid, count } = gaveUp;
+  const isWhole = typeof transitions === 'number' && Number.isInteger(count) && Number(count) >= 1;
+  return isWhole && typeof uid === 'string'
+    ? { transitions, uid, count: Number(count) }
     : undefined;
 }
 

@@ -1,6 +1,6 @@
 import type { ContainerMark } from '../core/container.js';
 import { isCrowdSize, SHORTEST_STEP_MS } from '../core/crowd.js';
-import type { Crowd, LeaseRecord, NamedSuccessor } from '../core/lease-record.js';
+import type { Crowd, GivenUp, LeaseRecord, NamedSuccessor } from '../core/lease-record.js';
 
 const RFC_3339 =
   /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:[.,](\d+))?(?:[Zz]|([+-])(\d{2}):?(\d{2}))$/;
@@ -88,6 +88,20 @@ export function parseSuccessor(stored: unknown): NamedSuccessor | undefined {
   if (typeof stored !== 'string') return undefined;
   const match = SUCCESSOR.exec(stored);
   return match === null ? undefined : { transitions: Number(match[1]), uid: match[2]! };
+}
+
+/** `4:1:2c0f7d6e-…`: the term, how often by then, and who. */
+const GAVE_UP = /^(\d{1,10}):([1-9]\d?):(.{1,1024})$/s;
+
+export function formatGaveUp({ gaveUp }: Pick<LeaseRecord, 'gaveUp'>): string | null {
+  return gaveUp === undefined ? null : `${gaveUp.transitions}:${gaveUp.count}:${gaveUp.uid}`;
+}
+
+export function parseGaveUp(stored: unknown): GivenUp | undefined {
+  if (typeof stored !== 'string') return undefined;
+  const match = GAVE_UP.exec(stored);
+  if (match === null) return undefined;
+  return { transitions: Number(match[1]), count: Number(match[2]), uid: match[3]! };
 }
 
 type HoldersAcquisition = Pick<

@@ -15,7 +15,7 @@ interface ChecksSettings {
   readonly periodMs: number;
   /** A check that has not answered by then has failed. */
   readonly timeoutMs: number;
-  /** Why this process is not fit to lead; undefined if it is. */
+  /** Why this process is not fit to lead; undefined if it is. Called once all checks have answered, or are late. */
   readonly tell: (reason: string | undefined) => void;
 }
 
@@ -27,12 +27,15 @@ interface ChecksSettings {
 export class EligibilityChecks {
   private readonly reasons = new Map<EligibilityCheck, string>();
   private readonly timers = new Set<Timer>();
+  private readonly unanswered: Set<EligibilityCheck>;
   private hasClosed = false;
 
   constructor(
     private readonly checks: readonly EligibilityCheck[],
     private readonly settings: ChecksSettings,
-  ) {}
+  ) {
+    this.unanswered = new Set(checks);
+  }
 
   start(): void {
     this.checks.forEach((check, index) => {
@@ -62,8 +65,10 @@ export class EligibilityChecks {
 
   private learn(check: EligibilityCheck, reason: string | undefined): void {
     if (this.hasClosed) return;
+    this.unanswered.delete(check);
     if (reason === undefined) this.reasons.delete(check);
     else this.reasons.set(check, reason);
+    if (this.unanswered.size > 0) return;
     const all = [...this.reasons.values()];
     this.settings.tell(all.length === 0 ? undefined : all.join('; '));
   }

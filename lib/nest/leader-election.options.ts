@@ -82,7 +82,8 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    */
   readonly placement?: Placement;
   /**
-   * A role that `'spread'` has moved is not moved again by the same process for this long, in milliseconds.
+   * A role that `'spread'` has moved is not moved again by the same process for this long, in milliseconds. Ten times as
+   * long, and twice as long each time, a member is not handed a role after it gave up as ineligible, or as a handler failed.
    * @default 30_000
    */
   readonly placementCooldownMs?: number;

@@ -63,6 +63,7 @@ export class RoleElection {
   private readonly ownContainer: OwnContainer | undefined;
   private readonly lockRemark: LockRemark | undefined;
   private lastReason: RevocationReason | undefined;
+  private toldIneligible = false;
   private started = false;
   private stopping = false;
   private bootstrapping = false;
@@ -88,7 +89,10 @@ export class RoleElection {
     const config = configOf(options, lock, this.members);
     this.elector = makeElector(config, { lock, clock, random, observer: this.observer() });
     this.mark = podLabels.markOf(this, (error) => this.report(error));
-    this.eligibility = new RoleEligibility(this.elector);
+    this.eligibility = new RoleEligibility(this.elector, () => this.logEligibility());
+    if (options.eligibility.length > 0) {
+      this.eligibility.await('checks', 'the eligibility checks have not answered yet');
+    }
     this.placement = this.placementAmong(this.members);
     this.ownContainer = this.ownContainerAmong(this.members);
     this.streams = new LeadershipStreams(
@@ -286,6 +290,15 @@ export class RoleElection {
     this.eligibility.judge('application', isEligible ? undefined : messageOf(why));
   }
 
+  /** Not while what is to decide about it has yet to answer, as at each start. */
+  private logEligibility(): void {
+    const { eligibility, elector } = this;
+    const { isEligible } = elector;
+    if (eligibility.isAwaited || isEligible === !this.toldIneligible) return;
+    this.toldIneligible = !isEligible;
+    this.log.eligibilityChanged(isEligible ? undefined : eligibility.why, elector.isLeader());
+  }
+
   private stepDown(cooldownMs: number): void {
     if (this.replacement === undefined) this.elector.stepDown(cooldownMs, 'handler-failed');
     else this.replacement.stepDown?.({ cooldownMs });
@@ -337,10 +350,8 @@ export class RoleElection {
       this.hasSeenLeader = true;
       if (notice.leader !== this.options.identity) this.lastOtherLeader = notice.leader;
     }
-    if (notice.kind === 'eligibility-changed') {
-      const why = notice.isEligible ? undefined : this.eligibility.why;
-      this.log.eligibilityChanged(why, this.elector.isLeader());
-    } else if (notice.kind === 'ineligible-acquisition') {
+    if (notice.kind === 'eligibility-changed') this.logEligibility();
+    else if (notice.kind === 'ineligible-acquisition') {
       this.log.ineligibleAcquisition(notice.term, this.eligibility.why);
     } else this.log.tell(notice);
     if (isOfLeader) {

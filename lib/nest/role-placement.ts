@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../core/clock.js';
 import { fitMembers, newestMember, spreadAssignment } from '../core/placement.js';
+import { restsUntil } from '../core/resting.js';
 import type { RevocationReason } from '../core/term.js';
 import { messageOf } from '../core/thrown-value.js';
 import { adoptWork } from '../elector/work-in-flight.js';
@@ -29,8 +30,11 @@ interface PlacementDependencies {
   readonly placement: Placement;
   readonly placementCooldownMs: number;
   readonly clock: Clock;
-  readonly elector: Pick<RoleElector, 'isLeader' | 'namedInVain' | 'nominate' | 'stepDown'>;
-  readonly eligibility: Pick<RoleEligibility, 'judge' | 'setMayHandOver'>;
+  readonly elector: Pick<
+    RoleElector,
+    'isLeader' | 'namedInVain' | 'nominate' | 'resting' | 'stepDown'
+  >;
+  readonly eligibility: Pick<RoleEligibility, 'await' | 'judge' | 'setMayHandOver'>;
   readonly members: () => readonly MemberView[] | undefined;
   readonly roles: () => readonly string[];
   readonly warn: (text: string) => void;
@@ -53,7 +57,7 @@ export class RolePlacement {
   private isClosed = false;
 
   constructor(private readonly its: PlacementDependencies) {
-    its.eligibility.judge('pod', 'it is not known yet whether the pod is Ready');
+    its.eligibility.await('pod', 'it is not known yet whether the pod is Ready');
   }
 
   granted(): void {
@@ -72,6 +76,7 @@ export class RolePlacement {
   review(): void {
     if (this.isClosed) return;
     const { elector, eligibility } = this.its;
+    this.timer?.cancel();
     const members = this.its.members();
     if (members === undefined) {
       eligibility.judge('pod', undefined);
@@ -84,7 +89,12 @@ export class RolePlacement {
     eligibility.setMayHandOver(others.length > 0);
     elector.nominate(this.choose(others, members) ?? null);
     this.noteList(members);
-    this.rebalance();
+    const reviewAt = Math.min(this.rebalance(), this.nextEndOfRest);
+    // Handing over has led to another review.
+    this.timer?.cancel();
+    if (reviewAt === Infinity || this.isClosed) return;
+    const { clock } = this.its;
+    this.timer = clock.setTimer(() => this.review(), reviewAt - clock.now());
   }
 
   close(): void {
@@ -93,7 +103,19 @@ export class RolePlacement {
   }
 
   private get unfit(): ReadonlySet<string> {
-    return new Set(this.its.elector.namedInVain);
+    const { namedInVain } = this.its.elector;
+    return new Set([...namedInVain, ...this.resting.map(({ uid }) => uid)]);
+  }
+
+  private get resting(): { readonly uid: string; readonly until: number }[] {
+    const { elector, clock, placementCooldownMs } = this.its;
+    return elector.resting
+      .map((member) => ({ uid: member.uid, until: restsUntil(member, placementCooldownMs) }))
+      .filter(({ until }) => until > clock.now());
+  }
+
+  private get nextEndOfRest(): number {
+    return Math.min(Infinity, ...this.resting.map(({ until }) => until));
   }
 
   private choose(
@@ -162,27 +184,27 @@ export class RolePlacement {
     this.stableSince = this.its.clock.now();
   }
 
-  /** Only a leader can hand over without a gap, so each looks after its own roles. */
-  private rebalance(): void {
+  /**
+   * Only a leader can hand over without a gap, so each looks after its own roles. Answers when it wants to hand over later;
+   * Infinity if it does not.
+   */
+  private rebalance(): number {
     const { placement, clock, elector, role, placementCooldownMs } = this.its;
-    this.timer?.cancel();
-    if (placement !== 'spread' || !elector.isLeader()) return;
+    if (placement !== 'spread' || !elector.isLeader()) return Infinity;
     const members = this.its.members() ?? [];
     const self = members.find(({ isSelf }) => isSelf);
     const fit = fitMembers(members, this.unfit);
     // An unfit leader hands over by eligibility, once per episode.
-    if (self === undefined || !fit.includes(self)) return;
+    if (self === undefined || !fit.includes(self)) return Infinity;
     const target = this.spread(fit, members).get(role);
-    if (target === undefined || target === self.uid) return;
+    if (target === undefined || target === self.uid) return Infinity;
     const dueAt = Math.max(this.stableSince + STABLE_MS, this.movedAt + placementCooldownMs);
-    if (clock.now() < dueAt) {
-      this.timer = clock.setTimer(() => this.review(), dueAt - clock.now());
-      return;
-    }
+    if (clock.now() < dueAt) return dueAt;
     this.movedAt = clock.now();
     this.target = target;
     elector.nominate(target);
     elector.stepDown(0);
+    return Infinity;
   }
 }
 

@@ -69,6 +69,7 @@ export class ControlledElector implements RoleElector {
   private terms = 0;
   isEligible = true;
   readonly namedInVain: readonly string[] = [];
+  readonly resting: readonly never[] = [];
   private drained: Promise<void> = Promise.resolve();
 
   constructor(

@@ -106,8 +106,8 @@ export const MUTANTS_OF_CROWDS: readonly Mutant[] = [
       },
       {
         file: 'core/holding.ts',
-        from: '{ term, acquireTimeMicros, renewTimeMicros, crowd, container },',
-        to: '{ term, acquireTimeMicros, renewTimeMicros, crowd, container, successorUid: chosenSuccessor(step) },',
+        from: '{ term, acquireTimeMicros, renewTimeMicros, crowd, container, gaveUp },',
+        to: '{ term, acquireTimeMicros, renewTimeMicros, crowd, container, gaveUp, successorUid: chosenSuccessor(step) },',
       },
     ],
     traits: { directs: true },

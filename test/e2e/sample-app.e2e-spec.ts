@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { findFreePort } from '../../proof/control-plane/free-port.js';
 import { monotonicMs } from '../../proof/fleet/monotonic-clock.js';
 import { NodeProgram } from '../../proof/fleet/node-program.js';
 
 const PROGRAM = fileURLToPath(new URL('../../sample-app/dist/three-replicas.js', import.meta.url));
+const REPLICA = fileURLToPath(new URL('../../sample-app/dist/main.js', import.meta.url));
 
 /** `npm start` without the build: three replicas of the sample under one parent. */
 class Sample extends NodeProgram {
@@ -40,19 +42,22 @@ const LEADS = /★ (replica-\d) leads\. .* kill -9 (\d+)/;
 const TICK = /^(replica-\d) ★ .*tick \d+/;
 
 let directory: string;
-let sample: Sample;
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'sample-app-'));
-  sample = new Sample({ LOCK: 'file', LOCK_DIRECTORY: directory });
 });
 
-afterEach(async () => {
-  await sample.killAll();
-  rmSync(directory, { recursive: true, force: true });
-});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 describe('when the sample runs with three replicas on a file lock', () => {
+  let sample: Sample;
+
+  beforeEach(() => {
+    sample = new Sample({ LOCK: 'file', LOCK_DIRECTORY: directory });
+  });
+
+  afterEach(() => sample.killAll());
+
   it('ticks on the leader alone, and on another long before the lease expires after kill -9', async () => {
     const first = await sample.line(LEADS);
     await sample.line(TICK, { since: first.at });
@@ -100,4 +105,35 @@ describe('when the sample runs with three replicas on a file lock', () => {
     const started = await sample.line(/starts with term (\d+)/, { since: stopped.at });
     expect(Number(started.match[1])).toBe(2);
   }, 60_000);
+});
+
+describe('when one replica of the sample runs', () => {
+  /** All of 127.0.0.0/8 is this machine, so a server on 127.0.0.1 alone does not answer here. */
+  const ANOTHER_ADDRESS = '127.0.0.2';
+
+  it.each([
+    ['in a pod, at every address', { KUBERNETES_SERVICE_HOST: '127.0.0.1' }, true],
+    ['outside of one, at 127.0.0.1 alone', {}, false],
+  ])('is reached %s', async (_, env, isReachedElsewhere) => {
+    const port = await findFreePort();
+    const replica = new NodeProgram({
+      name: 'the replica',
+      program: REPLICA,
+      env: { LOCK: 'file', LOCK_DIRECTORY: directory, PORT: String(port), ...env },
+    });
+    try {
+      await replica.line(/tick 1/);
+      const answers = async (address: string) =>
+        fetch(`http://${address}:${port}/health`).then(
+          ({ status }) => status,
+          ({ cause }: Error) => (cause as NodeJS.ErrnoException).code,
+        );
+      expect([await answers('127.0.0.1'), await answers(ANOTHER_ADDRESS)]).toEqual([
+        200,
+        isReachedElsewhere ? 200 : 'ECONNREFUSED',
+      ]);
+    } finally {
+      await replica.kill();
+    }
+  });
 });

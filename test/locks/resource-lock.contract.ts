@@ -13,6 +13,7 @@ const UNMARKED: Partial<LeaseRecord> = {
   memberUid: undefined,
   crowd: undefined,
   successor: undefined,
+  gaveUp: undefined,
 };
 
 /** What a lock gives to its contract. No object exists at the start. */
@@ -181,6 +182,10 @@ export function describeResourceLock(
         ['of a crowd', { crowd: { candidates: 97.25, stepMs: 12.5 } }],
         ['of the largest crowd', { crowd: { candidates: 4_000, stepMs: 4 } }],
         ['of a directed release', { ...DIRECTED, successor: { transitions: 1, uid: 'a:b "ü"\n' } }],
+        [
+          'of a member that has given up',
+          { gaveUp: { transitions: 1, uid: 'a:b "ü"\n', count: 3 } },
+        ],
         ['of an unusual holder', { holderIdentity: 'pod "ü"\n/1_🙂' }],
       ];
 
@@ -202,6 +207,7 @@ export function describeResourceLock(
           { ...DIRECTED, successor: { transitions: 1, uid: 'uid-of-a-pod' } },
           'successor',
         ],
+        ['gave-up mark', { gaveUp: { transitions: 1, uid: 'uid-of-a-pod', count: 1 } }, 'gaveUp'],
       ];
 
       it.each(marks)("forgets the former one's %s", async (_, change, field) => {

@@ -113,6 +113,39 @@ describe('eligibility', () => {
     });
   });
 
+  describe('when a replica starts and its checks have not answered yet', () => {
+    const database = (answers: ((answer: boolean) => void)[]) => () =>
+      new Promise<boolean>((resolve) => answers.push(resolve));
+
+    it('acquires nothing before it is known that it is fit, and then at once', async () => {
+      const answers: ((answer: boolean) => void)[] = [];
+      const leadership = await started({ eligibility: [database(answers), () => true] });
+      await elections.clock.advance(2_000);
+      expect(leadership.isEligible).toBe(false);
+      expect(leadership.isLeader()).toBe(false);
+      answers[0]!(true);
+      await elections.clock.advance(20);
+      expect(leadership.isLeader()).toBe(true);
+    });
+
+    it('acquires nothing if it turns out to be unfit, before the others had a lease duration for it', async () => {
+      const leadership = await started({ eligibility: [async () => false] });
+      await elections.clock.advance(14_900);
+      expect(leadership.isLeader()).toBe(false);
+      await elections.clock.advance(2_200);
+      expect(leadership.isLeader()).toBe(true);
+    });
+
+    it('competes as soon as it becomes fit, without the grace', async () => {
+      let isFit = false;
+      const leadership = await started({ eligibility: [() => isFit] });
+      await elections.clock.advance(7_000);
+      isFit = true;
+      await elections.clock.advance(2_100);
+      expect(leadership.isLeader()).toBe(true);
+    });
+  });
+
   describe('when a check does not answer', () => {
     it('is not called again before it has, and then counts again', async () => {
       const pending: ((answer: boolean) => void)[] = [];
@@ -149,20 +182,23 @@ describe('eligibility', () => {
         },
       });
       await started({ eligibility: [check] });
-      await elections.clock.advance(5_000);
-      expect(log.texts('warn').at(-1)).toMatch(/: eligibility check 1 answered false$/);
+      expect(log.texts('log').join('\n')).toMatch(
+        /is ineligible to lead and leaves the lease to the other replicas: eligibility check 1 answered false$/m,
+      );
     });
   });
 
   describe('when several checks fail', () => {
     it('names each of them, beside what the application says', async () => {
-      const database = () => false;
-      const queue = () => ({ queue: { status: 'down' } });
+      let isFit = true;
+      const database = () => isFit;
+      const queue = () => ({ queue: { status: isFit ? 'up' : 'down' } });
       const leadership = await started({ eligibility: [database, queue] });
+      isFit = false;
       leadership.setEligible(false, 'maintenance');
-      await elections.clock.advance(5_000);
+      await elections.clock.advance(7_100);
       expect(log.texts('warn').at(-1)).toMatch(
-        /: database answered false; queue is down; maintenance$/,
+        /: maintenance; database answered false; queue is down$/,
       );
     });
   });

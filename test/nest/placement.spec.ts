@@ -165,6 +165,56 @@ describe('placement', () => {
     }, 60_000);
   });
 
+  describe('when a replica has handed over as it was unfit', () => {
+    it('is no target for ten cool-downs, and is one again after that', async () => {
+      const options = { placementCooldownMs: 1_000 };
+      const first = (await started('first', options)).leadership();
+      const second = (await started('second', options)).leadership();
+      first.setEligible(false, 'database unreachable');
+      await elections.clock.advance(5_000);
+      expect(second.isLeader()).toBe(true);
+      first.setEligible(true);
+      second.setEligible(false, 'database unreachable');
+      await elections.clock.advance(9_900);
+      expect(second.isLeader()).toBe(true);
+      await elections.clock.advance(200);
+      expect(first.isLeader()).toBe(true);
+    });
+
+    it('is not named by the next release, though it is the youngest', async () => {
+      const apps = [await started('a'), await started('b'), await started('c'), await started('d')];
+      const [, b, c, d] = apps.map((app) => app.leadership());
+      await apps[0]!.close();
+      await elections.clock.settle();
+      expect(d!.isLeader()).toBe(true);
+      d!.setEligible(false, 'database unreachable');
+      await elections.clock.advance(5_000);
+      expect(c!.isLeader()).toBe(true);
+      d!.setEligible(true);
+      await elections.clock.advance(10_000);
+      await apps[2]!.close();
+      await elections.clock.settle();
+      expect(b!.isLeader()).toBe(true);
+    });
+  });
+
+  describe('when the readiness of two replicas flaps in turns, more slowly than the grace, for an hour', () => {
+    it('moves leadership a few times, and not with each flap', async () => {
+      const services = [
+        (await started('first')).leadership(),
+        (await started('second')).leadership(),
+      ];
+      let handovers = 0;
+      for (const service of services) service.revoked$.subscribe(() => handovers++);
+      for (let flap = 0; flap < 240; flap++) {
+        services.forEach((service, index) => service.setEligible(flap % 2 === index));
+        await elections.clock.advance(15_000);
+      }
+      expect(handovers).toBeGreaterThan(0);
+      expect(handovers).toBeLessThanOrEqual(8);
+    }, 60_000);
+  });
+
   describe('when the options do not fit', () => {
     it.each<[string, Options, RegExp]>([
       ['a name that is none', { members: true, placement: 'oldest' as never }, /placement/],

@@ -6,6 +6,7 @@ import {
   type ElectionState,
   INITIAL_STATE,
   type Tenure,
+  type WithdrawalReason,
 } from '../../lib/core/election-state.js';
 import { LockRequestError } from '../../lib/core/errors.js';
 import type { ReadOutcome, WriteOutcome } from '../../lib/core/resource-lock.js';
@@ -45,7 +46,7 @@ export function representation(
   uid = 'uid-1',
 ): ObservedLease {
   const { releasedTransitions: _, memberUid: _member, crowd: _crowd, ...rest } = record;
-  const { successor: _s, container: _c, coordination: _n, ...timed } = rest;
+  const { successor: _s, gaveUp: _g, container: _c, coordination: _n, ...timed } = rest;
   return {
     record,
     uid,
@@ -115,7 +116,7 @@ export class MachineRun {
     return this.at(Math.max(this.now, this.wakeAt)).tick();
   }
 
-  withdraw(reason: 'stepped-down' | 'suspended' | 'shutdown', cooldownMs = 0): this {
+  withdraw(reason: WithdrawalReason, cooldownMs = 0): this {
     return this.say({ kind: 'withdraw', reason, cooldownMs });
   }
 

@@ -5,10 +5,12 @@ import { isAbsolute } from 'node:path';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import {
   formatCrowd,
+  formatGaveUp,
   formatHolderName,
   formatMicroTime,
   formatSuccessor,
   parseCrowd,
+  parseGaveUp,
   parseHolderName,
   parseMicroTime,
   parseSuccessor,
@@ -98,6 +100,7 @@ export function formatLeaseFile(
     member: formatHolderName(record, 'memberUid'),
     crowd: formatCrowd(record),
     successor: formatSuccessor(record),
+    gaveUp: formatGaveUp(record),
     holderProcess: lease.holderProcess,
   };
   return `${JSON.stringify(fields, null, 2)}\n`;
@@ -176,6 +179,7 @@ function parseRecord(fields: Readonly<Record<string, unknown>>): LeaseRecord {
     memberUid: parseHolderName(fields['member'], leaseTransitions),
     crowd: parseCrowd(fields['crowd']),
     successor: parseSuccessor(fields['successor']),
+    gaveUp: parseGaveUp(fields['gaveUp']),
   };
 }
 

@@ -9,11 +9,13 @@ import type { ObjectAddress } from '../../kubernetes/object-request.js';
 import {
   formatContainer,
   formatCrowd,
+  formatGaveUp,
   formatHolderName,
   formatMicroTime,
   formatSuccessor,
   parseContainer,
   parseCrowd,
+  parseGaveUp,
   parseHolderName,
   parseMicroTime,
   parseSuccessor,
@@ -33,6 +35,12 @@ export const CROWD_ANNOTATION = 'nestjs-leader-election/crowd';
 
 /** Whom a release names to follow: the transitions of the released term and the uid of a pod (R23). */
 export const SUCCESSOR_ANNOTATION = 'nestjs-leader-election/successor';
+
+/**
+ * Who has given up as unfit to lead, or as a handler failed: the transitions of that term, how often by then, and the uid of
+ * a pod. Counts in that term and in the next (R25).
+ */
+export const GAVE_UP_ANNOTATION = 'nestjs-leader-election/gave-up';
 
 /**
  * In which container the holder runs: its identity, its transitions, its acquire time, the uid of the pod, and the name and
@@ -150,6 +158,7 @@ function decodeRecord({ fields, marks }: RecordFields, transitions: TransitionsF
     memberUid: parseHolderName(marks[MEMBER_ANNOTATION], leaseTransitions),
     crowd: parseCrowd(marks[CROWD_ANNOTATION]),
     successor: parseSuccessor(marks[SUCCESSOR_ANNOTATION]),
+    gaveUp: parseGaveUp(marks[GAVE_UP_ANNOTATION]),
     container: parseContainer(marks[CONTAINER_ANNOTATION], {
       holderIdentity,
       leaseTransitions,
@@ -226,6 +235,7 @@ export function encodeMarks(record: LeaseRecord, old: JsonDocument): JsonDocumen
   setOrOmit(marks, MEMBER_ANNOTATION, formatHolderName(record, 'memberUid'));
   setOrOmit(marks, CROWD_ANNOTATION, formatCrowd(record));
   setOrOmit(marks, SUCCESSOR_ANNOTATION, formatSuccessor(record));
+  setOrOmit(marks, GAVE_UP_ANNOTATION, formatGaveUp(record));
   setOrOmit(marks, CONTAINER_ANNOTATION, formatContainer(record));
   return marks;
 }

@@ -136,12 +136,18 @@ function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
   );
 }
 
-function sameMarks({ crowd, successor, container }: LeaseRecord, other: LeaseRecord): boolean {
+function sameMarks(
+  { crowd, successor, gaveUp, container }: LeaseRecord,
+  other: LeaseRecord,
+): boolean {
   return (
     crowd?.candidates === other.crowd?.candidates &&
     crowd?.stepMs === other.crowd?.stepMs &&
     successor?.transitions === other.successor?.transitions &&
     successor?.uid === other.successor?.uid &&
+    gaveUp?.transitions === other.gaveUp?.transitions &&
+    gaveUp?.uid === other.gaveUp?.uid &&
+    gaveUp?.count === other.gaveUp?.count &&
     container?.podUid === other.container?.podUid &&
     container?.containerName === other.container?.containerName &&
     container?.containerId === other.container?.containerId

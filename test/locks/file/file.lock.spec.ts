@@ -133,6 +133,7 @@ describe('fileLock()', () => {
         member: null,
         crowd: null,
         successor: null,
+        gaveUp: null,
         holderProcess: {
           kernel: expect.any(String),
           pid: process.pid,

@@ -6,6 +6,7 @@ import {
   CROWD_ANNOTATION,
   MEMBER_ANNOTATION,
   RELEASED_ANNOTATION,
+  GAVE_UP_ANNOTATION,
   SUCCESSOR_ANNOTATION,
 } from '../../../lib/locks/kubernetes/lease-object.js';
 import {
@@ -171,6 +172,20 @@ describe('decodeLease', () => {
   ])('when the successor is that of %s, reads it as such', (_, annotation, successor) => {
     const lease = decoded(wire({}, { annotations: { [SUCCESSOR_ANNOTATION]: annotation } }));
     expect(lease.record.successor).toEqual(successor);
+  });
+
+  it.each([
+    ['a member', '3:1:uid-1', { transitions: 3, count: 1, uid: 'uid-1' }],
+    ['an identity', '3:12:pod_1:2', { transitions: 3, count: 12, uid: 'pod_1:2' }],
+    ['nobody', '3:1:', undefined],
+    ['a member that has never given up', '3:0:uid-1', undefined],
+    ['a member that has done nothing else', '3:100:uid-1', undefined],
+    ['a member in no term', '1:uid-1', undefined],
+    ['a text without end', `3:1:${'x'.repeat(1_025)}`, undefined],
+    ['a number in place of text', 3, undefined],
+  ])('when who gave up is %s, reads it as such', (_, annotation, gaveUp) => {
+    const lease = decoded(wire({}, { annotations: { [GAVE_UP_ANNOTATION]: annotation } }));
+    expect(lease.record.gaveUp).toEqual(gaveUp);
   });
 
   it.each([
