@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { ContainerEnd, ContainerMark } from '../core/container.js';
 import type { Clock } from '../core/clock.js';
-import { LeaderElectionOptionsError, type MembersUnknownError } from '../core/errors.js';
+import { LeaderElectionOptionsError, MembersUnknownError } from '../core/errors.js';
 import {
   type Member,
   memberHolding,
@@ -9,6 +9,7 @@ import {
   type MemberView,
   podOf,
 } from '../core/member.js';
+import { messageOf } from '../core/thrown-value.js';
 import type { ResourceLock } from '../core/resource-lock.js';
 import { atHome } from '../elector/system-clock.js';
 import { ClusterLock } from '../locks/kubernetes/cluster-lock.js';
@@ -99,6 +100,7 @@ export class SharedMembers {
   private toldNames: readonly string[] | undefined;
   private left = 0;
   private source: MemberSource | undefined;
+  private hasStarted = false;
 
   /** @param everyone all roles of the application, whoever shares their members */
   constructor(
@@ -115,15 +117,22 @@ export class SharedMembers {
   }
 
   start(): void {
-    if (this.source !== undefined || this.isClosed) return;
-    atHome(() => {
-      this.source = this.origin.make();
-      this.source.start({
-        members: (members) => this.known(members),
-        unknown: (error) => this.unknown(error),
-        containerEnded: (end) => this.containerEnded(end),
+    if (this.hasStarted || this.isClosed) return;
+    this.hasStarted = true;
+    try {
+      atHome(() => {
+        this.source = this.origin.make();
+        this.source.start({
+          members: (members) => this.known(members),
+          unknown: (error) => this.unknown(error),
+          containerEnded: (end) => this.containerEnded(end),
+        });
       });
-    });
+    } catch (error) {
+      // A lock of the application's own. The election needs no members.
+      const message = `their source threw: ${messageOf(error)}`;
+      this.unknown(new MembersUnknownError(message, { cause: error }));
+    }
   }
 
   /** As MemberSource.ownContainer; undefined where members are no pods. */

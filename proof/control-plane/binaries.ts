@@ -6,12 +6,15 @@ import { type BinaryName, buildWithGo, cachedBuildPath, demandedMinor } from './
 /** What setup-envtest ships, so only these may be demanded of its folder. */
 const ENVTEST_BINARIES: readonly BinaryName[] = ['etcd', 'kube-apiserver', 'kubectl'];
 
+/** Programs of this repository. */
+const OWN_BINARIES: readonly BinaryName[] = ['client-go-elector', 'chaos-judge'];
+
 /** There is none, and nothing to build it with. */
 export class MissingBinaryError extends Error {}
 
 /** KUBEBUILDER_ASSETS, then setup-envtest's store, then an earlier build with Go, then a new one. */
 export async function findBinary(name: BinaryName): Promise<string> {
-  const assets = name === 'chaos-judge' ? [] : [assetPath(name), ...envtestPaths(name)];
+  const assets = OWN_BINARIES.includes(name) ? [] : [assetPath(name), ...envtestPaths(name)];
   const ready = [...assets, cachedBuildPath(name)].find(
     (path) => path !== undefined && existsSync(path),
   );
@@ -24,8 +27,8 @@ async function buildOrExplain(name: BinaryName): Promise<string> {
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' || syscall !== 'spawn go') throw error;
-    const otherwise =
-      name === 'chaos-judge' ? '' : ', or run setup-envtest and set KUBEBUILDER_ASSETS';
+    const isShipped = ENVTEST_BINARIES.includes(name);
+    const otherwise = isShipped ? ', or run setup-envtest and set KUBEBUILDER_ASSETS' : '';
     throw new MissingBinaryError(`No ${name}: install Go 1.26 or later${otherwise}.`, {
       cause: error,
     });

@@ -16,6 +16,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const JUDGE = 'proof/chaos/judge';
+/** One file for all minors, built with the modules of each. */
+const ELECTOR = 'proof/control-plane/client-go-elector';
 const KUBERNETES = 'k8s.io/kubernetes';
 const ETCD = 'go.etcd.io/etcd/server/v3';
 
@@ -45,6 +47,7 @@ const PROGRAMS = {
   'kube-scheduler': { module: SERVERS, package: `${KUBERNETES}/cmd/kube-scheduler` },
   kubectl: { module: SERVERS, package: `${KUBERNETES}/cmd/kubectl` },
   etcd: { module: SERVERS, package: ETCD },
+  'client-go-elector': { module: SERVERS, package: `${ELECTOR}/main.go` },
   'chaos-judge': { module: JUDGE, package: '.' },
 };
 
@@ -53,18 +56,21 @@ export type BinaryName = keyof typeof PROGRAMS;
 /** Where a build of this program is kept: outside the work tree, one folder for all that it is made of. */
 export function cachedBuildPath(name: BinaryName): string {
   const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
-  return join(cache, 'nestjs-leader-election', ...folderOf(PROGRAMS[name].module), name);
+  return join(cache, 'nestjs-leader-election', ...folderOf(name), name);
 }
 
-function folderOf(module: string): string[] {
-  if (module === SERVERS) {
-    return ['control-plane', `${versionOf(KUBERNETES)}-etcd-${versionOf(ETCD)}`];
+function folderOf(name: BinaryName): string[] {
+  if (name === 'client-go-elector') {
+    return [name, `${versionOf(KUBERNETES)}-${hashOf(ELECTOR, ['main.go'])}`];
   }
+  if (name === 'chaos-judge') return [name, hashOf(JUDGE, ['go.mod', 'go.sum', 'main.go'])];
+  return ['control-plane', `${versionOf(KUBERNETES)}-etcd-${versionOf(ETCD)}`];
+}
+
+function hashOf(directory: string, files: readonly string[]): string {
   const hash = createHash('sha256');
-  for (const file of ['go.mod', 'go.sum', 'main.go']) {
-    hash.update(readFileSync(join(moduleDirectory(module), file)));
-  }
-  return ['chaos-judge', hash.digest('hex').slice(0, 16)];
+  for (const file of files) hash.update(readFileSync(inRepository(join(directory, file))));
+  return hash.digest('hex').slice(0, 16);
 }
 
 export async function buildWithGo(name: BinaryName): Promise<string> {
@@ -82,12 +88,13 @@ export async function buildWithGo(name: BinaryName): Promise<string> {
 async function build(name: BinaryName, target: string): Promise<void> {
   const prefix = `.${name}.building.`;
   removeLeftovers(dirname(target), prefix);
-  const note = name === 'kube-apiserver' ? ', which takes minutes' : '';
+  const note = name.startsWith('kube-') ? ', which takes minutes' : '';
   process.stderr.write(`Building ${name} with Go, once${note}.\n`);
   const output = join(dirname(target), prefix + randomUUID());
   const { module, package: program } = PROGRAMS[name];
   const flags = ['-mod=readonly', '-trimpath', '-ldflags', linkerFlags(module)];
-  await runGo(moduleDirectory(module), ['build', ...flags, '-o', output, program]);
+  const source = program.endsWith('.go') ? inRepository(program) : program;
+  await runGo(dirname(inRepository(`${module}/go.mod`)), ['build', ...flags, '-o', output, source]);
   // The rename is what makes an interrupted or a concurrent build harmless: the final name only
   // ever holds a whole program.
   renameSync(output, target);
@@ -167,22 +174,22 @@ function removeLeftovers(directory: string, prefix: string): void {
 }
 
 function versionOf(module: string): string {
-  const goMod = readFileSync(join(moduleDirectory(SERVERS), 'go.mod'), 'utf8');
+  const goMod = readFileSync(inRepository(`${SERVERS}/go.mod`), 'utf8');
   const version = new RegExp(`^\\s*(?:require )?${module} (v\\S+)`, 'm').exec(goMod)?.[1];
   if (!version) throw new Error(`${SERVERS}/go.mod requires no version of ${module}`);
   return version;
 }
 
 /** Searched upwards, because this file also runs compiled, from a folder of another depth. */
-function moduleDirectory(module: string): string {
+function inRepository(path: string): string {
   let root = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(root, module, 'go.mod'))) {
+  while (!existsSync(join(root, path))) {
     if (root === dirname(root)) {
-      throw new Error(`no ${module}/go.mod above ${fileURLToPath(import.meta.url)}`);
+      throw new Error(`no ${path} above ${fileURLToPath(import.meta.url)}`);
     }
     root = dirname(root);
   }
-  return join(root, module);
+  return join(root, path);
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -9,8 +9,9 @@ const ENDING = ['SIGTERM', 'SIGINT', 'SIGKILL'];
 
 export interface Launch {
   readonly name: string;
-  /** The compiled file. */
+  /** A compiled file for Node.js, or with `isNative` a program of its own. */
   readonly program: string;
+  readonly isNative?: boolean;
   readonly args?: readonly string[];
   /** Beside PATH and HOME: a program has no other part of this process's environment. */
   readonly env?: NodeJS.ProcessEnv | undefined;
@@ -33,7 +34,7 @@ export interface PrintedLine {
   readonly text: string;
 }
 
-/** One process of Node.js, from its start to its end. Instants are milliseconds of the monotonic clock. */
+/** One process, of Node.js if not said otherwise, from its start to its end. Instants are milliseconds of the monotonic clock. */
 export class NodeProgram {
   readonly name: string;
   readonly pid: number;
@@ -162,13 +163,13 @@ export class NodeProgram {
 }
 
 function start(launch: Launch): ChildProcess {
-  const { program, args = [], logFile, hasChannel, lifeline, descriptors } = launch;
+  const { program, isNative, args = [], logFile, hasChannel, lifeline, descriptors } = launch;
   const log = logFile === undefined ? undefined : openSync(logFile, 'a');
   const output = log ?? 'pipe';
   const stdio: StdioOptions = ['ignore', output, output];
   if (hasChannel) stdio.push('ipc');
   const { PATH, HOME } = process.env;
-  const command = [process.execPath, program, ...args];
+  const command = [...(isNative ? [] : [process.execPath]), program, ...args];
   // Imports at the start take hundreds of descriptors at once.
   if (descriptors !== undefined)
     command.unshift('sh', '-c', `ulimit -n ${descriptors} && exec "$0" "$@"`);

@@ -9,10 +9,10 @@ import {
 import { PodEnvironment } from '../../lib/kubernetes/connection/pod-environment.js';
 import { CONTAINER_ANNOTATION } from '../../lib/locks/kubernetes/lease-object.js';
 import { leaseLockIn } from '../../lib/locks/kubernetes/lease.lock.js';
-import { firstProcessStartMs } from '../../lib/members/container-death.js';
 import { eventually } from '../../proof/api-emulator/eventually.js';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
 import { ElectionCluster, NAMESPACE, SERVICE_ACCOUNT } from '../../proof/fleet/election-cluster.js';
+import { WrittenPod } from '../../proof/fleet/written-pod.js';
 import { Figures } from './support/figures.js';
 import { PodOnPaper } from './support/pods.js';
 
@@ -32,7 +32,6 @@ let cluster: ElectionCluster;
 let applications: INestApplicationContext[];
 let app: string;
 let runs = 0;
-let containers = 0;
 const figures = new Figures();
 
 beforeAll(async () => {
@@ -54,65 +53,13 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-/** A pod whose status a test writes, as there is no kubelet. Its containers "began" when process 1 of the test did. */
-class WrittenPod {
-  private containerId = '';
-
-  private constructor(
-    readonly name: string,
-    readonly uid: string,
-  ) {}
-
-  static async create(name: string): Promise<WrittenPod> {
-    const { status, body } = await cluster.server.request('POST', PODS, {
-      metadata: { name: `${app}-${name}`, labels: { app } },
-      spec: { nodeName: 'node-1', containers: [{ name: 'app', image: 'i' }] },
-    });
-    if (status !== 201) throw new Error(`pod ${name}: ${status} ${JSON.stringify(body)}`);
-    const pod = new WrittenPod(`${app}-${name}`, String(body.metadata?.uid));
-    await pod.begin();
-    return pod;
-  }
-
-  /** A container runs, perhaps after another one. */
-  async begin(lastState: object = {}): Promise<void> {
-    this.containerId = `containerd://${(++containers).toString(16).padStart(64, '0')}`;
-    const startedAt = isoSeconds(firstProcessStartMs()!);
-    await this.report({ state: { running: { startedAt } }, lastState });
-  }
-
-  /** The end of its container, by the kubelet's word alone: the process of this test lives on, and renews. */
-  async end(reason = 'Error'): Promise<object> {
-    const terminated = {
-      containerID: this.containerId,
-      reason,
-      exitCode: 137,
-      startedAt: isoSeconds(firstProcessStartMs()!),
-      finishedAt: isoSeconds(Date.now() + 1_000),
-    };
-    await this.report({ state: { terminated } });
-    return { terminated };
-  }
-
-  get marks(): string {
-    return `${this.uid}/app/${this.containerId}`;
-  }
-
-  private async report(change: object): Promise<void> {
-    const entry = { name: 'app', image: 'i', imageID: 'i', ready: true, restartCount: 0 };
-    const { status, body } = await cluster.server.request('PATCH', `${PODS}/${this.name}/status`, {
-      status: {
-        phase: 'Running',
-        conditions: [{ type: 'Ready', status: 'True' }],
-        containerStatuses: [{ ...entry, containerID: this.containerId, ...change }],
-      },
-    });
-    if (status !== 200) throw new Error(`status: ${status} ${JSON.stringify(body)}`);
-  }
-}
-
-function isoSeconds(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+async function createRunningPod(name: string): Promise<WrittenPod> {
+  const pod = await WrittenPod.create(cluster.server, NAMESPACE, {
+    name: `${app}-${name}`,
+    labels: { app },
+  });
+  await pod.begin();
+  return pod;
 }
 
 async function startIn({ name, uid }: WrittenPod, leaseDurationMs: number) {
@@ -158,7 +105,7 @@ describe('when the status of a pod says that the container of the leader has end
   it.each([15_000, 60_000])(
     'another replica leads long before a lease of %d ms has run out',
     async (leaseDurationMs) => {
-      const pods = [await WrittenPod.create('a'), await WrittenPod.create('b')] as const;
+      const pods = [await createRunningPod('a'), await createRunningPod('b')] as const;
       const services = [
         await startIn(pods[0], leaseDurationMs),
         await startIn(pods[1], leaseDurationMs),
@@ -193,7 +140,7 @@ describe('when the status of a pod says something else', () => {
   it(
     'waits for the lease to run out, though the kubelet has lost track of the container of the leader',
     async () => {
-      const pods = [await WrittenPod.create('a'), await WrittenPod.create('b')] as const;
+      const pods = [await createRunningPod('a'), await createRunningPod('b')] as const;
       const leader = await startIn(pods[0], 15_000);
       await eventually(() => expect(leader.isLeader()).toBe(true), LIMIT_MS);
       const other = await startIn(pods[1], 15_000);

@@ -87,6 +87,38 @@ describe('when it starts', () => {
     expect(names()).toEqual(['a']);
   });
 
+  it.each([
+    'pod-template-hash',
+    'pod-template-generation',
+    'controller-revision-hash',
+    'rollouts-pod-template-hash',
+    'statefulset.kubernetes.io/pod-name',
+    'apps.kubernetes.io/pod-index',
+    'controller-uid',
+    'job-name',
+    'batch.kubernetes.io/controller-uid',
+    'batch.kubernetes.io/job-name',
+    'batch.kubernetes.io/job-completion-index',
+    'topology.kubernetes.io/region',
+    'topology.kubernetes.io/zone',
+    'app.kubernetes.io/version',
+    'helm.sh/chart',
+    'nestjs-leader-election/plan-scheduler',
+  ])('does not select by %s, which differs between pods of one deployment', async (label) => {
+    api.pods = [pod('a', { labels: { app: 'plan', [label]: 'x' } })];
+    await start();
+    expect(api.asked[1]).toBe('list app=plan');
+  });
+
+  it.each(['app.kubernetes.io/name', 'app.kubernetes.io/instance', 'tier', 'version'])(
+    'selects by %s, which people give to all pods of a deployment',
+    async (label) => {
+      api.pods = [pod('a', { labels: { app: 'plan', [label]: 'x' } })];
+      await start();
+      expect(api.asked[1]).toBe(`list app=plan,${label}=x`);
+    },
+  );
+
   it('takes a selector as it is given', async () => {
     await start({ labelSelector: 'tier in (a,b)' });
     expect(api.asked[1]).toBe('list tier in (a,b)');

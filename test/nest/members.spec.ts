@@ -1,6 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { LeaderElector } from '../../lib/elector/leader-elector.js';
-import { LeaderElectionOptionsError, type LeadershipService } from '../../lib/index.js';
+import {
+  LeaderElectionOptionsError,
+  type LeadershipService,
+  memoryLock,
+  type ResourceLockFactory,
+} from '../../lib/index.js';
 import type { MemberView } from '../../lib/core/member.js';
 import { leaseLockIn } from '../../lib/locks/kubernetes/lease.lock.js';
 import { memoryLeaseKey } from '../../lib/locks/memory/memory.lock.js';
@@ -155,6 +160,35 @@ describe('when the option members is', () => {
     const failed = elections.create({ imports: [elections.module({ lock, members: true })] });
     await expect(failed).rejects.toThrow(/the lock of the test has no competitors\(\)/);
   });
+});
+
+describe('when the source of the members throws', () => {
+  const fails = (): never => {
+    throw new Error('no directory of services');
+  };
+
+  it.each([
+    ['as it is made', fails],
+    ['in start()', () => ({ start: fails, close: async () => undefined })],
+  ])(
+    '%s, reports that the members are unknown and why, and leads without',
+    async (_, competitors) => {
+      const lock: ResourceLockFactory = async (requester) =>
+        Object.assign(await memoryLock(elections.store)(requester), { competitors });
+      const application = await elections.create({
+        imports: [elections.module({ lock, members: true })],
+      });
+      const leadership = application.leadership();
+      const problems: string[] = [];
+      leadership.errors$.subscribe(({ message }) => problems.push(message));
+      await application.init();
+      await elections.clock.settle();
+      expect(problems).toEqual([
+        'The members of this deployment are unknown: their source threw: no directory of services',
+      ]);
+      expect([leadership.isLeader(), leadership.members]).toEqual([true, undefined]);
+    },
+  );
 });
 
 describe('on a Lease', () => {

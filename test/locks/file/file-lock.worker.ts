@@ -13,6 +13,7 @@ export type WorkerTask =
   | { readonly kind: 'hold-then-close' }
   | { readonly kind: 'stand-by' }
   | { readonly kind: 'stand-by-then-close' }
+  | { readonly kind: 'compete' }
   | { readonly kind: 'increment'; readonly times: number }
   | { readonly kind: 'write'; readonly fault: WriteFault | null }
   | { readonly kind: 'sleep-before'; readonly call: 'writeFile' | 'link' };
@@ -49,6 +50,8 @@ async function perform(task: WorkerTask): Promise<void> {
     case 'stand-by':
     case 'stand-by-then-close':
       return standBy(task.kind === 'stand-by-then-close');
+    case 'compete':
+      return compete();
     case 'increment':
       return increment(task.times);
     case 'write':
@@ -83,6 +86,17 @@ async function standBy(closes: boolean): Promise<void> {
     close();
     await lock.close();
   }
+  process.disconnect();
+}
+
+async function compete(): Promise<void> {
+  const source = lockOn(localFileSystem).competitors();
+  await new Promise<void>((resolve, reject) =>
+    source.start({ members: () => resolve(), unknown: reject }),
+  );
+  report({ kind: 'ready' });
+  await told;
+  await source.close();
   process.disconnect();
 }
 

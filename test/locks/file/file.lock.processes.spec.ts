@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ObservedLease } from '../../../lib/core/lease-record.js';
 import { FileLock } from '../../../lib/locks/file/file.lock.js';
+import { eventually } from '../../../proof/api-emulator/eventually.js';
 import { held } from '../lease-records.js';
 import { request } from '../lock-request.js';
 import { RecordedWatch } from '../recorded-watch.js';
@@ -305,6 +306,30 @@ describe('fileLock() among processes', () => {
       const sockets = await readdir(join(directory, 's'));
       expect(sockets).toHaveLength(1);
       expect(sockets).not.toContain(stale);
+    });
+  });
+
+  describe('when a competitor is killed', () => {
+    it('is a member until the kernel has ended it, stopped or not, and leaves no file for good', async () => {
+      const source = lock.competitors();
+      let members: string[] = [];
+      source.start({
+        members: (list) => (members = list.map(({ name }) => name).toSorted()),
+        unknown: () => (members = []),
+      });
+      const worker = start({ kind: 'compete' });
+      await worker.report();
+      await eventually(() => expect(members).toEqual(['survivor', 'worker']));
+      worker.signal('SIGSTOP');
+      const late = start({ kind: 'compete' }, 'late');
+      await late.report();
+      await eventually(() => expect(members).toEqual(['late', 'survivor', 'worker']));
+      worker.signal('SIGKILL');
+      await eventually(() => expect(members).toEqual(['late', 'survivor']));
+      await eventually(async () => {
+        expect(await readdir(join(directory, 's'))).toHaveLength(2);
+      }, 20_000);
+      await source.close();
     });
   });
 

@@ -1,0 +1,52 @@
+/**
+ * One process with many candidates for one Lease, each with its own connections, as if each were a replica. It does what its
+ * parent says, and tells who leads. Settings come in the environment, see `CandidatesSettings`.
+ */
+import type * as Options from '../../lib/core/election-options.js';
+import type * as Elector from '../../lib/elector/leader-elector.js';
+import type * as Clock from '../../lib/elector/system-clock.js';
+import type * as Lock from '../../lib/locks/kubernetes/lease.lock.js';
+import { monotonicMs } from '../fleet/monotonic-clock.js';
+import type { CandidatesOrder, CandidatesReport, CandidatesSettings } from './crowd-process.js';
+
+const settings = JSON.parse(process.env['CANDIDATES']!) as CandidatesSettings;
+const load = (file: string): Promise<unknown> => import(new URL(file, settings.library).href);
+const { resolveElectionOptions } = (await load('core/election-options.js')) as typeof Options;
+const { LeaderElector } = (await load('elector/leader-elector.js')) as typeof Elector;
+const { SystemClock } = (await load('elector/system-clock.js')) as typeof Clock;
+const { leaseLock } = (await load('locks/kubernetes/lease.lock.js')) as typeof Lock;
+
+const tell = (report: Omit<CandidatesReport, 'at'>): void => {
+  process.send!({ ...report, at: monotonicMs() });
+};
+
+async function candidate(identity: string): Promise<InstanceType<typeof LeaderElector>> {
+  const { kubeConfigFile, leaseName } = settings;
+  const lock = await leaseLock({ kubeConfigFile })({ leaseName, namespace: undefined, identity });
+  const config = resolveElectionOptions({ role: 'crowd', leaseName, identity }, identity);
+  return new LeaderElector(
+    { ...config, memberUid: identity },
+    {
+      lock,
+      clock: new SystemClock(),
+      random: Math.random,
+      observer: {
+        onGranted: () => tell({ kind: 'granted', identity }),
+        onRevoked: () => tell({ kind: 'revoked', identity }),
+      },
+    },
+  );
+}
+
+const electors = new Map<string, InstanceType<typeof LeaderElector>>();
+for (const identity of settings.identities) electors.set(identity, await candidate(identity));
+
+process.on('message', (order: CandidatesOrder) => {
+  if (order.kind === 'start') for (const elector of electors.values()) elector.start();
+  else {
+    const leader = electors.get(order.identity)!;
+    if (order.successor !== undefined) leader.nominate(order.successor);
+    leader.stepDown(order.cooldownMs);
+  }
+});
+tell({ kind: 'ready', identity: '' });

@@ -1,0 +1,50 @@
+import { fileURLToPath } from 'node:url';
+import { NodeProgram } from '../fleet/node-program.js';
+
+/** What a process of candidates is told in `CANDIDATES`. */
+export interface CandidatesSettings {
+  /** URL of the folder with the compiled library, which may be that of an older version. */
+  readonly library: string;
+  readonly kubeConfigFile: string;
+  readonly leaseName: string;
+  readonly identities: readonly string[];
+}
+
+export type CandidatesOrder =
+  | { readonly kind: 'start' }
+  | {
+      readonly kind: 'step-down';
+      readonly identity: string;
+      readonly cooldownMs: number;
+      /** Whom the release names. */
+      readonly successor: string | undefined;
+    };
+
+export interface CandidatesReport {
+  readonly kind: 'ready' | 'granted' | 'revoked';
+  readonly identity: string;
+  /** On the monotonic clock that all processes of the machine share. */
+  readonly at: number;
+}
+
+const PROGRAM = fileURLToPath(new URL('./crowd-candidates.js', import.meta.url));
+
+export class CrowdProcess extends NodeProgram {
+  readonly reports: CandidatesReport[] = [];
+
+  constructor(name: string, settings: CandidatesSettings, program = PROGRAM) {
+    super({ name, program, hasChannel: true, env: { CANDIDATES: JSON.stringify(settings) } });
+  }
+
+  get isReady(): boolean {
+    return this.reports.some(({ kind }) => kind === 'ready');
+  }
+
+  order(order: CandidatesOrder): void {
+    this.send(order);
+  }
+
+  protected override received(report: CandidatesReport): void {
+    this.reports.push(report);
+  }
+}
