@@ -45,8 +45,8 @@ export class ConfigMapRecordCodec {
 
   readonly decode: LeaseDecoder = (json, address) =>
     decodeObject(json, address, 'leaderTransitions', (_, metadata) => {
-      const fields = this.recordIn(metadata);
-      return { fields, marks: fields };
+      const marks = this.recordIn(metadata);
+      return { fields: { ...fabric8Duration(marks), ...marks }, marks };
     });
 
   /** A ConfigMap to POST. */
@@ -96,4 +96,14 @@ export class ConfigMapRecordCodec {
   private podNamed(holderIdentity: string): string {
     return this.podName ?? podOf(holderIdentity);
   }
+}
+
+/**
+ * fabric8, and Spring Cloud Kubernetes with it, keep the duration under another name and with a fraction. It is the holder's
+ * promise, and not to be shorter here than there.
+ */
+function fabric8Duration({ leaseDuration }: JsonDocument): JsonDocument {
+  return typeof leaseDuration === 'number'
+    ? { leaseDurationSeconds: Math.ceil(leaseDuration) }
+    : {};
 }
