@@ -40,8 +40,8 @@ const PROBE_LIMIT_MS = 3_000;
 const PORT_ATTEMPTS = 5;
 
 /**
- * A real kube-apiserver and etcd of their own. There is no kubelet and no controller: a Pod runs
- * when a test writes so to its `status` sub-resource, and a deleted namespace is never emptied.
+ * A real kube-apiserver and etcd of their own. There is no kubelet, and no controller that a test does not start: a Pod
+ * runs when a test writes so to its `status` sub-resource, and a deleted namespace is never emptied.
  */
 export class ControlPlane {
   readonly directory: string;
@@ -51,6 +51,7 @@ export class ControlPlane {
   private readonly etcd: ServerProcess;
   private readonly apiServers: readonly ApiServer[];
   private readonly lifeline: Lifeline;
+  private controllers: ServerProcess | undefined;
   private kubeconfigs = 0;
 
   /** Builds the servers first where the machine has none, which takes minutes, once. */
@@ -196,8 +197,27 @@ export class ControlPlane {
     this.etcd.signal('SIGCONT');
   }
 
+  /** Those of kube-controller-manager with these names, for example `endpointslice-controller`. */
+  async startControllers(...names: string[]): Promise<void> {
+    const name = 'kube-controller-manager';
+    const binary = await findBinary(name);
+    this.controllers = new ServerProcess(
+      name,
+      binary,
+      this.files.path(`${name}.log`),
+      this.lifeline,
+    );
+    this.controllers.start([
+      `--kubeconfig=${this.adminKubeconfig}`,
+      `--controllers=${names.join(',')}`,
+      '--leader-elect=false',
+      '--secure-port=0',
+    ]);
+  }
+
   async stop(): Promise<void> {
     const servers = [...this.apiServers.map(({ process }) => process), this.etcd];
+    if (this.controllers !== undefined) servers.unshift(this.controllers);
     const running = servers.filter((server) => server.isRunning);
     await Promise.all(running.map((server) => server.kill()));
     await this.lifeline.release();

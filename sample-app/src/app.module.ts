@@ -1,9 +1,9 @@
 import { Module } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
 import { LeaderElectionModule } from 'nestjs-leader-election';
+import { electionFromEnvironment } from './election-from-environment.js';
 import { HealthController } from './health.controller.js';
 import { ReportWorker } from './report-worker.js';
-import { lockFromEnvironment } from './lock-from-environment.js';
 import { PlanScheduler } from './plan-scheduler.js';
 import { PlansController } from './plans.controller.js';
 import { StatusLine } from './status-line.js';
@@ -14,10 +14,7 @@ import { StatusLine } from './status-line.js';
     LeaderElectionModule.forRoot({
       role: 'plan-scheduler',
       leaseName: 'plan-scheduler',
-      ...lockFromEnvironment(process.env),
-      members: process.env['MEMBERS'] === 'true',
-      podLabel: process.env['POD_LABEL'] === 'true',
-      createLease: process.env['CREATE_LEASE'] !== 'false',
+      ...electionFromEnvironment(process.env),
     }),
   ],
   controllers: [PlansController, HealthController],

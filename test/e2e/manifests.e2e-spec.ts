@@ -3,13 +3,19 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { PolicyRule } from '../../proof/control-plane/access-control.js';
 import { ControlPlane, FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
 import { resolveElectionOptions } from '../../lib/core/election-options.js';
+import { CONTAINER_ANNOTATION } from '../../lib/locks/kubernetes/lease-object.js';
+import { firstProcessStartMs } from '../../lib/members/container-death.js';
+import { eventually } from '../../proof/api-emulator/eventually.js';
 import { applied, built, type Manifest, type Overlay, OVERLAYS } from './support/kustomize.js';
 import { PodOnPaper } from './support/pods.js';
 import { ProbeFleet } from './support/probe-fleet.js';
 import { readmeRole } from '../../proof/fleet/readme-role.js';
+import { electionFromEnvironment } from '../../sample-app/src/election-from-environment.js';
 
 const ACCOUNT = 'plan-scheduler';
 const LEASE = 'plan-scheduler';
+const NODE = 'node-1';
+const LIMIT_MS = 30_000;
 
 let server: ControlPlane;
 let fleet: ProbeFleet;
@@ -19,6 +25,9 @@ let podsMade = 0;
 
 beforeAll(async () => {
   server = await ControlPlane.start();
+  // The controller of the EndpointSlices passes over pods on nodes that are not there.
+  await server.request('POST', '/api/v1/nodes', { metadata: { name: NODE } });
+  await server.startControllers('endpointslice-controller');
 }, FIRST_START_LIMIT_MS);
 
 afterEach(async () => {
@@ -43,31 +52,49 @@ function leasePath(namespace: string): string {
   return `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${LEASE}`;
 }
 
-/** A pod of the Deployment, as its controller would create it. */
+/** A ready pod of the Deployment, as its controller and the kubelet would make it. */
 async function podOf(manifests: readonly Manifest[], namespace: string): Promise<PodOnPaper> {
   const { metadata, spec } = find(manifests, 'Deployment')['spec'].template;
   const name = `${ACCOUNT}-${++podsMade}`;
-  const pod = await PodOnPaper.create(server, namespace, { name, labels: metadata.labels, spec });
+  const pod = await PodOnPaper.create(server, namespace, {
+    name,
+    labels: metadata.labels,
+    spec: { ...spec, nodeName: NODE },
+  });
   pods.push(pod);
+  const containerID = `containerd://${String(podsMade).padStart(64, '0')}`;
+  const startedAt = `${new Date(firstProcessStartMs()!).toISOString().slice(0, 19)}Z`;
+  const [{ name: container }] = spec.containers;
+  const state = { running: { startedAt } };
+  const ran = { name: container, image: 'i', imageID: 'i', ready: true, restartCount: 0 };
+  const status = {
+    phase: 'Running',
+    conditions: [{ type: 'Ready', status: 'True' }],
+    podIPs: [{ ip: `10.1.0.${podsMade}` }],
+    containerStatuses: [{ ...ran, containerID, state }],
+  };
+  const path = `/api/v1/namespaces/${namespace}/pods/${name}/status`;
+  const answer = await server.request('PATCH', path, { status });
+  if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
   return pod;
 }
 
-/** Replicas with the tokens of pods of their own, on the lease of the manifests. */
+/** Replicas with the tokens of pods of their own, with what the sample makes of the environment in the manifests. */
 async function replicasIn(
   namespace: string,
   manifests: readonly Manifest[],
   count: number,
 ): Promise<ProbeFleet['replicas']> {
-  const env = find(manifests, 'Deployment')['spec'].template.spec.containers[0].env as {
-    name: string;
-    value: string;
-  }[];
-  const isOn = (name: string) => env.find((each) => each.name === name)?.value;
+  const [{ env }] = find(manifests, 'Deployment')['spec'].template.spec.containers as [
+    { env: { name: string; value?: string }[] },
+  ];
+  const environment = Object.fromEntries(env.map(({ name, value }) => [name, value]));
+  const { lock, ...inCluster } = electionFromEnvironment(environment);
   fleet = new ProbeFleet({
     role: ACCOUNT,
     leaseName: LEASE,
-    ...(isOn('POD_LABEL') === 'true' && { podLabel: true }),
-    ...(isOn('CREATE_LEASE') === 'false' && { createLease: false }),
+    isConfigMap: lock === 'config-map',
+    inCluster,
   });
   for (let index = 0; index < count; index += 1) {
     const pod = await podOf(manifests, namespace);
@@ -149,46 +176,131 @@ describe('the rights of the overlays', () => {
       ),
     ) as Record<Overlay, PolicyRule[]>;
     const { rules } = readmeRole();
-    const pods = (...verbs: string[]) => ({ apiGroups: [''], resources: ['pods'], verbs });
+    const on = (resource: string, ...verbs: string[]) => ({
+      apiGroups: [''],
+      resources: [resource],
+      verbs,
+    });
     expect(rights).toEqual({
       plain: rules,
-      members: [...rules, pods('get', 'list', 'watch')],
-      'pod-label': [...rules, pods('patch')],
+      members: [...rules, on('pods', 'get', 'list', 'watch')],
+      'pod-label': [...rules, on('pods', 'patch')],
+      'config-map': [
+        { ...on('configmaps', 'get', 'update', 'watch'), resourceNames: ['leaders'] },
+        on('configmaps', 'create'),
+      ],
       'locked-down': [rules[0]],
     });
   }, 60_000);
 
-  it.each(['get', 'update', 'watch'])(
-    'of locked-down without %s make the replica name the rule to add',
-    async (verb) => {
-      const namespace = await namespaceFor('locked-down');
-      const manifests = await applied(server, 'locked-down', namespace);
+  const named = (resource: string, name: string, verb: string): string =>
+    `    resources: ["${resource}"]\n    resourceNames: ["${name}"]\n    verbs: ["${verb}"]`;
+  const unnamed = (resource: string, ...verbs: string[]): string =>
+    `  - apiGroups: [""]\n    resources: ["${resource}"]\n    verbs: ["${verbs.join('", "')}"]`;
+  const ofMembers = unnamed('pods', 'get', 'list', 'watch');
+
+  it.each<[Overlay, string, string, string, boolean]>([
+    ['locked-down', 'leases', 'get', named('leases', LEASE, 'get'), false],
+    ['locked-down', 'leases', 'update', named('leases', LEASE, 'update'), false],
+    ['locked-down', 'leases', 'watch', named('leases', LEASE, 'watch'), true],
+    ['members', 'pods', 'get', ofMembers, true],
+    ['members', 'pods', 'list', ofMembers, true],
+    ['members', 'pods', 'watch', ofMembers, true],
+    ['pod-label', 'pods', 'patch', unnamed('pods', 'patch'), true],
+    ['config-map', 'configmaps', 'get', named('configmaps', 'leaders', 'get'), false],
+    ['config-map', 'configmaps', 'create', unnamed('configmaps', 'create'), false],
+    ['config-map', 'configmaps', 'update', named('configmaps', 'leaders', 'update'), false],
+    ['config-map', 'configmaps', 'watch', named('configmaps', 'leaders', 'watch'), true],
+  ])(
+    'of %s without %s %s make the replica name the rule to add',
+    async (overlay, resource, verb, rule, leadsWithout) => {
+      const namespace = await namespaceFor(overlay);
+      const manifests = await applied(server, overlay, namespace);
       const role = find(manifests, 'Role');
-      const [rule] = role.rules!;
-      const rules = [{ ...rule, verbs: rule!.verbs.filter((each) => each !== verb) }];
+      const rules = role
+        .rules!.map((each) =>
+          each.resources.includes(resource)
+            ? { ...each, verbs: each.verbs.filter((allowed) => allowed !== verb) }
+            : each,
+        )
+        .filter(({ verbs }) => verbs.length > 0);
       const path = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/roles/${role.metadata.name}`;
       await server.request('PUT', path, { ...role, rules });
-      await untilAllowed(namespace, rules as PolicyRule[]);
+      await untilAllowed(namespace, rules);
       const [replica] = await replicasIn(namespace, manifests, 1);
       const { message } = await replica!.event('error');
-      expect(message).toContain(
-        `    resources: ["leases"]\n    resourceNames: ["${LEASE}"]\n    verbs: ["${verb}"]`,
-      );
+      expect(message).toMatch(new RegExp(`may not ${verb} ${resource}`));
+      expect(message).toContain(rule);
       expect(message).toContain('The service account plan-scheduler of namespace');
+      if (leadsWithout) await fleet.leader(LIMIT_MS);
     },
     60_000,
   );
 });
 
+describe('when the overlay members is applied', () => {
+  it('knows the other replicas and names its container in the Lease, with exactly these rights', async () => {
+    const namespace = await namespaceFor('members');
+    const manifests = await applied(server, 'members', namespace);
+    await untilAllowed(namespace, find(manifests, 'Role').rules!);
+    await replicasIn(namespace, manifests, 3);
+    const all = pods.map(({ name }) => name).toSorted();
+    const known = (replica: ProbeFleet['replicas'][number]) =>
+      replica.events.findLast(({ event }) => event === 'members')?.members?.toSorted();
+    await eventually(
+      () => expect(fleet.replicas.map(known)).toEqual(fleet.replicas.map(() => all)),
+      LIMIT_MS,
+    );
+    const leader = await fleet.leader();
+    const { uid } = pods[fleet.replicas.indexOf(leader)]!;
+    await eventually(async () => {
+      const { body } = await server.request('GET', leasePath(namespace));
+      const annotations = body.metadata?.['annotations'] as Record<string, string> | undefined;
+      expect(annotations?.[CONTAINER_ANNOTATION]).toContain(`/${uid}/plan-scheduler/containerd://`);
+    }, LIMIT_MS);
+    expect(errorsOf()).toEqual([]);
+  }, 90_000);
+});
+
+describe('when the overlay config-map is applied', () => {
+  it('keeps the name of the leader’s pod where the readers of Spring look for it', async () => {
+    const namespace = await namespaceFor('config-map');
+    const manifests = await applied(server, 'config-map', namespace);
+    await untilAllowed(namespace, find(manifests, 'Role').rules!);
+    await replicasIn(namespace, manifests, 2);
+    const named = async (): Promise<unknown> => {
+      const path = `/api/v1/namespaces/${namespace}/configmaps/leaders`;
+      const { body } = await server.request('GET', path);
+      return body['data'];
+    };
+    const leader = await fleet.leader();
+    const podNameOf = (replica: typeof leader) => pods[fleet.replicas.indexOf(replica)]!.name;
+    expect(await named()).toEqual({ 'leader.id.plan-scheduler': podNameOf(leader) });
+    await fleet.settled();
+    const { replica: next } = await fleet.grantedSince(leader.signal('SIGTERM'));
+    expect(next).not.toBe(leader);
+    expect(await named()).toEqual({ 'leader.id.plan-scheduler': podNameOf(next) });
+    expect(errorsOf()).toEqual([]);
+  }, 60_000);
+});
+
+interface EndpointSlice {
+  readonly endpoints?: readonly {
+    readonly conditions: { readonly ready?: boolean };
+    readonly targetRef: { readonly name: string };
+  }[];
+}
+
 describe('when the leader’s pod is marked', () => {
-  /** The pods that the Service of the leader selects, as its controller would: by the whole selector. */
-  async function selected(namespace: string, manifests: readonly Manifest[]): Promise<string[]> {
-    const service = manifests.find(({ metadata }) => metadata.name === `${ACCOUNT}-leader`)!;
-    const selector = Object.entries(service['spec'].selector as object);
-    const query = encodeURIComponent(selector.map(([name, value]) => `${name}=${value}`).join(','));
-    const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=${query}`;
-    const { body } = await server.request<{ items: Manifest[] }>('GET', path);
-    return body.items.map(({ metadata }) => metadata.name);
+  /** The pods to which the Service of the leader leads, by its EndpointSlices. */
+  async function selected(namespace: string): Promise<string[]> {
+    const query = encodeURIComponent(`kubernetes.io/service-name=${ACCOUNT}-leader`);
+    const path = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices?labelSelector=${query}`;
+    const { body } = await server.request<{ items: EndpointSlice[] }>('GET', path);
+    return body.items
+      .flatMap(({ endpoints }) => endpoints ?? [])
+      .filter(({ conditions }) => conditions.ready)
+      .map(({ targetRef }) => targetRef.name);
   }
 
   async function costs(namespace: string): Promise<Record<string, string>> {
@@ -217,19 +329,11 @@ describe('when the leader’s pod is marked', () => {
       await replicasIn(namespace, manifests, 2);
       const leader = await fleet.leader();
       await fleet.settled();
-      const marked = async (name: string): Promise<void> => {
-        const deadline = performance.now() + 10_000;
-        const expected = { names: [name], costs: { [name]: '1000' } };
-        const now = async () => ({
-          names: await selected(namespace, manifests),
-          costs: await costs(namespace),
-        });
-        while (performance.now() < deadline) {
-          if (JSON.stringify(await now()) === JSON.stringify(expected)) return;
-          await delay(50);
-        }
-        expect(await now()).toEqual(expected);
-      };
+      const marked = (name: string) =>
+        eventually(async () => {
+          const now = { names: await selected(namespace), costs: await costs(namespace) };
+          expect(now).toEqual({ names: [name], costs: { [name]: '1000' } });
+        }, LIMIT_MS);
       await marked(podNameOf(leader));
       const at = leader.signal(signal);
       const { replica } = await fleet.grantedSince(at);
@@ -239,22 +343,6 @@ describe('when the leader’s pod is marked', () => {
     },
     90_000,
   );
-
-  it('without the right to patch pods, leads all the same and names the rule to add', async () => {
-    const namespace = await namespaceFor('pod-label');
-    const manifests = await applied(server, 'pod-label', namespace);
-    const role = find(manifests, 'Role');
-    const rules = role.rules!.filter(({ resources }) => !resources.includes('pods'));
-    const path = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/roles/${role.metadata.name}`;
-    await server.request('PUT', path, { ...role, rules });
-    await untilAllowed(namespace, rules);
-    const [replica] = await replicasIn(namespace, manifests, 1);
-    const { message } = await replica!.event('error');
-    expect(message).toContain(
-      'rules:\n  - apiGroups: [""]\n    resources: ["pods"]\n    verbs: ["patch"]',
-    );
-    expect(replica!.leads).toBe(true);
-  }, 60_000);
 });
 
 describe('when the Lease is locked down', () => {

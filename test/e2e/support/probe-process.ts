@@ -5,13 +5,15 @@ import type { ProbeSettings } from './probe-settings.js';
 /** What a replica has told, on the monotonic clock that all processes of the machine share. */
 export interface ProbeEvent {
   readonly at: number;
-  readonly event: 'ready' | 'granted' | 'revoked' | 'revoked-handled' | 'leader' | 'error';
+  readonly event:
+    'ready' | 'granted' | 'revoked' | 'revoked-handled' | 'leader' | 'error' | 'members';
   readonly term?: number;
   readonly token?: string;
   readonly reason?: string;
   readonly leader?: string;
   readonly message?: string;
   readonly identity?: string;
+  readonly members?: readonly string[];
 }
 
 const PROGRAM = fileURLToPath(

@@ -20,6 +20,7 @@ import {
 } from '../../../lib/index.js';
 // One copy of the library with what is not public of it: the locks are told by their class.
 import { PodEnvironment } from '../../../lib/kubernetes/connection/pod-environment.js';
+import { configMapLockIn } from '../../../lib/locks/kubernetes/config-map.lock.js';
 import { leaseLockIn } from '../../../lib/locks/kubernetes/lease.lock.js';
 import { monotonicMs } from '../../../proof/fleet/monotonic-clock.js';
 import type { ProbeSettings } from './probe-settings.js';
@@ -35,7 +36,8 @@ function lock(): ReturnType<typeof leaseLock> {
   if (settings.lockDirectory !== undefined) return fileLock({ directory: settings.lockDirectory });
   if (settings.serviceAccountDirectory !== undefined) {
     const pod = new PodEnvironment(process.env, settings.serviceAccountDirectory);
-    return leaseLockIn(pod, { kubeConfig: 'in-cluster' });
+    const lockIn = settings.isConfigMap ? configMapLockIn : leaseLockIn;
+    return lockIn(pod, { kubeConfig: 'in-cluster' });
   }
   return leaseLock({ kubeConfigFile: settings.kubeConfigFile! });
 }
@@ -46,6 +48,9 @@ class Probe implements OnApplicationBootstrap {
 
   onApplicationBootstrap(): void {
     this.leadership.errors$.subscribe((error) => tell('error', { message: error.message }));
+    this.leadership.members$.subscribe((members) => {
+      if (members !== undefined) tell('members', { members: members.map(({ name }) => name) });
+    });
     if (settings.probeFile !== undefined) this.probeInto(openSync(settings.probeFile, 'a'));
   }
 
@@ -84,8 +89,7 @@ class Probe implements OnApplicationBootstrap {
       leaseName: settings.leaseName,
       ...(settings.namespace === undefined ? {} : { namespace: settings.namespace }),
       ...settings.options,
-      ...(settings.podLabel === undefined ? {} : { podLabel: settings.podLabel }),
-      ...(settings.createLease === undefined ? {} : { createLease: settings.createLease }),
+      ...settings.inCluster,
       lock: lock(),
     }),
   ],

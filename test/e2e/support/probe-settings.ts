@@ -1,4 +1,5 @@
 import type { ElectionOptions } from '../../../lib/core/election-options.js';
+import type { LeaderElectionModuleOptions } from '../../../lib/nest/leader-election.options.js';
 
 /** What a probe replica is told in `PROBE_SETTINGS`. One of the three ways to a lock must be given. */
 export interface ProbeSettings {
@@ -10,8 +11,12 @@ export interface ProbeSettings {
   readonly options?: Omit<ElectionOptions, 'role' | 'leaseName' | 'namespace'>;
   /** @default probe */
   readonly role?: string;
-  readonly createLease?: boolean;
-  readonly podLabel?: boolean;
+  /** In a pod: a ConfigMap instead of a Lease. */
+  readonly isConfigMap?: boolean;
+  readonly inCluster?: Pick<
+    LeaderElectionModuleOptions,
+    'createLease' | 'members' | 'podLabel' | 'podWatch'
+  >;
   /** How long the `@OnRevoked` handler takes. */
   readonly slowRevokeMs?: number;
   /** Where to write the instants, in milliseconds of the monotonic clock, at which `isLeader()` was true. */
