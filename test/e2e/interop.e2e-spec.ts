@@ -225,9 +225,9 @@ describe('where the API server coordinates leader election', () => {
     }
 
     const leader = await fleet.leader();
+    const [standby] = fleet.standbys();
     const at = leader.signal('SIGTERM');
     await edit({ spec: { renewTime: now() } }, chosen);
-    const [standby] = fleet.standbys();
     const followed = () => standby!.events.some(({ leader: name }) => name === 'chosen');
     await standby!.until('chosen leader', followed);
     await cluster.server.request('DELETE', chosen);
