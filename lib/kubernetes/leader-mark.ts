@@ -24,6 +24,8 @@ interface MarkedRole {
   leads: boolean;
   /** What the pod says; undefined where a request may or may not have been applied. */
   isMarked: boolean | undefined;
+  /** Identity of the leader before, whose mark is looked for once the own one is written: both need the same right. */
+  predecessor: string | undefined;
 }
 
 interface LeaderMarkDependencies {
@@ -62,7 +64,12 @@ export class LeaderMark {
   }
 
   join(role: string, requestTimeoutMs: number, report: Report): RoleMark {
-    const marked: MarkedRole = { report, leads: false, isMarked: false };
+    const marked: MarkedRole = {
+      report,
+      leads: false,
+      isMarked: false,
+      predecessor: undefined,
+    };
     this.roles.set(role, marked);
     this.timeoutMs = Math.max(this.timeoutMs, requestTimeoutMs);
     const set = (leads: boolean): void => {
@@ -73,15 +80,13 @@ export class LeaderMark {
     };
     return {
       lead: (predecessor) => {
+        marked.predecessor = predecessor;
         set(true);
-        if (predecessor === undefined) return;
-        const cleared = this.clear(role, predecessor, report);
-        this.clearing.add(cleared);
-        void cleared.finally(() => this.clearing.delete(cleared));
       },
       leave: () => set(false),
       close: async () => {
-        await Promise.all([this.writing, ...this.clearing]);
+        await this.writing;
+        await Promise.all(this.clearing);
         this.roles.delete(role);
         if (this.roles.size > 0) return;
         this.retry?.cancel();
@@ -98,7 +103,7 @@ export class LeaderMark {
   private async writeAll(): Promise<void> {
     for (;;) {
       const due = [...this.roles].filter(([, { leads, isMarked }]) => leads !== isMarked);
-      if (due.length === 0) return;
+      if (due.length === 0) return this.clearPredecessors();
       const wanted = due.map(([name, role]) => ({ name, role, leads: role.leads }));
       const leadsAny = [...this.roles.values()].some(({ leads }) => leads);
       const labels = wanted.map(({ name, leads }) => [
@@ -129,6 +134,17 @@ export class LeaderMark {
     const delayMs = Math.min(1_000 * 2 ** this.failures, LONGEST_RETRY_MS);
     this.failures += 1;
     this.retry = this.dependencies.clock.setTimer(() => this.write(), delayMs);
+  }
+
+  private clearPredecessors(): void {
+    for (const [name, role] of this.roles) {
+      const { leads, predecessor, report } = role;
+      if (!leads || predecessor === undefined) continue;
+      role.predecessor = undefined;
+      const cleared = this.clear(name, predecessor, report);
+      this.clearing.add(cleared);
+      void cleared.finally(() => this.clearing.delete(cleared));
+    }
   }
 
   /** A leader that died has left its mark. Tried once: the next leader tries again. */
