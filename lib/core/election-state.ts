@@ -258,6 +258,8 @@ export interface ElectionState {
   readonly measuredRenewMicros: number;
   /** Whom the release of the present term is to name (R23). */
   readonly successorUid: string | null;
+  /** The present or last term began with a release that named this process. */
+  readonly wasNamed: boolean;
   /** Members that were named, and another one acquired, and that have not been seen to lead since. */
   readonly namedInVain: readonly string[];
   /** Members that have given up, each once; those that did last, if there are too many (R25). */
@@ -303,6 +305,7 @@ export const INITIAL_STATE: ElectionState = {
   crowd: UNKNOWN_CROWD,
   measuredRenewMicros: 0,
   successorUid: null,
+  wasNamed: false,
   namedInVain: [],
   resting: [],
   endedContainers: [],

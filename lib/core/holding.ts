@@ -16,7 +16,7 @@ import { type LeaseRecord, type ObservedLease, recordFor } from './lease-record.
 import { crowdAfterRenewal, UNKNOWN_CROWD, writtenCrowd } from './crowd.js';
 import { isOwnRecord, observe } from './observing.js';
 import { noteGivingUp, writtenGaveUp } from './resting.js';
-import { chosenSuccessor } from './succession.js';
+import { chosenSuccessor, isNamed } from './succession.js';
 import type { RevocationReason } from './term.js';
 import { isNewer, type Step } from './step.js';
 import { agreesForMs, type Anchor, monotonicElapsedMs, trustAfterEnding } from './validity.js';
@@ -35,7 +35,7 @@ function heldLease(tenure: Tenure): HeldLease {
 
 /** The lease is ours from the acquiring write on; the term begins now, or once it has settled. */
 export function beginTenure(step: Step, request: PendingRequest, lease: ObservedLease): void {
-  const { startedAt, settleMs, unclean } = request;
+  const { startedAt, settleMs, unclean, sent } = request;
   const { lastRenewMicros } = step.state;
   const tenure: SettlingTenure = {
     stage: 'settling',
@@ -61,6 +61,7 @@ export function beginTenure(step: Step, request: PendingRequest, lease: Observed
   step.state.cooldownMs = 0;
   step.state.crowd = lease.record.crowd ?? UNKNOWN_CROWD;
   step.state.successorUid = null;
+  step.state.wasNamed = sent.verb === 'replace' && isNamed(step, sent.expected.record);
   step.state.failedAttempts = null;
   if (settleMs > 0) step.emit({ kind: 'settling', term: tenure.term, settleMs });
   else if (unclean !== null) {

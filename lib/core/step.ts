@@ -189,6 +189,7 @@ function copyOfState(state: ElectionState): Draft {
     crowd: state.crowd,
     measuredRenewMicros: state.measuredRenewMicros,
     successorUid: state.successorUid,
+    wasNamed: state.wasNamed,
     namedInVain: state.namedInVain,
     resting: state.resting,
     endedContainers: state.endedContainers,

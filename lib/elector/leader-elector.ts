@@ -77,6 +77,7 @@ export type RoleElector = Pick<
   | 'suspend'
   | 'term'
   | 'track'
+  | 'wasNamed'
   | 'work'
 >;
 
@@ -233,6 +234,11 @@ export class LeaderElector {
   /** Members that a release has named and that did not acquire, nor were seen to lead since (R23). */
   get namedInVain(): readonly string[] {
     return this.state.namedInVain;
+  }
+
+  /** Whether the present or last term began with a release that named this process (R23). */
+  get wasNamed(): boolean {
+    return this.state.wasNamed;
   }
 
   /** Who has given up as unfit to lead, or as a handler failed, and when by the monotonic clock this was first heard of (R25). */

@@ -32,7 +32,7 @@ interface PlacementDependencies {
   readonly clock: Clock;
   readonly elector: Pick<
     RoleElector,
-    'isLeader' | 'namedInVain' | 'nominate' | 'resting' | 'stepDown'
+    'isLeader' | 'namedInVain' | 'nominate' | 'resting' | 'stepDown' | 'wasNamed'
   >;
   readonly eligibility: Pick<RoleEligibility, 'await' | 'judge' | 'setMayHandOver'>;
   readonly members: () => readonly MemberView[] | undefined;
@@ -48,6 +48,9 @@ export class RolePlacement {
   private listKey = '';
   private stableSince = 0;
   private movedAt = -Infinity;
+  /** Who has handed the role over to this member, and when. */
+  private received: { readonly from: string; readonly at: number } | undefined;
+  private lastOtherLeader: string | undefined;
   private isSlow = false;
   private warned: string | undefined;
   /** Whom a handover that is under way is meant for. */
@@ -61,8 +64,13 @@ export class RolePlacement {
   }
 
   granted(): void {
+    // It has come back, as the member that it was meant for did not come: that was no move.
+    if (this.target !== undefined && this.unfit.has(this.target)) this.movedAt = -Infinity;
     this.target = undefined;
     this.avoidTemplateHash = undefined;
+    const { elector, clock } = this.its;
+    const isReceived = elector.wasNamed && this.lastOtherLeader !== undefined;
+    this.received = isReceived ? { from: this.lastOtherLeader!, at: clock.now() } : undefined;
     this.review();
   }
 
@@ -84,6 +92,8 @@ export class RolePlacement {
       return elector.nominate(null);
     }
     const self = members.find(({ isSelf }) => isSelf);
+    const leader = members.find(({ isLeader }) => isLeader);
+    if (leader !== undefined && !leader.isSelf) this.lastOtherLeader = leader.uid;
     eligibility.judge('pod', faultOf(self));
     const others = fitMembers(members, this.unfit).filter(({ isSelf }) => !isSelf);
     eligibility.setMayHandOver(others.length > 0);
@@ -185,6 +195,18 @@ export class RolePlacement {
   }
 
   /**
+   * When another member has moved the role here. Its view may have been older than this one, or younger, and the role is not
+   * to go to and fro between the two. One that ends would have moved it anyway.
+   */
+  private receivedAt(members: readonly MemberView[]): number {
+    const { received } = this;
+    const isThere = members.some(
+      ({ uid, isTerminating }) => uid === received?.from && !isTerminating,
+    );
+    return received !== undefined && isThere ? received.at : -Infinity;
+  }
+
+  /**
    * Only a leader can hand over without a gap, so each looks after its own roles. Answers when it wants to hand over later;
    * Infinity if it does not.
    */
@@ -198,7 +220,8 @@ export class RolePlacement {
     if (self === undefined || !fit.includes(self)) return Infinity;
     const target = this.spread(fit, members).get(role);
     if (target === undefined || target === self.uid) return Infinity;
-    const dueAt = Math.max(this.stableSince + STABLE_MS, this.movedAt + placementCooldownMs);
+    const movedAt = Math.max(this.movedAt, this.receivedAt(members));
+    const dueAt = Math.max(this.stableSince + STABLE_MS, movedAt + placementCooldownMs);
     if (clock.now() < dueAt) return dueAt;
     this.movedAt = clock.now();
     this.target = target;

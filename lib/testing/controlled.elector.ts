@@ -70,6 +70,7 @@ export class ControlledElector implements RoleElector {
   isEligible = true;
   readonly namedInVain: readonly string[] = [];
   readonly resting: readonly never[] = [];
+  readonly wasNamed = false;
   private drained: Promise<void> = Promise.resolve();
 
   constructor(

@@ -30,3 +30,32 @@ describe('when a rolling update replaces every pod', () => {
     expect(Math.max(...runs(10, 1, 0, 'any'))).toBeGreaterThan(2);
   });
 });
+
+describe('when a deployment of ten is scaled down to three', () => {
+  const movesOf = (choice: 'newest' | 'any', scaleDown: (of: ModelledDeployment) => void) =>
+    Array.from({ length: 200 }, (_, run) => {
+      const deployment = new ModelledDeployment(choice, new RandomStream(run, choice), 10);
+      scaleDown(deployment);
+      return deployment.moves;
+    });
+  const oneByOne = (of: ModelledDeployment, options = {}): void => {
+    for (let replicas = 9; replicas >= 3; replicas--) of.scaleDown(replicas, options);
+  };
+  const mean = (counts: readonly number[]): number =>
+    counts.reduce((sum, count) => sum + count, 0) / counts.length;
+
+  it('moves leadership at most once if that is one change, as no pod that ends is named', () => {
+    expect(Math.max(...movesOf('newest', (of) => of.scaleDown(3)))).toBe(1);
+  });
+
+  it('moves it again and again if each pod is a change of its own, as the youngest ends next', () => {
+    const newest = mean(movesOf('newest', oneByOne));
+    expect(newest).toBeGreaterThan(2 * mean(movesOf('any', oneByOne)));
+  });
+
+  it('does not move it with a deletion cost', () => {
+    const options = { hasDeletionCost: true };
+    expect(Math.max(...movesOf('newest', (of) => of.scaleDown(3, options)))).toBe(0);
+    expect(Math.max(...movesOf('newest', (of) => oneByOne(of, options)))).toBe(0);
+  });
+});

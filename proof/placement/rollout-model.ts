@@ -50,12 +50,19 @@ export class ModelledDeployment {
     }
   }
 
-  /** As a ReplicaSet does, the youngest first; with a deletion cost the leader's pod last. */
-  scaleDown(replicas: number, hasDeletionCost: boolean): void {
-    while (this.pods.length > replicas) {
-      const others = hasDeletionCost ? this.pods.filter((pod) => pod !== this.leader) : this.pods;
-      this.end([newestMember(others)!]);
-    }
+  /**
+   * As a ReplicaSet does, the youngest first; with a deletion cost the leader's pod last. One change of `replicas` ends all
+   * pods that are too many at the same time.
+   */
+  scaleDown(
+    replicas: number,
+    { hasDeletionCost = false }: { hasDeletionCost?: boolean } = {},
+  ): void {
+    const leaderLast = (pod: Pod): number => (hasDeletionCost && pod === this.leader ? 1 : 0);
+    const inOrder = this.pods.toSorted(
+      (a, b) => leaderLast(a) - leaderLast(b) || b.createdAt.getTime() - a.createdAt.getTime(),
+    );
+    this.end(inOrder.slice(0, Math.max(0, this.pods.length - replicas)));
   }
 
   private get ready(): Pod[] {

@@ -1,8 +1,15 @@
 import { parseArgs } from 'node:util';
+import { transition } from '../../lib/core/election-machine.js';
+import { MutantBuild } from '../mutants/mutant-build.js';
 import { RandomStream } from '../simulation/random-stream.js';
+import { type HourWithoutDatabase, hourWithoutDatabase, NAIVE_RULE } from './database-gone.js';
 import { type Choice, ModelledDeployment, type Rollout } from './rollout-model.js';
+import { spreadWhileMembersChange } from './spread-model.js';
 
-/** `npm run simulate:rollouts`: how often leadership moves while a deployment changes. */
+/**
+ * `npm run simulate:rollouts`: how often leadership moves while a deployment changes, while roles are spread over pods that
+ * come and go, and while every replica is unfit.
+ */
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '400' },
@@ -11,6 +18,10 @@ const { values } = parseArgs({
   },
 });
 const runs = Number(values.runs);
+
+interface Machine {
+  readonly transition: typeof transition;
+}
 
 type Play = (deployment: ModelledDeployment) => void;
 
@@ -27,8 +38,13 @@ function moves(choice: Choice, replicas: number, play: Play): { mean: number; mo
 
 const rollouts: Rollout[] = [3, 10, 50].flatMap((replicas) => [
   { replicas, surge: 1, unavailable: 0 },
+  // 25 %, as the controller rounds it.
   { replicas, surge: Math.ceil(replicas / 4), unavailable: Math.floor(replicas / 4) },
 ]);
+const oneByOne = (deployment: ModelledDeployment, hasDeletionCost: boolean): void => {
+  for (let replicas = 9; replicas >= 3; replicas--)
+    deployment.scaleDown(replicas, { hasDeletionCost });
+};
 const cases: [name: string, replicas: number, play: Play][] = [
   ...rollouts.map((rollout): [string, number, Play] => [
     `rollout of ${rollout.replicas}, surge ${rollout.surge}, unavailable ${rollout.unavailable}`,
@@ -43,20 +59,71 @@ const cases: [name: string, replicas: number, play: Play][] = [
       deployment.rollOut({ replicas: 10, surge: 1, unavailable: 0 });
     },
   ],
-  ['scale-down 10 to 3', 10, (deployment) => deployment.scaleDown(3, false)],
-  ['scale-down 10 to 3 with deletion cost', 10, (deployment) => deployment.scaleDown(3, true)],
+  ['scale-down 10 to 3', 10, (deployment) => deployment.scaleDown(3)],
+  ['scale-down 10 to 3, pod by pod', 10, (deployment) => oneByOne(deployment, false)],
+  ['scale-down 10 to 3, pod by pod, with podLabel', 10, (deployment) => oneByOne(deployment, true)],
 ];
 const rows = cases.map(([name, replicas, play]) => ({
   name,
   newest: moves('newest', replicas, play),
   any: moves('any', replicas, play),
 }));
-if (values.json) console.log(JSON.stringify({ runs, seed: Number(values.seed), rows }));
-else
+
+const spreads = [
+  [3, 10],
+  [10, 3],
+  [23, 6],
+].map(([roles, pods]) => ({
+  name: `${roles} roles over ${pods} pods`,
+  ...spreadWhileMembersChange(roles!, pods!, {
+    seed: Number(values.seed),
+    changes: 50,
+    oldestHoldersMs: 200,
+  }),
+}));
+
+const build = await MutantBuild.open(['core']);
+const hours = [];
+try {
+  const load = await build.build('naive', NAIVE_RULE);
+  const naive = (await load('core/election-machine.ts')) as Machine;
+  for (const [replicas, graceMs] of [
+    [2, 5_000],
+    [3, 5_000],
+    [10, 5_000],
+    [2, 10_000],
+  ] as const) {
+    hours.push({
+      name: `database gone for all ${replicas} for an hour, ineligibleGraceMs ${graceMs}`,
+      ours: hourWithoutDatabase(replicas, graceMs, transition),
+      naive: hourWithoutDatabase(replicas, graceMs, naive.transition),
+    });
+  }
+} finally {
+  await build.close();
+}
+
+if (values.json)
+  console.log(JSON.stringify({ runs, seed: Number(values.seed), rows, spreads, hours }));
+else {
+  console.log('How often leadership moves, mean (most):');
   console.table(
     rows.map(({ name, newest, any }) => ({
       name,
       newest: `${newest.mean} (${newest.most})`,
-      any: `${any.mean} (${any.most})`,
+      'any, as client-go': `${any.mean} (${any.most})`,
     })),
   );
+  console.log("Placement 'spread' while members change:");
+  console.table(spreads);
+  console.log('Handovers, and how long there was a leader:');
+  const shown = ({ handovers, ledPercent }: HourWithoutDatabase): string =>
+    `${handovers}, ${ledPercent} %`;
+  console.table(
+    hours.map(({ name, ours, naive }) => ({
+      name,
+      'this library': shown(ours),
+      'hand over whenever unfit': shown(naive),
+    })),
+  );
+}

@@ -67,6 +67,19 @@ describe('when a release names this member', () => {
   });
 });
 
+describe('when a term begins', () => {
+  it.each([
+    ['by a release that names this member', 'uid-me', true],
+    ['by one that names another, who did not come', 'uid-x', false],
+  ])('knows whether it was named: %s', (_, uid, wasNamed) => {
+    const run = heard(directed(uid));
+    if (run.state.pending === null) run.wake();
+    run.applied(12);
+    expect(run.isLeader()).toBe(true);
+    expect(run.state.wasNamed).toBe(wasNamed);
+  });
+});
+
 describe('when a release names another member', () => {
   it('holds back for a second and then waits for its share of the window', () => {
     expect(heard(directed('uid-x')).wakeAt).toBe(2_005);
