@@ -127,8 +127,13 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
   },
   {
     name: 'woken-late',
-    breaks: 'R14: who is woken by a release waits for seconds',
+    breaks: 'R22: who is woken by a release waits for longer than any crowd may cost',
     patches: [
+      {
+        file: 'core/crowd.ts',
+        from: 'Math.min(LONGEST_WINDOW_MS, leaseDurationMs * LONGEST_WINDOW_SHARE)',
+        to: '60_000',
+      },
       {
         file: 'core/crowd.ts',
         from: 'SHORTEST_WINDOW_MS = 10;',
