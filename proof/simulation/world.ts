@@ -55,6 +55,7 @@ export const RULES = [
   'grace-ends',
   'named-first',
   'vain-name-repeated',
+  'stale-name-ignored',
   'no-exception',
 ] as const;
 
