@@ -210,7 +210,10 @@ describe('when there is no pod of that name', () => {
   it('says which name was tried, and knows the members once it is there', async () => {
     const leadership = await startIn('late');
     await eventually(
-      () => expect(leadership.problems[0]).toMatch(/takes app-\d+-late for the name of its pod/),
+      () =>
+        expect(leadership.problems[0]).toMatch(
+          /answered 404: pods "app-\d+-late" not found\. This process takes app-\d+-late for the name of its pod/,
+        ),
       LIMIT_MS,
     );
     await createPod('late');
