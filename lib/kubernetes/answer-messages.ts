@@ -2,6 +2,7 @@ import { LockRequestError } from '../core/errors.js';
 import { TOO_MANY_OPEN_FILES } from '../core/thrown-value.js';
 import {
   type ApiStatus,
+  isObjectMissing,
   isOfWebhook,
   parseRetryAfter,
   parseStatus,
@@ -69,7 +70,7 @@ function describeRequest({ verb, address }: RequestContext): string {
 
 function remedyFor(
   context: RequestContext,
-  { status, headers }: ApiResponse,
+  { status, headers, body }: ApiResponse,
   apiStatus: ApiStatus | null,
 ): string {
   if (status >= 300 && status < 400) {
@@ -85,7 +86,10 @@ function remedyFor(
       'Ask whoever runs that, or check the server URL and the proxies.'
     );
   }
-  return remedyByStatus(context, status, apiStatus);
+  // Whoever asked for it knows what its absence means.
+  return isObjectMissing({ status, body }, context.address)
+    ? ''
+    : remedyByStatus(context, status, apiStatus);
 }
 
 function remedyByStatus(

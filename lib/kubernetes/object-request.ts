@@ -83,9 +83,13 @@ export function describeMissingRule(verb: Verb, address: ObjectAddress, subject:
     verb === 'create'
       ? ' ("create" cannot be limited by resourceNames: the name is not known when it is authorised)'
       : '';
+  const whole =
+    address.resource === 'leases'
+      ? 'the README has the whole Role, under Permissions'
+      : 'docs/kubernetes.md has the whole Role';
   return (
     `If the API server has just started, wait for it to load its Roles. Otherwise add this rule${note} to a Role in ` +
-    `namespace ${address.namespace}, and bind that Role to the ${subject} (the README has the whole Role, under Permissions):\n` +
+    `namespace ${address.namespace}, and bind that Role to the ${subject} (${whole}):\n` +
     `rules:\n${rule}`
   );
 }

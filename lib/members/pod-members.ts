@@ -134,7 +134,8 @@ export class PodMembers implements MemberSource {
       ? 'Set POD_NAME and POD_NAMESPACE from the fields metadata.name and metadata.namespace of the pod'
       : 'POD_NAME is not set, so the host name was taken for the name of the pod. Set POD_NAME from the field ' +
         'metadata.name of the pod (env: valueFrom: fieldRef)';
-    return `${error.message} This process takes ${podName} for the name of its pod, and there is no such pod. ${remedy}.`;
+    const said = error.message.replace(/[^.!?]$/, '$&.');
+    return `${said} This process takes ${podName} for the name of its pod, and there is no such pod. ${remedy}.`;
   }
 
   /** Undefined once all pages are there. A list that breaks off changes nothing of what is known. */

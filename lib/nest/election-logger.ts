@@ -181,7 +181,7 @@ export class ElectionLogger {
       case 'uncoordinated-acquisition':
         return this.uncoordinatedAcquisition(notice.term, notice.coordination);
       case 'failed':
-        return this.failed(notice.error);
+        return this.requestFailed(notice.error);
       default:
         return notice satisfies never;
     }
@@ -252,11 +252,17 @@ export class ElectionLogger {
     this.write('warn', `${what} did not close: ${messageOf(cause)}`);
   }
 
-  failed(error: ReportedError): void {
+  /** What the election asked of the lock. */
+  private requestFailed(error: ReportedError): void {
+    const isOfLock = error instanceof LockRequestError;
+    if (isOfLock) this.lastFailure = messageOf(error);
+    this.failed(error, isOfLock);
+  }
+
+  /** @param isOfLock it is over once the lock answers again; that of a handler or of the pod's mark is not */
+  failed(error: ReportedError, isOfLock = false): void {
     const now = this.clock.now();
     const text = messageOf(error);
-    const isOfLock = error instanceof LockRequestError;
-    if (isOfLock) this.lastFailure = text;
     const earlier = this.told.get(text);
     if (earlier !== undefined && now - earlier.at < REPEAT_AFTER_MS) {
       earlier.unspoken += 1;

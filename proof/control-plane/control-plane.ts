@@ -10,7 +10,7 @@ import {
 import { type AuditEntry, parseAuditLog } from './audit-log.js';
 import { findBinary } from './binaries.js';
 import { ControlPlaneFiles } from './control-plane-files.js';
-import { etcdObstacle } from './etcd-health.js';
+import { compactEtcd, etcdObstacle } from './etcd-health.js';
 import { findFreePort } from './free-port.js';
 import { demandedMinor } from './go-build.js';
 import { kubeconfig, type KubeconfigContext } from './kubeconfig.js';
@@ -187,6 +187,11 @@ export class ControlPlane {
   async startEtcd(): Promise<void> {
     this.etcd.start(this.files.etcdArguments);
     await this.etcd.waitUntilReady(() => etcdObstacle(this.files.etcdSocket), READY_LIMIT_MS);
+  }
+
+  /** What was before now is forgotten: who continues from an older version is told 410. */
+  compactEtcd(): Promise<void> {
+    return compactEtcd(this.files.etcdSocket);
   }
 
   stopEtcd(): void {

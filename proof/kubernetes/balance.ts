@@ -35,6 +35,7 @@ async function spread(cluster: ElectionCluster, roleCount: number, pods: number)
     await delay(QUIET_MS);
     const movesInTheMinuteAfter = deployment.grants.length - before - moves;
     const load = deployment.load.join(' ');
+    const { lostTerms } = deployment;
     rows.push({
       roles: roleCount,
       pods: what,
@@ -43,6 +44,7 @@ async function spread(cluster: ElectionCluster, roleCount: number, pods: number)
       fewestMoves,
       seconds,
       movesInTheMinuteAfter,
+      lostTerms,
     });
   };
   try {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { CROWD_ANNOTATION } from '../../lib/locks/kubernetes/lease-object.js';
 import type { AuditEntry } from '../control-plane/audit-log.js';
-import { type ElectionCluster } from '../fleet/election-cluster.js';
+import { type ElectionCluster, NAMESPACE } from '../fleet/election-cluster.js';
 import { monotonicMs } from '../fleet/monotonic-clock.js';
 import { type CandidatesReport, CrowdProcess } from './crowd-process.js';
 
@@ -9,6 +10,20 @@ export interface CrowdPart {
   /** URL of the folder with the compiled library. */
   readonly library: string;
   readonly candidates: number;
+}
+
+/** Candidates for the same Lease that are no part of this library. */
+export interface Outsiders {
+  /** Who began and ceased to lead. */
+  readonly reports: readonly CandidatesReport[];
+  stepDown(identity: string): Promise<void>;
+  kill(): Promise<void>;
+}
+
+export interface CrowdOptions {
+  readonly outsiders?: Outsiders;
+  /** The compiled program of the candidates. */
+  readonly program?: string;
 }
 
 /** What one handover, or the start, has cost all candidates together, by the audit log. */
@@ -25,7 +40,7 @@ export interface HandoverCost {
 const CANDIDATES_PER_PROCESS = 75;
 const COOLDOWN_MS = 1_000;
 /** Longer than a retry period, so that each holder measures how long a renewal takes. */
-const TERM_MS = 3_000;
+const TERM_MS = 2_500;
 const GRANT_LIMIT_MS = 60_000;
 
 interface Interval {
@@ -41,8 +56,10 @@ export class Crowd {
   private constructor(
     private readonly cluster: ElectionCluster,
     readonly leaseName: string,
+    private readonly parts: readonly CrowdPart[],
     private readonly processes: readonly CrowdProcess[],
     private readonly identities: readonly string[],
+    private readonly outsiders: Outsiders | undefined,
   ) {}
 
   /** All are loaded and connected to nothing yet. The Lease must not exist. */
@@ -50,7 +67,7 @@ export class Crowd {
     cluster: ElectionCluster,
     leaseName: string,
     parts: readonly CrowdPart[],
-    program?: string,
+    { outsiders, program }: CrowdOptions = {},
   ): Promise<Crowd> {
     const { kubeConfigFile } = cluster;
     const processes: CrowdProcess[] = [];
@@ -64,9 +81,14 @@ export class Crowd {
         all.push(...identities);
       }
     }
-    const crowd = new Crowd(cluster, leaseName, processes, all);
+    const crowd = new Crowd(cluster, leaseName, parts, processes, all, outsiders);
     try {
-      await Promise.all(processes.map((each) => each.until('start', () => each.isReady)));
+      await Promise.all(
+        processes.map((each) => each.until('start', () => each.isReady || each.hasExited)),
+      );
+      for (const each of processes) {
+        if (each.hasExited) throw new Error(`${each.name} has ended\n${each.said()}`);
+      }
     } catch (error) {
       await crowd.kill();
       throw error;
@@ -86,12 +108,16 @@ export class Crowd {
     const { identity } = this.leader();
     const process = this.processes.find((each) =>
       each.reports.some((report) => report.identity === identity),
-    )!;
+    );
     const others = this.identities.filter((each) => each !== identity);
-    const successor = directed ? others[Math.floor(Math.random() * others.length)] : undefined;
+    const successor =
+      directed && process !== undefined
+        ? others[Math.floor(Math.random() * others.length)]
+        : undefined;
     const from = new Date();
     const since = monotonicMs();
-    process.order({ kind: 'step-down', identity, cooldownMs: COOLDOWN_MS, successor });
+    if (process === undefined) await this.outsiders!.stepDown(identity);
+    else process.order({ kind: 'step-down', identity, cooldownMs: COOLDOWN_MS, successor });
     const granted = await this.grantSince(since);
     this.intervals.push({
       from,
@@ -122,6 +148,14 @@ export class Crowd {
     });
   }
 
+  /** What the record says of the crowd: how many compete, and how many milliseconds a renewal takes. */
+  async recorded(): Promise<string> {
+    const path = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases/${this.leaseName}`;
+    const { body } = await this.cluster.server.request('GET', path);
+    const annotations = body.metadata?.['annotations'] as Record<string, string> | undefined;
+    return annotations?.[CROWD_ANNOTATION] ?? '';
+  }
+
   /** How many pairs of terms overlapped, by what the candidates have told; a term counts until its end was told. */
   overlaps(): number {
     const reports = this.reports();
@@ -134,19 +168,23 @@ export class Crowd {
     return overlaps;
   }
 
-  /** How many grants went to each part of the crowd. */
-  grants(part: number): number {
-    const isOfPart = ({ kind, identity }: CandidatesReport): boolean =>
-      kind === 'granted' && identity.startsWith(`p${part}-`);
-    return this.reports().filter(isOfPart).length;
+  /** How many terms each part of the crowd has had, and then the outsiders. */
+  get terms(): number[] {
+    const granted = this.reports().filter(({ kind }) => kind === 'granted');
+    const ofPart = this.parts.map(
+      (_, part) => granted.filter(({ identity }) => identity.startsWith(`p${part}-`)).length,
+    );
+    return [...ofPart, granted.length - ofPart.reduce((sum, count) => sum + count, 0)];
   }
 
   async kill(): Promise<void> {
-    await Promise.all(this.processes.map((each) => each.kill()));
+    const { processes, outsiders } = this;
+    const all = outsiders === undefined ? processes : [...processes, outsiders];
+    await Promise.all(all.map((each) => each.kill()));
   }
 
   private reports(): CandidatesReport[] {
-    return this.processes
+    return [...this.processes, ...(this.outsiders === undefined ? [] : [this.outsiders])]
       .flatMap(({ reports }) => reports)
       .filter(({ kind }) => kind !== 'ready')
       .toSorted((a, b) => a.at - b.at);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { INestApplicationContext, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
@@ -29,11 +30,19 @@ export interface RunningPod {
   readonly services: readonly LeadershipService[];
 }
 
+const GRACE_SECONDS = 30;
+/** The sleep of a preStop hook; that of the manifests is longer. */
+const PRE_STOP_MS = 500;
+/** Ends of terms by which leadership is meant to move. */
+const MEANT: readonly string[] = ['stepped-down', 'shutdown', 'ineligible'];
+
 /** What a Deployment's controller and a kubelet would do: pods on a real API server, each with an application. */
 export class Deployment {
   readonly running: RunningPod[] = [];
-  /** In the order in which they were told: which pod was granted which role. */
-  readonly grants: { readonly role: string; readonly pod: string; readonly at: number }[] = [];
+  /** When each role was granted, in the order in which that was told. */
+  readonly grants: number[] = [];
+  /** Terms that ended though nobody meant them to: the machine was too slow. */
+  lostTerms = 0;
   private created = 0;
 
   constructor(
@@ -70,21 +79,27 @@ export class Deployment {
       application.get<LeadershipService>(getLeadershipToken(role) as Type<LeadershipService>),
     );
     for (const service of services) {
-      service.granted$.subscribe(({ role }) =>
-        this.grants.push({ role, pod: podName, at: performance.now() }),
-      );
+      service.granted$.subscribe(() => this.grants.push(performance.now()));
+      service.revoked$.subscribe(({ reason }) => {
+        if (!MEANT.includes(reason)) this.lostTerms++;
+      });
     }
     const running = { pod, application, services };
     this.running.push(running);
     return running;
   }
 
-  /** As a kubelet does: the process is told to end, and the pod goes with it. */
-  async end(ending: RunningPod): Promise<void> {
-    await ending.pod.delete(30);
-    await ending.application.close();
-    this.running.splice(this.running.indexOf(ending), 1);
-    await ending.pod.delete(0);
+  /** As a controller and kubelets do: pods that may end at once are told so at once, and their processes a little later. */
+  async end(...ending: RunningPod[]): Promise<void> {
+    await Promise.all(ending.map(({ pod }) => pod.delete(GRACE_SECONDS)));
+    await delay(PRE_STOP_MS);
+    await Promise.all(
+      ending.map(async (each) => {
+        await each.application.close();
+        this.running.splice(this.running.indexOf(each), 1);
+        await each.pod.delete(0);
+      }),
+    );
   }
 
   /** The name of the pod that leads a role. */

@@ -1,12 +1,20 @@
 import type { ElectionCluster } from '../fleet/election-cluster.js';
-import { Crowd, type CrowdPart, type HandoverCost } from './crowd.js';
-import { quantile } from './quantile.js';
+import { ClientGoCrowd } from '../../test/e2e/support/client-go-crowd.js';
+import { Crowd, type CrowdPart, type HandoverCost, type Outsiders } from './crowd.js';
+import { median } from '../../test/e2e/support/figures.js';
 import type { Row } from './report.js';
 
-const SIZES = [3, 30, 300];
+const SIZES = [3, 30, 100, 300];
 /** Until the record tells how many compete. */
 const WARM_UP = 10;
-const MEASURED = 15;
+const MEASURED = 11;
+/** Of a hundred, how many are ours, and how many are of another version. */
+const SHARES = [
+  [0, 100],
+  [50, 50],
+  [95, 5],
+] as const;
+const CLIENT_GO = 5;
 
 const OURS = new URL('../../lib/', import.meta.url).href;
 
@@ -16,7 +24,7 @@ export async function handovers(cluster: ElectionCluster): Promise<Row[]> {
   for (const candidates of SIZES) {
     const crowd = [{ library: OURS, candidates }];
     rows.push(await measure(cluster, `crowd-${candidates}`, crowd));
-    rows.push(await measure(cluster, `directed-${candidates}`, crowd, true));
+    rows.push(await measure(cluster, `directed-${candidates}`, crowd, { directed: true }));
   }
   return rows;
 }
@@ -24,12 +32,7 @@ export async function handovers(cluster: ElectionCluster): Promise<Row[]> {
 /** The same in a crowd of which a part is of another version of this library. */
 export async function mixedHandovers(cluster: ElectionCluster, library: string): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const [ours, others] of [
-    [0, 100],
-    [95, 5],
-    [50, 50],
-    [5, 95],
-  ] as const) {
+  for (const [ours, others] of SHARES) {
     const crowd = [
       { library: OURS, candidates: ours },
       { library, candidates: others },
@@ -39,27 +42,35 @@ export async function mixedHandovers(cluster: ElectionCluster, library: string):
   return rows;
 }
 
+/** The same beside client-go. */
+export async function handoversBesideClientGo(cluster: ElectionCluster): Promise<Row[]> {
+  const leaseName = 'beside-client-go';
+  const { kubeConfigFile } = cluster;
+  const outsiders = await ClientGoCrowd.start({ leaseName, kubeConfigFile }, CLIENT_GO);
+  const crowd = [{ library: OURS, candidates: 100 - CLIENT_GO }];
+  return [await measure(cluster, leaseName, crowd, { outsiders })];
+}
+
 async function measure(
   cluster: ElectionCluster,
   leaseName: string,
   parts: readonly CrowdPart[],
-  directed = false,
+  { directed = false, outsiders }: { directed?: boolean; outsiders?: Outsiders } = {},
 ): Promise<Row> {
-  const crowd = await Crowd.prepare(cluster, leaseName, parts);
+  const crowd = await Crowd.prepare(cluster, leaseName, parts, outsiders && { outsiders });
   try {
     await crowd.start();
     for (let handover = 0; handover < WARM_UP + MEASURED; handover++) {
       await crowd.handOver({ directed });
     }
     const [start, ...all] = await crowd.costs();
-    const [ours, others] = parts;
     return {
-      candidates: ours!.candidates,
-      ...(others !== undefined && { ofTheOtherVersion: others.candidates }),
+      candidates: parts.map(({ candidates }) => candidates).join(' + '),
       directed,
       conflictingCreations: start!.wastedWrites,
       ...figuresOf(all),
-      ...(others !== undefined && { termsOfTheOtherVersion: crowd.grants(1) }),
+      recorded: await crowd.recorded(),
+      terms: crowd.terms.join(' + '),
       overlaps: crowd.overlaps(),
     };
   } finally {
@@ -78,11 +89,11 @@ function figuresOf(all: readonly HandoverCost[]): Row {
       .slice(0, WARM_UP)
       .map(({ wastedWrites }) => wastedWrites)
       .join(' '),
-    wastedWrites: quantile(wasted, 0.5),
+    wastedWrites: median(wasted),
     mostWastedWrites: Math.max(...wasted),
-    reads: quantile(reads, 0.5),
+    reads: median(reads),
     mostReads: Math.max(...reads),
-    tookMs: Math.round(quantile(took, 0.5)),
+    tookMs: Math.round(median(took)),
     ...(named.length > 0 && {
       cameAsNamed: `${named.filter(({ cameAsNamed }) => cameAsNamed).length} of ${named.length}`,
     }),

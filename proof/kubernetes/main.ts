@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { ElectionCluster, NAMESPACE, SERVICE_ACCOUNT } from '../fleet/election-cluster.js';
 import { balance } from './balance.js';
 import { containerDeaths } from './container-deaths.js';
-import { handovers, mixedHandovers } from './handovers.js';
+import { handovers, handoversBesideClientGo, mixedHandovers } from './handovers.js';
 import type { Row } from './report.js';
 import { requests } from './requests.js';
 import { rollouts } from './rollouts.js';
@@ -36,6 +36,7 @@ const FIGURES: Record<string, (cluster: ElectionCluster) => Promise<Row[]>> = {
   balance,
   requests: (cluster) => requests(cluster, RULES),
   handovers,
+  handoversBesideClientGo,
   ...(beside !== undefined && {
     mixedHandovers: (cluster: ElectionCluster) =>
       mixedHandovers(cluster, pathToFileURL(`${resolve(beside)}/.tools/lib/`).href),

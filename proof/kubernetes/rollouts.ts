@@ -16,17 +16,18 @@ const ROLE = 'plans';
 
 /** How often leadership moves in a rolling update: the pods are real objects, and each has an application of its own. */
 export async function rollouts(cluster: ElectionCluster): Promise<Row[]> {
-  const rows: Row[] = [];
+  const all: Promise<Row>[] = [];
   for (const replicas of SIZES) {
     const quarter = { surge: Math.ceil(replicas / 4), unavailable: Math.floor(replicas / 4) };
     for (const pace of [{ surge: 1, unavailable: 0 }, quarter]) {
       for (const placement of ['newest', 'any'] as const) {
-        const name = `rollout-${rows.length}`;
-        rows.push(await rollOut(cluster, name, { replicas, ...pace, placement }));
+        const name = `rollout-${all.length}`;
+        all.push(rollOut(cluster, name, { replicas, ...pace, placement }));
       }
     }
+    await Promise.all(all);
   }
-  return rows;
+  return Promise.all(all);
 }
 
 async function rollOut(cluster: ElectionCluster, name: string, rollout: Rollout): Promise<Row> {
@@ -42,13 +43,14 @@ async function rollOut(cluster: ElectionCluster, name: string, rollout: Rollout)
     let fresh = 0;
     while (old.length > 0) {
       const ending = old.splice(0, deployment.running.length - (replicas - unavailable));
-      await Promise.all(ending.map((pod) => deployment.end(pod)));
+      if (ending.length > 0) await deployment.end(...ending);
       const room = Math.min(replicas + surge - deployment.running.length, replicas - fresh);
       fresh += (await createReady(deployment, room)).length;
       await until('leader', () => deployment.leaderOf(ROLE) !== undefined);
       await until('known members', () => deployment.isKnownToAll);
     }
-    return { ...rollout, moves: deployment.grants.length - before };
+    const { grants, lostTerms } = deployment;
+    return { ...rollout, moves: grants.length - before, lostTerms };
   } finally {
     await deployment.close();
   }

@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import ts from 'typescript';
 
@@ -29,12 +29,13 @@ export class MutantBuild {
   static async open(parts: readonly string[]): Promise<MutantBuild> {
     const folder = await mkdtemp(join(tmpdir(), 'mutants-'));
     await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+    await symlink(resolve('node_modules'), join(folder, 'node_modules'));
     return new MutantBuild(folder, parts);
   }
 
   /** @throws Error if a patch does not fit: a mutant that changes nothing would survive unnoticed */
   async build(name: string, patches: readonly SourcePatch[]): Promise<LoadModule> {
-    const target = join(this.folder, name.replace(/\W+/g, '-'));
+    const target = this.folderOf(name);
     const unused = new Set(patches);
     for (const part of this.parts) {
       await mkdir(join(target, part), { recursive: true });
@@ -49,6 +50,11 @@ export class MutantBuild {
     }
     for (const { file } of unused) throw new Error(`${name}: there is no lib/${file}`);
     return (file) => import(pathToFileURL(join(target, file.replace(/ts$/, 'js'))).href);
+  }
+
+  /** Where a copy is. */
+  folderOf(name: string): string {
+    return join(this.folder, name.replace(/\W+/g, '-'));
   }
 
   async close(): Promise<void> {

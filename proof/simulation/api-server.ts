@@ -112,6 +112,7 @@ export class ApiServer {
     const { world } = this;
     const { replica } = flight;
     this.checkForeignLease(flight, before);
+    this.checkCoordinatedLease(flight, record, before);
     world.succession.checkApplied(replica, record, before);
     const isRenewal = record.acquireTimeMicros !== record.renewTimeMicros;
     replica.ownNews += world.store.news - before.news;
@@ -164,6 +165,27 @@ export class ApiServer {
         `${replica.name} replaced a lease of ${duration} ms after ${waited.toFixed(1)} ms`,
       );
     }
+  }
+
+  /** Whether it is free or not, a lease that another client is to give away is left to it for a while (R17). */
+  private checkCoordinatedLease(
+    { replica }: Flight,
+    { holderIdentity }: LeaseRecord,
+    before: FormerRecord,
+  ): void {
+    const { world } = this;
+    const former = before.lease?.record;
+    if (!world.scenario.coordinated || former === undefined || holderIdentity === '') return;
+    const isOwn = before.writer === replica.id && former.holderIdentity !== '';
+    if (isOwn || replica.inherits(before.writer, before.wroteItselfAt)) return;
+    if (before.writer === null && former.holderIdentity === replica.config.identity) return;
+    if (world.scenario.restores) return;
+    world.count('taken-uncoordinated');
+    const { leaseDurationMs } = replica.config;
+    const waited = (world.now - before.writtenAt) * replica.clockRate;
+    if (waited >= leaseDurationMs - 1e-3) return;
+    const detail = `${replica.name} leaves ${waited.toFixed(1)} of ${leaseDurationMs} ms to it`;
+    world.violate('coordinator-first', detail);
   }
 
   private onConflict(

@@ -1,3 +1,4 @@
+import type { ScenarioTraits } from './scenario-draw.js';
 import type { Durations } from './option-draw.js';
 import { type CandidateTraits, longest, type NetworkTraits, slowestClock } from './scenario.js';
 
@@ -19,7 +20,7 @@ export interface Bounds {
 export function boundsOf(
   candidates: readonly CandidateTraits[],
   { steadyMs }: NetworkTraits,
-  { strict, directs }: { readonly strict: boolean; readonly directs: boolean },
+  { strict, directs, coordinated }: Pick<ScenarioTraits, 'strict' | 'directs' | 'coordinated'>,
 ): Bounds {
   const durations = longestDurations(candidates);
   const { leaseDurationMs: D, renewDeadlineMs: R, retryPeriodMs: p } = durations;
@@ -34,13 +35,15 @@ export function boundsOf(
   const window = Math.min(5_000, D / 3);
   // Somebody who is gone may have been named, and the one that let go be the only one left (R23).
   const lost = directs ? p + 2_000 : 0;
+  // Each acquisition leaves the lease to a coordinator first (R17).
+  const turn = coordinated ? D : 0;
   // An edit may have made the lease twice as long; in strict mode it is held for another D before the grant.
   const settling =
-    (strict ? 4 : 2) * D + 2 * p + 2 * T + underWay + learning + 2_500 + window + lost;
+    (strict ? 4 : 2) * D + 2 * p + 2 * T + underWay + learning + 2_500 + window + lost + turn;
   // In strict mode an acquisition that was given up leaves no clean release to the next one.
   const settlesAgain = strict && learning > 0 ? D : 0;
-  const handover = (watching ? 1_000 + T : p + 2 * T + 500) + window;
-  const takeover = (strict ? 2 : 1) * D + p + 2 * T + 600 + window;
+  const handover = (watching ? 1_000 + T : p + 2 * T + 500) + window + turn;
+  const takeover = (strict ? 2 : 1) * D + p + 2 * T + 600 + window + turn;
   return {
     settlingMs: settling / slowest,
     handoverMs: (handover + learning + settlesAgain) / slowest + 4 * steadyMs,

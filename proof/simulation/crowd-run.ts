@@ -184,6 +184,7 @@ function scenarioOf({ seed, candidates, handovers, roundTripMs, directed }: Crow
     leftBehind: null,
     lawless: false,
     watchesPods: false,
+    coordinated: false,
     strict: false,
     sleeps: false,
     clones: false,

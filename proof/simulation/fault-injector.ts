@@ -227,7 +227,8 @@ export class FaultInjector {
     const { scenario } = this.world;
     const patienceMs = 6 * longest(scenario.candidates, 'leaseDurationMs');
     const leavesAt = Math.min(until + patienceMs, scenario.healAt - 1);
-    new Stranger(this.world, -++this.strangers, leavesAt, severity < 0.5).poll();
+    const departure = severity < 0.25 ? 'marked' : severity < 0.5 ? 'released' : 'none';
+    new Stranger(this.world, -++this.strangers, leavesAt, departure).poll();
   }
 
   /** Somebody keeps changing the labels, so that every expectation is outdated soon. */

@@ -262,4 +262,43 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     ],
     foundBy: 'renew-time-grows',
   },
+  {
+    name: 'coordinator-overruled',
+    breaks: 'R17: a lease with a strategy is taken like any other',
+    patches: [
+      {
+        file: OBSERVING,
+        from: 'coordination === undefined ? 0 : config.leaseDurationMs',
+        to: 'coordination === undefined ? 0 : 0 * config.leaseDurationMs',
+      },
+    ],
+    traits: { coordinated: true },
+    foundBy: 'coordinator-first',
+  },
+  {
+    name: 'named-overrules-coordinator',
+    breaks: 'R17: the member that a release names leaves nothing to a coordinator',
+    patches: [
+      {
+        file: OBSERVING,
+        from: 'if (isNamed(step, lease.record)) return since + coordinatorMs;',
+        to: 'if (isNamed(step, lease.record)) return since + 0 * coordinatorMs;',
+      },
+    ],
+    traits: { coordinated: true, directs: true, ending: 'stop' },
+    foundBy: 'coordinator-first',
+  },
+  {
+    name: 'coordinator-waited-for',
+    breaks: 'R17: a lease with a strategy that nothing coordinates stays without a holder',
+    patches: [
+      {
+        file: OBSERVING,
+        from: 'coordination === undefined ? 0 : config.leaseDurationMs',
+        to: 'coordination === undefined ? 0 : 100 * config.leaseDurationMs',
+      },
+    ],
+    traits: { coordinated: true },
+    foundBy: 'one-leader-after-healing',
+  },
 ];

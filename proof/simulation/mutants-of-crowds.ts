@@ -83,6 +83,20 @@ export const MUTANTS_OF_CROWDS: readonly Mutant[] = [
     foundBy: 'vain-name-repeated',
   },
   {
+    name: 'stale-name-honoured',
+    breaks: 'R23: a name counts in whatever term it was written',
+    patches: [
+      {
+        file: RECORD,
+        from: 'return isReleased && successor?.transitions === leaseTransitions ? successor.uid : undefined;',
+        to: 'return isReleased ? successor?.uid : undefined;',
+      },
+    ],
+    traits: { directs: true, faultCount: 80 },
+    kinds: ['step-down', 'stranger', 'kill'],
+    foundBy: 'stale-name-ignored',
+  },
+  {
     name: 'named-unclean',
     breaks: 'R23: what was never granted is given back to somebody by name',
     patches: [

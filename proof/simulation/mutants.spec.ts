@@ -44,6 +44,9 @@ describe('a wrong election', () => {
     'death-outlives-record',
     'container-inherited',
     'proof-unheard',
+    'coordinator-overruled',
+    'named-overrules-coordinator',
+    'coordinator-waited-for',
   ])(
     'is found out: %s',
     async (name) => {

@@ -39,6 +39,8 @@ export interface ScenarioTraits {
   readonly sharedIdentity: boolean;
   readonly reportsDeath: boolean;
   readonly watchesPods: boolean;
+  /** The lease has a strategy, and nothing coordinates. */
+  readonly coordinated: boolean;
   /** Every candidate has settings of its own. Strict mode assumes one lease duration, so not there. */
   readonly mixed: boolean;
   readonly watches: boolean;
@@ -110,6 +112,7 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
     directs: traits.directs,
     reportsDeath: traits.reportsDeath,
     watchesPods: traits.watchesPods && !traits.clones,
+    coordinated: traits.coordinated,
     healAt,
     calmAt: handoverAt - (CALM_LEASES / 2) * durations.leaseDurationMs,
     handoverAt,
@@ -120,7 +123,7 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
 
 type ForeignTraits = Pick<
   ScenarioTraits,
-  'altersWrites' | 'keepsLease' | 'losesHealth' | 'directs' | 'watchesPods'
+  'altersWrites' | 'keepsLease' | 'losesHealth' | 'directs' | 'watchesPods' | 'coordinated'
 >;
 
 /** From a stream of its own: the other seeds mean what they meant without. */
@@ -132,6 +135,7 @@ function drawForeignTraits(seed: number): ForeignTraits {
     losesHealth: new RandomStream(seed, 'eligibility').chance(0.2),
     directs: new RandomStream(seed, 'successors').chance(0.4),
     watchesPods: new RandomStream(seed, 'containers').chance(0.2),
+    coordinated: new RandomStream(seed, 'coordination').chance(0.05),
   };
 }
 

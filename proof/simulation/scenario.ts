@@ -32,6 +32,8 @@ export interface Scenario {
   readonly reportsDeath: boolean;
   /** Processes name their containers, and hear which have ended (R24). */
   readonly watchesPods: boolean;
+  /** Every lease has a strategy, and nothing coordinates (R17). */
+  readonly coordinated: boolean;
   /** From here on everything works. */
   readonly healAt: number;
   /** From here on all is as it is on an ordinary day: nothing fails, and nobody does more than needed. */

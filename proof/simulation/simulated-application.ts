@@ -124,7 +124,9 @@ export class SimulatedApplication implements ElectionObserver {
   onNotice(notice: ElectionNotice): void {
     if (notice.kind === 'failed') this.failed(notice.error);
     else if (notice.kind === 'released') this.world.count('released');
-    else if (notice.kind === 'ineligible-acquisition') this.world.count('led-ineligible');
+    else if (notice.kind === 'named-in-vain') {
+      this.world.succession.heardInVain(this.replica, notice.uid, notice.leader);
+    } else if (notice.kind === 'ineligible-acquisition') this.world.count('led-ineligible');
     else if (notice.kind === 'settling') {
       this.settling = true;
       this.draining = undefined;

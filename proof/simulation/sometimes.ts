@@ -28,6 +28,7 @@ export const SITUATIONS = [
   'container-mistaken',
   'wrong-proof',
   'taken-by-proof',
+  'taken-uncoordinated',
   'stranger-led',
   'mixed-settings',
   'steady-slow',

@@ -3,10 +3,13 @@ import type { ApplyResult } from './lease-store.js';
 import { longest } from './scenario.js';
 import type { World } from './world.js';
 
+/** How it leaves: by no release, by client-go's, or with the mark of an older version of this library (R13). */
+export type Departure = 'none' | 'released' | 'marked';
+
 /**
  * Another client of the same lease, with the rules and the shapes of client-go: it waits a lease out before it takes
- * it, counts a transition when the holder changes, and releases by a record of one second. Its requests take no
- * time, so its belief begins and ends exactly with its writes.
+ * it, counts a transition when the holder changes, releases by a record of one second, and writes back what it does not
+ * understand. Its requests take no time, so its belief begins and ends exactly with its writes.
  */
 export class Stranger {
   private readonly leaseDurationMs: number;
@@ -22,7 +25,7 @@ export class Stranger {
     /** Below zero: no replica. */
     private readonly process: number,
     private readonly until: number,
-    private readonly releases: boolean,
+    private readonly departure: Departure,
   ) {
     const { candidates } = world.scenario;
     this.identity = `stranger ${-process}`;
@@ -83,7 +86,7 @@ export class Stranger {
     const { held } = this;
     const isHolder = this.world.store.lease?.record.holderIdentity === this.identity;
     this.lose();
-    if (held === undefined || !isHolder || !this.releases) return;
+    if (held === undefined || !isHolder || this.departure === 'none') return;
     const nowMicros = this.nowMicros();
     this.put({
       holderIdentity: '',
@@ -91,7 +94,7 @@ export class Stranger {
       acquireTimeMicros: nowMicros,
       renewTimeMicros: nowMicros,
       leaseTransitions: held.number,
-      releasedTransitions: null,
+      releasedTransitions: this.departure === 'marked' ? held.number : null,
     });
   }
 
@@ -100,15 +103,20 @@ export class Stranger {
     this.world.beliefs.ends(this.process, this.world.now);
   }
 
-  private put(record: LeaseRecord): ApplyResult {
-    const { store, now, trace } = this.world;
+  private put(own: LeaseRecord): ApplyResult {
+    const { store, now, trace, succession } = this.world;
     const { lease } = store;
+    const { crowd, successor } = lease?.record ?? {};
+    const record = { ...own, crowd, successor };
     const result =
       lease === null
         ? store.create(record, null, now)
         : store.replace(record, { uid: lease.uid, revision: lease.revision }, null, now);
     trace?.add(now, 'store', `${this.identity} writes "${record.holderIdentity}": ${result}`);
-    if (result === 'applied') this.world.announce();
+    if (result === 'applied') {
+      succession.noteFollowed(lease?.record);
+      this.world.announce();
+    }
     return result;
   }
 

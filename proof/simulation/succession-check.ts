@@ -16,6 +16,8 @@ export class SuccessionCheck {
   private released: { readonly at: number; readonly uid: string | undefined } | undefined;
   /** Whom a process has followed on a release that named another one, and in which term. */
   private readonly passedOver = new Map<Replica, { readonly uid: string; readonly term: number }>();
+  /** Who has followed on a release that named another one: both names. */
+  private readonly followed = new Set<string>();
 
   constructor(private readonly world: World) {}
 
@@ -48,7 +50,8 @@ export class SuccessionCheck {
       return;
     }
     const former = before.lease?.record;
-    const named = former?.holderIdentity === '' ? former.successor?.uid : undefined;
+    this.noteFollowed(former);
+    const named = nameIn(former);
     if (named === undefined) return;
     if (named === replica.config.memberUid) return world.count('named-followed');
     world.count('named-in-vain');
@@ -65,10 +68,27 @@ export class SuccessionCheck {
     world.violate('grace-respected', detail);
   }
 
+  /** The lease has another version, perhaps with another holder. */
+  noteFollowed(former: LeaseRecord | undefined): void {
+    const holder = this.world.store.lease?.record.holderIdentity;
+    const named = nameIn(former);
+    if (named !== undefined && holder) this.followed.add(`${named} ${holder}`);
+  }
+
+  /** A name of another term means nothing, however long other clients have kept it. */
+  heardInVain(replica: Replica, uid: string, leader: string): void {
+    const { lawless, restores, clones } = this.world.scenario;
+    if (lawless || restores || clones || this.followed.has(`${uid} ${leader}`)) return;
+    const detail = `${replica.name} heeds a name of another term: ${uid}, where ${leader} follows`;
+    this.world.violate('stale-name-ignored', detail);
+  }
+
   /** In the calm the named one is first, if it can be at all. */
   judgeHandover(process: number): void {
     const { world } = this;
-    const { candidates, network, handoverAt } = world.scenario;
+    const { candidates, network, handoverAt, coordinated } = world.scenario;
+    // Each of them leaves the lease to a coordinator first, and no two clocks agree on how long that is.
+    if (coordinated) return;
     const uid = this.namedSince(handoverAt);
     const named = world.replicas.find(({ config }) => config.memberUid === uid);
     if (uid === undefined || named?.alive !== true || !named.stands) return;
@@ -81,4 +101,11 @@ export class SuccessionCheck {
     if (first?.config.memberUid === uid) return;
     world.violate('named-first', `${first?.name} follows a release that names ${named.name}`);
   }
+}
+
+/** Whom a stored release names: only the term that it ends can have done so. */
+function nameIn(record: LeaseRecord | undefined): string | undefined {
+  if (record?.holderIdentity !== '') return undefined;
+  const { successor, leaseTransitions } = record;
+  return successor?.transitions === leaseTransitions ? successor.uid : undefined;
 }

@@ -23,6 +23,7 @@ export const RULES = [
   'belief-within-validity',
   'needless-revocation',
   'foreign-lease-respected',
+  'coordinator-first',
   'release-after-drain',
   'drain-keeps-lease',
   'drain-ends',
@@ -54,6 +55,7 @@ export const RULES = [
   'grace-ends',
   'named-first',
   'vain-name-repeated',
+  'stale-name-ignored',
   'no-exception',
 ] as const;
 
@@ -172,7 +174,7 @@ export class World {
 
   /** As a lock parses it: anew each time, so that nothing may depend on two of them being one object. */
   representation(lease: ObservedLease): ObservedLease {
-    const copy = copyOfLease(lease);
+    const copy = copyOfLease(this.scenario.coordinated ? withStrategy(lease) : lease);
     if (!this.engine.sabotage.coarseTimingKey) return copy;
     const { holderIdentity, renewTimeMicros, leaseTransitions } = lease.record;
     const seconds = Math.floor((renewTimeMicros ?? 0) / 1_000_000);
@@ -212,4 +214,8 @@ export class World {
   private activity(): number {
     return this.replicas.reduce((sum, { activity }) => sum + activity, 0);
   }
+}
+
+function withStrategy(lease: ObservedLease): ObservedLease {
+  return { ...lease, record: { ...lease.record, coordination: { strategy: 'S' } } };
 }

@@ -210,7 +210,10 @@ describe('when there is no pod of that name', () => {
   it('says which name was tried, and knows the members once it is there', async () => {
     const leadership = await startIn('late');
     await eventually(
-      () => expect(leadership.problems[0]).toMatch(/takes app-\d+-late for the name of its pod/),
+      () =>
+        expect(leadership.problems[0]).toMatch(
+          /answered 404: pods "app-\d+-late" not found\. This process takes app-\d+-late for the name of its pod/,
+        ),
       LIMIT_MS,
     );
     await createPod('late');
@@ -231,6 +234,39 @@ describe('when the API server is restarted', () => {
       await deletePod('b', 0);
       await createPod('c');
       await eventually(() => expect(namesOf(leadership)).toEqual(['a', 'c']), 2 * LIMIT_MS);
+      expect(leadership.problems.filter((each) => each.includes('members'))).toEqual([]);
+    },
+    4 * LIMIT_MS,
+  );
+});
+
+describe('when etcd has forgotten the version that the watch continues from', () => {
+  it(
+    'is told 410, lists the pods again, and misses nothing',
+    async () => {
+      await createPod('a');
+      await createPod('b');
+      const leadership = await startIn('a');
+      await eventually(() => expect(namesOf(leadership)).toEqual(['a', 'b']), LIMIT_MS);
+      const { body } = await cluster.server.request('GET', PODS);
+      const known = body.metadata!.resourceVersion!;
+      const lists = async () =>
+        (await requestsForPods()).filter(({ verb, requestURI }) => {
+          return verb === 'list' && requestURI.includes(app);
+        }).length;
+      expect(await lists()).toBe(1);
+      await deletePod('b', 0);
+      await eventually(() => expect(namesOf(leadership)).toEqual(['a']), LIMIT_MS);
+      // The process is deaf, and so has no version that is any newer.
+      await cluster.server.killApiServer('SIGKILL');
+      await cluster.server.compactEtcd();
+      await cluster.server.startApiServer();
+      await createPod('c');
+      const watch = `${PODS}?watch=1&timeoutSeconds=1&resourceVersion=${known}`;
+      const events = await cluster.server.request<unknown>('GET', watch);
+      expect(JSON.stringify(events.body)).toContain('"code":410');
+      await eventually(() => expect(namesOf(leadership)).toEqual(['a', 'c']), 2 * LIMIT_MS);
+      await eventually(async () => expect(await lists()).toBe(2), LIMIT_MS);
       expect(leadership.problems.filter((each) => each.includes('members'))).toEqual([]);
     },
     4 * LIMIT_MS,

@@ -97,6 +97,44 @@ describe('placement', () => {
     });
   });
 
+  describe('when a rollout changes the placement, so that replicas place roles in two ways for a while', () => {
+    const roles = ['one', 'two', 'three', 'four'];
+
+    it.each<[string, Options, Options]>([
+      ['newest to spread', { placement: 'newest' }, { placement: 'spread' }],
+      ['spread to newest', { placement: 'spread' }, { placement: 'newest' }],
+      ['spread to a function', { placement: 'spread' }, { placement: () => 'old-1' }],
+      ['a function to another one', { placement: () => 'old-1' }, { placement: () => 'new-1' }],
+    ])(
+      '%s: each role has one leader, moves at most once per replica, and then stays',
+      async (_change, before, after) => {
+        const apps = [
+          await started('old-1', before, roles),
+          await started('old-2', before, roles),
+          await started('new-1', after, roles),
+          await started('new-2', after, roles),
+        ];
+        const services = (role: string) => apps.map((app) => app.leadership(role));
+        let grants = 0;
+        for (const role of roles) {
+          for (const { granted$ } of services(role)) granted$.subscribe(() => (grants += 1));
+        }
+        const atStart = grants;
+        const leadersOfEach = () => roles.map((role) => leaders(services(role)).length);
+        for (let tenth = 0; tenth < 1_200; tenth += 1) {
+          await elections.clock.advance(100);
+          expect(Math.max(...leadersOfEach())).toBeLessThanOrEqual(1);
+        }
+        expect(grants - atStart).toBeLessThanOrEqual(roles.length * apps.length);
+        const settled = grants;
+        await elections.clock.advance(300_000);
+        expect(grants).toBe(settled);
+        expect(leadersOfEach()).toEqual(roles.map(() => 1));
+      },
+      60_000,
+    );
+  });
+
   describe('when roles are spread', () => {
     const roles = ['one', 'two', 'three'];
 

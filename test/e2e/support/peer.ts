@@ -35,8 +35,10 @@ export abstract class Peer extends NodeProgram {
 export class ClientGoElector extends Peer {
   private static count = 0;
 
-  static async start(cluster: ElectionCluster, times: PeerTimes): Promise<ClientGoElector> {
-    const { leaseName, kubeConfigFile } = cluster;
+  static async start(
+    { leaseName, kubeConfigFile }: Pick<ElectionCluster, 'leaseName' | 'kubeConfigFile'>,
+    times: PeerTimes,
+  ): Promise<ClientGoElector> {
     const identity = `client-go-${++ClientGoElector.count}`;
     const { leaseDuration, renewDeadline, retryPeriod } = times;
     const args = [kubeConfigFile, NAMESPACE, leaseName, identity];
