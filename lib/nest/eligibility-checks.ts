@@ -104,7 +104,22 @@ async function answerOf(check: EligibilityCheck, name: string): Promise<string |
     const answer: unknown = await check();
     return faultIn(answer, name);
   } catch (error) {
-    return `${name} failed: ${messageOf(error)}`;
+    return faultTold(error, name) ?? `${name} failed: ${messageOf(error)}`;
+  }
+}
+
+/** A health check of Terminus rejects with its result as the response, and an old indicator with it as the causes. */
+function faultTold(error: unknown, name: string): string | undefined {
+  try {
+    if (!isObject(error)) return undefined;
+    const { getResponse, causes } = error as { getResponse?: unknown; causes?: unknown };
+    const result: unknown = typeof getResponse === 'function' ? getResponse.call(error) : causes;
+    if (!isObject(result)) return undefined;
+    const isResult = statusesIn(result).some(([, status]) => typeof status === 'string');
+    return isResult ? faultIn(result, name) : undefined;
+  } catch {
+    // The error itself is what is left to tell.
+    return undefined;
   }
 }
 

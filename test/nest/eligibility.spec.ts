@@ -1,3 +1,4 @@
+import { ServiceUnavailableException } from '@nestjs/common';
 import { type EligibilityCheck, type LeadershipService } from '../../lib/index.js';
 import { drainAndRelease } from '../support/stop-election.js';
 import { Elections } from './support/elections.js';
@@ -102,6 +103,30 @@ describe('eligibility', () => {
         'check failed: refused',
       ],
       ['by rejecting', () => Promise.reject(new Error('refused')), 'check failed: refused'],
+      [
+        'by rejecting with the result of a whole health check',
+        () =>
+          Promise.reject(
+            new ServiceUnavailableException({
+              status: 'error',
+              details: { a: { status: 'up' }, b: { status: 'down' } },
+            }),
+          ),
+        'b is down',
+      ],
+      [
+        'by rejecting as an old indicator does',
+        () =>
+          Promise.reject(
+            Object.assign(new Error('no'), { causes: { database: { status: 'down' } } }),
+          ),
+        'database is down',
+      ],
+      [
+        'by rejecting with a response that is no result',
+        () => Promise.reject(new ServiceUnavailableException('come back later')),
+        'check failed: come back later',
+      ],
       ['with what throws when it is looked at', () => hostile as never, 'check failed: no then'],
       ['never', () => new Promise(() => {}), 'check has not answered within 3000 ms'],
     ])('%s, it is understood', async (_what, answer, why) => {
