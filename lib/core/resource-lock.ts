@@ -105,7 +105,8 @@ export interface Store<Content, Version> {
   create(content: Content, options: LockRequestOptions): Promise<WriteOutcome<Version>>;
   /**
    * Replaces the object if the stored one still is the expected version (of a lease: has its `revision` and its `uid`).
-   * Everything else in the object (of a lease: in its `source`) is kept.
+   * Everything else in the object is kept (R6): of a lease, whatever its `source` holds beside the record, the records of
+   * other leases that share the object among it.
    */
   replace(
     content: Content,

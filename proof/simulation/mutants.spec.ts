@@ -34,6 +34,7 @@ describe('a wrong election', () => {
     'impatient-watch',
     'hands-over-again',
     'hands-over-to-nobody',
+    'stale-name-honoured',
     'no-eligibility-grace',
     'ineligible-leads-on',
     'ineligible-competes',

@@ -47,3 +47,19 @@ describe('when docs/rules.md names a test', () => {
     expect(readFileSync(file, 'utf8')).toContain(title);
   });
 });
+
+describe('when another page names a test', () => {
+  const named = pages()
+    .filter(({ file }) => file !== 'docs/rules.md')
+    .flatMap(({ file: page, text }) =>
+      [...text.matchAll(/"([^"]+)"\s+in\s+`((?:test|proof)\/[^`]+)`/g)].map(([, title, file]) => ({
+        page,
+        title: title!.replace(/\s+/g, ' '),
+        file: file!,
+      })),
+    );
+
+  it.each(named)('$page: finds "$title"', ({ title, file }) => {
+    expect(readFileSync(file, 'utf8')).toContain(title);
+  });
+});
