@@ -106,7 +106,7 @@ function copyOfContainer(container: unknown): ContainerMark | undefined {
 function copyOfCoordination(coordination: unknown): Coordination | undefined {
   if (!isObject(coordination)) return undefined;
   const { strategy, preferredHolder } = coordination;
-  if (typeof strategy !== 'string') return undefined;
+  if (typeof strategy !== 'string' || strategy === '') return undefined;
   return typeof preferredHolder === 'string' ? { strategy, preferredHolder } : { strategy };
 }
 

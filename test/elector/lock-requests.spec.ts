@@ -1,0 +1,36 @@
+import { describe, expect, it } from '@jest/globals';
+import type { LeaseRecord } from '../../lib/core/lease-record.js';
+import { copyOfLease } from '../../lib/elector/lock-requests.js';
+import { heldBy, representation } from '../support/machine-run.js';
+
+const CONTAINER = { podUid: 'p', containerName: 'c', containerId: 'containerd://0' };
+
+describe('when a lock answers what decides only who comes first, or how soon', () => {
+  it.each<[keyof LeaseRecord, unknown]>([
+    ['crowd', { candidates: 3, stepMs: 4 }],
+    ['successor', { transitions: 4, uid: 'u' }],
+    ['container', CONTAINER],
+    ['coordination', { strategy: 'S' }],
+    ['coordination', { strategy: 'S', preferredHolder: 'p' }],
+  ])('takes %s as it is: %j', (field, value) => {
+    const { record } = copyOfLease(representation(heldBy('other', { [field]: value }), 1));
+    expect(record[field]).toEqual(value);
+    expect(record[field]).not.toBe(value);
+  });
+
+  it.each<[keyof LeaseRecord, unknown]>([
+    ['crowd', 7],
+    ['crowd', { candidates: 0, stepMs: 4 }],
+    ['successor', 'u'],
+    ['successor', { transitions: '4', uid: 'u' }],
+    ['container', null],
+    ['container', { ...CONTAINER, podUid: 7 }],
+    ['coordination', 'S'],
+    ['coordination', { strategy: 7 }],
+    ['coordination', { strategy: '' }],
+    ['coordination', { preferredHolder: 'p' }],
+  ])('takes nonsense for absent: %s %j', (field, value) => {
+    const { record } = copyOfLease(representation(heldBy('other', { [field]: value }), 1));
+    expect(record[field]).toBeUndefined();
+  });
+});
