@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { LeaderElectionOptionsError } from '../../lib/index.js';
 import { PodEnvironment } from '../../lib/kubernetes/connection/pod-environment.js';
 import { leaseLockIn } from '../../lib/locks/kubernetes/lease.lock.js';
@@ -45,9 +45,8 @@ afterEach(async () => {
   emulator.disconnect();
   await elections.end();
   await emulator.stop();
+  rmSync(directory, { recursive: true, force: true });
 });
-
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 function createPod(name: string, labels: object = {}): void {
   const spec = { containers: [{ name: 'a', image: 'a' }] };
