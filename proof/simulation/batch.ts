@@ -1,4 +1,5 @@
 import { LeaderElector } from '../../lib/elector/leader-elector.js';
+import { RolePlacement } from '../../lib/nest/role-placement.js';
 import type { FaultKind } from './fault.js';
 import { withLightAborts } from './light-abort-controller.js';
 import { drawScenario } from './scenario-draw.js';
@@ -6,7 +7,7 @@ import { runSchedule, type ScheduleResult } from './schedule-run.js';
 import { addSituations, noSituations, type SituationCounts } from './sometimes.js';
 import type { Engine, Rule } from './world.js';
 
-export const PRODUCTION: Engine = { LeaderElector, sabotage: {} };
+export const PRODUCTION: Engine = { LeaderElector, RolePlacement, sabotage: {} };
 
 /** A run of consecutive seeds. */
 export interface Batch {

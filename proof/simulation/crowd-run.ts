@@ -192,6 +192,7 @@ function scenarioOf({ seed, candidates, handovers, roundTripMs, directed }: Crow
     keepsLease: false,
     sharedIdentity: false,
     directs: false,
+    places: undefined,
     reportsDeath: false,
     healAt: 0,
     calmAt: endAt,

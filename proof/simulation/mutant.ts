@@ -1,4 +1,5 @@
 import type { LeaderElector } from '../../lib/elector/leader-elector.js';
+import type { RolePlacement } from '../../lib/nest/role-placement.js';
 import type { MutantBuild, SourcePatch } from '../mutants/mutant-build.js';
 import type { FaultKind } from './fault.js';
 import type { ScenarioTraits } from './scenario-draw.js';
@@ -22,12 +23,19 @@ export interface Mutant {
 }
 
 /** The part of the library that the simulation drives. */
-export const SIMULATED_PARTS = ['core', 'elector'];
+export const SIMULATED_PARTS = ['core', 'elector', 'nest'];
 
 export async function engineOf(build: MutantBuild, mutant: Mutant): Promise<Engine> {
   const load = await build.build(mutant.name, mutant.patches);
   const module = (await load('elector/leader-elector.ts')) as {
     LeaderElector: typeof LeaderElector;
   };
-  return { LeaderElector: module.LeaderElector, sabotage: mutant.sabotage ?? {} };
+  const placement = (await load('nest/role-placement.ts')) as {
+    RolePlacement: typeof RolePlacement;
+  };
+  return {
+    LeaderElector: module.LeaderElector,
+    RolePlacement: placement.RolePlacement,
+    sabotage: mutant.sabotage ?? {},
+  };
 }

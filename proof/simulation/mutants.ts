@@ -7,6 +7,7 @@ import { MUTANTS_OF_ELIGIBILITY } from './mutants-of-eligibility.js';
 import { MUTANTS_OF_HOLDING } from './mutants-of-holding.js';
 import { MUTANTS_OF_DEATH } from './mutants-of-death.js';
 import { MUTANTS_OF_OPTIONS } from './mutants-of-options.js';
+import { MUTANTS_OF_PLACEMENT } from './mutants-of-placement.js';
 import { MUTANTS_OF_PACE } from './mutants-of-pace.js';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -17,6 +18,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...MUTANTS_OF_PACE,
   ...MUTANTS_OF_ELIGIBILITY,
   ...MUTANTS_OF_CROWDS,
+  ...MUTANTS_OF_PLACEMENT,
   ...MUTANTS_OF_ELECTOR,
   ...MUTANTS_OF_OPTIONS,
 ];

@@ -10,6 +10,7 @@ import { RequestBudget } from './request-budget.js';
 import type { CandidateTraits } from './scenario.js';
 import { SimulatedApplication } from './simulated-application.js';
 import { SimulatedEligibility } from './simulated-eligibility.js';
+import { SimulatedPlacement } from './simulated-placement.js';
 import { SimulatedLock } from './simulated-lock.js';
 import type { SimulatedWatch } from './simulated-watch.js';
 import { VirtualClock } from './virtual-clock.js';
@@ -77,6 +78,7 @@ export class Replica implements EventOwner {
   private readonly budget: RequestBudget;
   readonly application: SimulatedApplication;
   readonly eligibility: SimulatedEligibility;
+  readonly placement: SimulatedPlacement | undefined;
   private frozen: Freeze | undefined;
   /** By the own clock, when it was parted from its original. */
   private partedAt = -Infinity;
@@ -120,6 +122,8 @@ export class Replica implements EventOwner {
       random: () => dice.next(),
       observer: this.application,
     });
+    const { places } = world.scenario;
+    if (places !== undefined) this.placement = new SimulatedPlacement(world, this, places);
   }
 
   get mayBeCloned(): boolean {
@@ -165,6 +169,7 @@ export class Replica implements EventOwner {
   start(): void {
     this.log('starts');
     this.elector.start();
+    this.placement?.look();
     const { jobEveryMs } = this.traits;
     if (jobEveryMs !== undefined) this.application.scheduleJob(jobEveryMs);
   }
@@ -311,6 +316,7 @@ export class Replica implements EventOwner {
         });
       });
     }
+    this.placement?.close();
     await elector.release();
   }
 

@@ -31,6 +31,8 @@ export interface ScenarioTraits {
   readonly altersWrites: boolean;
   /** Releases name a successor. */
   readonly directs: boolean;
+  /** The placement of the library chooses them. */
+  readonly places: Scenario['places'];
   /** Locks keep one lease object, and change it. */
   readonly keepsLease: boolean;
   /** Processes are unfit to lead now and then. */
@@ -110,6 +112,7 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
     keepsLease: traits.keepsLease,
     sharedIdentity: traits.sharedIdentity,
     directs: traits.directs,
+    places: traits.directs && !traits.clones && !traits.sharedIdentity ? traits.places : undefined,
     reportsDeath: traits.reportsDeath,
     watchesPods: traits.watchesPods && !traits.clones,
     coordinated: traits.coordinated,
@@ -123,7 +126,13 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
 
 type ForeignTraits = Pick<
   ScenarioTraits,
-  'altersWrites' | 'keepsLease' | 'losesHealth' | 'directs' | 'watchesPods' | 'coordinated'
+  | 'altersWrites'
+  | 'keepsLease'
+  | 'losesHealth'
+  | 'directs'
+  | 'places'
+  | 'watchesPods'
+  | 'coordinated'
 >;
 
 /** From a stream of its own: the other seeds mean what they meant without. */
@@ -134,6 +143,7 @@ function drawForeignTraits(seed: number): ForeignTraits {
     keepsLease: random.chance(0.1),
     losesHealth: new RandomStream(seed, 'eligibility').chance(0.2),
     directs: new RandomStream(seed, 'successors').chance(0.4),
+    places: new RandomStream(seed, 'placement').pick([undefined, 'newest', 'spread', 'spread']),
     watchesPods: new RandomStream(seed, 'containers').chance(0.2),
     coordinated: new RandomStream(seed, 'coordination').chance(0.05),
   };

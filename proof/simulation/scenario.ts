@@ -28,6 +28,8 @@ export interface Scenario {
   readonly sharedIdentity: boolean;
   /** Processes are members, and whoever leads names one for its release: one that lives, or is gone, or a stranger. */
   readonly directs: boolean;
+  /** The placement of the library chooses the names, and hands over; undefined: any name is chosen. */
+  readonly places: 'newest' | 'spread' | undefined;
   /** Watches tell of the holder's death, as the file lock's do. */
   readonly reportsDeath: boolean;
   /** Processes name their containers, and hear which have ended (R24). */

@@ -82,6 +82,7 @@ export class SimulatedApplication implements ElectionObserver {
     this.settling = false;
     this.draining = undefined;
     this.nominate();
+    replica.placement?.granted();
     world.kubelet.granted(replica, term);
     const gated = this.work();
     if (gated !== undefined) replica.elector.track(gated);
@@ -105,6 +106,9 @@ export class SimulatedApplication implements ElectionObserver {
     }
     world.promisesMove('lifecycle');
     if (this.successors.chance(0.5)) this.nominate();
+    if (reason === 'ineligible' || reason === 'handler-failed')
+      world.succession.givesUp(replica, term);
+    replica.placement?.revoked(reason);
     if (world.now < replica.failsHandlersUntil && replica.random.chance(0.5)) {
       world.count('observer-threw');
       throw new ObserverFault(replica);
@@ -115,7 +119,7 @@ export class SimulatedApplication implements ElectionObserver {
   /** Whom the release is to name, if there is one. */
   private nominate(): void {
     const { world, replica, successors } = this;
-    if (!world.scenario.directs) return;
+    if (!world.scenario.directs || replica.placement !== undefined) return;
     const living = world.replicas.filter(({ alive }) => alive);
     const other = successors.pick(living).config.memberUid ?? null;
     replica.elector.nominate(successors.pick([other, other, other, 'uid-gone', null]));
@@ -123,6 +127,7 @@ export class SimulatedApplication implements ElectionObserver {
 
   onNotice(notice: ElectionNotice): void {
     if (notice.kind === 'failed') this.failed(notice.error);
+    else if (notice.kind === 'leader-changed') this.replica.placement?.leaderChanged();
     else if (notice.kind === 'released') this.world.count('released');
     else if (notice.kind === 'named-in-vain') {
       this.world.succession.heardInVain(this.replica, notice.uid, notice.leader);

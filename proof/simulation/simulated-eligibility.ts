@@ -15,6 +15,7 @@ export class SimulatedEligibility {
   private since = -Infinity;
   private isEligible = true;
   private mayHandOver = false;
+  private mayHandOverSince = -Infinity;
   private hasHandedOver = false;
   private letGoTerm: number | undefined;
 
@@ -29,9 +30,18 @@ export class SimulatedEligibility {
     const { replica } = this;
     if (isEligible !== this.isReported) this.since = replica.clock.now();
     this.isReported = isEligible;
-    this.mayHandOver = mayHandOver;
+    if (replica.placement === undefined) this.mayHandOver = mayHandOver;
     replica.log(`is reported ${isEligible ? 'eligible' : 'ineligible'}`);
-    replica.elector.setEligible(isEligible, mayHandOver);
+    replica.elector.setEligible(isEligible, this.mayHandOver);
+  }
+
+  /** As the placement sees the others. */
+  setMayHandOver(mayHandOver: boolean): void {
+    if (mayHandOver === this.mayHandOver) return;
+    this.review();
+    this.mayHandOver = mayHandOver;
+    this.mayHandOverSince = this.replica.clock.now();
+    this.replica.elector.setEligible(this.isReported, mayHandOver);
   }
 
   handsOver({ number }: Term): void {
@@ -73,7 +83,7 @@ export class SimulatedEligibility {
 
   private checkLetGo(): void {
     const { world, replica } = this;
-    const ineligibleMs = replica.clock.now() - this.since;
+    const ineligibleMs = replica.clock.now() - Math.max(this.since, this.mayHandOverSince);
     const enoughMs = replica.config.ineligibleGraceMs + LATE_MS;
     if (this.isEligible || this.isReported || !this.mayHandOver || this.hasHandedOver) return;
     if (!this.isExact || ineligibleMs < enoughMs || !replica.elector.isLeader()) return;

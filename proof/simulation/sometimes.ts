@@ -50,6 +50,7 @@ export const SITUATIONS = [
   'named-in-vain',
   'named-followed',
   'named-first',
+  'moved-to-spread',
   'crash-failover',
   'quiet-crash-failover',
 ] as const;

@@ -1,4 +1,5 @@
 import type { LeaseRecord } from '../../lib/core/lease-record.js';
+import type { Term } from '../../lib/core/term.js';
 import type { LeaseStore } from './lease-store.js';
 import type { Replica } from './replica.js';
 import type { World } from './world.js';
@@ -19,7 +20,14 @@ export class SuccessionCheck {
   /** Who has followed on a release that named another one: both names. */
   private readonly followed = new Set<string>();
 
+  /** Who has given up in which term, and when its release of that was applied; Infinity before. */
+  private readonly gaveUp = new Map<string, { readonly term: number; at: number }>();
+
   constructor(private readonly world: World) {}
+
+  givesUp({ config: { memberUid } }: Replica, { number }: Term): void {
+    if (memberUid !== undefined) this.gaveUp.set(memberUid, { term: number, at: Infinity });
+  }
 
   namedSince(at: number): string | undefined {
     return this.released !== undefined && this.released.at >= at ? this.released.uid : undefined;
@@ -34,6 +42,7 @@ export class SuccessionCheck {
       const detail = `${replica.name} names ${uid} in "${holderIdentity}" #${leaseTransitions}`;
       this.world.violate('name-on-release-only', detail);
     }
+    this.checkRest(replica, uid, leaseTransitions);
     const before = this.passedOver.get(replica);
     if (before?.term !== leaseTransitions || before.uid !== uid) return;
     this.world.violate('vain-name-repeated', `${replica.name} names ${uid} again`);
@@ -46,6 +55,9 @@ export class SuccessionCheck {
   ): void {
     const { world } = this;
     if (record.holderIdentity === '') {
+      const uid = replica.config.memberUid;
+      const givenUp = uid === undefined ? undefined : this.gaveUp.get(uid);
+      if (givenUp?.term === record.leaseTransitions) givenUp.at = Math.min(givenUp.at, world.now);
       this.released = { at: world.now, uid: record.successor?.uid };
       return;
     }
@@ -81,6 +93,26 @@ export class SuccessionCheck {
     if (lawless || restores || clones || this.followed.has(`${uid} ${leader}`)) return;
     const detail = `${replica.name} heeds a name of another term: ${uid}, where ${leader} follows`;
     this.world.violate('stale-name-ignored', detail);
+  }
+
+  /**
+   * Who gave up in the term before is known to whoever follows, and who gave up before that to whoever follows then (R25). Other
+   * clients, webhooks and people take marks off.
+   */
+  private checkRest(replica: Replica, uid: string, term: number): void {
+    const { scenario, placementCooldownMs, now } = this.world;
+    const { lawless, restores, sleeps, kinds, places } = scenario;
+    const givenUp = this.gaveUp.get(uid);
+    if (places === undefined || givenUp === undefined) return;
+    if (lawless || restores || sleeps || this.world.restored) return;
+    if (kinds.includes('webhook') || kinds.includes('stranger') || kinds.includes('broken-lock'))
+      return;
+    const termsAgo = term - givenUp.term;
+    if (termsAgo < 1 || termsAgo > 2) return;
+    const elapsedMs = (now - givenUp.at) * replica.clockRate;
+    if (elapsedMs >= 10 * placementCooldownMs - 1) return;
+    const detail = `${replica.name} names ${uid}, which gave up #${givenUp.term} ${elapsedMs.toFixed(0)} ms ago`;
+    this.world.violate('rest-respected', detail);
   }
 
   /** In the calm the named one is first, if it can be at all. */

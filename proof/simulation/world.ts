@@ -1,5 +1,6 @@
 import type { ObservedLease } from '../../lib/core/lease-record.js';
 import type { LeaderElector } from '../../lib/elector/leader-elector.js';
+import type { RolePlacement } from '../../lib/nest/role-placement.js';
 import { copyOfLease } from '../../lib/elector/lock-requests.js';
 import { BeliefHistory } from './belief-history.js';
 import { EventQueue } from './event-queue.js';
@@ -56,6 +57,8 @@ export const RULES = [
   'named-first',
   'vain-name-repeated',
   'stale-name-ignored',
+  'rest-respected',
+  'move-is-due',
   'no-exception',
 ] as const;
 
@@ -70,6 +73,7 @@ export interface Violation {
 /** The code under test: production's, or a mutant of it. */
 export interface Engine {
   readonly LeaderElector: typeof LeaderElector;
+  readonly RolePlacement: typeof RolePlacement;
   /** What a mutant changes outside `lib/core`: in the lock or in the world. */
   readonly sabotage: Sabotage;
 }
@@ -104,6 +108,7 @@ export class World {
   readonly replicas: Replica[] = [];
   readonly links: Link[] = [];
   readonly kubelet: SimulatedKubelet;
+  readonly placementCooldownMs: number;
   serverDownUntil = 0;
   /** For each candidate, until when something keeps it from renewing. */
   private readonly hindered: Record<Exclude<Hindrance, 'none'>, number>[] = [];
@@ -125,6 +130,7 @@ export class World {
     private readonly checkSettled: boolean,
   ) {
     this.kubelet = new SimulatedKubelet(this);
+    this.placementCooldownMs = this.stream('cool-downs').pick([1_000, 5_000, 30_000]);
   }
 
   get now(): number {
