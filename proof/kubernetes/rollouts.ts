@@ -16,18 +16,17 @@ const ROLE = 'plans';
 
 /** How often leadership moves in a rolling update: the pods are real objects, and each has an application of its own. */
 export async function rollouts(cluster: ElectionCluster): Promise<Row[]> {
-  const all: Promise<Row>[] = [];
+  const rows: Row[] = [];
   for (const replicas of SIZES) {
     const quarter = { surge: Math.ceil(replicas / 4), unavailable: Math.floor(replicas / 4) };
     for (const pace of [{ surge: 1, unavailable: 0 }, quarter]) {
-      for (const placement of ['newest', 'any'] as const) {
-        const name = `rollout-${all.length}`;
-        all.push(rollOut(cluster, name, { replicas, ...pace, placement }));
-      }
+      const name = `rollout-${rows.length}`;
+      const play = (placement: 'newest' | 'any'): Promise<Row> =>
+        rollOut(cluster, `${name}-${placement}`, { replicas, ...pace, placement });
+      rows.push(...(await Promise.all([play('newest'), play('any')])));
     }
-    await Promise.all(all);
   }
-  return Promise.all(all);
+  return rows;
 }
 
 async function rollOut(cluster: ElectionCluster, name: string, rollout: Rollout): Promise<Row> {
