@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { RandomStream } from '../simulation/random-stream.js';
-import { ModelledDeployment } from './rollout-model.js';
+import { type Choice, ModelledDeployment } from './rollout-model.js';
 
-const runs = (replicas: number, surge: number, unavailable: number, choice: 'newest' | 'any') =>
+const runs = (replicas: number, surge: number, unavailable: number, choice: Choice) =>
   Array.from({ length: 200 }, (_, run) => {
     const random = new RandomStream(run, `${replicas}`);
     const deployment = new ModelledDeployment(choice, random, replicas);
@@ -26,13 +26,17 @@ describe('when a rolling update replaces every pod', () => {
     expect(Math.max(...runs(...deployment, 'newest'))).toBeLessThanOrEqual(2);
   });
 
+  it('would move that of 50 dozens of times if a newer pod were a reason to hand over', () => {
+    expect(Math.min(...runs(50, 1, 0, 'newest at once'))).toBeGreaterThan(25);
+  });
+
   it('moves it more often if whoever comes first leads', () => {
     expect(Math.max(...runs(10, 1, 0, 'any'))).toBeGreaterThan(2);
   });
 });
 
 describe('when a deployment of ten is scaled down to three', () => {
-  const movesOf = (choice: 'newest' | 'any', scaleDown: (of: ModelledDeployment) => void) =>
+  const movesOf = (choice: Choice, scaleDown: (of: ModelledDeployment) => void) =>
     Array.from({ length: 200 }, (_, run) => {
       const deployment = new ModelledDeployment(choice, new RandomStream(run, choice), 10);
       scaleDown(deployment);

@@ -1,8 +1,11 @@
 import { newestMember } from '../../lib/core/placement.js';
 import type { RandomStream } from '../simulation/random-stream.js';
 
-/** Who follows when the leader's pod ends: as `placement` says, or whoever comes first, as with client-go. */
-export type Choice = 'newest' | 'any';
+/**
+ * Who follows when the leader's pod ends: as `placement` says, or whoever comes first, as with client-go. By the rule
+ * that was refuted the newest leads as soon as it is Ready.
+ */
+export type Choice = 'newest' | 'any' | 'newest at once';
 
 export interface Rollout {
   readonly replicas: number;
@@ -47,6 +50,7 @@ export class ModelledDeployment {
       if (ending > 0) this.end(this.random.shuffle(this.pods.filter(isOld)).slice(0, ending));
       const starting = this.pods.filter(({ isReady }) => !isReady);
       if (starting.length > 0) this.random.pick(starting).isReady = true;
+      if (this.choice === 'newest at once') this.follow(newestMember(this.ready)!);
     }
   }
 
@@ -84,7 +88,11 @@ export class ModelledDeployment {
   private end(ending: readonly Pod[]): void {
     this.pods = this.pods.filter((pod) => !ending.includes(pod));
     if (!ending.includes(this.leader)) return;
-    this.moves++;
-    this.leader = this.choice === 'any' ? this.random.pick(this.ready) : newestMember(this.ready)!;
+    this.follow(this.choice === 'any' ? this.random.pick(this.ready) : newestMember(this.ready)!);
+  }
+
+  private follow(next: Pod): void {
+    if (next !== this.leader) this.moves++;
+    this.leader = next;
   }
 }
