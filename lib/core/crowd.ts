@@ -21,14 +21,16 @@ const CREATION_WINDOW_MS = 250;
 const FIRST_GUESS = 2;
 const MOST_CANDIDATES = 4_000;
 /** A faster step is hardly measurable, and a window for less is the shortest. */
-export const SHORTEST_STEP_MS = 4;
+const SHORTEST_STEP_MS = 4;
+/** Two candidates have the longest window by then. What is longer was written by hand, and counts as no crowd. */
+const LONGEST_STEP_MS = 5_000;
 /** How much of a new measurement counts. */
 const SMOOTHING = 0.25;
 
 /** What is known of the crowd without a record that says it. */
 export const UNKNOWN_CROWD: Crowd = { candidates: FIRST_GUESS, stepMs: SHORTEST_STEP_MS };
 
-export function isCrowdSize(candidates: unknown): candidates is number {
+function isCrowdSize(candidates: unknown): candidates is number {
   return typeof candidates === 'number' && candidates >= 1 && candidates <= MOST_CANDIDATES;
 }
 
@@ -40,7 +42,7 @@ export function isCrowd(value: unknown): value is Crowd {
     isCrowdSize(candidates) &&
     typeof stepMs === 'number' &&
     stepMs >= SHORTEST_STEP_MS &&
-    Number.isFinite(stepMs)
+    stepMs <= LONGEST_STEP_MS
   );
 }
 
@@ -79,7 +81,7 @@ function crowdIn(crowd: Crowd | undefined, knownCandidates: number | null): Crow
 /** A holder has heard of its own renewal after so long. */
 export function crowdAfterRenewal(crowd: Crowd, measuredMs: number): Crowd {
   const stepMs = crowd.stepMs + SMOOTHING * (measuredMs - crowd.stepMs);
-  return { ...crowd, stepMs: Math.max(SHORTEST_STEP_MS, stepMs) };
+  return { ...crowd, stepMs: Math.min(LONGEST_STEP_MS, Math.max(SHORTEST_STEP_MS, stepMs)) };
 }
 
 /** As it is written: three candidates more or less make no difference, and digits only cost space. */

@@ -76,7 +76,11 @@ export function copyOfLease({
 
 /** What makes no sense counts as absent: none of these decides who may lead, only who comes first and how soon. */
 function copyOfCrowd(crowd: unknown): Crowd | undefined {
-  return isCrowd(crowd) ? { candidates: crowd.candidates, stepMs: crowd.stepMs } : undefined;
+  if (!isObject(crowd)) return undefined;
+  // Read once: what is checked is what is kept.
+  const { candidates, stepMs } = crowd;
+  const copy = { candidates, stepMs };
+  return isCrowd(copy) ? copy : undefined;
 }
 
 function copyOfSuccessor(successor: unknown): NamedSuccessor | undefined {

@@ -1,5 +1,5 @@
 import type { ContainerMark } from '../core/container.js';
-import { isCrowdSize, SHORTEST_STEP_MS } from '../core/crowd.js';
+import { isCrowd } from '../core/crowd.js';
 import type { Crowd, GivenUp, LeaseRecord, NamedSuccessor } from '../core/lease-record.js';
 
 const RFC_3339 =
@@ -73,8 +73,8 @@ export function parseCrowd(stored: unknown): Crowd | undefined {
   if (typeof stored !== 'string') return undefined;
   const match = CROWD.exec(stored);
   if (match === null) return undefined;
-  const [candidates, stepMs] = [Number(match[1]), Number(match[2])];
-  return isCrowdSize(candidates) && stepMs >= SHORTEST_STEP_MS ? { candidates, stepMs } : undefined;
+  const crowd = { candidates: Number(match[1]), stepMs: Number(match[2]) };
+  return isCrowd(crowd) ? crowd : undefined;
 }
 
 /** `4:2c0f7d6e-…`, of a member on Kubernetes; on other locks an identity, which may be any text. */

@@ -21,6 +21,7 @@ describe('when a lock answers what decides only who comes first, or how soon', (
   it.each<[keyof LeaseRecord, unknown]>([
     ['crowd', 7],
     ['crowd', { candidates: 0, stepMs: 4 }],
+    ['crowd', { candidates: 3, stepMs: 5_001 }],
     ['successor', 'u'],
     ['successor', { transitions: '4', uid: 'u' }],
     ['container', null],
@@ -32,5 +33,17 @@ describe('when a lock answers what decides only who comes first, or how soon', (
   ])('takes nonsense for absent: %s %j', (field, value) => {
     const { record } = copyOfLease(representation(heldBy('other', { [field]: value }), 1));
     expect(record[field]).toBeUndefined();
+  });
+
+  it('keeps of a crowd what was checked, though it answers otherwise the next time', () => {
+    let reads = 0;
+    const crowd = {
+      candidates: 3,
+      get stepMs() {
+        return reads++ === 0 ? 4 : NaN;
+      },
+    };
+    const { record } = copyOfLease(representation(heldBy('other', { crowd }), 1));
+    expect(record.crowd).toEqual({ candidates: 3, stepMs: 4 });
   });
 });

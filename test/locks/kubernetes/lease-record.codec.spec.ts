@@ -150,6 +150,7 @@ describe('decodeLease', () => {
     ['too few', '0.5:4', undefined],
     ['too many', '4001:4', undefined],
     ['a step that no holder measures', '2:3', undefined],
+    ['a step that is longer than any window', '2:5001', undefined],
     ['one number', '2', undefined],
     ['a negative number', '-2:4', undefined],
     ['something infinite', 'Infinity:4', undefined],
