@@ -149,7 +149,10 @@ function onClockReset(step: Step): void {
   if (pending !== null && pending.purpose !== 'read') step.state.writeUnresolved = true;
   step.abandonPending();
   if (tenure !== null) loseTenure(step, tenure, 'renew-deadline');
-  if (observation !== null) step.state.observation = { ...observation, since: now };
+  if (observation !== null) {
+    const deathShownAt = observation.deathShownAt === null ? null : now;
+    step.state.observation = { ...observation, since: now, deathShownAt };
+  }
   step.state.mustRead = true;
   step.state.nextReadAt = now;
   step.state.nextAttemptAt = now;

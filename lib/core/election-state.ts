@@ -72,6 +72,11 @@ export interface Observation {
    * very version names (R24). Null: nothing.
    */
   readonly deathShownBy: 'lock' | 'container' | null;
+  /**
+   * When a proof was first known for this timing key, though the present version may name no container any more; null:
+   * never. An edit that takes the name off and puts it on again does not begin the wait of R22 a second time.
+   */
+  readonly deathShownAt: number | null;
 }
 
 /** What is known of the lease in every stage of holding it. */

@@ -54,6 +54,7 @@ function markHolderDied(step: Step, by: NonNullable<Observation['deathShownBy']>
   const { observation, tenure } = step.state;
   // It says nothing to the holder itself, and a repetition is no reason to try again sooner (R21).
   if (tenure !== null || observation === null || observation.deathShownBy !== null) return;
-  step.state.observation = { ...observation, deathShownBy: by, since: step.now };
+  const deathShownAt = observation.deathShownAt ?? step.now;
+  step.state.observation = { ...observation, deathShownBy: by, deathShownAt };
   step.state.nextAttemptAt = step.now;
 }

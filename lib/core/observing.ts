@@ -35,9 +35,17 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
     known !== null && revision >= known.revision && timingKeyOf(known.lease) === timingKeyOf(lease);
   // Of this very version: an edit may put the name of a container on or take it off.
   const ended = namesEndedContainer(step, lease) ? 'container' : null;
-  const observation: Observation = sameLease
-    ? sameTiming(step, known, { lease, revision, deathShownBy: ended })
-    : { lease, revision, since: step.now, jitter: step.at.random, deathShownBy: ended };
+  const first = { since: step.now, jitter: step.at.random, deathShownBy: null, deathShownAt: null };
+  // The lease runs on under the same timing key, and a lock's proof is for that key.
+  const { deathShownBy: shownBy, deathShownAt, ...timing } = sameLease ? known : first;
+  const deathShownBy = shownBy === 'lock' ? shownBy : ended;
+  const observation: Observation = {
+    ...timing,
+    lease,
+    revision,
+    deathShownBy,
+    deathShownAt: deathShownBy === null ? deathShownAt : (deathShownAt ?? step.now),
+  };
   step.state.observation = observation;
   if (lease !== null) {
     reviewSuccession(step, known?.lease?.record, lease.record);
@@ -64,18 +72,6 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
 /** The watch told of something newer while the answer of the read was on its way; that is no restored store. */
 function isOvertaken({ knownAtStart }: Source, revision: bigint, known: bigint): boolean {
   return knownAtStart !== undefined && revision >= (knownAtStart ?? 0n) && revision < known;
-}
-
-/** The lease runs on, but the wait of those who compete begins when the holder is first known to be dead. */
-function sameTiming(
-  step: Step,
-  known: Observation,
-  found: Pick<Observation, 'lease' | 'revision' | 'deathShownBy'>,
-): Observation {
-  const { since, jitter } = known;
-  const deathShownBy = known.deathShownBy === 'lock' ? 'lock' : found.deathShownBy;
-  const isNewDeath = known.deathShownBy === null && deathShownBy !== null;
-  return { ...found, deathShownBy, jitter, since: isNewDeath ? step.now : since };
 }
 
 /**
@@ -129,10 +125,16 @@ export function claimableAt(step: Step, observation: Observation): number {
   if (isOwnRecord(step, lease.record)) return since;
   const coordinatorMs = coordinatorsTurnMs(step, lease.record);
   if (isNamed(step, lease.record)) return since + coordinatorMs;
-  const freeAt = isFree(step, observation)
-    ? since + heldBackMs(step, lease.record)
-    : since + leaseDurationOf(lease.record, step.config);
+  const freeAt = freeFrom(step, lease.record, observation);
   return freeAt + coordinatorMs + jitter * claimWindowMs(step, lease);
+}
+
+/** A proof of death frees a lease sooner than its running out, and never later. */
+function freeFrom(step: Step, record: LeaseRecord, observation: Observation): number {
+  const { since, deathShownBy, deathShownAt } = observation;
+  if (record.holderIdentity === '') return since + heldBackMs(step, record);
+  const expiry = since + leaseDurationOf(record, step.config);
+  return deathShownBy === null || deathShownAt === null ? expiry : Math.min(expiry, deathShownAt);
 }
 
 /**

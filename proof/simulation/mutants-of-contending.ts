@@ -11,8 +11,8 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     patches: [
       {
         file: OBSERVING,
-        from: ': since + leaseDurationOf(lease.record, step.config);',
-        to: ': step.now + ((lease.record.renewTimeMicros ?? 0) - step.at.wallMicros) / 1_000 + leaseDurationOf(lease.record, step.config);',
+        from: 'const expiry = since + leaseDurationOf(record, step.config);',
+        to: 'const expiry = step.now + ((record.renewTimeMicros ?? 0) - step.at.wallMicros) / 1_000 + leaseDurationOf(record, step.config);',
       },
     ],
   },
@@ -234,8 +234,8 @@ export const MUTANTS_OF_CONTENDING: readonly Mutant[] = [
     patches: [
       {
         file: CONTENDING,
-        from: 'if (undrainedTerm !== null || contendFrom(step) <= step.now) return null;',
-        to: 'if (contendFrom(step) <= step.now) return null;',
+        from: 'if (undrainedTerm !== null) return null;',
+        to: '',
       },
     ],
   },

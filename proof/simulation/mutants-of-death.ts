@@ -62,8 +62,8 @@ export const MUTANTS_OF_DEATH: readonly Mutant[] = [
     patches: [
       {
         file: OBSERVING,
-        from: 'jitter: step.at.random, deathShownBy: ended };',
-        to: 'jitter: step.at.random, deathShownBy: known?.deathShownBy ?? ended };',
+        from: "const deathShownBy = shownBy === 'lock' ? shownBy : ended;",
+        to: "const deathShownBy = shownBy === 'lock' ? shownBy : (known?.deathShownBy ?? ended);",
       },
     ],
     traits: TRAITS,
@@ -104,8 +104,8 @@ export const MUTANTS_OF_DEATH: readonly Mutant[] = [
     patches: [
       {
         file: OBSERVING,
-        from: 'jitter: step.at.random, deathShownBy: ended };',
-        to: 'jitter: step.at.random, deathShownBy: known === null ? ended : null };',
+        from: "const deathShownBy = shownBy === 'lock' ? shownBy : ended;",
+        to: "const deathShownBy = shownBy === 'lock' ? shownBy : sameLease || known === null ? ended : null;",
       },
     ],
     // So slow that the leader often has a renewal under way when it is killed.

@@ -119,8 +119,8 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
     patches: [
       {
         file: 'core/observing.ts',
-        from: ': since + leaseDurationOf(lease.record, step.config);',
-        to: ': since + 2 * leaseDurationOf(lease.record, step.config);',
+        from: 'const expiry = since + leaseDurationOf(record, step.config);',
+        to: 'const expiry = since + 2 * leaseDurationOf(record, step.config);',
       },
     ],
     foundBy: 'quick-takeover',

@@ -117,6 +117,37 @@ describe('when the container that the record names is proved to have ended', () 
   });
 });
 
+/** A standby that has seen the record since 1,000 and waits this share of the window. */
+function provedAt(now: number, share: number): MachineRun {
+  const run = MachineRun.standingBy({}, named()).at(1_000);
+  run.random = share;
+  run.watch(representation(renewed(), 11));
+  return ended(run.at(now));
+}
+
+function renewed(change: Partial<LeaseRecord> = {}): LeaseRecord {
+  return named({ renewTimeMicros: RENEWED_AT + 1, ...change });
+}
+
+describe('when the proof comes late', () => {
+  const EXPIRY = 1_000 + CONFIG.leaseDurationMs;
+
+  it('takes over no later than without it', () => {
+    expect(provedAt(EXPIRY + 4, 0.9).wakeAt).toBe(EXPIRY + 9);
+  });
+
+  it('lets an ineligible one stand no later than without it', () => {
+    const run = MachineRun.standingBy({}, named()).say({
+      kind: 'eligibility',
+      isEligible: false,
+      mayHandOver: false,
+    });
+    run.at(6_000).tick();
+    ended(run.at(2 * CONFIG.leaseDurationMs - 1_000));
+    expect(run.wakeAt).toBe(2 * CONFIG.leaseDurationMs);
+  });
+});
+
 describe('when an end is no proof for the record', () => {
   it.each<[string, Partial<LeaseRecord>, Partial<ContainerEnd>]>([
     ['names no container', { container: undefined }, {}],
@@ -148,15 +179,20 @@ describe('when an end is no proof for the record', () => {
     expect(run.state.leader).toBe('other');
   });
 
-  it('leaves the record alone when an edit takes off the name', () => {
-    const run = MachineRun.standingBy({}, named()).at(1_000);
-    run.random = 0.9;
-    run.watch(representation(named({ renewTimeMicros: RENEWED_AT + 1 }), 11));
-    ended(run);
-    expect(run.wakeAt).toBe(1_009);
-    const edited = named({ renewTimeMicros: RENEWED_AT + 1, container: undefined });
-    run.at(1_004).watch(representation(edited, 12));
-    expect(run.at(1_009).tick().state.pending).toBeNull();
+  it('leaves the record alone when an edit takes off the name, until it has run out', () => {
+    const run = provedAt(6_000, 0.9);
+    expect(run.wakeAt).toBe(6_009);
+    run.at(6_004).watch(representation(renewed({ container: undefined }), 12));
+    expect(run.at(6_009).tick().state.pending).toBeNull();
+    run.at(1_000 + CONFIG.leaseDurationMs).tick();
+    expect(run.wakeAt).toBe(1_000 + CONFIG.leaseDurationMs + 9);
+  });
+
+  it('does not begin the wait again when an edit puts the name back', () => {
+    const run = provedAt(6_000, 0.9);
+    run.at(6_004).watch(representation(renewed({ container: undefined }), 12));
+    run.at(6_008).watch(representation(renewed(), 13));
+    expect(run.wakeAt).toBe(6_009);
   });
 
   it('says nothing to the holder itself', () => {
