@@ -309,6 +309,9 @@ function onWatchOpened(step: Step): void {
   step.state.watchMissed = false;
   step.state.mustRead = true;
   step.state.nextReadAt = step.now;
+  // It begins with what is stored, however long ago that was sent: no measurement of a step (R22).
+  const { tenure } = step.state;
+  if (tenure !== null) step.state.measuredRenewMicros = tenure.sentRenewMicros;
 }
 
 /** All followers lose a server that ends at the same instant; their reads are spread over a retry period. */

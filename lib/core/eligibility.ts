@@ -26,7 +26,8 @@ export function onEligibilityReported(
   };
   // A flap takes two changes. A process that begins has made none: its first state counts at once, and so does the moment
   // at which it becomes able to lead, as it may be the very member that a release names.
-  if (isIdle || (isEligible && !hasCompeted)) adopt(step);
+  const isBeginner = !hasCompeted && step.state.lastGrantedTerm === null;
+  if (isIdle || (isEligible && isBeginner)) adopt(step);
 }
 
 /** Eligibility changes who competes and who hands over, never who may believe (R25). */

@@ -1,5 +1,5 @@
 import type { Observation, PendingRequest, ReleasingTenure } from './election-state.js';
-import { crowdAfterAcquisition, writtenCrowd } from './crowd.js';
+import { crowdAfterAcquisition, UNKNOWN_CROWD, writtenCrowd } from './crowd.js';
 import { LockRequestError } from './errors.js';
 import { competesFrom } from './eligibility.js';
 import { beginTenure, proceedHolding } from './holding.js';
@@ -41,6 +41,7 @@ export function proceedFollowing(step: Step): number {
   if (orphan !== null) {
     if (step.now < nextAttemptAt) return nextAttemptAt;
     step.state.tenure = orphan;
+    step.state.crowd = observation.lease?.record.crowd ?? UNKNOWN_CROWD;
     return proceedHolding(step);
   }
   if (stopping) return Infinity;
@@ -167,7 +168,8 @@ export function onAcquireDone(step: Step, request: PendingRequest, outcome: Writ
       // Someone was faster, or an own earlier attempt has landed. A watch tells in a moment which, however many have lost;
       // without news for long, or without a watch, a read does (R22).
       attemptConflicted(step, request);
-      step.state.nextReadAt = step.now + (step.state.watching ? patienceMs(step) : 0);
+      const { watching, finishing } = step.state;
+      step.state.nextReadAt = step.now + (watching && !finishing ? patienceMs(step) : 0);
       if (!hasNewsSince(step, request)) step.state.mustRead = true;
       return;
     case 'absent':
@@ -242,16 +244,22 @@ function onAcquired(step: Step, request: PendingRequest): void {
   }
 }
 
+/** It was to be handed over as this process is unfit to lead, and its work ended too late for a release (R25). */
+function wasLetGo({ state: { eligibility } }: Step, { leaseTransitions }: LeaseRecord): boolean {
+  return !eligibility.isEligible && eligibility.letGoTerm === leaseTransitions;
+}
+
 /**
- * The lease names this process, by a write of its own, but it does not compete: it gives it back instead of letting all
- * others wait. If that term was granted, its work has ended by now, though too late for the drain, and the release says
+ * The lease names this process, by a write of its own, but it does not compete, or had decided to hand over: it gives it
+ * back instead of letting all others wait. If that term was granted, its work has ended by now, though too late for the drain, and the release says
  * so; if it never was, the release promises nothing about former believers.
  */
 function orphanedTenure(step: Step, observation: Observation): ReleasingTenure | null {
   const { lease } = observation;
   const { undrainedTerm, candidacy, finishing } = step.state;
   if (lease === null || !isOwnRecord(step, lease.record)) return null;
-  if (undrainedTerm !== null || contendFrom(step) <= step.now) return null;
+  if (undrainedTerm !== null) return null;
+  if (contendFrom(step) <= step.now && !wasLetGo(step, lease.record)) return null;
   if (candidacy === 'stopping' && !(finishing && step.config.releaseOnShutdown)) return null;
   const { lastRenewMicros } = step.state;
   return {

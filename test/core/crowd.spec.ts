@@ -179,6 +179,17 @@ describe('when an acquisition says nothing about how many wait', () => {
   });
 });
 
+describe('when a process gives back a lease that it never led', () => {
+  it('leaves the crowd as it is written there', () => {
+    const run = heardRelease({ candidates: 1_000, stepMs: 8 }, 0);
+    const { crowd, ...landed } = run.written;
+    run.writes({ kind: 'unknown', error: unclear }).withdraw('suspended').wake();
+    run.reads(representation({ ...landed, crowd }, 12));
+    expect(run.request.purpose).toBe('release');
+    expect(run.written.crowd).toEqual(crowd);
+  });
+});
+
 describe('when an attempt conflicts', () => {
   const conflicted = (retryPeriodMs: number, requestTimeoutMs: number): MachineRun =>
     MachineRun.standingBy({ retryPeriodMs, requestTimeoutMs })
@@ -205,6 +216,14 @@ describe('when an attempt conflicts', () => {
     run.at(15_300).watch(representation(heldBy('third'), 12));
     run.at(30_000).tick();
     expect(run.purposes.slice(2)).toEqual(['acquire']);
+  });
+
+  it('reads at once when it ends, as an earlier attempt of its own may have landed', () => {
+    const run = MachineRun.standingBy().at(15_000).tick();
+    run.writes({ kind: 'unknown', error: unclear });
+    run.watch(representation(releasedBy(), 11));
+    run.withdraw('shutdown').say({ kind: 'finish' }).writes({ kind: 'conflict' });
+    expect(run.request.purpose).toBe('read');
   });
 
   it('reads at once without a watch', () => {
@@ -248,6 +267,16 @@ describe('when a holder hears of its own renewals', () => {
     const run = MachineRun.leading();
     const { lease } = run.state.observation!;
     run.say({ kind: 'watch-opened' }).at(900).watch(lease);
+    expect(run.state.crowd.stepMs).toBe(4);
+  });
+
+  it('counts nothing that a watch begins with, as it may have been sent long before', () => {
+    const run = MachineRun.leading().wake();
+    const stored = representation(run.written, 11);
+    run
+      .say({ kind: 'watch-opened' })
+      .at(run.now + 900)
+      .watch(stored);
     expect(run.state.crowd.stepMs).toBe(4);
   });
 

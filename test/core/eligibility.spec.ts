@@ -217,6 +217,44 @@ describe('when an ineligible leader loses its term to a slow server', () => {
   });
 });
 
+describe('when the work of an ineligible leader ends after the drain timeout', () => {
+  /** Its term 1 was revoked at 6,000 and its drain given up; the work ends now. */
+  function drainedLate(): MachineRun {
+    const run = ineligibleLeader().at(6_000).tick().applied(13);
+    for (let revision = 14; run.of('failed').length === 0; revision++) {
+      run.wake();
+      if (run.state.pending?.purpose === 'renew') run.applied(revision);
+    }
+    return run.reads(run.state.observation!.lease).at(run.now + 500);
+  }
+
+  it('releases the lease all the same, as it was to be handed over', () => {
+    const run = drainedLate().say({ kind: 'drained', term: 1 });
+    expect(run.request.purpose).toBe('release');
+    expect(run.written).toMatchObject({ holderIdentity: '', releasedTransitions: 1 });
+  });
+
+  it('takes the lease back if it has become eligible meanwhile', () => {
+    const run = report(drainedLate(), true);
+    run.say({ kind: 'watch-opened' }).reads(run.state.observation!.lease);
+    run
+      .at(run.now + 5_000)
+      .tick()
+      .say({ kind: 'drained', term: 1 });
+    expect(run.request.purpose).toBe('acquire');
+  });
+});
+
+describe('when a leader that has handed over becomes eligible', () => {
+  it('waits for the grace, although it was ineligible from the start', () => {
+    const run = report(new MachineRun(), false, true).start().reads(null);
+    run.say({ kind: 'watch-opened' }).reads(null).wake().applied(10).tick();
+    expect(run.of('revoke')).toHaveLength(1);
+    report(run, true);
+    expect(run.state.eligibility.isEligible).toBe(false);
+  });
+});
+
 describe('when a process that competes no more reports', () => {
   it('neither wakes nor hands over after that', () => {
     const run = MachineRun.leading().withdraw('shutdown');
