@@ -73,7 +73,7 @@ export interface Observation {
    */
   readonly deathShownBy: 'lock' | 'container' | null;
   /**
-   * When a proof was first known for this timing key, though the present version may name no container any more; null:
+   * When a proof was first known for this timing key, though the present version may no longer name a container; null:
    * never. An edit that takes the name off and puts it on again does not begin the wait of R22 a second time.
    */
   readonly deathShownAt: number | null;
