@@ -8,6 +8,7 @@ import type { ResourceLock } from '../core/resource-lock.js';
 import type { ElectionObserver, ElectorFactory, RoleElector } from '../elector/leader-elector.js';
 import type { RoleMark } from '../kubernetes/leader-mark.js';
 import { closeInTime } from '../elector/lock-requests.js';
+import { atHome } from '../elector/system-clock.js';
 import { MemoryLock } from '../locks/memory/memory.lock.js';
 import type { MembersUnknownError } from '../core/errors.js';
 import type { MemberView } from '../core/member.js';
@@ -221,7 +222,7 @@ export class RoleElection {
     this.waitsEarly?.cancel();
     this.log.started();
     this.members?.start();
-    this.checks.start();
+    atHome(() => this.checks.start());
     this.elector.start();
   }
 

@@ -89,6 +89,17 @@ describe('what an election calls', () => {
     expect(seen).toContainEqual(['granted', undefined]);
     expect(seen.filter(([, store]) => store !== undefined)).toEqual([]);
   });
+
+  it('belongs to no request in a check of eligibility when the request started the election', async () => {
+    const seen: (string | undefined)[] = [];
+    const check = () => seen.push(request.getStore()) > 0;
+    const module = elections.module({ autoStart: false, eligibility: [check] });
+    const app = await elections.start({ imports: [module] });
+    request.run('request 7', () => app.leadership().start());
+    await elections.clock.advance(10_000);
+    expect(seen.length).toBeGreaterThan(2);
+    expect(seen.filter((store) => store !== undefined)).toEqual([]);
+  });
 });
 
 describe('when the application is made in a context, such as a span of OpenTelemetry', () => {
