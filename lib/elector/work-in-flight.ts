@@ -23,8 +23,7 @@ export class WorkInFlight {
   /** Counts the work until it settles. How it ends is its owner's business. */
   track(work: unknown): void {
     this.begin();
-    const adopted: unknown = adoptWork(work, () => this.end());
-    if (adopted instanceof Promise) adopted.catch(() => {});
+    ignoreOutcome(adoptWork(work, () => this.end()));
   }
 
   /**
@@ -75,6 +74,12 @@ export function adoptWork<T, R = T>(
     onValue,
     onError,
   ) as Adopted<R>;
+}
+
+/** Of what foreign code returned where nothing is waited for: if it rejects, that is no unhandled rejection. */
+export function ignoreOutcome(result: unknown): void {
+  const adopted: unknown = adoptWork(result, () => {});
+  if (adopted instanceof Promise) adopted.catch(() => {});
 }
 
 type Then = (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void;

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../core/clock.js';
 import { messageOf } from '../core/thrown-value.js';
+import { ignoreOutcome } from '../elector/work-in-flight.js';
 
 /**
  * What an eligibility check answers: true, or the result of a Terminus indicator or of its `HealthCheckService.check()`.
@@ -115,6 +116,7 @@ function faultTold(error: unknown, name: string): string | undefined {
     const { getResponse, causes } = error as { getResponse?: unknown; causes?: unknown };
     const result: unknown = typeof getResponse === 'function' ? getResponse.call(error) : causes;
     if (!isObject(result)) return undefined;
+    ignoreOutcome(result);
     const isResult = statusesIn(result).some(([, status]) => typeof status === 'string');
     return isResult ? faultIn(result, name) : undefined;
   } catch {

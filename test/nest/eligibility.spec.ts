@@ -127,6 +127,16 @@ describe('eligibility', () => {
         () => Promise.reject(new ServiceUnavailableException('come back later')),
         'check failed: come back later',
       ],
+      [
+        'by rejecting with a response that is a promise which rejects',
+        () =>
+          Promise.reject(
+            Object.assign(new Error('no'), {
+              getResponse: () => Promise.reject(new Error('late')),
+            }),
+          ),
+        'check failed: no',
+      ],
       ['with what throws when it is looked at', () => hostile as never, 'check failed: no then'],
       ['never', () => new Promise(() => {}), 'check has not answered within 3000 ms'],
     ])('%s, it is understood', async (_what, answer, why) => {
