@@ -58,7 +58,7 @@ export class LeaderElectionOptionsError extends LeaderElectionError {
   ) {
     super(
       `LeaderElectionModule: ${faults.length} configuration ${faults.length === 1 ? 'error' : 'errors'}\n` +
-        faults.map((fault) => `  - ${given(fault)}: ${fault.rule}. Fix: ${fault.fix}.`).join('\n'),
+        faults.map((fault) => `  - ${faultText(fault)}`).join('\n'),
     );
   }
 
@@ -67,6 +67,11 @@ export class LeaderElectionOptionsError extends LeaderElectionError {
     const faults = this.faults.map((fault) => ({ ...fault, value: printed(fault.value) }));
     return { ...super.toJSON(), faults };
   }
+}
+
+/** For people: which value of which field is wrong, the rule and the fix. */
+export function faultText(fault: OptionFault): string {
+  return `${given(fault)}: ${fault.rule}. Fix: ${fault.fix}.`;
 }
 
 function given({ field, value, isDefault = false }: OptionFault): string {

@@ -31,7 +31,10 @@ export interface MemberView extends Member {
 
 /** What a member source tells. */
 export interface MemberObserver {
-  /** All members, in any order: once when they are first known, and then when one of them has changed. */
+  /**
+   * All members, in any order: once when they are first known, and then when one of them has changed. They are copied. A
+   * list with anything wrong in it counts as unknown members, and the error says what is wrong.
+   */
   members(members: readonly Member[]): void;
   /** Who the members are is not known, or no longer. The source tries again by itself. */
   unknown(error: MembersUnknownError): void;

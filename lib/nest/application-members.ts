@@ -15,6 +15,7 @@ import { atHome } from '../elector/system-clock.js';
 import { ClusterLock } from '../locks/kubernetes/cluster-lock.js';
 import { logSafely } from './election-logger.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
+import { containerTold, endTold, membersTold, sourceMade, whyUnknown } from './told-members.js';
 
 /** Who asks for the members: one role of the application. */
 export interface MembersRequester {
@@ -98,6 +99,7 @@ export class SharedMembers {
   private readonly requesters: MembersRequester[] = [];
   private readonly logger = new Logger('LeaderElection');
   private toldNames: readonly string[] | undefined;
+  private toldProblem: string | undefined;
   private left = 0;
   private source: MemberSource | undefined;
   private hasStarted = false;
@@ -121,23 +123,29 @@ export class SharedMembers {
     this.hasStarted = true;
     try {
       atHome(() => {
-        this.source = this.origin.make();
-        this.source.start({
-          members: (members) => this.known(members),
-          unknown: (error) => this.unknown(error),
-          containerEnded: (end) => this.containerEnded(end),
+        this.source = sourceMade(this.origin.make());
+        // Whatever JavaScript returns: it may be a promise.
+        const started: unknown = this.source.start({
+          members: (members) => atHome(() => this.told(members)),
+          unknown: (error) => atHome(() => this.unknown(whyUnknown(error))),
+          containerEnded: (end) => atHome(() => this.containerEnded(endTold(end))),
         });
+        Promise.resolve(started).catch((error: unknown) => this.failed(error));
       });
     } catch (error) {
-      // A lock of the application's own. The election needs no members.
-      const message = `their source threw: ${messageOf(error)}`;
-      this.unknown(new MembersUnknownError(message, { cause: error }));
+      this.failed(error);
     }
+  }
+
+  /** A lock of the application's own. The election needs no members. */
+  private failed(error: unknown): void {
+    const message = `their source threw: ${messageOf(error)}`;
+    this.unknown(new MembersUnknownError(message, { cause: error }));
   }
 
   /** As MemberSource.ownContainer; undefined where members are no pods. */
   async ownContainer(signal: AbortSignal): Promise<ContainerMark | string | undefined> {
-    return this.source?.ownContainer?.(signal);
+    return containerTold(await this.source?.ownContainer?.(signal));
   }
 
   /** The source is closed when all roles have left. Rejects as its `close()` does. */
@@ -172,6 +180,17 @@ export class SharedMembers {
     for (const requester of this.requesters) requester.membersChanged(this.current);
   }
 
+  private told(list: unknown): void {
+    let members: readonly Member[];
+    try {
+      members = membersTold(list);
+    } catch (error) {
+      const why = `their source tells what is no list of members: ${messageOf(error)}`;
+      return this.unknown(new MembersUnknownError(why, { cause: error }));
+    }
+    this.known(members);
+  }
+
   private known(members: readonly Member[]): void {
     if (this.isClosed) return;
     this.current = members;
@@ -180,14 +199,16 @@ export class SharedMembers {
     for (const requester of this.requesters) requester.membersChanged(members);
   }
 
-  private containerEnded(end: ContainerEnd): void {
-    if (this.isClosed) return;
+  private containerEnded(end: ContainerEnd | undefined): void {
+    if (this.isClosed || end === undefined) return;
     for (const requester of this.requesters) requester.containerEnded(end);
   }
 
   private unknown(error: MembersUnknownError): void {
     if (this.isClosed) return;
     const wasKnown = this.current !== undefined;
+    if (!wasKnown && error.message === this.toldProblem) return;
+    this.toldProblem = error.message;
     this.current = undefined;
     this.toldNames = undefined;
     logSafely('LeaderElection', () => this.logger.warn(error.message));

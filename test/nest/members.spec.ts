@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { LeaderElector } from '../../lib/elector/leader-elector.js';
 import {
@@ -6,13 +7,14 @@ import {
   memoryLock,
   type ResourceLockFactory,
 } from '../../lib/index.js';
-import type { MemberView } from '../../lib/core/member.js';
+import type { MemberObserver, MemberView } from '../../lib/core/member.js';
 import { leaseLockIn } from '../../lib/locks/kubernetes/lease.lock.js';
 import { memoryLeaseKey } from '../../lib/locks/memory/memory.lock.js';
 import { PodEnvironment } from '../../lib/kubernetes/connection/pod-environment.js';
 import { ApiEmulator } from '../../proof/api-emulator/api-emulator.js';
 import { kubeConfigTo } from '../../proof/api-emulator/emulated-cluster.js';
 import { eventually } from '../../proof/api-emulator/eventually.js';
+import { hostileValues } from '../support/hostile-values.js';
 import { Elections, ROLE } from './support/elections.js';
 import { RecordedLog } from './support/recorded-log.js';
 
@@ -189,6 +191,181 @@ describe('when the source of the members throws', () => {
       expect([leadership.isLeader(), leadership.members]).toEqual([true, undefined]);
     },
   );
+});
+
+describe('when the source of the members belongs to a lock of the application', () => {
+  const createdAt = new Date(0);
+  const member = {
+    name: 'one',
+    uid: '1',
+    isReady: true,
+    isTerminating: false,
+    createdAt,
+    isSelf: true,
+  };
+
+  async function startedWith(source: object) {
+    const lock: ResourceLockFactory = async (requester) =>
+      Object.assign(await memoryLock(elections.store)(requester), { competitors: () => source });
+    const application = await elections.create({
+      imports: [elections.module({ identity: 'one', lock, members: true, podWatch: true })],
+    });
+    const log = new RecordedLog();
+    application.useLogger(log);
+    const leadership = application.leadership();
+    const problems: string[] = [];
+    leadership.errors$.subscribe(({ message }) => problems.push(message));
+    await application.init();
+    await elections.clock.settle();
+    return { leadership, problems, log };
+  }
+
+  const telling = (tell: (observer: MemberObserver) => void, more = {}) => {
+    let observer: MemberObserver | undefined;
+    return {
+      start: (its: MemberObserver) => (observer = its),
+      close: async () => undefined,
+      again: () => tell(observer!),
+      ...more,
+    };
+  };
+
+  it.each<[string, unknown, string]>([
+    [
+      'undefined',
+      undefined,
+      'members: must be a list. Fix: call members() with a list of all members.',
+    ],
+    ['a set', new Set([member]), 'members = an object: must be a list'],
+    ['a name', ['one'], 'members[0] = "one": must be an object'],
+    ['a hole', Array(1), 'members[0]: must be an object'],
+    [
+      'a member without uid',
+      [member, { ...member, uid: undefined }],
+      'members[1].uid: must be a non-empty string',
+    ],
+    ['a uid that is a number', [{ ...member, uid: 7 }], 'members[0].uid = 7: must be a non-empty'],
+    ['no name', [{ ...member, name: '' }], 'members[0].name = "": must be a non-empty string'],
+    [
+      'isReady as text',
+      [{ ...member, isReady: 'yes' }],
+      'members[0].isReady = "yes": must be a boolean',
+    ],
+    ['no isTerminating', [{ ...member, isTerminating: null }], 'isTerminating = null: must be'],
+    ['no isSelf', [{ ...member, isSelf: undefined }], 'members[0].isSelf: must be a boolean'],
+    [
+      'a time as text',
+      [{ ...member, createdAt: '2026-01-01T00:00:00Z' }],
+      'members[0].createdAt = "2026-01-01T00:00:00Z": must be a valid Date. Fix: give new Date(…).',
+    ],
+    ['a time that is none', [{ ...member, createdAt: new Date('never') }], 'must be a valid Date'],
+    ['a node that is a number', [{ ...member, node: 7 }], 'members[0].node = 7: must be a string'],
+    [
+      'a template hash that is null',
+      [{ ...member, templateHash: null }],
+      'templateHash = null: must',
+    ],
+    [
+      'what throws when it is looked at',
+      [hostileValues()['a proxy whose traps throw']],
+      'do not look at me',
+    ],
+  ])('and tells %s, reports that they are unknown and why, and leads on', async (_, told, why) => {
+    const source = telling((observer) => observer.members(told as never));
+    const { leadership, problems } = await startedWith(source);
+    expect(source.again).not.toThrow();
+    expect(problems).toEqual([expect.stringContaining(why)]);
+    expect(problems[0]).toContain('The members of this deployment are unknown: ');
+    await elections.clock.advance(20_000);
+    expect([leadership.isLeader(), leadership.members]).toEqual([true, undefined]);
+    source.again();
+    expect(problems).toHaveLength(1);
+  });
+
+  it.each(Object.entries(hostileValues()))(
+    'and says that they are unknown with %s, says so and leads on',
+    async (_, thrown) => {
+      const source = telling((observer) => observer.unknown(thrown as never));
+      const { leadership, problems } = await startedWith(source);
+      expect(source.again).not.toThrow();
+      expect(problems).toEqual([expect.stringContaining('are unknown: ')]);
+      await elections.clock.advance(20_000);
+      expect(leadership.isLeader()).toBe(true);
+    },
+  );
+
+  it.each(Object.entries({ ...hostileValues(), 'an object without its fields': {} }))(
+    'and tells of the end of a container with %s, does nothing',
+    async (_, end) => {
+      const source = telling((observer) => observer.containerEnded!(end as never));
+      const { leadership } = await startedWith(source);
+      expect(source.again).not.toThrow();
+      await elections.clock.advance(20_000);
+      expect(leadership.isLeader()).toBe(true);
+    },
+  );
+
+  it('and changes its list later, does not change what the application sees', async () => {
+    const own = { ...member };
+    const list = [own];
+    const source = telling((observer) => observer.members(list));
+    const { leadership } = await startedWith(source);
+    source.again();
+    own.name = 'two';
+    list.length = 0;
+    expect(leadership.members).toMatchObject([{ name: 'one', uid: '1' }]);
+  });
+
+  it('and has an async start() that rejects, reports that they are unknown', async () => {
+    const start = async () => {
+      throw new Error('no directory of services');
+    };
+    const { problems } = await startedWith({ start, close: async () => undefined });
+    expect(problems).toEqual([expect.stringContaining('no directory of services')]);
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ['a number', 7, /ownContainer\(\) = 7: must be an object or a string/],
+    ['null', null, /ownContainer\(\) = null: must be an object or a string/],
+    [
+      'a part of it',
+      { podUid: 'a', containerName: 'b' },
+      /ownContainer\(\)\.containerId: must be a non-empty string/,
+    ],
+  ])(
+    'and answers with %s in which container it runs, says what is wrong',
+    async (_, answer, said) => {
+      const own = { ownContainer: async () => answer };
+      const { leadership, log } = await startedWith(telling(() => undefined, own));
+      await elections.clock.advance(120_000);
+      expect(leadership.isLeader()).toBe(true);
+      expect(log.texts('warn').join('\n')).toMatch(said);
+    },
+  );
+
+  it.each<[string, () => unknown]>([
+    ['nothing', () => undefined],
+    ['a promise', async () => ({ start: () => undefined, close: () => undefined })],
+    ['a promise that rejects', () => Promise.reject(new Error('late'))],
+    ['an object without close()', () => ({ start: () => undefined })],
+  ])('and is %s, says what it must be', async (_, make) => {
+    const { problems } = await startedWith(make() as object);
+    expect(problems).toEqual([
+      expect.stringMatching(
+        /competitors\(\)( = an object)?: must return an object with start\(\) and close\(\)/,
+      ),
+    ]);
+  });
+
+  it('and tells them in the context of a request, keeps none of it', async () => {
+    const request = new AsyncLocalStorage<string>();
+    const seen: unknown[] = [];
+    const source = telling((observer) => observer.members([member]));
+    const { leadership } = await startedWith(source);
+    leadership.members$.subscribe(() => seen.push(request.getStore()));
+    request.run('request 7', () => source.again());
+    expect(seen).toEqual([undefined, undefined]);
+  });
 });
 
 describe('on a Lease', () => {
