@@ -103,11 +103,12 @@ export class PodMembers implements MemberSource {
       if ('error' in self) return this.failed(self);
       this.self = self;
     }
-    if (this.version === undefined) {
+    const isListNew = this.version === undefined;
+    if (isListNew) {
       const list = await this.list(this.self.selector);
       if (list !== undefined) return this.failed(list);
     }
-    return this.watch(this.self.selector, this.version!);
+    return this.watch(this.self.selector, this.version!, isListNew);
   }
 
   private async findSelf(): Promise<Self | Interruption> {
@@ -157,7 +158,11 @@ export class PodMembers implements MemberSource {
     return undefined;
   }
 
-  private async watch(selector: string, version: string): Promise<Interruption> {
+  private async watch(
+    selector: string,
+    version: string,
+    isListNew: boolean,
+  ): Promise<Interruption> {
     const { api, clock } = this.options;
     const limit = new AbortController();
     const { signal: ended } = this.ended;
@@ -183,7 +188,12 @@ export class PodMembers implements MemberSource {
       selector,
       version,
       {
-        opened: () => this.opened(),
+        opened: () => {
+          if (this.version !== undefined) return this.opened();
+          // The trust in the list is over, and it is not told again. The server answers, so a new one is asked for soon.
+          this.useless = 0;
+          limit.abort(new Error('the pods are listed again'));
+        },
         heard,
         changed: (pod) => change(pod, () => this.pods.set(pod.member.uid, pod)),
         deleted: (pod) => change(pod, () => this.pods.delete(pod.member.uid)),
@@ -193,16 +203,20 @@ export class PodMembers implements MemberSource {
     );
     silence?.cancel();
     stopListening();
-    return this.watchEnded(result, changes, clock.now() - startedAt);
+    const isUseful = this.isOpen && (changes > 0 || clock.now() - startedAt >= SHORTEST_PAUSE_MS);
+    if (isUseful) this.useless = 0;
+    // A version that is too old says nothing about the server, unless it has just come from there.
+    else if (result.status !== 410 || isListNew) this.useless += 1;
+    return this.watchEnded(result);
   }
 
-  private watchEnded(end: WatchEnd, changes: number, livedMs: number): Interruption {
-    const isUseful = this.isOpen && (changes > 0 || livedMs >= SHORTEST_PAUSE_MS);
+  private watchEnded(end: WatchEnd): Interruption {
     this.unopened = this.isOpen ? 0 : this.unopened + 1;
     this.isOpen = false;
+    // It was not to open any more; why the members are unknown has been said.
+    if (this.version === undefined) return interruption({});
     if (end.status === 410 || this.unopened >= DOUBTED_AFTER) this.version = undefined;
     if (this.unopened >= DOUBTED_AFTER) this.unopened = 0;
-    this.useless = isUseful ? 0 : this.useless + 1;
     return interruption(end);
   }
 
@@ -223,7 +237,10 @@ export class PodMembers implements MemberSource {
   private interrupted({ error }: Interruption): void {
     this.lastCause = error ?? this.lastCause;
     if (this.isKnown) {
-      const tooOld = () => this.tellUnknown(this.lastCause ?? new Error(NOT_REOPENED));
+      const tooOld = () => {
+        this.version = undefined;
+        this.tellUnknown(this.lastCause ?? new Error(NOT_REOPENED));
+      };
       this.trust ??= this.options.clock.setTimer(tooOld, TRUSTED_FOR_MS);
     } else if (error !== undefined) this.tellUnknown(error);
   }

@@ -233,6 +233,41 @@ describe('when the watch ends', () => {
     expect(errors).toHaveLength(1);
   });
 
+  it('lists again before it tells members once it has said that they are unknown', async () => {
+    await start();
+    api.failures.watch.push(...Array.from({ length: 2 }, () => failure('refused: ECONNREFUSED')));
+    api.isSlow = true;
+    api.opened!.end();
+    await clock.advance(10_100);
+    expect(errors).toHaveLength(1);
+    api.pods = [pod('a'), pod('d')];
+    api.isSlow = false;
+    // The watch from the old version opens at last.
+    api.open();
+    await clock.advance(3_000);
+    expect([asked('list'), lists.length, names()]).toEqual([2, 2, ['a', 'd']]);
+    expect(errors).toHaveLength(1);
+  });
+
+  it('lists as soon as the server has forgotten the version, as that says nothing about the server', async () => {
+    await start();
+    await clock.advance(5_000);
+    api.failures.watch.push(failure('too old', 410));
+    api.opened!.end();
+    await clock.advance(1_100);
+    expect([asked('list'), errors]).toEqual([2, []]);
+  });
+
+  it('asks less and less often when the server has forgotten also the version of its list', async () => {
+    await start();
+    api.failures.watch.push(...Array.from({ length: 99 }, () => failure('too old', 410)));
+    api.opened!.end();
+    await clock.advance(60_000);
+    const before = asked('list');
+    await clock.advance(300_000);
+    expect(asked('list') - before).toBeLessThanOrEqual(12);
+  });
+
   it('lists again when the version it continues from does not work three times', async () => {
     await start();
     api.failures.watch.push(...Array.from({ length: 3 }, () => failure('too large version', 504)));

@@ -65,6 +65,9 @@ export class ScriptedPods implements PodApi {
   podsPerPage = 100;
   own = podObject({ name: 'a' });
   opened: OpenWatch | undefined;
+  /** Whether watches open only when the test says so, with `open()`. */
+  isSlow = false;
+  open: () => void = () => {};
   isClosed = false;
 
   async ownPod(): Promise<PodAnswer<ObservedPod>> {
@@ -102,18 +105,20 @@ export class ScriptedPods implements PodApi {
     this.asked.push(`watch ${selector} from ${from}`);
     const failed = this.failures.watch.shift();
     if (failed !== undefined) return Promise.resolve(failed);
-    calls.opened();
-    return new Promise((resolve) => {
+    const ended = new Promise<WatchEnd>((resolve) => {
       const end = (result: WatchEnd = {}): void => {
         this.opened = undefined;
         resolve(result);
       };
       this.opened = { ...calls, end };
+      this.open = () => calls.opened();
       signal.addEventListener('abort', () => {
         const { message } = signal.reason as Error;
         end({ error: new LockRequestError(message, { reason: 'unclear' }) });
       });
     });
+    if (!this.isSlow) calls.opened();
+    return ended;
   }
 
   close(): void {
