@@ -46,8 +46,8 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
   /**
    * Know the other replicas: `leadership.members` and `members$`. On a Lease or a ConfigMap they are the pods that the selector
    * matches, which needs the verbs get, list and watch on pods, and POD_NAME in the environment; on the file and memory
-   * locks the processes that compete, whatever the selector. Until they are known, and whenever they are not, the
-   * election works as without it.
+   * locks the processes that compete, whatever the selector. A process that starts waits up to 5 s for them before it
+   * competes; whenever they are unknown, the election works as without it.
    * `true`: the pods with the labels of this pod, without those that controllers add to single pods and revisions.
    * `{ labelSelector }`: a selector as `kubectl get pods --selector` takes it.
    * @default false
@@ -77,7 +77,8 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * Which member a release names as the next leader, where members are known. `'newest'`: the youngest that is Ready, so
    * that a rolling update moves leadership once or twice. `'spread'`: each member leads about as many roles, and leaders
    * hand over for that. `'any'`: whoever comes first. A function returns the name of one of the members that it is given,
-   * or undefined; if it throws, takes longer than 100 ms or returns anything else, no member is named.
+   * or undefined; if it throws or returns anything else, no member is named. Three calls in a row that take longer than
+   * 100 ms each are the last ones.
    * @default 'newest' with `members`, otherwise 'any'
    */
   readonly placement?: Placement;

@@ -221,6 +221,7 @@ export class RoleElection {
     this.started = true;
     this.waitsEarly?.cancel();
     this.log.started();
+    this.placement?.start();
     this.members?.start();
     atHome(() => this.checks.start());
     this.elector.start();

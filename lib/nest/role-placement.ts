@@ -3,7 +3,7 @@ import { fitMembers, newestMember, spreadAssignment } from '../core/placement.js
 import { restsUntil } from '../core/resting.js';
 import type { RevocationReason } from '../core/term.js';
 import { messageOf } from '../core/thrown-value.js';
-import { adoptWork } from '../elector/work-in-flight.js';
+import { ignoreOutcome } from '../elector/work-in-flight.js';
 import type { RoleElector } from '../elector/leader-elector.js';
 import type { MemberView } from '../core/member.js';
 import type { RoleEligibility } from './role-eligibility.js';
@@ -22,8 +22,11 @@ export type Placement = 'newest' | 'spread' | 'any' | PlacementFunction;
 
 /** A member list is acted upon when it has stayed the same for this long. */
 const STABLE_MS = 5_000;
-/** A placement function that takes longer delays renewals. */
+/** A placement function that takes longer delays renewals. One call may have met a pause of the process. */
 const SLOW_MS = 100;
+const SLOW_CALLS_IN_A_ROW = 3;
+/** So long a replica that starts waits for its members before it counts as fit without them. */
+const FIRST_LIST_MS = 5_000;
 
 interface PlacementDependencies {
   readonly role: string;
@@ -45,22 +48,32 @@ interface PlacementDependencies {
  * roles are spread, when it hands over. Nothing is asked of the others, and nothing is written but the name.
  */
 export class RolePlacement {
-  private listKey = '';
+  /** Undefined while the members are unknown: what is listed after that has not been the same for any time. */
+  private listKey: string | undefined;
   private stableSince = 0;
   private movedAt = -Infinity;
   /** Who has handed the role over to this member, and when. */
   private received: { readonly from: string; readonly at: number } | undefined;
   private lastOtherLeader: string | undefined;
-  private isSlow = false;
-  private warned: string | undefined;
+  /** From a grant until another member leads: the release may be yet to come when leadership has ended. */
+  private mayRelease = false;
+  private slowCalls = 0;
+  private readonly warned = new Set<string>();
   /** Whom a handover that is under way is meant for. */
   private target: string | undefined;
   private avoidTemplateHash: string | undefined;
   private timer: Timer | undefined;
+  private firstList: Timer | undefined;
   private isClosed = false;
 
   constructor(private readonly its: PlacementDependencies) {
-    its.eligibility.await('pod', 'it is not known yet whether the pod is Ready');
+    its.eligibility.await('pod', 'it is not known yet who the members are');
+  }
+
+  /** A source that says nothing must not keep this process from competing. */
+  start(): void {
+    if (this.isClosed) return;
+    this.firstList = this.its.clock.setTimer(() => this.review(), FIRST_LIST_MS);
   }
 
   granted(): void {
@@ -68,6 +81,7 @@ export class RolePlacement {
     if (this.target !== undefined && this.unfit.has(this.target)) this.movedAt = -Infinity;
     this.target = undefined;
     this.avoidTemplateHash = undefined;
+    this.mayRelease = true;
     const { elector, clock } = this.its;
     const isReceived = elector.wasNamed && this.lastOtherLeader !== undefined;
     this.received = isReceived ? { from: this.lastOtherLeader!, at: clock.now() } : undefined;
@@ -84,20 +98,26 @@ export class RolePlacement {
   review(): void {
     if (this.isClosed) return;
     const { elector, eligibility } = this.its;
+    this.firstList?.cancel();
     this.timer?.cancel();
     const members = this.its.members();
     if (members === undefined) {
+      this.listKey = undefined;
       eligibility.judge('pod', undefined);
       eligibility.setMayHandOver(false);
       return elector.nominate(null);
     }
     const self = members.find(({ isSelf }) => isSelf);
     const leader = members.find(({ isLeader }) => isLeader);
-    if (leader !== undefined && !leader.isSelf) this.lastOtherLeader = leader.uid;
+    if (leader !== undefined && !leader.isSelf) {
+      this.lastOtherLeader = leader.uid;
+      this.mayRelease = false;
+    }
     eligibility.judge('pod', faultOf(self));
     const others = fitMembers(members, this.unfit).filter(({ isSelf }) => !isSelf);
     eligibility.setMayHandOver(others.length > 0);
-    elector.nominate(this.choose(others, members) ?? null);
+    const next = this.mayRelease ? this.choose(others, members) : undefined;
+    elector.nominate(next ?? null);
     this.noteList(members);
     const reviewAt = Math.min(this.rebalance(), this.nextEndOfRest);
     // Handing over has led to another review.
@@ -109,6 +129,7 @@ export class RolePlacement {
 
   close(): void {
     this.isClosed = true;
+    this.firstList?.cancel();
     this.timer?.cancel();
   }
 
@@ -139,7 +160,7 @@ export class RolePlacement {
     if (placement === 'any') return undefined;
     if (placement === 'newest') return newestMember(others, this.avoidTemplateHash)?.uid;
     if (placement === 'spread') return this.spread(others, members).get(role);
-    return this.its.elector.isLeader() ? this.ask(placement, others) : undefined;
+    return this.ask(placement, others);
   }
 
   private spread(fit: readonly MemberView[], members: readonly MemberView[]): Map<string, string> {
@@ -153,35 +174,37 @@ export class RolePlacement {
 
   /** Foreign code: whatever it does, the worst is that no member is named. */
   private ask(placement: PlacementFunction, others: readonly MemberView[]): string | undefined {
-    if (this.isSlow || others.length === 0) return undefined;
+    if (this.slowCalls >= SLOW_CALLS_IN_A_ROW || others.length === 0) return undefined;
     const { clock } = this.its;
     const since = clock.now();
+    let answer: unknown;
     try {
-      const answer: unknown = placement(others, this.its.roles());
-      if (clock.now() - since > SLOW_MS) {
-        this.isSlow = true;
-        return this.degrade(`took longer than ${SLOW_MS} ms, and is not called again`);
-      }
-      if (answer === undefined || answer === null) return undefined;
-      const uid = others.find(({ name }) => name === answer)?.uid;
-      if (uid !== undefined) return uid;
-      if (typeof answer === 'object') {
-        // A promise that no other code handles.
-        const adopted: unknown = adoptWork(answer, () => {});
-        if (adopted instanceof Promise) adopted.catch(() => {});
-      }
-      return this.degrade(
-        'returned something else than the name of one of the members it was given',
-      );
+      answer = placement(others, this.its.roles());
     } catch (error) {
-      return this.degrade(`threw: ${messageOf(error)}`);
+      return this.degrade('threw', `: ${messageOf(error)}`);
+    } finally {
+      this.noteDuration(clock.now() - since);
     }
+    if (answer === undefined || answer === null) return undefined;
+    // A promise that no other code handles.
+    ignoreOutcome(answer);
+    const uid = others.find(({ name }) => name === answer)?.uid;
+    if (uid !== undefined) return uid;
+    return this.degrade('returned something else than the name of one of the members it was given');
   }
 
-  private degrade(what: string): undefined {
-    if (this.warned === what) return;
-    this.warned = what;
-    this.its.warn(`the placement function ${what}; releases name no successor`);
+  private noteDuration(tookMs: number): void {
+    this.slowCalls = tookMs > SLOW_MS ? this.slowCalls + 1 : 0;
+    if (this.slowCalls < SLOW_CALLS_IN_A_ROW) return;
+    const often = `${SLOW_CALLS_IN_A_ROW} times in a row`;
+    this.degrade(`took longer than ${SLOW_MS} ms`, ` ${often}, and is not called again`);
+  }
+
+  /** @param what is warned of once, whatever the details, which may differ each time */
+  private degrade(what: string, details = ''): undefined {
+    if (this.warned.has(what)) return;
+    this.warned.add(what);
+    this.its.warn(`the placement function ${what}${details}; releases name no successor`);
   }
 
   private noteList(members: readonly MemberView[]): void {

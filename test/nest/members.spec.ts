@@ -357,6 +357,15 @@ describe('when the source of the members belongs to a lock of the application', 
     ]);
   });
 
+  it('and never says anything, keeps no failover waiting', async () => {
+    const { leadership } = await startedWith(telling(() => undefined));
+    await elections.clock.advance(7_000);
+    expect([leadership.isLeader(), leadership.isEligible]).toEqual([true, true]);
+    leadership.stepDown({ cooldownMs: 0 });
+    await elections.clock.advance(3_000);
+    expect(leadership.isLeader()).toBe(true);
+  });
+
   it('and tells them in the context of a request, keeps none of it', async () => {
     const request = new AsyncLocalStorage<string>();
     const seen: unknown[] = [];

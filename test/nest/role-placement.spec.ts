@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import type { MemberView } from '../../lib/core/member.js';
-import { RolePlacement } from '../../lib/nest/role-placement.js';
+import { type Placement, RolePlacement } from '../../lib/nest/role-placement.js';
 import { ManualClock } from '../../lib/testing/manual-clock.js';
 
-const pod = (uid: string, second: number, templateHash: string): MemberView => ({
+const pod = (uid: string, second: number, templateHash = 'v1'): MemberView => ({
   name: uid,
   uid,
   isReady: true,
@@ -15,31 +15,54 @@ const pod = (uid: string, second: number, templateHash: string): MemberView => (
   leads: uid === 'self' ? ['role'] : [],
 });
 
-describe('when a newer version of the application is Ready, and its handler fails', () => {
-  const members = [pod('old', 1, 'v1'), pod('self', 8, 'v2'), pod('newest', 9, 'v2')];
-  const named: (string | null)[] = [];
-  const placement = new RolePlacement({
-    role: 'role',
-    placement: 'newest',
-    placementCooldownMs: 30_000,
-    clock: new ManualClock(),
-    elector: {
-      isLeader: () => true,
-      namedInVain: [],
-      resting: [],
-      wasNamed: false,
-      nominate: (uid) => void named.push(uid),
-      stepDown: () => {
-        throw new Error("'newest' is no reason to hand over");
-      },
-    },
-    eligibility: { await: () => {}, judge: () => {}, setMayHandOver: () => {} },
-    members: () => members,
-    roles: () => ['role'],
-    warn: () => {},
-  });
+/** The placement of one role in a process of which the test says whether it leads, and what it knows. */
+class PlacedRole {
+  readonly clock = new ManualClock();
+  readonly named: (string | null)[] = [];
+  readonly warnings: string[] = [];
+  members: readonly MemberView[] | undefined;
+  roles = ['role'];
+  leads = true;
+  stepDowns = 0;
+  /** Why the pod is no reason to lead: undefined for none. */
+  judged: string | undefined;
+  readonly placement: RolePlacement;
 
+  constructor(placement: Placement, members?: readonly MemberView[]) {
+    this.members = members;
+    this.placement = new RolePlacement({
+      role: 'role',
+      placement,
+      placementCooldownMs: 30_000,
+      clock: this.clock,
+      elector: {
+        isLeader: () => this.leads,
+        namedInVain: [],
+        resting: [],
+        wasNamed: false,
+        nominate: (uid) => void this.named.push(uid),
+        stepDown: () => {
+          this.stepDowns += 1;
+          this.leads = false;
+          return true;
+        },
+      },
+      eligibility: {
+        await: (_, what) => (this.judged = what),
+        judge: (_, why) => (this.judged = why),
+        setMayHandOver: () => {},
+      },
+      members: () => this.members,
+      roles: () => this.roles,
+      warn: (text) => this.warnings.push(text),
+    });
+  }
+}
+
+describe('when a newer version of the application is Ready, and its handler fails', () => {
   it('names a pod of another version, and the newest of all when the next term ends otherwise', () => {
+    const members = [pod('old', 1, 'v1'), pod('self', 8, 'v2'), pod('newest', 9, 'v2')];
+    const { placement, named, ...its } = new PlacedRole('newest', members);
     placement.granted();
     expect(named.at(-1)).toBe('newest');
     placement.revoked('handler-failed');
@@ -47,6 +70,133 @@ describe('when a newer version of the application is Ready, and its handler fail
     placement.granted();
     placement.revoked('stepped-down');
     expect(named.at(-1)).toBe('newest');
+    placement.close();
+    expect(its.stepDowns).toBe(0);
+  });
+});
+
+describe('when nobody says who the members are', () => {
+  it('counts as fit 5 s after the start, and not before', async () => {
+    const role = new PlacedRole('newest');
+    role.placement.start();
+    await role.clock.advance(4_900);
+    expect(role.judged).toBe('it is not known yet who the members are');
+    await role.clock.advance(200);
+    expect(role.judged).toBeUndefined();
+    role.placement.close();
+  });
+
+  it('leaves no timer behind when it is closed', async () => {
+    const role = new PlacedRole('newest');
+    role.placement.start();
+    role.placement.close();
+    expect(role.clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('when the members were unknown for a while', () => {
+  it('hands over only when the list has been the same for 5 s since', async () => {
+    const known = [{ ...pod('self', 1), leads: ['role', 'other'] }, pod('b', 2)];
+    const role = new PlacedRole('spread', known);
+    role.roles = ['role', 'other'];
+    role.leads = false;
+    role.placement.review();
+    await role.clock.advance(60_000);
+    role.members = undefined;
+    role.placement.review();
+    role.leads = true;
+    role.members = known;
+    role.placement.review();
+    expect(role.stepDowns).toBe(0);
+    await role.clock.advance(4_900);
+    expect(role.stepDowns).toBe(0);
+    await role.clock.advance(200);
+    expect(role.stepDowns).toBe(1);
+    role.placement.close();
+  });
+});
+
+describe('when the placement function', () => {
+  const members = [pod('self', 1), pod('b', 2)];
+
+  /** A function that takes so long at each call. */
+  function taking(durationsMs: number[]) {
+    let calls = 0;
+    const role: PlacedRole = new PlacedRole(() => {
+      sleptMs += durationsMs[calls++] ?? 0;
+      return 'b';
+    }, members);
+    let sleptMs = 0;
+    const now = role.clock.now.bind(role.clock);
+    role.clock.now = () => now() + sleptMs;
+    return { role, calls: () => calls };
+  }
+
+  it('is slow once or twice in a row, is called again and its answer counts', () => {
+    const { role, calls } = taking([150, 150, 0, 150, 150, 0]);
+    for (let times = 1; times <= 8; times += 1) role.placement.granted();
+    expect([calls(), role.named.every((uid) => uid === 'b'), role.warnings]).toEqual([8, true, []]);
+    role.placement.close();
+  });
+
+  it('is slow three times in a row, is not called again and names nobody', () => {
+    const { role, calls } = taking([0, 150, 150, 150]);
+    for (let times = 1; times <= 8; times += 1) role.placement.granted();
+    expect([calls(), role.named.at(-1), role.warnings]).toEqual([
+      4,
+      null,
+      [expect.stringMatching(/took longer than 100 ms 3 times in a row, and is not called again/)],
+    ]);
+    role.placement.close();
+  });
+
+  it('fails in ever other words, and in two ways in turns, warns once of each way', () => {
+    let calls = 0;
+    const role = new PlacedRole(() => {
+      calls += 1;
+      if (calls % 2 === 0) return 'a stranger';
+      throw new Error(`request ${calls} failed`);
+    }, members);
+    for (let times = 1; times <= 8; times += 1) role.placement.granted();
+    expect(role.warnings).toEqual([
+      expect.stringMatching(/threw: request 1 failed/),
+      expect.stringMatching(/returned something else/),
+    ]);
+    role.placement.close();
+  });
+});
+
+describe('when this process does not lead', () => {
+  const fit = [pod('self', 1), pod('b', 2), pod('c', 3)];
+
+  it.each<[string, Placement]>([
+    ["'newest'", 'newest'],
+    ["'spread'", 'spread'],
+    ['a function', () => 'c'],
+  ])('chooses nobody with %s, and does so again once it leads and until another does', (_, how) => {
+    const led = (by: string) =>
+      fit.map((member) => ({
+        ...member,
+        isLeader: member.uid === by,
+        leads: member.uid === by ? ['role'] : [],
+      }));
+    const role = new PlacedRole(how, led('b'));
+    const { placement, named } = role;
+    role.leads = false;
+    placement.review();
+    expect(named.at(-1)).toBeNull();
+    role.members = led('self');
+    role.leads = true;
+    placement.granted();
+    expect(named.at(-1)).not.toBeNull();
+    // It drains, and has yet to release the lease.
+    role.members = led('nobody');
+    role.leads = false;
+    placement.revoked('stepped-down');
+    expect(named.at(-1)).not.toBeNull();
+    role.members = led('b');
+    placement.review();
+    expect(named.at(-1)).toBeNull();
     placement.close();
   });
 });
