@@ -24,6 +24,8 @@ export interface MembersRequester {
   /** Identity of the leader of the role. */
   readonly leader: string | undefined;
   membersChanged(members: readonly Member[] | undefined): void;
+  /** One of the roles has another leader. */
+  leadersChanged(): void;
   membersUnknown(error: MembersUnknownError): void;
   containerEnded(end: ContainerEnd): void;
 }
@@ -153,6 +155,7 @@ export class SharedMembers {
     this.left += 1;
     if (this.left < this.requesters.length) return;
     this.isClosed = true;
+    this.current = undefined;
     await this.source?.close();
   }
 
@@ -174,10 +177,9 @@ export class SharedMembers {
     });
   }
 
-  /** Another process leads one of the roles, which all of them show. */
+  /** Another process leads one of the roles, which all of them show, whichever source they have. */
   leaderChanged(): void {
-    if (this.current === undefined) return;
-    for (const requester of this.requesters) requester.membersChanged(this.current);
+    for (const requester of this.everyone) requester.leadersChanged();
   }
 
   private told(list: unknown): void {

@@ -171,6 +171,14 @@ export class RoleElection {
     const crowd = members?.filter(({ isTerminating }) => !isTerminating).length ?? null;
     if (crowd !== this.crowd) this.elector.setCrowd(crowd);
     this.crowd = crowd;
+    this.viewChanged();
+  }
+
+  leadersChanged(): void {
+    if (this.members?.current !== undefined) this.viewChanged();
+  }
+
+  private viewChanged(): void {
     this.placement?.review();
     this.streams.membersChanged();
   }

@@ -81,6 +81,33 @@ describe('when members are asked for', () => {
     expect(all.at(-1)).toEqual(['one self', 'two leads']);
   });
 
+  it('shows in each role that another role has another leader, also where each has a source of its own', async () => {
+    const roles = ['plans', 'mails'];
+    const both = (identity: string) => ({
+      imports: roles.map((role) => elections.module({ role, identity, members: true })),
+    });
+    const one = await elections.start(both('one'));
+    await elections.clock.settle();
+    await elections.start(both('two'));
+    await elections.clock.settle();
+    const all: string[] = [];
+    one.leadership('plans').members$.subscribe((members) =>
+      all.push(members!.map(({ name, leads }) => `${name}: ${leads.join()}`).join('; ')),
+    );
+    one.leadership('mails').stepDown();
+    await elections.clock.advance(3_000);
+    expect(all.at(-1)).toBe('one: plans; two: mails');
+  });
+
+  it('has none once the application has shut down', async () => {
+    const application = await elections.start(asking('one'));
+    await elections.clock.settle();
+    const leadership = application.leadership();
+    expect(leadership.members).toHaveLength(1);
+    await application.close();
+    expect([leadership.members, seen(leadership)]).toEqual([undefined, [undefined]]);
+  });
+
   it('tells the elector how many may stand', async () => {
     const setCrowd = jest.spyOn(LeaderElector.prototype, 'setCrowd');
     await elections.start(asking('one'));
