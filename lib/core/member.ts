@@ -72,14 +72,11 @@ export function competingMember(identity: string, createdAt: Date, isSelf: boole
  * and those of client-go are. The name of a pod has no underscore.
  */
 export function memberHolding(
-  members: readonly Member[],
+  byName: ReadonlyMap<string, Member>,
   holderIdentity: string | undefined,
 ): Member | undefined {
   if (holderIdentity === undefined) return undefined;
-  const named = members.find(({ name }) => name === holderIdentity);
-  if (named !== undefined) return named;
-  const pod = podOf(holderIdentity);
-  return members.find(({ name }) => name === pod);
+  return byName.get(holderIdentity) ?? byName.get(podOf(holderIdentity));
 }
 
 /** What stands before the underscore. */

@@ -58,10 +58,8 @@ export function spreadAssignment(
   const assignment = new Map<string, string>();
   if (members.length === 0) return assignment;
   const free = quotas(members, holders);
-  const byKeeping = (role: string): number => hashOf(role, holders.get(role) ?? '');
-  const roles = [...holders.keys()].toSorted(
-    (a, b) => byKeeping(b) - byKeeping(a) || compare(a, b),
-  );
+  const byName = [...holders.keys()].toSorted(compare);
+  const roles = highestFirst(byName, (role) => hashOf(role, holders.get(role) ?? ''));
   const place = (role: string, uid: string): void => {
     assignment.set(role, uid);
     free.set(uid, free.get(uid)! - 1);
@@ -70,10 +68,10 @@ export function spreadAssignment(
     const holder = holders.get(role);
     if (holder !== undefined && (free.get(holder) ?? 0) > 0) place(role, holder);
   }
-  for (const role of roles.toSorted(compare)) {
+  for (const role of byName) {
     if (assignment.has(role)) continue;
     const open = members.filter((uid) => free.get(uid)! > 0);
-    place(role, byHash(open, role)[0]!);
+    place(role, highestFirst(open, (uid) => hashOf(role, uid))[0]!);
   }
   return assignment;
 }
@@ -89,13 +87,16 @@ function quotas(
   }
   const least = Math.floor(holders.size / members.length);
   const oneMore = holders.size % members.length;
-  const mostLoadedFirst = byHash(members, '').toSorted((a, b) => load.get(b)! - load.get(a)!);
+  const mostLoadedFirst = highestFirst(members, (uid) => hashOf('', uid)).toSorted(
+    (a, b) => load.get(b)! - load.get(a)!,
+  );
   return new Map(mostLoadedFirst.map((uid, rank) => [uid, rank < oneMore ? least + 1 : least]));
 }
 
-/** The highest hash first. */
-function byHash(members: readonly string[], role: string): string[] {
-  return members.toSorted((a, b) => hashOf(role, b) - hashOf(role, a) || compare(a, b));
+/** By their hashes, each computed once. */
+function highestFirst(names: readonly string[], hash: (name: string) => number): string[] {
+  const hashes = new Map(names.map((name) => [name, hash(name)]));
+  return names.toSorted((a, b) => hashes.get(b)! - hashes.get(a)! || compare(a, b));
 }
 
 function compare(a: string, b: string): number {

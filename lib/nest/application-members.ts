@@ -98,6 +98,9 @@ export class SharedMembers {
   /** Known once the members have been. */
   selfUid: string | undefined;
   isClosed = false;
+  /** Of `current`. */
+  private byName: ReadonlyMap<string, Member> = new Map();
+  private self: Member | undefined;
   private readonly requesters: MembersRequester[] = [];
   private readonly logger = new Logger('LeaderElection');
   private toldNames: readonly string[] | undefined;
@@ -160,15 +163,15 @@ export class SharedMembers {
   }
 
   viewOf(requester: MembersRequester): readonly MemberView[] | undefined {
-    const { current } = this;
+    const { current, byName, self } = this;
     if (current === undefined) return undefined;
     const leads = new Map<Member, string[]>();
     for (const { options, leader } of this.everyone) {
-      const isSelf = leader === options.identity;
-      const holder = isSelf
-        ? current.find((member) => member.isSelf)
-        : memberHolding(current, leader);
-      if (holder !== undefined) leads.set(holder, [...(leads.get(holder) ?? []), options.role]);
+      const holder = leader === options.identity ? self : memberHolding(byName, leader);
+      if (holder === undefined) continue;
+      const led = leads.get(holder);
+      if (led === undefined) leads.set(holder, [options.role]);
+      else led.push(options.role);
     }
     const { role } = requester.options;
     return current.map((member) => {
@@ -196,7 +199,9 @@ export class SharedMembers {
   private known(members: readonly Member[]): void {
     if (this.isClosed) return;
     this.current = members;
-    this.selfUid = members.find(({ isSelf }) => isSelf)?.uid ?? this.selfUid;
+    this.byName = new Map(members.map((member) => [member.name, member]));
+    this.self = members.find(({ isSelf }) => isSelf);
+    this.selfUid = this.self?.uid ?? this.selfUid;
     this.log(members.map(({ name }) => name).toSorted());
     for (const requester of this.requesters) requester.membersChanged(members);
   }
@@ -224,8 +229,9 @@ export class SharedMembers {
   private log(names: readonly string[]): void {
     const before = this.toldNames;
     this.toldNames = names;
-    const joined = names.filter((name) => !before?.includes(name));
-    const left = before?.filter((name) => !names.includes(name)) ?? [];
+    const [known, now] = [new Set(before), new Set(names)];
+    const joined = names.filter((name) => !known.has(name));
+    const left = before?.filter((name) => !now.has(name)) ?? [];
     if (before !== undefined && joined.length + left.length === 0) return;
     const changes = [
       ...(before !== undefined && joined.length > 0 ? [`joined: ${listed(joined)}`] : []),

@@ -119,7 +119,7 @@ export class RolePlacement {
     const next = this.mayRelease ? this.choose(others, members) : undefined;
     elector.nominate(next ?? null);
     this.noteList(members);
-    const reviewAt = Math.min(this.rebalance(), this.nextEndOfRest);
+    const reviewAt = Math.min(this.rebalance(members), this.nextEndOfRest);
     // Handing over has led to another review.
     this.timer?.cancel();
     if (reviewAt === Infinity || this.isClosed) return;
@@ -233,10 +233,9 @@ export class RolePlacement {
    * Only a leader can hand over without a gap, so each looks after its own roles. Answers when it wants to hand over later;
    * Infinity if it does not.
    */
-  private rebalance(): number {
+  private rebalance(members: readonly MemberView[]): number {
     const { placement, clock, elector, role, placementCooldownMs } = this.its;
     if (placement !== 'spread' || !elector.isLeader()) return Infinity;
-    const members = this.its.members() ?? [];
     const self = members.find(({ isSelf }) => isSelf);
     const fit = fitMembers(members, this.unfit);
     // An unfit leader hands over by eligibility, once per episode.
