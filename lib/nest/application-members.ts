@@ -218,11 +218,18 @@ export class SharedMembers {
     this.toldProblem = error.message;
     this.current = undefined;
     this.toldNames = undefined;
-    logSafely('LeaderElection', () => this.logger.warn(error.message));
+    logSafely('LeaderElection', () => this.logger.warn(`${this.whose}: ${error.message}`));
     for (const requester of this.requesters) {
       requester.membersUnknown(error);
       if (wasKnown) requester.membersChanged(undefined);
     }
+  }
+
+  private get whose(): string {
+    const roles = this.requesters.map(({ options }) => JSON.stringify(options.role));
+    const selector = this.requesters[0]?.options.members?.labelSelector;
+    const selected = selector === undefined ? '' : `, members ${selector}`;
+    return `${roles.length === 1 ? 'Role' : 'Roles'} ${roles.join(', ')}${selected}`;
   }
 
   /** One line when the set changes; that a member is ready or not is no change of the set. */

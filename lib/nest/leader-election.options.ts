@@ -18,9 +18,9 @@ import { isLockChoice, LOCK_NAMES, type LockChoice } from './lock-selection.js';
 /** The options of `LeaderElectionModule.forRoot()`: those of the election, and how it is part of the application. */
 export interface LeaderElectionModuleOptions extends ElectionOptions {
   /**
-   * Where the lease is kept: a name, what `leaseLock()`, `fileLock()` or `memoryLock()` returned, or a ResourceLock of
-   * your own. `'auto'` is a Lease in a pod and the memory lock under a test runner. Anywhere else it is the file lock,
-   * which the log then says; with `NODE_ENV=production` the application does not start there.
+   * Where the lease is kept: a name, what `leaseLock()`, `configMapLock()`, `fileLock()` or `memoryLock()` returned, or a
+   * ResourceLock of your own. `'auto'` is a Lease in a pod and the memory lock under a test runner. Anywhere else it is
+   * the file lock, which the log then says; with `NODE_ENV=production` the application does not start there.
    * @default 'auto'
    */
   readonly lock?: LockChoice;
@@ -262,7 +262,7 @@ function readLock(reader: OptionReader): LockChoice {
   reader.fault(
     'lock',
     lock,
-    `must be one of ${names}, the result of leaseLock(), fileLock() or memoryLock(), or a ResourceLock`,
+    `must be one of ${names}, the result of leaseLock(), configMapLock(), fileLock() or memoryLock(), or a ResourceLock`,
     'name one of these, or leave it out',
   );
   return 'auto';
@@ -284,7 +284,7 @@ function readMembers(reader: OptionReader): ResolvedModuleOptions['members'] {
   const { labelSelector } = members as Record<string, unknown>;
   const fault = textFault(labelSelector, 'app=plan-scheduler', LONGEST_SELECTOR);
   if (fault !== undefined) reader.fault('members.labelSelector', labelSelector, fault.rule, fix);
-  return { labelSelector: String(labelSelector) };
+  return { labelSelector: fault === undefined ? (labelSelector as string) : undefined };
 }
 
 /** Also if it asks in a wrong way, which is a fault of its own. */

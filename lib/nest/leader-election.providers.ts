@@ -5,6 +5,7 @@ import type { DynamicModule, FactoryProvider } from '@nestjs/common';
 import type { Clock } from '../core/clock.js';
 import { isApplicationName } from '../core/election-options.js';
 import { textFault } from '../core/option-reader.js';
+import { messageOf } from '../core/thrown-value.js';
 import type { ElectorFactory } from '../elector/leader-elector.js';
 import { atHome } from '../elector/system-clock.js';
 import { kernelUuid } from '../locks/kernel-entropy.js';
@@ -113,7 +114,8 @@ export function localIdentity(
 
 /** Makes a module with raw options the module of one role: raw options → checked options → lock → election → service. */
 export function registerRole(raw: DynamicModule, registration: RoleRegistration): DynamicModule {
-  const role = String(registration.role);
+  // Whatever was given: if it is no name, the options say so.
+  const role = messageOf(registration.role);
   const token = roleToken(role);
   const options = getLeaderElectionOptionsToken(role);
   return {

@@ -71,6 +71,19 @@ describe('an application with bad options', () => {
     expect(async).toContain(`- forRootAsync = ${printed}: must be given an object`);
   });
 
+  it('names the role that was given where it is an object without a prototype', async () => {
+    const role = Object.create(null) as never;
+    const text = await refusalOf({ imports: [LeaderElectionModule.forRoot({ role })] });
+    expect(text).toContain('- role = an object: must be');
+  });
+
+  it('names all locks where it is given none of them', async () => {
+    const text = await refusalOf({ imports: [forRoot({ lock: 'etcd' })] });
+    expect(text).toContain(
+      'the result of leaseLock(), configMapLock(), fileLock() or memoryLock(), or a ResourceLock',
+    );
+  });
+
   it('does not start where the module was imported without options', async () => {
     expect(await refusalOf({ imports: [LeaderElectionModule] })).toMatch(
       /- role: .* imported without any\. Fix: import LeaderElectionModule\.forRoot\(/,

@@ -5,6 +5,7 @@ import {
   LeaderElectionOptionsError,
   type LeadershipService,
   memoryLock,
+  type ResourceLock,
   type ResourceLockFactory,
 } from '../../lib/index.js';
 import type { MemberObserver, MemberView } from '../../lib/core/member.js';
@@ -91,9 +92,11 @@ describe('when members are asked for', () => {
     await elections.start(both('two'));
     await elections.clock.settle();
     const all: string[] = [];
-    one.leadership('plans').members$.subscribe((members) =>
-      all.push(members!.map(({ name, leads }) => `${name}: ${leads.join()}`).join('; ')),
-    );
+    one
+      .leadership('plans')
+      .members$.subscribe((members) =>
+        all.push(members!.map(({ name, leads }) => `${name}: ${leads.join()}`).join('; ')),
+      );
     one.leadership('mails').stepDown();
     await elections.clock.advance(3_000);
     expect(all.at(-1)).toBe('one: plans; two: mails');
@@ -168,6 +171,11 @@ describe('when the option members is', () => {
       /members\.labelSelector = "": must be a non-empty/,
     ],
     [
+      'a selector that is an object without a prototype',
+      { labelSelector: Object.create(null) },
+      /members\.labelSelector = an object: must be a non-empty/,
+    ],
+    [
       'an unknown field',
       { labelSelector: 'a=b', namespace: 'x' },
       /members\.namespace.*not an option/,
@@ -218,6 +226,29 @@ describe('when the source of the members throws', () => {
       expect([leadership.isLeader(), leadership.members]).toEqual([true, undefined]);
     },
   );
+
+  it('names in the log the roles and the selector whose members are unknown', async () => {
+    const store = elections.store;
+    const shared = Object.assign(
+      memoryLock(store)({ leaseName: ROLE, identity: 'one' } as never) as ResourceLock,
+      { competitors: fails },
+    );
+    const members = { labelSelector: 'app=plan' };
+    const roles = ['plans', 'mails'];
+    const application = await elections.create({
+      imports: roles.map((role) => elections.module({ role, lock: shared, members })),
+    });
+    const log = new RecordedLog();
+    application.useLogger(log);
+    await application.init();
+    await elections.clock.settle();
+    const said = log.texts('warn').filter((text) => text.includes('are unknown'));
+    expect(said).toEqual([
+      expect.stringMatching(
+        /^Roles "plans", "mails", members app=plan: The members of this deployment are unknown: /,
+      ),
+    ]);
+  });
 });
 
 describe('when the source of the members belongs to a lock of the application', () => {

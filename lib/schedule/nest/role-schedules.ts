@@ -38,7 +38,7 @@ export class RoleSchedules {
       field: `${place}: lock`,
       value: election.lock,
       rule: `the lock of role ${JSON.stringify(election.role)} has no method sibling(), where claims of ticks are kept`,
-      fix: 'use leaseLock(), fileLock() or memoryLock(), or add sibling(suffix) to your ResourceLock',
+      fix: 'use leaseLock(), configMapLock(), fileLock() or memoryLock(), or add sibling(suffix) to your ResourceLock',
     };
   }
 
