@@ -213,7 +213,7 @@ export class PodMembers implements MemberSource {
   private watchEnded(end: WatchEnd): Interruption {
     this.unopened = this.isOpen ? 0 : this.unopened + 1;
     this.isOpen = false;
-    // It was not to open any more; why the members are unknown has been said.
+    // It was to be listed again; why the members are unknown has been said.
     if (this.version === undefined) return interruption({});
     if (end.status === 410 || this.unopened >= DOUBTED_AFTER) this.version = undefined;
     if (this.unopened >= DOUBTED_AFTER) this.unopened = 0;

@@ -5,8 +5,8 @@ import { messageOf } from '../core/thrown-value.js';
 import { ignoreOutcome } from '../elector/work-in-flight.js';
 
 /**
- * What a source of members tells may come from a lock of the application's own, in JavaScript. It is copied, so that what
- * is done with it later cannot fail and nobody changes it.
+ * What a source of members tells may come from a lock of the application's own, in JavaScript. It is copied, so that its
+ * later use cannot fail, and no later change of it counts.
  */
 
 type Fields = Readonly<Record<string, unknown>>;
