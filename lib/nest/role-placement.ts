@@ -10,7 +10,8 @@ import type { RoleEligibility } from './role-eligibility.js';
 
 /**
  * Chooses who is to follow: the name of one of these members, or undefined for whoever comes first. It is given the
- * members that are fit to take over and all roles of the application. A pure function, so that all replicas agree.
+ * members that are fit to take over and all roles of the application. Pure; called in the process that leads or drains, whenever
+ * it hears of a change. One that takes longer than 100 ms three times in a row is not called again.
  */
 export type PlacementFunction = (
   members: readonly MemberView[],
@@ -164,8 +165,10 @@ export class RolePlacement {
   }
 
   private spread(fit: readonly MemberView[], members: readonly MemberView[]): Map<string, string> {
-    const leaderOf = (role: string) => members.find(({ leads }) => leads.includes(role))?.uid;
-    const holders = new Map(this.its.roles().map((role) => [role, leaderOf(role)]));
+    const leaders = new Map(
+      members.flatMap(({ uid, leads }) => leads.map((role) => [role, uid] as const)),
+    );
+    const holders = new Map(this.its.roles().map((role) => [role, leaders.get(role)]));
     return spreadAssignment(
       fit.map(({ uid }) => uid),
       holders,

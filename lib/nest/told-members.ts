@@ -13,9 +13,9 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** @throws Error that names what was made, the rule and the fix */
 export function sourceMade(made: unknown): MemberSource {
-  ignoreOutcome(made);
   const { start, close } = isObject(made) ? made : {};
   if (typeof start === 'function' && typeof close === 'function') return made as MemberSource;
+  ignoreOutcome(made);
   const rule = 'must return an object with start() and close()';
   throw wrong('competitors()', made, rule, 'return a MemberSource, at once and not as a promise');
 }
