@@ -20,7 +20,7 @@ export class SuccessionCheck {
   /** Who has followed on a release that named another one: both names. */
   private readonly followed = new Set<string>();
 
-  /** Who has given up in which term, and when its release of that was applied; Infinity before. */
+  /** Who has given up in which term, and when a record that says it, or its release, was applied; Infinity before. */
   private readonly gaveUp = new Map<string, { readonly term: number; at: number }>();
 
   constructor(private readonly world: World) {}
@@ -54,14 +54,15 @@ export class SuccessionCheck {
     before: Pick<LeaseStore, 'lease' | 'writer' | 'writtenAt'>,
   ): void {
     const { world } = this;
+    this.noteStored(record.gaveUp?.uid, record.gaveUp?.transitions);
     if (record.holderIdentity === '') {
-      const uid = replica.config.memberUid;
-      const givenUp = uid === undefined ? undefined : this.gaveUp.get(uid);
-      if (givenUp?.term === record.leaseTransitions) givenUp.at = Math.min(givenUp.at, world.now);
+      this.noteStored(replica.config.memberUid, record.leaseTransitions);
       this.released = { at: world.now, uid: record.successor?.uid };
       return;
     }
     const former = before.lease?.record;
+    // A lease that was deleted begins with the same numbers again.
+    if (former?.holderIdentity !== record.holderIdentity) this.passedOver.delete(replica);
     this.noteFollowed(former);
     const named = nameIn(former);
     if (named === undefined) return;
@@ -78,6 +79,13 @@ export class SuccessionCheck {
     if (waitedMs >= leastMs - ROUNDING_MS) return;
     const detail = `${replica.name} follows after ${waitedMs.toFixed(1)} ms a release that names ${named}`;
     world.violate('grace-respected', detail);
+  }
+
+  private noteStored(uid: string | undefined, term: number | undefined): void {
+    const givenUp = uid === undefined ? undefined : this.gaveUp.get(uid);
+    if (givenUp !== undefined && givenUp.term === term) {
+      givenUp.at = Math.min(givenUp.at, this.world.now);
+    }
   }
 
   /** The lease has another version, perhaps with another holder. */
@@ -108,7 +116,11 @@ export class SuccessionCheck {
     if (kinds.includes('webhook') || kinds.includes('stranger') || kinds.includes('broken-lock'))
       return;
     const termsAgo = term - givenUp.term;
-    if (termsAgo < 1 || termsAgo > 2) return;
+    // Where neither its renewals nor its release came through, no other can know.
+    if (termsAgo < 1 || termsAgo > 2 || givenUp.at === Infinity) return;
+    // A record has room for one, and says it of the last.
+    const gaveUpSince = [...this.gaveUp.values()].some((other) => other.term === term - 1);
+    if (termsAgo === 2 && gaveUpSince) return;
     const elapsedMs = (now - givenUp.at) * replica.clockRate;
     if (elapsedMs >= 10 * placementCooldownMs - 1) return;
     const detail = `${replica.name} names ${uid}, which gave up #${givenUp.term} ${elapsedMs.toFixed(0)} ms ago`;
