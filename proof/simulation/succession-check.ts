@@ -71,8 +71,6 @@ export class SuccessionCheck {
     this.passedOver.set(replica, { uid: named, term: record.leaseTransitions });
     const { lawless, restores, clones } = world.scenario;
     if (lawless || restores || clones || world.restored) return;
-    // What something has altered on the way is not the release that was sent.
-    if (former!.releasedTransitions !== former!.leaseTransitions) return;
     const graceMs = Math.min(replica.config.retryPeriodMs, GRACE_MS);
     const leastMs = before.writer === replica.id ? graceMs + LET_GO_MS : graceMs;
     const waitedMs = (world.now - before.writtenAt) * replica.clockRate;
@@ -147,9 +145,13 @@ export class SuccessionCheck {
   }
 }
 
-/** Whom a stored release names: only the term that it ends can have done so. */
+/**
+ * Whom a stored release names: only the term that it ends can have done so, and only by a clean release. What something
+ * has altered on the way is not the one that was sent.
+ */
 function nameIn(record: LeaseRecord | undefined): string | undefined {
   if (record?.holderIdentity !== '') return undefined;
-  const { successor, leaseTransitions } = record;
+  const { successor, leaseTransitions, releasedTransitions } = record;
+  if (releasedTransitions !== leaseTransitions) return undefined;
   return successor?.transitions === leaseTransitions ? successor.uid : undefined;
 }
