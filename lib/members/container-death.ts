@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { ContainerEnd, ContainerMark } from '../core/container.js';
-import { isJsonObject, type JsonDocument } from '../core/json-document.js';
+import { isJsonObject, type JsonDocument, partOf } from '../core/json-document.js';
 
 /**
  * What a pod's status proves about the death of a container (R24). The kubelet reports a container as terminated only
@@ -46,12 +46,12 @@ export function ownContainer(pod: JsonDocument, facts: ProcessFacts): ContainerM
   if (podUid === undefined)
     return 'neither the service account token nor POD_UID tells the uid of this pod';
   if (firstProcessStartMs === undefined) return 'the start of process 1 cannot be read from /proc';
-  const { uid, annotations } = part(pod, 'metadata');
+  const { uid, annotations } = partOf(pod, 'metadata');
   if (uid !== podUid)
     return `the pod that was read is another one (${String(uid)} instead of ${podUid})`;
   if (isJsonObject(annotations) && MIRROR_ANNOTATION in annotations)
     return 'static pods are restarted under one uid';
-  const shared = sharedProcesses(part(pod, 'spec'));
+  const shared = sharedProcesses(partOf(pod, 'spec'));
   if (shared !== undefined) return shared;
   const found = statusesOf(pod).filter((status) => beganAt(status, firstProcessStartMs));
   if (found.length !== 1) {
@@ -66,10 +66,12 @@ export function ownContainer(pod: JsonDocument, facts: ProcessFacts): ContainerM
 
 /** The containers of a pod whose end is proved. Phase, absence, deletion, NotReady and restart counts prove nothing. */
 export function endedContainers(pod: JsonDocument): ContainerEnd[] {
-  const { uid } = part(pod, 'metadata');
+  const { uid } = partOf(pod, 'metadata');
   if (typeof uid !== 'string') return [];
   return statusesOf(pod).flatMap((status) =>
-    ['state', 'lastState'].flatMap((when) => endIn(part(part(status, when), 'terminated'), uid)),
+    ['state', 'lastState'].flatMap((when) =>
+      endIn(partOf(partOf(status, when), 'terminated'), uid),
+    ),
   );
 }
 
@@ -92,21 +94,16 @@ function sharedProcesses(spec: JsonDocument): string | undefined {
 }
 
 function beganAt(status: JsonDocument, startMs: number): boolean {
-  const startedAtMs = timeOf(part(part(status, 'state'), 'running')['startedAt']);
+  const startedAtMs = timeOf(partOf(partOf(status, 'state'), 'running')['startedAt']);
   return Math.abs(startedAtMs - startMs) <= START_TOLERANCE_MS;
 }
 
 function statusesOf(pod: JsonDocument): JsonDocument[] {
-  const status = part(pod, 'status');
+  const status = partOf(pod, 'status');
   return STATUS_LISTS.flatMap((list) => {
     const entries = status[list];
     return Array.isArray(entries) ? entries.filter(isJsonObject) : [];
   });
-}
-
-function part(object: JsonDocument, field: string): JsonDocument {
-  const value = object[field];
-  return isJsonObject(value) ? value : {};
 }
 
 function timeOf(value: unknown): number {
