@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { ContainerEnd, ContainerMark } from '../core/container.js';
+import type { ContainerEnd, ContainerMark, ContainerUnknown } from '../core/container.js';
 import { isJsonObject, type JsonDocument, partOf } from '../core/json-document.js';
 
 /**
@@ -37,10 +37,30 @@ const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 
 /**
  * Finds the own container in the status of the own pod. A status may be that of a predecessor in the same pod, so it
- * counts only if the container began together with this PID namespace. Answers with the reason if it cannot be told;
- * the reason completes the sentence "the record does not name this container, because …".
+ * counts only if the container began together with this PID namespace.
  */
-export function ownContainer(pod: JsonDocument, facts: ProcessFacts): ContainerMark | string {
+export function ownContainer(
+  pod: JsonDocument,
+  facts: ProcessFacts,
+): ContainerMark | ContainerUnknown {
+  const obstacle = obstacleIn(pod, facts);
+  if (obstacle !== undefined) return { why: obstacle, mayPass: false };
+  const { podUid, firstProcessStartMs } = facts;
+  const found = statusesOf(pod).filter((status) => beganAt(status, firstProcessStartMs!));
+  if (found.length !== 1) {
+    const why = `${found.length} running containers of the pod's status began when process 1 did, and not one`;
+    return { why, mayPass: found.length === 0 };
+  }
+  const { name, containerID } = found[0]!;
+  if (typeof containerID !== 'string' || !CONTAINER_ID.test(containerID)) {
+    const why = `the container ID ${String(containerID)} is not one of containerd or CRI-O`;
+    return { why, mayPass: typeof containerID !== 'string' };
+  }
+  return { podUid: podUid!, containerName: String(name), containerId: containerID };
+}
+
+/** Why no status of this pod could tell it. */
+function obstacleIn(pod: JsonDocument, facts: ProcessFacts): string | undefined {
   const { platform, podUid, firstProcessStartMs } = facts;
   if (platform !== 'linux') return `processes on ${platform} have no PID namespace`;
   if (podUid === undefined)
@@ -51,17 +71,7 @@ export function ownContainer(pod: JsonDocument, facts: ProcessFacts): ContainerM
     return `the pod that was read is another one (${String(uid)} instead of ${podUid})`;
   if (isJsonObject(annotations) && MIRROR_ANNOTATION in annotations)
     return 'static pods are restarted under one uid';
-  const shared = sharedProcesses(partOf(pod, 'spec'));
-  if (shared !== undefined) return shared;
-  const found = statusesOf(pod).filter((status) => beganAt(status, firstProcessStartMs));
-  if (found.length !== 1) {
-    return `${found.length} running containers of the pod's status began when process 1 did, and not one`;
-  }
-  const { name, containerID } = found[0]!;
-  if (typeof containerID !== 'string' || !CONTAINER_ID.test(containerID)) {
-    return `the container ID ${String(containerID)} is not one of containerd or CRI-O`;
-  }
-  return { podUid, containerName: String(name), containerId: containerID };
+  return sharedProcesses(partOf(pod, 'spec'));
 }
 
 /** The containers of a pod whose end is proved. Phase, absence, deletion, NotReady and restart counts prove nothing. */
