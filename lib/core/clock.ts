@@ -1,5 +1,3 @@
-import { onAbort } from './abort-signal.js';
-
 /** The longest time a timer of the platform can wait, about 24 days; it fires at once when asked for more. */
 export const LONGEST_TIMER_MS = 2_147_483_647;
 
@@ -29,18 +27,4 @@ export interface Clock {
 
 export function wallMs(clock: Clock): number {
   return Math.floor(clock.wallMicros() / 1_000);
-}
-
-/** Resolves after this time, or when the signal is aborted. */
-export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = clock.setTimer(() => {
-      stopListening();
-      resolve();
-    }, ms);
-    const stopListening = onAbort(signal, () => {
-      timer.cancel();
-      resolve();
-    });
-  });
 }

@@ -1,8 +1,9 @@
 import type { ContainerMark, ContainerUnknown } from '../core/container.js';
-import { type Clock, pause, type Timer } from '../core/clock.js';
+import type { Clock, Timer } from '../core/clock.js';
 import { onAbort } from '../core/abort-signal.js';
 import { MembersUnknownError } from '../core/errors.js';
 import type { Member, MemberObserver, MemberSource } from '../core/member.js';
+import { pause } from '../kubernetes/pause.js';
 import { HEADERS_LIMIT_MS, type WatchEnd } from '../kubernetes/watch-attempt.js';
 import { ownContainer, type ProcessFacts } from './container-death.js';
 import { type ObservedPod, selectorFor } from './pod.js';

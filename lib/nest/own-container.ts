@@ -1,8 +1,9 @@
 import type { ContainerMark, ContainerUnknown } from '../core/container.js';
-import { type Clock, pause } from '../core/clock.js';
+import type { Clock } from '../core/clock.js';
 import type { Term } from '../core/term.js';
 import { messageOf } from '../core/thrown-value.js';
 import type { RoleElector } from '../elector/leader-elector.js';
+import { pause } from '../kubernetes/pause.js';
 
 interface OwnContainerDependencies {
   /** Undefined where there is no container to be known; otherwise as MemberSource.ownContainer. */

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { LockRequestError } from '../../lib/core/errors.js';
 import { LeaderMark, type RoleMark } from '../../lib/kubernetes/leader-mark.js';
-import { KubernetesTransport } from '../../lib/kubernetes/kubernetes-transport.js';
+import { type ApiRequest, KubernetesTransport } from '../../lib/kubernetes/kubernetes-transport.js';
+import type { ApiAnswer } from '../../lib/kubernetes/object-request.js';
 import { ApiEmulator } from '../../proof/api-emulator/api-emulator.js';
 import { connectionTo } from '../../proof/api-emulator/emulated-cluster.js';
 import { ManualClock } from '../support/manual-clock.js';
@@ -163,6 +164,24 @@ describe('the mark of the leader’s pod', () => {
 const patchesOf = (name: string) =>
   emulator.requestsOf('patch').filter(({ path }) => path.endsWith(`/pods/${name}`));
 
+type SendArguments = Parameters<KubernetesTransport['send']>;
+type Send = (this: KubernetesTransport, ...request: SendArguments) => Promise<ApiAnswer>;
+
+const realSend = Reflect.get(KubernetesTransport.prototype, 'send') as Send;
+
+afterEach(() => {
+  KubernetesTransport.prototype.send = realSend;
+});
+
+/** Calls after each answer, before the sender sees it. */
+function afterAnswers(call: (request: ApiRequest) => void): void {
+  KubernetesTransport.prototype.send = async function (this: KubernetesTransport, ...request) {
+    const answer = await realSend.apply(this, request);
+    call(request[0]);
+    return answer;
+  };
+}
+
 /** Lets the next requests end, however many there are, without any time going by. */
 async function quiet(): Promise<void> {
   for (let seen = -1; seen !== emulator.requests.length;) {
@@ -240,24 +259,15 @@ describe('when leadership changes while a mark is being written', () => {
     async (ticks) => {
       await createPod('plans-1');
       const [mark] = markOf('plans-1', 'plans') as [RoleMark];
-      const send = KubernetesTransport.prototype.send;
       let leave = async (): Promise<void> => {
-        for (let tick = 0; tick < ticks; tick += 1) await null;
+        leave = async () => undefined;
+        for (let tick = 0; tick < ticks; tick += 1) await Promise.resolve();
         mark.leave();
       };
-      KubernetesTransport.prototype.send = async function (...request) {
-        const answer = await send.apply(this, request);
-        void leave();
-        leave = async () => undefined;
-        return answer;
-      };
-      try {
-        mark.lead();
-        await eventually(async () => expect(patchesOf('plans-1')).toHaveLength(2));
-        await eventually(async () => expect(await marksOf('plans-1')).toEqual(UNMARKED));
-      } finally {
-        KubernetesTransport.prototype.send = send;
-      }
+      afterAnswers(() => void leave());
+      mark.lead();
+      await eventually(async () => expect(patchesOf('plans-1')).toHaveLength(2));
+      await eventually(async () => expect(await marksOf('plans-1')).toEqual(UNMARKED));
     },
   );
 });
@@ -267,34 +277,21 @@ describe('when a pod that was taken for dead leads again', () => {
     await createPod('plans-1');
     await createPod('plans-2', MARKED);
     const [mark] = markOf('plans-1', 'plans') as [RoleMark];
-    const send = KubernetesTransport.prototype.send;
-    KubernetesTransport.prototype.send = async function (...request) {
-      const answer = await send.apply(this, request);
-      if (request[0].path.endsWith('/plans-2') && patchesOf('plans-2').length === 1) {
-        emulator.pods.patch(
-          'default',
-          'plans-2',
-          { metadata: { annotations: { a: 'b' } } },
-          'test',
-        );
-      }
-      return answer;
-    };
-    try {
-      mark.follow(DEAD);
-      mark.lead();
-      await eventually(async () => expect(patchesOf('plans-2')).toHaveLength(2));
-      await quiet();
-      expect(await marksOf('plans-2')).toMatchObject(MARKED);
-      mark.leave();
-      mark.follow(DEAD);
-      await clock.advance(120_000);
-      await quiet();
-      expect(await marksOf('plans-2')).toMatchObject(MARKED);
-      expect(errors).toEqual([]);
-    } finally {
-      KubernetesTransport.prototype.send = send;
-    }
+    afterAnswers(({ path }) => {
+      if (!path.endsWith('/plans-2') || patchesOf('plans-2').length > 1) return;
+      emulator.pods.patch('default', 'plans-2', { metadata: { annotations: { a: 'b' } } }, 'test');
+    });
+    mark.follow(DEAD);
+    mark.lead();
+    await eventually(async () => expect(patchesOf('plans-2')).toHaveLength(2));
+    await quiet();
+    expect(await marksOf('plans-2')).toMatchObject(MARKED);
+    mark.leave();
+    mark.follow(DEAD);
+    await clock.advance(120_000);
+    await quiet();
+    expect(await marksOf('plans-2')).toMatchObject(MARKED);
+    expect(errors).toEqual([]);
   });
 
   it('is marked again, though its own request to remove the mark had failed and its successor removed it', async () => {
