@@ -8,6 +8,14 @@ export interface ContainerMark {
   readonly containerId: string;
 }
 
+/** Why it is not known in which container this process runs. */
+export interface ContainerUnknown {
+  /** The end of a sentence that begins with "because". */
+  readonly why: string;
+  /** Another answer may come later: the request failed, or the status may still be that of the container before. */
+  readonly mayPass: boolean;
+}
+
 /** Proof that all processes of a container have ended. */
 export interface ContainerEnd {
   readonly podUid: string;

@@ -20,6 +20,12 @@ export function parseDocument(text: unknown): JsonDocument | undefined {
   }
 }
 
+/** A field that is an object; empty where it is none, or absent. */
+export function partOf(object: unknown, field: string): JsonDocument {
+  const part = isJsonObject(object) ? object[field] : undefined;
+  return isJsonObject(part) ? part : {};
+}
+
 export function isJsonObject(value: unknown): value is JsonDocument {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,4 @@
-import type { ContainerEnd, ContainerMark } from './container.js';
+import type { ContainerEnd, ContainerMark, ContainerUnknown } from './container.js';
 import type { MembersUnknownError } from './errors.js';
 
 /** One process of the deployment: a pod, or on the file and memory locks a process that competes. */
@@ -46,11 +46,8 @@ export interface MemberObserver {
 export interface MemberSource {
   /** Begins to observe. Called once. */
   start(observer: MemberObserver): void;
-  /**
-   * Asks now in which container this process runs, where members are pods. Text: why that cannot be told, as the end of a
-   * sentence that begins with "because". Never rejects.
-   */
-  ownContainer?(signal: AbortSignal): Promise<ContainerMark | string>;
+  /** Asks now in which container this process runs, where members are pods. Never rejects. */
+  ownContainer?(signal: AbortSignal): Promise<ContainerMark | ContainerUnknown>;
   /** Ends it. No call of the observer comes afterwards, and no socket, timer or file is left. */
   close(): Promise<void>;
 }

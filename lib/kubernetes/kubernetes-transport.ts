@@ -19,6 +19,8 @@ export interface ApiRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Done twice it does no more than once, and not after another request either. @default true for a GET only */
+  readonly isRepeatable?: boolean;
   /** A larger answer is not read to its end. @default what one object can have */
   readonly maxBodyBytes?: number;
 }
@@ -27,9 +29,10 @@ export interface ApiRequest {
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
 /**
- * Requests to an API server over connections of its own. Never rejects and never repeats a write, with one exception: a
- * 401 proves that nothing was done, so the request is repeated after the credentials have been read again. A read is
- * also repeated once when the server had closed the kept connection it went out on. `timeoutMs` bounds all of it.
+ * Requests to an API server over connections of its own. Never rejects and never repeats a write, with two exceptions: a
+ * 401 proves that nothing was done, so the request is repeated after the credentials have been read again. A read, and a
+ * write that says so of itself, is also repeated once when the server had closed the kept connection it went out on.
+ * `timeoutMs` bounds all of it.
  */
 export class KubernetesTransport {
   private readonly agent = new ClusterAgent({ keepAlive: true });
@@ -87,10 +90,10 @@ export class KubernetesTransport {
   ): Promise<ApiAnswer> {
     const access = await unlessAborted(this.connection.access(), signal);
     const http = toHttp(request, deadline - performance.now());
-    const { maxBodyBytes = MAX_BODY_BYTES } = request;
+    const { maxBodyBytes = MAX_BODY_BYTES, isRepeatable = request.method === 'GET' } = request;
     const options = { access, agent: this.agent, signal, maxBodyBytes };
     let answer = await exchangeWhole(http, options);
-    if (answer instanceof ExchangeFailure && answer.staleConnection && request.method === 'GET') {
+    if (answer instanceof ExchangeFailure && answer.staleConnection && isRepeatable) {
       this.agent.closeIdle();
       answer = await exchangeWhole(http, options);
     }

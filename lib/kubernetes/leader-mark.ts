@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../core/clock.js';
 import { LockRequestError } from '../core/errors.js';
+import { type JsonDocument, parseDocument, partOf } from '../core/json-document.js';
 import { podOf } from '../core/member.js';
 import { explainNoAnswer, explainResponse } from './answer-messages.js';
 import { isObjectMissing } from './api-status.js';
@@ -21,11 +22,15 @@ type Report = (error: LockRequestError) => void;
 
 interface MarkedRole {
   readonly report: Report;
+  /** Whether identities begin with the names of pods. */
+  readonly namesPods: boolean;
   leads: boolean;
   /** What the pod says; undefined where a request may or may not have been applied. */
   isMarked: boolean | undefined;
-  /** Identity of the leader before, whose mark is looked for once the own one is written: both need the same right. */
-  predecessor: string | undefined;
+  /** Undefined while nobody leads, or nobody knows who. */
+  leaderPod: string | undefined;
+  /** Pods that may carry the mark of a leader that is gone, and the last error that was reported of each. */
+  readonly stale: Map<string, string | undefined>;
 }
 
 interface LeaderMarkDependencies {
@@ -35,11 +40,20 @@ interface LeaderMarkDependencies {
   readonly clock: Clock;
 }
 
+export interface MarkedRoleOptions {
+  readonly requestTimeoutMs: number;
+  readonly identity: string;
+  readonly report: Report;
+}
+
 /** Of one role: what it tells the pod's mark. */
 export interface RoleMark {
-  /** @param predecessor identity of the leader before; its pod's mark is removed if it is still there */
-  lead(predecessor: string | undefined): void;
+  /** This process leads. */
+  lead(): void;
+  /** It leads no longer. */
   leave(): void;
+  /** Another process leads, or nobody. */
+  follow(leader: string | undefined): void;
   /** Waits for the last request, for up to its timeout. */
   close(): Promise<void>;
 }
@@ -47,46 +61,64 @@ export interface RoleMark {
 /**
  * The mark of the pod that leads: a label for each role, and the deletion cost while it leads any. One for a process,
  * as its roles share the pod. Nothing waits for it, except the end of the process: a mark that cannot be written is
- * reported and tried again at a slowing pace, and costs no leadership.
+ * reported and tried again at a slowing pace, and costs no leadership. One request at a time, so that none overtakes
+ * another.
  */
 export class LeaderMark {
   private readonly roles = new Map<string, MarkedRole>();
   private readonly transport: KubernetesTransport;
   private readonly stop = new AbortController();
-  private readonly clearing = new Set<Promise<void>>();
   private writing: Promise<void> | undefined;
+  private isWriting = false;
+  private clearing: AbortController | undefined;
   private retry: Timer | undefined;
   private failures = 0;
+  private retryAfterMs = 0;
   private timeoutMs = 0;
 
   constructor(private readonly dependencies: LeaderMarkDependencies) {
     this.transport = new KubernetesTransport(dependencies.connection);
   }
 
-  join(role: string, requestTimeoutMs: number, report: Report): RoleMark {
+  join(role: string, { requestTimeoutMs, identity, report }: MarkedRoleOptions): RoleMark {
+    const { podName } = this.dependencies;
     const marked: MarkedRole = {
       report,
+      namesPods: podOf(identity) === podName,
       leads: false,
       isMarked: false,
-      predecessor: undefined,
+      leaderPod: undefined,
+      // A container that is restarted in its pod may have been killed as the leader.
+      stale: new Map([[podName, undefined]]),
     };
     this.roles.set(role, marked);
     this.timeoutMs = Math.max(this.timeoutMs, requestTimeoutMs);
-    const set = (leads: boolean): void => {
-      marked.leads = leads;
-      this.failures = 0;
-      this.retry?.cancel();
-      this.write();
-    };
+    let lastOther: string | undefined;
     return {
-      lead: (predecessor) => {
-        marked.predecessor = predecessor;
-        set(true);
+      lead: () => {
+        marked.leaderPod = podName;
+        marked.stale.delete(podName);
+        if (lastOther !== undefined && lastOther !== podName)
+          marked.stale.set(lastOther, undefined);
+        // Another leader may have taken this pod for that of a dead one meanwhile.
+        marked.isMarked = undefined;
+        this.set(marked, true);
       },
-      leave: () => set(false),
+      leave: () => {
+        marked.leaderPod = undefined;
+        this.set(marked, false);
+      },
+      follow: (leader) => {
+        marked.leaderPod = leader === undefined ? undefined : podOf(leader);
+        if (marked.leaderPod === undefined) return;
+        if (marked.namesPods && POD_NAME.test(marked.leaderPod)) lastOther = marked.leaderPod;
+        this.write();
+      },
       close: async () => {
+        // The stale marks of others are left to the next start of their containers.
+        marked.leaderPod = undefined;
+        this.clearing?.abort();
         await this.writing;
-        await Promise.all(this.clearing);
         this.roles.delete(role);
         if (this.roles.size > 0) return;
         this.retry?.cancel();
@@ -96,84 +128,137 @@ export class LeaderMark {
     };
   }
 
-  private write(): void {
-    this.writing ??= this.writeAll().finally(() => (this.writing = undefined));
+  private set(role: MarkedRole, leads: boolean): void {
+    role.leads = leads;
+    this.failures = 0;
+    this.clearing?.abort();
+    this.write();
   }
 
+  private write(): void {
+    if (this.isWriting) return;
+    this.retry?.cancel();
+    this.writing = this.writeAll();
+  }
+
+  /** `isWriting` ends in the step that finds nothing due: news between the two would be lost. */
   private async writeAll(): Promise<void> {
-    for (;;) {
-      const due = [...this.roles].filter(([, { leads, isMarked }]) => leads !== isMarked);
-      if (due.length === 0) return this.clearPredecessors();
-      const wanted = due.map(([name, role]) => ({ name, role, leads: role.leads }));
-      const leadsAny = [...this.roles.values()].some(({ leads }) => leads);
-      const labels = wanted.map(({ name, leads }) => [
-        LABEL_PREFIX + name,
-        leads ? LABEL_VALUE : null,
-      ]);
-      const answer = await this.patch(this.dependencies.podName, {
-        labels: Object.fromEntries(labels) as object,
-        annotations: { [DELETION_COST]: leadsAny ? COST_OF_LEADER : null },
-      });
-      const error = this.errorOf(answer);
-      if (error === undefined) {
-        for (const { role, leads } of wanted) role.isMarked = leads;
-        continue;
+    this.isWriting = true;
+    this.retryAfterMs = 0;
+    const tried = new Set<string>();
+    let isComplete = true;
+    try {
+      for (;;) {
+        const due = [...this.roles].filter(([, { leads, isMarked }]) => leads !== isMarked);
+        if (due.length > 0) {
+          if (await this.writeOwn(due)) continue;
+          return this.writeLater();
+        }
+        const stale = this.stalePods().find(
+          ({ name, podName }) => !tried.has(keyOf(name, podName)),
+        );
+        if (stale === undefined) {
+          if (!isComplete) return this.writeLater();
+          this.failures = 0;
+          return;
+        }
+        tried.add(keyOf(stale.name, stale.podName));
+        isComplete = (await this.clear(stale)) && isComplete;
       }
-      for (const { role } of wanted) {
-        if (error.reason === 'unclear') role.isMarked = undefined;
-        role.report(error);
-      }
-      // News came meanwhile: it is worth an attempt of its own.
-      if (wanted.some(({ role, leads }) => role.leads !== leads)) continue;
-      if (!this.stop.signal.aborted) this.writeLater();
-      return;
+    } finally {
+      this.isWriting = false;
     }
   }
 
+  /** False if it failed, and nothing has changed meanwhile that would make another attempt worth while at once. */
+  private async writeOwn(due: readonly (readonly [string, MarkedRole])[]): Promise<boolean> {
+    const wanted = due.map(([name, role]) => ({ name, role, leads: role.leads }));
+    const leadsAny = [...this.roles.values()].some(({ leads }) => leads);
+    const labels = wanted.map(({ name, leads }) => [
+      LABEL_PREFIX + name,
+      leads ? LABEL_VALUE : null,
+    ]);
+    const metadata = {
+      labels: Object.fromEntries(labels) as object,
+      annotations: { [DELETION_COST]: leadsAny ? COST_OF_LEADER : null },
+    };
+    const { podName } = this.dependencies;
+    const answer = await this.patch(podName, metadata, this.stop.signal);
+    const error = this.errorOf(answer, podName);
+    if (error === undefined) {
+      for (const { role, leads } of wanted) role.isMarked = leads;
+      return true;
+    }
+    this.retryAfterMs = Math.max(this.retryAfterMs, error.retryAfterMs ?? 0);
+    for (const { role } of wanted) {
+      if (error.reason === 'unclear') role.isMarked = undefined;
+      role.report(error);
+    }
+    return wanted.some(({ role, leads }) => role.leads !== leads);
+  }
+
   private writeLater(): void {
-    const delayMs = Math.min(1_000 * 2 ** this.failures, LONGEST_RETRY_MS);
+    if (this.stop.signal.aborted) return;
+    const usualMs = 1_000 * 2 ** this.failures;
+    const delayMs = Math.min(Math.max(usualMs, this.retryAfterMs), LONGEST_RETRY_MS);
     this.failures += 1;
     this.retry = this.dependencies.clock.setTimer(() => this.write(), delayMs);
   }
 
-  private clearPredecessors(): void {
-    for (const [name, role] of this.roles) {
-      const { leads, predecessor, report } = role;
-      if (!leads || predecessor === undefined) continue;
-      role.predecessor = undefined;
-      const cleared = this.clear(name, predecessor, report);
-      this.clearing.add(cleared);
-      void cleared.finally(() => this.clearing.delete(cleared));
-    }
+  /** Only while another pod leads: the mark of the present leader is no stale one. */
+  private stalePods(): StaleMark[] {
+    return [...this.roles].flatMap(([name, role]) =>
+      [...role.stale.keys()]
+        .filter((podName) => isStale(role, podName))
+        .map((podName) => ({ name, role, podName })),
+    );
   }
 
-  /** A leader that died has left its mark. Tried once: the next leader tries again. */
-  private async clear(role: string, identity: string, report: Report): Promise<void> {
-    const podName = podOf(identity);
-    if (podName === this.dependencies.podName || !POD_NAME.test(podName)) return;
-    const answer = await this.patch(podName, { labels: { [LABEL_PREFIX + role]: null } });
-    const address = this.addressOf(podName);
-    if (answer.kind === 'response' && isObjectMissing(answer, address)) return;
-    const error = this.errorOf(answer, podName);
-    if (error !== undefined) report(error);
-    else if (answer.kind === 'response' && isCostLeft(answer.body)) {
-      await this.patch(podName, { annotations: { [DELETION_COST]: null } });
+  /**
+   * Removes what a leader that is gone may have left, and is true once nothing of it is there. The second request names
+   * the version that the first has read, as that pod may lead again meanwhile. The first is a PATCH too, of nothing, as
+   * the Role need not grant more.
+   */
+  private async clear({ name, role, podName }: StaleMark): Promise<boolean> {
+    const clearing = new AbortController();
+    this.clearing = clearing;
+    let answer = await this.patch(podName, {}, clearing.signal);
+    if (answer.kind === 'response' && answer.status === 200) {
+      const metadata = partOf(parseDocument(answer.body), 'metadata');
+      const { resourceVersion } = metadata;
+      const left = marksLeft(metadata, LABEL_PREFIX + name);
+      // Without a version something between here and the API server answered in its place.
+      if (typeof resourceVersion !== 'string' || !isStale(role, podName)) return false;
+      if (left !== undefined) {
+        answer = await this.patch(podName, { resourceVersion, ...left }, clearing.signal);
+      }
     }
+    if (clearing.signal.aborted) return false;
+    const isGone = answer.kind === 'response' && isObjectMissing(answer, this.addressOf(podName));
+    const error = isGone ? undefined : this.errorOf(answer, podName);
+    if (error === undefined) {
+      role.stale.delete(podName);
+      return true;
+    }
+    // The pod has changed in between, which happens to any.
+    if (answer.kind === 'response' && answer.status === 409) return false;
+    this.retryAfterMs = Math.max(this.retryAfterMs, error.retryAfterMs ?? 0);
+    if (role.stale.get(podName) !== error.message) role.report(error);
+    role.stale.set(podName, error.message);
+    return false;
   }
 
-  private patch(podName: string, metadata: object): Promise<ApiAnswer> {
+  private patch(podName: string, metadata: object, signal: AbortSignal): Promise<ApiAnswer> {
     const request = {
       method: 'PATCH',
       path: objectPath(this.addressOf(podName)),
       body: { metadata },
+      isRepeatable: !('resourceVersion' in metadata),
     } as const;
-    return this.transport.send(request, { timeoutMs: this.timeoutMs, signal: this.stop.signal });
+    return this.transport.send(request, { timeoutMs: this.timeoutMs, signal });
   }
 
-  private errorOf(
-    answer: ApiAnswer,
-    podName = this.dependencies.podName,
-  ): LockRequestError | undefined {
+  private errorOf(answer: ApiAnswer, podName: string): LockRequestError | undefined {
     const { connection } = this.dependencies;
     const address = this.addressOf(podName);
     const context = {
@@ -197,23 +282,33 @@ export class LeaderMark {
   }
 }
 
-/** True if the cost of a leader is left on a pod that no longer leads a role. */
-function isCostLeft(body: string): boolean {
-  try {
-    const { labels = {}, annotations = {} } = (JSON.parse(body) as PodBody).metadata ?? {};
-    const leads = Object.entries(labels).some(
-      ([name, value]) => name.startsWith(LABEL_PREFIX) && value === LABEL_VALUE,
-    );
-    return !leads && annotations[DELETION_COST] === COST_OF_LEADER;
-  } catch {
-    // Something between here and the API server answered in its place; its own request explains that.
-    return false;
-  }
+interface StaleMark {
+  readonly name: string;
+  readonly role: MarkedRole;
+  readonly podName: string;
 }
 
-interface PodBody {
-  readonly metadata?: {
-    readonly labels?: Readonly<Record<string, string>>;
-    readonly annotations?: Readonly<Record<string, string>>;
+function keyOf(role: string, podName: string): string {
+  return `${role} ${podName}`;
+}
+
+function isStale({ leaderPod }: MarkedRole, podName: string): boolean {
+  return leaderPod !== undefined && leaderPod !== podName;
+}
+
+/**
+ * What removes the label, and with the last of them the cost of a leader; undefined if there is nothing to remove. A
+ * cost of another value is somebody else's.
+ */
+function marksLeft(metadata: JsonDocument, label: string): object | undefined {
+  const labels = partOf(metadata, 'labels');
+  const leadsElse = Object.entries(labels).some(
+    ([name, value]) => name !== label && name.startsWith(LABEL_PREFIX) && value === LABEL_VALUE,
+  );
+  const isCostLeft = partOf(metadata, 'annotations')[DELETION_COST] === COST_OF_LEADER;
+  if (labels[label] !== LABEL_VALUE) return undefined;
+  return {
+    labels: { [label]: null },
+    ...(isCostLeft && !leadsElse && { annotations: { [DELETION_COST]: null } }),
   };
 }

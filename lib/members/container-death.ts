@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { ContainerEnd, ContainerMark } from '../core/container.js';
-import { isJsonObject, type JsonDocument } from '../core/json-document.js';
+import type { ContainerEnd, ContainerMark, ContainerUnknown } from '../core/container.js';
+import { isJsonObject, type JsonDocument, partOf } from '../core/json-document.js';
 
 /**
  * What a pod's status proves about the death of a container (R24). The kubelet reports a container as terminated only
@@ -37,39 +37,51 @@ const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 
 /**
  * Finds the own container in the status of the own pod. A status may be that of a predecessor in the same pod, so it
- * counts only if the container began together with this PID namespace. Answers with the reason if it cannot be told;
- * the reason completes the sentence "the record does not name this container, because …".
+ * counts only if the container began together with this PID namespace.
  */
-export function ownContainer(pod: JsonDocument, facts: ProcessFacts): ContainerMark | string {
+export function ownContainer(
+  pod: JsonDocument,
+  facts: ProcessFacts,
+): ContainerMark | ContainerUnknown {
+  const obstacle = obstacleIn(pod, facts);
+  if (obstacle !== undefined) return { why: obstacle, mayPass: false };
+  const { podUid, firstProcessStartMs } = facts;
+  const found = statusesOf(pod).filter((status) => beganAt(status, firstProcessStartMs!));
+  if (found.length !== 1) {
+    const why = `${found.length} running containers of the pod's status began when process 1 did, and not one`;
+    return { why, mayPass: found.length === 0 };
+  }
+  const { name, containerID } = found[0]!;
+  if (typeof containerID !== 'string' || !CONTAINER_ID.test(containerID)) {
+    const why = `the container ID ${String(containerID)} is not one of containerd or CRI-O`;
+    return { why, mayPass: typeof containerID !== 'string' };
+  }
+  return { podUid: podUid!, containerName: String(name), containerId: containerID };
+}
+
+/** Why no status of this pod could tell it. */
+function obstacleIn(pod: JsonDocument, facts: ProcessFacts): string | undefined {
   const { platform, podUid, firstProcessStartMs } = facts;
   if (platform !== 'linux') return `processes on ${platform} have no PID namespace`;
   if (podUid === undefined)
     return 'neither the service account token nor POD_UID tells the uid of this pod';
   if (firstProcessStartMs === undefined) return 'the start of process 1 cannot be read from /proc';
-  const { uid, annotations } = part(pod, 'metadata');
+  const { uid, annotations } = partOf(pod, 'metadata');
   if (uid !== podUid)
     return `the pod that was read is another one (${String(uid)} instead of ${podUid})`;
   if (isJsonObject(annotations) && MIRROR_ANNOTATION in annotations)
     return 'static pods are restarted under one uid';
-  const shared = sharedProcesses(part(pod, 'spec'));
-  if (shared !== undefined) return shared;
-  const found = statusesOf(pod).filter((status) => beganAt(status, firstProcessStartMs));
-  if (found.length !== 1) {
-    return `${found.length} running containers of the pod's status began when process 1 did, and not one`;
-  }
-  const { name, containerID } = found[0]!;
-  if (typeof containerID !== 'string' || !CONTAINER_ID.test(containerID)) {
-    return `the container ID ${String(containerID)} is not one of containerd or CRI-O`;
-  }
-  return { podUid, containerName: String(name), containerId: containerID };
+  return sharedProcesses(partOf(pod, 'spec'));
 }
 
 /** The containers of a pod whose end is proved. Phase, absence, deletion, NotReady and restart counts prove nothing. */
 export function endedContainers(pod: JsonDocument): ContainerEnd[] {
-  const { uid } = part(pod, 'metadata');
+  const { uid } = partOf(pod, 'metadata');
   if (typeof uid !== 'string') return [];
   return statusesOf(pod).flatMap((status) =>
-    ['state', 'lastState'].flatMap((when) => endIn(part(part(status, when), 'terminated'), uid)),
+    ['state', 'lastState'].flatMap((when) =>
+      endIn(partOf(partOf(status, when), 'terminated'), uid),
+    ),
   );
 }
 
@@ -92,21 +104,16 @@ function sharedProcesses(spec: JsonDocument): string | undefined {
 }
 
 function beganAt(status: JsonDocument, startMs: number): boolean {
-  const startedAtMs = timeOf(part(part(status, 'state'), 'running')['startedAt']);
+  const startedAtMs = timeOf(partOf(partOf(status, 'state'), 'running')['startedAt']);
   return Math.abs(startedAtMs - startMs) <= START_TOLERANCE_MS;
 }
 
 function statusesOf(pod: JsonDocument): JsonDocument[] {
-  const status = part(pod, 'status');
+  const status = partOf(pod, 'status');
   return STATUS_LISTS.flatMap((list) => {
     const entries = status[list];
     return Array.isArray(entries) ? entries.filter(isJsonObject) : [];
   });
-}
-
-function part(object: JsonDocument, field: string): JsonDocument {
-  const value = object[field];
-  return isJsonObject(value) ? value : {};
 }
 
 function timeOf(value: unknown): number {

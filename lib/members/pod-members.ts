@@ -1,9 +1,10 @@
-import type { ContainerMark } from '../core/container.js';
+import type { ContainerMark, ContainerUnknown } from '../core/container.js';
 import type { Clock, Timer } from '../core/clock.js';
 import { onAbort } from '../core/abort-signal.js';
 import { MembersUnknownError } from '../core/errors.js';
 import type { Member, MemberObserver, MemberSource } from '../core/member.js';
-import type { WatchEnd } from '../kubernetes/watch-attempt.js';
+import { pause } from '../kubernetes/pause.js';
+import { HEADERS_LIMIT_MS, type WatchEnd } from '../kubernetes/watch-attempt.js';
 import { ownContainer, type ProcessFacts } from './container-death.js';
 import { type ObservedPod, selectorFor } from './pod.js';
 import type { PodApi } from './pod-api.js';
@@ -30,6 +31,9 @@ const SHORTEST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 /** Then the version to continue from is doubted, e.g. as etcd was restored to an older state. */
 const DOUBTED_AFTER = 3;
+
+/** Missing rights, and too many requests. */
+const SAYS_NOTHING_OF_VERSIONS: ReadonlySet<number | undefined> = new Set([401, 403, 429]);
 
 const NOT_REOPENED = 'the watch of the pods ended and could not be opened again.';
 
@@ -75,9 +79,11 @@ export class PodMembers implements MemberSource {
     void this.run();
   }
 
-  async ownContainer(signal: AbortSignal): Promise<ContainerMark | string> {
+  async ownContainer(signal: AbortSignal): Promise<ContainerMark | ContainerUnknown> {
     const answer = await this.options.api.ownPodObject(signal);
-    if (answer.kind === 'failed') return `its pod cannot be read: ${answer.error.message}`;
+    if (answer.kind === 'failed') {
+      return { why: `its pod cannot be read: ${answer.error.message}`, mayPass: true };
+    }
     return ownContainer(answer.value, this.options.facts());
   }
 
@@ -92,7 +98,7 @@ export class PodMembers implements MemberSource {
       const end = await this.attempt();
       if (this.ended.signal.aborted) return;
       this.interrupted(end);
-      await this.pause(this.pauseMs(end));
+      await pause(this.options.clock, this.pauseMs(end), this.ended.signal);
     }
   }
 
@@ -170,11 +176,12 @@ export class PodMembers implements MemberSource {
     const startedAt = clock.now();
     let changes = 0;
     let silence: Timer | undefined;
-    const heard = () => {
+    const hear = (limitMs: number) => {
       silence?.cancel();
-      const silent = () => limit.abort(new Error(`nothing was heard for ${SILENCE_LIMIT_MS} ms`));
-      silence = clock.setTimer(silent, SILENCE_LIMIT_MS);
+      const silent = () => limit.abort(new Error(`nothing was heard for ${limitMs} ms`));
+      silence = clock.setTimer(silent, limitMs);
     };
+    const heard = () => hear(SILENCE_LIMIT_MS);
     const change = (pod: ObservedPod, apply: () => void) => {
       changes += 1;
       apply();
@@ -183,7 +190,7 @@ export class PodMembers implements MemberSource {
       this.tellEnds(pod);
       this.tell();
     };
-    heard();
+    hear(HEADERS_LIMIT_MS);
     const result = await api.watch(
       selector,
       version,
@@ -211,7 +218,8 @@ export class PodMembers implements MemberSource {
   }
 
   private watchEnded(end: WatchEnd): Interruption {
-    this.unopened = this.isOpen ? 0 : this.unopened + 1;
+    if (this.isOpen) this.unopened = 0;
+    else if (!SAYS_NOTHING_OF_VERSIONS.has(end.status)) this.unopened += 1;
     this.isOpen = false;
     // It was to be listed again; why the members are unknown has been said.
     if (this.version === undefined) return interruption({});
@@ -252,19 +260,6 @@ export class PodMembers implements MemberSource {
     const doubled = SHORTEST_PAUSE_MS * 2 ** (this.useless - 1);
     const usual = Math.min(doubled, LONGEST_PAUSE_MS) * (0.8 + 0.2 * random());
     return Math.max(usual, Math.min(retryAfterMs, LONGEST_PAUSE_MS));
-  }
-
-  private pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.options.clock.setTimer(() => {
-        stopListening();
-        resolve();
-      }, ms);
-      const stopListening = onAbort(this.ended.signal, () => {
-        timer.cancel();
-        resolve();
-      });
-    });
   }
 
   private tellEnds({ endedContainers }: ObservedPod): void {

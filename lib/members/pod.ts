@@ -1,5 +1,5 @@
 import type { ContainerEnd } from '../core/container.js';
-import { isJsonObject, type JsonDocument } from '../core/json-document.js';
+import { isJsonObject, type JsonDocument, partOf } from '../core/json-document.js';
 import type { Member } from '../core/member.js';
 import { endedContainers } from './container-death.js';
 
@@ -48,11 +48,6 @@ function isReady({ conditions }: JsonDocument): boolean {
   if (!Array.isArray(conditions)) return false;
   const ready = conditions.filter(isJsonObject).find(({ type }) => type === 'Ready');
   return ready?.['status'] === 'True';
-}
-
-function partOf(object: unknown, name: string): JsonDocument {
-  const part = isJsonObject(object) ? object[name] : undefined;
-  return isJsonObject(part) ? part : {};
 }
 
 /**

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import type { ContainerEnd, ContainerMark } from '../core/container.js';
+import type { ContainerEnd, ContainerMark, ContainerUnknown } from '../core/container.js';
 import type { Clock } from '../core/clock.js';
 import { LeaderElectionOptionsError, MembersUnknownError } from '../core/errors.js';
 import {
@@ -149,7 +149,7 @@ export class SharedMembers {
   }
 
   /** As MemberSource.ownContainer; undefined where members are no pods. */
-  async ownContainer(signal: AbortSignal): Promise<ContainerMark | string | undefined> {
+  async ownContainer(signal: AbortSignal): Promise<ContainerMark | ContainerUnknown | undefined> {
     return containerTold(await this.source?.ownContainer?.(signal));
   }
 

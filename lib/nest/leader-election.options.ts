@@ -33,7 +33,10 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
   readonly createLease?: boolean;
   /**
    * Mark the pod that leads: the label `nestjs-leader-election/<role>: leader`, by which a Service can select it, and a
-   * pod deletion cost, so that a scale-down takes other pods first. Needs `patch` on pods. Outside a pod it does nothing.
+   * pod deletion cost, so that a scale-down takes other pods first. Needs `patch` on pods, a pod, and a lock that uses the
+   * pod's own credentials: a Lease or a ConfigMap, without `kubeConfig` or with `'in-cluster'`. Otherwise it does nothing.
+   * An `identity` of your own should begin with the pod's name and `_`, or the label of a leader that was killed stays on
+   * its pod.
    * @default false
    */
   readonly podLabel?: boolean;

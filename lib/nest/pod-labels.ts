@@ -8,7 +8,10 @@ import type { ResolvedModuleOptions } from './leader-election.options.js';
 
 /** Who asks for the label: one role of the application. */
 interface LabelledRole {
-  readonly options: Pick<ResolvedModuleOptions, 'role' | 'podLabel' | 'requestTimeoutMs'>;
+  readonly options: Pick<
+    ResolvedModuleOptions,
+    'role' | 'identity' | 'podLabel' | 'requestTimeoutMs'
+  >;
   readonly lock: ResourceLock;
 }
 
@@ -24,14 +27,14 @@ export class PodLabels {
    * @throws LeaderElectionOptionsError in a pod whose namespace is unknown
    */
   markOf(
-    { options: { role, podLabel, requestTimeoutMs }, lock }: LabelledRole,
+    { options: { role, identity, podLabel, requestTimeoutMs }, lock }: LabelledRole,
     report: (error: LockRequestError) => void,
   ): RoleMark | undefined {
     if (!podLabel || !(lock instanceof ClusterLock) || lock.cluster.kind !== 'in-cluster') {
       return undefined;
     }
     this.mark ??= this.markIn(lock);
-    return this.mark.join(role, requestTimeoutMs, report);
+    return this.mark.join(role, { requestTimeoutMs, identity, report });
   }
 
   private markIn(lock: ClusterLock): LeaderMark {

@@ -58,8 +58,6 @@ export class RoleElection {
   /** How many members may stand for leader; null while that is not known. */
   private crowd: number | null = null;
   private readonly mark: RoleMark | undefined;
-  /** Whose mark may still be on its pod. */
-  private lastOtherLeader: string | undefined;
   private readonly placement: RolePlacement | undefined;
   private readonly ownContainer: OwnContainer | undefined;
   private readonly lockRemark: LockRemark | undefined;
@@ -333,7 +331,7 @@ export class RoleElection {
       onGranted: (term: Term) => {
         this.lastReason = undefined;
         this.log.granted(term);
-        this.mark?.lead(this.lastOtherLeader);
+        this.mark?.lead();
         const handled = this.dispatcher.granted(term);
         this.streams.granted(term);
         this.placement?.granted();
@@ -356,9 +354,9 @@ export class RoleElection {
 
   private tell(notice: ElectionNotice): void {
     const isOfLeader = notice.kind === 'leader-changed';
-    if (isOfLeader && notice.leader !== undefined) {
-      this.hasSeenLeader = true;
-      if (notice.leader !== this.options.identity) this.lastOtherLeader = notice.leader;
+    if (isOfLeader) {
+      if (notice.leader !== undefined) this.hasSeenLeader = true;
+      if (notice.leader !== this.options.identity) this.mark?.follow(notice.leader);
     }
     if (notice.kind === 'eligibility-changed') this.logEligibility();
     else if (notice.kind === 'ineligible-acquisition') {

@@ -1,4 +1,4 @@
-import type { ContainerEnd, ContainerMark } from '../core/container.js';
+import type { ContainerEnd, ContainerMark, ContainerUnknown } from '../core/container.js';
 import { faultText, MembersUnknownError } from '../core/errors.js';
 import type { Member, MemberSource } from '../core/member.js';
 import { messageOf } from '../core/thrown-value.js';
@@ -70,12 +70,13 @@ export function endTold(told: unknown): ContainerEnd | undefined {
 }
 
 /** @throws Error that names the field, its value, the rule and the fix */
-export function containerTold(told: unknown): ContainerMark | string | undefined {
-  if (told === undefined || typeof told === 'string') return told;
+export function containerTold(told: unknown): ContainerMark | ContainerUnknown | undefined {
+  if (told === undefined) return told;
   const path = 'ownContainer()';
   if (!isObject(told)) {
-    throw wrong(path, told, 'must be an object or a string', 'answer a ContainerMark, or why not');
+    throw wrong(path, told, 'must be an object', 'answer a ContainerMark or a ContainerUnknown');
   }
+  if ('why' in told) return { why: text(told, 'why', path), mayPass: flag(told, 'mayPass', path) };
   return {
     podUid: text(told, 'podUid', path),
     containerName: text(told, 'containerName', path),

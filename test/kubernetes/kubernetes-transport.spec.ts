@@ -292,6 +292,11 @@ describe('KubernetesTransport, when the server closes a kept connection as the r
     expect(emulator.requestsOf('create')).toHaveLength(1);
   });
 
+  it('sends a write once more that says of itself that it may be repeated', async () => {
+    await transport.send({ ...POST, isRepeatable: true }, GENEROUS);
+    expect(emulator.requestsOf('create')).toHaveLength(2);
+  });
+
   it('sends a read no third time', async () => {
     emulator.fail({ fault: { kind: 'close' } });
     expect((await transport.send(GET, GENEROUS)).kind).toBe('unanswered');

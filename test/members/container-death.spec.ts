@@ -116,7 +116,21 @@ describe('when a holder looks for its own container', () => {
     ],
     ['the status is nonsense', { status: { containerStatuses: 'x' } }, {}, /^0 running/],
   ])('names none, with the reason, where %s', (_case, change, facts, why) => {
-    expect(ownContainer(pod(change), { ...FACTS, ...facts })).toMatch(why);
+    const found = ownContainer(pod(change), { ...FACTS, ...facts });
+    expect(found).toMatchObject({ why: expect.stringMatching(why) });
+  });
+
+  it.each([
+    ['no container that began with it yet', true, [{ name: 'app', containerID: ID, state: {} }]],
+    ['no ID of it yet', true, [{ name: 'app', state: running() }]],
+    [
+      'two that began with it',
+      false,
+      [ID, OTHER_ID].map((containerID) => ({ name: 'app', containerID, state: running() })),
+    ],
+    ['an unknown runtime', false, [{ name: 'app', containerID: 'x', state: running() }]],
+  ])('says whether a later status may tell it: %s', (_case, mayPass, statuses) => {
+    expect(ownContainer(pod({ statuses }), FACTS)).toMatchObject({ mayPass });
   });
 });
 

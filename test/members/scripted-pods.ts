@@ -111,13 +111,16 @@ export class ScriptedPods implements PodApi {
         resolve(result);
       };
       this.opened = { ...calls, end };
-      this.open = () => calls.opened();
+      this.open = () => {
+        calls.opened();
+        calls.heard();
+      };
       signal.addEventListener('abort', () => {
         const { message } = signal.reason as Error;
         end({ error: new LockRequestError(message, { reason: 'unclear' }) });
       });
     });
-    if (!this.isSlow) calls.opened();
+    if (!this.isSlow) this.open();
     return ended;
   }
 

@@ -383,8 +383,8 @@ describe('when the source of the members belongs to a lock of the application', 
   });
 
   it.each<[string, unknown, RegExp]>([
-    ['a number', 7, /ownContainer\(\) = 7: must be an object or a string/],
-    ['null', null, /ownContainer\(\) = null: must be an object or a string/],
+    ['a number', 7, /ownContainer\(\) = 7: must be an object/],
+    ['null', null, /ownContainer\(\) = null: must be an object/],
     [
       'a part of it',
       { podUid: 'a', containerName: 'b' },

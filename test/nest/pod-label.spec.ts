@@ -62,6 +62,18 @@ const holder = () => emulator.store.get('default', ROLE)?.spec?.holderIdentity;
 const patches = (name: string) =>
   emulator.requestsOf('patch').filter(({ path }) => path.endsWith(`/pods/${name}`));
 
+function createLease(holderIdentity: string): void {
+  const at = '2020-01-01T00:00:00.000000Z';
+  const spec = {
+    holderIdentity,
+    leaseDurationSeconds: 15,
+    acquireTime: at,
+    renewTime: at,
+    leaseTransitions: 1,
+  };
+  emulator.store.create('default', { metadata: { name: ROLE }, spec } as never, 'test');
+}
+
 async function started() {
   const pod = new PodEnvironment(
     {
@@ -95,15 +107,7 @@ async function leading() {
 async function leadingAfter(identity: string) {
   createPod(OWN);
   createPod(identity.split('_')[0]!, { app: 'plan', [LABEL]: 'leader' });
-  const at = '2020-01-01T00:00:00.000000Z';
-  const spec = {
-    holderIdentity: identity,
-    leaseDurationSeconds: 15,
-    acquireTime: at,
-    renewTime: at,
-    leaseTransitions: 1,
-  };
-  emulator.store.create('default', { metadata: { name: ROLE }, spec } as never, 'test');
+  createLease(identity);
   const all = await started();
   await eventually(async () => {
     await elections.clock.advance(500);
@@ -158,10 +162,11 @@ describe('when a dead leader has left its label', () => {
     expect(errors[0]).toContain(`patch Pod default/${OTHER}`);
     expect(errors[0]).toContain("Policy 'own-pod' denied");
     expect(errors[0]).toContain('This comes from admission');
-    for (let minutes = 0; minutes < 5; minutes += 1) {
-      for (let half = 0; half < 120; half += 1) await elections.clock.advance(500);
+    for (let half = 0; half < 40; half += 1) {
+      await elections.clock.advance(500);
+      await eventually(() => expect(leadership.isLeader()).toBe(true));
     }
-    expect(patches(OTHER)).toHaveLength(1);
+    expect(patches(OTHER).length).toBeGreaterThan(2);
     expect(errors).toHaveLength(1);
     expect(leadership.isLeader()).toBe(true);
   });
@@ -187,6 +192,21 @@ describe('when a dead leader has left its label', () => {
       expect(labelsOf(OTHER)).toEqual({ app: 'plan' });
     }, LIMIT_MS);
     expect(labelsOf(OWN)).toEqual({ [LABEL]: 'leader' });
+  });
+});
+
+describe('when this container was killed as the leader, and another pod leads when it is restarted', () => {
+  it('removes the label from its own pod', async () => {
+    createPod(OWN, { app: 'plan', [LABEL]: 'leader' });
+    createPod(OTHER);
+    createLease(`${OTHER}_1`);
+    const { leadership, errors } = await started();
+    await eventually(async () => {
+      await elections.clock.settle();
+      expect(labelsOf(OWN)).toEqual({ app: 'plan' });
+    }, LIMIT_MS);
+    expect(leadership.isLeader()).toBe(false);
+    expect(errors).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { ContainerMark } from '../../lib/core/container.js';
+import type { ContainerMark, ContainerUnknown } from '../../lib/core/container.js';
 import { competingMember, type MemberObserver } from '../../lib/core/member.js';
 import type { ResourceLock } from '../../lib/core/resource-lock.js';
 import type { LeadershipService, LockRequester } from '../../lib/index.js';
@@ -14,10 +14,12 @@ const CONTAINER: ContainerMark = {
   containerId: `containerd://${'a'.repeat(64)}`,
 };
 
+const OF_THE_ONE_BEFORE: ContainerUnknown = { why: '0 containers began', mayPass: true };
+
 let elections: Elections;
 let log: RecordedLog;
 /** What the source of the members answers next, and the last one again and again. */
-let answers: (ContainerMark | string)[];
+let answers: (ContainerMark | ContainerUnknown)[];
 let reads: number;
 let observer: MemberObserver | undefined;
 
@@ -129,7 +131,7 @@ describe('when podWatch is on and this process leads', () => {
   });
 
   it('asks again while the status of its pod is that of its predecessor, and says nothing of it', async () => {
-    answers = ['0 containers began', '0 containers began', CONTAINER];
+    answers = [OF_THE_ONE_BEFORE, OF_THE_ONE_BEFORE, CONTAINER];
     await started();
     await elections.clock.advance(6_000);
     expect([reads, record().container]).toEqual([3, CONTAINER]);
@@ -137,7 +139,7 @@ describe('when podWatch is on and this process leads', () => {
   });
 
   it('says once why the record does not name it, and then leads on without', async () => {
-    answers = ['the pod sets hostPID'];
+    answers = [{ why: 'the pod sets hostPID', mayPass: false }];
     const leadership = await started();
     await elections.clock.advance(120_000);
     leadership.stepDown();
@@ -150,8 +152,32 @@ describe('when podWatch is on and this process leads', () => {
     );
   });
 
+  it('asks no more in a term that cannot tell it, whatever the status of the pod will be', async () => {
+    answers = [{ why: 'the pod sets hostPID', mayPass: false }];
+    await started();
+    await elections.clock.advance(300_000);
+    expect(reads).toBe(1);
+  });
+
+  it('asks once a minute for as long as it may still be told, and says each reason once', async () => {
+    const down = { why: 'its pod cannot be read: down', mayPass: true };
+    answers = [...Array.from({ length: 8 }, () => down), OF_THE_ONE_BEFORE, down, CONTAINER];
+    await started();
+    await elections.clock.advance(61_000);
+    expect(reads).toBe(7);
+    await elections.clock.advance(180_000);
+    expect([reads, record().container]).toEqual([10, undefined]);
+    await elections.clock.advance(63_000);
+    expect([reads, record().container]).toEqual([11, CONTAINER]);
+    const told = log.texts('warn').filter((text) => text.includes('podWatch'));
+    expect(told).toEqual([
+      expect.stringContaining('cannot be read: down'),
+      expect.stringContaining('0 containers began'),
+    ]);
+  });
+
   it('asks no more when the term is over', async () => {
-    answers = ['0 containers began'];
+    answers = [OF_THE_ONE_BEFORE];
     const leadership = await started();
     leadership.suspend();
     await elections.clock.advance(60_000);

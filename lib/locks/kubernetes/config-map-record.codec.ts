@@ -1,4 +1,4 @@
-import { type JsonDocument, parseDocument } from '../../core/json-document.js';
+import { type JsonDocument, parseDocument, partOf } from '../../core/json-document.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import { podOf } from '../../core/member.js';
 import type { ObjectAddress } from '../../kubernetes/object-request.js';
@@ -10,7 +10,6 @@ import {
   encodeMarks,
   type LeaseDecoder,
   metadataOf,
-  objectIn,
 } from './lease-object.js';
 
 /** Where client-go's lock kept its record before it was kept in a Lease. */
@@ -59,11 +58,14 @@ export class ConfigMapRecordCodec {
   /** A ConfigMap to PUT over the expected representation. */
   replaced(record: LeaseRecord, expected: ObservedLease, address: ObjectAddress): JsonDocument {
     const metadata = metadataOf(expected);
-    const { data, ...object } = conditionalReplacement(expected, address, {
+    const { data: _data, ...object } = conditionalReplacement(expected, address, {
       ...annotationsOf(metadata),
       ...this.encoded(record, this.recordIn(metadata)),
     });
-    return { ...object, ...this.data(record, objectIn(data), expected.record.holderIdentity) };
+    return {
+      ...object,
+      ...this.data(record, partOf(expected.source, 'data'), expected.record.holderIdentity),
+    };
   }
 
   /** Any other text counts as an unknown holder: if it counted as empty, the lease would be free at once. */

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
+import { isJsonObject, type JsonDocument, partOf } from '../../core/json-document.js';
 import {
   type Coordination,
   type LeaseRecord,
@@ -81,7 +81,7 @@ export function decodeObject(
   if (json['kind'] !== address.kind) {
     return notALease(`is of kind ${shown(json['kind'])}, not ${address.kind}`);
   }
-  const metadata = objectIn(json['metadata']);
+  const metadata = partOf(json, 'metadata');
   const { name, uid, resourceVersion } = metadata;
   if (name !== address.name) return notALease(`names ${shown(name)}, not "${address.name}"`);
   if (typeof uid !== 'string' || uid === '') return notALease('has no metadata.uid');
@@ -129,16 +129,11 @@ export function conditionalReplacement(
 }
 
 export function metadataOf({ source }: ObservedLease): JsonDocument {
-  return objectIn(objectIn(source)['metadata']);
+  return partOf(source, 'metadata');
 }
 
 export function annotationsOf(metadata: JsonDocument): JsonDocument {
-  return objectIn(metadata['annotations']);
-}
-
-/** Something else than an object is like none. */
-export function objectIn(json: unknown): JsonDocument {
-  return isJsonObject(json) ? json : {};
+  return partOf(metadata, 'annotations');
 }
 
 function decodeRecord({ fields, marks }: RecordFields, transitions: TransitionsField): LeaseRecord {

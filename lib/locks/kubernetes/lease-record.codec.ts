@@ -1,4 +1,4 @@
-import type { JsonDocument } from '../../core/json-document.js';
+import { type JsonDocument, partOf } from '../../core/json-document.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type { ObjectAddress } from '../../kubernetes/object-request.js';
 import {
@@ -9,13 +9,12 @@ import {
   encodeFields,
   encodeMarks,
   metadataOf,
-  objectIn,
 } from './lease-object.js';
 
 /** Reads one Lease as the API returned it. */
 export function decodeLease(json: unknown, address: ObjectAddress): DecodedLease {
-  return decodeObject(json, address, 'leaseTransitions', ({ spec }, metadata) => ({
-    fields: objectIn(spec),
+  return decodeObject(json, address, 'leaseTransitions', (lease, metadata) => ({
+    fields: partOf(lease, 'spec'),
     marks: annotationsOf(metadata),
   }));
 }
@@ -38,11 +37,10 @@ export function encodeReplacement(
   expected: ObservedLease,
   address: ObjectAddress,
 ): JsonDocument {
-  const { spec } = objectIn(expected.source);
   const { annotations } = unlessEmpty(encodeMarks(record, annotationsOf(metadataOf(expected))));
   return {
     ...conditionalReplacement(expected, address, annotations),
-    spec: encodeFields(record, objectIn(spec), 'leaseTransitions'),
+    spec: encodeFields(record, partOf(expected.source, 'spec'), 'leaseTransitions'),
   };
 }
 
