@@ -52,7 +52,7 @@ function isReady({ conditions }: JsonDocument): boolean {
 
 /**
  * Labels that differ between the pods of one deployment: those that controllers and admission add to each pod or to each
- * revision, and the two that charts change with every release.
+ * revision, and those that charts and people change with every release.
  */
 const NOT_OF_THE_DEPLOYMENT: ReadonlySet<string> = new Set([
   'pod-template-hash',
@@ -63,7 +63,6 @@ const NOT_OF_THE_DEPLOYMENT: ReadonlySet<string> = new Set([
   'apps.kubernetes.io/pod-index',
   'controller-uid',
   'job-name',
-  'app.kubernetes.io/version',
   'helm.sh/chart',
 ]);
 const PREFIXES_NOT_OF_THE_DEPLOYMENT = [
@@ -72,11 +71,15 @@ const PREFIXES_NOT_OF_THE_DEPLOYMENT = [
   'nestjs-leader-election/',
 ];
 
+/** What follows the slash in the name of a label, or all of it: `tags.datadoghq.com/version` and others. */
+const NAMES_NOT_OF_THE_DEPLOYMENT: ReadonlySet<string> = new Set(['version', 'canonical-revision']);
+
 /** The selector of the pods of the same deployment; undefined if no label is left that could tell them from others. */
 export function selectorFor(labels: JsonDocument): string | undefined {
   const own = Object.entries(labels).filter(
     ([name]) =>
       !NOT_OF_THE_DEPLOYMENT.has(name) &&
+      !NAMES_NOT_OF_THE_DEPLOYMENT.has(name.split('/').at(-1)!) &&
       !PREFIXES_NOT_OF_THE_DEPLOYMENT.some((prefix) => name.startsWith(prefix)),
   );
   if (own.length === 0) return undefined;

@@ -102,6 +102,9 @@ describe('when it starts', () => {
     'topology.kubernetes.io/region',
     'topology.kubernetes.io/zone',
     'app.kubernetes.io/version',
+    'version',
+    'tags.datadoghq.com/version',
+    'service.istio.io/canonical-revision',
     'helm.sh/chart',
     'nestjs-leader-election/plan-scheduler',
   ])('does not select by %s, which differs between pods of one deployment', async (label) => {
@@ -110,7 +113,7 @@ describe('when it starts', () => {
     expect(api.asked[1]).toBe('list app=plan');
   });
 
-  it.each(['app.kubernetes.io/name', 'app.kubernetes.io/instance', 'tier', 'version'])(
+  it.each(['app.kubernetes.io/name', 'app.kubernetes.io/instance', 'tier', 'version-of'])(
     'selects by %s, which people give to all pods of a deployment',
     async (label) => {
       api.pods = [pod('a', { labels: { app: 'plan', [label]: 'x' } })];
