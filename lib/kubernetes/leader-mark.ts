@@ -27,7 +27,7 @@ interface MarkedRole {
   leads: boolean;
   /** What the pod says; undefined where a request may or may not have been applied. */
   isMarked: boolean | undefined;
-  /** Undefined while nobody leads, or nobody knows who. */
+  /** Undefined while no one leads, or while it is not known who. */
   leaderPod: string | undefined;
   /** Pods that may carry the mark of a leader that is gone, and the last error that was reported of each. */
   readonly stale: Map<string, string | undefined>;
@@ -52,7 +52,7 @@ export interface RoleMark {
   lead(): void;
   /** It leads no longer. */
   leave(): void;
-  /** Another process leads, or nobody. */
+  /** Another process leads, or no one. */
   follow(leader: string | undefined): void;
   /** Waits for the last request, for up to its timeout. */
   close(): Promise<void>;
@@ -298,7 +298,7 @@ function isStale({ leaderPod }: MarkedRole, podName: string): boolean {
 
 /**
  * What removes the label, and with the last of them the cost of a leader; undefined if there is nothing to remove. A
- * cost of another value is somebody else's.
+ * cost of another value is one of others.
  */
 function marksLeft(metadata: JsonDocument, label: string): object | undefined {
   const labels = partOf(metadata, 'labels');
