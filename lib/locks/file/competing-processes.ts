@@ -104,6 +104,7 @@ export class CompetingProcesses implements MemberSource {
     }
     this.watch(dirname(own));
     const names = await readdir(dirname(own));
+    if (this.isClosed) return;
     const others = names
       .filter((name) => name.startsWith(this.socket.prefix))
       .map((name) => join(dirname(own), name))

@@ -1,6 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -113,6 +113,36 @@ describe('when processes compete for one lease in a directory', () => {
     await eventually(() => expect(one.names()).toEqual(['one', 'two']));
     expect(two.errors).toEqual([]);
     stranger.close();
+  });
+});
+
+describe('when it is closed while it looks for others', () => {
+  it.each([0, 1, 2, 4, 8])('leaves no connection (%i turns after its start)', async (turns) => {
+    const one = compete('one');
+    await eventually(() => expect(one.names()).toEqual(['one']));
+    const prefix = sockets()[0]!.slice(0, 9);
+    await one.source.close();
+    const open = new Set<Socket>();
+    const silent = createServer((connection) => {
+      open.add(connection);
+      connection.resume();
+      connection.on('error', () => undefined);
+      connection.on('close', () => open.delete(connection));
+    });
+    await new Promise<void>((resolve) =>
+      silent.listen(join(directory, 's', `${prefix}silent`), resolve),
+    );
+    try {
+      const two = compete('two');
+      for (let turn = 0; turn < turns; turn += 1) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await two.source.close();
+      await eventually(() => expect(open.size).toBe(0));
+    } finally {
+      for (const connection of open) connection.destroy();
+      silent.close();
+    }
   });
 });
 
