@@ -294,12 +294,12 @@ describe('when a pod that was taken for dead leads again', () => {
     expect(errors).toEqual([]);
   });
 
-  it('is marked again, though its own request to remove the mark had failed and its successor removed it', async () => {
+  it('is marked again, though its own request to remove the mark was refused and its successor removed it', async () => {
     await createPod('plans-1');
     const [mark] = markOf('plans-1', 'plans') as [RoleMark];
     mark.lead();
     await eventually(async () => expect(await marksOf('plans-1')).toEqual(MARKED));
-    emulator.fail({ fault: { kind: 'answer', status: 500 }, on: () => true, times: 1 });
+    emulator.fail({ fault: { kind: 'answer', status: 429 }, on: () => true, times: 1 });
     mark.leave();
     await eventually(async () => expect(errors).toHaveLength(1));
     const annotations = { [COST]: null };
