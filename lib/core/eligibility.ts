@@ -2,11 +2,7 @@ import type { ElectionEvent, LeadingTenure, Observation } from './election-state
 import { beginDraining } from './holding.js';
 import { claimableAt, isOwnRecord } from './observing.js';
 import type { Step } from './step.js';
-
-/** The one who let go competes again so long after all others may. */
-const LET_GO_EXTRA_MS = 2_000;
-/** How long a release leaves to whom it is meant for, at least; never longer than a retry period. */
-const LEAST_GRACE_MS = 1_000;
+import { LET_GO_MS, SHORTEST_GRACE_MS } from './succession.js';
 
 /** Takes note of a report. Whether it changes anything shows once it has stayed the same for the grace. */
 export function onEligibilityReported(
@@ -82,11 +78,11 @@ export function competesFrom(step: Step, observation: Observation): number {
   // It never let go of this one: leading is not interrupted for longer than it has been.
   if (record !== undefined && isOwnRecord(step, record)) return claimable;
   if (record?.holderIdentity === '' && record.leaseTransitions === letGoTerm) {
-    return Math.max(claimable, observation.since + graceMs(step) + LET_GO_EXTRA_MS);
+    return Math.max(claimable, observation.since + graceMs(step) + LET_GO_MS);
   }
   return isEligible ? claimable : claimable + step.config.leaseDurationMs;
 }
 
 function graceMs({ config }: Step): number {
-  return Math.min(LEAST_GRACE_MS, config.retryPeriodMs);
+  return Math.min(SHORTEST_GRACE_MS, config.retryPeriodMs);
 }

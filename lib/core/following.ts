@@ -119,8 +119,7 @@ function acquire(step: Step, observation: Observation): number {
   };
   const times = { acquireTimeMicros: renewTimeMicros, renewTimeMicros };
   const { members } = step.state;
-  // How long an ineligible process waits says nothing about how many others wait.
-  const share = step.state.eligibility.isEligible ? waitedShare(step, observation) : null;
+  const share = waitedShare(step, observation);
   const crowd = writtenCrowd(crowdAfterAcquisition(lease?.record.crowd, members, share), members);
   const gaveUp = writtenGaveUp(step, term);
   const record = recordFor('hold', { term, ...times, crowd, gaveUp }, step.config);

@@ -7,9 +7,10 @@ import type { Step } from './step.js';
  * is as good, and one that was named and did not come is not named again before it was seen to lead.
  */
 
-const SHORTEST_GRACE_MS = 1_000;
+/** How long a release leaves to whom it is meant for, at least; never longer than a retry period. */
+export const SHORTEST_GRACE_MS = 1_000;
 /** The one that let go is not to be the first after the grace. */
-const LET_GO_MS = 2_000;
+export const LET_GO_MS = 2_000;
 /** Each is the uid of a process that has not led since. Enough for any fleet, and an end. */
 const REMEMBERED_NAMES = 256;
 

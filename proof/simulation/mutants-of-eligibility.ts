@@ -77,8 +77,8 @@ export const MUTANTS_OF_ELIGIBILITY: readonly Mutant[] = [
     patches: [
       {
         file: ELIGIBILITY,
-        from: 'return Math.max(claimable, observation.since + graceMs(step) + LET_GO_EXTRA_MS);',
-        to: 'return Math.max(claimable, observation.since + 0 * (graceMs(step) + LET_GO_EXTRA_MS));',
+        from: 'return Math.max(claimable, observation.since + graceMs(step) + LET_GO_MS);',
+        to: 'return Math.max(claimable, observation.since + 0 * (graceMs(step) + LET_GO_MS));',
       },
     ],
     traits: TRAITS,
