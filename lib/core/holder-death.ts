@@ -1,6 +1,6 @@
 import { type ContainerEnd, type ContainerMark, isSameEnd } from './container.js';
 import type { Observation } from './election-state.js';
-import type { ObservedLease } from './lease-record.js';
+import { containerOf, type ObservedLease } from './lease-record.js';
 import type { Step } from './step.js';
 
 /**
@@ -21,8 +21,9 @@ const REMEMBERED_ENDS = 256;
 /** True if the container that this version names has ended, and its process has not renewed since. */
 export function namesEndedContainer(step: Step, lease: ObservedLease | null): boolean {
   if (lease === null) return false;
-  const { container, renewTimeMicros, holderIdentity } = lease.record;
-  if (container === undefined || renewTimeMicros === null || holderIdentity === '') return false;
+  const container = containerOf(lease.record);
+  const { renewTimeMicros } = lease.record;
+  if (container === undefined || renewTimeMicros === null) return false;
   return step.state.endedContainers.some(
     (end) =>
       isEndOf(end, container) &&

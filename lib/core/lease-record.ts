@@ -32,8 +32,8 @@ export interface LeaseRecord {
   readonly successor?: NamedSuccessor | undefined;
   /** Who has given up in this term or in the one before; valid by {@link gaveUpOf} alone (R25). */
   readonly gaveUp?: GivenUp | undefined;
-  /** In which container the holder runs; absent unless its present holder has said so (R24). */
-  readonly container?: ContainerMark | undefined;
+  /** In which container a holder runs, where one has said so; of the present holder by {@link containerOf} alone (R24). */
+  readonly container?: HoldersContainer | undefined;
   /** The API server is to choose the holder; no record of ours says so, and what is stored stays (R17). */
   readonly coordination?: Coordination | undefined;
 }
@@ -69,6 +69,16 @@ export interface GivenUp {
   readonly uid: string;
   /** How often it has given up by now, as far as it knows. At least 1. */
   readonly count: number;
+}
+
+/** The container of one acquisition: others may have kept the mark on a later record, and then it counts for nothing. */
+export interface HoldersContainer extends ContainerMark {
+  /** Who has acquired the lease. */
+  readonly holderIdentity: string;
+  /** Of the record with that acquisition: its term. */
+  readonly transitions: number;
+  /** Of that acquisition, as the record says it. */
+  readonly acquireTimeMicros: number;
 }
 
 /** One representation of the lock's object, as a read, a write or a watch returned it. */
@@ -162,7 +172,10 @@ export function recordFor(
     crowd,
     successor: names ? { transitions: term, uid: successorUid } : undefined,
     gaveUp,
-    container: purpose === 'hold' ? (container ?? undefined) : undefined,
+    container:
+      purpose === 'hold' && container != null
+        ? { ...container, holderIdentity: identity, transitions: term, acquireTimeMicros }
+        : undefined,
   };
 }
 
@@ -201,6 +214,20 @@ export function successorOf(record: LeaseRecord): string | undefined {
 /** Who has given up, if it was in the term of this record or in the one before: others may have kept older marks (R25). */
 export function gaveUpOf({ gaveUp, leaseTransitions }: LeaseRecord): GivenUp | undefined {
   return gaveUp !== undefined && isOfTermOrBefore(gaveUp, leaseTransitions) ? gaveUp : undefined;
+}
+
+/**
+ * In which container the present holder runs. Other clients, and older versions of this library, write back what they do
+ * not understand, and the container of a former holder says nothing about the present one (R24).
+ */
+export function containerOf(record: LeaseRecord): ContainerMark | undefined {
+  const { container, holderIdentity, leaseTransitions, acquireTimeMicros } = record;
+  const isHolders =
+    holderIdentity !== '' &&
+    container?.holderIdentity === holderIdentity &&
+    container.transitions === leaseTransitions &&
+    container.acquireTimeMicros === acquireTimeMicros;
+  return isHolders ? container : undefined;
 }
 
 export function isOfTermOrBefore({ transitions }: GivenUp, term: number): boolean {

@@ -406,11 +406,10 @@ export class LeaderElector {
   }
 
   private openWatch(): void {
-    const { lock } = this.dependencies;
-    if (lock.watch !== undefined) this.dispatch({ kind: 'watch-opening' });
     this.watch = guardedWatch(
-      lock,
+      this.dependencies.lock,
       {
+        opening: () => this.dispatch({ kind: 'watch-opening' }),
         opened: () => this.dispatch({ kind: 'watch-opened' }),
         changed: (lease, revision) => this.dispatch({ kind: 'watch-changed', lease, revision }),
         holderDied: (timingKey) => this.dispatch({ kind: 'holder-died', timingKey }),

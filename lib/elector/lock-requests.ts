@@ -1,4 +1,3 @@
-import type { ContainerMark } from '../core/container.js';
 import type { Clock } from '../core/clock.js';
 import { isCrowd } from '../core/crowd.js';
 import type { ElectionEffect, ElectionEvent, LockRequest } from '../core/election-state.js';
@@ -7,6 +6,7 @@ import type {
   Coordination,
   Crowd,
   GivenUp,
+  HoldersContainer,
   LeaseRecord,
   NamedSuccessor,
   ObservedLease,
@@ -100,11 +100,16 @@ function copyOfGaveUp(gaveUp: unknown): GivenUp | undefined {
     : undefined;
 }
 
-function copyOfContainer(container: unknown): ContainerMark | undefined {
+function copyOfContainer(container: unknown): HoldersContainer | undefined {
   if (!isObject(container)) return undefined;
   const { podUid, containerName, containerId } = container;
-  const isText = [podUid, containerName, containerId].every((part) => typeof part === 'string');
-  return isText ? ({ podUid, containerName, containerId } as ContainerMark) : undefined;
+  const { holderIdentity, transitions, acquireTimeMicros } = container;
+  const texts = { podUid, containerName, containerId, holderIdentity };
+  const numbers = { transitions, acquireTimeMicros };
+  const isWhole =
+    Object.values(texts).every((part) => typeof part === 'string') &&
+    Object.values(numbers).every((part) => typeof part === 'number');
+  return isWhole ? ({ ...texts, ...numbers } as HoldersContainer) : undefined;
 }
 
 function copyOfCoordination(coordination: unknown): Coordination | undefined {
@@ -215,10 +220,9 @@ export async function closeInTime(
  */
 export function guardedWatch(
   lock: ResourceLock,
-  observer: LeaseWatchObserver,
+  observer: LeaseWatchObserver & { opening(): void },
   options: { readonly silenceLimitMs: number },
 ): Pick<LeaseWatch, 'close'> | undefined {
-  if (lock.watch === undefined) return undefined;
   const failed: WatchFailed = (what, cause) => {
     const text = `${descriptionOf(lock)}: the watch ${what}`;
     observer.interrupted(new LockRequestError(text, { reason: 'unclear', cause }));
@@ -227,6 +231,8 @@ export function guardedWatch(
   const checked = checkedObserver(observer, failed, () => isClosed);
   let watch: LeaseWatch | undefined;
   try {
+    if (lock.watch === undefined) return undefined;
+    observer.opening();
     watch = lock.watch(checked, options);
   } catch (cause) {
     failed(`could not be opened: ${messageOf(cause)}`, cause);

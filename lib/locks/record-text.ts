@@ -1,6 +1,11 @@
-import type { ContainerMark } from '../core/container.js';
 import { isCrowd } from '../core/crowd.js';
-import type { Crowd, GivenUp, LeaseRecord, NamedSuccessor } from '../core/lease-record.js';
+import type {
+  Crowd,
+  GivenUp,
+  HoldersContainer,
+  LeaseRecord,
+  NamedSuccessor,
+} from '../core/lease-record.js';
 
 const RFC_3339 =
   /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:[.,](\d+))?(?:[Zz]|([+-])(\d{2}):?(\d{2}))$/;
@@ -104,42 +109,29 @@ export function parseGaveUp(stored: unknown): GivenUp | undefined {
   return { transitions: Number(match[1]), count: Number(match[2]), uid: match[3]! };
 }
 
-type HoldersAcquisition = Pick<
-  LeaseRecord,
-  'holderIdentity' | 'leaseTransitions' | 'acquireTimeMicros'
->;
+/** `<identity>/4/<acquire time>/<uid of the pod>/<name>/containerd://…`; an identity may be any text, with slashes too. */
+const CONTAINER =
+  /^(.+)\/(\d{1,10})\/([^/]+)\/([^/]+)\/([^/]+)\/((?:containerd|cri-o):\/\/[0-9a-f]{64})$/s;
 
-/** `<uid of the pod>/<name>/containerd://…`, after what tells the acquisition (R24). */
-const CONTAINER = /^([^/]+)\/([^/]+)\/((?:containerd|cri-o):\/\/[0-9a-f]{64})$/;
-
-export function formatContainer(record: LeaseRecord): string | null {
-  const { container } = record;
+export function formatContainer({ container }: Pick<LeaseRecord, 'container'>): string | null {
   if (container === undefined) return null;
-  const acquisition = acquisitionOf(record);
-  if (acquisition === null) return null;
-  const { podUid, containerName, containerId } = container;
-  return `${acquisition}${podUid}/${containerName}/${containerId}`;
+  const { holderIdentity, transitions, podUid, containerName, containerId } = container;
+  const acquireTime = formatMicroTime(container.acquireTimeMicros);
+  return `${holderIdentity}/${transitions}/${acquireTime}/${podUid}/${containerName}/${containerId}`;
 }
 
-/**
- * Undefined for what another acquisition has left behind: other clients, and older versions of this library, write back
- * what they do not understand, and the container of a former holder says nothing about the present one (R24).
- */
-export function parseContainer(
-  stored: unknown,
-  record: HoldersAcquisition,
-): ContainerMark | undefined {
+export function parseContainer(stored: unknown): HoldersContainer | undefined {
   if (typeof stored !== 'string') return undefined;
-  const acquisition = acquisitionOf(record);
-  if (acquisition === null || !stored.startsWith(acquisition)) return undefined;
-  const match = CONTAINER.exec(stored.slice(acquisition.length));
+  const match = CONTAINER.exec(stored);
   if (match === null) return undefined;
-  return { podUid: match[1]!, containerName: match[2]!, containerId: match[3]! };
-}
-
-/** Null where the lease has no holder, or nothing tells since when. */
-function acquisitionOf(record: HoldersAcquisition): string | null {
-  const { holderIdentity, leaseTransitions, acquireTimeMicros } = record;
-  if (holderIdentity === '' || acquireTimeMicros === null) return null;
-  return `${holderIdentity}/${leaseTransitions}/${formatMicroTime(acquireTimeMicros)}/`;
+  const acquireTimeMicros = parseMicroTime(match[3]);
+  if (acquireTimeMicros === null) return undefined;
+  return {
+    holderIdentity: match[1]!,
+    transitions: Number(match[2]),
+    acquireTimeMicros,
+    podUid: match[4]!,
+    containerName: match[5]!,
+    containerId: match[6]!,
+  };
 }

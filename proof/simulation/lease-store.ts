@@ -58,7 +58,7 @@ export class LeaseStore {
   ): ApplyResult {
     if (this.lease !== null) return 'conflict';
     this.uids++;
-    const stored = boundTo(admit(record, undefined).record, record);
+    const stored = admit(record, undefined).record;
     this.putAdmitted(record, stored, `uid-${this.uids}`, writer, now);
     return 'applied';
   }
@@ -78,8 +78,7 @@ export class LeaseStore {
     }
     if (expected.uid !== undefined && lease.uid !== expected.uid) return 'conflict';
     if (lease.revision !== expected.revision) return 'conflict';
-    const { record: admitted, touches } = admit(record, lease.record);
-    const stored = boundTo(admitted, record, lease.record);
+    const { record: stored, touches } = admit(record, lease.record);
     if (!sameRecord(lease.record, stored)) {
       this.putAdmitted(record, stored, lease.uid, writer, now);
     } else if (touches) this.touch();
@@ -95,7 +94,7 @@ export class LeaseStore {
     this.editedAway.set(timingKey, { writer: this.writer, writtenAt: this.writtenAt });
     const keepsHolder = (change.holderIdentity ?? record.holderIdentity) === record.holderIdentity;
     const { wroteItselfAt } = this;
-    this.put(boundTo({ ...record, ...change }, record), uid, keepsHolder ? this.writer : null, now);
+    this.put({ ...record, ...change }, uid, keepsHolder ? this.writer : null, now);
     if (keepsHolder) this.wroteItselfAt = wroteItselfAt;
     this.changedHandsAt = this.revision;
     this.news++;
@@ -184,20 +183,6 @@ export class LeaseStore {
     this.history.push({ lease: this.lease, revision: this.revision });
     if (this.history.length > 128) this.history.splice(0, 64);
   }
-}
-
-/** What a record says of its holder's container is said of one acquisition, and nothing on another (R24). */
-function boundTo(record: LeaseRecord, ...origins: LeaseRecord[]): LeaseRecord {
-  const { container } = record;
-  if (container === undefined) return record;
-  const isBound = origins.some(
-    (origin) =>
-      origin.container === container &&
-      origin.holderIdentity === record.holderIdentity &&
-      origin.leaseTransitions === record.leaseTransitions &&
-      origin.acquireTimeMicros === record.acquireTimeMicros,
-  );
-  return isBound ? record : { ...record, container: undefined };
 }
 
 /** In two parts, because a number of that size takes twice as long to be written out. */

@@ -85,6 +85,20 @@ export const MUTANTS_OF_DEATH: readonly Mutant[] = [
     foundBy: 'foreign-lease-respected',
   },
   {
+    name: 'container-of-any-acquisition',
+    breaks: 'R24: the mark of a former holder, which others have kept, counts for the present one',
+    patches: [
+      {
+        file: 'core/lease-record.ts',
+        from: 'return isHolders ? container : undefined;',
+        to: 'return isHolders || container !== undefined ? container : undefined;',
+      },
+    ],
+    traits: TRAITS,
+    kinds: ['kill', 'stranger', 'wall-drift'],
+    foundBy: 'foreign-lease-respected',
+  },
+  {
     name: 'proof-unheard',
     breaks: 'R24: a proof that comes after the record does not count',
     patches: [

@@ -85,4 +85,19 @@ export const MUTANTS_OF_ELIGIBILITY: readonly Mutant[] = [
     kinds: ['ineligible', 'suspend'],
     foundBy: 'ineligible-waits',
   },
+  {
+    name: 'let-go-taken-back',
+    breaks:
+      'R25: who was to hand over takes the lease back when its work has ended too late for a release',
+    patches: [
+      {
+        file: 'core/following.ts',
+        from: 'if (contendFrom(step) <= step.now && !wasLetGo(step, lease.record)) return null;',
+        to: 'if (contendFrom(step) <= step.now) return null;',
+      },
+    ],
+    traits: TRAITS,
+    kinds: ['ineligible', 'suspend'],
+    foundBy: 'ineligible-lets-go',
+  },
 ];

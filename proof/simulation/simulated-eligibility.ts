@@ -1,4 +1,5 @@
 import type { LockRequest } from '../../lib/core/election-state.js';
+import type { LeaseRecord } from '../../lib/core/lease-record.js';
 import type { Term } from '../../lib/core/term.js';
 import type { Replica } from './replica.js';
 import type { World } from './world.js';
@@ -63,7 +64,9 @@ export class SimulatedEligibility {
     const { store, now } = world;
     const expected = request.verb === 'replace' ? request.expected : null;
     if (!this.isExact || expected?.revision !== store.lease?.revision) return;
-    if (expected !== null && expected.record.holderIdentity !== '') return;
+    if (expected !== null && expected.record.holderIdentity !== '') {
+      return this.checkTakenBack(expected.record, request.record);
+    }
     const { leaseDurationMs, retryPeriodMs } = replica.config;
     const hasLetGo = letGoTerm !== undefined && expected?.record.leaseTransitions === letGoTerm;
     const isMine = hasLetGo && store.writer === replica.id;
@@ -73,6 +76,16 @@ export class SimulatedEligibility {
     if (waitedMs >= waitMs - ROUNDING_MS) return;
     const detail = `${replica.name} tries after ${waitedMs.toFixed(0)} of ${waitMs} ms`;
     world.violate('ineligible-waits', detail);
+  }
+
+  /** Its work ended too late for a release, and its lease still names it: that is no reason to lead on (R25). */
+  private checkTakenBack(before: LeaseRecord, sent: LeaseRecord): void {
+    const { replica, letGoTerm, isEligible } = this;
+    const wasLetGo =
+      before.holderIdentity === replica.config.identity && before.leaseTransitions === letGoTerm;
+    if (isEligible || !wasLetGo || sent.leaseTransitions === letGoTerm) return;
+    const detail = `${replica.name} takes #${letGoTerm} back, which it was to hand over`;
+    this.world.violate('ineligible-lets-go', detail);
   }
 
   /** Clocks that stand still or go back, and copies of a process, make its episodes longer than they seem. */

@@ -1,5 +1,5 @@
 import type { ContainerEnd, ContainerMark } from '../../lib/core/container.js';
-import type { LeaseRecord } from '../../lib/core/lease-record.js';
+import { containerOf as containerOfHolder, type LeaseRecord } from '../../lib/core/lease-record.js';
 import type { Term } from '../../lib/core/term.js';
 import type { RandomStream } from './random-stream.js';
 import type { Replica } from './replica.js';
@@ -103,9 +103,12 @@ export class SimulatedKubelet {
   }
 
   private isProvedBy(end: ContainerEnd): boolean {
-    const { container, renewTimeMicros } = this.world.store.lease?.record ?? {};
-    if (container?.containerId !== end.containerId || renewTimeMicros == null) return false;
-    return end.finishedAtMicros + SECOND_MICROS >= renewTimeMicros;
+    const { lease } = this.world.store;
+    if (lease === null || containerOfHolder(lease.record)?.containerId !== end.containerId) {
+      return false;
+    }
+    const { renewTimeMicros } = lease.record;
+    return renewTimeMicros !== null && end.finishedAtMicros + SECOND_MICROS >= renewTimeMicros;
   }
 
   private endOf(replica: Replica): ContainerEnd {

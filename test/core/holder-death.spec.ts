@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ContainerEnd } from '../../lib/core/container.js';
 import type { ElectionConfig } from '../../lib/core/election-state.js';
-import type { LeaseRecord } from '../../lib/core/lease-record.js';
+import type { HoldersContainer, LeaseRecord } from '../../lib/core/lease-record.js';
 import { CONFIG, heldBy, MachineRun, rejected, representation } from '../support/machine-run.js';
 
 const CONTAINER = {
@@ -13,9 +13,21 @@ const OTHER_CONTAINER = { ...CONTAINER, containerId: `containerd://${'b'.repeat(
 const SECOND = 1_000_000;
 const RENEWED_AT = 1_000 * SECOND;
 
+/** As another process says it in its term. */
+function mark(change: Partial<HoldersContainer> = {}): HoldersContainer {
+  const { holderIdentity, leaseTransitions, acquireTimeMicros } = heldBy('other');
+  return {
+    ...CONTAINER,
+    holderIdentity,
+    transitions: leaseTransitions,
+    acquireTimeMicros: acquireTimeMicros!,
+    ...change,
+  };
+}
+
 /** By another process, which says in which container it runs. */
 function named(change: Partial<LeaseRecord> = {}): LeaseRecord {
-  return heldBy('other', { renewTimeMicros: RENEWED_AT, container: CONTAINER, ...change });
+  return heldBy('other', { renewTimeMicros: RENEWED_AT, container: mark(), ...change });
 }
 
 function end(change: Partial<ContainerEnd> = {}): ContainerEnd {
@@ -151,7 +163,7 @@ describe('when the proof comes late', () => {
 describe('when an end is no proof for the record', () => {
   it.each<[string, Partial<LeaseRecord>, Partial<ContainerEnd>]>([
     ['names no container', { container: undefined }, {}],
-    ['names another container', { container: OTHER_CONTAINER }, {}],
+    ['names another container', { container: mark(OTHER_CONTAINER) }, {}],
     ['names a container of another pod', {}, { podUid: 'pod-2' }],
     [
       'was renewed after that end, by a process that took its predecessor for itself',
@@ -159,6 +171,14 @@ describe('when an end is no proof for the record', () => {
       { finishedAtMicros: RENEWED_AT - SECOND - 1 },
     ],
     ['has no renew time that can be read', { renewTimeMicros: null }, {}],
+    ['names the container of another holder', { container: mark({ holderIdentity: 'dead' }) }, {}],
+    ['names the container of another term', { container: mark({ transitions: 3 }) }, {}],
+    [
+      'names the container of another acquisition',
+      { container: mark({ acquireTimeMicros: 2 }) },
+      {},
+    ],
+    ['has no acquire time that can be read', { acquireTimeMicros: null }, {}],
   ])('waits the lease out where the record %s', (_, change, endChange) => {
     const run = ended(standby(named(change)), endChange);
     expect(run.state.pending).toBeNull();
@@ -229,12 +249,12 @@ describe('when a holder learns in which container it runs', () => {
     const run = known(MachineRun.leading().at(100));
     expect(run.state.pending).toBeNull();
     expect(run.wake().now).toBe(CONFIG.retryPeriodMs);
-    expect(run.written.container).toEqual(CONTAINER);
+    expect(run.written.container).toMatchObject(CONTAINER);
   });
 
   it('names it while it drains, and takes it off with the release', () => {
     const run = known(MachineRun.leading()).at(500).withdraw('stepped-down');
-    expect(run.at(2_000).tick().written.container).toEqual(CONTAINER);
+    expect(run.at(2_000).tick().written.container).toMatchObject(CONTAINER);
     run.applied(11).say({ kind: 'drained', term: 1 });
     expect(run.request.purpose).toBe('release');
     expect(run.written.container).toBeUndefined();

@@ -254,6 +254,22 @@ describe('when a lock cannot be described', () => {
   });
 });
 
+describe('when a lock throws as soon as its watch is looked at', () => {
+  it('reports that and elects without', async () => {
+    const lock = new ForeignLock(() => null);
+    Object.defineProperty(lock, 'watch', {
+      get() {
+        throw new Error('revoked proxy');
+      },
+    });
+    await withLock(lock, async ({ elector, clock, errors }) => {
+      await clock.advance(30_000);
+      expect(elector.isLeader()).toBe(true);
+      expect(errors).toEqual([expect.stringMatching(/could not be opened: revoked proxy/)]);
+    });
+  });
+});
+
 describe('when the watch of a lock does what no watch should', () => {
   const watching = (watch: (observer: LeaseWatchObserver) => unknown): ScriptedLock => {
     const lock = new ForeignLock(() => null);

@@ -3,7 +3,14 @@ import type { LeaseRecord } from '../../lib/core/lease-record.js';
 import { copyOfLease } from '../../lib/elector/lock-requests.js';
 import { heldBy, representation } from '../support/machine-run.js';
 
-const CONTAINER = { podUid: 'p', containerName: 'c', containerId: 'containerd://0' };
+const CONTAINER = {
+  holderIdentity: 'a',
+  transitions: 4,
+  acquireTimeMicros: 1,
+  podUid: 'p',
+  containerName: 'c',
+  containerId: 'containerd://0',
+};
 
 describe('when a lock answers what decides only who comes first, or how soon', () => {
   it.each<[keyof LeaseRecord, unknown]>([
@@ -26,6 +33,7 @@ describe('when a lock answers what decides only who comes first, or how soon', (
     ['successor', { transitions: '4', uid: 'u' }],
     ['container', null],
     ['container', { ...CONTAINER, podUid: 7 }],
+    ['container', { ...CONTAINER, transitions: '4' }],
     ['coordination', 'S'],
     ['coordination', { strategy: 7 }],
     ['coordination', { strategy: '' }],

@@ -122,19 +122,19 @@ describe('when podWatch is on and this process leads', () => {
   it('asks once a term in which container it runs, and names it until the release', async () => {
     const leadership = await started();
     await elections.clock.advance(3_000);
-    expect([reads, record().container]).toEqual([1, CONTAINER]);
+    expect([reads, record().container]).toMatchObject([1, CONTAINER]);
     leadership.stepDown();
     await elections.clock.settle();
     expect(record()).toMatchObject({ holderIdentity: '', container: undefined });
     await elections.clock.advance(20_000);
-    expect([leadership.term?.number, reads, record().container]).toEqual([2, 2, CONTAINER]);
+    expect([leadership.term?.number, reads, record().container]).toMatchObject([2, 2, CONTAINER]);
   });
 
   it('asks again while the status of its pod is that of its predecessor, and says nothing of it', async () => {
     answers = [OF_THE_ONE_BEFORE, OF_THE_ONE_BEFORE, CONTAINER];
     await started();
     await elections.clock.advance(6_000);
-    expect([reads, record().container]).toEqual([3, CONTAINER]);
+    expect([reads, record().container]).toMatchObject([3, CONTAINER]);
     expect(log.texts('warn')).toEqual([]);
   });
 
@@ -168,7 +168,7 @@ describe('when podWatch is on and this process leads', () => {
     await elections.clock.advance(180_000);
     expect([reads, record().container]).toEqual([10, undefined]);
     await elections.clock.advance(63_000);
-    expect([reads, record().container]).toEqual([11, CONTAINER]);
+    expect([reads, record().container]).toMatchObject([11, CONTAINER]);
     const told = log.texts('warn').filter((text) => text.includes('podWatch'));
     expect(told).toEqual([
       expect.stringContaining('cannot be read: down'),

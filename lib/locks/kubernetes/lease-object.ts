@@ -154,11 +154,7 @@ function decodeRecord({ fields, marks }: RecordFields, transitions: TransitionsF
     crowd: parseCrowd(marks[CROWD_ANNOTATION]),
     successor: parseSuccessor(marks[SUCCESSOR_ANNOTATION]),
     gaveUp: parseGaveUp(marks[GAVE_UP_ANNOTATION]),
-    container: parseContainer(marks[CONTAINER_ANNOTATION], {
-      holderIdentity,
-      leaseTransitions,
-      acquireTimeMicros,
-    }),
+    container: parseContainer(marks[CONTAINER_ANNOTATION]),
     coordination: coordinationIn(fields),
   };
 }

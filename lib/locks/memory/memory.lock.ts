@@ -148,6 +148,9 @@ function sameMarks(
     gaveUp?.transitions === other.gaveUp?.transitions &&
     gaveUp?.uid === other.gaveUp?.uid &&
     gaveUp?.count === other.gaveUp?.count &&
+    container?.holderIdentity === other.container?.holderIdentity &&
+    container?.transitions === other.container?.transitions &&
+    container?.acquireTimeMicros === other.container?.acquireTimeMicros &&
     container?.podUid === other.container?.podUid &&
     container?.containerName === other.container?.containerName &&
     container?.containerId === other.container?.containerId

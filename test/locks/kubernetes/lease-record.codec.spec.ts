@@ -65,6 +65,9 @@ describe('MicroTime', () => {
 });
 
 const CONTAINER = {
+  holderIdentity: RECORD.holderIdentity,
+  transitions: RECORD.leaseTransitions,
+  acquireTimeMicros: RECORD.acquireTimeMicros!,
   podUid: 'uid-of-a-pod',
   containerName: 'app',
   containerId: `containerd://${'a'.repeat(64)}`,
@@ -90,24 +93,17 @@ describe('when a record names the container of its holder', () => {
   it.each<[string, Partial<LeaseRecord>]>([
     ['this acquisition', {}],
     ['this acquisition, renewed since', { renewTimeMicros: NOW_MICROS + 9_000_000 }],
-  ])('reads it on the record of %s', (_, change) => {
+    [
+      'another holder, whose client has kept what it does not know',
+      { holderIdentity: 'client-go' },
+    ],
+  ])('reads it with the acquisition that it is of on the record of %s', (_, change) => {
     expect(containerIn({ ...RECORD, ...change }, CONTAINER_TEXT)).toEqual(CONTAINER);
   });
 
   it('reads it where the identity of the holder has slashes', () => {
-    const record = { ...RECORD, holderIdentity: 'a/3/b' };
     const text = CONTAINER_TEXT.replace('pod-1_abc', 'a/3/b');
-    expect(containerIn(record, text)).toEqual(CONTAINER);
-  });
-
-  it.each<[string, Partial<LeaseRecord>]>([
-    ['another holder', { holderIdentity: 'client-go' }],
-    ['another term of the same holder', { leaseTransitions: 4 }],
-    ['another acquisition under the same number', { acquireTimeMicros: NOW_MICROS + 1 }],
-    ['nobody', { holderIdentity: '' }],
-    ['a holder that says not since when', { acquireTimeMicros: null }],
-  ])('reads none on the record of %s, whose client has kept what it does not know', (_, change) => {
-    expect(containerIn({ ...RECORD, ...change }, CONTAINER_TEXT)).toBeUndefined();
+    expect(containerIn(RECORD, text)).toEqual({ ...CONTAINER, holderIdentity: 'a/3/b' });
   });
 
   it.each<[string, unknown]>([
@@ -115,7 +111,8 @@ describe('when a record names the container of its holder', () => {
     ['an id that is cut off', CONTAINER_TEXT.slice(0, -1)],
     ['an id and more', `${CONTAINER_TEXT}a`],
     ['no container', CONTAINER_TEXT.replace('/app/', '/')],
-    ['a part too much', CONTAINER_TEXT.replace('/app/', '/app/app/')],
+    ['no acquire time', CONTAINER_TEXT.replace('2026-01-02', '2026-13-02')],
+    ['no holder', CONTAINER_TEXT.replace('pod-1_abc/', '/')],
     ['nothing', ''],
     ['a number in place of text', 3],
   ])('reads none from a text with %s', (_, annotation) => {
