@@ -37,10 +37,11 @@ export function observe(step: Step, lease: ObservedLease | null, source: Source)
   const ended = namesEndedContainer(step, lease) ? 'container' : null;
   const first = { since: step.now, jitter: step.at.random, deathShownBy: null, deathShownAt: null };
   // The lease runs on under the same timing key, and a lock's proof is for that key.
-  const { deathShownBy: shownBy, deathShownAt, ...timing } = sameLease ? known : first;
+  const { since, jitter, deathShownBy: shownBy, deathShownAt } = sameLease ? known : first;
   const deathShownBy = shownBy === 'lock' ? shownBy : ended;
   const observation: Observation = {
-    ...timing,
+    since,
+    jitter,
     lease,
     revision,
     deathShownBy,

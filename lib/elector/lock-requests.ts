@@ -104,12 +104,10 @@ function copyOfContainer(container: unknown): HoldersContainer | undefined {
   if (!isObject(container)) return undefined;
   const { podUid, containerName, containerId } = container;
   const { holderIdentity, transitions, acquireTimeMicros } = container;
-  const texts = { podUid, containerName, containerId, holderIdentity };
-  const numbers = { transitions, acquireTimeMicros };
-  const isWhole =
-    Object.values(texts).every((part) => typeof part === 'string') &&
-    Object.values(numbers).every((part) => typeof part === 'number');
-  return isWhole ? ({ ...texts, ...numbers } as HoldersContainer) : undefined;
+  if (typeof podUid !== 'string' || typeof containerName !== 'string') return undefined;
+  if (typeof containerId !== 'string' || typeof holderIdentity !== 'string') return undefined;
+  if (typeof transitions !== 'number' || typeof acquireTimeMicros !== 'number') return undefined;
+  return { podUid, containerName, containerId, holderIdentity, transitions, acquireTimeMicros };
 }
 
 function copyOfCoordination(coordination: unknown): Coordination | undefined {

@@ -121,9 +121,11 @@ export class SimulatedPlacement {
   private views(): readonly MemberView[] | undefined {
     const { leader } = this.replica.elector;
     return this.members?.map((member) => {
-      const isLeader = member.name === leader;
-      const led = OTHER_ROLES.filter((role) => this.others.get(role) === member.uid);
-      return { ...member, isLeader, leads: isLeader ? [ROLE, ...led] : led };
+      const { name, uid, isReady, isTerminating, createdAt, isSelf } = member;
+      const isLeader = name === leader;
+      const led = OTHER_ROLES.filter((role) => this.others.get(role) === uid);
+      const leads = isLeader ? [ROLE, ...led] : led;
+      return { name, uid, isReady, isTerminating, createdAt, isSelf, isLeader, leads };
     });
   }
 
