@@ -78,14 +78,19 @@ export class SimulatedEligibility {
     world.violate('ineligible-waits', detail);
   }
 
-  /** Its work ended too late for a release, and its lease still names it: that is no reason to lead on (R25). */
+  /**
+   * Its work ended too late for a release, and its lease still names it: that is no reason to lead on, unless for a whole lease
+   * duration nobody has followed (R25).
+   */
   private checkTakenBack(before: LeaseRecord, sent: LeaseRecord): void {
-    const { replica, letGoTerm, isEligible } = this;
+    const { world, replica, letGoTerm, isEligible } = this;
     const wasLetGo =
       before.holderIdentity === replica.config.identity && before.leaseTransitions === letGoTerm;
     if (isEligible || !wasLetGo || sent.leaseTransitions === letGoTerm) return;
+    const waitedMs = (world.now - world.store.writtenAt) * replica.clockRate;
+    if (waitedMs >= replica.config.leaseDurationMs - ROUNDING_MS) return;
     const detail = `${replica.name} takes #${letGoTerm} back, which it was to hand over`;
-    this.world.violate('ineligible-lets-go', detail);
+    world.violate('ineligible-lets-go', detail);
   }
 
   /** Clocks that stand still or go back, and copies of a process, make its episodes longer than they seem. */
