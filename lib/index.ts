@@ -23,6 +23,12 @@ export {
 } from './nest/leader-election.tokens.js';
 export type { Leadership, RevocationReason, Term } from './core/term.js';
 export type { Revocation } from './nest/leadership-streams.js';
+export type {
+  ElectionSource,
+  GrantedMessage,
+  RevokedMessage,
+  SkippedMessage,
+} from './nest/election-channels.js';
 
 // Decorators
 export { InjectLeadership } from './nest/leader-election.tokens.js';

@@ -51,17 +51,17 @@ export class LeadershipStreams {
   }
 
   granted(term: Term): void {
-    guarded(() => this.grants.next(term));
+    tellSubscribers(() => this.grants.next(term));
     this.changed();
   }
 
   revoked(term: Term, reason: RevocationReason): void {
-    guarded(() => this.revocations.next({ term, reason }));
+    tellSubscribers(() => this.revocations.next({ term, reason }));
     this.changed();
   }
 
   failed(error: ReportedError): void {
-    guarded(() => this.failures.next(error));
+    tellSubscribers(() => this.failures.next(error));
   }
 
   /** Emits the current state if it differs from the last one emitted. */
@@ -77,24 +77,24 @@ export class LeadershipStreams {
       return;
     }
     this.last = next;
-    guarded(() => this.changes.next(next));
+    tellSubscribers(() => this.changes.next(next));
   }
 
   membersChanged(): void {
     const members = this.currentMembers();
-    guarded(() => this.memberChanges.next(members));
+    tellSubscribers(() => this.memberChanges.next(members));
   }
 
   /** This process no longer competes. */
   noMoreGrants(): void {
-    guarded(() => this.grants.complete());
+    tellSubscribers(() => this.grants.complete());
   }
 
   complete(): void {
     this.stopped = true;
     const { grants, revocations, changes, failures, memberChanges } = this;
     for (const stream of [grants, revocations, changes, failures, memberChanges]) {
-      guarded(() => stream.complete());
+      tellSubscribers(() => stream.complete());
     }
   }
 }
@@ -103,7 +103,7 @@ export class LeadershipStreams {
  * rxjs reports what a subscriber throws later, as an unhandled error; under its `useDeprecatedSynchronousErrorHandling`,
  * or for a Subscriber of the user's own, it throws at once, which must not reach the election.
  */
-function guarded(tell: () => void): void {
+export function tellSubscribers(tell: () => void): void {
   try {
     tell();
   } catch (error) {

@@ -159,7 +159,10 @@ export class LeadershipService {
    */
   runIfLeader<T>(work: (term: Term) => T): Adopted<T> | undefined {
     const { term } = this;
-    if (term === undefined) return undefined;
+    if (term === undefined) {
+      this[ELECTION].channels.skipped(RUN_IF_LEADER);
+      return undefined;
+    }
     return runGated(this, RUN_IF_LEADER, () => work(term));
   }
 

@@ -14,6 +14,7 @@ import type { MembersUnknownError } from '../core/errors.js';
 import type { MemberView } from '../core/member.js';
 import type { ApplicationMembers, SharedMembers } from './application-members.js';
 import type { LockRemark, SelectedLock } from './lock-selection.js';
+import { ElectionChannels, type ElectionSource } from './election-channels.js';
 import { ElectionLogger } from './election-logger.js';
 import { EligibilityChecks } from './eligibility-checks.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
@@ -50,6 +51,9 @@ export class RoleElection {
   readonly dispatcher: LeadershipHandlersDispatcher;
   readonly lock: ResourceLock;
   private readonly log: ElectionLogger;
+  /** Whose its events are. */
+  readonly source: ElectionSource;
+  readonly channels: ElectionChannels;
   private readonly eligibility: RoleEligibility;
   private readonly checks: EligibilityChecks;
   /** Of this election, and of what is scheduled under it. */
@@ -83,7 +87,10 @@ export class RoleElection {
     this.lock = lock;
     this.clock = clock;
     const isLeaseLasting = !(lock instanceof MemoryLock);
-    this.log = new ElectionLogger(options, lock.describe(), clock, isLeaseLasting);
+    const description = lock.describe();
+    this.log = new ElectionLogger(options, description, clock, isLeaseLasting);
+    this.source = sourceOf(options, description);
+    this.channels = new ElectionChannels(this.source, () => this.leader);
     this.members = members.of(this);
     const config = configOf(options, lock, this.members);
     this.elector = makeElector(config, { lock, clock, random, observer: this.observer() });
@@ -273,6 +280,7 @@ export class RoleElection {
 
   /** A gated method was skipped. Before the leader is known, this happens silently on every replica. */
   skipped(method: string): void {
+    this.channels.skipped(method);
     if (this.hasSeenLeader || this.stopping || this.replacement !== undefined) return;
     this.log.skippedEarly(method);
   }
@@ -331,6 +339,7 @@ export class RoleElection {
       onGranted: (term: Term) => {
         this.lastReason = undefined;
         this.log.granted(term);
+        this.channels.granted(term);
         this.mark?.lead();
         const handled = this.dispatcher.granted(term);
         this.streams.granted(term);
@@ -341,6 +350,7 @@ export class RoleElection {
       onRevoked: (term: Term, reason: RevocationReason) => {
         this.lastReason = reason;
         this.log.revoked(term, reason, this.eligibility.why);
+        this.channels.revoked(term, reason);
         // Beside the drain: the release does not wait for it.
         this.mark?.leave();
         const handled = this.dispatcher.revoked(term, reason);
@@ -368,6 +378,14 @@ export class RoleElection {
       this.members?.leaderChanged();
     } else if (notice.kind === 'failed') this.streams.failed(notice.error);
   }
+}
+
+function sourceOf(
+  { application, role, identity }: ResolvedModuleOptions,
+  lock: string,
+): ElectionSource {
+  const named = application !== undefined && { application };
+  return Object.freeze({ ...named, role, lock, holderIdentity: identity });
 }
 
 /** The uid of this member is known later than the options are. */

@@ -7,6 +7,7 @@ export { LeaderCron } from './nest/leader-cron.decorator.js';
 export type { LeaderCronOptions } from './nest/leader-cron.options.js';
 export { LeaderScheduleModule } from './nest/leader-schedule.module.js';
 export { LeaderSchedule, type ScheduledJobView } from './nest/leader-schedule.service.js';
+export type { RunEvent, RunEventKind, RunReport } from './nest/run-events.js';
 export type { ActiveRunStatus, JobStatus } from './nest/leader-cron-job.js';
 export type { ConcurrencyPolicy } from './tick/tick-schedule.js';
 export type { LeaderCronContext, MissedReport, MissedTicks } from './runner/job-definition.js';

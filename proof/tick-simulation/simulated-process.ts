@@ -245,8 +245,9 @@ export class SimulatedProcess implements EventOwner, Clock {
       observer: {
         ...SILENT,
         onMissed: (report) => histories[historyOf(report.job)]?.missed(report, this.identity),
-        onUnrecorded: (job, time) => this.jobs[historyOf(job)]?.notRecorded(time.getTime()),
-        onReturned: (_job, _time, { isReturned }) =>
+        onUnrecorded: ({ job, scheduledTime }) =>
+          this.jobs[historyOf(job)]?.notRecorded(scheduledTime.getTime()),
+        onReturned: (_run, { isReturned }) =>
           count.add(isReturned ? 'handed back' : 'not handed back'),
       },
       nonce: () => `${this.identity}/${(this.nonces += 1)}`,
@@ -270,6 +271,7 @@ const SILENT = {
   onStarted: () => undefined,
   onEnded: () => undefined,
   onMissed: () => undefined,
+  onSkipped: () => undefined,
   onUnresolved: () => undefined,
   onOverdue: () => undefined,
   onUnrecorded: () => undefined,

@@ -232,7 +232,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'what is stored to be told is told',
     patch: {
       file: 'schedule/runner/job-runner.ts',
-      from: '    if (record !== undefined) this.tell(record);\n',
+      from: '    if (record !== undefined) this.tell(record, term);\n',
       to: '',
     },
   },

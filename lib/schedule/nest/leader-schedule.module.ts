@@ -3,6 +3,7 @@ import {
   Global,
   Injectable,
   Module,
+  type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
@@ -24,6 +25,7 @@ import {
 import type { WrittenJob } from './leader-cron.options.js';
 import { LeaderSchedule } from './leader-schedule.service.js';
 import { RoleSchedules } from './role-schedules.js';
+import { RunEvents } from './run-events.js';
 
 interface FoundJobs {
   readonly jobs: readonly WrittenJob[];
@@ -90,13 +92,17 @@ function nameOf({ name }: InstanceWrapper): string {
  * 2. While this process is leader and the application has been initialised, its jobs are scheduled.
  * 3. `beforeApplicationShutdown`: no run starts from here on. What runs is work of the term: the election waits for
  *    it, for up to `drainTimeoutMs`, and for the record of its end, and releases the lease after that.
+ * 4. `onApplicationShutdown`: `runs$` completes.
  */
 @Injectable()
-class LeaderScheduleLifecycle implements OnModuleInit, BeforeApplicationShutdown {
+class LeaderScheduleLifecycle
+  implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown
+{
   constructor(
     private readonly explorer: LeaderCronExplorer,
     private readonly schedule: LeaderSchedule,
     private readonly schedules: RoleSchedules,
+    private readonly events: RunEvents,
   ) {}
 
   onModuleInit(): void {
@@ -110,6 +116,10 @@ class LeaderScheduleLifecycle implements OnModuleInit, BeforeApplicationShutdown
   beforeApplicationShutdown(): void {
     this.schedules.stop();
   }
+
+  onApplicationShutdown(): void {
+    this.events.complete();
+  }
 }
 
 /**
@@ -122,6 +132,7 @@ class LeaderScheduleLifecycle implements OnModuleInit, BeforeApplicationShutdown
   imports: [LeaderElectionCoreModule],
   providers: [
     { provide: LEADER_SCHEDULE_PRESENCE, useValue: true },
+    RunEvents,
     RoleSchedules,
     LeaderCronExplorer,
     LeaderSchedule,

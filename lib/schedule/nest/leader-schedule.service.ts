@@ -1,5 +1,6 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import { SchedulerRegistry } from '@nestjs/schedule';
+import type { Observable } from 'rxjs';
 import { type Clock, wallMs } from '../../core/clock.js';
 import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
 import { NotLeaderError } from '../../nest/errors.js';
@@ -15,6 +16,7 @@ import { TimeZones } from '../tick/time-zone.js';
 import { jobStatus, type JobStatus, LeaderCronJob } from './leader-cron-job.js';
 import { type LeaderCronOptions, readJob, type WrittenJob } from './leader-cron.options.js';
 import { RoleSchedules } from './role-schedules.js';
+import { type RunEvent, RunEvents } from './run-events.js';
 
 /** A job, with everything that belongs to it in this process. */
 interface ScheduledJob {
@@ -44,9 +46,18 @@ export class LeaderSchedule {
   constructor(
     private readonly schedules: RoleSchedules,
     @Inject(ELECTION_CLOCK) private readonly clock: Clock,
+    private readonly events: RunEvents,
     @Optional() registry?: SchedulerRegistry,
   ) {
     this.registry = isWhole(registry) ? registry : undefined;
+  }
+
+  /**
+   * What becomes of the runs and ticks of all jobs in this process, as it happens; not replayed. Completes when the
+   * application has shut down, and never fails.
+   */
+  get runs$(): Observable<RunEvent> {
+    return this.events.runs$;
   }
 
   /**

@@ -14,7 +14,7 @@ import { KEPT_UNKNOWN_MS } from '../ledger/job-sweep.js';
 import { ScheduleLedger } from '../ledger/schedule-ledger.js';
 import { SCHEDULE_SUFFIX } from './leader-cron.decorator.js';
 import { RoleSchedule } from '../runner/role-schedule.js';
-import { ScheduleLogger } from './schedule-logger.js';
+import { RunEvents, RunReporter } from './run-events.js';
 
 /** Pause between attempts to reach the store, as between the election's attempts to renew. */
 const RETRY_MS = 250;
@@ -27,6 +27,7 @@ export class RoleSchedules {
   constructor(
     private readonly registry: RoleRegistry,
     private readonly readiness: ApplicationReadiness,
+    private readonly events: RunEvents,
   ) {}
 
   /** The election a job belongs to, or why there is none. */
@@ -76,8 +77,8 @@ export class RoleSchedules {
   ): RoleSchedule {
     const { clock, elector, options } = election;
     const service = this.registry.service(election);
-    const { role, requestTimeoutMs, renewDeadlineMs, leaseDurationMs } = options;
-    const observer = new ScheduleLogger(role);
+    const { requestTimeoutMs, renewDeadlineMs, leaseDurationMs } = options;
+    const observer = new RunReporter(election.source, this.events);
     const ledger = new ScheduleLedger(store, clock, {
       requestTimeoutMs,
       longestRequestMs: renewDeadlineMs,

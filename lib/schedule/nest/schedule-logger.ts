@@ -1,11 +1,14 @@
 import { Logger } from '@nestjs/common';
 import type { LockRequestError } from '../../core/errors.js';
 import { shortReason } from '../ledger/job-record.js';
+import type { Term } from '../../core/term.js';
 import type {
   MissedReport,
+  ObservedRun,
   ReturnedTick,
   RunOutcome,
   ScheduleObserver,
+  SkipReason,
 } from '../runner/job-definition.js';
 import { REPLACE_GRACE_MS } from '../runner/job-run.js';
 import { stackOf } from '../../core/thrown-value.js';
@@ -18,6 +21,12 @@ const WHY: Readonly<Record<MissedReport['reason'], (it: string) => string>> = {
     `a leader claimed ${it} and never recorded an end; the work may be done in full, in part or not at all`,
 };
 
+const WHY_SKIPPED: Readonly<Record<SkipReason, string>> = {
+  taken: 'another replica has accounted for its tick',
+  forbidden: "it was triggered while another run was active (concurrencyPolicy 'Forbid')",
+  unresolved: 'it was triggered, and could not be recorded',
+};
+
 /** Times beyond this are counted, not listed. */
 const MOST_LISTED = 5;
 
@@ -28,18 +37,18 @@ export class ScheduleLogger implements ScheduleObserver {
 
   constructor(private readonly role: string) {}
 
-  onStarted(job: string, scheduledTime: Date): void {
+  onStarted({ job, scheduledTime }: ObservedRun): void {
     this.lastError = '';
     this.write('debug', job, `started ${runOf(scheduledTime)}`);
   }
 
-  onEnded(job: string, scheduledTime: Date, { succeeded, error, failure }: RunOutcome): void {
+  onEnded({ job, scheduledTime }: ObservedRun, { succeeded, error, failure }: RunOutcome): void {
     const run = runOf(scheduledTime);
     if (succeeded) return this.write('debug', job, `finished ${run}`);
     this.write('error', job, `failed in ${run}: ${failure}`, stackOf(error));
   }
 
-  onMissed({ job, reason, count, times, isCapped }: MissedReport): void {
+  onMissed({ job, reason, count, times, isCapped }: MissedReport, _term: Term): void {
     const listed = times.slice(0, MOST_LISTED).map((time) => time.toISOString());
     const rest = count > listed.length || isCapped ? ' …' : '';
     const many = `${isCapped ? 'more than ' : ''}${count} ${count === 1 ? 'tick' : 'ticks'}`;
@@ -47,12 +56,16 @@ export class ScheduleLogger implements ScheduleObserver {
     this.write('warn', job, `missed ${many} (${listed.join(', ')}${rest}): ${why}`);
   }
 
-  onUnresolved(job: string, scheduledTime: Date): void {
+  onSkipped({ job, scheduledTime }: ObservedRun, reason: SkipReason): void {
+    this.write('debug', job, `did not start ${runOf(scheduledTime)}: ${WHY_SKIPPED[reason]}`);
+  }
+
+  onUnresolved({ job, scheduledTime }: ObservedRun): void {
     const why = 'could not confirm that its claim was stored';
     this.write('warn', job, `did not start ${tickOf(scheduledTime)}: ${why}`);
   }
 
-  onOverdue(job: string, scheduledTime: Date): void {
+  onOverdue({ job, scheduledTime }: ObservedRun): void {
     const run = runOf(scheduledTime);
     const grace = `${REPLACE_GRACE_MS / 1_000} s`;
     this.write(
@@ -62,12 +75,12 @@ export class ScheduleLogger implements ScheduleObserver {
     );
   }
 
-  onUnrecorded(job: string, scheduledTime: Date): void {
+  onUnrecorded({ job, scheduledTime }: ObservedRun): void {
     const run = runOf(scheduledTime);
     this.write('warn', job, `finished ${run}, but the result could not be recorded`);
   }
 
-  onReturned(job: string, scheduledTime: Date, { isReturned, cause }: ReturnedTick): void {
+  onReturned({ job, scheduledTime }: ObservedRun, { isReturned, cause }: ReturnedTick): void {
     const tick = tickOf(scheduledTime);
     if (isReturned) {
       this.write('log', job, `handed ${tick} back: ${cause} before the run started`);

@@ -59,6 +59,15 @@ export function missedTicks(times: readonly number[], isCapped: boolean): Missed
   return { count: times.length, times: times.map((time) => new Date(time)), isCapped };
 }
 
+/** A run as an observer sees it, or a tick that was to become one. */
+export interface ObservedRun {
+  readonly job: string;
+  readonly scheduledTime: Date;
+  readonly term: Term;
+  /** 1 for the first call of the handler. */
+  readonly attempt: number;
+}
+
 export interface RunOutcome {
   readonly succeeded: boolean;
   /** What the handler threw, or why it was aborted; absent after a success. */
@@ -66,6 +75,8 @@ export interface RunOutcome {
   /** One line for the record; null after a success. */
   readonly failure: string | null;
   readonly endedAt: number;
+  /** From the call of the handler to its end. */
+  readonly durationMs: number;
 }
 
 /** What a schedule needs of an election. */
@@ -84,19 +95,26 @@ export interface ReturnedTick {
   readonly cause: ReturnCause;
 }
 
+/**
+ * Why a run was not started, and no tick is missed by it. `taken`: another process has accounted for the tick.
+ * `forbidden`: it was triggered while another run was active. `unresolved`: it was triggered and could not be recorded.
+ */
+export type SkipReason = 'taken' | 'forbidden' | 'unresolved';
+
 /** Hears what the schedule does. Must not throw. */
 export interface ScheduleObserver {
-  onStarted(job: string, scheduledTime: Date): void;
-  onEnded(job: string, scheduledTime: Date, outcome: RunOutcome): void;
-  onMissed(report: MissedReport): void;
+  onStarted(run: ObservedRun): void;
+  onEnded(run: ObservedRun, outcome: RunOutcome): void;
+  onMissed(report: MissedReport, term: Term): void;
+  onSkipped(run: ObservedRun, reason: SkipReason): void;
   /** The outcome of a claim was unknown at its deadline, so the tick was not started here. */
-  onUnresolved(job: string, scheduledTime: Date): void;
+  onUnresolved(run: ObservedRun): void;
   /** A run was asked to make way for the next and has ignored it for so long that the next no longer waits. */
-  onOverdue(job: string, scheduledTime: Date): void;
+  onOverdue(run: ObservedRun): void;
   /** How a run ended could not be recorded. */
-  onUnrecorded(job: string, scheduledTime: Date): void;
+  onUnrecorded(run: ObservedRun): void;
   /** A tick was claimed and must no longer start; it was handed back or, if that failed, counts as interrupted. */
-  onReturned(job: string, scheduledTime: Date, returned: ReturnedTick): void;
+  onReturned(run: ObservedRun, returned: ReturnedTick): void;
   /** An `onMissed` callback threw. */
   onCallbackFailed(job: string, error: unknown): void;
   /** The record accounts for future ticks, up to this time: none of them will start. */

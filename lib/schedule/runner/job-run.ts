@@ -4,7 +4,7 @@ import { type Clock, type Timer, wallMs } from '../../core/clock.js';
 import { LeaderElectionError } from '../../core/errors.js';
 import type { Term } from '../../core/term.js';
 import { type ActiveRun, shortReason } from '../ledger/job-record.js';
-import type { JobDefinition, MissedTicks, RunOutcome } from './job-definition.js';
+import type { JobDefinition, MissedTicks, ObservedRun, RunOutcome } from './job-definition.js';
 
 /**
  * A signal that is aborted with the first of several, until it is unlinked. Unlike `AbortSignal.any` it leaves nothing
@@ -136,7 +136,8 @@ type RunState = 'reserved' | 'running' | 'overdue' | 'ended';
  * A run of this process, from before it is sent to be recorded until its end is: one call of the job's handler, with
  * the signal that ends it. Never rejects.
  */
-export class JobRun {
+export class JobRun implements ObservedRun {
+  readonly attempt: number = 1;
   readonly waiter = new RunWaiter();
   readonly ended: Promise<RunOutcome>;
   private finish!: (outcome: RunOutcome) => void;
@@ -152,11 +153,15 @@ export class JobRun {
   constructor(
     private readonly definition: JobDefinition,
     readonly record: ActiveRun,
-    private readonly term: Term,
+    readonly term: Term,
     private readonly clock: Clock,
   ) {
     this.madeWay = new Promise((resolve) => (this.makeWay = resolve));
     this.ended = new Promise((resolve) => (this.finish = resolve));
+  }
+
+  get job(): string {
+    return this.definition.name;
   }
 
   get scheduledTime(): Date {
@@ -204,19 +209,21 @@ export class JobRun {
   }
 
   private async call(handler: () => unknown): Promise<RunOutcome> {
+    const begun = this.clock.now();
+    const ended = () => ({ endedAt: wallMs(this.clock), durationMs: this.clock.now() - begun });
     const timer = this.limit();
     try {
       // A thenable may do its work in then(): it is adopted here, once.
       await this.waiter.call(handler);
     } catch (error) {
-      return { succeeded: false, error, failure: shortReason(error), endedAt: this.now() };
+      return { succeeded: false, error, failure: shortReason(error), ...ended() };
     } finally {
       timer?.cancel();
       this.linked.unlink();
     }
     const { cutShort: error } = this;
-    if (error === undefined) return { succeeded: true, failure: null, endedAt: this.now() };
-    return { succeeded: false, error, failure: shortReason(error), endedAt: this.now() };
+    if (error === undefined) return { succeeded: true, failure: null, ...ended() };
+    return { succeeded: false, error, failure: shortReason(error), ...ended() };
   }
 
   private limit(): Timer | undefined {
@@ -229,9 +236,5 @@ export class JobRun {
   private cut(reason: Error): void {
     this.cutShort ??= reason;
     this.linked.abort(reason);
-  }
-
-  private now(): number {
-    return wallMs(this.clock);
   }
 }

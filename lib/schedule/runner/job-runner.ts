@@ -157,7 +157,7 @@ export class JobRunner {
     const isOver = job.environment.leadership.term !== term;
     if (isOver || this.writesInARow >= MOST_WRITES_IN_A_ROW) return this.lookAfter(PAUSE_MS);
     const { record } = job;
-    if (record !== undefined) this.tell(record);
+    if (record !== undefined) this.tell(record, term);
     if (record !== undefined && record.untold.length > 0) return this.occupy(this.forget(record));
     const adoption = this.adoptionRequest(term);
     if (record === undefined || needsAdoption(record, adoption)) {
@@ -236,19 +236,19 @@ export class JobRunner {
    * Delivers the stored reports. They are removed after that, so a leader that dies in between leaves them to the next:
    * a report may come twice, but none is lost.
    */
-  private tell({ untold }: JobRecord): void {
+  private tell({ untold }: JobRecord, term: Term): void {
     for (const { id, reason, times, isCapped } of untold) {
       if (this.told.has(id)) continue;
       this.told.add(id);
-      this.report({ job: this.job.name, reason, ...missedTicks(times, isCapped) });
+      this.report({ job: this.job.name, reason, ...missedTicks(times, isCapped) }, term);
     }
   }
 
-  private report(report: MissedReport): void {
+  private report(report: MissedReport, term: Term): void {
     const { definition, environment } = this.job;
     const { name, onMissed } = definition;
     const { observer, leadership } = environment;
-    observer.onMissed(report);
+    observer.onMissed(report, term);
     if (onMissed === null) return;
     const told = (async () => onMissed(report))().catch((error: unknown) =>
       observer.onCallbackFailed(name, error),

@@ -109,8 +109,8 @@ export class Job {
     }
     this.active.forget(run);
     if (claimed.kind === 'unresolved') {
-      this.environment.observer.onUnresolved(this.name, run.scheduledTime);
-    }
+      this.environment.observer.onUnresolved(run);
+    } else if (claimed.result.kind === 'taken') this.environment.observer.onSkipped(run, 'taken');
     return claimed.kind;
   }
 
@@ -140,7 +140,7 @@ export class Job {
   replace(runs: readonly JobRun[] = this.active.running): void {
     for (const run of runs) {
       run.replace(() => {
-        this.environment.observer.onOverdue(this.name, run.scheduledTime);
+        this.environment.observer.onOverdue(run);
         this.active.freed();
       });
     }
@@ -201,14 +201,17 @@ export class Job {
     this.active.forget(run);
     this.active.freed();
     const isReturned = returned.kind === 'settled' && returned.result;
-    this.environment.observer.onReturned(this.name, run.scheduledTime, { isReturned, cause });
+    this.environment.observer.onReturned(run, { isReturned, cause });
   }
 
   private async triggerFor(caller: RunWaiter | undefined, term: Term): Promise<TriggerResult> {
     if (this.definition.concurrencyPolicy === 'Replace') await this.endRunning(caller);
-    // Nothing may come between this check and the reservation.
-    if (!this.isFree(term)) return 'forbidden';
     const run = this.newRun(term, this.now());
+    // Nothing may come between this check and the reservation.
+    if (!this.isFree(term)) {
+      this.environment.observer.onSkipped(run, 'forbidden');
+      return 'forbidden';
+    }
     this.active.reserve(run);
     const result = this.untilTriggeredEnds(run, term);
     return caller === undefined ? result : caller.during([run.waiter], result);
@@ -236,7 +239,10 @@ export class Job {
     const isStarted = await starting;
     // A tick may have come due in the meantime: under 'Replace' it ends this run.
     this.active.freed();
-    if (!isStarted) return 'unresolved';
+    if (!isStarted) {
+      this.environment.observer.onSkipped(run, 'unresolved');
+      return 'unresolved';
+    }
     const { succeeded } = await run.ended;
     return succeeded ? 'succeeded' : 'failed';
   }
@@ -274,7 +280,7 @@ export class Job {
   /** The lease is not released before the run has ended and its end is recorded. */
   private start(run: JobRun, missed: MissedTicks): void {
     const { leadership, observer } = this.environment;
-    observer.onStarted(this.name, run.scheduledTime);
+    observer.onStarted(run);
     run.start(missed);
     leadership.track(this.untilRecorded(run));
   }
@@ -283,12 +289,12 @@ export class Job {
     const { observer } = this.environment;
     const outcome = await run.ended;
     const recording = this.recordEnd(run, outcome.failure, outcome.endedAt);
-    observer.onEnded(this.name, run.scheduledTime, outcome);
+    observer.onEnded(run, outcome);
     // The next tick may be claimed in the same write.
     this.active.freed();
     const recorded = await recording;
     this.active.forget(run);
-    if (recorded.kind === 'unresolved') observer.onUnrecorded(this.name, run.scheduledTime);
+    if (recorded.kind === 'unresolved') observer.onUnrecorded(run);
   }
 
   /** `failure` null: it succeeded. */

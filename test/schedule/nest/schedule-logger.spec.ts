@@ -1,9 +1,12 @@
 import { Logger } from '@nestjs/common';
+import { testTerm } from '../../../lib/testing/index.js';
 import type { MissedReport } from '../../../lib/schedule/index.js';
 import { ScheduleLogger } from '../../../lib/schedule/nest/schedule-logger.js';
 
 const AT = new Date('2026-03-01T02:00:00.000Z');
 const NEXT = new Date('2026-03-01T02:00:01.000Z');
+const TERM = testTerm();
+const RUN = { job: 'close-day', scheduledTime: AT, term: TERM, attempt: 1 };
 
 describe('the log of the schedule', () => {
   const lines: string[] = [];
@@ -20,7 +23,7 @@ describe('the log of the schedule', () => {
   afterEach(() => Logger.overrideLogger(false));
 
   const log = new ScheduleLogger('billing');
-  const ended = { endedAt: 0, succeeded: true, failure: null };
+  const ended = { endedAt: 0, durationMs: 0, succeeded: true, failure: null };
   const missed = (reason: MissedReport['reason'], times: Date[]): MissedReport => ({
     job: 'close-day',
     reason,
@@ -32,67 +35,73 @@ describe('the log of the schedule', () => {
   it.each<[string, () => void, string, string]>([
     [
       'a run that starts',
-      () => log.onStarted('close-day', AT),
+      () => log.onStarted(RUN),
       'debug',
       'started the run of 2026-03-01T02:00:00.000Z',
     ],
     [
       'a run that ends well',
-      () => log.onEnded('close-day', AT, ended),
+      () => log.onEnded(RUN, ended),
       'debug',
       'finished the run of 2026-03-01T02:00:00.000Z',
     ],
     [
       'a run that throws',
-      () => log.onEnded('close-day', AT, { ...ended, succeeded: false, failure: 'no paper' }),
+      () => log.onEnded(RUN, { ...ended, succeeded: false, failure: 'no paper' }),
       'error',
       'failed in the run of 2026-03-01T02:00:00.000Z: no paper',
     ],
     [
       'one tick at which nothing led',
-      () => log.onMissed(missed('not-started', [AT])),
+      () => log.onMissed(missed('not-started', [AT]), TERM),
       'warn',
       'missed 1 tick (2026-03-01T02:00:00.000Z): no leader started it in time',
     ],
     [
       'two ticks at which nothing led',
-      () => log.onMissed(missed('not-started', [AT, NEXT])),
+      () => log.onMissed(missed('not-started', [AT, NEXT]), TERM),
       'warn',
       'missed 2 ticks (2026-03-01T02:00:00.000Z, 2026-03-01T02:00:01.000Z): no leader started them in time',
     ],
     [
       'a tick that Forbid gave up',
-      () => log.onMissed(missed('forbidden', [AT])),
+      () => log.onMissed(missed('forbidden', [AT]), TERM),
       'warn',
       "missed 1 tick (2026-03-01T02:00:00.000Z): the previous run had not ended (concurrencyPolicy 'Forbid')",
     ],
     [
       'a run whose end no record has',
-      () => log.onMissed(missed('interrupted', [AT])),
+      () => log.onMissed(missed('interrupted', [AT]), TERM),
       'warn',
       'missed 1 tick (2026-03-01T02:00:00.000Z): a leader claimed it and never recorded an end; the work may be done in full, in part or not at all',
     ],
     [
       'a claim without an answer',
-      () => log.onUnresolved('close-day', AT),
+      () => log.onUnresolved(RUN),
       'warn',
       'did not start the tick due at 2026-03-01T02:00:00.000Z: could not confirm that its claim was stored',
     ],
     [
+      'a tick that another replica has claimed',
+      () => log.onSkipped(RUN, 'taken'),
+      'debug',
+      'did not start the run of 2026-03-01T02:00:00.000Z: another replica has accounted for its tick',
+    ],
+    [
       'a result that was not stored',
-      () => log.onUnrecorded('close-day', AT),
+      () => log.onUnrecorded(RUN),
       'warn',
       'finished the run of 2026-03-01T02:00:00.000Z, but the result could not be recorded',
     ],
     [
       'a claimed tick that goes to the next leader',
-      () => log.onReturned('close-day', AT, { isReturned: true, cause: 'leadership ended' }),
+      () => log.onReturned(RUN, { isReturned: true, cause: 'leadership ended' }),
       'log',
       'handed the tick due at 2026-03-01T02:00:00.000Z back: leadership ended before the run started',
     ],
     [
       'a claimed tick that is lost',
-      () => log.onReturned('close-day', AT, { isReturned: false, cause: 'it was suspended' }),
+      () => log.onReturned(RUN, { isReturned: false, cause: 'it was suspended' }),
       'warn',
       'claimed the tick due at 2026-03-01T02:00:00.000Z and did not start it: it was suspended first, and handing it back failed',
     ],
@@ -102,7 +111,7 @@ describe('the log of the schedule', () => {
   });
 
   it('when runs are triggered, claims no tick for them', () => {
-    log.onStarted('close-day', new Date('2026-03-01T02:00:00.539Z'));
+    log.onStarted({ ...RUN, scheduledTime: new Date('2026-03-01T02:00:00.539Z') });
     expect(lines.join()).not.toContain('tick');
   });
 });

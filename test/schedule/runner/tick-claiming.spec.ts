@@ -68,6 +68,18 @@ describe('when two processes believe that they lead', () => {
     expect(new Set(times).size).toBe(20);
   });
 
+  it('says of a tick that the other has claimed that it was skipped here', async () => {
+    const [clock, store] = [new ManualClock(), new ScriptedDocumentStore()];
+    const both = [
+      await new ScheduledProcess('a', clock, store).withJob(),
+      await new ScheduledProcess('b', clock, store).withJob(),
+    ];
+    for (const process of both) await process.lead();
+    await clock.advance(MINUTE_MS);
+    const skipped = both.flatMap(({ log }) => log).filter((line) => line === 'skipped taken');
+    expect(skipped).toHaveLength(1);
+  });
+
   it('does not start a tick that another with a fast clock has started', async () => {
     const store = new ScriptedDocumentStore();
     const fast = await new ScheduledProcess('fast', new ManualClock(), store).withJob();

@@ -70,7 +70,7 @@ export class ScheduledProcess {
       keptUnknownMs: KEPT_UNKNOWN_MS,
       observer: {
         onStarted: () => undefined,
-        onEnded: (_job, _time, { failure }) => {
+        onEnded: (_run, { failure }) => {
           this.log.push(`ended ${failure ?? 'well'}`);
           this.onEnded();
         },
@@ -78,7 +78,8 @@ export class ScheduledProcess {
         onUnresolved: () => void this.log.push('unresolved'),
         onOverdue: () => void this.log.push('overdue'),
         onUnrecorded: () => void this.log.push('unrecorded'),
-        onReturned: (_job, _time, { isReturned, cause }) =>
+        onSkipped: (_run, reason) => void this.log.push(`skipped ${reason}`),
+        onReturned: (_run, { isReturned, cause }) =>
           void this.log.push(`returned ${isReturned}, ${cause}`),
         onCallbackFailed: (_job, error) => void this.log.push(`callback ${String(error)}`),
         onAhead: (job, until) => void this.log.push(`ahead ${job} ${until.toISOString()}`),

@@ -1,0 +1,139 @@
+import { channel } from 'node:diagnostics_channel';
+import { Injectable } from '@nestjs/common';
+import { type Observable, Subject } from 'rxjs';
+import type { ElectionSource } from '../../nest/election-channels.js';
+import { tellSubscribers } from '../../nest/leadership-streams.js';
+import type {
+  MissedReport,
+  ObservedRun,
+  ReturnedTick,
+  RunOutcome,
+  SkipReason,
+} from '../runner/job-definition.js';
+import type { Term } from '../../core/term.js';
+import { ScheduleLogger } from './schedule-logger.js';
+
+/**
+ * What has become of a run or a tick.
+ * - `started`: its claim is stored, and its handler is about to be called.
+ * - `succeeded`, `failed`: its handler has ended.
+ * - `cancelled`: its handler has ended after it was asked to from outside.
+ * - `missed`: the tick was due and not run; at most 101 for each `MissedReport`.
+ * - `skipped`: this replica was to start it and does not. The tick may run elsewhere, or be reported as missed later.
+ */
+export type RunEventKind = 'started' | 'succeeded' | 'failed' | 'cancelled' | 'missed' | 'skipped';
+
+/** What a run is, and what has become of it. */
+export interface RunReport {
+  /** What has become of it. */
+  readonly kind: RunEventKind;
+  /** The name of the job. */
+  readonly job: string;
+  /** The nominal time of the tick; of a run that belongs to no tick, when it was asked for. */
+  readonly scheduledTime: Date;
+  /** 1 for the first call of the handler, 2 for the first retry; 0 if the event is about no call. */
+  readonly attempt: number;
+  /** The number of the term in which it happened; absent outside of terms. */
+  readonly term?: number;
+  /** How long the handler has taken, in milliseconds; present when it has ended. */
+  readonly durationMs?: number;
+  /**
+   * Why: of `failed` and `cancelled` one line, of `missed` that of `MissedReport`. Of `skipped`: `taken` (another replica
+   * has accounted for the tick), `unresolved` (it is not known whether the claim was stored), `returned` (it was claimed
+   * and handed back before it started), `lost` (handing it back failed, so it will be missed) or `forbidden` (`trigger()` while
+   * a run is active).
+   */
+  readonly reason?: string;
+}
+
+/** What `runs$` carries, and the channel `nestjs-leader-election:run`. Frozen; as JSON it is whole. */
+export interface RunEvent extends RunReport, ElectionSource {}
+
+const RUN = channel('nestjs-leader-election:run');
+
+/** The runs of one application, for those who listen. */
+@Injectable()
+export class RunEvents {
+  private readonly events = new Subject<RunEvent>();
+  readonly runs$: Observable<RunEvent> = this.events.asObservable();
+
+  /** `report` is not called without a subscriber. */
+  tell(source: ElectionSource, report: () => RunReport): void {
+    if (!this.events.observed && !RUN.hasSubscribers) return;
+    const event: RunEvent = Object.freeze({ ...source, ...report() });
+    RUN.publish(event);
+    tellSubscribers(() => this.events.next(event));
+  }
+
+  complete(): void {
+    tellSubscribers(() => this.events.complete());
+  }
+}
+
+/** Logs what the schedule of a role does, and makes events of its runs. */
+export class RunReporter extends ScheduleLogger {
+  constructor(
+    private readonly source: ElectionSource,
+    private readonly events: RunEvents,
+  ) {
+    super(source.role);
+  }
+
+  override onStarted(run: ObservedRun): void {
+    super.onStarted(run);
+    this.tell(() => ({ kind: 'started', ...calledPart(run) }));
+  }
+
+  override onEnded(run: ObservedRun, outcome: RunOutcome): void {
+    super.onEnded(run, outcome);
+    const { succeeded, durationMs, failure } = outcome;
+    this.tell(() => ({
+      kind: succeeded ? 'succeeded' : 'failed',
+      ...calledPart(run),
+      durationMs,
+      ...(failure !== null && { reason: failure }),
+    }));
+  }
+
+  override onMissed(report: MissedReport, term: Term): void {
+    super.onMissed(report, term);
+    const { job, times, reason } = report;
+    for (const scheduledTime of times) {
+      this.tell(() => ({
+        kind: 'missed',
+        job,
+        scheduledTime: new Date(scheduledTime),
+        attempt: 0,
+        term: term.number,
+        reason,
+      }));
+    }
+  }
+
+  override onUnresolved(run: ObservedRun): void {
+    super.onUnresolved(run);
+    this.skipped(run, 'unresolved');
+  }
+
+  override onReturned(run: ObservedRun, returned: ReturnedTick): void {
+    super.onReturned(run, returned);
+    this.skipped(run, returned.isReturned ? 'returned' : 'lost');
+  }
+
+  override onSkipped(run: ObservedRun, reason: SkipReason): void {
+    super.onSkipped(run, reason);
+    this.skipped(run, reason);
+  }
+
+  private skipped(run: ObservedRun, reason: SkipReason | 'returned' | 'lost'): void {
+    this.tell(() => ({ kind: 'skipped', ...calledPart(run), attempt: 0, reason }));
+  }
+
+  private tell(report: () => RunReport): void {
+    this.events.tell(this.source, report);
+  }
+}
+
+function calledPart({ job, scheduledTime, attempt, term }: ObservedRun) {
+  return { job, scheduledTime, attempt, term: term.number };
+}
