@@ -21,7 +21,8 @@ const nothing = (): undefined => undefined;
 function forgetful(expression: string): TickSchedule {
   const text = cronSchedule(expression, new TimeZone(ZONE)).text;
   const next = (after: number) => cronSchedule(expression, new TimeZone(ZONE)).next(after);
-  const schedule: TickSchedule = { text, next, continuing: () => schedule };
+  const dueAt = (tick: number) => tick;
+  const schedule: TickSchedule = { text, next, dueAt, continuing: () => schedule };
   return schedule;
 }
 

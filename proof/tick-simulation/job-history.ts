@@ -19,6 +19,8 @@ export interface HistoryVerdict {
   readonly overlapped: readonly string[];
   /** Started by a process that no longer led by its clock. */
   readonly unled: readonly string[];
+  /** Started before their jitter lets them. */
+  readonly early: readonly string[];
   /** Started later than any rule lets it. */
   readonly late: readonly string[];
   /** Reported twice by one process. */
@@ -52,8 +54,9 @@ const RECORDED_SECONDS = 60;
 export class JobHistory {
   private readonly starts = new Map<number, string[]>();
   private readonly told = new Set<string>();
-  private readonly broken: Record<'unled' | 'late' | 'retold', string[]> = {
+  private readonly broken: Record<'unled' | 'early' | 'late' | 'retold', string[]> = {
     unled: [],
+    early: [],
     late: [],
     retold: [],
   };
@@ -82,6 +85,10 @@ export class JobHistory {
 
   startedUnled(time: number): void {
     this.broken.unled.push(printed(time));
+  }
+
+  startedEarly(time: number, byMs: number): void {
+    this.broken.early.push(`${printed(time)} by ${Math.round(byMs)} ms`);
   }
 
   startedLate(time: number, byMs: number): void {

@@ -18,6 +18,7 @@ const LABELS: Readonly<Record<Fault, string>> = {
   overlapped: 'overlapped',
   astray: 'triggers astray',
   unled: 'started without leading',
+  early: 'started before they were due',
   late: 'started too late',
   retold: 'reported twice by a process',
   unrecorded: 'good ends recorded nowhere',
@@ -30,6 +31,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
     'no-mutants': { type: 'boolean', default: false },
+    /** Only the mutants whose names contain this. */
+    mutants: { type: 'string', default: '' },
   },
 });
 
@@ -98,7 +101,7 @@ async function huntMutants() {
   const build = await MutantBuild.open(SIMULATED_PARTS);
   try {
     const verdicts = [];
-    for (const mutant of TICK_MUTANTS) {
+    for (const mutant of TICK_MUTANTS.filter((each) => each.name.includes(values.mutants))) {
       const { name, breaks } = mutant;
       verdicts.push({
         name,

@@ -2,7 +2,12 @@ import { type Clock, wallMs } from '../../lib/core/clock.js';
 import type { Term } from '../../lib/core/term.js';
 import type { JobRunner } from '../../lib/schedule/runner/job-runner.js';
 import type { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
-import { type ConcurrencyPolicy, cronSchedule } from '../../lib/schedule/tick/tick-schedule.js';
+import { jittered } from '../../lib/schedule/tick/jitter.js';
+import {
+  type ConcurrencyPolicy,
+  cronSchedule,
+  type TickSchedule,
+} from '../../lib/schedule/tick/tick-schedule.js';
 import { TimeZone } from '../../lib/schedule/tick/time-zone.js';
 import type { RandomStream } from '../simulation/random-stream.js';
 import { AskedRun } from './asked-run.js';
@@ -20,6 +25,7 @@ export interface JobTraits {
   readonly count: FaultCount;
   readonly policy: ConcurrencyPolicy;
   readonly startingDeadlineMs: number | null;
+  readonly jitterMs: number;
   /** By so much may a wall clock be set while a process runs. */
   readonly largestStepMs: number;
 }
@@ -47,6 +53,7 @@ export class SimulatedJob {
   private running = 0;
   /** How late a tick may start at most, by the clock of its process. */
   private readonly latestMs: number;
+  private readonly schedule: TickSchedule;
   private readonly unrecorded = new Set<number>();
   private readonly asked = new Map<number, AskedRun>();
 
@@ -55,6 +62,7 @@ export class SimulatedJob {
     private readonly host: Host,
     private readonly traits: JobTraits,
   ) {
+    this.schedule = this.scheduleBy(TEXTS[0]);
     const { policy, startingDeadlineMs, largestStepMs } = traits;
     const claimMs =
       startingDeadlineMs === null ? CHANGE_TIMEOUT_MS : Math.max(1_000, startingDeadlineMs);
@@ -70,11 +78,11 @@ export class SimulatedJob {
   add(): void {
     const { policy: concurrencyPolicy, startingDeadlineMs } = this.traits;
     const { random, count } = this.traits;
-    const [write, zone] = random.pick(TEXTS);
-    if (write !== TEXTS[0][0]) count.add('other text');
+    const text = random.pick(TEXTS);
+    if (text !== TEXTS[0]) count.add('other text');
     this.runner = this.host.role.add({
       name: this.history.job,
-      schedule: cronSchedule(write(this.history.everySeconds), new TimeZone(zone)),
+      schedule: this.scheduleBy(text),
       concurrencyPolicy,
       startingDeadlineMs,
       timeoutMs: null,
@@ -123,14 +131,20 @@ export class SimulatedJob {
     );
   }
 
+  private scheduleBy([write, zone]: (typeof TEXTS)[number]): TickSchedule {
+    const schedule = cronSchedule(write(this.history.everySeconds), new TimeZone(zone));
+    return jittered(schedule, this.history.job, this.traits.jitterMs);
+  }
+
   private async run(time: number): Promise<void> {
-    const { random, policy } = this.traits;
+    const { random, policy, largestStepMs } = this.traits;
     const { identity, clock } = this.host;
     const asked = this.takeAsked(time);
     if (!this.host.leads()) this.history.startedUnled(time);
     if (asked === undefined) {
       this.history.tickStarted(time, identity);
-      const lateMs = wallMs(clock) - time;
+      const lateMs = wallMs(clock) - this.schedule.dueAt(time);
+      if (lateMs < -largestStepMs) this.history.startedEarly(time, -lateMs);
       if (lateMs > this.latestMs) this.history.startedLate(time, lateMs);
     }
     if (policy !== 'Allow' && this.running > 0) this.history.overlapped(time);

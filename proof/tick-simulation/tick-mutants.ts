@@ -160,8 +160,17 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'no tick starts later than its deadline',
     patch: {
       file: 'schedule/tick/tick-schedule.ts',
-      from: 'return tick + startingDeadlineMs + 999;',
-      to: 'return tick + startingDeadlineMs + 9_999_999;',
+      from: 'dueAt(tick) + startingDeadlineMs + 999;',
+      to: 'dueAt(tick) + startingDeadlineMs + 9_999_999;',
+    },
+  },
+  {
+    name: 'start at the nominal time',
+    breaks: 'a tick waits for its jitter',
+    patch: {
+      file: 'schedule/tick/tick-schedule.ts',
+      from: 'tick !== null && schedule.dueAt(tick) <= until;',
+      to: 'tick !== null && tick <= until;',
     },
   },
   {

@@ -80,6 +80,7 @@ export async function simulateTicks(
     largestStepMs: faults.stepClockEvery < Infinity ? 4 * faults.skewMs : 0,
     policy,
     startingDeadlineMs: random.pick([null, 1_000, 10_000]),
+    jitterMs: random.pick([0, 0, 700, 20_000]),
   };
   const processes = ['a', 'b', 'c'].map((name) => new SimulatedProcess(name, traits));
   const all = new Set(processes);
@@ -104,6 +105,7 @@ export async function simulateTicks(
     overlapped: verdicts.flatMap(({ overlapped }) => overlapped),
     astray: verdicts.flatMap(({ astray }) => astray),
     unled: verdicts.flatMap(({ unled }) => unled),
+    early: verdicts.flatMap(({ early }) => early),
     late: verdicts.flatMap(({ late }) => late),
     retold: verdicts.flatMap(({ retold }) => retold),
     unrecorded: verdicts.flatMap(({ unrecorded }) => unrecorded),
@@ -126,6 +128,7 @@ export const FAULTS = [
   'overlapped',
   'astray',
   'unled',
+  'early',
   'late',
   'retold',
   'unrecorded',

@@ -9,6 +9,7 @@ import {
   onceSchedule,
   type TickSchedule,
 } from '../tick/tick-schedule.js';
+import { jittered } from '../tick/jitter.js';
 import { isTimeZone, localTimeZone, type TimeZones } from '../tick/time-zone.js';
 
 /** What a schedule is read with. */
@@ -114,11 +115,18 @@ export interface LeaderCronOptions {
    */
   readonly concurrencyPolicy?: ConcurrencyPolicy;
   /**
-   * How many seconds after its nominal time a tick may still be started: the latest one missed by a failover, a
+   * How many seconds after it was due a tick may still be started: the latest one missed by a failover, a
    * restart or a suspension is then caught up once. Whole seconds, 0 or more.
    * @default none: a missed tick is only reported
    */
   readonly startingDeadlineSeconds?: number;
+  /**
+   * Each tick starts up to so many milliseconds after its nominal time, so that many jobs do not start at once. How much
+   * later is computed from the job's name and the tick, so that all replicas agree; always before the next tick.
+   * `startingDeadlineSeconds` counts from then on.
+   * @default 0
+   */
+  readonly jitterMs?: number;
   /**
    * Do not schedule until `LeaderSchedule.resume(name)`.
    * @default false
@@ -162,6 +170,7 @@ const OPTION_NAMES = [
   'timeZone',
   'concurrencyPolicy',
   'startingDeadlineSeconds',
+  'jitterMs',
   'suspend',
   'timeoutMs',
   'onMissed',
@@ -174,12 +183,14 @@ const LONGEST_DEADLINE_SECONDS = 2_147_483_647;
 /** The checked job, or every fault of it. */
 export function readJob(written: WrittenJob, reading: ScheduleReading): ReadJob | OptionFault[] {
   const reader = new OptionReader(written.options ?? {}, OPTION_NAMES);
-  const name = reader.text('name', 'close-plans') ?? written.defaultName;
+  const given = reader.text('name', 'close-plans') ?? written.defaultName;
+  const name = reader.required('name', given, 'close-plans');
   const timeZone = readTimeZone(reader);
+  const schedule = readSchedule(reader, written.schedule, timeZone, reading);
   const seconds = readDeadline(reader);
   const definition: JobDefinition = {
-    name: reader.required('name', name, 'close-plans'),
-    schedule: readSchedule(reader, written.schedule, timeZone, reading),
+    name,
+    schedule: jittered(schedule, name, reader.milliseconds('jitterMs', 0, 0)),
     concurrencyPolicy: readPolicy(reader),
     startingDeadlineMs: seconds === null ? null : seconds * 1_000,
     timeoutMs:

@@ -176,6 +176,7 @@ export class JobRunner {
     const decision = decideTick({
       now,
       due,
+      dueAt: (tick) => this.schedule.dueAt(tick),
       startingDeadlineMs,
       promptMs: job.environment.changeTimeoutMs,
       awaitedTick: this.awaitedTick,
@@ -192,12 +193,18 @@ export class JobRunner {
       this.awaitedTick = due!.newest;
       job.replace();
     }
-    this.sleep(now, decision, job.active.nextExpiryMs(record, term));
+    const undue = this.schedule.next(due?.newest ?? record.accountedThrough);
+    const nextDue = undue === null ? Infinity : this.schedule.dueAt(undue);
+    const expiryMs = job.active.nextExpiryMs(record, term);
+    this.sleep(now, decision, { nextDue, expiryMs });
   }
 
-  private sleep(now: number, decision: TickDecision, expiryMs: number): void {
-    const next = this.schedule.next(now) ?? Infinity;
-    const until = decision.kind === 'wait' ? Math.min(next, decision.until) : next;
+  private sleep(
+    now: number,
+    decision: TickDecision,
+    { nextDue, expiryMs }: { readonly nextDue: number; readonly expiryMs: number },
+  ): void {
+    const until = decision.kind === 'wait' ? Math.min(nextDue, decision.until) : nextDue;
     const delayMs = Math.min(until - now, expiryMs, LONGEST_SLEEP_MS);
     this.lookAfter(delayMs);
   }
@@ -229,7 +236,7 @@ export class JobRunner {
 
   private async claim(term: Term, order: ClaimOrder<'claim'>): Promise<void> {
     if ((await this.job.claim(term, order)) === 'settled') return;
-    this.armedAfter = Math.max(this.armedAfter, order.decision.tick);
+    this.armedAfter = Math.max(this.armedAfter, this.schedule.dueAt(order.decision.tick));
   }
 
   /**

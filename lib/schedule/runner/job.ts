@@ -183,9 +183,9 @@ export class Job {
 
   /** Until the deadline of the tick. */
   private claimTimeoutMs(tick: number): number | undefined {
-    const { startingDeadlineMs } = this.definition;
+    const { schedule, startingDeadlineMs } = this.definition;
     if (startingDeadlineMs === null) return undefined;
-    return Math.max(SHORTEST_CLAIM_MS, tick + startingDeadlineMs - this.now());
+    return Math.max(SHORTEST_CLAIM_MS, schedule.dueAt(tick) + startingDeadlineMs - this.now());
   }
 
   /** What has ended since the claim was sent. */

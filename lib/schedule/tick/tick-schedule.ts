@@ -7,6 +7,8 @@ export interface TickSchedule {
   readonly text: string;
   /** The first tick after an instant; null if there is none. */
   next(after: number): number | null;
+  /** When a tick may start: its nominal time, or later by what spreads the load; before the next tick in any case. */
+  dueAt(tick: number): number;
   /**
    * The schedule by which this one continues after ticks that were accounted for by a schedule of that text; undefined
    * if that one was due at other times. `now`: zones are compared from then on.
@@ -61,6 +63,7 @@ export function cronSchedule(expression: string, zone: TimeZone): TickSchedule {
   const schedule: TickSchedule = {
     text,
     next: rememberingLast(next),
+    dueAt: nominally,
     continuing: (other, now) => (other === text || isSame(other, now) ? schedule : undefined),
   };
   return schedule;
@@ -76,6 +79,7 @@ export function onceSchedule(date: Date, key?: string): TickSchedule {
   return {
     text,
     next: (after) => (after < at ? at : null),
+    dueAt: nominally,
     continuing(other) {
       if (other === text) return this;
       const written = /^(\S+) once (.*)$/s.exec(other);
@@ -84,6 +88,10 @@ export function onceSchedule(date: Date, key?: string): TickSchedule {
       return Number.isNaN(first.getTime()) ? undefined : onceSchedule(first, key);
     },
   };
+}
+
+function nominally(tick: number): number {
+  return tick;
 }
 
 /** From the instant that was asked for up to a tick, that tick is the next one. */
@@ -126,7 +134,7 @@ function meansTheSame(
 /** As many missed times as the CronJob controller is willing to count one by one. */
 export const MOST_MISSED = 100;
 
-/** The ticks in an interval that has passed. */
+/** The ticks that are due after an instant. */
 export interface DueTicks {
   readonly newest: number;
   /** Those before it, ascending: all of them, or the first {@link MOST_MISSED}. */
@@ -135,12 +143,15 @@ export interface DueTicks {
   readonly isCapped: boolean;
 }
 
-/** The ticks in (after, until]; null if there is none. Takes the same time however long the interval is. */
+/**
+ * The ticks after `after` that are due by `until`; null if there is none. Takes the same time however long the interval
+ * is.
+ */
 export function dueTicks(schedule: TickSchedule, after: number, until: number): DueTicks | null {
   const ticks: number[] = [];
   for (
     let tick = schedule.next(after);
-    tick !== null && tick <= until;
+    tick !== null && schedule.dueAt(tick) <= until;
     tick = schedule.next(tick)
   ) {
     ticks.push(tick);
@@ -153,16 +164,16 @@ export function dueTicks(schedule: TickSchedule, after: number, until: number): 
   return newest === undefined ? null : { newest, earlier: ticks, isCapped: false };
 }
 
-/** The last tick at or before `until`, given one that is: the instant after which the next one is too late. */
+/** The last tick that is due by `until`, given one that is: the instant after which the next one is too late. */
 function latestTick(schedule: TickSchedule, tick: number, until: number): number {
   let [low, high] = [tick, until];
   for (;;) {
     const next = schedule.next(low);
-    if (next === null || next > until) return low;
+    if (next === null || schedule.dueAt(next) > until) return low;
     low = next;
     const middle = Math.floor((low + high) / 2);
     const found = schedule.next(middle);
-    if (found !== null && found <= until) low = found;
+    if (found !== null && schedule.dueAt(found) <= until) low = found;
     else high = middle;
   }
 }
@@ -174,6 +185,7 @@ export interface TickSituation {
   readonly now: number;
   /** Ticks up to now that are not accounted for. */
   readonly due: DueTicks | null;
+  readonly dueAt: TickSchedule['dueAt'];
   /** How late a tick may start; null: only one that this leader found due at its time. */
   readonly startingDeadlineMs: number | null;
   /** Without a deadline: how late a leader may find a tick due and still start it. */
@@ -182,7 +194,7 @@ export interface TickSituation {
   readonly awaitedTick: number | null;
   /** The first of the ticks that this leader found due in time, and that 'Forbid' has kept waiting since. */
   readonly forbiddenSince: number | null;
-  /** A tick after this instant was due while this process was leader, ready to start it. */
+  /** A tick that is due after this instant was due while this process was leader, ready to start it. */
   readonly armedAfter: number;
   readonly concurrencyPolicy: ConcurrencyPolicy;
   readonly activeRuns: number;
@@ -223,7 +235,7 @@ export function decideTick(situation: TickSituation): TickDecision {
   }
   if (concurrencyPolicy === 'Replace') return { kind: 'replace' };
   if (startingDeadlineMs === null) return { kind: 'report', tick, missed, reason: 'forbidden' };
-  return { kind: 'wait', until: Math.max(now, lastStart(tick, startingDeadlineMs)) + 1 };
+  return { kind: 'wait', until: Math.max(now, lastStart(tick, situation)) + 1 };
 }
 
 function reasonOf(
@@ -234,17 +246,17 @@ function reasonOf(
   return forbiddenSince !== null && first >= forbiddenSince ? 'forbidden' : 'not-started';
 }
 
-function mayStillStart(
-  tick: number,
-  { now, startingDeadlineMs, armedAfter, promptMs, awaitedTick }: TickSituation,
-): boolean {
-  if (startingDeadlineMs === null) {
-    return tick > armedAfter && (now <= tick + promptMs || tick === awaitedTick);
-  }
-  return now <= lastStart(tick, startingDeadlineMs);
+function mayStillStart(tick: number, situation: TickSituation): boolean {
+  const { now, dueAt, startingDeadlineMs, armedAfter, promptMs, awaitedTick } = situation;
+  if (startingDeadlineMs !== null) return now <= lastStart(tick, situation);
+  const due = dueAt(tick);
+  return due > armedAfter && (now <= due + promptMs || tick === awaitedTick);
 }
 
 /** The deadline is in whole seconds: 0 leaves the second of the tick itself. */
-function lastStart(tick: number, startingDeadlineMs: number): number {
-  return tick + startingDeadlineMs + 999;
+function lastStart(
+  tick: number,
+  { dueAt, startingDeadlineMs }: Pick<TickSituation, 'dueAt' | 'startingDeadlineMs'>,
+): number {
+  return startingDeadlineMs === null ? -Infinity : dueAt(tick) + startingDeadlineMs + 999;
 }

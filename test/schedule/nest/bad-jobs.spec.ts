@@ -112,6 +112,8 @@ describe('when a job cannot work', () => {
       '"Forbid"',
     ],
     ['a timeout of zero', '* * * * *', { timeoutMs: 0 }, 'timeoutMs', 'between 1', '60000'],
+    ['jitter in fractions', '* * * * *', { jitterMs: 0.5 }, 'jitterMs', 'whole', 'use 0'],
+    ['a negative jitter', '* * * * *', { jitterMs: -1 }, 'jitterMs', 'between 0', 'use 0'],
     ['suspend as text', '* * * * *', { suspend: 'no' }, 'suspend', 'boolean', 'false'],
     [
       'onMissed that is no function',

@@ -12,6 +12,7 @@ const decide = (change: Partial<TickSituation>): TickDecision =>
   decideTick({
     now: TICK,
     due: { newest: TICK, earlier: [20_000, 40_000], isCapped: false },
+    dueAt: (tick) => tick,
     startingDeadlineMs: null,
     promptMs: 10_000,
     awaitedTick: null,
