@@ -9,6 +9,8 @@ export function onEligibilityReported(
   step: Step,
   { isEligible, mayHandOver }: Extract<ElectionEvent, { kind: 'eligibility' }>,
 ): void {
+  // A process that was held up hears of the next report before it has noticed that the last one has begun to count.
+  if (step.now >= countsFrom(step)) adopt(step);
   const { eligibility: known, candidacy } = step.state;
   const isIdle = candidacy === 'idle';
   const hasCompeted = known.hasCompeted || (!isIdle && known.isEligible);

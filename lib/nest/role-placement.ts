@@ -78,12 +78,13 @@ export class RolePlacement {
   }
 
   granted(): void {
+    const { elector, clock } = this.its;
     // It has come back, as the member that it was meant for did not come: that was no move.
-    if (this.target !== undefined && this.unfit.has(this.target)) this.movedAt = -Infinity;
+    const wasInVain = this.target !== undefined && elector.namedInVain.includes(this.target);
+    if (wasInVain) this.movedAt = -Infinity;
     this.target = undefined;
     this.avoidTemplateHash = undefined;
     this.mayRelease = true;
-    const { elector, clock } = this.its;
     const isReceived = elector.wasNamed && this.lastOtherLeader !== undefined;
     this.received = isReceived ? { from: this.lastOtherLeader!, at: clock.now() } : undefined;
     this.review();

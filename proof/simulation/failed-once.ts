@@ -16,4 +16,8 @@ export const FAILED_ONCE: readonly number[] = [
   1_208,
   // altered-attempts-are-news: a webhook emptied every write and a proxy sent each twice, and the attempts never paused.
   161_975,
+  // A member had come as named, had given up, and the role it gave back moved on before the cool-down had passed.
+  20_031_285,
+  // A paused process heard that it is eligible again, and so had never been ineligible.
+  20_070_842,
 ];

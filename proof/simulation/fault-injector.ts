@@ -55,7 +55,9 @@ export class FaultInjector {
       'fault',
       `${kind} c${slot} until ${until.toFixed(0)} severity ${severity.toFixed(2)}`,
     );
-    const late = kind === 'late-timers' ? LATEST_TIMER_MS : 0;
+    // A timer that is late was perhaps set during the fault for an instant after it.
+    const lateMs = LATEST_TIMER_MS + longest(world.scenario.candidates, 'leaseDurationMs');
+    const late = kind === 'late-timers' ? lateMs : 0;
     world.hinder(hindranceOf(kind), befallsAll(kind) ? undefined : slot, until + late);
     if (LINK_FAULTS.includes(kind)) return world.links[slot]!.begin(kind, until, severity);
     const replica = this.current[slot];

@@ -126,7 +126,8 @@ export class RequestBudget {
     this.attemptSentAt = now;
     if (failed?.revision !== revision || !SLOWED.includes(failed.as)) return;
     // The proof of a death is news too.
-    if (replica.stopping || world.scenario.reportsDeath) return;
+    const { reportsDeath, watchesPods } = world.scenario;
+    if (replica.stopping || reportsDeath || watchesPods) return;
     const leastMs = 0.8 * Math.min(retryPeriodMs * 2 ** (failed.count - 1), leaseDurationMs);
     if (now - failed.sentAt >= leastMs - 1) return;
     const detail = `${replica.name} makes attempt ${failed.count + 1} after ${(now - failed.sentAt).toFixed(0)} ms`;

@@ -127,6 +127,16 @@ describe('when a process that let go is eligible again', () => {
   });
 });
 
+describe('when a process was held up until it is reported eligible again', () => {
+  it('was ineligible all the same, and counts the grace from that report', () => {
+    const run = report(MachineRun.standingBy(), false);
+    report(run.at(60_000), true);
+    expect(run.state.eligibility.isEligible).toBe(false);
+    run.at(65_000).tick();
+    expect(run.state.eligibility.isEligible).toBe(true);
+  });
+});
+
 describe('when an ineligible standby sees a lease that may be taken', () => {
   it('leaves a released one to others for a lease duration, and then takes it', () => {
     const run = ineligibleStandby().watch(representation(heldBy('', RELEASED), 11));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import type { RestingMember } from '../../lib/core/election-state.js';
 import type { MemberView } from '../../lib/core/member.js';
 import { type Placement, RolePlacement } from '../../lib/nest/role-placement.js';
 import { ManualClock } from '../../lib/testing/manual-clock.js';
@@ -23,6 +24,8 @@ class PlacedRole {
   members: readonly MemberView[] | undefined;
   roles = ['role'];
   leads = true;
+  namedInVain: string[] = [];
+  resting: RestingMember[] = [];
   stepDowns = 0;
   /** Why the pod is no reason to lead: undefined for none. */
   judged: string | undefined;
@@ -30,6 +33,11 @@ class PlacedRole {
 
   constructor(placement: Placement, members?: readonly MemberView[]) {
     this.members = members;
+    // The elector's answers are those of the moment.
+    const answers = {
+      namedInVain: () => this.namedInVain,
+      resting: () => this.resting,
+    };
     this.placement = new RolePlacement({
       role: 'role',
       placement,
@@ -37,8 +45,12 @@ class PlacedRole {
       clock: this.clock,
       elector: {
         isLeader: () => this.leads,
-        namedInVain: [],
-        resting: [],
+        get namedInVain() {
+          return answers.namedInVain();
+        },
+        get resting() {
+          return answers.resting();
+        },
         wasNamed: false,
         nominate: (uid) => void this.named.push(uid),
         stepDown: () => {
@@ -91,6 +103,44 @@ describe('when nobody says who the members are', () => {
     role.placement.start();
     role.placement.close();
     expect(role.clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('when a role that was spread has come back', () => {
+  const members = [{ ...pod('self', 1), leads: ['role', 'other'] }, pod('b', 2), pod('c', 3)];
+
+  /** Leads two roles, has handed one over, and leads it again; why is for the caller to say. */
+  async function comesBack(why: (role: PlacedRole, target: string) => void): Promise<PlacedRole> {
+    const role = new PlacedRole('spread', members);
+    role.roles = ['role', 'other'];
+    role.placement.granted();
+    await role.clock.advance(5_100);
+    expect(role.stepDowns).toBe(1);
+    why(
+      role,
+      role.named.findLast((uid) => uid !== null)!,
+    );
+    role.leads = true;
+    role.placement.granted();
+    await role.clock.advance(10_000);
+    return role;
+  }
+
+  it('moves on soon where the member that it was meant for did not come', async () => {
+    const role = await comesBack(({ namedInVain }, target) => void namedInVain.push(target));
+    expect(role.stepDowns).toBe(2);
+    role.placement.close();
+  });
+
+  it('stays for 30 s where that member came, and has given up since', async () => {
+    const role = await comesBack(
+      ({ resting, clock }, uid) =>
+        void resting.push({ uid, count: 1, transitions: 1, since: clock.now() }),
+    );
+    expect(role.stepDowns).toBe(1);
+    await role.clock.advance(20_000);
+    expect(role.stepDowns).toBe(2);
+    role.placement.close();
   });
 });
 
