@@ -31,6 +31,7 @@ export type {
 } from './nest/election-channels.js';
 
 // Decorators
+export { EveryReplica } from './nest/every-replica.decorator.js';
 export { InjectLeadership } from './nest/leader-election.tokens.js';
 export { LeaderOnly, type LeaderOnlyOptions } from './nest/leader-only.decorator.js';
 export { OnGranted } from './nest/leadership-handler.decorators.js';

@@ -28,6 +28,16 @@ type LoggedElection = Pick<
 
 type Level = 'debug' | 'log' | 'warn';
 
+/** One timer of the application, as the log shows it. */
+export interface ListedTimer {
+  /** Class and method, e.g. `PlanScheduler.closeExpiredPlans`. */
+  readonly name: string;
+  /** `gate`: on the leader of the role that gates. `marked`: as its own `@LeaderOnly()` says. */
+  readonly rule: 'gate' | 'every-replica' | 'marked';
+  /** The roles of its own `@LeaderOnly()`. */
+  readonly roles: readonly string[];
+}
+
 /** Those about eligibility come with a reason that the election does not know. */
 type LoggedNotice = Exclude<
   ElectionNotice,
@@ -112,6 +122,26 @@ export class ElectionLogger {
       `does not call @OnGranted() ${handlers.join(', ')}: the test's replacement of LeadershipService is leader, but has ` +
       `neither a term nor granted$. Use leadershipStandIn() of 'nestjs-leader-election/testing' to have them called.`;
     logSafely('LeaderElection', () => this.logger.error(`${this.prefix}: ${text}`));
+  }
+
+  /** One entry at the start: which timers run where. */
+  gatesTimers(timers: readonly ListedTimer[]): void {
+    const places = [
+      ['on the leader', named(timers, 'gate')],
+      ['on every replica (@EveryReplica)', named(timers, 'every-replica')],
+      ['on the leader of the role of their @LeaderOnly()', named(timers, 'marked')],
+    ] as const;
+    const listed = places
+      .filter(([, names]) => names.length > 0)
+      .map(([where, names]) => `${where} ${names.join(', ')}`)
+      .join('; ');
+    const dynamic =
+      'Jobs that are added to SchedulerRegistry are not gated: wrap their functions in leadership.guard()';
+    if (listed === '') {
+      const none = 'and finds no @Cron, @Interval or @Timeout that @nestjs/schedule runs';
+      return this.write('warn', `has gateSchedules: true ${none}. ${dynamic}`);
+    }
+    this.write('log', `gates the timers of this application. They run ${listed}. ${dynamic}`);
   }
 
   started(): void {
@@ -351,6 +381,12 @@ export function logSafely(source: string, log: () => void): void {
   } catch (error) {
     process.emitWarning(`The application's logger threw: ${messageOf(error)}`, source);
   }
+}
+
+function named(timers: readonly ListedTimer[], rule: ListedTimer['rule']): string[] {
+  return timers
+    .filter((timer) => timer.rule === rule)
+    .map(({ name, roles }) => (rule === 'marked' ? `${name} ("${roles.join('", "')}")` : name));
 }
 
 /** The stack of a handler points to the user's code; that of a failed request adds nothing to its message. */

@@ -62,6 +62,18 @@ export function isEntryPoint({ transports, consumes }: EntryPoint): boolean {
   return transports.length > 0 || consumes !== undefined;
 }
 
+/** What of @nestjs/schedule calls a method. */
+export type TimerKind = 'cron' | 'interval' | 'timeout';
+
+/** `SchedulerType` of @nestjs/schedule, by value. */
+const TIMER_KINDS: Readonly<Record<number, TimerKind>> = { 1: 'cron', 2: 'timeout', 3: 'interval' };
+
+/** Undefined for a method that has none of `@Cron`, `@Interval` and `@Timeout`. */
+export function timerKindOf(method: unknown): TimerKind | undefined {
+  if (typeof method !== 'function') return undefined;
+  return TIMER_KINDS[Reflect.getMetadata('SCHEDULER_TYPE', method) as number];
+}
+
 function transportsOf(method: object): Transport[] {
   const transports: Transport[] = [];
   if (has('path', method) && has('method', method)) {

@@ -26,6 +26,7 @@ import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { INSTANCE_ARRIVALS } from './method-marks.js';
 import { PodLabels } from './pod-labels.js';
 import { RoleRegistry } from './role-registry.js';
+import { ScheduleGates, ScheduleGatesModule } from './schedule-gates.js';
 import { TransportRefusals } from './transport-refusals.js';
 
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
@@ -119,17 +120,22 @@ class BeginningWatchModule {
  * work in flight have ended before a connection pool is closed, wherever it is.
  */
 @Injectable()
-class ElectionEdge implements OnApplicationBootstrap, OnModuleDestroy {
+class ElectionEdge implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
   private isClosing = false;
 
   constructor(
     modules: ModulesContainer,
     private readonly registry: RoleRegistry,
     private readonly readiness: ApplicationReadiness,
+    private readonly scheduleGates: ScheduleGates,
   ) {
     for (const module of modules.values()) {
       if (module.metatype === LeaderElectionEdgeModule) module.distance = Number.MIN_SAFE_INTEGER;
     }
+  }
+
+  onModuleInit(): void {
+    this.scheduleGates.verify();
   }
 
   onApplicationBootstrap(): void {
@@ -151,7 +157,7 @@ class LeaderElectionEdgeModule {}
 
 /**
  * The order of events, for all roles of the application:
- * 1. `onModuleInit`: handlers are found and checked.
+ * 1. `onModuleInit`: timers are gated before @nestjs/schedule reads them; handlers are found and checked.
  * 2. `onApplicationBootstrap`, after the last hook of the application: the election starts. A start that fails before
  *    has started nothing. A bootstrap hook that awaits `waitForLeadership()` starts it earlier.
  * 3. One turn of the event loop later, when `init()` has returned: handlers may run.
@@ -170,6 +176,7 @@ class LeaderElectionLifecycle
     private readonly registry: RoleRegistry,
     private readonly explorer: LeadershipHandlersExplorer,
     private readonly refusals: TransportRefusals,
+    private readonly scheduleGates: ScheduleGates,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -180,6 +187,7 @@ class LeaderElectionLifecycle
 
   onApplicationBootstrap(): void {
     for (const election of this.registry.elections) election.onBootstrapStarted();
+    this.scheduleGates.announce();
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -198,7 +206,7 @@ const makeElector: ElectorFactory = (config, dependencies) =>
  */
 @Global()
 @Module({
-  imports: [BeginningWatchModule, LeaderElectionEdgeModule],
+  imports: [BeginningWatchModule, ScheduleGatesModule, LeaderElectionEdgeModule],
   providers: [
     { provide: ELECTION_CLOCK, useFactory: () => atHome(() => new SystemClock()) },
     { provide: ELECTION_RANDOM, useValue: kernelRandom },
@@ -229,6 +237,7 @@ const makeElector: ElectorFactory = (config, dependencies) =>
     ApplicationReadiness,
     RoleRegistry,
     INSTANCE_ARRIVALS,
+    ScheduleGatesModule,
   ],
 })
 export class LeaderElectionCoreModule {}

@@ -91,6 +91,13 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * @default 30_000
    */
   readonly placementCooldownMs?: number;
+  /**
+   * Run every `@Cron`, `@Interval` and `@Timeout` of the application on the leader of this role alone. `@EveryReplica()`
+   * leaves one out, and `@LeaderOnly()` keeps the role that it names. Jobs that are added to SchedulerRegistry are not
+   * gated; `leadership.guard()` gates their functions. At most one role of an application may ask for it.
+   * @default false
+   */
+  readonly gateSchedules?: boolean;
 }
 
 /** The option `members`. */
@@ -172,6 +179,7 @@ export interface ResolvedModuleOptions extends ResolvedElectionOptions {
   readonly eligibility: readonly EligibilityCheck[];
   readonly placement: Placement;
   readonly placementCooldownMs: number;
+  readonly gateSchedules: boolean;
 }
 
 const OPTION_NAMES = [
@@ -185,6 +193,7 @@ const OPTION_NAMES = [
   'eligibility',
   'placement',
   'placementCooldownMs',
+  'gateSchedules',
 ];
 
 /** What may follow the slash in the key of a label. */
@@ -213,6 +222,7 @@ export function resolveModuleOptions(
       DEFAULT_PLACEMENT_COOLDOWN_MS,
       0,
     ),
+    gateSchedules: reader.boolean('gateSchedules', false),
   };
   if (options.podLabel && !LABEL_NAME.test(options.role)) {
     const rule =

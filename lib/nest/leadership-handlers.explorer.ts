@@ -23,6 +23,7 @@ import {
 import { adopt } from './gate-leadership.js';
 import { isServiceOf, LeadershipService } from './leadership.service.js';
 import { RoleRegistry } from './role-registry.js';
+import { ScheduleGates } from './schedule-gates.js';
 
 interface FoundMethod {
   readonly key: string | symbol;
@@ -45,6 +46,7 @@ export class LeadershipHandlersExplorer {
   constructor(
     private readonly modules: ModulesContainer,
     private readonly registry: RoleRegistry,
+    private readonly scheduleGates: ScheduleGates,
   ) {}
 
   /** @throws LeaderElectionOptionsError */
@@ -60,6 +62,7 @@ export class LeadershipHandlersExplorer {
         for (const wrapper of collection.values()) this.exploreOne(wrapper);
       }
     }
+    this.faults.push(...this.scheduleGates.optionFaults());
     this.faults.push(...this.registry.strangers(this.knownPrototypes));
     if (this.faults.length > 0) throw new LeaderElectionOptionsError(this.faults);
     for (const election of this.registry.elections) {
@@ -88,6 +91,7 @@ export class LeadershipHandlersExplorer {
       for (const gate of marks) this.exploreGate(gate, nameOf(key), instance);
     }
     this.checkGates(prototype, String(wrapper.name));
+    this.faults.push(...this.scheduleGates.markFaults(prototype, String(wrapper.name)));
     for (const { key, marks } of HANDLER_MARKS.all(prototype)) {
       const isGated = GATES.of(prototype, key).length > 0;
       for (const mark of marks) {

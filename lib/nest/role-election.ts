@@ -15,7 +15,7 @@ import type { MemberView } from '../core/member.js';
 import type { ApplicationMembers, SharedMembers } from './application-members.js';
 import type { LockRemark, SelectedLock } from './lock-selection.js';
 import { ElectionChannels, type ElectionSource } from './election-channels.js';
-import { ElectionLogger } from './election-logger.js';
+import { ElectionLogger, type ListedTimer } from './election-logger.js';
 import { EligibilityChecks } from './eligibility-checks.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import { isRepl } from './entry-point.js';
@@ -276,6 +276,11 @@ export class RoleElection {
     const drained = this.elector.drain();
     this.streams.noMoreGrants();
     await drained;
+  }
+
+  /** It gates the timers of the application. */
+  gatesTimers(timers: readonly ListedTimer[]): void {
+    this.log.gatesTimers(timers);
   }
 
   /** A gated method was skipped. Before the leader is known, this happens silently on every replica. */

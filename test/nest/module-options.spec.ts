@@ -74,6 +74,7 @@ describe('the options of LeaderElectionModule', () => {
         podWatch: false,
         placement: 'any',
         placementCooldownMs: 30_000,
+        gateSchedules: false,
       });
       await elections.clock.advance(60_000);
       expect(app.leadership().isLeader()).toBe(false);

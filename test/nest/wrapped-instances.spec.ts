@@ -9,7 +9,9 @@ import {
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { createObserveModule } from '@nestjs/observe';
+import { Interval, ScheduleModule } from '@nestjs/schedule';
 import {
+  EveryReplica,
   LeaderElectionModule,
   LeaderOnly,
   LeadershipService,
@@ -58,6 +60,22 @@ class PerRequest {
   }
 }
 
+@Injectable()
+class Timers {
+  readonly ran: string[] = [];
+
+  @Interval(10)
+  gated(): void {
+    this.ran.push('gated');
+  }
+
+  @EveryReplica()
+  @Interval(10)
+  everywhere(): void {
+    this.ran.push('everywhere');
+  }
+}
+
 /** A mixin's subclass, as a class decorator may put it in the place of the class. */
 const Mixed = (Base: Type<Jobs>) => class Mixed extends Base {};
 @Injectable()
@@ -67,6 +85,8 @@ type InstanceDecorator = (instance: unknown) => unknown;
 const isOfTest = (instance: unknown): instance is object =>
   instance instanceof Jobs ||
   instance instanceof PerRequest ||
+  instance instanceof Timers ||
+  instance?.constructor.name === 'ScheduleExplorer' ||
   instance instanceof LeadershipService;
 const proxied =
   (handler: ProxyHandler<object>): InstanceDecorator =>
@@ -115,7 +135,9 @@ class Fleet {
     providers: Type<object>[],
     imports: ModuleMetadata['imports'] = [],
   ): Promise<INestApplicationContext> {
-    const election = LeaderElectionModule.forRoot({ role: 'jobs', lock: memoryLock(this.store) });
+    const gateSchedules = providers.includes(Timers);
+    const lock = memoryLock(this.store);
+    const election = LeaderElectionModule.forRoot({ role: 'jobs', lock, gateSchedules });
     @Module({ imports: [election, ...imports], providers })
     class AppModule {}
     const instrument = { instanceDecorator: instanceDecorator as (value: unknown) => never };
@@ -126,11 +148,11 @@ class Fleet {
   }
 
   /** The first one leads, the second one follows it. */
-  async startTwo(...[decorate, providers]: Parameters<Fleet['start']>) {
-    const leading = await this.start(decorate, providers);
+  async startTwo(...[decorate, providers, imports]: Parameters<Fleet['start']>) {
+    const leading = await this.start(decorate, providers, imports);
     await leading.get(LeadershipService).waitForLeadership();
     await new Promise(setImmediate);
-    return [leading, await this.start(decorate, providers)] as const;
+    return [leading, await this.start(decorate, providers, imports)] as const;
   }
 
   async end(): Promise<void> {
@@ -169,4 +191,21 @@ describe.each(WRAPPERS)('When instances are wrapped by %s, @LeaderOnly()', (name
     const stranger = decorate(new Jobs()) as Jobs;
     expect(() => stranger.run()).toThrow(LeadershipUnavailableError);
   });
+
+  // Bound methods have lost their decorators, so @nestjs/schedule finds no timers.
+  const hasTimers = !/calls methods on the instance/.test(name);
+  it(`runs ${hasTimers ? 'gated timers on the leader alone' : 'no timers, and starts all the same'}`, async () => {
+    const apps = await fleet.startTwo(decorate, [Timers], [ScheduleModule.forRoot()]);
+    const [leader, follower] = apps.map((app) => app.get(Timers).ran);
+    await until(() => !hasTimers || (leader!.includes('gated') && follower!.length > 5));
+    expect([...new Set(follower)]).toEqual(hasTimers ? ['everywhere'] : []);
+  });
 });
+
+async function until(condition: () => boolean): Promise<void> {
+  const end = performance.now() + 30_000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`never came: ${String(condition)}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

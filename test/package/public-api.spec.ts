@@ -6,6 +6,7 @@ describe('the main entry', () => {
       expect(Object.keys(api).sort()).toEqual([
         'DrainTimeoutError',
         'ElectionStoppedError',
+        'EveryReplica',
         'InjectLeadership',
         'LeaderElectionError',
         'LeaderElectionModule',

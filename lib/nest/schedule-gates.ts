@@ -1,0 +1,258 @@
+import { Injectable, Logger, Module, type OnModuleInit } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
+import { messageOf } from '../core/thrown-value.js';
+import { type ListedTimer, logSafely } from './election-logger.js';
+import { entryPointAt, isEntryPoint, timerKindOf, type TimerKind } from './entry-point.js';
+import { EVERY_REPLICA_MARKS, isClassOfEveryReplica } from './every-replica.decorator.js';
+import { type Gate, GATES } from './gated-method.js';
+import { GATE_SKIPPED, runGated } from './gated-work.js';
+import { classMethod, classMethods, prototypeOf } from './method-marks.js';
+import type { RoleElection } from './role-election.js';
+import { RoleRegistry } from './role-registry.js';
+
+/** What @nestjs/schedule calls when a timer fires. It catches and logs what the method throws. */
+type Tick = (...args: unknown[]) => unknown;
+
+/** The two methods through which the explorer of @nestjs/schedule 6 and 12 takes every timer that it finds. */
+const LOOKUP = 'lookupSchedulers';
+const WRAP = 'wrapFunctionInTryCatchBlocks';
+
+type LookUp = (this: unknown, instance: object, key: string) => unknown;
+type Wrap = (this: unknown, method: unknown, instance: object) => Tick;
+
+/**
+ * Puts gates in front of the timers of @nestjs/schedule: of all of them, for the role with `gateSchedules: true`, and of
+ * those with `@LeaderOnly()`.
+ *
+ * A gate stands before everything that is called when the timer fires, so that a skipped tick is no run for an APM that
+ * wraps the method or follows the explorer, as @nestjs/observe does. The explorer of this application is changed and
+ * nothing that applications share, neither classes nor instances, as two of them in one process may gate differently.
+ */
+@Injectable()
+export class ScheduleGates implements OnModuleInit {
+  private readonly timers: ListedTimer[] = [];
+  private readonly enabled = new Set<TimerKind>();
+
+  constructor(
+    private readonly modules: ModulesContainer,
+    private readonly registry: RoleRegistry,
+  ) {
+    // Before the hook in which the explorer reads the methods.
+    for (const module of modules.values()) {
+      if (module.metatype === ScheduleGatesModule) module.distance = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  onModuleInit(): void {
+    for (const { providers } of this.modules.values()) {
+      for (const { instance } of providers.values()) {
+        const lookUp = classMethod(prototypeOf(instance), LOOKUP);
+        const wrap = classMethod(prototypeOf(instance), WRAP);
+        if (lookUp === undefined || wrap === undefined) continue;
+        this.follow(instance as object, lookUp as LookUp, wrap as Wrap);
+        const given: unknown = providers.get('SCHEDULE_MODULE_OPTIONS')?.instance;
+        enabledKinds(given).forEach((kind) => this.enabled.add(kind));
+      }
+    }
+  }
+
+  private follow(explorer: object, lookUp: LookUp, wrap: Wrap): void {
+    let key: string | undefined;
+    override(explorer, LOOKUP, function (this: unknown, instance: object, name: string) {
+      key = name;
+      try {
+        return Reflect.apply(lookUp, this, [instance, name]);
+      } finally {
+        key = undefined;
+      }
+    });
+    const gate = (tick: Tick, method: unknown, instance: object): Tick =>
+      this.gate(tick, instance, key ?? (method as { readonly name: string }).name);
+    override(explorer, WRAP, function (this: unknown, method: unknown, instance: object) {
+      return gate(Reflect.apply(wrap, this, [method, instance]), method, instance);
+    });
+  }
+
+  private gate(tick: Tick, instance: object, key: string): Tick {
+    const prototype = prototypeOf(instance);
+    const name = timerName(prototype, key);
+    const marks = gatesInEffect(prototype, key);
+    const elections = marks.map(({ role }) => this.registry.find(role));
+    const known = elections.filter((election) => election !== undefined);
+    if (marks.length > 0) {
+      this.timers.push({ name, rule: 'marked', roles: known.map(({ role }) => role) });
+      // The gate on the method counts the work, and throws if it is to throw.
+      return marks.some(({ onFollower }) => onFollower === 'throw')
+        ? tick
+        : known.reduce((inner, election) => this.checked(inner, name, election), tick);
+    }
+    const [election] = this.gating;
+    if (election === undefined) return tick;
+    if (isOfEveryReplica(prototype, key)) {
+      this.timers.push({ name, rule: 'every-replica', roles: [] });
+      return tick;
+    }
+    this.timers.push({ name, rule: 'gate', roles: [election.role] });
+    const leadership = this.registry.service(election);
+    return this.checked(
+      (...args) => runGated(leadership, name, () => tick(...args)),
+      name,
+      election,
+    );
+  }
+
+  private checked(tick: Tick, name: string, election: RoleElection): Tick {
+    const leadership = this.registry.service(election);
+    const isOpen = (): boolean => {
+      try {
+        if (leadership.isLeader()) return true;
+        leadership[GATE_SKIPPED]?.(name);
+      } catch (error) {
+        // A test's replacement of the service may throw; behind a timer that would end the process.
+        const text = `${name} was skipped, as isLeader() threw: ${messageOf(error)}`;
+        logSafely('LeaderElection', () => new Logger('LeaderElection').error(text));
+      }
+      return false;
+    };
+    return (...args) => (isOpen() ? tick(...args) : Promise.resolve());
+  }
+
+  private get gating(): RoleElection[] {
+    return this.registry.elections.filter(({ options }) => options.gateSchedules);
+  }
+
+  /** What is wrong with the options of the roles. */
+  optionFaults(): OptionFault[] {
+    const roles = this.gating.map(({ role }) => JSON.stringify(role));
+    if (roles.length < 2) return [];
+    return [
+      {
+        field: 'gateSchedules',
+        value: true,
+        rule: `may be true for one role of an application, and is for ${roles.join(', ')}`,
+        fix: 'leave it to one of them, and put @LeaderOnly(role) on the timers of the others',
+      },
+    ];
+  }
+
+  /** What is wrong with the `@EveryReplica()` of a class and of its methods. */
+  markFaults(prototype: object | null, owner: string): OptionFault[] {
+    const marked = EVERY_REPLICA_MARKS.all(prototype);
+    const timers = classMethods(prototype).filter(({ method }) => timerKindOf(method));
+    const places = marked.map(({ key }) => `@EveryReplica() on ${owner}.${String(key)}`);
+    if (isClassOfEveryReplica(prototype)) places.push(`@EveryReplica() on ${owner}`);
+    if (places.length === 0) return [];
+    if (this.gating.length === 0) {
+      const rule = 'leaves a timer out of gateSchedules, which no role of this application has';
+      const fix = 'add gateSchedules: true to LeaderElectionModule.forRoot, or remove it';
+      return places.map((field) => ({ field, value: undefined, rule, fix }));
+    }
+    return places.flatMap((field, index) => {
+      const key = marked[index]?.key;
+      const isOnTimer =
+        key === undefined ? timers.length > 0 : timers.some((each) => each.key === key);
+      if (!isOnTimer) {
+        const rule = `works on methods with @Cron, @Interval or @Timeout, and this ${key === undefined ? 'class has none' : 'is none'}`;
+        return [{ field, value: undefined, rule, fix: 'remove it: nothing gates this' }];
+      }
+      if (key === undefined || gatesInEffect(prototype, key).length === 0) return [];
+      const rule = 'contradicts the @LeaderOnly() of the same method';
+      return [{ field, value: undefined, rule, fix: 'remove one of the two' }];
+    });
+  }
+
+  /**
+   * Called once the explorer has read all methods.
+   * @throws LeaderElectionOptionsError for timers that would run ungated although a role gates them
+   */
+  verify(): void {
+    if (this.gating.length === 0) return;
+    const gated = new Set(this.timers.map(({ name }) => name));
+    const missed = this.expectedTimers().filter((name) => !gated.has(name));
+    if (missed.length === 0) return;
+    throw new LeaderElectionOptionsError([
+      {
+        field: 'gateSchedules',
+        value: true,
+        rule: `cannot gate ${missed.join(', ')}: this version of @nestjs/schedule registers timers in a way that is not known`,
+        fix: 'use @nestjs/schedule 6 or 12, or put @LeaderOnly() on these methods and leave gateSchedules out',
+      },
+    ]);
+  }
+
+  /** Lists the timers in the log of the role that gates them. */
+  announce(): void {
+    for (const election of this.gating) election.gatesTimers(this.timers);
+  }
+
+  /** The timers that @nestjs/schedule starts; none if it is not in the application. */
+  private expectedTimers(): string[] {
+    const names = new Set<string>();
+    const modules = [...this.modules.values()];
+    const kinds = this.enabled.size > 0 ? this.enabled : kindsOfUnknownExplorer(modules);
+    for (const { providers, controllers } of modules) {
+      for (const wrapper of [...providers.values(), ...controllers.values()]) {
+        const instance: unknown = wrapper.instance;
+        const prototype = prototypeOf(instance);
+        if (prototype === null || !wrapper.isDependencyTreeStatic()) continue;
+        for (const { key } of classMethods(prototype)) {
+          const kind = timerKindOf(methodAt(instance as object, key));
+          if (kind !== undefined && kinds.has(kind)) names.add(timerName(prototype, key));
+        }
+      }
+    }
+    return [...names];
+  }
+}
+
+/** See {@link ScheduleGates}. */
+@Module({ providers: [ScheduleGates], exports: [ScheduleGates] })
+export class ScheduleGatesModule {}
+
+const ALL_KINDS: readonly TimerKind[] = ['cron', 'interval', 'timeout'];
+
+/** `ScheduleModule.forRoot({ intervals: false })` starts no intervals. */
+function enabledKinds(given: unknown): TimerKind[] {
+  const options = (given ?? {}) as Readonly<Record<string, unknown>>;
+  return ALL_KINDS.filter((kind) => {
+    const value = options[`${kind === 'cron' ? 'cronJob' : kind}s`];
+    return value === undefined || Boolean(value);
+  });
+}
+
+/** All of them if @nestjs/schedule is there and has an explorer of another kind. */
+function kindsOfUnknownExplorer(
+  modules: readonly { readonly providers: ReadonlyMap<unknown, unknown> }[],
+): ReadonlySet<TimerKind> {
+  const isThere = modules.some(({ providers }) => providers.has('SCHEDULE_MODULE_OPTIONS'));
+  return new Set(isThere ? ALL_KINDS : []);
+}
+
+function override(target: object, key: string, value: (...args: never[]) => unknown): void {
+  Reflect.defineProperty(target, key, { value, configurable: true, writable: true });
+}
+
+/** Those of `@LeaderOnly()` on the method, or on its class if that gates the method. */
+function gatesInEffect(prototype: object | null, key: string | symbol): readonly Gate[] {
+  return GATES.of(prototype, key).filter(
+    ({ ifHandler }) => !ifHandler || isEntryPoint(entryPointAt(prototype, key)),
+  );
+}
+
+function isOfEveryReplica(prototype: object | null, key: string): boolean {
+  return EVERY_REPLICA_MARKS.of(prototype, key).length > 0 || isClassOfEveryReplica(prototype);
+}
+
+/** As @nestjs/schedule reads it; a wrapper of the instance may hide the decorators of a method, or refuse to be read. */
+function methodAt(instance: object, key: string | symbol): unknown {
+  try {
+    return (instance as Record<string | symbol, unknown>)[key];
+  } catch {
+    return undefined;
+  }
+}
+
+function timerName(prototype: object | null, key: string | symbol): string {
+  return `${prototype?.constructor?.name ?? 'Object'}.${String(key)}`;
+}

@@ -1,0 +1,570 @@
+import {
+  Controller,
+  Get,
+  Injectable,
+  type INestApplication,
+  type ModuleMetadata,
+  SetMetadata,
+} from '@nestjs/common';
+import { Cron, Interval, ScheduleModule, SchedulerRegistry, Timeout } from '@nestjs/schedule';
+import { CronJob } from 'cron';
+import {
+  EveryReplica,
+  LeaderElectionModule,
+  LeaderElectionOptionsError,
+  type LeaderElectionModuleOptions,
+  LeaderOnly,
+  LeadershipService,
+  memoryLock,
+} from '../../lib/index.js';
+import { LeaderCron, LeaderScheduleModule } from '../../lib/schedule/index.js';
+import { Elections, ROLE } from './support/elections.js';
+import { RecordedLog } from './support/recorded-log.js';
+
+/** Counts, for one application, how often each timer has run. */
+class Ticks {
+  readonly counts: Record<string, number> = {};
+
+  count(name: string): void {
+    this.counts[name] = (this.counts[name] ?? 0) + 1;
+  }
+
+  get names(): string[] {
+    return Object.keys(this.counts).sort();
+  }
+}
+
+/** A plain application of eight timers. Nothing in it knows that there are other replicas. */
+@Injectable()
+class Cleaning {
+  constructor(protected readonly ticks: Ticks) {}
+
+  @Cron('* * * * * *', { name: 'sessions' })
+  sessions(): void {
+    this.ticks.count('sessions');
+  }
+
+  @Cron('* * * * * *', { name: 'carts', waitForCompletion: true })
+  async carts(): Promise<void> {
+    await Promise.resolve();
+    this.ticks.count('carts');
+  }
+
+  @Interval(20)
+  files(): void {
+    this.ticks.count('files');
+  }
+
+  @Interval('mails', 20)
+  async mails(): Promise<void> {
+    await Promise.resolve();
+    this.ticks.count('mails');
+  }
+
+  @Timeout(300)
+  warmUp(): void {
+    this.ticks.count('warm-up');
+  }
+}
+
+abstract class Report {
+  constructor(protected readonly ticks: Ticks) {}
+
+  @Interval(20)
+  inherited(): void {
+    this.ticks.count('inherited');
+  }
+}
+
+@Injectable()
+class DailyReport extends Report {
+  constructor(ticks: Ticks) {
+    super(ticks);
+  }
+}
+
+@Controller('rates')
+class Rates {
+  constructor(private readonly ticks: Ticks) {}
+
+  @Interval(20)
+  @Get()
+  refresh(): string {
+    this.ticks.count('controller');
+    return 'refreshed';
+  }
+}
+
+const Traced = (): MethodDecorator => (_target, _key, descriptor: PropertyDescriptor) => {
+  const original = descriptor.value as (...args: unknown[]) => unknown;
+  const traced = function (this: unknown, ...args: unknown[]): unknown {
+    return original.apply(this, args);
+  };
+  for (const key of Reflect.getMetadataKeys(original) as unknown[]) {
+    SetMetadata(key as string, Reflect.getMetadata(key, original))(traced);
+  }
+  descriptor.value = traced;
+};
+
+class Made {
+  constructor(private readonly ticks: Ticks) {}
+
+  @Traced()
+  @Interval(20)
+  @Traced()
+  made(): void {
+    this.ticks.count('factory');
+  }
+}
+
+const EIGHT = [
+  'carts',
+  'controller',
+  'factory',
+  'files',
+  'inherited',
+  'mails',
+  'sessions',
+  'warm-up',
+];
+
+/** Tells that the timers of a replica have fired, whoever leads. */
+@EveryReplica()
+@Injectable()
+class Witness {
+  fired = 0;
+  hasTimedOut = false;
+
+  constructor(private readonly jobs: SchedulerRegistry) {}
+
+  @Interval(20)
+  interval(): void {
+    this.fired += 1;
+  }
+
+  @Timeout(300)
+  timeout(): void {
+    this.hasTimedOut = true;
+  }
+
+  get isDone(): boolean {
+    const crons = [...this.jobs.getCronJobs().values()];
+    return this.fired > 5 && this.hasTimedOut && crons.every((job) => job.lastDate() !== null);
+  }
+}
+
+/** Without the option nothing may have the decorator. */
+@Injectable()
+class UngatedWitness {
+  fired = 0;
+
+  @Interval(20)
+  interval(): void {
+    this.fired += 1;
+  }
+}
+
+/** Real timers of @nestjs/schedule: waits for what must come, never for how long it takes. */
+async function until(condition: () => boolean): Promise<void> {
+  const end = performance.now() + 30_000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`never came: ${String(condition)}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+let elections: Elections;
+beforeEach(() => (elections = new Elections()));
+afterEach(() => elections.end());
+
+const GATED = { gateSchedules: true };
+
+function application(
+  options: Partial<LeaderElectionModuleOptions>,
+  { imports = [], providers = [], controllers = [] }: ModuleMetadata = {},
+): ModuleMetadata {
+  return {
+    imports: [ScheduleModule.forRoot(), elections.module(options), ...imports],
+    providers,
+    controllers,
+  };
+}
+
+const startWith = (
+  options: Partial<LeaderElectionModuleOptions>,
+  providers: ModuleMetadata['providers'],
+  imports: ModuleMetadata['imports'] = [],
+) => elections.start(application(options, { providers, imports }));
+
+describe('When a plain application of eight timers runs in three replicas', () => {
+  const replica = async (
+    options: Partial<LeaderElectionModuleOptions>,
+    witness: new (...args: never[]) => { fired: number },
+  ) => {
+    const made = {
+      provide: 'made',
+      useFactory: (ticks: Ticks) => new Made(ticks),
+      inject: [Ticks],
+    };
+    const app = await elections.start(
+      application(options, {
+        providers: [Ticks, Cleaning, DailyReport, made, witness],
+        controllers: [Rates],
+      }),
+    );
+    await elections.clock.settle();
+    return app;
+  };
+
+  it('runs each of them on exactly one replica, after one changed line', async () => {
+    const replicas: INestApplication[] = [];
+    for (let index = 0; index < 3; index += 1) replicas.push(await replica(GATED, Witness));
+    const [leader, ...followers] = replicas.map((app) => app.get(Ticks));
+    await until(() => replicas.every((app) => app.get(Witness).isDone));
+    await until(() => leader!.names.length === EIGHT.length);
+    expect(leader!.names).toEqual(EIGHT);
+    expect(followers.map(({ counts }) => counts)).toEqual([{}, {}]);
+  });
+
+  it('runs each of them on every replica without that line', async () => {
+    const replicas: INestApplication[] = [];
+    for (let index = 0; index < 3; index += 1) replicas.push(await replica({}, UngatedWitness));
+    const all = replicas.map((app) => app.get(Ticks));
+    await until(() => all.every(({ names }) => names.length === EIGHT.length));
+    expect(all.map(({ names }) => names)).toEqual([EIGHT, EIGHT, EIGHT]);
+  });
+});
+
+@Injectable()
+class Mixed {
+  readonly ran: string[] = [];
+
+  @Interval(10)
+  gated(): void {
+    this.ran.push('gated');
+  }
+
+  @Interval(10)
+  @EveryReplica()
+  below(): void {
+    this.ran.push('below');
+  }
+
+  @EveryReplica()
+  @Interval(10)
+  above(): void {
+    this.ran.push('above');
+  }
+}
+
+@Injectable()
+@EveryReplica()
+class OfEveryReplica extends Mixed {
+  @LeaderOnly()
+  @Interval(10)
+  own(): void {
+    this.ran.push('own');
+  }
+}
+
+describe('When a role gates the timers of an application', () => {
+  it('runs those of @EveryReplica() on a follower, and the others not', async () => {
+    await elections.leadingRival('pod-b');
+    const app = await startWith(GATED, [Mixed, OfEveryReplica]);
+    await until(() => app.get(Mixed).ran.length > 10 && app.get(OfEveryReplica).ran.length > 10);
+    expect(new Set(app.get(Mixed).ran)).toEqual(new Set(['below', 'above']));
+    expect(new Set(app.get(OfEveryReplica).ran)).toEqual(new Set(['below', 'above', 'gated']));
+  });
+
+  it('closes with the time of the last renewal, though no timer of the election has fired', async () => {
+    const app = await startWith(GATED, [Mixed]);
+    await elections.clock.settle();
+    const { ran } = app.get(Mixed);
+    await until(() => ran.includes('gated'));
+    elections.clock.stall(10_000);
+    ran.length = 0;
+    await until(() => ran.length > 10);
+    expect(ran).not.toContain('gated');
+  });
+
+  it('gates the tick and not the method, which the application may call itself', async () => {
+    await elections.leadingRival('pod-b');
+    const app = await startWith(GATED, [Mixed]);
+    const mixed = app.get(Mixed);
+    mixed.gated();
+    expect(mixed.ran.filter((name) => name === 'gated')).toHaveLength(1);
+    expect(mixed).toStrictEqual(Object.assign(new Mixed(), { ran: mixed.ran }));
+  });
+
+  it('waits for the run of a tick before the lease is released', async () => {
+    const ends: (() => void)[] = [];
+    @Injectable()
+    class Slow {
+      @Interval('slow', 10)
+      run(): Promise<void> {
+        return new Promise((resolve) => ends.push(resolve));
+      }
+    }
+    const app = await startWith(GATED, [Slow]);
+    await elections.clock.settle();
+    await until(() => ends.length > 0);
+    app.get(SchedulerRegistry).deleteInterval('slow');
+    const leadership = app.get(LeadershipService);
+    leadership.stepDown({ cooldownMs: 60_000 });
+    await elections.clock.settle();
+    expect([leadership.isLeader(), elections.holder()]).toEqual([false, leadership.identity]);
+    ends.forEach((end) => end());
+    await elections.clock.settle();
+    expect(elections.holder()).not.toBe(leadership.identity);
+  });
+
+  it('leaves what @nestjs/schedule does with an error to it', async () => {
+    @Injectable()
+    class Failing {
+      ran = 0;
+      @Interval(10)
+      run(): void {
+        this.ran += 1;
+        throw new Error('no database');
+      }
+    }
+    const app = await startWith(GATED, [Failing]);
+    await elections.clock.settle();
+    await until(() => app.get(Failing).ran > 2);
+    expect(app.get(LeadershipService).isLeader()).toBe(true);
+  });
+
+  it('leaves @LeaderOnly() of another role and @LeaderCron() as they are', async () => {
+    @Injectable()
+    class Jobs {
+      readonly ran: string[] = [];
+      @LeaderOnly('other')
+      @Interval(10)
+      other(): void {
+        this.ran.push('other');
+      }
+      @Interval(10)
+      gated(): void {
+        this.ran.push('gated');
+      }
+      @LeaderCron('* * * * * *', { role: 'other', name: 'claimed' })
+      claimed(): void {
+        this.ran.push('claimed');
+      }
+    }
+    await elections.leadingRival('pod-b');
+    const other = LeaderElectionModule.forRoot({
+      role: 'other',
+      lock: memoryLock(elections.store),
+    });
+    const app = await startWith(GATED, [Jobs], [other, LeaderScheduleModule]);
+    await elections.clock.settle();
+    await elections.clock.advance(2_000);
+    const { ran } = app.get(Jobs);
+    await until(() => ran.includes('other') && ran.includes('claimed'));
+    expect(ran).not.toContain('gated');
+  });
+
+  it('does not gate jobs that are added to SchedulerRegistry, and guard() does', async () => {
+    await elections.leadingRival('pod-b');
+    const app = await startWith(GATED, [Mixed]);
+    const ran: string[] = [];
+    const registry = app.get(SchedulerRegistry);
+    const guarded = app.get(LeadershipService).guard(() => ran.push('guarded'));
+    registry.addInterval(
+      'added',
+      setInterval(() => ran.push('added'), 10),
+    );
+    registry.addInterval(
+      'guarded',
+      setInterval(() => guarded(), 10),
+    );
+    const job = CronJob.from({ cronTime: '* * * * * *', onTick: () => void ran.push('cron') });
+    registry.addCronJob('cron', job as never);
+    job.start();
+    await until(() => ran.includes('cron') && ran.filter((name) => name === 'added').length > 5);
+    expect(ran).not.toContain('guarded');
+  });
+
+  it('gates nothing in another application of the same process, whose classes are the same', async () => {
+    await elections.leadingRival('pod-b');
+    const gating = await startWith(GATED, [Ticks, Cleaning]);
+    const plain = await startWith({}, [Ticks, Cleaning]);
+    await until(() => (plain.get(Ticks).counts['files'] ?? 0) > 5);
+    expect(gating.get(Ticks).counts).toEqual({});
+  });
+});
+
+describe('When a replacement of LeadershipService throws', () => {
+  it('skips the tick, and the process survives', async () => {
+    let asked = 0;
+    const isLeader = (): boolean => {
+      asked += 1;
+      throw new Error('not mocked');
+    };
+    const builder = elections
+      .builder(application(GATED, { providers: [Mixed] }))
+      .overrideProvider(LeadershipService)
+      .useValue({ isLeader });
+    const app = (await builder.compile()).createNestApplication({ logger: false });
+    await app.init();
+    await until(() => asked > 3);
+    expect(app.get(Mixed).ran).not.toContain('gated');
+    await app.close();
+  });
+});
+
+describe('What the log says at the start', () => {
+  const logOf = async (options: Partial<LeaderElectionModuleOptions>, metadata: ModuleMetadata) => {
+    const log = new RecordedLog();
+    const app = await elections.create(application(options, metadata));
+    app.useLogger(log);
+    await app.init();
+    return log;
+  };
+
+  it('lists in one entry which timers run where, and that added jobs are not gated', async () => {
+    const log = await logOf(GATED, { providers: [Mixed, OfEveryReplica] });
+    const [entry, ...more] = log.texts('log').filter((text) => text.includes('timers'));
+    expect(more).toEqual([]);
+    expect(entry).toMatch(
+      / gates the timers of this application\. They run on the leader Mixed\.gated; on every replica \(@EveryReplica\) Mixed\.below, Mixed\.above, .*OfEveryReplica\.gated.*; on the leader of the role of their @LeaderOnly\(\) OfEveryReplica\.own \("plan-scheduler"\)\. Jobs that are added to SchedulerRegistry are not gated: wrap their functions in leadership\.guard\(\)$/,
+    );
+  });
+
+  it('warns where there is nothing to gate', async () => {
+    const log = await logOf(GATED, {});
+    expect(log.texts('warn').join()).toMatch(/finds no @Cron, @Interval or @Timeout/);
+  });
+
+  it('says nothing of timers without the option', async () => {
+    const log = await logOf({}, { providers: [Ticks, Cleaning] });
+    expect(log.texts('log', 'warn').join()).not.toMatch(/timers|gate/);
+  });
+});
+
+describe('When what is asked of the gates makes no sense', () => {
+  const OTHER = { role: 'other', gateSchedules: true };
+
+  @Injectable()
+  class OnNoTimer {
+    @EveryReplica()
+    run(): void {}
+  }
+  @EveryReplica()
+  @Injectable()
+  class WithoutTimers {
+    run(): void {}
+  }
+  @Injectable()
+  class Both {
+    @EveryReplica()
+    @LeaderOnly()
+    @Interval(10)
+    run(): void {}
+  }
+
+  it.each<[string, Partial<LeaderElectionModuleOptions>, ModuleMetadata, RegExp]>([
+    [
+      'two roles that both gate',
+      GATED,
+      { imports: [LeaderElectionModule.forRoot({ ...OTHER, lock: 'memory' })] },
+      /gateSchedules = true: may be true for one role of an application, and is for ".*", ".*"/,
+    ],
+    ['a value that is no boolean', { gateSchedules: 'all' as never }, {}, /gateSchedules = "all"/],
+    [
+      '@EveryReplica() on a method without gating',
+      {},
+      { providers: [Mixed] },
+      /@EveryReplica\(\) on Mixed\.below: leaves a timer out of gateSchedules, which no role/,
+    ],
+    [
+      '@EveryReplica() on a class without gating',
+      {},
+      { providers: [WithoutTimers] },
+      /@EveryReplica\(\) on WithoutTimers: .*add gateSchedules: true/s,
+    ],
+    [
+      '@EveryReplica() on a method that is no timer',
+      GATED,
+      { providers: [OnNoTimer] },
+      /@EveryReplica\(\) on OnNoTimer\.run: works on methods with @Cron/,
+    ],
+    [
+      '@EveryReplica() on a class without timers',
+      GATED,
+      { providers: [WithoutTimers] },
+      /@EveryReplica\(\) on WithoutTimers: .*this class has none/,
+    ],
+    [
+      '@EveryReplica() and @LeaderOnly() on one method',
+      GATED,
+      { providers: [Both] },
+      /@EveryReplica\(\) on Both\.run: contradicts the @LeaderOnly\(\) of the same method/,
+    ],
+  ])('does not start with %s', async (_what, options, metadata, text) => {
+    const starting = elections.start(application(options, metadata));
+    await expect(starting).rejects.toThrow(LeaderElectionOptionsError);
+    await expect(starting).rejects.toThrow(text);
+  });
+
+  it.each<[string, () => void, RegExp]>([
+    [
+      'a property',
+      () => EveryReplica()({}, 'run', undefined as never),
+      /@EveryReplica\(\) on Object\.run: works on methods; this is a property/,
+    ],
+    [
+      'a static method',
+      () => EveryReplica()(Mixed as never, 'run', { value: () => {} }),
+      /@EveryReplica\(\) on Mixed\.run: .*static/,
+    ],
+  ])('refuses @EveryReplica() on %s', (_what, decorate, text) => {
+    expect(decorate).toThrow(LeaderElectionOptionsError);
+    expect(decorate).toThrow(text);
+  });
+
+  it('does not start with an explorer of @nestjs/schedule that registers timers in another way', async () => {
+    @Injectable()
+    class OtherExplorer {}
+    const strange = { provide: 'SCHEDULE_MODULE_OPTIONS', useValue: {} };
+    const metadata = {
+      imports: [elections.module(GATED)],
+      providers: [strange, OtherExplorer, Mixed],
+    };
+    await expect(elections.start(metadata)).rejects.toThrow(
+      /gateSchedules = true: cannot gate Mixed\.gated, .*this version of @nestjs\/schedule/,
+    );
+  });
+});
+
+describe('When @nestjs/schedule starts some kinds of timers only', () => {
+  it('starts, and gates those', async () => {
+    await elections.leadingRival('pod-b');
+    const app = await elections.start({
+      imports: [ScheduleModule.forRoot({ cronJobs: false }), elections.module(GATED)],
+      providers: [Ticks, Cleaning, Witness],
+    });
+    await until(() => app.get(Witness).fired > 5);
+    expect(app.get(Ticks).counts).toEqual({});
+  });
+
+  it('starts without @nestjs/schedule in the application', async () => {
+    const app = await elections.start({ imports: [elections.module(GATED)], providers: [Mixed] });
+    expect(app.get(Mixed).ran).toEqual([]);
+  });
+});
+
+it('names the role in the options of forRootAsync too', async () => {
+  const async = LeaderElectionModule.forRootAsync({
+    role: ROLE,
+    useFactory: () => ({ lock: memoryLock(elections.store), gateSchedules: true }),
+  });
+  await elections.leadingRival('pod-b');
+  const app = await elections.start({
+    imports: [ScheduleModule.forRoot(), async],
+    providers: [Mixed],
+  });
+  await until(() => app.get(Mixed).ran.length > 10);
+  expect(app.get(Mixed).ran).not.toContain('gated');
+});
