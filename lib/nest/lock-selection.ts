@@ -104,6 +104,11 @@ export interface LockRemark {
 export interface SelectedLock {
   readonly lock: ResourceLock;
   readonly remark: LockRemark | undefined;
+  /**
+   * Makes the lock of another lease like this one, named `<leaseName>-<suffix>`. Absent if the lock was given as an
+   * object, which is the lock of one lease.
+   */
+  readonly beside?: (suffix: string) => Promise<ResourceLock>;
 }
 
 export function isLockChoice(value: unknown): value is LockChoice {
@@ -121,12 +126,15 @@ export async function selectLock(
   requester: LockRequester,
   surroundings: ProcessSurroundings = new ProcessSurroundings(),
 ): Promise<SelectedLock> {
-  if (choice === 'auto') return automaticLock(requester, surroundings);
-  const lock =
-    typeof choice === 'object'
-      ? choice
-      : await made(typeof choice === 'function' ? choice : named(choice, surroundings), requester);
-  return { lock, remark: limitOf(lock, surroundings) };
+  if (typeof choice === 'object') return { lock: choice, remark: limitOf(choice, surroundings) };
+  const beside = async (suffix: string): Promise<ResourceLock> => {
+    const leaseName = `${requester.leaseName}-${suffix}`;
+    return (await selectLock(choice, { ...requester, leaseName }, surroundings)).lock;
+  };
+  if (choice === 'auto') return { ...(await automaticLock(requester, surroundings)), beside };
+  const factory = typeof choice === 'function' ? choice : named(choice, surroundings);
+  const lock = await made(factory, requester);
+  return { lock, remark: limitOf(lock, surroundings), beside };
 }
 
 /** A test runner counts more than a pod: tests that run in a cluster must not compete for a Lease there. */

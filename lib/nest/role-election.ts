@@ -50,6 +50,9 @@ export class RoleElection {
   readonly streams: LeadershipStreams;
   readonly dispatcher: LeadershipHandlersDispatcher;
   readonly lock: ResourceLock;
+  /** Makes the lock of another lease like that of the role; absent for a lock that is one object. */
+  readonly lockBeside: SelectedLock['beside'];
+  private readonly drainedBeside: (() => Promise<void>)[] = [];
   private readonly log: ElectionLogger;
   /** Whose its events are. */
   readonly source: ElectionSource;
@@ -81,10 +84,11 @@ export class RoleElection {
 
   constructor(
     readonly options: ResolvedModuleOptions,
-    { lock, remark }: SelectedLock,
+    { lock, remark, beside }: SelectedLock,
     { clock, random, makeElector, readiness, members, podLabels }: RoleElectionDependencies,
   ) {
     this.lock = lock;
+    this.lockBeside = beside;
     this.clock = clock;
     const isLeaseLasting = !(lock instanceof MemoryLock);
     const description = lock.describe();
@@ -268,6 +272,11 @@ export class RoleElection {
     if (this.isAutoStart) this.start();
   }
 
+  /** What has to end before the lock is closed, beside the work of a term. Must not reject, and has a bound of its own. */
+  drainsWith(drain: () => Promise<void>): void {
+    this.drainedBeside.push(drain);
+  }
+
   async drain(): Promise<void> {
     this.stopping = true;
     this.waitsEarly?.cancel();
@@ -275,7 +284,7 @@ export class RoleElection {
     this.checks.close();
     const drained = this.elector.drain();
     this.streams.noMoreGrants();
-    await drained;
+    await Promise.all([drained, ...this.drainedBeside.map((drain) => drain())]);
   }
 
   /** It gates the timers of the application. */

@@ -87,10 +87,12 @@ export class TestElection {
     builder.overrideProvider(ELECTION_CLOCK).useValue(this.clock);
     builder.overrideProvider(ApplicationMembers).useValue(this.applicationMembers);
     builder.overrideProvider(SELECTED_LOCK).useFactory({
-      factory: async (requester: LockRequester): Promise<SelectedLock> => ({
-        lock: await memoryLock()(requester),
-        remark: undefined,
-      }),
+      factory: async (requester: LockRequester): Promise<SelectedLock> => {
+        const make = memoryLock();
+        const beside = async (suffix: string) =>
+          make({ ...requester, leaseName: `${requester.leaseName}-${suffix}` });
+        return { lock: await make(requester), remark: undefined, beside };
+      },
       inject: [RESOLVED_OPTIONS],
     });
     return builder;

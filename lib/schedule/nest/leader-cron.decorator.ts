@@ -3,11 +3,11 @@ import { MethodMarks, methodTarget, refuseLateInstances } from '../../nest/metho
 import type { LeaderCronOptions } from './leader-cron.options.js';
 
 /**
- * Injected into every class with a `@LeaderCron()` method. Nest prints this text if it cannot inject it; otherwise the
+ * Injected into every class with a `@LeaderCron()` or `@LeaderOnce()` method. Nest prints this text if it cannot inject it; otherwise the
  * jobs would silently never run.
  */
 export const LEADER_SCHEDULE_PRESENCE = Symbol.for(
-  '@LeaderCron() needs LeaderScheduleModule in the imports of the root module',
+  '@LeaderCron() and @LeaderOnce() need LeaderScheduleModule in the imports of the root module',
 );
 
 /** The suffix of the object beside the lease. */
@@ -46,13 +46,13 @@ export function LeaderCron(
   return (target, key, descriptor) => {
     const { prototype } = methodTarget('@LeaderCron()', target, key, descriptor);
     LEADER_CRON_MARKS.add(prototype, key, descriptor.value as object, { schedule, options });
-    requireModule(prototype);
+    requireScheduleModule(prototype);
     refuseLateInstances(prototype);
   };
 }
 
 /** Makes Nest refuse to create the class if the module is missing. Nothing is kept on the instance. */
-function requireModule(prototype: object): void {
+export function requireScheduleModule(prototype: object): void {
   if (LEADER_SCHEDULE_PRESENCE in prototype) return;
   Object.defineProperty(prototype, LEADER_SCHEDULE_PRESENCE, {
     configurable: true,

@@ -244,7 +244,8 @@ function readOnMissed(reader: OptionReader, owner: object | undefined): JobDefin
   return null;
 }
 
-function faultsOf(reader: OptionReader, place: string): OptionFault[] {
+/** Each with the place where it was written. */
+export function faultsOf(reader: OptionReader, place: string): OptionFault[] {
   try {
     reader.check();
     return [];

@@ -15,6 +15,10 @@ import type { TriggerResult } from '../runner/job.js';
 import { TimeZones } from '../tick/time-zone.js';
 import { jobStatus, type JobStatus, LeaderCronJob } from './leader-cron-job.js';
 import { type LeaderCronOptions, readJob, type WrittenJob } from './leader-cron.options.js';
+import type { OnceContext } from '../once/once-work.js';
+import type { OnceResult } from '../once/once-role.js';
+import type { OnceOptions } from './leader-once.options.js';
+import { type OnceReadiness, type OnceStatus, OnceWorks } from './once-works.js';
 import { RoleSchedules } from './role-schedules.js';
 import { type RunEvent, RunEvents } from './run-events.js';
 
@@ -47,6 +51,7 @@ export class LeaderSchedule {
     private readonly schedules: RoleSchedules,
     @Inject(ELECTION_CLOCK) private readonly clock: Clock,
     private readonly events: RunEvents,
+    private readonly onceWorks: OnceWorks,
     @Optional() registry?: SchedulerRegistry,
   ) {
     this.registry = isWhole(registry) ? registry : undefined;
@@ -150,6 +155,47 @@ export class LeaderSchedule {
    */
   resume(name: string): void {
     this.job(name).runner.resume();
+  }
+
+  /**
+   * Runs something once per version in the whole fleet, as `@LeaderOnce()` does. Call it in every replica: the first one
+   * that wants this version runs it. Resolves when it is over: `'ran'` in this process, `'succeeded'` elsewhere or earlier,
+   * `'superseded'` if a newer version was claimed first. A replica that is not to wait does not await it, and catches what
+   * it rejects with.
+   *
+   * May be awaited in an `onModuleInit` or `onApplicationBootstrap` hook.
+   * @param version a whole number, or text of numbers with dots between them; an older one never runs again
+   * @throws LeaderElectionOptionsError with every fault of key, version and options
+   * @throws OnceFailedError if it failed or was interrupted, in this process or in another
+   * @throws OnceTimeoutError after `waitTimeoutMs`, naming the replica that is at it
+   * @throws ElectionStoppedError when the application shuts down first
+   */
+  once(
+    key: string,
+    version: number | string,
+    work: (context: OnceContext) => unknown,
+    options: OnceOptions = {},
+  ): Promise<OnceResult> {
+    const place = `LeaderSchedule.once(${JSON.stringify(key)})`;
+    return this.onceWorks.once({ place, options: { ...options, key, version }, run: work });
+  }
+
+  /**
+   * What is recorded of work that runs once, also if another application of the fleet ran it; undefined if nothing is.
+   * Costs one read of the object beside the lease.
+   * @param role may be absent if the application has one role, or a `@LeaderOnce()` with this key
+   * @throws LeaderElectionOptionsError if there is no such role
+   * @throws LockRequestError if the object cannot be read
+   */
+  inspectOnce(key: string, role?: string): Promise<OnceStatus | undefined> {
+    return this.onceWorks.inspect(key, role);
+  }
+
+  /**
+   * Whether all `@LeaderOnce()` work with `waitForOthers` is over, for a readiness probe. Costs no request.
+   */
+  onceReadiness(): OnceReadiness {
+    return this.onceWorks.readiness();
   }
 
   /** @internal Adds all jobs that have no fault, and returns the faults of the others. */

@@ -17,7 +17,7 @@ import { RoleSchedule } from '../runner/role-schedule.js';
 import { RunEvents, RunReporter } from './run-events.js';
 
 /** Pause between attempts to reach the store, as between the election's attempts to renew. */
-const RETRY_MS = 250;
+export const RETRY_MS = 250;
 
 /** The schedules of one application, one per role that has jobs. */
 @Injectable()
@@ -38,7 +38,7 @@ export class RoleSchedules {
     return {
       field: `${place}: lock`,
       value: election.lock,
-      rule: `the lock of role ${JSON.stringify(election.role)} has no method sibling(), where claims of ticks are kept`,
+      rule: `the lock of role ${JSON.stringify(election.role)} has no method sibling(), where claims are kept`,
       fix: 'use leaseLock(), configMapLock(), fileLock() or memoryLock(), or add sibling(suffix) to your ResourceLock',
     };
   }

@@ -12,8 +12,8 @@ export interface WantedWork {
 }
 
 /**
- * How work ended for a process that wants it. `superseded`: a newer version was claimed first, so this one will not run
- * any more, whether it ever ran or not.
+ * How work ended for a process that wants it. `superseded`: a newer version was claimed first, so this one will
+ * not run, if it has not already.
  */
 export type OnceEnd = 'succeeded' | 'failed' | 'interrupted' | 'superseded';
 
@@ -99,6 +99,7 @@ export function endedRecord(
 ): OnceRecord | undefined {
   if (record?.claim !== nonce) return undefined;
   if (record.state !== 'started' && record.state !== 'interrupted') return undefined;
+  if (record.state === ending.state && record.endedAt === ending.endedAt) return undefined;
   return { ...record, ...ending };
 }
 

@@ -1,0 +1,239 @@
+import { type Clock, wallMs } from '../../core/clock.js';
+import type { Term } from '../../core/term.js';
+import { shortReason } from '../ledger/job-record.js';
+import {
+  decideOnce,
+  endedRecord,
+  endOf,
+  type OnceClaimant,
+  type OnceEnd,
+  type OnceVerdict,
+  type RunEnding,
+  type WantedWork,
+} from './once-decision.js';
+import { type OnceLedger, pauseFor } from './once-ledger.js';
+import type { OnceRecord } from './once-record.js';
+
+/** What work that runs once is called with. */
+export interface OnceContext {
+  /** The `key` of the work. */
+  readonly key: string;
+  /** Its version, as text: `1.4.0` and `1.4` are both `1.4`. */
+  readonly version: string;
+  /** 1, and more if an interrupted run of this version is run again (`onInterrupted: 'rerun'`). */
+  readonly attempt: number;
+  /** The leadership in which it runs, of an election that only replicas with outstanding work take part in. */
+  readonly term: Term;
+  /** Aborted when that leadership ends, also at shutdown. Work that ends by it counts as interrupted. */
+  readonly signal: AbortSignal;
+}
+
+export interface OnceDefinition extends WantedWork {
+  readonly key: string;
+  readonly run: (context: OnceContext) => unknown;
+}
+
+/** How it ended for this process, and the record that says so. */
+export interface OnceOutcome {
+  readonly end: OnceEnd;
+  readonly record: OnceRecord;
+  /** True if this process ran it. */
+  readonly isOwn: boolean;
+}
+
+/** Hears what becomes of the runs of this process. Must not throw. */
+export interface OnceObserver {
+  onStarted(record: OnceRecord): void;
+  onEnded(record: OnceRecord, ending: RunEnding, error?: unknown): void;
+  /** Its end could not be recorded: another process has claimed it since, or this one is shutting down. */
+  onUnrecorded(record: OnceRecord): void;
+  /** Claimed and handed back, as leadership ended before it was started. */
+  onReturned(record: OnceRecord): void;
+}
+
+export interface OnceEnvironment {
+  readonly clock: Clock;
+  readonly ledger: OnceLedger;
+  readonly nonce: () => string;
+  readonly leaseDurationMs: number;
+  /** Pause between two looks at a run that may be under way in another process. */
+  readonly lookMs: number;
+  readonly observer: (key: string) => OnceObserver;
+  /** Calls the work, and resolves when all of what it returned has ended. */
+  readonly call: (definition: OnceDefinition, context: OnceContext) => Promise<unknown>;
+  /** From its abort on, nothing is recorded. */
+  readonly closing: AbortSignal;
+}
+
+/** One key for as long as this process wants it done: what is known of it, and its run if that is here. */
+export class OnceWork {
+  /** Resolves when it is over. Never rejects. */
+  readonly over: Promise<OnceOutcome>;
+  private settle!: (outcome: OnceOutcome) => void;
+  private outcome: OnceOutcome | undefined;
+  private running = false;
+  /** Claims of this process that it may yet start, or whose run has not been recorded as ended. */
+  private readonly own = new Set<string>();
+  /** Claims of this process that it did not start, and never will. */
+  private readonly unstarted = new Set<string>();
+  private readonly seenSince = new Map<string, number>();
+  private seen: OnceRecord | undefined;
+  private readonly observer: OnceObserver;
+
+  constructor(
+    readonly definition: OnceDefinition,
+    private readonly environment: OnceEnvironment,
+  ) {
+    this.observer = environment.observer(definition.key);
+    this.over = new Promise((resolve) => {
+      this.settle = (outcome) => resolve((this.outcome ??= outcome));
+    });
+  }
+
+  get key(): string {
+    return this.definition.key;
+  }
+
+  get isOver(): boolean {
+    return this.outcome !== undefined;
+  }
+
+  /** How it ended; undefined while it has not. */
+  get ended(): OnceOutcome | undefined {
+    return this.outcome;
+  }
+
+  /** True while its run in this process has not ended. */
+  get isRunning(): boolean {
+    return this.running;
+  }
+
+  /** The record as it was last seen. */
+  get record(): OnceRecord | undefined {
+    return this.seen;
+  }
+
+  /** The record was read. What runs here settles by its own end. */
+  observe(record: OnceRecord | undefined): void {
+    this.seen = record;
+    if (this.running || record === undefined) return;
+    const end = endOf(record, this.definition);
+    if (end !== undefined) this.settle({ end, record, isOwn: false });
+  }
+
+  /** Runs it if no process has, as long as the term lasts. Resolves when its end is recorded. */
+  async lead(term: Term, isTermLive: () => boolean): Promise<void> {
+    const nonce = this.environment.nonce();
+    this.own.add(nonce);
+    if (!(await this.claimAndRun(nonce, term, isTermLive))) this.unstarted.add(nonce);
+    this.own.delete(nonce);
+  }
+
+  /** False if it was not started. */
+  private async claimAndRun(
+    nonce: string,
+    term: Term,
+    isTermLive: () => boolean,
+  ): Promise<boolean> {
+    const { clock, lookMs } = this.environment;
+    while (!this.isOver && !term.signal.aborted) {
+      const verdict = await this.claim(nonce, term);
+      if (verdict === undefined) return false;
+      if (verdict.kind === 'own') {
+        // Nothing may come between this check and the start.
+        if (isTermLive()) await this.run(verdict.record, term);
+        else await this.handBack(verdict.record);
+        return true;
+      }
+      this.observe(verdict.record);
+      if (verdict.kind === 'busy') await pauseFor(clock, lookMs, term.signal);
+    }
+    return false;
+  }
+
+  private claim(nonce: string, term: Term): Promise<OnceVerdict | undefined> {
+    const { clock, ledger } = this.environment;
+    const claimant = (): OnceClaimant => ({
+      nonce,
+      holderIdentity: term.holderIdentity,
+      term: term.number,
+      fencingToken: String(term.fencingToken),
+      now: wallMs(clock),
+      isOver: (record) => this.isRunOver(record, term),
+      isUnstarted: (claim) => this.unstarted.has(claim),
+    });
+    return ledger.change<OnceVerdict>(
+      this.key,
+      (record) => {
+        const verdict = decideOnce(record, this.definition, claimant());
+        return verdict.kind === 'write' ? { write: verdict.record } : { settled: verdict };
+      },
+      term.signal,
+    );
+  }
+
+  /**
+   * Under this term the lease of an earlier one has expired, or was released when its work had ended. A record of the
+   * same or a later term contradicts that (a lease that was deleted, a restored backup): then it counts until it has been
+   * seen for a whole lease duration.
+   */
+  private isRunOver({ claim, fencingToken, holderIdentity }: OnceRecord, term: Term): boolean {
+    if (this.own.has(claim)) return false;
+    if (!/^\d{1,30}$/.test(fencingToken) || BigInt(fencingToken) < term.fencingToken) return true;
+    if (holderIdentity === term.holderIdentity) return true;
+    const now = this.environment.clock.now();
+    const since = this.seenSince.get(claim) ?? now;
+    this.seenSince.set(claim, since);
+    return now >= since + this.environment.leaseDurationMs;
+  }
+
+  private async run(record: OnceRecord, term: Term): Promise<void> {
+    const { key, version } = this.definition;
+    const { clock, call } = this.environment;
+    this.seen = record;
+    this.running = true;
+    this.observer.onStarted(record);
+    const { attempt } = record;
+    const context = { key, version, attempt, term, signal: term.signal };
+    let [state, reason]: [RunEnding['state'], string | null] = ['succeeded', null];
+    let thrown: unknown;
+    try {
+      await call(this.definition, context);
+    } catch (error) {
+      thrown = error;
+      [state, reason] = [term.signal.aborted ? 'interrupted' : 'failed', shortReason(error)];
+    }
+    const ending = { state, endedAt: wallMs(clock), reason };
+    this.observer.onEnded(record, ending, thrown);
+    const isRecorded = await this.recordEnd(record, ending);
+    this.running = false;
+    if (!isRecorded) return this.observer.onUnrecorded(record);
+    const ended = { ...record, ...ending };
+    this.seen = ended;
+    const end = endOf(ended, this.definition);
+    if (end !== undefined) this.settle({ end, record: ended, isOwn: true });
+  }
+
+  private async handBack(record: OnceRecord): Promise<void> {
+    this.unstarted.add(record.claim);
+    const endedAt = wallMs(this.environment.clock);
+    const reason = 'leadership ended before it was started';
+    await this.recordEnd(record, { state: 'returned', endedAt, reason });
+    this.observer.onReturned(record);
+  }
+
+  /** False if the record is no longer that of this run, or if it could not be written before all of this ends. */
+  private async recordEnd({ claim }: OnceRecord, ending: RunEnding): Promise<boolean> {
+    const { ledger, closing } = this.environment;
+    const isRecorded = await ledger.change<boolean>(
+      this.key,
+      (record) => {
+        const ended = endedRecord(record, claim, ending);
+        if (ended !== undefined) return { write: ended };
+        return { settled: record?.claim === claim && record.state === ending.state };
+      },
+      closing,
+    );
+    return isRecorded === true;
+  }
+}
