@@ -52,7 +52,7 @@ export class SimulatedEligibility {
     const detail = `${replica.name} hands #${number} over`;
     if (this.isExact && this.isEligible) world.violate('handover-after-grace', detail);
     if (this.isExact && this.hasHandedOver) world.violate('one-handover-an-episode', detail);
-    if (!this.mayHandOver) world.violate('handover-to-fit', detail);
+    if (this.isExact && !this.mayHandOver) world.violate('handover-to-fit', detail);
     this.hasHandedOver = true;
     this.letGoTerm = number;
   }
