@@ -14,7 +14,7 @@ import type {
   WriteOutcome,
 } from '../../core/resource-lock.js';
 import { ask, type Kept, type Outcome, type StoreRequest } from '../../elector/store-request.js';
-import { packed, unpacked } from './ledger-document.js';
+import { packed, type StoredSize, storedSize, unpacked } from './ledger-document.js';
 
 export interface PaceOptions {
   /** Pause after a first failed request, in milliseconds; it doubles with every further one. */
@@ -68,6 +68,9 @@ export interface RequestBounds {
   readonly longestRequestMs: number;
 }
 
+/** What a packed document has beside its content: `{"format":2,"packed":""}`. */
+const ENVELOPE_BYTES = 32;
+
 /** What a store of documents keeps. */
 const DOCUMENTS: Kept<StoredDocument> = {
   store: 'store',
@@ -85,6 +88,7 @@ const DOCUMENTS: Kept<StoredDocument> = {
  */
 export class BoundedStore {
   private pace: ServerPace = UNKNOWN_PACE;
+  private readonly sizes = new WeakMap<JsonDocument, StoredSize>();
 
   constructor(
     private readonly store: Store<JsonDocument, StoredDocument>,
@@ -97,7 +101,7 @@ export class BoundedStore {
     const outcome = (await this.send('read', call, signal)) as ReadOutcome<StoredDocument>;
     if (outcome.kind !== 'found') return outcome;
     const { document, version } = outcome.stored;
-    return { kind: 'found', stored: { document: unpacked(document), version } };
+    return { kind: 'found', stored: { document: this.opened(document), version } };
   }
 
   /** `expected` null: there is no document yet. */
@@ -117,12 +121,25 @@ export class BoundedStore {
     const isAsSent = typeof sent['packed'] === 'string' && stored['packed'] === sent['packed'];
     return {
       kind: 'applied',
-      stored: { document: isAsSent ? document : unpacked(stored), version },
+      stored: { document: this.opened(stored, isAsSent ? document : undefined), version },
     };
+  }
+
+  /** Known without packing it again if it was read or written by this store. */
+  sizeOf(document: JsonDocument): StoredSize {
+    return this.sizes.get(document) ?? storedSize(document);
   }
 
   describe(): string {
     return this.store.describe();
+  }
+
+  private opened(stored: JsonDocument, document = unpacked(stored)): JsonDocument {
+    const content = stored['packed'];
+    if (typeof content === 'string') {
+      this.sizes.set(document, { bytes: content.length + ENVELOPE_BYTES, isPacked: true });
+    }
+    return document;
   }
 
   private async send(

@@ -125,22 +125,55 @@ function jobsOf(document: JsonDocument): JsonDocument {
   return isJsonObject(jobs) ? jobs : {};
 }
 
-/** What one more run of a job takes, with a long identity and a report beside it. */
+/** What helps when a document is full. */
+export const MAKE_ROOM =
+  'Use fewer scheduled jobs per role (each role has an object of its own), shorter runs, or concurrencyPolicy "Forbid".';
+
+/** How much of its bound a document takes, as it is stored. */
+export interface StoredSize {
+  readonly bytes: number;
+  readonly isPacked: boolean;
+}
+
+export function storedSize(document: JsonDocument): StoredSize {
+  const stored = packed(document);
+  return { bytes: bytesOf(stored), isPacked: stored !== document };
+}
+
+/** The jobs whose records are the largest, with the bytes of each, for messages: `"a" (512), "b" (511)`. */
+export function largestJobs(document: JsonDocument, most = 5): string {
+  return jobNames(document)
+    .map((job) => ({ job, bytes: entryBytes(job, storedRecord(document, job)) }))
+    .toSorted((one, other) => other.bytes - one.bytes)
+    .slice(0, most)
+    .map(({ job, bytes }) => `${JSON.stringify(job)} (${bytes})`)
+    .join(', ');
+}
+
+/** What one more run of a job takes, with a long identity and a report beside it: written out, and packed. */
 const RUN_BYTES = 640;
+const PACKED_RUN_BYTES = 160;
+/**
+ * What a byte that is added takes at most once it is packed: runs and reports take a seventh, text without any pattern
+ * more. Should that be too little, the store refuses the write, and fewer changes are tried together.
+ */
+const PACKED_SHARE = 0.5;
 /** For the marks and the format number that a write may add by itself. */
 const SPARE_BYTES = 1_024;
 
 /**
- * What still fits into the document. A job whose runs pile up must not take the room of all other jobs, so a second run
- * of a job at the same time leaves room for a first run of every job that has none.
+ * What still fits into the document, counted as it is stored. A job whose runs pile up must not take the room of all
+ * other jobs, so a second run of a job at the same time leaves room for a first run of every job that has none.
  */
 export class DocumentRoom {
-  private bytes: number | undefined;
+  private known: StoredSize | undefined;
+  private grown = 0;
   private idle: Set<string> | undefined;
   private readonly sizes = new Map<string, number>();
 
   constructor(
     private readonly stored: JsonDocument,
+    private readonly sizeOf: (document: JsonDocument) => StoredSize,
     private readonly limitBytes: number,
   ) {}
 
@@ -149,23 +182,30 @@ export class DocumentRoom {
    * fits.
    */
   take(job: string, record: JsonDocument): string | undefined {
-    this.bytes ??= bytesOf(this.stored);
     const before = this.sizes.get(job) ?? this.storedBytes(job);
     const after = entryBytes(job, record);
     const runs = runsOf(record);
-    const kept = runs > 1 ? RUN_BYTES * this.idleBeside(job) : 0;
-    if (after > before && this.bytes + after - before + kept + SPARE_BYTES > this.limitBytes) {
-      const others = kept === 0 ? '' : `, and ${kept} are kept for runs of other jobs`;
-      return (
-        `there is no room for its change: the document has ${this.bytes} of ${this.limitBytes} bytes${others}. ` +
-        `The record of the job needs ${after}, with ${runs} active runs. ` +
-        'Use fewer scheduled jobs per role, shorter runs, or concurrencyPolicy "Forbid".'
-      );
-    }
-    this.bytes += after - before;
+    const grows = after > before;
+    const { bytes, isPacked } = (this.known ??= this.sizeOf(this.stored));
+    const share = isPacked ? PACKED_SHARE : 1;
+    const kept = runs > 1 ? (isPacked ? PACKED_RUN_BYTES : RUN_BYTES) * this.idleBeside(job) : 0;
+    const needed = bytes + this.grown + (after - before) * share + kept + SPARE_BYTES;
+    if (grows && needed > this.limitBytes) return this.refusal({ bytes, kept, after, runs });
+    // What packing makes of less is not known.
+    this.grown += grows || !isPacked ? (after - before) * share : 0;
     this.sizes.set(job, after);
     if (runs > 0) this.idle?.delete(job);
     return undefined;
+  }
+
+  private refusal(found: { bytes: number; kept: number; after: number; runs: number }): string {
+    const { bytes, kept, after, runs } = found;
+    const others = kept === 0 ? '' : `, and ${kept} are kept for runs of other jobs`;
+    return (
+      `there is no room for its change: the document has ${bytes} of ${this.limitBytes} bytes${others}. ` +
+      `The record of the job needs ${after}, with ${runs} active runs. ` +
+      `The largest records are those of ${largestJobs(this.stored)}. ${MAKE_ROOM}`
+    );
   }
 
   private storedBytes(job: string): number {

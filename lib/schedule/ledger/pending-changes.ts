@@ -7,6 +7,7 @@ import {
   DocumentRoom,
   jobFault,
   readJobRecord,
+  type StoredSize,
   sweptThrough,
   withJobRecords,
 } from './ledger-document.js';
@@ -85,6 +86,7 @@ export class PendingChanges {
     private readonly memory: LedgerMemory,
     /** A change whose time ran out while it could not be written. */
     private readonly onRefused: (entry: PendingChange) => void,
+    private readonly sizeOf: (document: JsonDocument) => StoredSize,
   ) {}
 
   get isEmpty(): boolean {
@@ -115,7 +117,7 @@ export class PendingChanges {
    * it. One that does not fit waits, but those after it need not.
    */
   proposeOn(stored: JsonDocument, now: number, most: number): ProposedWrite {
-    const room = new DocumentRoom(stored, MAX_DOCUMENT_BYTES);
+    const room = new DocumentRoom(stored, this.sizeOf, MAX_DOCUMENT_BYTES);
     const changes: PendingChange[] = [];
     const drafts = new Map<string, JobRecord>();
     const printed = new Map<string, JsonDocument>();

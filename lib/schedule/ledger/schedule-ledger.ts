@@ -9,6 +9,7 @@ import {
   type RequestBounds,
   RequestPace,
 } from './bounded-store.js';
+import { DocumentFill } from './document-fill.js';
 import type { JobRecord } from './job-record.js';
 import type { SweptDocument } from './job-sweep.js';
 import type { LedgerChange } from './ledger-changes.js';
@@ -52,7 +53,12 @@ interface Load {
 export class ScheduleLedger {
   private readonly store: BoundedStore;
   private readonly memory = new LedgerMemory();
-  private readonly pending = new PendingChanges(this.memory, (entry) => this.explain(entry));
+  private readonly pending = new PendingChanges(
+    this.memory,
+    (entry) => this.explain(entry),
+    (document) => this.store.sizeOf(document),
+  );
+  private readonly fill = new DocumentFill();
   private readonly loads = new Set<Load>();
   private readonly reads: RequestPace;
   private readonly writes: RequestPace;
@@ -209,6 +215,7 @@ export class ScheduleLedger {
     for (const entry of changes) entry.isInFlight = false;
     if (outcome.kind === 'applied') {
       this.current = { stored: outcome.stored };
+      this.lookAtFill();
       for (const job of forgotten) this.onForgotten(job);
       // A written change is settled by its own success, even if its time has run out in the meantime.
       this.propose(0);
@@ -223,12 +230,18 @@ export class ScheduleLedger {
     return this.pending.proposeOn(this.document, this.clock.now(), most);
   }
 
+  private lookAtFill(): void {
+    const full = this.fill.look(this.document, this.store.sizeOf(this.document));
+    if (full === undefined) return;
+    const message = `${this.store.describe()}: ${full}`;
+    this.options.onError(new LockRequestError(message, { reason: 'rejected' }));
+  }
+
   /** Marks that do not fit are left for later. */
   private swept(document: JsonDocument): SweptDocument {
     const swept = this.sweep(document);
     const isTooLarge =
-      swept.document !== document &&
-      Buffer.byteLength(JSON.stringify(swept.document)) > MAX_DOCUMENT_BYTES;
+      swept.document !== document && this.store.sizeOf(swept.document).bytes > MAX_DOCUMENT_BYTES;
     return isTooLarge ? { document, forgotten: [] } : swept;
   }
 

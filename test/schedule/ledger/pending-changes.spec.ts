@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { type JobRecord, NEVER_RUN } from '../../../lib/schedule/ledger/job-record.js';
 import type { LedgerChange } from '../../../lib/schedule/ledger/ledger-changes.js';
-import { writeJobRecord } from '../../../lib/schedule/ledger/ledger-document.js';
+import { storedSize, writeJobRecord } from '../../../lib/schedule/ledger/ledger-document.js';
 import { LedgerMemory } from '../../../lib/schedule/ledger/ledger-memory.js';
 import { PendingChange, PendingChanges } from '../../../lib/schedule/ledger/pending-changes.js';
 
@@ -15,7 +15,7 @@ const record = (change: Partial<JobRecord> = {}): JobRecord => ({
 
 describe('when two changes of one job go into one write', () => {
   it('settles nothing by what is only proposed', () => {
-    const pending = new PendingChanges(new LedgerMemory(), () => undefined);
+    const pending = new PendingChanges(new LedgerMemory(), () => undefined, storedSize);
     const results: unknown[] = [];
     const untilFive: LedgerChange<string> = {
       job: 'job',

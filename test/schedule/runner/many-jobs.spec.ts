@@ -4,6 +4,7 @@ import { type JsonDocument, MAX_DOCUMENT_BYTES } from '../../../lib/core/json-do
 import type { StoredDocument, WriteOutcome } from '../../../lib/core/resource-lock.js';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
 import { ManualClock } from '../../support/manual-clock.js';
+import { noise } from '../support/noise.js';
 import { ScheduledProcess } from '../support/scheduled-process.js';
 import { ScriptedDocumentStore } from '../support/scripted-document-store.js';
 
@@ -57,6 +58,27 @@ describe('when more jobs are due in one second than fit into one write', () => {
   });
 });
 
+describe('when a thousand jobs are due in one second, and their runs take long', () => {
+  it('starts all of them, as what is stored is packed and has room for all runs', async () => {
+    const worker = new Worker('a');
+    worker.handler = () => new Promise(() => {});
+    await (await worker.withJobs(1_000)).lead();
+    await worker.clock.advance(MINUTE_MS + 5_000);
+    expect(worker.counts).toEqual({ 1: 1_000 });
+    expect(worker.missed).toEqual([]);
+    expect(worker.errors).toEqual([]);
+  });
+
+  it('has room for a second run of one of them', async () => {
+    const worker = new Worker('a');
+    worker.handler = () => new Promise(() => {});
+    await worker.withNamed('overlaps', { concurrencyPolicy: 'Allow' });
+    await (await worker.withJobs(500, { expression: '0 12 * * *' })).lead();
+    await worker.clock.advance(2 * MINUTE_MS);
+    expect(worker.runs.get('overlaps')).toHaveLength(2);
+  });
+});
+
 describe('when nobody led for a while', () => {
   it.each([
     ['irregularly', '0,2,5,9,14,16,19,23,28,37,58 * * * * *'],
@@ -77,10 +99,36 @@ describe('when nobody led for a while', () => {
   });
 });
 
+describe('when a document is nearly full', () => {
+  const filledTo = async (share: number) => {
+    const store = new ScriptedDocumentStore();
+    await store.put({ foreign: noise(Math.floor(share * MAX_DOCUMENT_BYTES)) });
+    const worker = new Worker('a', new ManualClock(), store);
+    await worker.withNamed(`of a long name ${noise(600)}`);
+    await (await worker.withJobs(7)).lead();
+    await worker.clock.advance(3 * MINUTE_MS);
+    return worker;
+  };
+
+  it('says so while everything still runs, once, with the jobs whose records are the largest', async () => {
+    const worker = await filledTo(0.8);
+    expect(worker.counts).toEqual({ 3: 8 });
+    expect(worker.errors).toEqual([
+      expect.stringMatching(
+        /has \d+ of 245760 bytes.*largest records are those of "of a long name [^"]*" \(\d+\), "report-\d" \(\d+\).*fewer scheduled jobs per role/,
+      ),
+    ]);
+  });
+
+  it('says nothing before', async () => {
+    expect((await filledTo(0.7)).errors).toEqual([]);
+  });
+});
+
 describe('when the runs of one job pile up', () => {
   it('leaves room for a run of every other job, and says which one has none', async () => {
     const store = new ScriptedDocumentStore();
-    await store.put({ foreign: 'x'.repeat(MAX_DOCUMENT_BYTES - 80_000) });
+    await store.put({ foreign: noise(MAX_DOCUMENT_BYTES - 8_500) });
     const worker = new Worker('a', new ManualClock(), store);
     const neverEnds = () => new Promise(() => {});
     await worker.withNamed('piles up', {
@@ -93,24 +141,42 @@ describe('when the runs of one job pile up', () => {
     });
     await (await worker.withJobs(30)).lead();
     await worker.clock.advance(4 * MINUTE_MS);
-    expect(worker.runs.get('piles up')!.length).toBeGreaterThan(100);
+    expect(worker.runs.get('piles up')!.length).toBeGreaterThan(50);
     expect(worker.runs.get('piles up')!.length).toBeLessThan(4 * 60 - 20);
     expect(worker.counts).toMatchObject({ 4: 30 });
-    expect(worker.errors).toEqual([expect.stringMatching(/job "piles up".*no room/)]);
+    const refusals = worker.errors.filter((error) => error.includes('no room for its change'));
+    expect(refusals.length).toBeGreaterThan(0);
+    expect(refusals).toEqual(
+      refusals.map(() =>
+        expect.stringMatching(/job "piles up".*largest records are those of "piles up"/),
+      ),
+    );
   });
 });
 
 describe('when a job can never be written', () => {
   it('is named, and the others run', async () => {
     const store = new ScriptedDocumentStore();
-    await store.put({ foreign: 'x'.repeat(MAX_DOCUMENT_BYTES - 6_000) });
+    await store.put({ foreign: noise(MAX_DOCUMENT_BYTES - 4_000) });
     const worker = new Worker('a', new ManualClock(), store);
     await worker.withJobs(3);
-    await worker.withNamed(`long ${'x'.repeat(6_000)}`);
+    await worker.withNamed(`long ${noise(6_000)}`);
     await worker.lead();
     await worker.clock.advance(5 * MINUTE_MS);
     expect(worker.counts).toEqual({ 5: 3, 0: 1 });
-    expect(worker.errors).toEqual([expect.stringMatching(/job "long x.* no room/)]);
+    expect(worker.errors).toContainEqual(expect.stringMatching(/job "long .* no room/));
+  });
+
+  it('does not keep the others from being written, if it cannot be packed as far as expected', async () => {
+    const store = new ScriptedDocumentStore();
+    await store.put({ foreign: noise(MAX_DOCUMENT_BYTES - 5_500) });
+    const worker = new Worker('a', new ManualClock(), store);
+    await worker.withJobs(3);
+    await worker.withNamed(`long ${noise(6_000)}`);
+    await worker.lead();
+    await worker.clock.advance(5 * MINUTE_MS + 30_000);
+    expect(worker.counts).toEqual({ 5: 3, 0: 1 });
+    expect(worker.errors).toContainEqual(expect.stringMatching(/more than the \d+ that fit/));
   });
 
   it('does not keep the others from being written, if the store refuses it', async () => {

@@ -6,6 +6,7 @@ import type { LedgerChange } from '../../../lib/schedule/ledger/ledger-changes.j
 import { packed } from '../../../lib/schedule/ledger/ledger-document.js';
 import { ScheduleLedger } from '../../../lib/schedule/ledger/schedule-ledger.js';
 import { ManualClock } from '../../support/manual-clock.js';
+import { noise } from '../support/noise.js';
 import { ScriptedDocumentStore } from '../support/scripted-document-store.js';
 
 const BOUNDS = { requestTimeoutMs: 3_000, longestRequestMs: 10_000 };
@@ -50,7 +51,7 @@ describe('when the marks of a sweep do not fit beside a change', () => {
   it('writes the change without them, and forgets nothing', async () => {
     const { ledger, clock, errors } = ledgerOn(new ScriptedDocumentStore());
     const forgotten: string[] = [];
-    const marks = { marks: 'x'.repeat(240 * 1_024) };
+    const marks = { marks: noise(240 * 1_024) };
     ledger.sweepBy(
       (document) => ({ document: { ...document, ...marks }, forgotten: ['gone'] }),
       (job) => void forgotten.push(job),
