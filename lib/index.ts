@@ -22,6 +22,7 @@ export {
   getLeadershipToken,
 } from './nest/leader-election.tokens.js';
 export type { Leadership, RevocationReason, Term } from './core/term.js';
+export { currentTerm } from './nest/current-term.js';
 export type { Revocation } from './nest/leadership-streams.js';
 export type {
   ElectionSource,

@@ -65,6 +65,7 @@ export type RoleElector = Pick<
   | 'leader'
   | 'namedInVain'
   | 'nominate'
+  | 'openTerm'
   | 'release'
   | 'remainingMs'
   | 'resting'
@@ -158,6 +159,11 @@ export class LeaderElector {
 
   get term(): Term | undefined {
     return this.isLeader() ? this.current?.term : undefined;
+  }
+
+  /** The term that has begun and has not been revoked, for a caller that has just heard from `isLeader()`. */
+  get openTerm(): Term | undefined {
+    return this.current?.term;
   }
 
   /** Identity of whoever leads as far as this process knows. */

@@ -2,7 +2,14 @@ import { EMPTY, Observable, throwError } from 'rxjs';
 import { entryPointAt, isEntryPoint } from './entry-point.js';
 import { LeadershipUnavailableError, NotLeaderError } from './errors.js';
 import { injectLeadership, leadershipAt, leadershipKeyOf } from './gate-leadership.js';
-import { GATE_SKIPPED, GATED_WORK, type GateLeadership, settleWork } from './gated-work.js';
+import { applyInTerm } from './current-term.js';
+import {
+  GATE_SKIPPED,
+  GATED_WORK,
+  type GateLeadership,
+  openTermOf,
+  settleWork,
+} from './gated-work.js';
 import { MethodMarks, prototypeOf } from './method-marks.js';
 import { refusalFor } from './transport-refusals.js';
 
@@ -109,7 +116,7 @@ export function gateMethod(
     inFlight?.begin(counted);
     let result: unknown;
     try {
-      result = original.apply(this, args);
+      result = applyInTerm(openTermOf(leadership), original, this, args);
     } catch (error) {
       inFlight?.end(counted);
       throw error;

@@ -11,10 +11,15 @@ import {
 import { onAbort } from '../core/abort-signal.js';
 import { adoptWork, type Adopted } from '../elector/work-in-flight.js';
 import type { Term } from '../core/term.js';
+import { runInTerm } from './current-term.js';
+import { isTerm } from './service-override.js';
 import { isStream, type Stream } from './run-to-end.js';
 
 /** Where a gate counts its work. A service without it, as in a unit test, has no term that waits for work. */
 export const GATED_WORK = Symbol.for('nestjs-leader-election:gated-work');
+
+/** Where a gate that has asked `isLeader()` gets the term, without asking the clock again. */
+export const OPEN_TERM = Symbol.for('nestjs-leader-election:open-term');
 
 /** Where a gate reports that it has skipped a method. */
 export const GATE_SKIPPED = Symbol.for('nestjs-leader-election:gate-skipped');
@@ -26,6 +31,7 @@ export interface GateLeadership {
   readonly leader?: string | undefined;
   readonly term?: Term | undefined;
   readonly [GATED_WORK]?: CountedWork;
+  readonly [OPEN_TERM]?: Term | undefined;
   [GATE_SKIPPED]?(method: string): void;
 }
 
@@ -44,12 +50,21 @@ export function runGated<T>(leadership: GateLeadership, name: string, work: () =
   inFlight?.begin(name);
   let result: T;
   try {
-    result = work();
+    result = runInTerm(openTermOf(leadership), work);
   } catch (error) {
     inFlight?.end(name);
     throw error;
   }
   return settleWork(leadership, name, result);
+}
+
+/** Of a leadership whose `isLeader()` has just been true; undefined for a stand-in that has none. */
+export function openTermOf(leadership: GateLeadership): Term | undefined {
+  const open = leadership[OPEN_TERM];
+  // A mock has a function for every property.
+  if (typeof open === 'object') return open;
+  const { term } = leadership;
+  return isTerm(term) ? term : undefined;
 }
 
 /**
@@ -97,11 +112,16 @@ function observableOfTerm(
     if (!leadership.isLeader()) return ending(onEnd());
     const inFlight = leadership[GATED_WORK];
     inFlight?.begin(name);
-    return from(source).pipe(
+    return inTerm(term, from(source)).pipe(
       takeUntil(endOfTerm(term, onEnd)),
       finalize(() => inFlight?.end(name)),
     );
   });
+}
+
+/** The work of a stream is done while it is subscribed to. */
+function inTerm<T>(term: Term | undefined, source: Observable<T>): Observable<T> {
+  return new Observable((subscriber) => runInTerm(term, () => source.subscribe(subscriber)));
 }
 
 function ending(reason: Error | undefined): Observable<never> {
@@ -125,6 +145,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 class IteratorOfTerm implements AsyncIterableIterator<unknown> {
   private state: 'new' | 'running' | 'revoked' | 'over' = 'new';
   private isCounted = false;
+  private term: Term | undefined;
   private ignoreAbort: () => void = () => {};
   /** The error of the source when it was made to return; its consumer gets it instead of the end. */
   private failure: { readonly error: unknown } | undefined;
@@ -144,19 +165,22 @@ class IteratorOfTerm implements AsyncIterableIterator<unknown> {
     if (this.state === 'new') this.begin();
     if (this.state === 'revoked') return this.tellEnd();
     if (this.state === 'over') return DONE;
-    return this.passOn(this.source.next(...args));
+    return this.passOn(runInTerm(this.term, () => this.source.next(...args)));
   }
 
   async return(value?: unknown): Promise<IteratorResult<unknown>> {
     const returned = await this.passOn(
-      this.source.return?.(value) ?? Promise.resolve({ done: true, value }),
+      runInTerm(this.term, () => this.source.return?.(value)) ??
+        Promise.resolve({ done: true, value }),
     );
     this.end();
     return returned;
   }
 
   async throw(error?: unknown): Promise<IteratorResult<unknown>> {
-    return this.passOn(this.source.throw?.(error) ?? Promise.reject(error as Error));
+    return this.passOn(
+      runInTerm(this.term, () => this.source.throw?.(error)) ?? Promise.reject(error as Error),
+    );
   }
 
   private async passOn(asked: Promise<IteratorResult<unknown>>): Promise<IteratorResult<unknown>> {
@@ -179,6 +203,7 @@ class IteratorOfTerm implements AsyncIterableIterator<unknown> {
       return;
     }
     this.state = 'running';
+    this.term = term;
     this.isCounted = true;
     this.leadership[GATED_WORK]?.begin(this.name);
     this.ignoreAbort = onAbort(term?.signal, () => this.revoke());
@@ -187,7 +212,7 @@ class IteratorOfTerm implements AsyncIterableIterator<unknown> {
   private revoke(): void {
     this.state = 'revoked';
     const { source } = this;
-    void (async () => source.return?.())()
+    void (async () => runInTerm(this.term, () => source.return?.()))()
       .catch((error: unknown) => {
         this.failure = { error };
       })

@@ -8,6 +8,7 @@ import type {
   LeadershipHandler,
   LeadershipHandlers,
 } from './leadership-handler.decorators.js';
+import { runInTerm } from './current-term.js';
 import { runToEnd } from './run-to-end.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 
@@ -59,8 +60,6 @@ export interface DispatchedElection {
 }
 
 interface AttemptOptions {
-  /** Ends a stream that the handler returned. */
-  readonly signal?: AbortSignal;
   /** True if what the handler threw is no failure. */
   readonly isExpected?: (error: unknown) => boolean;
   readonly onFailure?: () => void;
@@ -106,7 +105,9 @@ export class LeadershipHandlersDispatcher {
     this.begun = undefined;
     await Promise.resolve();
     await Promise.all(
-      this.handlers.OnRevoked.map((handler) => this.attempt('OnRevoked', handler, [term, reason])),
+      this.handlers.OnRevoked.map((handler) =>
+        this.attempt('OnRevoked', handler, () => runToEnd(handler.call(term, reason))),
+      ),
     );
   }
 
@@ -125,13 +126,15 @@ export class LeadershipHandlersDispatcher {
   private async callNewLeader(leader: string | undefined): Promise<void> {
     if (leader === undefined) return;
     await Promise.all(
-      this.handlers.OnNewLeader.map((handler) => this.attempt('OnNewLeader', handler, [leader])),
+      this.handlers.OnNewLeader.map((handler) =>
+        this.attempt('OnNewLeader', handler, () => runToEnd(handler.call(leader))),
+      ),
     );
   }
 
   private async callGranted(handler: LeadershipHandler, term: Term): Promise<boolean> {
-    return this.attempt('OnGranted', handler, [term], {
-      signal: term.signal,
+    const run = () => runInTerm(term, () => runToEnd(handler.call(term), term.signal));
+    return this.attempt('OnGranted', handler, run, {
       isExpected: (error) => isAbortBy(term.signal, error),
       onFailure: () => this.giveUp(term),
     });
@@ -149,11 +152,11 @@ export class LeadershipHandlersDispatcher {
   private async attempt(
     kind: HandlerKind,
     handler: LeadershipHandler,
-    args: readonly unknown[],
-    { signal, isExpected, onFailure }: AttemptOptions = {},
+    run: () => unknown,
+    { isExpected, onFailure }: AttemptOptions = {},
   ): Promise<boolean> {
     try {
-      await runToEnd(handler.call(...args), signal);
+      await run();
       return true;
     } catch (error) {
       if (isExpected?.(error)) return true;

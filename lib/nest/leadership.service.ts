@@ -5,7 +5,7 @@ import type { MemberView } from '../core/member.js';
 import { ElectionStoppedError, type ReportedError, NotLeaderError } from './errors.js';
 import type { Leadership, Term } from '../core/term.js';
 import type { Adopted } from '../elector/work-in-flight.js';
-import { GATE_SKIPPED, GATED_WORK, runGated, type CountedWork } from './gated-work.js';
+import { GATE_SKIPPED, GATED_WORK, OPEN_TERM, runGated, type CountedWork } from './gated-work.js';
 import type { Revocation } from './leadership-streams.js';
 import type { RoleElection } from './role-election.js';
 
@@ -249,6 +249,11 @@ export class LeadershipService {
   /** @internal where `@LeaderOnly()` counts its work */
   get [GATED_WORK](): CountedWork {
     return this[ELECTION].elector.work;
+  }
+
+  /** @internal the term of a gate that `isLeader()` has just opened */
+  get [OPEN_TERM](): Term | undefined {
+    return this[ELECTION].elector.openTerm;
   }
 
   /** @internal where `@LeaderOnly()` reports that it has skipped a method */

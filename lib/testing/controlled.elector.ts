@@ -88,6 +88,10 @@ export class ControlledElector implements RoleElector {
     return this.current?.term;
   }
 
+  get openTerm(): Term | undefined {
+    return this.term;
+  }
+
   get leader(): string | undefined {
     return this.current === undefined ? this.otherLeader : this.config.identity;
   }

@@ -26,6 +26,7 @@ describe('the main entry', () => {
         'StoreTooSlowError',
         'WallClockError',
         'configMapLock',
+        'currentTerm',
         'fileLock',
         'getLeaderElectionOptionsToken',
         'getLeadershipToken',

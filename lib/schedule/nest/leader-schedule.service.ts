@@ -6,6 +6,7 @@ import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.
 import { NotLeaderError } from '../../nest/errors.js';
 import { ELECTION_CLOCK } from '../../nest/leader-election.tokens.js';
 import type { RoleElection } from '../../nest/role-election.js';
+import { runInTerm } from '../../nest/current-term.js';
 import { runToEnd } from '../../nest/run-to-end.js';
 import { readJobRecord } from '../ledger/ledger-document.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
@@ -218,7 +219,7 @@ export class LeaderSchedule {
     const roleSchedule = this.schedules.of(election);
     const run = (context: LeaderCronContext): unknown => {
       cronJob.lastExecution = new Date(wallMs(this.clock));
-      return runToEnd(read.definition.run(context), context.signal);
+      return runInTerm(context.term, () => runToEnd(read.definition.run(context), context.signal));
     };
     const runner = roleSchedule.add({ ...read.definition, run });
     cronJob.follow(runner);

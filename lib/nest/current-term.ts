@@ -1,0 +1,66 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Term } from '../core/term.js';
+
+/** The term that a gated call runs in, and those of the gated calls around it, each role once. */
+interface TermFrame {
+  readonly term: Term;
+  readonly outer: TermFrame | undefined;
+}
+
+/**
+ * One for all applications of a process: a call belongs to the innermost gated call around it, whichever application
+ * that is of, so that each sees its own term alone.
+ */
+const frames = new AsyncLocalStorage<TermFrame>();
+
+/**
+ * The term in which this code runs, anywhere below a gated call and after any `await` in it: `@LeaderOnly()`,
+ * `@OnGranted()`, `@LeaderCron()`, `runIfLeader()`, `guard()` and the timers of `gateSchedules`. Undefined outside.
+ *
+ * A term that has ended is returned all the same, with its signal aborted: work that is still under way has to learn
+ * that, and a store refuses its fencing token.
+ *
+ * @param role of several gated calls around this code that of this role; absent: the innermost
+ * @example
+ * await this.database.insert(row, { fence: currentTerm()?.fencingToken, signal: currentTerm()?.signal });
+ */
+export function currentTerm(role?: string): Term | undefined {
+  let frame = frames.getStore();
+  if (role === undefined) return frame?.term;
+  while (frame !== undefined && frame.term.role !== role) frame = frame.outer;
+  return frame?.term;
+}
+
+/** Calls work in which {@link currentTerm} is this term, to its end. Without a term it is called as it is. */
+export function runInTerm<T>(term: Term | undefined, work: () => T): T {
+  if (term === undefined) return work();
+  const outer = frames.getStore();
+  return outer?.term === term ? work() : frames.run(framed(term, outer), work);
+}
+
+/** As {@link runInTerm}, without another function for each call. */
+export function applyInTerm<T>(
+  term: Term | undefined,
+  method: (this: unknown, ...args: unknown[]) => T,
+  self: unknown,
+  args: unknown[],
+): T {
+  if (term === undefined) return method.apply(self, args);
+  const outer = frames.getStore();
+  if (outer?.term === term) return method.apply(self, args);
+  return frames.run(framed(term, outer), apply, method, self, args) as T;
+}
+
+const apply = Reflect.apply;
+
+function framed(term: Term, outer: TermFrame | undefined): TermFrame {
+  return { term, outer: without(term.role, outer) };
+}
+
+/** A timer that sets itself again and again would otherwise carry every term in which it ever ran. */
+function without(role: string, frame: TermFrame | undefined): TermFrame | undefined {
+  if (frame === undefined) return undefined;
+  if (frame.term.role === role) return frame.outer;
+  const outer = without(role, frame.outer);
+  return outer === frame.outer ? frame : { term: frame.term, outer };
+}
