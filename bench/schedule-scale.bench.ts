@@ -143,6 +143,7 @@ class Replica {
       startingDeadlineMs: null,
       timeoutMs: null,
       suspend: false,
+      historyLimit: 10,
       onMissed: null,
       run: ({ scheduledTime }) => {
         this.starts += 1;

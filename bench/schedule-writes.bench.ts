@@ -55,6 +55,7 @@ const add = (name: string, expression: string): void =>
     concurrencyPolicy: 'Forbid',
     startingDeadlineMs: null,
     timeoutMs: null,
+    historyLimit: 10,
     suspend: false,
     onMissed: null,
     run: nothing,

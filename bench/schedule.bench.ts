@@ -62,6 +62,7 @@ async function roundsOf(scheduleOf: () => TickSchedule): Promise<number[]> {
       concurrencyPolicy: 'Forbid',
       startingDeadlineMs: null,
       timeoutMs: null,
+      historyLimit: 10,
       suspend: false,
       run: nothing,
       onMissed: null,

@@ -27,6 +27,8 @@ export interface HistoryVerdict {
   readonly retold: readonly string[];
   /** Ended well, in a process that lives, and recorded nowhere. */
   readonly unrecorded: readonly string[];
+  /** Past runs that the record lacks, tells twice, or tells more of than it is to. */
+  readonly misremembered: readonly string[];
   /** Neither started nor anything else, after all faults had ended. */
   readonly dead: readonly string[];
   /** Runs asked for by hand whose result is not what became of them, or that have none. */
@@ -60,6 +62,7 @@ export class JobHistory {
     late: [],
     retold: [],
   };
+  private readonly misremembered: string[] = [];
   private readonly goodEnds: GoodEnd[] = [];
   private readonly givenUp = new Set<string>();
   private lastStart = -Infinity;
@@ -72,9 +75,13 @@ export class JobHistory {
 
   constructor(
     readonly job: string,
-    readonly everySeconds: number,
+    private readonly traits: { readonly everySeconds: number; readonly historyLimit: number },
     readonly life: RecordLife,
   ) {}
+
+  get everySeconds(): number {
+    return this.traits.everySeconds;
+  }
 
   /** `by`: the process. */
   tickStarted(time: number, by: string): void {
@@ -102,16 +109,37 @@ export class JobHistory {
 
   /** Every step of the stored record; only those in which a run is active no more matter here. */
   written(before: JobRecord | undefined, after: JobRecord | undefined): void {
+    this.checkHistory(after);
     if (before === undefined || before.active.length === 0) return;
     for (const run of before.active) {
       if (after?.active.some((other) => other.id === run.id)) continue;
       // Before its end another leader gives a run up; at its end it is recorded.
-      this.givenUp.add(`${run.scheduledTime} ${run.holderIdentity}`);
+      this.givenUp.add(nameOf(run));
       for (const end of this.goodEnds) {
         const isIt = end.time === run.scheduledTime && end.by === run.holderIdentity;
-        if (isIt) end.isAccounted ||= isAccounted(end, before, after);
+        if (!isIt) continue;
+        end.isAccounted ||= isAccounted(end, before, after);
+        this.checkRemembered(end, before, after);
       }
     }
+  }
+
+  private checkHistory(after: JobRecord | undefined): void {
+    const { history = [] } = after ?? {};
+    const runs = new Set(history.map((run) => `${run.startedAt} ${nameOf(run)}`));
+    const isRight = runs.size === history.length && history.length <= this.traits.historyLimit;
+    if (!isRight) this.misremembered.push(`${history.length} runs, ${runs.size} different`);
+  }
+
+  /** As long as no more runs end in one write than are remembered. */
+  private checkRemembered(end: GoodEnd, before: JobRecord, after: JobRecord | undefined): void {
+    if (this.traits.historyLimit < 10 || after === undefined) return;
+    // Given up before, or by a claimant that does not know that it has started.
+    const isGivenUp = JSON.stringify(after.lastFailed) !== JSON.stringify(before.lastFailed);
+    const isRemembered = after.history.some(
+      (run) => run.outcome === 'succeeded' && nameOf(run) === `${end.time} ${end.by}`,
+    );
+    if (!isGivenUp && !isRemembered) this.misremembered.push(`${printed(end.time)} is forgotten`);
   }
 
   overlapped(time: number): void {
@@ -158,6 +186,7 @@ export class JobHistory {
       silent: isRestored ? [] : silent.map(printed),
       excused: neither.length - silent.length,
       overlapped: this.overlaps.map(printed),
+      misremembered: isRestored ? [] : this.misremembered,
       ...this.broken,
       // A tick that is due once more is told of once more.
       retold: isRestored ? [] : this.broken.retold,
@@ -193,6 +222,10 @@ function isAccounted(
   if (after === undefined) return true;
   if ((after.lastSuccessfulTime ?? -Infinity) >= endedAt) return true;
   return JSON.stringify(after.lastFailed) !== JSON.stringify(before.lastFailed);
+}
+
+function nameOf(run: { readonly scheduledTime: number; readonly holderIdentity: string }): string {
+  return `${run.scheduledTime} ${run.holderIdentity}`;
 }
 
 function printed(time: number): string {

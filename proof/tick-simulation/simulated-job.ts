@@ -26,6 +26,7 @@ export interface JobTraits {
   readonly policy: ConcurrencyPolicy;
   readonly startingDeadlineMs: number | null;
   readonly jitterMs: number;
+  readonly historyLimit: number;
   /** By so much may a wall clock be set while a process runs. */
   readonly largestStepMs: number;
 }
@@ -86,6 +87,7 @@ export class SimulatedJob {
       concurrencyPolicy,
       startingDeadlineMs,
       timeoutMs: null,
+      historyLimit: this.traits.historyLimit,
       suspend: false,
       onMissed: null,
       run: ({ scheduledTime }) => this.run(scheduledTime.getTime()),

@@ -174,6 +174,24 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     },
   },
   {
+    name: 'remember without end',
+    breaks: 'no more past runs are recorded than are to be',
+    patch: {
+      file: 'schedule/ledger/ledger-changes.ts',
+      from: '.slice(Math.max(0, history.length + 1 - limit));',
+      to: ';',
+    },
+  },
+  {
+    name: 'remember no end',
+    breaks: 'a run that has ended is remembered',
+    patch: {
+      file: 'schedule/ledger/ledger-changes.ts',
+      from: 'return isKnown ? remembering(history, past, historyLimit) : history;',
+      to: 'return history;',
+    },
+  },
+  {
     name: 'tell again and again',
     breaks: 'a process tells a report once',
     patch: {

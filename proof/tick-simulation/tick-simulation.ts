@@ -45,12 +45,15 @@ export async function simulateTicks(
   const faults = drawFaults(random);
   const policy = random.pick(['Allow', 'Allow', 'Forbid', 'Forbid', 'Replace'] as const);
   // One that is due so rarely that its newest tick may be late.
-  const histories = [historyOf('job', 1, faults, count), historyOf('rare', 30, faults, count)];
-  if (faults.changeJobEvery < Infinity) histories.push(historyOf('other', 5, faults, count));
+  const historyLimit = random.pick([0, 3, 10]);
+  const historyOf = (job: string, everySeconds: number): JobHistory =>
+    new JobHistory(job, { everySeconds, historyLimit }, lifeOf(job, faults, count));
+  const histories = [historyOf('job', 1), historyOf('rare', 30)];
+  if (faults.changeJobEvery < Infinity) histories.push(historyOf('other', 5));
   if (random.chance(0.06)) {
     count.add('many jobs');
     for (let job = 0; job < MANY_JOBS; job += 1) {
-      histories.push(historyOf(`job ${job}`, random.pick([10, 15, 30]), faults, count));
+      histories.push(historyOf(`job ${job}`, random.pick([10, 15, 30])));
     }
   }
   const document = new SimulatedDocument(
@@ -80,6 +83,7 @@ export async function simulateTicks(
     largestStepMs: faults.stepClockEvery < Infinity ? 4 * faults.skewMs : 0,
     policy,
     startingDeadlineMs: random.pick([null, 1_000, 10_000]),
+    historyLimit,
     jitterMs: random.pick([0, 0, 700, 20_000]),
   };
   const processes = ['a', 'b', 'c'].map((name) => new SimulatedProcess(name, traits));
@@ -109,6 +113,7 @@ export async function simulateTicks(
     late: verdicts.flatMap(({ late }) => late),
     retold: verdicts.flatMap(({ retold }) => retold),
     unrecorded: verdicts.flatMap(({ unrecorded }) => unrecorded),
+    misremembered: verdicts.flatMap(({ misremembered }) => misremembered),
     dead: verdicts.flatMap(({ dead }) => dead),
     hasty: hasty.map(({ identity, busiest }) => `${identity}: ${busiest}`),
     writes: document.writes,
@@ -132,25 +137,20 @@ export const FAULTS = [
   'late',
   'retold',
   'unrecorded',
+  'misremembered',
   'dead',
   'hasty',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
-function historyOf(
-  job: string,
-  everySeconds: number,
-  faults: FaultMix,
-  count: FaultCount,
-): JobHistory {
-  const life = new RecordLife({
+function lifeOf(job: string, faults: FaultMix, count: FaultCount): RecordLife {
+  return new RecordLife({
     job,
     keptUnknownMs: faults.keptUnknownMs,
     skewMs: 2 * faults.skewMs,
     onSwept: () => count.add('record swept'),
     onRecreated: () => count.add('record made anew'),
   });
-  return new JobHistory(job, everySeconds, life);
 }
 
 function planRestarts(

@@ -1,5 +1,13 @@
 import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
-import type { ActiveRun, FailedRun, JobRecord, MissedReason, UntoldReport } from './job-record.js';
+import type {
+  ActiveRun,
+  FailedRun,
+  JobRecord,
+  MissedReason,
+  PastOutcome,
+  PastRun,
+  UntoldReport,
+} from './job-record.js';
 
 /**
  * Times in the stored document: ISO 8601, so that people can read them. A list is its first time, then the steps from
@@ -83,6 +91,7 @@ function isTime(time: number): boolean {
 export const FORMAT = 2;
 
 const REASONS: readonly MissedReason[] = ['not-started', 'forbidden', 'interrupted'];
+const OUTCOMES: readonly PastOutcome[] = ['succeeded', 'failed', 'interrupted'];
 
 /** Why a stored record decides nothing; undefined if it can be read. */
 export function recordFault(stored: unknown): string | undefined {
@@ -120,6 +129,7 @@ export function readRecord(source: JsonDocument): JobRecord {
     lastMissedTime: readTime(source['lastMissedTime']),
     active: readList(source['active']).flatMap((run) => readActive(run) ?? []),
     untold: readList(source['untold']).flatMap((report) => readUntold(report) ?? []),
+    history: readList(source['history']).flatMap((run) => readPast(run) ?? []),
     unknownSince: readTime(source['unknownSince']),
     source,
   };
@@ -146,6 +156,10 @@ export function printRecord(record: JobRecord): JsonDocument {
       ...readList(source['untold']).filter((report) => readUntold(report) === undefined),
       ...record.untold.map(printUntold),
     ]),
+    history: printList([
+      ...readList(source['history']).filter((run) => readPast(run) === undefined),
+      ...record.history.map(printPast),
+    ]),
     unknownSince: timeOrNothing(record.unknownSince),
   };
   const printed: Record<string, unknown> = { ...source };
@@ -165,6 +179,7 @@ function isUnderstood(key: string, value: unknown): boolean {
     case 'returned':
     case 'active':
     case 'untold':
+    case 'history':
       return Array.isArray(value);
     case 'missedCount':
       return readCount(value) === value;
@@ -214,6 +229,45 @@ function readUntold(value: unknown): UntoldReport | undefined {
 function printUntold({ source, id, reason, times, isCapped }: UntoldReport): JsonDocument {
   const printed = { ...source, claim: id, reason, times: printTimes(times) };
   return isCapped ? { ...printed, isCapped } : printed;
+}
+
+/** What most runs have in common is left out, and times are relative, as there are ten of them for each job. */
+function readPast(value: unknown): PastRun | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const { delayMs, durationMs, outcome: written = 'succeeded' } = value;
+  const scheduledTime = parseTime(value['scheduledTime']);
+  const outcome = OUTCOMES.find((each) => each === written);
+  if (scheduledTime === undefined || outcome === undefined) return undefined;
+  if (!Number.isSafeInteger(delayMs) || !Number.isSafeInteger(durationMs)) return undefined;
+  const startedAt = scheduledTime + (delayMs as number);
+  const endedAt = startedAt + (durationMs as number);
+  if (!isTime(startedAt) || !isTime(endedAt)) return undefined;
+  return {
+    scheduledTime,
+    startedAt,
+    endedAt,
+    term: readCount(value['term']),
+    holderIdentity: readText(value['holderIdentity']),
+    ...(value['isTriggered'] === true && { isTriggered: true }),
+    outcome,
+    reason: readText(value['reason']),
+    source: value,
+  };
+}
+
+function printPast({ source, ...run }: PastRun): JsonDocument {
+  const { scheduledTime, startedAt, endedAt, term, holderIdentity } = run;
+  return {
+    ...source,
+    scheduledTime: printTime(scheduledTime),
+    delayMs: startedAt - scheduledTime,
+    durationMs: endedAt - startedAt,
+    term,
+    holderIdentity,
+    ...(run.isTriggered === true && { isTriggered: true }),
+    ...(run.outcome !== 'succeeded' && { outcome: run.outcome }),
+    ...(run.reason !== '' && { reason: run.reason }),
+  };
 }
 
 function readFailure(value: unknown): FailedRun | null {

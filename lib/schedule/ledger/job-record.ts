@@ -34,6 +34,25 @@ export interface FailedRun {
   readonly source?: JsonDocument;
 }
 
+/** How a run has ended. `interrupted`: its leader has not recorded an end, and another one has given it up. */
+export type PastOutcome = 'succeeded' | 'failed' | 'interrupted';
+
+/** A run that is over. */
+export interface PastRun {
+  readonly scheduledTime: number;
+  readonly startedAt: number;
+  /** Of a run that was interrupted: when it was given up. */
+  readonly endedAt: number;
+  readonly term: number;
+  readonly holderIdentity: string;
+  readonly isTriggered?: boolean;
+  readonly outcome: PastOutcome;
+  /** One line, as `shortReason()` makes it; empty after a success. */
+  readonly reason: string;
+  /** The stored object, as in {@link JobRecord}. */
+  readonly source?: JsonDocument;
+}
+
 export type MissedReason = 'not-started' | 'forbidden' | 'interrupted';
 
 /** Missed ticks that are accounted for and perhaps not yet reported: stored with them, and removed once delivered. */
@@ -67,6 +86,8 @@ export interface JobRecord {
   readonly lastMissedTime: number | null;
   readonly active: readonly ActiveRun[];
   readonly untold: readonly UntoldReport[];
+  /** The last runs that are over, oldest first; it gives way when the document is full. */
+  readonly history: readonly PastRun[];
   /** When a leader first found the record and did not know the job; null if the last writer knew it. */
   readonly unknownSince: number | null;
   /** The stored object: this version writes back what it does not understand. */
@@ -84,6 +105,7 @@ export const NEVER_RUN: Omit<JobRecord, 'schedule' | 'accountedThrough' | 'claim
   lastMissedTime: null,
   active: [],
   untold: [],
+  history: [],
   unknownSince: null,
 };
 

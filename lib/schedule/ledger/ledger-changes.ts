@@ -1,4 +1,10 @@
-import { type ActiveRun, type JobRecord, type MissedReason, NEVER_RUN } from './job-record.js';
+import {
+  type ActiveRun,
+  type JobRecord,
+  type MissedReason,
+  NEVER_RUN,
+  type PastRun,
+} from './job-record.js';
 
 /**
  * One change of one job's record, as a decision about whatever the record turns out to be. It is asked again after
@@ -29,6 +35,7 @@ export interface AdoptionRequest {
   readonly now: number;
   /** True for a run that can no longer be under way, as the lease of its term has expired. */
   readonly isOver: (run: ActiveRun) => boolean;
+  readonly historyLimit: number;
 }
 
 /** True if a leader has something to write before it schedules by this record. */
@@ -54,7 +61,7 @@ export class JobAdoption implements LedgerChange<void> {
   }
 
   decide(record: JobRecord | undefined, accountedBefore = -Infinity): Verdict<void> {
-    const { schedule, continues, now, isOver } = this.request;
+    const { schedule, continues, now, isOver, historyLimit } = this.request;
     if (record !== undefined && !needsAdoption(record, this.request)) {
       return { kind: 'settled', result: undefined };
     }
@@ -73,7 +80,12 @@ export class JobAdoption implements LedgerChange<void> {
         active: known.active.filter((run) => !isOver(run)),
         unknownSince: null,
         untold: missed.length === 0 ? untold : [...untold, interruption(missed)],
-        ...(over.length > 0 && { lastFailed: failureOf(over.at(-1)!, now) }),
+        ...(over.length > 0 && {
+          lastFailed: failureOf(over.at(-1)!, now),
+          history: over
+            .map((run) => interrupted(run, now))
+            .reduce((history, past) => remembering(history, past, historyLimit), known.history),
+        }),
       },
     };
   }
@@ -88,6 +100,31 @@ function interruption(over: readonly ActiveRun[]): JobRecord['untold'][number] {
 
 function failureOf({ scheduledTime, holderIdentity, term }: ActiveRun, at: number) {
   return { scheduledTime, at, reason: `interrupted: ${holderIdentity} ended in term ${term}` };
+}
+
+function interrupted(run: ActiveRun, at: number): PastRun {
+  return { ...pastPart(run), endedAt: at, outcome: 'interrupted', reason: '' };
+}
+
+function pastPart({ scheduledTime, startedAt, term, holderIdentity, isTriggered }: ActiveRun) {
+  const run = { scheduledTime, startedAt, term, holderIdentity };
+  return isTriggered === true ? { ...run, isTriggered } : run;
+}
+
+/** A run that was given up, and is recorded again or has ended after all, is the same run. */
+function remembering(
+  history: readonly PastRun[],
+  past: PastRun,
+  limit: number,
+): readonly PastRun[] {
+  const isSame = isRunOf(past);
+  if (history.some(isSame)) return history.map((each) => (isSame(each) ? past : each));
+  return [...history, past].slice(Math.max(0, history.length + 1 - limit));
+}
+
+function isRunOf(past: PastRun): (other: PastRun) => boolean {
+  const nameOf = (run: PastRun) => `${run.scheduledTime} ${run.startedAt} ${run.holderIdentity}`;
+  return (other) => nameOf(other) === nameOf(past);
 }
 
 /**
@@ -238,17 +275,18 @@ export class RunStart implements LedgerChange<void> {
     const known = record ?? { ...NEVER_RUN, schedule, accountedThrough, claimNonce: '' };
     return {
       kind: 'write',
-      record: { ...known, active: [...known.active, { ...run, isTriggered: true }] },
+      record: { ...known, active: [...known.active, run] },
     };
   }
 }
 
 export interface EndedRun {
-  readonly id: string;
-  readonly scheduledTime: number;
+  readonly run: ActiveRun;
   readonly endedAt: number;
   /** Null: it succeeded. */
   readonly failure: string | null;
+  /** How many runs the record is to remember. */
+  readonly historyLimit: number;
 }
 
 /**
@@ -270,25 +308,37 @@ export class RunEnd implements LedgerChange<void> {
   }
 }
 
-export function lacksEnd(record: JobRecord, { id, ...ended }: EndedRun): boolean {
-  if (record.active.some((run) => run.id === id)) return true;
+export function lacksEnd(record: JobRecord, { run, ...ended }: EndedRun): boolean {
+  if (record.active.some(({ id }) => id === run.id)) return true;
   if (ended.failure === null) return (record.lastSuccessfulTime ?? -Infinity) < ended.endedAt;
   const { lastFailed } = record;
   if (lastFailed === null) return true;
-  return lastFailed.scheduledTime !== ended.scheduledTime && lastFailed.at < ended.endedAt;
+  return lastFailed.scheduledTime !== run.scheduledTime && lastFailed.at < ended.endedAt;
 }
 
 export function withEnd(record: JobRecord, ended: EndedRun): JobRecord {
-  const { id, scheduledTime, endedAt, failure } = ended;
+  const { run, endedAt, failure } = ended;
+  const { id, scheduledTime } = run;
   return {
     ...record,
     // The claimant has heard of it, and the record of a quiet job is smaller without.
     claimNonce: record.claimNonce === id ? '' : record.claimNonce,
-    active: record.active.filter((run) => run.id !== id),
+    active: record.active.filter((each) => each.id !== id),
+    history: historyWith(record, ended),
     ...(failure === null
       ? { lastSuccessfulTime: Math.max(endedAt, record.lastSuccessfulTime ?? endedAt) }
       : { lastFailed: { scheduledTime, at: endedAt, reason: failure } }),
   };
+}
+
+function historyWith(
+  { active, history }: JobRecord,
+  { run, endedAt, failure, historyLimit }: EndedRun,
+): readonly PastRun[] {
+  const outcome = failure === null ? 'succeeded' : 'failed';
+  const past: PastRun = { ...pastPart(run), endedAt, outcome, reason: failure ?? '' };
+  const isKnown = active.some(({ id }) => id === run.id) || history.some(isRunOf(past));
+  return isKnown ? remembering(history, past, historyLimit) : history;
 }
 
 /** Removes reports that have been delivered, whoever leads, so that no other leader delivers them again. */

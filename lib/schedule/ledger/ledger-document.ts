@@ -114,6 +114,23 @@ export function sweptUpTo(document: JsonDocument, tick: number): JsonDocument {
   return { ...document, sweptThrough: printTime(Math.max(tick, sweptThrough(document))) };
 }
 
+/**
+ * The document with half as many past runs of each job, the older ones removed; undefined if it has none left. People
+ * read them, and no claim needs them.
+ */
+export function withLessHistory(document: JsonDocument): JsonDocument | undefined {
+  const cut = new Map<string, JsonDocument>();
+  for (const job of jobNames(document)) {
+    const record = storedRecord(document, job);
+    if (recordFault(record) !== undefined) continue;
+    const { history, ...rest } = record as JsonDocument;
+    if (!Array.isArray(history) || history.length === 0) continue;
+    const kept = history.slice(Math.ceil(history.length / 2)) as unknown[];
+    cut.set(job, kept.length === 0 ? rest : { ...rest, history: kept });
+  }
+  return cut.size === 0 ? undefined : withJobRecords(document, cut);
+}
+
 /** The stored record of a job, unread; undefined if there is none. */
 export function storedRecord(document: JsonDocument, job: string): unknown {
   const jobs = jobsOf(document);

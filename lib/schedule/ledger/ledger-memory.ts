@@ -29,7 +29,7 @@ export class LedgerMemory {
 
   /** A run of this process has ended; whether that is recorded does not matter. */
   runEnded(ended: EndedRun): void {
-    this.ended.set(ended.id, ended);
+    this.ended.set(ended.run.id, ended);
     cut(this.ended);
   }
 

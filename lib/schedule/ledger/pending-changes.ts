@@ -10,6 +10,7 @@ import {
   type StoredSize,
   sweptThrough,
   withJobRecords,
+  withLessHistory,
 } from './ledger-document.js';
 import type { LedgerMemory } from './ledger-memory.js';
 
@@ -114,9 +115,22 @@ export class PendingChanges {
 
   /**
    * Settles what a stored version settles. Of the others as many as fit, and no more than `most`, go into one write on
-   * it. One that does not fit waits, but those after it need not.
+   * it. One that does not fit waits, but those after it need not. Before one has to wait, past runs make room for it.
    */
   proposeOn(stored: JsonDocument, now: number, most: number): ProposedWrite {
+    let proposed = this.proposeWithin(stored, now, most);
+    let smaller: JsonDocument | undefined = stored;
+    while (this.lacksRoom && (smaller = withLessHistory(smaller)) !== undefined) {
+      proposed = this.proposeWithin(smaller, now, most);
+    }
+    return proposed;
+  }
+
+  private get lacksRoom(): boolean {
+    return this.refused.some(({ refusal }) => refusal?.kind === 'no-room');
+  }
+
+  private proposeWithin(stored: JsonDocument, now: number, most: number): ProposedWrite {
     const room = new DocumentRoom(stored, this.sizeOf, MAX_DOCUMENT_BYTES);
     const changes: PendingChange[] = [];
     const drafts = new Map<string, JobRecord>();

@@ -1,5 +1,5 @@
 import { CronJob } from 'cron';
-import type { ActiveRun, JobRecord } from '../ledger/job-record.js';
+import type { ActiveRun, JobRecord, PastOutcome, PastRun } from '../ledger/job-record.js';
 import type { JobRunner } from '../runner/job-runner.js';
 import { spelledOut } from '../tick/cron-expression.js';
 
@@ -61,6 +61,26 @@ export interface ActiveRunStatus {
   readonly holderIdentity: string;
 }
 
+/** A run that is over. */
+export interface PastRunStatus {
+  /** The nominal time of its tick; of a triggered run, when it was triggered. */
+  readonly scheduledTime: Date;
+  /** When it was recorded as started, by its leader's wall clock. */
+  readonly startedAt: Date;
+  /** When it ended; of a run that was interrupted, when another leader gave it up. */
+  readonly endedAt: Date;
+  /** The number of the term that started it. */
+  readonly term: number;
+  /** The process that started it. */
+  readonly holderIdentity: string;
+  /** True if it was started by `trigger()`. */
+  readonly isTriggered: boolean;
+  /** `interrupted`: no end was recorded, as its process had ended or lost leadership. */
+  readonly outcome: PastOutcome;
+  /** One line: what the handler threw, or why the run was aborted; null otherwise. */
+  readonly reason: string | null;
+}
+
 /** What is recorded of a job in the whole fleet, like what `kubectl get cronjob` shows of a CronJob. */
 export interface JobStatus {
   /** The name of the job. */
@@ -82,6 +102,8 @@ export interface JobStatus {
   } | null;
   /** The runs that have begun and are not known to have ended. */
   readonly active: readonly ActiveRunStatus[];
+  /** The last runs that are over, newest first, at most `historyLimit`. */
+  readonly history: readonly PastRunStatus[];
   /** Ticks missed since the fleet first saw the job. */
   readonly missedCount: number;
   /** Nominal time of the last missed tick; null when none was missed. */
@@ -106,6 +128,7 @@ export function jobStatus(
       reason: failed.reason,
     },
     active: (record?.active ?? []).map(activeRunStatus),
+    history: (record?.history ?? []).map(pastRunStatus).toReversed(),
     missedCount: record?.missedCount ?? 0,
     lastMissedTime: date(record?.lastMissedTime),
   };
@@ -126,6 +149,17 @@ function activeRunStatus(run: ActiveRun): ActiveRunStatus {
   };
   const json = { ...status, fencingToken: isToken ? fencingToken : undefined };
   return Object.defineProperty(status, 'toJSON', { value: () => json });
+}
+
+function pastRunStatus({ source: _source, ...run }: PastRun): PastRunStatus {
+  return {
+    ...run,
+    scheduledTime: new Date(run.scheduledTime),
+    startedAt: new Date(run.startedAt),
+    endedAt: new Date(run.endedAt),
+    isTriggered: run.isTriggered === true,
+    reason: run.reason === '' ? null : run.reason,
+  };
 }
 
 function date(time: number | null | undefined): Date | null {

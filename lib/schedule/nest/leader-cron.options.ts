@@ -133,6 +133,12 @@ export interface LeaderCronOptions {
    */
   readonly suspend?: boolean;
   /**
+   * How many past runs `LeaderSchedule.inspect(name)` tells of, 0 to 100. They are stored beside the lease, some 150 bytes
+   * each, and the oldest give way when the object is full.
+   * @default 10
+   */
+  readonly historyLimit?: number;
+  /**
    * Milliseconds after which a run's signal is aborted. The run counts as failed.
    * @default none: a run may take as long as the term
    */
@@ -172,10 +178,14 @@ const OPTION_NAMES = [
   'startingDeadlineSeconds',
   'jitterMs',
   'suspend',
+  'historyLimit',
   'timeoutMs',
   'onMissed',
 ];
 const POLICIES: readonly ConcurrencyPolicy[] = ['Allow', 'Forbid', 'Replace'];
+
+const DEFAULT_HISTORY = 10;
+const LONGEST_HISTORY = 100;
 
 /** About 68 years; more is no deadline. */
 const LONGEST_DEADLINE_SECONDS = 2_147_483_647;
@@ -196,6 +206,7 @@ export function readJob(written: WrittenJob, reading: ScheduleReading): ReadJob 
     timeoutMs:
       reader.get('timeoutMs') === undefined ? null : reader.milliseconds('timeoutMs', 60_000, 1),
     suspend: reader.boolean('suspend', false),
+    historyLimit: readHistoryLimit(reader),
     run: written.run,
     onMissed: readOnMissed(reader, written.owner),
   };
@@ -232,6 +243,16 @@ function readDeadline(reader: OptionReader): number | null {
   const fix = 'use for example 60, or leave it out to catch up nothing';
   reader.fault('startingDeadlineSeconds', seconds, rule, fix);
   return null;
+}
+
+function readHistoryLimit(reader: OptionReader): number {
+  const limit = reader.get('historyLimit');
+  if (limit === undefined) return DEFAULT_HISTORY;
+  const isWhole = typeof limit === 'number' && Number.isInteger(limit);
+  if (isWhole && limit >= 0 && limit <= LONGEST_HISTORY) return limit;
+  const rule = `must be a whole number of runs, 0 to ${LONGEST_HISTORY}`;
+  reader.fault('historyLimit', limit, rule, `use ${DEFAULT_HISTORY}, or 0 to record none`);
+  return DEFAULT_HISTORY;
 }
 
 function readOnMissed(reader: OptionReader, owner: object | undefined): JobDefinition['onMissed'] {

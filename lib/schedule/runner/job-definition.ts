@@ -51,6 +51,8 @@ export interface JobDefinition {
   readonly startingDeadlineMs: number | null;
   readonly timeoutMs: number | null;
   readonly suspend: boolean;
+  /** How many past runs are recorded. */
+  readonly historyLimit: number;
   readonly run: (context: LeaderCronContext) => unknown;
   readonly onMissed: ((report: MissedReport) => unknown) | null;
 }

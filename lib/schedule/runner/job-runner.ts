@@ -227,11 +227,11 @@ export class JobRunner {
 
   private adoptionRequest(term: Term): AdoptionRequest {
     const { name, definition, active } = this.job;
-    const { schedule } = definition;
+    const { schedule, historyLimit } = definition;
     const now = this.job.now();
     const continues = (text: string) => schedule.continuing(text, now) !== undefined;
     const isOver = (run: ActiveRun) => active.isOver(run, term);
-    return { job: name, schedule: schedule.text, continues, now, isOver };
+    return { job: name, schedule: schedule.text, continues, now, isOver, historyLimit };
   }
 
   private async claim(term: Term, order: ClaimOrder<'claim'>): Promise<void> {

@@ -206,7 +206,7 @@ export class Job {
 
   private async triggerFor(caller: RunWaiter | undefined, term: Term): Promise<TriggerResult> {
     if (this.definition.concurrencyPolicy === 'Replace') await this.endRunning(caller);
-    const run = this.newRun(term, this.now());
+    const run = this.newRun(term, this.now(), { isTriggered: true });
     // Nothing may come between this check and the reservation.
     if (!this.isFree(term)) {
       this.environment.observer.onSkipped(run, 'forbidden');
@@ -263,7 +263,11 @@ export class Job {
     return false;
   }
 
-  private newRun(term: Term, scheduledTime: number): JobRun {
+  private newRun(
+    term: Term,
+    scheduledTime: number,
+    kind: Pick<ActiveRun, 'isTriggered'> = {},
+  ): JobRun {
     const { clock, nonce } = this.environment;
     const { number, fencingToken, holderIdentity } = term;
     const record = {
@@ -273,6 +277,7 @@ export class Job {
       term: number,
       fencingToken: String(fencingToken),
       holderIdentity,
+      ...kind,
     };
     return new JobRun(this.definition, record, term, clock);
   }
@@ -299,10 +304,11 @@ export class Job {
 
   /** `failure` null: it succeeded. */
   private recordEnd(
-    { record: { id, scheduledTime } }: JobRun,
+    { record: run }: JobRun,
     failure: string | null,
     endedAt = this.now(),
   ): Promise<Submitted<void>> {
-    return this.submit(new RunEnd(this.name, { id, scheduledTime, endedAt, failure }));
+    const { historyLimit } = this.definition;
+    return this.submit(new RunEnd(this.name, { run, endedAt, failure, historyLimit }));
   }
 }

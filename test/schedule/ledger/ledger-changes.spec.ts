@@ -159,7 +159,7 @@ describe('when a tick is handed back', () => {
   it('stays claimed once another leader has given its run up, as it is reported as interrupted', () => {
     const isOver = () => true;
     const continues = () => true;
-    const adoption = { job: 'job', schedule: 'S', now: 9_000, continues, isOver };
+    const adoption = { job: 'job', schedule: 'S', now: 9_000, continues, isOver, historyLimit: 10 };
     const adopted = new JobAdoption(adoption).decide(claimed);
     if (adopted.kind !== 'write') throw new Error(adopted.kind);
     expect(adopted.record.untold).toMatchObject([{ reason: 'interrupted', times: [5_000] }]);
@@ -190,7 +190,7 @@ describe('when a tick is handed back', () => {
 
 describe('when a run has ended', () => {
   const end = (failure: string | null) =>
-    new RunEnd('job', { id: 'mine', scheduledTime: 5_000, endedAt: 9_000, failure });
+    new RunEnd('job', { run: RUN, endedAt: 9_000, failure, historyLimit: 10 });
 
   it('is recorded once', () => {
     const change = end(null);
@@ -198,6 +198,15 @@ describe('when a run has ended', () => {
     if (verdict.kind !== 'write') throw new Error(verdict.kind);
     expect(verdict.record).toMatchObject({ active: [], lastSuccessfulTime: 9_000 });
     expect(change.decide(verdict.record)).toEqual({ kind: 'settled', result: undefined });
+  });
+
+  it('corrects what is remembered of a run that was given up, and ended after all', () => {
+    const { id: _id, fencingToken: _token, ...run } = RUN;
+    const given = { ...run, endedAt: 8_000, outcome: 'interrupted', reason: '' } as const;
+    const verdict = end(null).decide(record({ history: [given] }));
+    const history = [{ ...given, endedAt: 9_000, outcome: 'succeeded' }];
+    expect(verdict).toMatchObject({ record: { history } });
+    expect(end(null).decide(record())).toMatchObject({ record: { history: [] } });
   });
 
   it('keeps the latest success', () => {
@@ -234,12 +243,12 @@ describe('when a run has ended', () => {
 });
 
 describe('when a run is triggered', () => {
-  const start = () => new RunStart('job', 'S', RUN);
+  const triggered = { ...RUN, isTriggered: true };
+  const start = () => new RunStart('job', 'S', triggered);
 
   it('is added once to what is active, and uses up no tick', () => {
     const verdict = start().decide(record({ active: [{ ...RUN, id: 'other' }] }));
     if (verdict.kind !== 'write') throw new Error(verdict.kind);
-    const triggered = { ...RUN, isTriggered: true };
     expect(verdict.record).toEqual(record({ active: [{ ...RUN, id: 'other' }, triggered] }));
     expect(start().decide(verdict.record)).toEqual({ kind: 'settled', result: undefined });
   });
@@ -277,6 +286,7 @@ describe('when a leader adopts a job', () => {
       job: 'job',
       schedule: 'S',
       now: 9_000,
+      historyLimit: 10,
       isOver: () => isOver,
       continues: (text) => text === 'S',
     });

@@ -22,6 +22,7 @@ const rewritten = (job: JsonDocument, change = {}): JsonDocument => {
   ]!;
 };
 const RUN = { run: 'r', scheduledTime: AT, startedAt: AT, term: 1, fencingToken: '1' };
+const PAST = { scheduledTime: AT, delayMs: 5, durationMs: 7, term: 1, holderIdentity: 'h' };
 const REPORT = { claim: 'c', reason: 'forbidden', times: [AT] };
 
 describe('when a record was written by a version that knows more', () => {
@@ -35,6 +36,10 @@ describe('when a record was written by a version that knows more', () => {
     ],
     ['a report with another reason', { untold: [{ ...REPORT, reason: 'paused' }] }],
     ['a report with other times', { untold: [{ ...REPORT, times: { from: AT } }] }],
+    ['a field of a past run', { history: [{ ...PAST, later: 1 }] }],
+    ['a past run with another outcome', { history: [{ ...PAST, outcome: 'skipped' }] }],
+    ['a past run that is none', { history: ['x', { ...PAST, delayMs: 1e300 }] }],
+    ['a history that is none', { history: { last: PAST } }],
     ['a run that is named otherwise', { active: [{ runner: 'x' }] }],
     ['a last success that is no time', { lastSuccessfulTime: { at: AT } }],
     ['a last failure that is none', { lastFailed: 'unknown' }],

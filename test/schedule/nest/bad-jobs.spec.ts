@@ -114,6 +114,9 @@ describe('when a job cannot work', () => {
     ['a timeout of zero', '* * * * *', { timeoutMs: 0 }, 'timeoutMs', 'between 1', '60000'],
     ['jitter in fractions', '* * * * *', { jitterMs: 0.5 }, 'jitterMs', 'whole', 'use 0'],
     ['a negative jitter', '* * * * *', { jitterMs: -1 }, 'jitterMs', 'between 0', 'use 0'],
+    ['a negative history', '* * * * *', { historyLimit: -1 }, 'historyLimit', '0 to 100', '10'],
+    ['a history without end', '* * * * *', { historyLimit: 101 }, 'historyLimit', '0 to 100', '10'],
+    ['a history in words', '* * * * *', { historyLimit: 'all' }, 'historyLimit', 'whole', '10'],
     ['suspend as text', '* * * * *', { suspend: 'no' }, 'suspend', 'boolean', 'false'],
     [
       'onMissed that is no function',

@@ -99,6 +99,7 @@ export class ScheduledProcess {
       concurrencyPolicy: 'Forbid',
       startingDeadlineMs: null,
       timeoutMs: null,
+      historyLimit: 10,
       suspend: false,
       onMissed: null,
       run: (context) => {
