@@ -208,7 +208,7 @@ function planWeather({
 }
 
 /** Everything that an event sets off by promises happens before the next event. */
-async function runUntil(queue: EventQueue, until: number): Promise<void> {
+export async function runUntil(queue: EventQueue, until: number): Promise<void> {
   await new Promise<void>((resolve) => setImmediate(resolve));
   for (let event = queue.next(until); event !== undefined; event = queue.next(until)) {
     if (event.owner !== null && !event.owner.accepts(event)) continue;

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { onAbort } from '../../core/abort-signal.js';
 import type { Clock } from '../../core/clock.js';
 import type { LockRequestError } from '../../core/errors.js';
@@ -51,7 +52,10 @@ export class OnceRole {
   private wake = new AbortController();
   private working: Promise<void> = Promise.resolve();
 
-  constructor(private readonly options: OnceRoleOptions) {}
+  constructor(private readonly options: OnceRoleOptions) {
+    // Everything that is waited for listens: more than ten are no leak, and Node.js would warn of one.
+    setMaxListeners(Infinity, this.stopping.signal, this.closing.signal);
+  }
 
   /** The outstanding work of a key, if there is one. */
   outstanding(key: string): OnceWork | undefined {

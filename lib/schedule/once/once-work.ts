@@ -121,12 +121,19 @@ export class OnceWork {
     if (end !== undefined) this.settle({ end, record, isOwn: false });
   }
 
-  /** Runs it if no process has, as long as the term lasts. Resolves when its end is recorded. */
+  /**
+   * Runs it if no process has, as long as the term lasts. Resolves when it is over and that is recorded, or with the
+   * term. A run that another process has given up settles nothing, and that one may have died since.
+   */
   async lead(term: Term, isTermLive: () => boolean): Promise<void> {
-    const nonce = this.environment.nonce();
-    this.own.add(nonce);
-    if (!(await this.claimAndRun(nonce, term, isTermLive))) this.unstarted.add(nonce);
-    this.own.delete(nonce);
+    const { clock, lookMs, nonce: newNonce } = this.environment;
+    while (!this.isOver && !term.signal.aborted) {
+      const nonce = newNonce();
+      this.own.add(nonce);
+      if (!(await this.claimAndRun(nonce, term, isTermLive))) this.unstarted.add(nonce);
+      this.own.delete(nonce);
+      if (!this.isOver) await pauseFor(clock, lookMs, term.signal);
+    }
   }
 
   /** False if it was not started. */

@@ -73,6 +73,19 @@ describe('when several processes want the same version', () => {
   });
 });
 
+describe('when a process wants many keys', () => {
+  it('runs each once', async () => {
+    const waits = Array.from({ length: 20 }, (_, index) =>
+      a.waitFor(a.want({ key: `key-${index}` })),
+    );
+    await clock.settle();
+    await a.lead();
+    await clock.advance(30_000);
+    expect(waits.map(({ result }) => result)).toEqual(waits.map(() => 'ran'));
+    expect(a.runs).toHaveLength(20);
+  });
+});
+
 describe('when it fails', () => {
   it('fails for all, and a process that leads later does not run it again', async () => {
     a.handler = () => Promise.reject(new Error('no ink'));
@@ -206,6 +219,22 @@ describe('when leadership ends while it runs', () => {
     finish();
     await clock.settle();
     expect(await a.record()).toMatchObject({ state: 'succeeded', claim: 'a-1' });
+    expect(atA.result).toBe('ran');
+  });
+
+  it('runs it again itself if the one that gave it up has died', async () => {
+    let finish!: () => void;
+    a.handler = () => new Promise<void>((resolve) => (finish = resolve));
+    b.handler = () => new Promise(() => {});
+    const [atA] = await bothWant({ onInterrupted: 'rerun' });
+    await a.lead(1);
+    await b.lead(2);
+    finish();
+    await clock.settle();
+    expect(a.log).toEqual(['started 1', 'succeeded', 'unrecorded']);
+    a.handler = () => undefined;
+    await clock.advance(30_000);
+    expect(a.runs).toMatchObject([{ attempt: 1 }, { attempt: 3 }]);
     expect(atA.result).toBe('ran');
   });
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { createTerm, type Term } from '../../../lib/core/term.js';
 import type { OnceRecord } from '../../../lib/schedule/once/once-record.js';
 import { readOnceRecord } from '../../../lib/schedule/once/once-record.js';
@@ -108,6 +109,7 @@ export class OnceProcess {
   /** Tokens grow with the terms, as those of an election do. */
   async lead(number = 1): Promise<this> {
     const abort = new AbortController();
+    setMaxListeners(Infinity, abort.signal);
     const term = createTerm({
       role: 'role-once',
       number,

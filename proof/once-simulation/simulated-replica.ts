@@ -1,0 +1,233 @@
+import { setMaxListeners } from 'node:events';
+import type { Clock, Timer } from '../../lib/core/clock.js';
+import { createTerm, type Term } from '../../lib/core/term.js';
+import type { JsonDocument } from '../../lib/core/json-document.js';
+import { endOf, type OnceEnd, type WantedWork } from '../../lib/schedule/once/once-decision.js';
+import { type OnceRecord, readOnceRecord } from '../../lib/schedule/once/once-record.js';
+import type { OnceContext, OnceWork } from '../../lib/schedule/once/once-work.js';
+import type { EventOwner, EventQueue, SimulatedEvent } from '../simulation/event-queue.js';
+import type { RandomStream } from '../simulation/random-stream.js';
+import type { FaultCount, FaultMix } from '../tick-simulation/network-faults.js';
+import type { SimulatedDocument } from '../tick-simulation/simulated-document.js';
+import {
+  SimulatedDocumentStore,
+  type StoreWeather,
+} from '../tick-simulation/simulated-document-store.js';
+import { KEYS, type OnceHistory } from './once-history.js';
+import type { OnceEngine } from './once-simulation.js';
+
+export interface OnceTraits {
+  readonly engine: OnceEngine;
+  readonly queue: EventQueue;
+  readonly document: SimulatedDocument;
+  readonly random: RandomStream;
+  readonly faults: FaultMix;
+  readonly count: FaultCount;
+  readonly history: OnceHistory;
+  /** True time from which nothing fails. */
+  readonly calmFrom: number;
+  readonly weather: StoreWeather;
+}
+
+const LOOK_MS = 500;
+const EPOCH_MS = Date.UTC(2026, 0, 1);
+
+/** One process that wants two keys at one version, and believes that it leads whatever the others believe. */
+export class SimulatedReplica implements EventOwner, Clock {
+  private isDead = false;
+  /** One that never leads, and only waits. */
+  private readonly isFollower: boolean;
+  private pausedUntil = 0;
+  private cutOffUntil = 0;
+  private current: { readonly term: Term; readonly abort: AbortController } | undefined;
+  private onGranted: ((term: Term) => void) | undefined;
+  private readonly works: readonly OnceWork[];
+  private nonces = 0;
+
+  constructor(
+    readonly identity: string,
+    private readonly version: number,
+    private readonly traits: OnceTraits,
+  ) {
+    this.isFollower = traits.random.chance(0.2);
+    this.begin();
+    this.works = this.want();
+    this.planTroubles();
+  }
+
+  /** What is not over though nothing has failed for a while; for a follower, though the record says that it is. */
+  get stuck(): string[] {
+    return this.works
+      .filter(({ isOver }) => !isOver)
+      .filter(
+        ({ key, definition }) => !this.isFollower || this.endOf(key, definition) !== undefined,
+      )
+      .map(({ key }) => `not over: ${key} ${this.version} in ${this.identity}`);
+  }
+
+  private endOf(key: string, wanted: WantedWork): OnceEnd | undefined {
+    const document = JSON.parse(this.traits.document.read()?.text ?? '{}') as JsonDocument;
+    const read = readOnceRecord(document, key);
+    return 'record' in read ? endOf(read.record, wanted) : undefined;
+  }
+
+  /** SIGKILL: what it has sent may still arrive. */
+  kill(): void {
+    this.isDead = true;
+  }
+
+  // EventOwner: a stopped process gets its events later, a dead one never.
+  accepts(event: SimulatedEvent): boolean {
+    if (this.isDead) return false;
+    if (this.traits.queue.now >= this.pausedUntil) return true;
+    this.traits.queue.postpone(event, this.pausedUntil + this.traits.random.between(0, 5));
+    return false;
+  }
+
+  settled(): void {}
+
+  // Clock
+  now(): number {
+    return this.traits.queue.now;
+  }
+
+  wallMicros(): number {
+    return Math.round((EPOCH_MS + this.traits.queue.now) * 1_000);
+  }
+
+  suspendedMs(): number {
+    return 0;
+  }
+
+  setTimer(callback: () => void, delayMs: number): Timer {
+    const event = this.traits.queue.after(Math.max(0, delayMs), this, callback);
+    return { cancel: () => (event.cancelled = true) };
+  }
+
+  private want(): OnceWork[] {
+    const { engine, document, random, history } = this.traits;
+    const store = new SimulatedDocumentStore(document, {
+      ...this.traits,
+      owner: this,
+      cutOffUntil: () => this.cutOffUntil,
+      onWrite: () => this.perhapsLoseTerm(),
+    });
+    const ledger = new engine.OnceLedger(store, this, {
+      requestTimeoutMs: 1_000,
+      longestRequestMs: 2_000,
+      retryMs: 250,
+      longestRetryMs: 3_000,
+      random: () => random.next(),
+      onError: () => undefined,
+    });
+    const termOf = (): Term | undefined => this.current?.term;
+    const role = new engine.OnceRole({
+      clock: this,
+      ledger,
+      lookMs: LOOK_MS,
+      onError: () => undefined,
+      stopped: () => new Error('stopped'),
+      compete: async (onGranted) => {
+        this.onGranted = onGranted;
+        return {
+          get term() {
+            return termOf();
+          },
+          track: () => undefined,
+          drain: async () => undefined,
+          end: async () => void (this.onGranted = undefined),
+        };
+      },
+      work: {
+        nonce: () => `${this.identity}/${(this.nonces += 1)}`,
+        leaseDurationMs: 3_000,
+        lookMs: LOOK_MS,
+        call: async ({ run }, context) => run(context),
+        observer: (key) => ({
+          onStarted: (record: OnceRecord) => history.started(key, record),
+          onEnded: (record, { state }) => history.ended(key, record, state),
+          onUnrecorded: () => this.traits.count.add('unrecorded'),
+          onReturned: () => this.traits.count.add('handed back'),
+        }),
+      },
+    });
+    const version = String(this.version);
+    const run = (context: OnceContext): Promise<void> => this.work(context);
+    return (['fail', 'rerun'] as const).map((onInterrupted) => {
+      const key = KEYS[onInterrupted];
+      const work = role.add({ key, version, onInterrupted, run });
+      void work.over.then((outcome) => {
+        this.traits.count.add(`told ${outcome.end}`);
+        history.told(key, this.version, outcome);
+      });
+      return work;
+    });
+  }
+
+  /** A while; some of it fails, and half of it heeds its signal. */
+  private work({ signal }: OnceContext): Promise<void> {
+    const { queue, random } = this.traits;
+    const [durationMs, fails] = [random.between(0, 6_000), random.chance(0.15)];
+    return new Promise((resolve, reject) => {
+      queue.after(durationMs, this, () => (fails ? reject(new Error('failed')) : resolve()));
+      if (random.chance(0.5))
+        signal.addEventListener('abort', () => reject(signal.reason as Error));
+    });
+  }
+
+  /** Tokens in any order: nothing that is always promised may depend on who is the rightful leader. */
+  private begin(): void {
+    if (this.isFollower) return;
+    const abort = new AbortController();
+    setMaxListeners(Infinity, abort.signal);
+    const { random } = this.traits;
+    const term = createTerm({
+      role: 'simulated',
+      number: random.whole(1, 9),
+      fencingToken: BigInt(random.whole(1, 9)),
+      holderIdentity: this.identity,
+      grantedAt: new Date(0),
+      signal: abort.signal,
+    });
+    this.current = { term, abort };
+    this.onGranted?.(term);
+  }
+
+  private loseTerm(): void {
+    if (this.current === undefined || this.traits.queue.now >= this.traits.calmFrom) return;
+    this.traits.count.add('term lost');
+    const { abort } = this.current;
+    this.current = undefined;
+    // By the clock the term is over at once, and its signal knows later.
+    const { queue, random } = this.traits;
+    queue.after(random.between(0, 50), this, () => abort.abort(new Error('revoked')));
+    queue.after(random.between(50, 2_000), this, () => this.begin());
+  }
+
+  private perhapsLoseTerm(): void {
+    const { random, faults, queue } = this.traits;
+    if (!random.chance(faults.loseTermOnWrite)) return;
+    queue.after(random.between(0, 10), this, () => this.loseTerm());
+  }
+
+  private planTroubles(): void {
+    const { faults, random, queue, count, calmFrom } = this.traits;
+    const plan = (everySeconds: number, what: () => void): void => {
+      if (everySeconds === Infinity) return;
+      queue.after(random.between(0.2, 1.8) * everySeconds * 1_000, this, () => {
+        if (queue.now >= calmFrom) return;
+        what();
+        plan(everySeconds, what);
+      });
+    };
+    plan(faults.pauseEvery, () => {
+      count.add('paused');
+      this.pausedUntil = queue.now + random.between(100, 15_000);
+    });
+    plan(faults.partitionEvery, () => {
+      count.add('cut off');
+      this.cutOffUntil = queue.now + random.between(500, 20_000);
+    });
+    plan(faults.loseTermEvery, () => this.loseTerm());
+  }
+}
