@@ -125,7 +125,7 @@ export class ElectionLogger {
   }
 
   /** One entry at the start: which timers run where. */
-  gatesTimers(timers: readonly ListedTimer[]): void {
+  gatesTimers(timers: readonly ListedTimer[], isShadow = false): void {
     const places = [
       ['on the leader', named(timers, 'gate')],
       ['on every replica (@EveryReplica)', named(timers, 'every-replica')],
@@ -141,7 +141,30 @@ export class ElectionLogger {
       const none = 'and finds no @Cron, @Interval or @Timeout that @nestjs/schedule runs';
       return this.write('warn', `has gateSchedules: true ${none}. ${dynamic}`);
     }
-    this.write('log', `gates the timers of this application. They run ${listed}. ${dynamic}`);
+    const what = isShadow
+      ? "would gate the timers of this application without mode: 'shadow'. They would then run"
+      : 'gates the timers of this application. They run';
+    this.write('log', `${what} ${listed}. ${dynamic}`);
+  }
+
+  shadows(): void {
+    this.write(
+      'warn',
+      "has mode: 'shadow': it elects a leader and gates nothing. Every replica runs everything, and what gates would have " +
+        'skipped is logged and counted (leadership.shadowSkips)',
+    );
+  }
+
+  wouldHaveSkipped(method: string, count: number, leader: string | undefined): void {
+    const why = leader === undefined ? 'no leader is known' : `${leader} leads`;
+    const often = count === 1 ? '' : `, ${count} times so far`;
+    this.write('log', `would have skipped ${method}, as ${why} (mode: 'shadow')${often}`);
+  }
+
+  shadowed(byMethod: ReadonlyMap<string, number>): void {
+    const listed = [...byMethod].map(([method, count]) => `${method} (${count})`).join(', ');
+    const what = listed === '' ? 'nothing' : listed;
+    this.write('log', `would have skipped in all, without mode: 'shadow': ${what}`);
   }
 
   started(): void {

@@ -11,6 +11,7 @@ import {
   settleWork,
 } from './gated-work.js';
 import { MethodMarks, prototypeOf } from './method-marks.js';
+import { SHADOW } from './shadow-skips.js';
 import { refusalFor } from './transport-refusals.js';
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
@@ -110,7 +111,12 @@ export function gateMethod(
       return Reflect.apply(original, this, args);
     }
     const leadership = leadershipAt(this, leadershipKey);
-    if (leadership?.isLeader() !== true) return answerOfClosedGate(method, this, leadership);
+    if (leadership?.isLeader() !== true) {
+      const shadow = leadership?.[SHADOW];
+      if (shadow === undefined) return answerOfClosedGate(method, this, leadership);
+      shadow.count(`${ownerName(this, prototype)}.${String(key)}`);
+      return Reflect.apply(original, this, args);
+    }
     // As runGated() does, but without another function for each call.
     const inFlight = leadership[GATED_WORK];
     inFlight?.begin(counted);

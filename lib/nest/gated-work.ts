@@ -12,6 +12,7 @@ import { onAbort } from '../core/abort-signal.js';
 import { adoptWork, type Adopted } from '../elector/work-in-flight.js';
 import type { Term } from '../core/term.js';
 import { runInTerm } from './current-term.js';
+import { SHADOW, type ShadowSkips } from './shadow-skips.js';
 import { isTerm } from './service-override.js';
 import { isStream, type Stream } from './run-to-end.js';
 
@@ -32,6 +33,7 @@ export interface GateLeadership {
   readonly term?: Term | undefined;
   readonly [GATED_WORK]?: CountedWork;
   readonly [OPEN_TERM]?: Term | undefined;
+  readonly [SHADOW]?: ShadowSkips | undefined;
   [GATE_SKIPPED]?(method: string): void;
 }
 

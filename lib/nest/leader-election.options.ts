@@ -98,6 +98,13 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * @default false
    */
   readonly gateSchedules?: boolean;
+  /**
+   * `'shadow'`: elect a leader and gate nothing, to see what gates would change. `@LeaderOnly()`, `guard()` and
+   * `gateSchedules` of this role let every call through on every replica, and log and count (`leadership.shadowSkips`)
+   * what they would have skipped. Everything that asks who leads, handlers and `@LeaderCron()` work as ever.
+   * @default 'enforce'
+   */
+  readonly mode?: 'enforce' | 'shadow';
 }
 
 /** The option `members`. */
@@ -180,6 +187,7 @@ export interface ResolvedModuleOptions extends ResolvedElectionOptions {
   readonly placement: Placement;
   readonly placementCooldownMs: number;
   readonly gateSchedules: boolean;
+  readonly mode: 'enforce' | 'shadow';
 }
 
 const OPTION_NAMES = [
@@ -194,6 +202,7 @@ const OPTION_NAMES = [
   'placement',
   'placementCooldownMs',
   'gateSchedules',
+  'mode',
 ];
 
 /** What may follow the slash in the key of a label. */
@@ -223,6 +232,7 @@ export function resolveModuleOptions(
       0,
     ),
     gateSchedules: reader.boolean('gateSchedules', false),
+    mode: readMode(reader),
   };
   if (options.podLabel && !LABEL_NAME.test(options.role)) {
     const rule =
@@ -279,6 +289,15 @@ function readLock(reader: OptionReader): LockChoice {
     'name one of these, or leave it out',
   );
   return 'auto';
+}
+
+function readMode(reader: OptionReader): 'enforce' | 'shadow' {
+  const mode = reader.get('mode');
+  if (mode === undefined || mode === 'enforce') return 'enforce';
+  if (mode !== 'shadow') {
+    reader.fault('mode', mode, 'must be "enforce" or "shadow"', 'use "enforce", or leave it out');
+  }
+  return 'shadow';
 }
 
 function readMembers(reader: OptionReader): ResolvedModuleOptions['members'] {

@@ -41,6 +41,7 @@ export class LeadershipHandlersExplorer {
   private readonly faults: OptionFault[] = [];
   private readonly found = new Map<string, HandlerLists>();
   private readonly explored = new Set<object>();
+  private readonly gatedRoles = new Set<string>();
   private readonly knownPrototypes = new Set<object>();
 
   constructor(
@@ -62,7 +63,7 @@ export class LeadershipHandlersExplorer {
         for (const wrapper of collection.values()) this.exploreOne(wrapper);
       }
     }
-    this.faults.push(...this.scheduleGates.optionFaults());
+    this.faults.push(...this.scheduleGates.optionFaults(), ...this.shadowFaults());
     this.faults.push(...this.registry.strangers(this.knownPrototypes));
     if (this.faults.length > 0) throw new LeaderElectionOptionsError(this.faults);
     for (const election of this.registry.elections) {
@@ -127,10 +128,24 @@ export class LeadershipHandlersExplorer {
   private exploreGate(gate: Gate, name: string, instance: object | undefined): void {
     const election = this.registry.find(gate.role);
     if (election === undefined) {
-      this.roleFault(`@LeaderOnly() on ${name}`, gate.role);
-    } else if (instance !== undefined) {
-      adopt(instance, gate.role, this.registry.service(election));
+      return this.roleFault(`@LeaderOnly() on ${name}`, gate.role);
     }
+    this.gatedRoles.add(election.role);
+    if (instance !== undefined) adopt(instance, gate.role, this.registry.service(election));
+  }
+
+  /** Counts that stay at zero look as if nothing would be skipped. */
+  private shadowFaults(): OptionFault[] {
+    return this.registry.elections
+      .filter(({ role, options }) => {
+        return options.mode === 'shadow' && !options.gateSchedules && !this.gatedRoles.has(role);
+      })
+      .map(({ role }) => ({
+        field: `mode of role ${JSON.stringify(role)}`,
+        value: 'shadow',
+        rule: 'needs gates whose effect it can show, and this role has neither gateSchedules: true nor @LeaderOnly()',
+        fix: 'add gateSchedules: true, or leave mode out',
+      }));
   }
 
   private checkGates(prototype: object | null, owner: string): void {

@@ -8,6 +8,7 @@ import type { Adopted } from '../elector/work-in-flight.js';
 import { GATE_SKIPPED, GATED_WORK, OPEN_TERM, runGated, type CountedWork } from './gated-work.js';
 import type { Revocation } from './leadership-streams.js';
 import type { RoleElection } from './role-election.js';
+import { SHADOW, type ShadowSkips } from './shadow-skips.js';
 
 const ELECTION = Symbol.for('nestjs-leader-election:election');
 
@@ -171,7 +172,12 @@ export class LeadershipService {
    * time. `this` and the arguments are passed on.
    */
   guard<A extends unknown[], T>(work: (...args: A) => T): (...args: A) => Adopted<T> | undefined {
-    const runIfLeader = (call: () => T) => this.runIfLeader(call);
+    const runIfLeader = (call: () => T) => {
+      const shadow = this[SHADOW];
+      if (shadow === undefined || this.isLeader()) return this.runIfLeader(call);
+      shadow.count(`guard(${work.name})`);
+      return call() as Adopted<T>;
+    };
     return function (this: unknown, ...args) {
       return runIfLeader(() => Reflect.apply(work, this, args));
     };
@@ -244,6 +250,19 @@ export class LeadershipService {
       ]);
     }
     this[ELECTION].setEligible(isEligible, reason);
+  }
+
+  /**
+   * With `mode: 'shadow'`, how often the gates of this role would have skipped or refused a call in this process, by class
+   * and method (`PlanScheduler.close`), or `guard(name of the function)`. Empty otherwise. A copy: it does not change.
+   */
+  get shadowSkips(): ReadonlyMap<string, number> {
+    return this[SHADOW]?.byMethod ?? new Map<string, number>();
+  }
+
+  /** @internal what the gates of a role in shadow mode count with */
+  get [SHADOW](): ShadowSkips | undefined {
+    return this[ELECTION].shadow;
   }
 
   /** @internal where `@LeaderOnly()` counts its work */

@@ -30,6 +30,7 @@ import { OwnContainer } from './own-container.js';
 import type { PodLabels } from './pod-labels.js';
 import { RoleEligibility } from './role-eligibility.js';
 import { RolePlacement } from './role-placement.js';
+import { ShadowSkips } from './shadow-skips.js';
 import { isTerm, revocationOfStub, type ServiceOverride, termOfStub } from './service-override.js';
 
 export interface RoleElectionDependencies {
@@ -54,6 +55,8 @@ export class RoleElection {
   readonly lockBeside: SelectedLock['beside'];
   private readonly drainedBeside: (() => Promise<void>)[] = [];
   private readonly log: ElectionLogger;
+  /** What gates would have skipped; undefined unless the role has `mode: 'shadow'`. */
+  readonly shadow: ShadowSkips | undefined;
   /** Whose its events are. */
   readonly source: ElectionSource;
   readonly channels: ElectionChannels;
@@ -95,6 +98,10 @@ export class RoleElection {
     this.log = new ElectionLogger(options, description, clock, isLeaseLasting);
     this.source = sourceOf(options, description);
     this.channels = new ElectionChannels(this.source, () => this.leader);
+    this.shadow =
+      options.mode === 'shadow'
+        ? new ShadowSkips((method, count) => this.log.wouldHaveSkipped(method, count, this.leader))
+        : undefined;
     this.members = members.of(this);
     const config = configOf(options, lock, this.members);
     this.elector = makeElector(config, { lock, clock, random, observer: this.observer() });
@@ -261,6 +268,7 @@ export class RoleElection {
     this.waitsEarly?.cancel();
     // Not earlier: only now is the application's own logger in place.
     if (this.lockRemark !== undefined) this.log.remarkOnLock(this.lockRemark);
+    if (this.shadow !== undefined) this.log.shadows();
     if (this.options.autoStart && isRepl()) {
       this.isAutoStart = false;
       this.log.standsAside();
@@ -281,6 +289,7 @@ export class RoleElection {
     this.stopping = true;
     this.waitsEarly?.cancel();
     this.log.tellSkips();
+    if (this.shadow !== undefined) this.log.shadowed(this.shadow.byMethod);
     this.checks.close();
     const drained = this.elector.drain();
     this.streams.noMoreGrants();
@@ -289,7 +298,7 @@ export class RoleElection {
 
   /** It gates the timers of the application. */
   gatesTimers(timers: readonly ListedTimer[]): void {
-    this.log.gatesTimers(timers);
+    this.log.gatesTimers(timers, this.shadow !== undefined);
   }
 
   /** A gated method was skipped. Before the leader is known, this happens silently on every replica. */

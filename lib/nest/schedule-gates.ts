@@ -10,6 +10,7 @@ import { GATE_SKIPPED, runGated } from './gated-work.js';
 import { classMethod, classMethods, prototypeOf } from './method-marks.js';
 import type { RoleElection } from './role-election.js';
 import { RoleRegistry } from './role-registry.js';
+import { SHADOW } from './shadow-skips.js';
 
 /** What @nestjs/schedule calls when a timer fires. It catches and logs what the method throws. */
 type Tick = (...args: unknown[]) => unknown;
@@ -95,18 +96,21 @@ export class ScheduleGates implements OnModuleInit {
     }
     this.timers.push({ name, rule: 'gate', roles: [election.role] });
     const leadership = this.registry.service(election);
-    return this.checked(
-      (...args) => runGated(leadership, name, () => tick(...args)),
-      name,
-      election,
-    );
+    const counted: Tick = (...args) => {
+      const isShadowed = leadership[SHADOW] !== undefined && !leadership.isLeader();
+      if (!isShadowed) return runGated(leadership, name, () => tick(...args));
+      leadership[SHADOW]?.count(name);
+      return tick(...args);
+    };
+    return this.checked(counted, name, election);
   }
 
   private checked(tick: Tick, name: string, election: RoleElection): Tick {
     const leadership = this.registry.service(election);
     const isOpen = (): boolean => {
       try {
-        if (leadership.isLeader()) return true;
+        // In shadow mode the gate behind this one counts.
+        if (leadership.isLeader() || leadership[SHADOW] !== undefined) return true;
         leadership[GATE_SKIPPED]?.(name);
       } catch (error) {
         // A test's replacement of the service may throw; behind a timer that would end the process.

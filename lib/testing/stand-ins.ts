@@ -107,6 +107,7 @@ type StandInElection = Pick<
   | 'memberViews'
   | 'role'
   | 'setEligible'
+  | 'shadow'
   | 'skipped'
   | 'start'
   | 'streams'
@@ -150,6 +151,7 @@ function standInElection(
     start: () => {},
     leadershipAwaited: () => {},
     setEligible: (isEligible) => elector.setEligible(isEligible),
+    shadow: undefined,
     skipped: () => {},
   };
 }

@@ -75,6 +75,7 @@ describe('the options of LeaderElectionModule', () => {
         placement: 'any',
         placementCooldownMs: 30_000,
         gateSchedules: false,
+        mode: 'enforce',
       });
       await elections.clock.advance(60_000);
       expect(app.leadership().isLeader()).toBe(false);
