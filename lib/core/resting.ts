@@ -34,12 +34,15 @@ export function noteGivingUp(step: Step, term: number, reason: RevocationReason)
   remember(step, { uid, count, transitions: term, since: step.now });
 }
 
-/** Takes note of who has given up. Every record of two terms says it, and it counts once. */
+/**
+ * Takes note of who has given up. Every record of two terms says it, and it counts once. What is known of a later term stays:
+ * a renewal that was under way when this process gave up again still says it of the term before.
+ */
 export function reviewResting(step: Step, record: LeaseRecord): void {
   const mark = gaveUpOf(record);
   if (mark === undefined) return;
   const known = step.state.resting.find(({ uid }) => uid === mark.uid);
-  if (known?.transitions === mark.transitions) return;
+  if (known !== undefined && isOfTermOrBefore(mark, known.transitions)) return;
   remember(step, { ...mark, count: Math.min(MOST_COUNT, mark.count), since: step.now });
 }
 

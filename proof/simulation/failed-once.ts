@@ -20,4 +20,6 @@ export const FAILED_ONCE: readonly number[] = [
   20_031_285,
   // A paused process heard that it is eligible again, and so had never been ineligible.
   20_070_842,
+  // The answer of a renewal that was under way took back that its sender had just given up.
+  20_204_859,
 ];

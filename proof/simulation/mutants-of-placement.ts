@@ -59,6 +59,20 @@ export const MUTANTS_OF_PLACEMENT: readonly Mutant[] = [
     foundBy: 'rest-respected',
   },
   {
+    name: 'rest-taken-back',
+    breaks: 'R25: what a renewal said that was under way counts for more than the giving up since',
+    patches: [
+      {
+        file: RESTING,
+        from: 'if (known !== undefined && isOfTermOrBefore(mark, known.transitions)) return;',
+        to: 'if (known?.transitions === mark.transitions) return;',
+      },
+    ],
+    traits: { ...RESTS, slowServer: 0.3 },
+    kinds: ['ineligible', 'fail-handler', 'step-down'],
+    foundBy: 'rest-respected',
+  },
+  {
     name: 'rest-of-one-cool-down',
     breaks: 'R25: who has given up is a target again after a cool-down',
     patches: [

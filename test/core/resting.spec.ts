@@ -50,6 +50,15 @@ describe('when a member gives up as a handler failed', () => {
     expect(run.written.gaveUp).toEqual({ transitions: 2, uid: 'uid-me', count: 2 });
   });
 
+  it('says it of the present term though a renewal that was under way still says it of the one before', () => {
+    const run = gavesUp('handler-failed').applied(11).at(20_000).tick().applied(12);
+    run.at(22_000).tick();
+    expect(run.written.gaveUp).toMatchObject({ transitions: 1 });
+    run.withdraw('handler-failed').say({ kind: 'drained', term: 2 }).applied(13);
+    expect(run.request.purpose).toBe('release');
+    expect(run.written.gaveUp).toEqual({ transitions: 2, uid: 'uid-me', count: 2 });
+  });
+
   it('says nothing where it is no known member', () => {
     expect(gavesUp('handler-failed', {} as typeof ME).written.gaveUp).toBeUndefined();
   });
