@@ -15,7 +15,7 @@ const frames = new AsyncLocalStorage<TermFrame>();
 
 /**
  * The term in which this code runs, anywhere below a gated call and after any `await` in it: `@LeaderOnly()`,
- * `@OnGranted()`, `@LeaderCron()`, `runIfLeader()`, `guard()` and the timers of `gateSchedules`. Undefined outside.
+ * `@OnGranted()`, `@LeaderCron()`, `@LeaderOnce()`, `runIfLeader()`, `guard()` and the timers of `gateSchedules`. Undefined outside.
  *
  * A term that has ended is returned all the same, with its signal aborted: work that is still under way has to learn
  * that, and a store refuses its fencing token.

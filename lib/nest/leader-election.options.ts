@@ -25,7 +25,7 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    */
   readonly lock?: LockChoice;
   /**
-   * Create the Lease (and the one that `@LeaderCron` needs) where it does not exist; `false`: never, so that the Role
+   * Create the Lease (and those that `@LeaderCron` and `@LeaderOnce` need) where it does not exist; `false`: never, so that the Role
    * needs no `create`. The Lease is then part of the manifest, and errors say what to apply. The same goes for the ConfigMap of
    * `configMapLock()`, and for no other lock.
    * @default true

@@ -51,6 +51,8 @@ export interface WrittenOnce {
   readonly place: string;
   readonly options: unknown;
   readonly run: (context: OnceContext) => unknown;
+  /** `@LeaderOnly()` may keep a call from reaching it. */
+  readonly isGated?: boolean;
 }
 
 export interface ReadOnce {
@@ -67,7 +69,12 @@ const WAIT_TIMEOUT_MS = 300_000;
 const LONGEST_KEY = 200;
 
 /** The checked work, or every fault of it. */
-export function readOnce({ place, options, run }: WrittenOnce): ReadOnce | OptionFault[] {
+export function readOnce({
+  place,
+  options,
+  run,
+  isGated = false,
+}: WrittenOnce): ReadOnce | OptionFault[] {
   const reader = new OptionReader(options, OPTION_NAMES);
   const key = reader.required('key', reader.text('key', 'schema', LONGEST_KEY), 'schema');
   const definition: OnceDefinition = {
@@ -79,6 +86,13 @@ export function readOnce({ place, options, run }: WrittenOnce): ReadOnce | Optio
   const waitForOthers = oneOf(reader, 'waitForOthers', WAITING, false);
   const waitTimeoutMs = reader.milliseconds('waitTimeoutMs', WAIT_TIMEOUT_MS, 1);
   const role = reader.text('role', 'plan-scheduler');
+  if (isGated) {
+    const rule =
+      'must not be gated by @LeaderOnly() on the method or its class: a replica that does not lead the role would skip it, and it would be recorded as done';
+    const fix =
+      'remove @LeaderOnly(), as one replica runs it anyway, or move it to a class of its own';
+    reader.fault('method', undefined, rule, fix);
+  }
   const faults = faultsOf(reader, place);
   return faults.length > 0 ? faults : { role, definition, waitForOthers, waitTimeoutMs };
 }

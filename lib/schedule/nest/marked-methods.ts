@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { OptionFault } from '../../core/errors.js';
+import { GATES } from '../../nest/gated-method.js';
 import {
   classOf,
   instanceOf,
@@ -18,6 +19,8 @@ interface MarkedCall<Mark, Context> {
   readonly place: string;
   readonly mark: Mark;
   readonly owner: object;
+  /** True if `@LeaderOnly()` may keep a call from reaching the method. */
+  readonly isGated: boolean;
   /** Calls the method. */
   readonly run: (context: Context) => unknown;
 }
@@ -49,7 +52,10 @@ export class MarkedMethodsExplorer {
         const place = `${decorator} on ${name}`;
         for (const mark of marks) {
           if (instance === undefined) faults.push(scopeFault(place, 'job', wrapper));
-          else found.push({ name, place, mark, owner: instance, run: callOf(instance, key) });
+          else {
+            const isGated = GATES.of(owner, key).length > 0;
+            found.push({ name, place, mark, owner: instance, isGated, run: callOf(instance, key) });
+          }
         }
       }
     }

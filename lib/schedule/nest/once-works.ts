@@ -5,6 +5,7 @@ import { LeaderElector } from '../../elector/leader-elector.js';
 import { closeInTime } from '../../elector/lock-requests.js';
 import { atHome } from '../../elector/system-clock.js';
 import { kernelRandom, kernelUuid } from '../../locks/kernel-entropy.js';
+import { runInTerm } from '../../nest/current-term.js';
 import { ElectionStoppedError } from '../../nest/errors.js';
 import type { RoleElection } from '../../nest/role-election.js';
 import { runToEnd } from '../../nest/run-to-end.js';
@@ -14,7 +15,8 @@ import { type OnceResult, OnceRole, type RunnerElection } from '../once/once-rol
 import type { OnceWork } from '../once/once-work.js';
 import { ONCE_SUFFIX, RUNNER_SUFFIX } from './leader-once.decorator.js';
 import { type ReadOnce, readOnce, type WrittenOnce } from './leader-once.options.js';
-import { OnceLogger } from './once-logger.js';
+import { OnceLogger, OnceReporter } from './once-logger.js';
+import { RunEvents } from './run-events.js';
 import { RETRY_MS, RoleSchedules } from './role-schedules.js';
 
 /** What is recorded of work that runs once: the newest version that was ever claimed. */
@@ -62,7 +64,10 @@ export class OnceWorks {
   private readonly byRole = new Map<string, { role: OnceRole; ledger: OnceLedger }>();
   private isStopped = false;
 
-  constructor(private readonly schedules: RoleSchedules) {}
+  constructor(
+    private readonly schedules: RoleSchedules,
+    private readonly events: RunEvents,
+  ) {}
 
   /** The decorated ones, before any of them begins. */
   register(written: readonly WrittenOnce[]): OptionFault[] {
@@ -154,7 +159,7 @@ export class OnceWorks {
   private of(election: RoleElection): { readonly role: OnceRole; readonly ledger: OnceLedger } {
     const known = this.byRole.get(election.role);
     if (known !== undefined) return known;
-    const made = onceRoleOf(election);
+    const made = onceRoleOf(election, this.events);
     this.byRole.set(election.role, made);
     election.drainsWith(async () => {
       this.isStopped = true;
@@ -171,7 +176,10 @@ export class OnceWorks {
   }
 }
 
-function onceRoleOf(election: RoleElection): { role: OnceRole; ledger: OnceLedger } {
+function onceRoleOf(
+  election: RoleElection,
+  events: RunEvents,
+): { role: OnceRole; ledger: OnceLedger } {
   const { clock, options, lock } = election;
   const { requestTimeoutMs, renewDeadlineMs, leaseDurationMs, retryPeriodMs } = options;
   const log = new OnceLogger(election.role);
@@ -195,8 +203,9 @@ function onceRoleOf(election: RoleElection): { role: OnceRole; ledger: OnceLedge
       nonce: kernelUuid,
       leaseDurationMs,
       lookMs: retryPeriodMs,
-      observer: (key) => new OnceLogger(election.role, key),
-      call: async ({ run }, context) => runToEnd(run(context), context.signal),
+      observer: (key) => new OnceReporter(election.source, events, key),
+      call: async ({ run }, context) =>
+        runInTerm(context.term, () => runToEnd(run(context), context.signal)),
     },
   });
   return { role, ledger };
@@ -204,12 +213,18 @@ function onceRoleOf(election: RoleElection): { role: OnceRole; ledger: OnceLedge
 
 /** An election like that of the role, for a lease of its own. */
 async function competeBeside(
-  { options, clock, lockBeside }: RoleElection,
+  { options, clock, lock: ownLock, lockBeside }: RoleElection,
   onGranted: (term: Term) => void,
   onError: (error: Error) => void,
 ): Promise<RunnerElection> {
   const { requestTimeoutMs, role } = options;
   const lock = await lockBeside!(RUNNER_SUFFIX);
+  if (lock.describe() === ownLock.describe()) {
+    throw new Error(
+      `${lock.describe()}: the factory given as option "lock" returns the lease of the role for another name too, and ` +
+        'work that runs once needs a lease of its own. Fix: make the lock from requester.leaseName.',
+    );
+  }
   const config = {
     ...options,
     role: `${role}-${ONCE_SUFFIX}`,

@@ -27,8 +27,10 @@ export type RunEventKind = 'started' | 'succeeded' | 'failed' | 'cancelled' | 'm
 export interface RunReport {
   /** What has become of it. */
   readonly kind: RunEventKind;
-  /** The name of the job. */
+  /** The name of the job; of work that runs once, its key. */
   readonly job: string;
+  /** The version of work that runs once; absent for jobs. */
+  readonly version?: string;
   /** The nominal time of the tick; of a run that belongs to no tick, when it was asked for. */
   readonly scheduledTime: Date;
   /** 1 for the first call of the handler, 2 for the first retry; 0 if the event is about no call. */

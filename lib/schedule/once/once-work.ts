@@ -41,10 +41,17 @@ export interface OnceOutcome {
   readonly isOwn: boolean;
 }
 
+/** How the work ended, whether or not that can be recorded. */
+export interface EndedRun extends RunEnding {
+  readonly durationMs: number;
+  /** What it threw. */
+  readonly error?: unknown;
+}
+
 /** Hears what becomes of the runs of this process. Must not throw. */
 export interface OnceObserver {
   onStarted(record: OnceRecord): void;
-  onEnded(record: OnceRecord, ending: RunEnding, error?: unknown): void;
+  onEnded(record: OnceRecord, ended: EndedRun): void;
   /** Its end could not be recorded: another process has claimed it since, or this one is shutting down. */
   onUnrecorded(record: OnceRecord): void;
   /** Claimed and handed back, as leadership ended before it was started. */
@@ -203,15 +210,16 @@ export class OnceWork {
     const { attempt } = record;
     const context = { key, version, attempt, term, signal: term.signal };
     let [state, reason]: [RunEnding['state'], string | null] = ['succeeded', null];
-    let thrown: unknown;
+    let error: unknown;
+    const begun = clock.now();
     try {
       await call(this.definition, context);
-    } catch (error) {
-      thrown = error;
+    } catch (thrown) {
+      error = thrown;
       [state, reason] = [term.signal.aborted ? 'interrupted' : 'failed', shortReason(error)];
     }
     const ending = { state, endedAt: wallMs(clock), reason };
-    this.observer.onEnded(record, ending, thrown);
+    this.observer.onEnded(record, { ...ending, durationMs: clock.now() - begun, error });
     const isRecorded = await this.recordEnd(record, ending);
     this.running = false;
     if (!isRecorded) return this.observer.onUnrecorded(record);

@@ -1,7 +1,12 @@
 import 'reflect-metadata';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Injectable, type OnApplicationBootstrap, type Type } from '@nestjs/common';
-import { LeaderElectionOptionsError, memoryLock } from '../../../lib/index.js';
+import {
+  currentTerm,
+  LeaderElectionOptionsError,
+  LeaderOnly,
+  memoryLock,
+} from '../../../lib/index.js';
 import { MemoryLock } from '../../../lib/locks/memory/memory.lock.js';
 import {
   LeaderOnce,
@@ -9,6 +14,7 @@ import {
   LeaderSchedule,
   LeaderScheduleModule,
   type OnceContext,
+  type RunEvent,
 } from '../../../lib/schedule/index.js';
 import { LeaderElectionTestingModule } from '../../../lib/testing/index.js';
 import { Test } from '@nestjs/testing';
@@ -62,6 +68,17 @@ describe('when an application starts with a migration that it waits for', () => 
     expect(order).toEqual(['module init', 'migrated', 'bootstrap']);
     expect(runs).toMatchObject([{ key: 'schema', version: '4', attempt: 1 }]);
     expect(runs[0]!.term.role).toBe('plan-scheduler-once');
+  });
+
+  it('runs it in its term, which code below it can ask for', async () => {
+    const seen: unknown[] = [];
+    const Schema = migration({}, async () => {
+      await Promise.resolve();
+      seen.push(currentTerm());
+    });
+    const application = await elections.started(Schema);
+    expect(seen).toEqual([application.get(Schema).runs[0]!.term]);
+    expect(currentTerm()).toBeUndefined();
   });
 
   it('runs it once in the fleet, and the others start when it is over', async () => {
@@ -314,6 +331,69 @@ describe('when a @LeaderOnce() is wrong', () => {
     await expect(elections.create(metadata)).rejects.toThrow(
       '@LeaderCron() and @LeaderOnce() need LeaderScheduleModule',
     );
+  });
+});
+
+describe('when a @LeaderOnce() method is gated by @LeaderOnly()', () => {
+  const refused = 'must not be gated by @LeaderOnly()';
+
+  it('stops the start, above it and below it, as a skipped call would count as done', async () => {
+    class Above {
+      @LeaderOnly()
+      @LeaderOnce({ key: 'above', version: 1 })
+      above(): void {}
+    }
+    class Below {
+      @LeaderOnce({ key: 'below', version: 1 })
+      @LeaderOnly()
+      below(): void {}
+    }
+    for (const Gated of [Above, Below]) {
+      const application = await elections.create(elections.metadata([Gated]));
+      await expect(application.init()).rejects.toThrow(refused);
+    }
+  });
+
+  it('stops the start if the class is', async () => {
+    @LeaderOnly()
+    class Gated {
+      @LeaderOnce({ key: 'schema', version: 1 })
+      migrate(): void {}
+    }
+    const application = await elections.create(elections.metadata([Gated]));
+    await expect(application.init()).rejects.toThrow(refused);
+  });
+});
+
+describe('when work that runs once is listened to', () => {
+  it('tells its runs on runs$, with key and version', async () => {
+    const application = await elections.started();
+    const schedule = application.get(LeaderSchedule);
+    const events: RunEvent[] = [];
+    schedule.runs$.subscribe((event) => events.push(event));
+    await schedule.once('import', '2.0', () => undefined);
+    const fail = () => Promise.reject(new Error('no ink'));
+    await schedule.once('bad', 1, fail).catch(() => undefined);
+    const common = { role: 'plan-scheduler', attempt: 1, scheduledTime: expect.any(Date) };
+    expect(events).toMatchObject([
+      { ...common, kind: 'started', job: 'import', version: '2' },
+      { ...common, kind: 'succeeded', job: 'import', version: '2', durationMs: 0 },
+      { ...common, kind: 'started', job: 'bad', version: '1' },
+      { ...common, kind: 'failed', job: 'bad', version: '1', reason: 'Error: no ink' },
+    ]);
+  });
+});
+
+describe('when a factory makes the lock of the role whatever name it is asked for', () => {
+  it('competes for no lease with it, and says why', async () => {
+    const requester = { leaseName: 'billing', namespace: undefined, identity: 'x' };
+    const lock = () => new MemoryLock(elections.store, requester);
+    const metadata = elections.metadata([migration({ waitTimeoutMs: 5_000 })], { lock });
+    const application = await elections.create(metadata);
+    const failed = application.init().catch((error: unknown) => error);
+    await elections.clock.advance(10_000);
+    expect(await failed).toMatchObject({ code: 'ERR_ONCE_TIMEOUT' });
+    expect(elections.holder('billing')).toBeUndefined();
   });
 });
 
