@@ -6,7 +6,11 @@
 export { LeaderCron } from './nest/leader-cron.decorator.js';
 export type { LeaderCronOptions } from './nest/leader-cron.options.js';
 export { LeaderScheduleModule } from './nest/leader-schedule.module.js';
-export { LeaderSchedule, type ScheduledJobView } from './nest/leader-schedule.service.js';
+export {
+  LeaderSchedule,
+  type ScheduledJobView,
+  type SuspendOptions,
+} from './nest/leader-schedule.service.js';
 export type { RunEvent, RunEventKind, RunReport } from './nest/run-events.js';
 export type { ActiveRunStatus, JobStatus, PastRunStatus } from './nest/leader-cron-job.js';
 export type { PastOutcome } from './ledger/job-record.js';

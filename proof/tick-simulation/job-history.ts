@@ -21,6 +21,8 @@ export interface HistoryVerdict {
   readonly unled: readonly string[];
   /** Started before their jitter lets them. */
   readonly early: readonly string[];
+  /** Claimed while the job was suspended for all processes. */
+  readonly unsuspended: readonly string[];
   /** Started later than any rule lets it. */
   readonly late: readonly string[];
   /** Reported twice by one process. */
@@ -63,6 +65,7 @@ export class JobHistory {
     retold: [],
   };
   private readonly misremembered: string[] = [];
+  private readonly unsuspended: string[] = [];
   private readonly goodEnds: GoodEnd[] = [];
   private readonly givenUp = new Set<string>();
   private lastStart = -Infinity;
@@ -110,6 +113,7 @@ export class JobHistory {
   /** Every step of the stored record; only those in which a run is active no more matter here. */
   written(before: JobRecord | undefined, after: JobRecord | undefined): void {
     this.checkHistory(after);
+    this.checkSuspension(before, after);
     if (before === undefined || before.active.length === 0) return;
     for (const run of before.active) {
       if (after?.active.some((other) => other.id === run.id)) continue;
@@ -121,6 +125,14 @@ export class JobHistory {
         end.isAccounted ||= isAccounted(end, before, after);
         this.checkRemembered(end, before, after);
       }
+    }
+  }
+
+  private checkSuspension(before: JobRecord | undefined, after: JobRecord | undefined): void {
+    if (before?.fleetSwitch?.isSuspended !== true) return;
+    const known = new Set(before.active.map(({ id }) => id));
+    for (const { id, scheduledTime, isTriggered } of after?.active ?? []) {
+      if (isTriggered !== true && !known.has(id)) this.unsuspended.push(printed(scheduledTime));
     }
   }
 
@@ -186,6 +198,7 @@ export class JobHistory {
       silent: isRestored ? [] : silent.map(printed),
       excused: neither.length - silent.length,
       overlapped: this.overlaps.map(printed),
+      unsuspended: this.unsuspended,
       misremembered: isRestored ? [] : this.misremembered,
       ...this.broken,
       // A tick that is due once more is told of once more.

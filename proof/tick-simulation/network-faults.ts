@@ -33,6 +33,8 @@ export interface FaultMix {
   /** Somebody puts an earlier version of the document back. */
   readonly restoreEvery: number;
   readonly suspendJobEvery: number;
+  /** A process suspends or resumes a job for all of them. */
+  readonly switchFleetEvery: number;
   /** Largest difference of a wall clock from true time when a process starts, in milliseconds; twice that later. */
   readonly skewMs: number;
   /** How long the record of a job is kept that no leader knows. */
@@ -67,6 +69,7 @@ export function drawFaults(random: RandomStream): FaultMix {
     conflictEvery: rarely(30),
     restoreEvery: rarely(60),
     suspendJobEvery: rarely(10),
+    switchFleetEvery: rarely(10),
     skewMs: random.pick([0, 20, 500, 3_000, 10_000]),
     keptUnknownMs: random.pick([500, 2_000, 5_000]),
   };
@@ -108,9 +111,11 @@ export const SOMETIMES: readonly string[] = [
   'refused',
   'request lost',
   'resumed',
+  'resumed for all',
   'slow',
   'store gone',
   'suspended',
+  'suspended for all',
   'term expired',
   'term lost',
   'trigger failed',

@@ -22,6 +22,7 @@ const LABELS: Readonly<Record<Fault, string>> = {
   late: 'started too late',
   retold: 'reported twice by a process',
   unrecorded: 'good ends recorded nowhere',
+  unsuspended: 'claimed while suspended for all',
   misremembered: 'past runs told wrongly',
   dead: 'jobs dead after the faults',
   hasty: 'processes that ask too often',

@@ -111,6 +111,11 @@ export class SimulatedJob {
     runner.resume();
   }
 
+  switchFleet(isSuspended: boolean): void {
+    this.traits.count.add(isSuspended ? 'suspended for all' : 'resumed for all');
+    void this.runner?.switchFleet({ isSuspended, by: this.host.identity, reason: '' });
+  }
+
   notRecorded(time: number): void {
     this.unrecorded.add(time);
   }

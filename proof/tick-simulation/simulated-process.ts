@@ -120,6 +120,11 @@ export class SimulatedProcess implements EventOwner, Clock {
     return { cancel: () => (event.cancelled = true) };
   }
 
+  /** It resumes every job, for all processes. */
+  resumeForAll(): void {
+    for (const job of this.jobs) job.switchFleet(false);
+  }
+
   /** SIGKILL: what it has sent may still arrive. */
   kill(): void {
     this.isDead = true;
@@ -209,6 +214,7 @@ export class SimulatedProcess implements EventOwner, Clock {
     for (const job of this.jobs.slice(0, MOST_TROUBLED)) {
       plan(faults.changeJobEvery, () => this.changeKnowledge(job));
       plan(faults.suspendJobEvery, () => (random.chance(0.5) ? job.suspend() : job.resume()));
+      plan(faults.switchFleetEvery, () => job.switchFleet(random.chance(0.5)));
       plan(faults.triggerEvery, () => {
         if (this.current !== undefined && !this.isCalm) job.trigger(this.current.term);
       });
@@ -276,6 +282,7 @@ const SILENT = {
   onOverdue: () => undefined,
   onUnrecorded: () => undefined,
   onReturned: () => undefined,
+  onSwitched: () => undefined,
   onCallbackFailed: () => undefined,
   onAhead: () => undefined,
   onForgotten: () => undefined,

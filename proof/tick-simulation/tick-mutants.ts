@@ -192,6 +192,24 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     },
   },
   {
+    name: 'claim what is suspended',
+    breaks: 'no tick is claimed while the job is suspended for all',
+    patch: {
+      file: 'schedule/ledger/ledger-changes.ts',
+      from: 'if (isSuspended(record.fleetSwitch, isOptionSuspend)) {',
+      to: 'if (isOptionSuspend) {',
+    },
+  },
+  {
+    name: 'never hear of a resume',
+    breaks: 'a leader looks whether another process has resumed a job',
+    patch: {
+      file: 'schedule/runner/job-runner.ts',
+      from: 'this.occupy(this.job.refresh(term));',
+      to: 'this.evaluate();',
+    },
+  },
+  {
     name: 'tell again and again',
     breaks: 'a process tells a report once',
     patch: {

@@ -89,6 +89,7 @@ export async function simulateTicks(
   const processes = ['a', 'b', 'c'].map((name) => new SimulatedProcess(name, traits));
   const all = new Set(processes);
   planRestarts(processes, traits, (process) => all.add(process));
+  planResumption(processes, traits);
   planWeather(traits);
   await runUntil(queue, (seconds + LEISURE_SECONDS) * 1_000);
 
@@ -113,6 +114,7 @@ export async function simulateTicks(
     late: verdicts.flatMap(({ late }) => late),
     retold: verdicts.flatMap(({ retold }) => retold),
     unrecorded: verdicts.flatMap(({ unrecorded }) => unrecorded),
+    unsuspended: verdicts.flatMap(({ unsuspended }) => unsuspended),
     misremembered: verdicts.flatMap(({ misremembered }) => misremembered),
     dead: verdicts.flatMap(({ dead }) => dead),
     hasty: hasty.map(({ identity, busiest }) => `${identity}: ${busiest}`),
@@ -137,6 +139,7 @@ export const FAULTS = [
   'late',
   'retold',
   'unrecorded',
+  'unsuspended',
   'misremembered',
   'dead',
   'hasty',
@@ -174,6 +177,18 @@ function planRestarts(
     });
   };
   again();
+}
+
+/** At last one process resumes all jobs, and is killed: the others must have heard of it. */
+function planResumption(
+  processes: readonly SimulatedProcess[],
+  { queue, faults, calmFrom }: ProcessTraits,
+): void {
+  if (faults.switchFleetEvery === Infinity) return;
+  for (const delayMs of [0, 15_000, 30_000]) {
+    queue.at(calmFrom + delayMs, null, () => processes[0]!.resumeForAll());
+  }
+  queue.at(calmFrom + 35_000, null, () => processes[0]!.kill());
 }
 
 /** What the store does to all alike. */

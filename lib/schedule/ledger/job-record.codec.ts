@@ -2,6 +2,7 @@ import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 import type {
   ActiveRun,
   FailedRun,
+  FleetSwitch,
   JobRecord,
   MissedReason,
   PastOutcome,
@@ -103,6 +104,9 @@ export function recordFault(stored: unknown): string | undefined {
   }
   const isText = stored['schedule'] === undefined || typeof stored['schedule'] === 'string';
   if (!isText) return 'the schedule in its record is not a string';
+  if (!isUnderstood('suspension', stored['suspension'])) {
+    return 'its record does not say whether it is suspended (suspension)';
+  }
   const broken = ['active', 'untold'].find((key) => !isUnderstood(key, stored[key]));
   return broken === undefined ? undefined : `${broken} in its record is not a list`;
 }
@@ -130,6 +134,7 @@ export function readRecord(source: JsonDocument): JobRecord {
     active: readList(source['active']).flatMap((run) => readActive(run) ?? []),
     untold: readList(source['untold']).flatMap((report) => readUntold(report) ?? []),
     history: readList(source['history']).flatMap((run) => readPast(run) ?? []),
+    fleetSwitch: readSwitch(source['suspension']),
     unknownSince: readTime(source['unknownSince']),
     source,
   };
@@ -160,6 +165,7 @@ export function printRecord(record: JobRecord): JsonDocument {
       ...readList(source['history']).filter((run) => readPast(run) === undefined),
       ...record.history.map(printPast),
     ]),
+    suspension: record.fleetSwitch === null ? undefined : printSwitch(record.fleetSwitch),
     unknownSince: timeOrNothing(record.unknownSince),
   };
   const printed: Record<string, unknown> = { ...source };
@@ -183,6 +189,8 @@ function isUnderstood(key: string, value: unknown): boolean {
       return Array.isArray(value);
     case 'missedCount':
       return readCount(value) === value;
+    case 'suspension':
+      return readSwitch(value) !== null;
     case 'lastFailed':
       return readFailure(value) !== null;
     default:
@@ -267,6 +275,40 @@ function printPast({ source, ...run }: PastRun): JsonDocument {
     ...(run.isTriggered === true && { isTriggered: true }),
     ...(run.outcome !== 'succeeded' && { outcome: run.outcome }),
     ...(run.reason !== '' && { reason: run.reason }),
+  };
+}
+
+function readSwitch(value: unknown): FleetSwitch | null {
+  if (!isJsonObject(value)) return null;
+  const { isSuspended, liftsOption } = value;
+  const at = parseTime(value['at']);
+  if (typeof isSuspended !== 'boolean' || at === undefined) return null;
+  return {
+    isSuspended,
+    at,
+    by: readText(value['by']),
+    reason: readText(value['reason']),
+    liftsOption: liftsOption === true,
+    source: value,
+  };
+}
+
+function printSwitch({
+  source,
+  isSuspended,
+  at,
+  by,
+  reason,
+  liftsOption,
+}: FleetSwitch): JsonDocument {
+  const { reason: _reason, liftsOption: _liftsOption, ...rest } = source ?? {};
+  return {
+    ...rest,
+    isSuspended,
+    at: printTime(at),
+    by,
+    ...(reason !== '' && { reason }),
+    ...(liftsOption && { liftsOption }),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { JsonDocument } from '../../core/json-document.js';
 import { titleOf } from '../../core/thrown-value.js';
 
-const LONGEST_REASON = 200;
+export const LONGEST_REASON = 200;
 
 /** One line of limited length, as the object is small and people read it. Never throws, whatever was thrown. */
 export function shortReason(error: unknown): string {
@@ -32,6 +32,25 @@ export interface FailedRun {
   readonly reason: string;
   /** The stored object, as in {@link JobRecord}. */
   readonly source?: JsonDocument;
+}
+
+/** What the fleet was last asked to do with a job: to suspend or to resume it. */
+export interface FleetSwitch {
+  readonly isSuspended: boolean;
+  readonly at: number;
+  /** The process that was asked. */
+  readonly by: string;
+  /** One line; empty if none was given. */
+  readonly reason: string;
+  /** The job was resumed although its options say `suspend: true`. Holds until a leader's options do not. */
+  readonly liftsOption: boolean;
+  /** The stored object, as in {@link JobRecord}. */
+  readonly source?: JsonDocument;
+}
+
+/** `isOption`: the options of the job say `suspend: true`. */
+export function isSuspended(fleet: FleetSwitch | null, isOption: boolean): boolean {
+  return fleet?.isSuspended === true || (isOption && fleet?.liftsOption !== true);
 }
 
 /** How a run has ended. `interrupted`: its leader has not recorded an end, and another one has given it up. */
@@ -88,6 +107,8 @@ export interface JobRecord {
   readonly untold: readonly UntoldReport[];
   /** The last runs that are over, oldest first; it gives way when the document is full. */
   readonly history: readonly PastRun[];
+  /** Null: it was never suspended or resumed. Stored as `suspension`. */
+  readonly fleetSwitch: FleetSwitch | null;
   /** When a leader first found the record and did not know the job; null if the last writer knew it. */
   readonly unknownSince: number | null;
   /** The stored object: this version writes back what it does not understand. */
@@ -106,6 +127,7 @@ export const NEVER_RUN: Omit<JobRecord, 'schedule' | 'accountedThrough' | 'claim
   active: [],
   untold: [],
   history: [],
+  fleetSwitch: null,
   unknownSince: null,
 };
 

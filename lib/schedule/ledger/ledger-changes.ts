@@ -1,5 +1,7 @@
 import {
   type ActiveRun,
+  type FleetSwitch,
+  isSuspended,
   type JobRecord,
   type MissedReason,
   NEVER_RUN,
@@ -36,15 +38,18 @@ export interface AdoptionRequest {
   /** True for a run that can no longer be under way, as the lease of its term has expired. */
   readonly isOver: (run: ActiveRun) => boolean;
   readonly historyLimit: number;
+  /** The options of the job say `suspend: true`. */
+  readonly isOptionSuspend: boolean;
 }
 
 /** True if a leader has something to write before it schedules by this record. */
 export function needsAdoption(
   record: JobRecord | undefined,
-  { continues, isOver }: AdoptionRequest,
+  { continues, isOver, isOptionSuspend }: AdoptionRequest,
 ): boolean {
   if (record === undefined || !continues(record.schedule)) return true;
   if (record.unknownSince !== null || record.isRecalled === true) return true;
+  if (record.fleetSwitch?.liftsOption === true && !isOptionSuspend) return true;
   return record.active.some(isOver);
 }
 
@@ -61,7 +66,7 @@ export class JobAdoption implements LedgerChange<void> {
   }
 
   decide(record: JobRecord | undefined, accountedBefore = -Infinity): Verdict<void> {
-    const { schedule, continues, now, isOver, historyLimit } = this.request;
+    const { schedule, continues, now, isOver, historyLimit, isOptionSuspend } = this.request;
     if (record !== undefined && !needsAdoption(record, this.request)) {
       return { kind: 'settled', result: undefined };
     }
@@ -79,6 +84,10 @@ export class JobAdoption implements LedgerChange<void> {
         accountedThrough: isSame ? known.accountedThrough : Math.max(known.accountedThrough, now),
         active: known.active.filter((run) => !isOver(run)),
         unknownSince: null,
+        fleetSwitch: known.fleetSwitch && {
+          ...known.fleetSwitch,
+          liftsOption: known.fleetSwitch.liftsOption && isOptionSuspend,
+        },
         untold: missed.length === 0 ? untold : [...untold, interruption(missed)],
         ...(over.length > 0 && {
           lastFailed: failureOf(over.at(-1)!, now),
@@ -129,8 +138,8 @@ function isRunOf(past: PastRun): (other: PastRun) => boolean {
 
 /**
  * `won`: this process, and no other, may start the tick. `taken`: another has accounted for it. `outdated`: the
- * decision has to be made again, since an earlier tick was handed back, the record has gone, or another has accounted
- * for some of the missed ticks, and the list of these is not complete.
+ * decision has to be made again, since an earlier tick was handed back, the record has gone, another has accounted for
+ * some of the missed ticks, and the list of these is not complete, or the job was suspended.
  */
 export type ClaimResult =
   | { readonly kind: 'won'; readonly missed: readonly number[] }
@@ -151,6 +160,8 @@ export interface TickClaimRequest {
   /** Up to where ticks were accounted for when the decision was made. */
   readonly basis: number;
   readonly reason: MissedReason;
+  /** The options of the job say `suspend: true`, and this process obeys them. */
+  readonly isOptionSuspend: boolean;
   /** True if more were missed than are listed. */
   readonly isCapped: boolean;
 }
@@ -174,7 +185,8 @@ export class TickClaim implements LedgerChange<ClaimResult> {
   }
 
   decide(record: JobRecord | undefined): Verdict<ClaimResult> {
-    const { tick, nonce, schedule, run, missed, basis, reason, isCapped } = this.request;
+    const { tick, nonce, schedule, run, missed, basis, reason, isCapped, isOptionSuspend } =
+      this.request;
     // Only the record knows whether the tick has been run.
     if (record === undefined) return { kind: 'settled', result: { kind: 'outdated' } };
     if (record.accountedThrough >= tick) {
@@ -183,6 +195,9 @@ export class TickClaim implements LedgerChange<ClaimResult> {
         kind: 'settled',
         result: isOwn ? { kind: 'won', missed: this.counted } : { kind: 'taken' },
       };
+    }
+    if (isSuspended(record.fleetSwitch, isOptionSuspend)) {
+      return { kind: 'settled', result: { kind: 'outdated' } };
     }
     const isCutShort = isCapped && record.accountedThrough > basis;
     if (record.accountedThrough < basis || isCutShort) {
@@ -278,6 +293,37 @@ export class RunStart implements LedgerChange<void> {
       record: { ...known, active: [...known.active, run] },
     };
   }
+}
+
+/**
+ * Suspends or resumes a job for the whole fleet; any process may. No claim is written on a record that is suspended. A
+ * job that the fleet has not seen begins with it.
+ */
+export class SwitchChange implements LedgerChange<void> {
+  constructor(
+    readonly job: string,
+    private readonly schedule: string,
+    private readonly wanted: FleetSwitch,
+  ) {}
+
+  decide(record: JobRecord | undefined, accountedBefore = -Infinity): Verdict<void> {
+    const { schedule, wanted } = this;
+    if (record !== undefined && isDone(record.fleetSwitch, wanted)) {
+      return { kind: 'settled', result: undefined };
+    }
+    const accountedThrough = Math.max(wanted.at, accountedBefore);
+    const known = record ?? { ...NEVER_RUN, schedule, accountedThrough, claimNonce: '' };
+    const switched = { ...known, fleetSwitch: wanted };
+    return { kind: 'write', record: switched };
+  }
+}
+
+/** Resuming what runs says nothing new. */
+function isDone(stored: FleetSwitch | null, wanted: FleetSwitch): boolean {
+  if (!wanted.isSuspended && !isSuspended(stored, wanted.liftsOption)) return true;
+  if (stored === null) return false;
+  const { isSuspended: is, at, by } = stored;
+  return is === wanted.isSuspended && at === wanted.at && by === wanted.by;
 }
 
 export interface EndedRun {

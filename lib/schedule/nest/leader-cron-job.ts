@@ -1,11 +1,17 @@
 import { CronJob } from 'cron';
-import type { ActiveRun, JobRecord, PastOutcome, PastRun } from '../ledger/job-record.js';
+import type {
+  ActiveRun,
+  FleetSwitch,
+  JobRecord,
+  PastOutcome,
+  PastRun,
+} from '../ledger/job-record.js';
 import type { JobRunner } from '../runner/job-runner.js';
 import { spelledOut } from '../tick/cron-expression.js';
 
 /**
  * How a job looks to the `SchedulerRegistry` of @nestjs/schedule. It has no timer of its own: `start()` and `stop()`
- * resume and suspend the job in this process, and `fireOnTick()` triggers a run. `nextDate()` and `nextDates()` are
+ * resume and suspend the job in this process alone, and `fireOnTick()` triggers a run. `nextDate()` and `nextDates()` are
  * those of the `cron` package, which differ where the clocks change; `LeaderSchedule.list()` returns the exact time.
  */
 export class LeaderCronJob extends CronJob {
@@ -85,7 +91,7 @@ export interface PastRunStatus {
 export interface JobStatus {
   /** The name of the job. */
   readonly name: string;
-  /** The next tick in this process; null while suspended here, or if there is no further one. */
+  /** The next tick; null while it is suspended, or if there is no further one. */
   readonly nextTick: Date | null;
   /** Nominal time of the last tick that was started. */
   readonly lastScheduleTime: Date | null;
@@ -102,6 +108,17 @@ export interface JobStatus {
   } | null;
   /** The runs that have begun and are not known to have ended. */
   readonly active: readonly ActiveRunStatus[];
+  /** When the job was last suspended or resumed for the whole fleet; null if it never was. */
+  readonly suspension: {
+    /** True until it is resumed. */
+    readonly isSuspended: boolean;
+    /** When that was, by the wall clock of the replica that was asked. */
+    readonly at: Date;
+    /** The replica that was asked. */
+    readonly by: string;
+    /** Why it was suspended; null if no reason was given. */
+    readonly reason: string | null;
+  } | null;
   /** The last runs that are over, newest first, at most `historyLimit`. */
   readonly history: readonly PastRunStatus[];
   /** Ticks missed since the fleet first saw the job. */
@@ -128,6 +145,7 @@ export function jobStatus(
       reason: failed.reason,
     },
     active: (record?.active ?? []).map(activeRunStatus),
+    suspension: suspensionOf(record?.fleetSwitch ?? null),
     history: (record?.history ?? []).map(pastRunStatus).toReversed(),
     missedCount: record?.missedCount ?? 0,
     lastMissedTime: date(record?.lastMissedTime),
@@ -149,6 +167,12 @@ function activeRunStatus(run: ActiveRun): ActiveRunStatus {
   };
   const json = { ...status, fencingToken: isToken ? fencingToken : undefined };
   return Object.defineProperty(status, 'toJSON', { value: () => json });
+}
+
+function suspensionOf(fleetSwitch: FleetSwitch | null): JobStatus['suspension'] {
+  if (fleetSwitch === null) return null;
+  const { isSuspended, at, by, reason } = fleetSwitch;
+  return { isSuspended, at: new Date(at), by, reason: reason === '' ? null : reason };
 }
 
 function pastRunStatus({ source: _source, ...run }: PastRun): PastRunStatus {

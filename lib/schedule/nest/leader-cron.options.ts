@@ -128,7 +128,8 @@ export interface LeaderCronOptions {
    */
   readonly jitterMs?: number;
   /**
-   * Do not schedule until `LeaderSchedule.resume(name)`.
+   * Do not schedule until `LeaderSchedule.resume(name)`, which holds for the whole fleet until a version without this
+   * option has led.
    * @default false
    */
   readonly suspend?: boolean;

@@ -2,17 +2,23 @@ import { Inject, Injectable, Optional } from '@nestjs/common';
 import { SchedulerRegistry } from '@nestjs/schedule';
 import type { Observable } from 'rxjs';
 import { type Clock, wallMs } from '../../core/clock.js';
-import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
+import {
+  LeaderElectionOptionsError,
+  LockRequestError,
+  type OptionFault,
+} from '../../core/errors.js';
+import { OptionReader } from '../../core/option-reader.js';
 import { NotLeaderError } from '../../nest/errors.js';
 import { ELECTION_CLOCK } from '../../nest/leader-election.tokens.js';
 import type { RoleElection } from '../../nest/role-election.js';
 import { runInTerm } from '../../nest/current-term.js';
 import { runToEnd } from '../../nest/run-to-end.js';
+import { LONGEST_REASON } from '../ledger/job-record.js';
 import { readJobRecord } from '../ledger/ledger-document.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
 import type { JobRunner } from '../runner/job-runner.js';
 import type { RoleSchedule } from '../runner/role-schedule.js';
-import type { TriggerResult } from '../runner/job.js';
+import type { FleetWish, TriggerResult } from '../runner/job.js';
 import { TimeZones } from '../tick/time-zone.js';
 import { jobStatus, type JobStatus, LeaderCronJob } from './leader-cron-job.js';
 import { type LeaderCronOptions, readJob, type WrittenJob } from './leader-cron.options.js';
@@ -102,7 +108,7 @@ export class LeaderSchedule {
   /** What this process knows about its jobs; sends no request. */
   list(): ScheduledJobView[] {
     return [...this.jobs.values()].map(({ name, role, schedule, timeZone, runner }) => {
-      const { nextTick } = runner;
+      const nextTick = runner.nextTick();
       return {
         name,
         role: role.name,
@@ -138,24 +144,42 @@ export class LeaderSchedule {
     const { role, runner } = this.job(name);
     const signal = new AbortController().signal;
     const record = readJobRecord(await role.schedule.inspect(signal), name);
-    return jobStatus(name, runner.nextTick, record);
+    return jobStatus(name, runner.nextTick(record), record);
   }
 
   /**
-   * Stops scheduling a job in this process, until `resume()`. Active runs continue.
-   * @throws LeaderElectionOptionsError if the application has no job of that name
+   * Suspends a job in the whole fleet, until `resume()`; any replica may. It is stored beside the lease, with the replica
+   * and the time: no tick is claimed from then on, whoever leads. Active runs continue.
+   * @throws LeaderElectionOptionsError if the application has no job of that name, or the reason is no such text
+   * @throws LockRequestError if it is not known whether it is stored; call it again
    */
-  suspend(name: string): void {
-    this.job(name).runner.suspend();
+  async suspend(name: string, options: SuspendOptions = {}): Promise<void> {
+    const reader = new OptionReader(options, ['reason']);
+    const reason = reader.text('reason', 'the bank is closed', LONGEST_REASON) ?? '';
+    reader.check();
+    await this.switchFleet(name, { isSuspended: true, reason });
   }
 
   /**
-   * Schedules the job in this process again. The latest tick that came due while it was suspended is caught up if
-   * `startingDeadlineSeconds` lets it; the others were missed.
+   * Schedules a job again in the whole fleet, also one whose options say `suspend: true`; any replica may. The leader
+   * hears of it when the next tick is due, within a minute at most. The latest tick that came due while the job was
+   * suspended is caught up if `startingDeadlineSeconds` lets it; the others were missed.
    * @throws LeaderElectionOptionsError if the application has no job of that name
+   * @throws LockRequestError if it is not known whether it is stored; call it again
    */
-  resume(name: string): void {
-    this.job(name).runner.resume();
+  async resume(name: string): Promise<void> {
+    await this.switchFleet(name, { isSuspended: false, reason: '' });
+  }
+
+  private async switchFleet(name: string, wish: Omit<FleetWish, 'by'>): Promise<void> {
+    const { runner, role } = this.job(name);
+    const { identity: by, renewDeadlineMs } = role.election.options;
+    if (await runner.switchFleet({ ...wish, by })) return;
+    throw new LockRequestError(
+      `Job ${JSON.stringify(name)}: it could not be confirmed within ${renewDeadlineMs} ms that it was ` +
+        `${wish.isSuspended ? 'suspended' : 'resumed'} for all replicas. Call it again: this does no harm if it was.`,
+      { reason: 'unclear' },
+    );
   }
 
   /**
@@ -243,6 +267,15 @@ export class LeaderSchedule {
   }
 }
 
+/** Of `LeaderSchedule.suspend()`. */
+export interface SuspendOptions {
+  /**
+   * One line, for `inspect()` and the log; at most 200 characters.
+   * @default none
+   */
+  readonly reason?: string;
+}
+
 const REGISTRY_METHODS = ['addCronJob', 'deleteCronJob', 'doesExist'] as const;
 
 /** A test may have replaced it by something smaller, which then lists no job. */
@@ -264,7 +297,10 @@ export interface ScheduledJobView {
   readonly schedule: string | Date;
   /** The IANA time zone of the cron expression. */
   readonly timeZone: string;
-  /** True while this process does not schedule it; other replicas have a switch of their own. */
+  /**
+   * True while this process does not schedule it, as far as it knows: what the fleet has recorded is read by the leader,
+   * and by `inspect()`.
+   */
   readonly suspended: boolean;
   /** When its next tick is due; null while the job is suspended, and when there is no further tick. */
   readonly nextTick: Date | null;

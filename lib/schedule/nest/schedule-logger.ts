@@ -5,6 +5,7 @@ import type { Term } from '../../core/term.js';
 import type {
   MissedReport,
   ObservedRun,
+  ObservedSwitch,
   ReturnedTick,
   RunOutcome,
   ScheduleObserver,
@@ -91,6 +92,12 @@ export class ScheduleLogger implements ScheduleObserver {
         `claimed ${tick} and did not start it: ${cause} first, and handing it back failed`,
       );
     }
+  }
+
+  onSwitched(job: string, { isSuspended, at, by, reason }: ObservedSwitch): void {
+    const what = isSuspended ? 'was suspended' : 'was resumed';
+    const why = reason === '' ? '' : `: ${reason}`;
+    this.write('log', job, `${what} for all replicas by ${by} at ${at.toISOString()}${why}`);
   }
 
   onCallbackFailed(job: string, error: unknown): void {

@@ -89,6 +89,16 @@ interface ScheduleLeadership {
   track(work: PromiseLike<unknown>): void;
 }
 
+/** Suspends or resumes a job for the whole fleet. */
+export interface ObservedSwitch {
+  readonly isSuspended: boolean;
+  readonly at: Date;
+  /** The process that was asked to. */
+  readonly by: string;
+  /** Empty if none was given. */
+  readonly reason: string;
+}
+
 /** Why a tick that was claimed is not started. */
 export type ReturnCause = 'leadership ended' | 'its schedule ended' | 'it was suspended';
 
@@ -117,6 +127,8 @@ export interface ScheduleObserver {
   onUnrecorded(run: ObservedRun): void;
   /** A tick was claimed and must no longer start; it was handed back or, if that failed, counts as interrupted. */
   onReturned(run: ObservedRun, returned: ReturnedTick): void;
+  /** A leader has found the job suspended or resumed for the whole fleet. */
+  onSwitched(job: string, fleetSwitch: ObservedSwitch): void;
   /** An `onMissed` callback threw. */
   onCallbackFailed(job: string, error: unknown): void;
   /** The record accounts for future ticks, up to this time: none of them will start. */

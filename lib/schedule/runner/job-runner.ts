@@ -14,7 +14,7 @@ import {
   type TickDecision,
   type TickSchedule,
 } from '../tick/tick-schedule.js';
-import type { ClaimOrder, Job, TriggerResult } from './job.js';
+import type { ClaimOrder, FleetWish, Job, TriggerResult } from './job.js';
 import { type MissedReport, missedTicks } from './job-definition.js';
 
 /** Beyond this the oldest are forgotten: they were removed from the store long ago. */
@@ -73,6 +73,8 @@ export class JobRunner {
   private writesInARow = 0;
   /** The future time up to which the record accounts for ticks, once that has been reported. */
   private toldAhead = -Infinity;
+  /** The last time that the fleet suspended or resumed the job, once that has been reported. */
+  private toldSwitch = '';
 
   constructor(
     private readonly job: Job,
@@ -92,8 +94,8 @@ export class JobRunner {
   }
 
   /** Nominal time of the next tick; null if there is none, or if the job is suspended or stopped. */
-  get nextTick(): number | null {
-    if (this.isStopped || this.isSuspended) return null;
+  nextTick(record = this.job.record): number | null {
+    if (this.isStopped || this.job.isSuspendedBy(record)) return null;
     return this.schedule.next(this.job.now());
   }
 
@@ -115,8 +117,9 @@ export class JobRunner {
 
   /** Ticks that came due while it was suspended count as missed. */
   resume(): void {
-    if (!this.isSuspended) return;
+    const isOver = this.isSuspended;
     this.job.resume();
+    if (!isOver) return;
     this.armedAfter = Math.max(this.armedAfter, this.job.now());
     this.evaluate();
   }
@@ -126,6 +129,12 @@ export class JobRunner {
     this.timer?.cancel();
     this.unfollow();
     this.job.stop();
+  }
+
+  /** As {@link Job.switchFleet}. */
+  switchFleet(wish: FleetWish): Promise<boolean> {
+    const { job } = this;
+    return job.environment.atHome(() => job.switchFleet(wish));
   }
 
   /** As {@link Job.idle}. */
@@ -151,12 +160,14 @@ export class JobRunner {
   private look(): void {
     this.timer?.cancel();
     const { term, job } = this;
-    if (term === undefined || this.isStopped || this.isSuspended || this.isBusy) return;
+    if (term === undefined || this.isStopped || job.isSuspendedHere || this.isBusy) return;
     // The clock knows earlier than the signal that a term is over: the signal needs a timer, and the process may have
     // been frozen.
     const isOver = job.environment.leadership.term !== term;
     if (isOver || this.writesInARow >= MOST_WRITES_IN_A_ROW) return this.lookAfter(PAUSE_MS);
     const { record } = job;
+    this.tellSwitch(record);
+    if (job.isSuspendedBy(record)) return this.heed(term);
     if (record !== undefined) this.tell(record, term);
     if (record !== undefined && record.untold.length > 0) return this.occupy(this.forget(record));
     const adoption = this.adoptionRequest(term);
@@ -164,6 +175,34 @@ export class JobRunner {
       return this.occupy(job.submitWhileScheduled(new JobAdoption(adoption), term));
     }
     this.decide(term, record);
+  }
+
+  /** Another replica may resume the job, which only the store tells: it is read when a tick is due, once a minute at least. */
+  private heed(term: Term): void {
+    this.forbiddenSince = null;
+    this.writesInARow = 0;
+    const now = this.job.now();
+    const next = this.schedule.next(now);
+    const delayMs = next === null ? Infinity : this.schedule.dueAt(next) - now;
+    const read = (): void => this.occupy(this.job.refresh(term));
+    const { clock } = this.job.environment;
+    this.timer = clock.setTimer(read, Math.min(delayMs, LONGEST_SLEEP_MS));
+  }
+
+  /** A process says each switch once. */
+  private tellSwitch(record: JobRecord | undefined): void {
+    const fleetSwitch = record?.fleetSwitch ?? null;
+    if (fleetSwitch === null) return;
+    const { isSuspended, at, by, reason } = fleetSwitch;
+    const told = `${isSuspended} ${at} ${by}`;
+    if (this.toldSwitch === told) return;
+    this.toldSwitch = told;
+    this.job.environment.observer.onSwitched(this.job.name, {
+      isSuspended,
+      at: new Date(at),
+      by,
+      reason,
+    });
   }
 
   private decide(term: Term, record: JobRecord): void {
@@ -181,7 +220,7 @@ export class JobRunner {
       promptMs: job.environment.changeTimeoutMs,
       awaitedTick: this.awaitedTick,
       forbiddenSince: this.forbiddenSince,
-      armedAfter: this.armedAfter,
+      armedAfter: Math.max(this.armedAfter, Math.min(now, record.fleetSwitch?.at ?? -Infinity)),
       concurrencyPolicy,
       activeRuns: job.active.count(record, term),
     });
@@ -227,11 +266,12 @@ export class JobRunner {
 
   private adoptionRequest(term: Term): AdoptionRequest {
     const { name, definition, active } = this.job;
-    const { schedule, historyLimit } = definition;
+    const { schedule, historyLimit, suspend: isOptionSuspend } = definition;
     const now = this.job.now();
     const continues = (text: string) => schedule.continuing(text, now) !== undefined;
     const isOver = (run: ActiveRun) => active.isOver(run, term);
-    return { job: name, schedule: schedule.text, continues, now, isOver, historyLimit };
+    const runs = { isOver, historyLimit };
+    return { job: name, schedule: schedule.text, continues, now, isOptionSuspend, ...runs };
   }
 
   private async claim(term: Term, order: ClaimOrder<'claim'>): Promise<void> {

@@ -1,10 +1,16 @@
 import { wallMs } from '../../core/clock.js';
 import type { Term } from '../../core/term.js';
-import type { ActiveRun, JobRecord } from '../ledger/job-record.js';
+import {
+  type ActiveRun,
+  type FleetSwitch,
+  isSuspended,
+  type JobRecord,
+} from '../ledger/job-record.js';
 import {
   type LedgerChange,
   RunEnd,
   RunStart,
+  SwitchChange,
   TickClaim,
   TickReturn,
 } from '../ledger/ledger-changes.js';
@@ -23,6 +29,9 @@ import { JobRun, JobWaitsForItselfError, LinkedSignal, RunWaiter } from './job-r
 
 /** A tick that may still start gets at least one request. */
 const SHORTEST_CLAIM_MS = 1_000;
+
+/** To suspend a job for the whole fleet, or to resume it. */
+export type FleetWish = Pick<FleetSwitch, 'isSuspended' | 'by' | 'reason'>;
 
 /** A decision that leads to a claim, with the record it was made on. */
 export interface ClaimOrder<Kind extends 'claim' | 'report'> {
@@ -43,23 +52,36 @@ export type TriggerResult = 'succeeded' | 'failed' | 'forbidden' | 'unresolved';
  */
 export class Job {
   private readonly stopping = new AbortController();
-  private suspended: boolean;
+  /** This process was told to deviate from the fleet, by the job of the SchedulerRegistry. */
+  private ownSwitch: 'suspended' | 'resumed' | undefined;
 
   constructor(
     readonly definition: JobDefinition,
     readonly active: ActiveRuns,
     private readonly ledger: ScheduleLedger,
     readonly environment: ScheduleEnvironment,
-  ) {
-    this.suspended = definition.suspend;
-  }
+  ) {}
 
   get name(): string {
     return this.definition.name;
   }
 
   get isSuspended(): boolean {
-    return this.suspended;
+    return this.isSuspendedBy(this.record);
+  }
+
+  /** By this process, whatever the fleet has recorded. */
+  get isSuspendedHere(): boolean {
+    return this.ownSwitch === 'suspended';
+  }
+
+  /** By this process, by the options, or by the fleet. */
+  isSuspendedBy(record: JobRecord | undefined): boolean {
+    return this.isSuspendedHere || isSuspended(record?.fleetSwitch ?? null, this.isOptionSuspend);
+  }
+
+  private get isOptionSuspend(): boolean {
+    return this.definition.suspend && this.ownSwitch !== 'resumed';
   }
 
   get isStopped(): boolean {
@@ -76,11 +98,28 @@ export class Job {
   }
 
   suspend(): void {
-    this.suspended = true;
+    this.ownSwitch = 'suspended';
   }
 
   resume(): void {
-    this.suspended = false;
+    this.ownSwitch = 'resumed';
+  }
+
+  /** For the whole fleet. False: it is not known whether it is stored. */
+  async switchFleet(wanted: FleetWish): Promise<boolean> {
+    const { schedule, suspend } = this.definition;
+    const liftsOption = suspend && !wanted.isSuspended;
+    const change = { ...wanted, at: this.now(), liftsOption };
+    const stored = await this.submit(new SwitchChange(this.name, schedule.text, change));
+    this.active.freed();
+    return stored.kind === 'settled';
+  }
+
+  /** Reads what the fleet has recorded in the meantime. */
+  async refresh(term: Term): Promise<void> {
+    const linked = new LinkedSignal([this.stopping.signal, term.signal]);
+    await this.ledger.load(linked.signal);
+    linked.unlink();
   }
 
   /** Claims no further tick. What runs continues. */
@@ -177,7 +216,8 @@ export class Job {
   ): TickClaim {
     const { tick, missed, reason } = decision;
     const { schedule, accountedThrough: basis } = record;
-    const claim = { job: this.name, schedule, tick, nonce, run, missed };
+    const { isOptionSuspend } = this;
+    const claim = { job: this.name, schedule, tick, nonce, run, missed, isOptionSuspend };
     return new TickClaim({ ...claim, basis, reason, isCapped });
   }
 
@@ -192,7 +232,7 @@ export class Job {
   private causeNotToStart(term: Term): ReturnCause | undefined {
     if (this.environment.leadership.term !== term) return 'leadership ended';
     if (this.isStopped) return 'its schedule ended';
-    return this.suspended ? 'it was suspended' : undefined;
+    return this.isSuspended ? 'it was suspended' : undefined;
   }
 
   private async handBack(run: JobRun, previous: number | null, cause: ReturnCause): Promise<void> {

@@ -41,6 +41,7 @@ const REQUEST: TickClaimRequest = {
   missed: [],
   basis: 2_000,
   reason: 'not-started',
+  isOptionSuspend: false,
   isCapped: false,
 };
 const claim = (missed: number[] = []) => new TickClaim({ ...REQUEST, missed });
@@ -159,7 +160,15 @@ describe('when a tick is handed back', () => {
   it('stays claimed once another leader has given its run up, as it is reported as interrupted', () => {
     const isOver = () => true;
     const continues = () => true;
-    const adoption = { job: 'job', schedule: 'S', now: 9_000, continues, isOver, historyLimit: 10 };
+    const adoption = {
+      job: 'job',
+      schedule: 'S',
+      now: 9_000,
+      continues,
+      isOver,
+      historyLimit: 10,
+      isOptionSuspend: false,
+    };
     const adopted = new JobAdoption(adoption).decide(claimed);
     if (adopted.kind !== 'write') throw new Error(adopted.kind);
     expect(adopted.record.untold).toMatchObject([{ reason: 'interrupted', times: [5_000] }]);
@@ -287,6 +296,7 @@ describe('when a leader adopts a job', () => {
       schedule: 'S',
       now: 9_000,
       historyLimit: 10,
+      isOptionSuspend: false,
       isOver: () => isOver,
       continues: (text) => text === 'S',
     });

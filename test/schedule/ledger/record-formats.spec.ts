@@ -22,6 +22,7 @@ const rewritten = (job: JsonDocument, change = {}): JsonDocument => {
   ]!;
 };
 const RUN = { run: 'r', scheduledTime: AT, startedAt: AT, term: 1, fencingToken: '1' };
+const SUSPENSION = { isSuspended: true, at: AT, by: 'h' };
 const PAST = { scheduledTime: AT, delayMs: 5, durationMs: 7, term: 1, holderIdentity: 'h' };
 const REPORT = { claim: 'c', reason: 'forbidden', times: [AT] };
 
@@ -36,6 +37,7 @@ describe('when a record was written by a version that knows more', () => {
     ],
     ['a report with another reason', { untold: [{ ...REPORT, reason: 'paused' }] }],
     ['a report with other times', { untold: [{ ...REPORT, times: { from: AT } }] }],
+    ['a field of a suspension', { suspension: { ...SUSPENSION, reason: 'r', later: 1 } }],
     ['a field of a past run', { history: [{ ...PAST, later: 1 }] }],
     ['a past run with another outcome', { history: [{ ...PAST, outcome: 'skipped' }] }],
     ['a past run that is none', { history: ['x', { ...PAST, delayMs: 1e300 }] }],
@@ -77,6 +79,11 @@ describe('when a record was written by a version that knows more', () => {
     ['a last tick of another type', documentOf({ accountedThrough: TIME }), 'accountedThrough'],
     ['a schedule of another type', documentOf({ accountedThrough: AT, schedule: [] }), 'schedule'],
     ['runs of another type', documentOf({ accountedThrough: AT, active: { r: RUN } }), 'active'],
+    [
+      'a suspension that is none',
+      documentOf({ accountedThrough: AT, suspension: 5 }),
+      'suspension',
+    ],
     ['reports of another type', documentOf({ accountedThrough: AT, untold: 'c' }), 'untold'],
     ['a newer document', documentOf({ accountedThrough: AT }, { format: 3 }), 'the document has'],
     [

@@ -49,11 +49,11 @@ describe('when a request uses the schedule', () => {
     const options = { suspend: true, startingDeadlineSeconds: 60, onMissed: look };
     schedule.add('job', '* * * * *', look, options);
     await elections.clock.advance(1_000);
-    request((used) => used.resume('job'));
+    await request((used) => used.resume('job'));
     await elections.clock.settle();
-    request((used) => used.suspend('job'));
+    await request((used) => used.suspend('job'));
     await elections.clock.advance(2 * MINUTE_MS);
-    request((used) => used.resume('job'));
+    await request((used) => used.resume('job'));
     await elections.clock.advance(MINUTE_MS);
     expect(seen).toEqual(['none', 'none', 'none']);
   });

@@ -36,10 +36,10 @@ describe('when jobs are managed at run time', () => {
         nextTick: new Date('2026-01-01T00:02:00Z'),
       },
     ]);
-    schedule.suspend('tenant-1');
+    await schedule.suspend('tenant-1');
     await elections.clock.advance(MINUTE_MS);
     expect(schedule.list()).toMatchObject([{ suspended: true, nextTick: null }]);
-    schedule.resume('tenant-1');
+    await schedule.resume('tenant-1');
     await elections.clock.advance(MINUTE_MS);
     expect(runs).toHaveLength(2);
     await schedule.remove('tenant-1');
@@ -102,6 +102,41 @@ describe('when jobs are managed at run time', () => {
         reason: 'Error: no ink',
       },
     });
+  });
+
+  it('suspends and resumes a job for all replicas, with who, when and why', async () => {
+    const leader = await elections.started(Jobs);
+    const follower = await elections.started(Jobs);
+    const schedule = follower.get(LeaderSchedule);
+    await schedule.suspend('Jobs.everyMinute', { reason: 'the bank is closed' });
+    await elections.clock.advance(2 * MINUTE_MS);
+    expect(leader.get(Jobs).contexts).toEqual([]);
+    const by = follower.leadership().identity;
+    const at = new Date('2026-01-01T00:00:00Z');
+    expect(await leader.get(LeaderSchedule).inspect('Jobs.everyMinute')).toMatchObject({
+      nextTick: null,
+      suspension: { isSuspended: true, at, by, reason: 'the bank is closed' },
+    });
+    await schedule.resume('Jobs.everyMinute');
+    await elections.clock.advance(2 * MINUTE_MS);
+    expect(leader.get(Jobs).contexts.length).toBeGreaterThan(0);
+    expect(await schedule.inspect('Jobs.everyMinute')).toMatchObject({
+      nextTick: new Date('2026-01-01T00:05:00Z'),
+      suspension: { isSuspended: false, by, reason: null },
+    });
+  });
+
+  it.each<[string, unknown, string]>([
+    ['a reason of another type', { reason: 5 }, 'reason'],
+    ['a reason of many lines', { reason: 'a\nb' }, 'line breaks'],
+    ['a reason without end', { reason: 'x'.repeat(201) }, '200 characters'],
+    ['another option', { until: 'Monday' }, 'is not an option'],
+  ])('refuses to suspend a job with %s', async (_what, options, rule) => {
+    const application = await elections.started(Jobs);
+    const suspended = application
+      .get(LeaderSchedule)
+      .suspend('Jobs.everyMinute', options as object);
+    await expect(suspended).rejects.toThrow(rule);
   });
 
   it('adds a job again that was removed, without repeating a tick', async () => {
@@ -177,7 +212,7 @@ describe('when jobs are managed at run time', () => {
   it('throws for a name that no job has', async () => {
     const application = await elections.started(Jobs);
     const schedule = application.get(LeaderSchedule);
-    expect(() => schedule.suspend('nothing')).toThrow('"Jobs.everyMinute"');
+    await expect(schedule.suspend('nothing')).rejects.toThrow('"Jobs.everyMinute"');
     await expect(schedule.inspect('nothing')).rejects.toThrow(LeaderElectionOptionsError);
   });
 });

@@ -86,9 +86,9 @@ describe('when a tick is not run', () => {
     const { schedule, events } = await heard();
     schedule.add('close-day', '* * * * *', () => undefined, { timeZone: 'UTC' });
     await elections.clock.settle();
-    schedule.suspend('close-day');
+    await schedule.suspend('close-day');
     await elections.clock.advance(2 * MINUTE_MS);
-    schedule.resume('close-day');
+    await schedule.resume('close-day');
     await elections.clock.settle();
     const missed = { kind: 'missed', attempt: 0, reason: 'not-started', term: 1 };
     expect(events).toMatchObject([

@@ -81,6 +81,8 @@ export class ScheduledProcess {
         onSkipped: (_run, reason) => void this.log.push(`skipped ${reason}`),
         onReturned: (_run, { isReturned, cause }) =>
           void this.log.push(`returned ${isReturned}, ${cause}`),
+        onSwitched: (_job, { isSuspended, by, reason }) =>
+          void this.log.push(`${isSuspended ? 'suspended' : 'resumed'} by ${by} ${reason}`.trim()),
         onCallbackFailed: (_job, error) => void this.log.push(`callback ${String(error)}`),
         onAhead: (job, until) => void this.log.push(`ahead ${job} ${until.toISOString()}`),
         onForgotten: (job) => void this.log.push(`forgotten ${job}`),
