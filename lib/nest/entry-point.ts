@@ -68,6 +68,13 @@ export type TimerKind = 'cron' | 'interval' | 'timeout';
 /** `SchedulerType` of @nestjs/schedule, by value. */
 const TIMER_KINDS: Readonly<Record<number, TimerKind>> = { 1: 'cron', 2: 'timeout', 3: 'interval' };
 
+/** Gives a function what `@Cron(…, { name })` leaves on a method. */
+export function markAsCron(method: object, name: string): void {
+  Reflect.defineMetadata('SCHEDULER_TYPE', 1, method);
+  Reflect.defineMetadata('SCHEDULER_NAME', name, method);
+  Reflect.defineMetadata('SCHEDULE_CRON_OPTIONS', { name }, method);
+}
+
 /** Undefined for a method that has none of `@Cron`, `@Interval` and `@Timeout`. */
 export function timerKindOf(method: unknown): TimerKind | undefined {
   if (typeof method !== 'function') return undefined;

@@ -3,7 +3,13 @@ import { ModulesContainer } from '@nestjs/core';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import { messageOf } from '../core/thrown-value.js';
 import { type ListedTimer, logSafely } from './election-logger.js';
-import { entryPointAt, isEntryPoint, timerKindOf, type TimerKind } from './entry-point.js';
+import {
+  entryPointAt,
+  isEntryPoint,
+  markAsCron,
+  timerKindOf,
+  type TimerKind,
+} from './entry-point.js';
 import { EVERY_REPLICA_MARKS, isClassOfEveryReplica } from './every-replica.decorator.js';
 import { type Gate, GATES } from './gated-method.js';
 import { GATE_SKIPPED, runGated } from './gated-work.js';
@@ -34,6 +40,8 @@ type Wrap = (this: unknown, method: unknown, instance: object) => Tick;
 export class ScheduleGates implements OnModuleInit {
   private readonly timers: ListedTimer[] = [];
   private readonly enabled = new Set<TimerKind>();
+  /** Makes of a job of ours what the explorer makes of a timer; undefined without @nestjs/schedule in the application. */
+  private wrapAsTick: ((job: Tick, owner: object) => Tick) | undefined;
 
   constructor(
     private readonly modules: ModulesContainer,
@@ -59,6 +67,9 @@ export class ScheduleGates implements OnModuleInit {
   }
 
   private follow(explorer: object, lookUp: LookUp, wrap: Wrap): void {
+    // We log what a job throws.
+    const quiet = Object.create(explorer, { logger: { value: { error: () => {} } } }) as object;
+    this.wrapAsTick = (job, owner) => Reflect.apply(wrap, quiet, [job, owner]);
     let key: string | undefined;
     override(explorer, LOOKUP, function (this: unknown, instance: object, name: string) {
       key = name;
@@ -120,6 +131,26 @@ export class ScheduleGates implements OnModuleInit {
       return false;
     };
     return (...args) => (isOpen() ? tick(...args) : Promise.resolve());
+  }
+
+  /**
+   * Runs a job that is no timer of @nestjs/schedule as its explorer runs one, so that an APM that follows the explorer, as
+   * @nestjs/observe does, records the run under the name of the job. Returns and throws what the job does, and runs it
+   * once, whatever the APM does.
+   */
+  async runAsTick(name: string, owner: object, run: () => unknown): Promise<unknown> {
+    const { wrapAsTick } = this;
+    if (wrapAsTick === undefined) return run();
+    let outcome: Promise<unknown> | undefined;
+    const job = (): Promise<unknown> => (outcome ??= (async () => run())());
+    markAsCron(job, name);
+    try {
+      await wrapAsTick(job, owner)();
+    } catch (error) {
+      const text = `what follows the runs of @nestjs/schedule failed for ${name}: ${messageOf(error)}`;
+      logSafely('LeaderElection', () => new Logger('LeaderElection').warn(text));
+    }
+    return outcome ?? job();
   }
 
   private get gating(): RoleElection[] {

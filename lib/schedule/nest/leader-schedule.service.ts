@@ -12,6 +12,7 @@ import { NotLeaderError } from '../../nest/errors.js';
 import { ELECTION_CLOCK } from '../../nest/leader-election.tokens.js';
 import type { RoleElection } from '../../nest/role-election.js';
 import { runInTerm } from '../../nest/current-term.js';
+import { ScheduleGates } from '../../nest/schedule-gates.js';
 import { runToEnd } from '../../nest/run-to-end.js';
 import { LONGEST_REASON } from '../ledger/job-record.js';
 import { readJobRecord } from '../ledger/ledger-document.js';
@@ -59,6 +60,7 @@ export class LeaderSchedule {
     @Inject(ELECTION_CLOCK) private readonly clock: Clock,
     private readonly events: RunEvents,
     private readonly onceWorks: OnceWorks,
+    private readonly gates: ScheduleGates,
     @Optional() registry?: SchedulerRegistry,
   ) {
     this.registry = isWhole(registry) ? registry : undefined;
@@ -243,7 +245,11 @@ export class LeaderSchedule {
     const roleSchedule = this.schedules.of(election);
     const run = (context: LeaderCronContext): unknown => {
       cronJob.lastExecution = new Date(wallMs(this.clock));
-      return runInTerm(context.term, () => runToEnd(read.definition.run(context), context.signal));
+      return runInTerm(context.term, () =>
+        this.gates.runAsTick(name, written.owner ?? this, () =>
+          runToEnd(read.definition.run(context), context.signal),
+        ),
+      );
     };
     const runner = roleSchedule.add({ ...read.definition, run });
     cronJob.follow(runner);
