@@ -3,6 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { config } from 'rxjs';
 import { LeaderSchedule, type RunEvent } from '../../../lib/schedule/index.js';
+import { OnceReporter } from '../../../lib/schedule/nest/once-logger.js';
 import { RunEvents, RunReporter } from '../../../lib/schedule/nest/run-events.js';
 import { testTerm } from '../../../lib/testing/index.js';
 import { MINUTE_MS, ScheduledApplications } from '../support/scheduled-applications.js';
@@ -119,6 +120,41 @@ describe('when a tick is not run', () => {
     const { job, scheduledTime, term } = RUN;
     const skipped = { kind: 'skipped', job, scheduledTime, term: term.number, attempt: 0, reason };
     expect(onChannel).toEqual([{ ...SOURCE, ...skipped }]);
+  });
+});
+
+describe('when work runs once per version', () => {
+  it('says so by its key and version, and whose it is', async () => {
+    const { application, schedule, events } = await heard();
+    const done = schedule.once('schema', '4', () => aWait(2_500));
+    await elections.clock.advance(5_000);
+    await done;
+    const { role, identity } = application.leadership();
+    const work = { role, holderIdentity: identity, job: 'schema', version: '4', attempt: 1 };
+    expect(events).toMatchObject([
+      { ...work, kind: 'started' },
+      { ...work, kind: 'succeeded', durationMs: 2_500 },
+    ]);
+    expect(onChannel).toEqual(events);
+  });
+
+  it('says why it failed', async () => {
+    const { schedule, events } = await heard();
+    const failing = schedule.once('schema', '4', () => Promise.reject(new Error('no table')));
+    const rejected = expect(failing).rejects.toThrow('no table');
+    await elections.clock.advance(5_000);
+    await rejected;
+    const failed = { kind: 'failed', reason: 'Error: no table', durationMs: 0 };
+    expect(events).toMatchObject([{ kind: 'started' }, failed]);
+  });
+
+  it('says that a claim was handed back', () => {
+    const reporter = new OnceReporter(SOURCE, new RunEvents(), 'schema');
+    const claimed = { version: '4', state: 'returned' as const, claim: 'c', attempt: 2, term: 7 };
+    const times = { startedAt: 0, endedAt: 0, reason: null };
+    reporter.onReturned({ ...claimed, ...times, holderIdentity: 'pod-a', fencingToken: '9' });
+    const what = { job: 'schema', version: '4', scheduledTime: new Date(0), attempt: 0, term: 7 };
+    expect(onChannel).toEqual([{ ...SOURCE, ...what, kind: 'skipped', reason: 'returned' }]);
   });
 });
 
