@@ -131,6 +131,22 @@ export function withLessHistory(document: JsonDocument): JsonDocument | undefine
   return cut.size === 0 ? undefined : withJobRecords(document, cut);
 }
 
+/**
+ * The largest document with past runs, in bytes before it is packed. Every write sends and stores all of them, and a
+ * version that counts its bound before packing has room for its own runs beside them.
+ */
+const MOST_BYTES_WITH_HISTORY = 200 * 1024;
+
+export function withBoundedHistory(document: JsonDocument): JsonDocument {
+  let bounded = document;
+  while (bytesOf(bounded) > MOST_BYTES_WITH_HISTORY) {
+    const smaller = withLessHistory(bounded);
+    if (smaller === undefined) break;
+    bounded = smaller;
+  }
+  return bounded;
+}
+
 /** The stored record of a job, unread; undefined if there is none. */
 export function storedRecord(document: JsonDocument, job: string): unknown {
   const jobs = jobsOf(document);

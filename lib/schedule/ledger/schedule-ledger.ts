@@ -13,7 +13,7 @@ import { DocumentFill } from './document-fill.js';
 import type { JobRecord } from './job-record.js';
 import type { SweptDocument } from './job-sweep.js';
 import type { LedgerChange } from './ledger-changes.js';
-import { readJobRecord } from './ledger-document.js';
+import { readJobRecord, withBoundedHistory } from './ledger-document.js';
 import { LedgerMemory } from './ledger-memory.js';
 import {
   PendingChange,
@@ -209,7 +209,7 @@ export class ScheduleLedger {
     const proposed = this.propose(this.mostInOneWrite);
     if (proposed.changes.length === 0) return this.lookAgain();
     const { changes } = proposed;
-    const { document, forgotten } = this.swept(proposed.document);
+    const { document, forgotten } = this.swept(withBoundedHistory(proposed.document));
     for (const entry of changes) entry.isInFlight = true;
     const outcome = await this.store.write(document, this.current?.stored ?? null);
     for (const entry of changes) entry.isInFlight = false;

@@ -196,12 +196,19 @@ describe('when the application shuts down', () => {
 });
 
 describe('when a subscriber of runs$ throws', () => {
-  afterEach(() => void (config.onUnhandledError = null));
+  afterEach(() => {
+    config.onUnhandledError = null;
+    config.useDeprecatedSynchronousErrorHandling = false;
+  });
 
-  it('changes nothing for the jobs and the other subscribers, and rxjs reports it', async () => {
+  it.each([
+    ['as rxjs handles it by default', false],
+    ['as rxjs handled it before version 6', true],
+  ])('changes nothing for the jobs, and rxjs reports it: %s', async (_, isSynchronous) => {
     const { schedule, events } = await heard();
     const reported: unknown[] = [];
     config.onUnhandledError = (error) => reported.push(error);
+    config.useDeprecatedSynchronousErrorHandling = isSynchronous;
     const thrown = new Error('a subscriber of the user');
     schedule.runs$.subscribe(() => {
       throw thrown;

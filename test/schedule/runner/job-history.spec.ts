@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { MAX_DOCUMENT_BYTES } from '../../../lib/core/json-document.js';
-import { readJobRecord } from '../../../lib/schedule/ledger/ledger-document.js';
+import { type JsonDocument, MAX_DOCUMENT_BYTES } from '../../../lib/core/json-document.js';
+import { packed, readJobRecord, storedSize } from '../../../lib/schedule/ledger/ledger-document.js';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
 import { noise } from '../support/noise.js';
 import { ScriptedDocumentStore } from '../support/scripted-document-store.js';
@@ -81,7 +81,7 @@ describe('when runs are over', () => {
 describe('when the document is full', () => {
   it('forgets past runs, and claims every tick', async () => {
     const store = new ScriptedDocumentStore();
-    await store.put({ foreign: noise(MAX_DOCUMENT_BYTES - 2_600) });
+    await store.put({ foreign: noise(200 * 1_024 - 2_600) });
     const process = await new ScheduledProcess('a', undefined, store).withJob({
       historyLimit: 100,
     });
@@ -94,6 +94,22 @@ describe('when the document is full', () => {
     expect(history.length).toBeGreaterThan(3);
     expect(history.length).toBeLessThan(60);
     expect(history.at(-1)).toMatchObject({ scheduledTime: at(60) });
+  });
+
+  it('forgets those that an earlier version has kept, rather than refuse a claim', async () => {
+    const process = await leading();
+    const past = { scheduledTime: '2026-01-01T00:00:00Z', delayMs: 1, durationMs: 1 };
+    // The other way round, as packing finds what repeats.
+    const reasons = [...noise(4_000)]
+      .toReversed()
+      .join('')
+      .match(/.{200}/g)!;
+    await process.edit({ history: reasons.map((reason) => ({ ...past, reason })) });
+    const document = await process.store.document();
+    await process.store.put(packed({ ...document, foreign: fillTo(document, 600) }));
+    await process.clock.advance(2 * MINUTE_MS);
+    expect(process.startedTimes).toEqual(['00:01:00', '00:02:00']);
+    expect(process.errors.join()).not.toContain('no room for its change');
   });
 
   it('leaves a past run that another version has written where there is room', async () => {
@@ -124,3 +140,14 @@ describe('when a version that knows no history has led in between', () => {
     ]);
   });
 });
+
+/** What fills the document up to so many bytes below its bound. */
+function fillTo(document: JsonDocument, leftBytes: number): string {
+  let length = MAX_DOCUMENT_BYTES - leftBytes;
+  for (;;) {
+    const foreign = noise(length);
+    const over = storedSize({ ...document, foreign }).bytes - (MAX_DOCUMENT_BYTES - leftBytes);
+    if (Math.abs(over) < 50) return foreign;
+    length -= over;
+  }
+}

@@ -3,7 +3,14 @@ import type { JsonDocument } from '../../../lib/core/json-document.js';
 import { BoundedStore } from '../../../lib/schedule/ledger/bounded-store.js';
 import { NEVER_RUN } from '../../../lib/schedule/ledger/job-record.js';
 import type { LedgerChange } from '../../../lib/schedule/ledger/ledger-changes.js';
-import { packed } from '../../../lib/schedule/ledger/ledger-document.js';
+import { printRecord } from '../../../lib/schedule/ledger/job-record.codec.js';
+import {
+  jobNames,
+  packed,
+  readJobRecord,
+  unpacked,
+  withJobRecords,
+} from '../../../lib/schedule/ledger/ledger-document.js';
 import { ScheduleLedger } from '../../../lib/schedule/ledger/schedule-ledger.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { noise } from '../support/noise.js';
@@ -86,3 +93,47 @@ describe('when a packed document is answered', () => {
     });
   });
 });
+
+describe('when many jobs remember their last runs', () => {
+  /** What the store has after a change, if so many jobs remember ten runs each. */
+  async function written(jobs: number) {
+    const store = new ScriptedDocumentStore();
+    await store.put(packed(withHistories(jobs)));
+    const { ledger, clock, errors } = ledgerOn(store);
+    const submitted = ledger.submit(countingTo(1), { deadline: clock.now() + 10_000 });
+    await clock.settle();
+    await submitted;
+    expect(errors).toEqual([]);
+    const document = unpacked(await store.document());
+    const lengths = jobNames(document).map((job) => readJobRecord(document, job)!.history.length);
+    return { document, lengths: new Set(lengths) };
+  }
+
+  it('keeps all of them while an earlier version has room beside them', async () => {
+    expect((await written(100)).lengths).toEqual(new Set([10, 0]));
+  });
+
+  it.each([
+    [300, 2],
+    [1_000, 0],
+  ])(
+    'keeps as many as leave such a version room, which counts what it unpacks: of %i jobs %i each',
+    async (jobs, kept) => {
+      const { document, lengths } = await written(jobs);
+      expect(Buffer.byteLength(JSON.stringify(document))).toBeLessThan(200 * 1_024);
+      expect(lengths).toEqual(new Set([kept, 0]));
+    },
+  );
+});
+
+function withHistories(jobs: number): JsonDocument {
+  const at = Date.UTC(2026, 0, 1);
+  const holderIdentity = 'billing-5d4f7c9b8d-x2x7k_0f8fad5b-d9cb-469f-a165-70867728950e';
+  const past = { scheduledTime: at, startedAt: at + 7, endedAt: at + 1_234, term: 3 };
+  const run = { ...past, holderIdentity, outcome: 'succeeded' as const, reason: '' };
+  const history = Array.from({ length: 10 }, () => run);
+  const begun = { schedule: '* * * * * UTC', accountedThrough: at, claimNonce: '' };
+  const record = printRecord({ ...NEVER_RUN, ...begun, history });
+  const names = Array.from({ length: jobs }, (_, index) => `customer-${index}:close-day`);
+  return withJobRecords({}, new Map(names.map((name) => [name, record])));
+}
