@@ -172,7 +172,7 @@ class Replica {
 const hourly = (index: number): string => `${(index * 7) % 60} ${index % 60} * * * *`;
 const daily = (index: number): string => `${index % 60} ${index % 24} * * *`;
 
-/** Sizes, and what is written in a day, if every job runs once an hour. */
+/** Sizes, and what is written in a day, if every job runs once an hour and remembers its last ten runs. */
 async function sizes(count: number) {
   const clock = new ManualClock();
   const memory = new MemoryDocumentStore(new Map(), 'bench');
@@ -181,61 +181,62 @@ async function sizes(count: number) {
   for (let index = 0; index < count; index += 1) replica.add(index, hourly(index));
   replica.lead(1);
   await clock.advance(HOUR_MS + 60_000);
+  const quiet = withHistories(await stored(memory), () => []);
+  const remembering = withHistories(quiet, () => tenRuns());
+  await replaced(memory, remembering);
+  // The first write after that finds another version than it expects.
+  await clock.advance(60_000);
   store.forget();
   await clock.advance(HOUR_MS);
-  const document = await stored(memory);
+  const kept = jobsOf(await stored(memory)).map(({ history = [] }) => (history as []).length);
   return {
-    bytes: bytesOf(document),
-    storedBytes: bytesOf(packed(document)),
+    quiet: sizeOf(quiet),
+    remembering: sizeOf(remembering),
+    keptRuns: [Math.min(...kept), Math.max(...kept)],
     writesADay: store.writes * 24,
     bytesADay: store.bytes * 24,
-    withHistories: historySizes(document),
     errors: [...replica.errors],
   };
 }
 
-/** Ten runs for each job, as they would be recorded: in full, and with as little as they can be told by. */
-function historySizes(document: JsonDocument) {
-  const jobs = document['jobs'] as Record<string, JsonDocument>;
-  const replicas = Array.from({ length: 4 }, () => `billing-5d4f7c9b8d-x2x7k_${randomUUID()}`);
-  const full = mapped(jobs, (job) => ({ ...job, history: tenRuns(replicas) }));
-  const short = mapped(jobs, (job) => ({ ...job, history: tenRuns(replicas).map(shortened) }));
-  const sizesOf = (records: object) => {
-    const whole = { ...document, jobs: records };
-    return { bytes: bytesOf(whole), storedBytes: bytesOf(packed(whole)) };
-  };
-  return { full: sizesOf(full), short: sizesOf(short) };
+function sizeOf(document: JsonDocument) {
+  return { bytes: bytesOf(document), storedBytes: bytesOf(packed(document)) };
 }
 
-function mapped(jobs: Record<string, JsonDocument>, change: (job: JsonDocument) => JsonDocument) {
-  return Object.fromEntries(Object.entries(jobs).map(([name, job]) => [name, change(job)]));
+function jobsOf(document: JsonDocument): JsonDocument[] {
+  return Object.values(document['jobs'] as Record<string, JsonDocument>);
 }
 
-/** Starts some milliseconds late, takes up to a minute, fails one time in twenty. */
-function tenRuns(replicas: readonly string[]) {
+function withHistories(document: JsonDocument, runs: () => readonly JsonDocument[]): JsonDocument {
+  const jobs = Object.entries(document['jobs'] as Record<string, JsonDocument>);
+  const changed = jobs.map(([name, job]) => [name, { ...job, history: runs() }]);
+  return { ...document, jobs: Object.fromEntries(changed) as JsonDocument };
+}
+
+const REPLICAS = Array.from({ length: 4 }, () => `billing-5d4f7c9b8d-x2x7k_${randomUUID()}`);
+
+/** As they are stored: each started some milliseconds late, took up to a minute, and one in twenty failed. */
+function tenRuns(): JsonDocument[] {
   return Array.from({ length: 10 }, (_, index) => {
-    const scheduledTime = Date.UTC(2026, 10, 1 + index, 2, 30);
-    const startedAt = scheduledTime + 5 + Math.floor(Math.random() * 60);
-    const endedAt = startedAt + Math.floor(Math.random() * 60_000);
     const hasFailed = Math.random() < 0.05;
     return {
-      scheduledTime: new Date(scheduledTime).toISOString().replace('.000Z', 'Z'),
-      startedAt: new Date(startedAt).toISOString(),
-      endedAt: new Date(endedAt).toISOString(),
-      holderIdentity: replicas[Math.floor(Math.random() * replicas.length)]!,
+      scheduledTime: new Date(Date.UTC(2025, 11, 20, 2 + index, 30))
+        .toISOString()
+        .replace('.000', ''),
+      delayMs: 5 + Math.floor(Math.random() * 60),
+      durationMs: Math.floor(Math.random() * 60_000),
       term: 12,
-      attempt: 1,
-      outcome: hasFailed ? 'failed' : 'succeeded',
-      ...(hasFailed && { reason: 'Error: connect ECONNREFUSED 10.0.0.7:5432' }),
+      holderIdentity: REPLICAS[Math.floor(Math.random() * REPLICAS.length)]!,
+      ...(hasFailed && { outcome: 'failed', reason: 'Error: connect ECONNREFUSED 10.0.0.7:5432' }),
     };
   });
 }
 
-function shortened(run: ReturnType<typeof tenRuns>[number]): JsonDocument {
-  const lateMs = Date.parse(run.startedAt) - Date.parse(run.scheduledTime);
-  const tookMs = Date.parse(run.endedAt) - Date.parse(run.startedAt);
-  const { scheduledTime: at, holderIdentity: by, term, reason } = run;
-  return { at, lateMs, tookMs, by, term, ...(reason !== undefined && { reason }) };
+/** As an earlier leader would have left it. */
+async function replaced(store: DocumentStore, document: JsonDocument): Promise<void> {
+  const options = { signal: new AbortController().signal, timeoutMs: 1_000 };
+  const outcome = await store.read(options);
+  if (outcome.kind === 'found') await store.replace(packed(document), outcome.stored, options);
 }
 
 /** The time for which the looks of one minute keep the event loop of a leader whose jobs are not due. */
@@ -366,9 +367,8 @@ for (const count of COUNTS) {
     console.log(JSON.stringify({ count, size, idle, week, one, all }));
     continue;
   }
-  const { full, short } = size.withHistories;
   console.log(`${count} jobs
-  document: ${kib(size.bytes)}, stored ${kib(size.storedBytes)}; with 10 runs of each job ${kib(full.bytes)}, stored ${kib(full.storedBytes)}; shortened ${kib(short.bytes)}, stored ${kib(short.storedBytes)}
+  document: ${kib(size.quiet.bytes)}, stored ${kib(size.quiet.storedBytes)}; with ten past runs of each job ${kib(size.remembering.bytes)}, stored ${kib(size.remembering.storedBytes)}; kept ${size.keptRuns.join(' to ')}
   every job once an hour: ${size.writesADay} writes and ${(size.bytesADay / 1e6).toFixed(1)} MB a day
   idle: ${idle.toFixed(2)} ms of the event loop a minute
   a week without a leader: ${week.started} started and ${week.reported} reported after ${week.virtualMs} ms of virtual time; ${ms(week.tookMs)} of work, longest block ${ms(week.longestBlockMs)}; ${week.writes} writes, ${(week.bytes / 1e6).toFixed(1)} MB, largest ${kib(week.largestBytes)}

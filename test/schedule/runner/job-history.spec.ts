@@ -100,7 +100,8 @@ describe('when the document is full', () => {
     const process = await leading();
     const past = { scheduledTime: '2026-01-01T00:00:00Z', delayMs: 1, durationMs: 1 };
     // The other way round, as packing finds what repeats.
-    const reasons = [...noise(4_000)]
+    const reasons = noise(4_000)
+      .split('')
       .toReversed()
       .join('')
       .match(/.{200}/g)!;
