@@ -4,6 +4,7 @@ import {
   Injectable,
   type INestApplication,
   type ModuleMetadata,
+  Scope,
   SetMetadata,
 } from '@nestjs/common';
 import { Cron, Interval, ScheduleModule, SchedulerRegistry, Timeout } from '@nestjs/schedule';
@@ -392,6 +393,32 @@ describe('When a role gates the timers of an application', () => {
     const plain = await startWith({}, [Ticks, Cleaning]);
     await until(() => (plain.get(Ticks).counts['files'] ?? 0) > 5);
     expect(gating.get(Ticks).counts).toEqual({});
+  });
+});
+
+describe('When a timer is on a provider that is no singleton', () => {
+  it.each([
+    ['a request-scoped one, which @nestjs/schedule does not run', Scope.REQUEST],
+    ['a transient one', Scope.TRANSIENT],
+  ])('starts with %s, and runs none of its ticks on a follower', async (_what, scope) => {
+    const ran: string[] = [];
+    @Injectable({ scope })
+    class Scoped {
+      @Interval(10)
+      gated(): void {
+        ran.push('gated');
+      }
+      @EveryReplica()
+      @Interval(10)
+      everywhere(): void {
+        ran.push('everywhere');
+      }
+    }
+    await elections.leadingRival('pod-b');
+    const app = await startWith(GATED, [Scoped, Witness]);
+    const isRun = scope === Scope.TRANSIENT;
+    await until(() => app.get(Witness).fired > 5 && (!isRun || ran.length > 2));
+    expect([...new Set(ran)]).toEqual(isRun ? ['everywhere'] : []);
   });
 });
 
