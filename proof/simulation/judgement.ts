@@ -137,6 +137,8 @@ export function judgeTakeover(world: World): void {
     !world.ghostOfCrashed && !world.restored && !isSlow(candidates, network.steadyMs);
   // A lease that is left to a coordinator is so long without a renewal that a watch seems silent.
   if (isMixed(candidates) || !isOrdinary || scenario.coordinated) return;
+  // The wait for others (R22) grows with the delays, and a watch seems silent two retry periods after the lease ran out.
+  if (candidates.some(({ config }) => config.retryPeriodMs < 4 * network.mostDelayMs)) return;
   let quiet = true;
   for (const replica of replicas) {
     if (!replica.alive) continue;
