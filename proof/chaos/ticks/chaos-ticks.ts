@@ -14,7 +14,7 @@ import { totalsOf } from './tick-totals.js';
 /**
  * `npm run chaos:ticks`: real processes, a job every second, and handovers of every kind, on the real API server and
  * on the file lock. Exit code 1 if a tick was started twice, if a graceful handover missed one, if one was neither
- * started nor reported, or if a process ended that nobody had ended.
+ * started nor reported, if a version of what runs once ran twice, or if a process ended that nobody had ended.
  */
 const PATIENCE_MS = 30_000;
 

@@ -11,7 +11,12 @@ export async function groundOn(cluster: ElectionCluster, fleet: string): Promise
   const kubeConfigFile = await cluster.addAccount(fleet, [
     { ...RESOURCE, verbs: ['create'] },
     { ...RESOURCE, resourceNames: [fleet], verbs: ['get', 'update', 'watch'] },
-    { ...RESOURCE, resourceNames: [`${fleet}-schedule`], verbs: ['get', 'update'] },
+    {
+      ...RESOURCE,
+      resourceNames: [`${fleet}-schedule`, `${fleet}-once`],
+      verbs: ['get', 'update'],
+    },
+    { ...RESOURCE, resourceNames: [`${fleet}-once-runner`], verbs: ['get', 'update', 'watch'] },
   ]);
   return { leaseName: fleet, connect: () => cluster.connect(kubeConfigFile) };
 }
@@ -21,7 +26,7 @@ export async function requestsOn({ server }: ElectionCluster): Promise<Record<st
   const counts: Record<string, number> = {};
   for (const { user, verb, name } of await server.auditLog()) {
     if (!user.startsWith(`system:serviceaccount:${NAMESPACE}:`)) continue;
-    const what = `${verb} ${name?.endsWith('-schedule') ? 'schedule' : 'lease'}`;
+    const what = `${verb} ${/-(schedule|once|once-runner)$/.exec(name ?? '')?.[1] ?? 'lease'}`;
     counts[what] = (counts[what] ?? 0) + 1;
   }
   return counts;

@@ -44,7 +44,8 @@ export class TickHistoryFile {
     this.events.push(event);
     if (event.event === 'ready') this.isReady = true;
     else if (event.event === 'started') this.latestTick = Math.max(this.latestTick, event.tick);
-    else if (event.event !== 'missed') this.leads = event.event === 'granted';
+    else if (event.event === 'granted') this.leads = true;
+    else if (event.event === 'revoked') this.leads = false;
   }
 
   /** Undefined if the replica has not written yet. */

@@ -3,6 +3,8 @@ import type { TickEvent } from './tick-replica-settings.js';
 /** What all replicas of one fleet together have told. */
 export class TickHistory {
   readonly starts = new Map<number, number>();
+  /** How often the work of each version was called that must run once. */
+  readonly onceStarts = new Map<number, number>();
   readonly lateness: number[] = [];
   /** How often leadership was taken up. */
   grants = 0;
@@ -17,6 +19,9 @@ export class TickHistory {
         if (event.caughtUp) this.caughtUp.add(event.tick);
       } else if (event.event === 'missed') {
         for (const tick of event.ticks) this.reported.add(tick);
+      } else if (event.event === 'once') {
+        const { version } = event;
+        this.onceStarts.set(version, (this.onceStarts.get(version) ?? 0) + 1);
       } else if (event.event === 'granted') {
         this.grants += 1;
       }

@@ -21,6 +21,8 @@ export type TickEvent =
       /** Due before this replica had become the leader. */
       readonly caughtUp: boolean;
     }
+  /** The work of a version that must run once was called. */
+  | { readonly event: 'once'; readonly name: string; readonly version: number }
   | {
       readonly event: 'missed';
       readonly name: string;

@@ -1,4 +1,5 @@
 import { openSync, writeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import 'reflect-metadata';
@@ -13,6 +14,7 @@ import {
 import {
   LeaderCron,
   type LeaderCronContext,
+  LeaderSchedule,
   LeaderScheduleModule,
   type MissedReport,
 } from '../../../lib/schedule/index.js';
@@ -54,6 +56,28 @@ class EverySecond {
   }
 }
 
+/** A new version of work that must run once, at the same times in all replicas. */
+const ROLLOUT_MS = 2_000;
+const LONGEST_WORK_MS = 1_000;
+
+/** Wants one version after the other, until the application closes. One that was interrupted has failed. */
+async function rollOut(schedule: LeaderSchedule): Promise<void> {
+  for (;;) {
+    const version = Math.floor(Date.now() / ROLLOUT_MS);
+    const work = async (): Promise<void> => {
+      tell({ event: 'once', version });
+      await delay(Math.random() * LONGEST_WORK_MS);
+    };
+    try {
+      await schedule.once('rollout', version, work, { waitTimeoutMs: 10 * ROLLOUT_MS });
+    } catch (error) {
+      const { code } = error as { readonly code?: string };
+      if (code !== 'ERR_ONCE_FAILED' && code !== 'ERR_ONCE_TIMEOUT') return;
+    }
+    await delay(Math.max(0, (version + 1) * ROLLOUT_MS - Date.now()));
+  }
+}
+
 @Module({
   imports: [
     LeaderElectionModule.forRoot({
@@ -78,3 +102,4 @@ const app = await NestFactory.createApplicationContext(TickModule, { logger: ['e
 app.enableShutdownHooks();
 app.get(LeadershipService);
 tell({ event: 'ready' });
+void rollOut(app.get(LeaderSchedule));

@@ -24,7 +24,7 @@ const COLUMNS = [
 ] as const;
 
 export function describeLock(report: LockReport): string {
-  const { kinds, whole, grants, latenessMs, requests, seconds } = report;
+  const { kinds, whole, grants, onceVersions, latenessMs, requests, seconds } = report;
   const row = (name: string, totals: TickTotals): string =>
     name.padEnd(10) +
     COLUMNS.map(([key, title]) => String(totals[key]).padStart(title.length + 2)).join('');
@@ -34,6 +34,7 @@ export function describeLock(report: LockReport): string {
     ...HANDOVER_KINDS.flatMap((kind) => (kinds[kind] ? [row(kind, kinds[kind])] : [])),
     row('whole run', whole),
     `leadership taken up ${grants} times; lateness ms p50 ${latenessMs.p50}, p99 ${latenessMs.p99}, max ${latenessMs.max}`,
+    `work that runs once: ${onceVersions} versions`,
     ...(requests ? [`requests: ${describeCounts(requests)}`] : []),
     ...report.violations.map((violation) => `VIOLATION ${violation}`),
   ];

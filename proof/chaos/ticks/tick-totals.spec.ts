@@ -70,6 +70,16 @@ describe('what a chaos run of ticks comes to', () => {
     ]);
   });
 
+  it('when a version of what runs once ran twice in one fleet, it is a violation', () => {
+    const once = (version: number): TickEvent => ({ event: 'once', name, version });
+    const { onceVersions, violations } = totalsOf([
+      outcome([started(1), once(7), once(8), once(8)]),
+      outcome([started(1), once(7)], [], 'fleet-2'),
+    ]);
+    expect(onceVersions).toBe(3);
+    expect(violations).toEqual(['fleet-1: version 8 of what runs once ran 2 times']);
+  });
+
   it('when a fleet fell silent, the ticks up to the settled one are violations', () => {
     const { violations } = totalsOf([{ ...outcome([started(1)]), settledTick: 2 }]);
     expect(violations).toEqual(['fleet-1, whole run: 2 neither started nor reported']);

@@ -26,6 +26,8 @@ export interface LockTotals {
   readonly whole: TickTotals;
   /** How often leadership was taken up, at the start and unasked for too. */
   readonly grants: number;
+  /** Versions of work that runs once whose run began. */
+  readonly onceVersions: number;
   readonly latenessMs: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly violations: readonly string[];
 }
@@ -55,6 +57,7 @@ export function totalsOf(outcomes: readonly FleetOutcome[]): LockTotals {
   });
   for (const [index, { name, failure }] of outcomes.entries()) {
     violations.push(...violationsOf(wholes[index]!, `${name}, whole run`));
+    violations.push(...onceViolations(outcomes[index]!));
     if (failure !== undefined) violations.push(failure);
   }
   const handovers = outcomes.reduce((total, outcome) => total + outcome.handovers.length, 0);
@@ -62,9 +65,18 @@ export function totalsOf(outcomes: readonly FleetOutcome[]): LockTotals {
     kinds,
     whole: sum(wholes, handovers),
     grants: outcomes.reduce((total, { history }) => total + history.grants, 0),
+    onceVersions: outcomes.reduce((total, { history }) => total + history.onceStarts.size, 0),
     latenessMs: quantiles(outcomes.flatMap(({ history }) => history.lateness)),
     violations,
   };
+}
+
+function onceViolations({ name, history }: FleetOutcome): string[] {
+  return [...history.onceStarts]
+    .filter(([, starts]) => starts > 1)
+    .map(
+      ([version, starts]) => `${name}: version ${version} of what runs once ran ${starts} times`,
+    );
 }
 
 function violationsOf({ doubled, unaccounted }: TickAccount, place: string): string[] {
