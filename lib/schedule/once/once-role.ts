@@ -43,6 +43,7 @@ export type OnceResult = 'ran' | 'succeeded' | 'superseded';
  * knows nothing of the work and stays until this one is ready. When all is over, nothing is read and no lease is held.
  */
 export class OnceRole {
+  /** What is outstanding, by key. */
   private readonly works = new Map<string, OnceWork>();
   private readonly stopping = new AbortController();
   /** What has ended is recorded until this is aborted. */
@@ -69,7 +70,10 @@ export class OnceRole {
     const environment = { ...this.options.work, clock, ledger, closing: this.closing.signal };
     const work = new OnceWork(definition, environment);
     this.works.set(work.key, work);
-    void work.over.then(() => this.look());
+    void work.over.then(() => {
+      if (this.works.get(work.key) === work) this.works.delete(work.key);
+      this.look();
+    });
     if (this.stopping.signal.aborted) return work;
     if (this.election !== undefined) this.leadIn(this.election, [work]);
     this.begin();

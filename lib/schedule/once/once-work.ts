@@ -233,8 +233,8 @@ export class OnceWork {
     this.unstarted.add(record.claim);
     const endedAt = wallMs(this.environment.clock);
     const reason = 'leadership ended before it was started';
-    await this.recordEnd(record, { state: 'returned', endedAt, reason });
-    this.observer.onReturned(record);
+    const returned = { state: 'returned', endedAt, reason } as const;
+    if (await this.recordEnd(record, returned)) this.observer.onReturned(record);
   }
 
   /** False if the record is no longer that of this run, or if it could not be written before all of this ends. */
