@@ -141,6 +141,7 @@ class Replica {
       schedule: cronSchedule(expression, UTC),
       concurrencyPolicy: 'Forbid',
       startingDeadlineMs: null,
+      missedPolicy: 'latest',
       timeoutMs: null,
       suspend: false,
       historyLimit: 10,

@@ -54,6 +54,7 @@ const add = (name: string, expression: string): void =>
     schedule: cronSchedule(expression, new TimeZone('Europe/Berlin')),
     concurrencyPolicy: 'Forbid',
     startingDeadlineMs: null,
+    missedPolicy: 'latest',
     timeoutMs: null,
     historyLimit: 10,
     suspend: false,

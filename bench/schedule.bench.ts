@@ -61,6 +61,7 @@ async function roundsOf(scheduleOf: () => TickSchedule): Promise<number[]> {
       schedule: scheduleOf(),
       concurrencyPolicy: 'Forbid',
       startingDeadlineMs: null,
+      missedPolicy: 'latest',
       timeoutMs: null,
       historyLimit: 10,
       suspend: false,

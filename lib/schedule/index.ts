@@ -14,7 +14,7 @@ export {
 export type { RunEvent, RunEventKind, RunReport } from './nest/run-events.js';
 export type { ActiveRunStatus, JobStatus, PastRunStatus } from './nest/leader-cron-job.js';
 export type { PastOutcome } from './ledger/job-record.js';
-export type { ConcurrencyPolicy } from './tick/tick-schedule.js';
+export type { ConcurrencyPolicy, MissedPolicy } from './tick/tick-schedule.js';
 export type { LeaderCronContext, MissedReport, MissedTicks } from './runner/job-definition.js';
 export type { TriggerResult } from './runner/job.js';
 export { JobReplacedError } from './runner/job-run.js';

@@ -21,6 +21,8 @@ export interface HistoryVerdict {
   readonly unled: readonly string[];
   /** Started before their jitter lets them. */
   readonly early: readonly string[];
+  /** Not what the policy for missed ticks says: reported with 'all' while they could start, or started with 'none'. */
+  readonly mistaken: readonly string[];
   /** Claimed while the job was suspended for all processes. */
   readonly unsuspended: readonly string[];
   /** Started later than any rule lets it. */
@@ -54,6 +56,13 @@ const REVIVED_MS = 30_000;
 /** What ends later may not be recorded before the simulation ends. */
 const RECORDED_SECONDS = 60;
 
+interface HistoryTraits {
+  readonly everySeconds: number;
+  readonly historyLimit: number;
+  /** With 'all': how old a tick is, by every clock, when it may no longer start; otherwise null. */
+  readonly startableMs: number | null;
+}
+
 /** What all processes together did and said of one job. */
 export class JobHistory {
   private readonly starts = new Map<number, string[]>();
@@ -66,6 +75,7 @@ export class JobHistory {
   };
   private readonly misremembered: string[] = [];
   private readonly unsuspended: string[] = [];
+  private readonly mistaken: string[] = [];
   private readonly goodEnds: GoodEnd[] = [];
   private readonly givenUp = new Set<string>();
   private lastStart = -Infinity;
@@ -78,7 +88,7 @@ export class JobHistory {
 
   constructor(
     readonly job: string,
-    private readonly traits: { readonly everySeconds: number; readonly historyLimit: number },
+    private readonly traits: HistoryTraits,
     readonly life: RecordLife,
   ) {}
 
@@ -101,6 +111,10 @@ export class JobHistory {
     this.broken.early.push(`${printed(time)} by ${Math.round(byMs)} ms`);
   }
 
+  startedMissed(time: number): void {
+    this.mistaken.push(`${printed(time)} is started`);
+  }
+
   startedLate(time: number, byMs: number): void {
     this.broken.late.push(`${printed(time)} by ${Math.round(byMs)} ms`);
   }
@@ -111,7 +125,8 @@ export class JobHistory {
   }
 
   /** Every step of the stored record; only those in which a run is active no more matter here. */
-  written(before: JobRecord | undefined, after: JobRecord | undefined): void {
+  written(before: JobRecord | undefined, after: JobRecord | undefined, trueMs: number): void {
+    this.checkReports(before, after, trueMs);
     this.checkHistory(after);
     this.checkSuspension(before, after);
     if (before === undefined || before.active.length === 0) return;
@@ -124,6 +139,24 @@ export class JobHistory {
         if (!isIt) continue;
         end.isAccounted ||= isAccounted(end, before, after);
         this.checkRemembered(end, before, after);
+      }
+    }
+  }
+
+  private checkReports(
+    before: JobRecord | undefined,
+    after: JobRecord | undefined,
+    trueMs: number,
+  ): void {
+    const { startableMs } = this.traits;
+    if (startableMs === null) return;
+    const known = new Set(before?.untold.map(({ id }) => id));
+    for (const { id, reason, times } of after?.untold ?? []) {
+      // A run that was claimed, and whose process has not heard of that in time.
+      const isOfRun = reason === 'interrupted' || id.endsWith('/not-started');
+      if (isOfRun || known.has(id)) continue;
+      for (const time of times) {
+        if (trueMs < time + startableMs) this.mistaken.push(`${printed(time)} is reported`);
       }
     }
   }
@@ -199,6 +232,7 @@ export class JobHistory {
       excused: neither.length - silent.length,
       overlapped: this.overlaps.map(printed),
       unsuspended: this.unsuspended,
+      mistaken: this.mistaken,
       misremembered: isRestored ? [] : this.misremembered,
       ...this.broken,
       // A tick that is due once more is told of once more.

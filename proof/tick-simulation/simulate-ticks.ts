@@ -23,6 +23,7 @@ const LABELS: Readonly<Record<Fault, string>> = {
   retold: 'reported twice by a process',
   unrecorded: 'good ends recorded nowhere',
   unsuspended: 'claimed while suspended for all',
+  mistaken: 'missed ticks against the policy',
   misremembered: 'past runs told wrongly',
   dead: 'jobs dead after the faults',
   hasty: 'processes that ask too often',

@@ -6,6 +6,7 @@ import { jittered } from '../../lib/schedule/tick/jitter.js';
 import {
   type ConcurrencyPolicy,
   cronSchedule,
+  type MissedPolicy,
   type TickSchedule,
 } from '../../lib/schedule/tick/tick-schedule.js';
 import { TimeZone } from '../../lib/schedule/tick/time-zone.js';
@@ -26,6 +27,7 @@ export interface JobTraits {
   readonly policy: ConcurrencyPolicy;
   readonly startingDeadlineMs: number | null;
   readonly jitterMs: number;
+  readonly missedPolicy: MissedPolicy;
   readonly historyLimit: number;
   /** By so much may a wall clock be set while a process runs. */
   readonly largestStepMs: number;
@@ -38,6 +40,8 @@ interface Host {
   readonly isDead: () => boolean;
   /** By its clock, whatever its signals say. */
   readonly leads: () => boolean;
+  /** When its present term began, by its wall clock. */
+  readonly begunAt: () => number;
 }
 
 /** Versions of an application may write one schedule differently. */
@@ -86,6 +90,7 @@ export class SimulatedJob {
       schedule: this.scheduleBy(text),
       concurrencyPolicy,
       startingDeadlineMs,
+      missedPolicy: this.traits.missedPolicy,
       timeoutMs: null,
       historyLimit: this.traits.historyLimit,
       suspend: false,
@@ -152,6 +157,8 @@ export class SimulatedJob {
       this.history.tickStarted(time, identity);
       const lateMs = wallMs(clock) - this.schedule.dueAt(time);
       if (lateMs < -largestStepMs) this.history.startedEarly(time, -lateMs);
+      const isMissed = this.schedule.dueAt(time) <= this.host.begunAt() - largestStepMs;
+      if (isMissed && this.traits.missedPolicy === 'none') this.history.startedMissed(time);
       if (lateMs > this.latestMs) this.history.startedLate(time, lateMs);
     }
     if (policy !== 'Allow' && this.running > 0) this.history.overlapped(time);

@@ -49,6 +49,7 @@ export class SimulatedProcess implements EventOwner, Clock {
   private skewMs: number;
   private current: { readonly term: Term; readonly abort: AbortController } | undefined;
   private validUntil = 0;
+  private begunAt = 0;
   private readonly role: RoleSchedule;
   private readonly jobs: readonly SimulatedJob[];
   private readonly store: SimulatedDocumentStore;
@@ -73,6 +74,7 @@ export class SimulatedProcess implements EventOwner, Clock {
       role: this.role,
       isDead: () => this.isDead,
       leads: () => this.believed !== undefined,
+      begunAt: () => this.begunAt,
     };
     this.jobs = traits.histories.map((history) => new SimulatedJob(history, host, traits));
     const knowsAll = faults.changeJobEvery === Infinity || this.isCalm;
@@ -163,6 +165,7 @@ export class SimulatedProcess implements EventOwner, Clock {
       signal: abort.signal,
     });
     this.current = { term, abort };
+    this.begunAt = this.wallMicros() / 1_000;
     this.validUntil = this.traits.queue.now + VALIDITY_MS;
     this.role.begin(term);
   }

@@ -210,6 +210,24 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     },
   },
   {
+    name: 'all are the newest',
+    breaks: 'with all, no tick is reported that may still start',
+    patch: {
+      file: 'schedule/runner/job-runner.ts',
+      from: "missedPolicy === 'all' && startingDeadlineMs !== null",
+      to: "missedPolicy === 'none' && startingDeadlineMs !== null",
+    },
+  },
+  {
+    name: 'none is the newest',
+    breaks: 'with none, no tick starts that its leader was not there for',
+    patch: {
+      file: 'schedule/tick/tick-schedule.ts',
+      from: "if (situation.missedPolicy === 'none' && due <= armedAfter) return false;",
+      to: '',
+    },
+  },
+  {
     name: 'tell again and again',
     breaks: 'a process tells a report once',
     patch: {

@@ -46,8 +46,15 @@ export async function simulateTicks(
   const policy = random.pick(['Allow', 'Allow', 'Forbid', 'Forbid', 'Replace'] as const);
   // One that is due so rarely that its newest tick may be late.
   const historyLimit = random.pick([0, 3, 10]);
+  const startingDeadlineMs = random.pick([null, 1_000, 10_000]);
+  const mayRunAll = startingDeadlineMs !== null && policy !== 'Replace';
+  const missedPolicy = random.pick(['latest', 'none', mayRunAll ? 'all' : 'latest'] as const);
+  const startableMs =
+    missedPolicy === 'all' && startingDeadlineMs !== null
+      ? startingDeadlineMs - 2 * faults.skewMs
+      : null;
   const historyOf = (job: string, everySeconds: number): JobHistory =>
-    new JobHistory(job, { everySeconds, historyLimit }, lifeOf(job, faults, count));
+    new JobHistory(job, { everySeconds, historyLimit, startableMs }, lifeOf(job, faults, count));
   const histories = [historyOf('job', 1), historyOf('rare', 30)];
   if (faults.changeJobEvery < Infinity) histories.push(historyOf('other', 5));
   if (random.chance(0.06)) {
@@ -62,8 +69,9 @@ export async function simulateTicks(
       const [before, after] = steps.map(unpacked) as [JsonDocument, JsonDocument];
       for (const history of histories) {
         const { job, life } = history;
-        life.written(before, after, EPOCH_MS + queue.now);
-        history.written(readJobRecord(before, job), readJobRecord(after, job));
+        const trueMs = EPOCH_MS + queue.now;
+        life.written(before, after, trueMs);
+        history.written(readJobRecord(before, job), readJobRecord(after, job), trueMs);
       }
     },
     () => queue.now,
@@ -82,7 +90,8 @@ export async function simulateTicks(
     weather,
     largestStepMs: faults.stepClockEvery < Infinity ? 4 * faults.skewMs : 0,
     policy,
-    startingDeadlineMs: random.pick([null, 1_000, 10_000]),
+    startingDeadlineMs,
+    missedPolicy,
     historyLimit,
     jitterMs: random.pick([0, 0, 700, 20_000]),
   };
@@ -115,6 +124,7 @@ export async function simulateTicks(
     retold: verdicts.flatMap(({ retold }) => retold),
     unrecorded: verdicts.flatMap(({ unrecorded }) => unrecorded),
     unsuspended: verdicts.flatMap(({ unsuspended }) => unsuspended),
+    mistaken: verdicts.flatMap(({ mistaken }) => mistaken),
     misremembered: verdicts.flatMap(({ misremembered }) => misremembered),
     dead: verdicts.flatMap(({ dead }) => dead),
     hasty: hasty.map(({ identity, busiest }) => `${identity}: ${busiest}`),
@@ -140,6 +150,7 @@ export const FAULTS = [
   'retold',
   'unrecorded',
   'unsuspended',
+  'mistaken',
   'misremembered',
   'dead',
   'hasty',

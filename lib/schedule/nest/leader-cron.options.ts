@@ -6,6 +6,7 @@ import { CronExpressionFault } from '../tick/cron-expression.js';
 import {
   type ConcurrencyPolicy,
   cronSchedule,
+  type MissedPolicy,
   onceSchedule,
   type TickSchedule,
 } from '../tick/tick-schedule.js';
@@ -121,6 +122,14 @@ export interface LeaderCronOptions {
    */
   readonly startingDeadlineSeconds?: number;
   /**
+   * Which ticks that were missed by a failover, a restart or a suspension start as long as `startingDeadlineSeconds` lets
+   * them; the others are reported. `'latest'`: the latest. `'all'`: all, but no more than the last 100, oldest first and
+   * one after the other; needs `startingDeadlineSeconds`. `'none'`: none, and the deadline is for ticks that wait for
+   * another run.
+   * @default 'latest'
+   */
+  readonly missed?: MissedPolicy;
+  /**
    * Each tick starts up to so many milliseconds after its nominal time, so that many jobs do not start at once. How much
    * later is computed from the job's name and the tick, so that all replicas agree; always before the next tick.
    * `startingDeadlineSeconds` counts from then on.
@@ -177,12 +186,14 @@ const OPTION_NAMES = [
   'timeZone',
   'concurrencyPolicy',
   'startingDeadlineSeconds',
+  'missed',
   'jitterMs',
   'suspend',
   'historyLimit',
   'timeoutMs',
   'onMissed',
 ];
+const MISSED_POLICIES: readonly MissedPolicy[] = ['latest', 'all', 'none'];
 const POLICIES: readonly ConcurrencyPolicy[] = ['Allow', 'Forbid', 'Replace'];
 
 const DEFAULT_HISTORY = 10;
@@ -199,10 +210,12 @@ export function readJob(written: WrittenJob, reading: ScheduleReading): ReadJob 
   const timeZone = readTimeZone(reader);
   const schedule = readSchedule(reader, written.schedule, timeZone, reading);
   const seconds = readDeadline(reader);
+  const concurrencyPolicy = readPolicy(reader);
   const definition: JobDefinition = {
     name,
     schedule: jittered(schedule, name, reader.milliseconds('jitterMs', 0, 0)),
-    concurrencyPolicy: readPolicy(reader),
+    concurrencyPolicy,
+    missedPolicy: readMissed(reader, concurrencyPolicy),
     startingDeadlineMs: seconds === null ? null : seconds * 1_000,
     timeoutMs:
       reader.get('timeoutMs') === undefined ? null : reader.milliseconds('timeoutMs', 60_000, 1),
@@ -244,6 +257,26 @@ function readDeadline(reader: OptionReader): number | null {
   const fix = 'use for example 60, or leave it out to catch up nothing';
   reader.fault('startingDeadlineSeconds', seconds, rule, fix);
   return null;
+}
+
+function readMissed(reader: OptionReader, concurrencyPolicy: ConcurrencyPolicy): MissedPolicy {
+  const written = reader.get('missed');
+  if (written === undefined) return 'latest';
+  const policy = MISSED_POLICIES.find((each) => each === written);
+  if (policy === undefined) {
+    const rule = `must be one of ${MISSED_POLICIES.map((each) => `"${each}"`).join(', ')}`;
+    reader.fault('missed', written, rule, 'use "latest"');
+  }
+  if (policy === 'all' && reader.get('startingDeadlineSeconds') === undefined) {
+    const rule = '"all" needs startingDeadlineSeconds, as no tick is caught up without it';
+    reader.fault('missed', written, rule, 'add for example startingDeadlineSeconds: 3600');
+  }
+  if (policy === 'all' && concurrencyPolicy === 'Replace') {
+    const rule =
+      '"all" runs every tick to its end, and concurrencyPolicy "Replace" ends each for the next';
+    reader.fault('missed', written, rule, 'use "latest", or concurrencyPolicy "Forbid"');
+  }
+  return policy ?? 'latest';
 }
 
 function readHistoryLimit(reader: OptionReader): number {

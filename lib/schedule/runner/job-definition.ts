@@ -2,7 +2,7 @@ import type { Clock } from '../../core/clock.js';
 import type { LockRequestError } from '../../core/errors.js';
 import type { Term } from '../../core/term.js';
 import type { MissedReason } from '../ledger/job-record.js';
-import type { ConcurrencyPolicy, TickSchedule } from '../tick/tick-schedule.js';
+import type { ConcurrencyPolicy, MissedPolicy, TickSchedule } from '../tick/tick-schedule.js';
 
 /** Ticks that were due and not run. */
 export interface MissedTicks {
@@ -49,6 +49,8 @@ export interface JobDefinition {
   readonly schedule: TickSchedule;
   readonly concurrencyPolicy: ConcurrencyPolicy;
   readonly startingDeadlineMs: number | null;
+  /** `all` only with a deadline, and not with `Replace`. */
+  readonly missedPolicy: MissedPolicy;
   readonly timeoutMs: number | null;
   readonly suspend: boolean;
   /** How many past runs are recorded. */

@@ -11,6 +11,7 @@ import {
 import {
   decideTick,
   dueTicks,
+  oldestFirst,
   type TickDecision,
   type TickSchedule,
 } from '../tick/tick-schedule.js';
@@ -207,13 +208,18 @@ export class JobRunner {
 
   private decide(term: Term, record: JobRecord): void {
     const { job } = this;
-    const { startingDeadlineMs, concurrencyPolicy, schedule } = job.definition;
+    const { startingDeadlineMs, concurrencyPolicy, missedPolicy, schedule } = job.definition;
     const now = job.now();
     this.schedule = schedule.continuing(record.schedule, now)!;
     this.tellAhead(record, now);
-    const due = dueTicks(this.schedule, record.accountedThrough, now);
+    const newest = dueTicks(this.schedule, record.accountedThrough, now);
+    const due =
+      missedPolicy === 'all' && startingDeadlineMs !== null
+        ? oldestFirst(this.schedule, record.accountedThrough, { now, startingDeadlineMs })
+        : newest;
     const decision = decideTick({
       now,
+      missedPolicy,
       due,
       dueAt: (tick) => this.schedule.dueAt(tick),
       startingDeadlineMs,
@@ -232,7 +238,7 @@ export class JobRunner {
       this.awaitedTick = due!.newest;
       job.replace();
     }
-    const undue = this.schedule.next(due?.newest ?? record.accountedThrough);
+    const undue = this.schedule.next(newest?.newest ?? record.accountedThrough);
     const nextDue = undue === null ? Infinity : this.schedule.dueAt(undue);
     const expiryMs = job.active.nextExpiryMs(record, term);
     this.sleep(now, decision, { nextDue, expiryMs });

@@ -164,6 +164,38 @@ export function dueTicks(schedule: TickSchedule, after: number, until: number): 
   return newest === undefined ? null : { newest, earlier: ticks, isCapped: false };
 }
 
+/**
+ * Of the ticks after `after` that are due by `now`, the oldest that may still start, with those before it; of more than
+ * {@link MOST_MISSED} that may, the oldest of the last so many. Null if none is due; if none may start, all that are due.
+ */
+export function oldestFirst(
+  schedule: TickSchedule,
+  after: number,
+  { now, startingDeadlineMs }: { readonly now: number; readonly startingDeadlineMs: number },
+): DueTicks | null {
+  const tooLate = dueTicks(schedule, after, now - startingDeadlineMs - 1_000);
+  const begin = tooLate?.newest ?? after;
+  const startable = dueTicks(schedule, begin, now);
+  if (startable === null) return tooLate;
+  const before = isMany(startable) ? lastManyAfter(schedule, begin, startable.newest) : begin;
+  return dueTicks(schedule, after, schedule.dueAt(schedule.next(before)!));
+}
+
+function isMany({ earlier, isCapped }: DueTicks): boolean {
+  return isCapped || earlier.length >= MOST_MISSED;
+}
+
+/** The earliest second after which no more than {@link MOST_MISSED} ticks follow up to `newest`. */
+function lastManyAfter(schedule: TickSchedule, begin: number, newest: number): number {
+  let [low, high] = [begin, newest - 1];
+  while (high - low > 1_000) {
+    const middle = Math.floor((low + high) / 2);
+    if (isMany(dueTicks(schedule, middle, schedule.dueAt(newest))!)) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
 /** The last tick that is due by `until`, given one that is: the instant after which the next one is too late. */
 function latestTick(schedule: TickSchedule, tick: number, until: number): number {
   let [low, high] = [tick, until];
@@ -181,9 +213,16 @@ function latestTick(schedule: TickSchedule, tick: number, until: number): number
 /** What happens when a tick is due while a run of the job is active. As in a `batch/v1` CronJob. */
 export type ConcurrencyPolicy = 'Allow' | 'Forbid' | 'Replace';
 
+/**
+ * What happens to ticks that were not started in time, as long as `startingDeadlineSeconds` lets them: the latest starts,
+ * all do, or none does. Those that do not start are reported.
+ */
+export type MissedPolicy = 'latest' | 'all' | 'none';
+
 export interface TickSituation {
   readonly now: number;
-  /** Ticks up to now that are not accounted for. */
+  readonly missedPolicy: MissedPolicy;
+  /** Ticks up to now that are not accounted for; with 'all' up to the one that is to start next. */
   readonly due: DueTicks | null;
   readonly dueAt: TickSchedule['dueAt'];
   /** How late a tick may start; null: only one that this leader found due at its time. */
@@ -202,7 +241,7 @@ export interface TickSituation {
 
 export type TickDecision =
   | { readonly kind: 'nothing' }
-  /** Claim the newest tick and start it; the earlier ones were missed. */
+  /** Claim the tick and start it; the earlier ones were missed. */
   | {
       readonly kind: 'claim';
       readonly tick: number;
@@ -223,19 +262,25 @@ export type TickDecision =
 
 /** The whole policy of one job at one instant. */
 export function decideTick(situation: TickSituation): TickDecision {
-  const { now, due, startingDeadlineMs, concurrencyPolicy, activeRuns } = situation;
+  const { now, due, startingDeadlineMs, activeRuns } = situation;
   if (due === null) return { kind: 'nothing' };
   const tick = due.newest;
   const missed = [...due.earlier, tick];
   if (!mayStillStart(tick, situation)) {
     return { kind: 'report', tick, missed, reason: reasonOf(missed, situation) };
   }
+  const concurrencyPolicy = isCaughtUp(tick, situation) ? 'Forbid' : situation.concurrencyPolicy;
   if (activeRuns === 0 || concurrencyPolicy === 'Allow') {
     return { kind: 'claim', tick, missed: due.earlier, reason: reasonOf(due.earlier, situation) };
   }
   if (concurrencyPolicy === 'Replace') return { kind: 'replace' };
   if (startingDeadlineMs === null) return { kind: 'report', tick, missed, reason: 'forbidden' };
   return { kind: 'wait', until: Math.max(now, lastStart(tick, situation)) + 1 };
+}
+
+/** All missed ticks run one after the other, under every policy. */
+function isCaughtUp(tick: number, { now, dueAt, missedPolicy }: TickSituation): boolean {
+  return missedPolicy === 'all' && now >= dueAt(tick) + 1_000;
 }
 
 function reasonOf(
@@ -248,8 +293,9 @@ function reasonOf(
 
 function mayStillStart(tick: number, situation: TickSituation): boolean {
   const { now, dueAt, startingDeadlineMs, armedAfter, promptMs, awaitedTick } = situation;
-  if (startingDeadlineMs !== null) return now <= lastStart(tick, situation);
   const due = dueAt(tick);
+  if (situation.missedPolicy === 'none' && due <= armedAfter) return false;
+  if (startingDeadlineMs !== null) return now <= lastStart(tick, situation);
   return due > armedAfter && (now <= due + promptMs || tick === awaitedTick);
 }
 

@@ -100,6 +100,7 @@ export class ScheduledProcess {
       schedule: cronSchedule(expression, new TimeZone('UTC')),
       concurrencyPolicy: 'Forbid',
       startingDeadlineMs: null,
+      missedPolicy: 'latest',
       timeoutMs: null,
       historyLimit: 10,
       suspend: false,

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import {
   cronSchedule,
   dueTicks,
+  oldestFirst,
   MOST_MISSED,
   type TickSchedule,
 } from '../../../lib/schedule/tick/tick-schedule.js';
@@ -55,4 +56,52 @@ describe('when an interval has passed', () => {
     expect(due.earlier).toHaveLength(MOST_MISSED);
     expect(calls).toBeLessThan(300);
   });
+});
+
+describe('when all missed ticks are to start, oldest first', () => {
+  const next = (expression: string, after: string, now: string, deadlineMs: number) =>
+    oldestFirst(every(expression), at(after), { now: at(now), startingDeadlineMs: deadlineMs });
+  const HOUR_MS = 3_600_000;
+
+  it.each<[string, string, number, string, string[]]>([
+    ['the oldest, if its deadline lets it', '01T13:30', 3 * HOUR_MS, '01T11:00', []],
+    [
+      'the oldest whose deadline has not passed',
+      '01T13:30',
+      HOUR_MS,
+      '01T13:00',
+      ['01T11:00', '01T12:00'],
+    ],
+    ['one in the last second of its deadline', '01T12:00:00.999', HOUR_MS, '01T11:00', []],
+    ['the one after it, a moment later', '01T12:00:01', HOUR_MS, '01T12:00', ['01T11:00']],
+    [
+      'none, and tells the newest, if all are too late',
+      '01T13:30',
+      60_000,
+      '01T13:00',
+      ['01T11:00', '01T12:00'],
+    ],
+  ])('decides on %s', (_what, now, deadlineMs, newest, earlier) => {
+    expect(next('0 * * * *', '01T10:00', now, deadlineMs)).toEqual({
+      newest: at(newest),
+      earlier: earlier.map(at),
+      isCapped: false,
+    });
+  });
+
+  it('has none to decide on if none is due', () => {
+    expect(next('0 * * * *', '01T10:00', '01T10:59', HOUR_MS)).toBeNull();
+  });
+
+  it.each(['* * * * *', '* * * * * *', '* 9 * * *'])(
+    'starts with the last 100 of more: %s',
+    (expression) => {
+      const [schedule, now] = [every(expression), at('09T09:30:30')];
+      const found = oldestFirst(schedule, at('01T00:00'), { now, startingDeadlineMs: 1e12 })!;
+      const left = dueTicks(schedule, found.newest - 1, now)!;
+      expect(left).toMatchObject({ isCapped: false });
+      expect(left.earlier).toHaveLength(MOST_MISSED - 1);
+      expect(found).toMatchObject({ isCapped: true });
+    },
+  );
 });

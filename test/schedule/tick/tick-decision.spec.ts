@@ -13,6 +13,7 @@ const decide = (change: Partial<TickSituation>): TickDecision =>
     now: TICK,
     due: { newest: TICK, earlier: [20_000, 40_000], isCapped: false },
     dueAt: (tick) => tick,
+    missedPolicy: 'latest',
     startingDeadlineMs: null,
     promptMs: 10_000,
     awaitedTick: null,
@@ -45,6 +46,16 @@ describe('when a tick is due', () => {
     ['the deadline is 0 and its second is over', { startingDeadlineMs: 0, now: 61_000 }, MISSED],
     ['the deadline has not passed', { startingDeadlineMs: 5_000, now: 65_999 }, CLAIM],
     ['the deadline has passed', { startingDeadlineMs: 5_000, now: 66_000 }, MISSED],
+    [
+      'no missed tick is to start, and this leader came later',
+      { startingDeadlineMs: 5_000, missedPolicy: 'none' },
+      MISSED,
+    ],
+    [
+      'no missed tick is to start, and this leader was there',
+      { startingDeadlineMs: 5_000, missedPolicy: 'none', armedAfter: 0, now: 65_999 },
+      CLAIM,
+    ],
     [
       'the deadline has passed for a leader that was there',
       { startingDeadlineMs: 5_000, now: 66_000, armedAfter: 0 },
@@ -83,6 +94,28 @@ describe('when a tick is due', () => {
       'Forbid, with ticks before that nobody led at',
       { ...busy, startingDeadlineMs: 5_000, now: 66_000, forbiddenSince: 40_000 },
       MISSED,
+    ],
+    [
+      'Allow, and all missed ticks are to start, one after the other',
+      {
+        ...busy,
+        concurrencyPolicy: 'Allow',
+        startingDeadlineMs: 5_000,
+        missedPolicy: 'all',
+        now: 61_000,
+      },
+      { kind: 'wait', until: 66_000 },
+    ],
+    [
+      'Allow, and all missed ticks are to start, for one that is in time',
+      {
+        ...busy,
+        concurrencyPolicy: 'Allow',
+        startingDeadlineMs: 5_000,
+        missedPolicy: 'all',
+        now: 60_999,
+      },
+      CLAIM,
     ],
     ['Replace, too late', { activeRuns: 1, concurrencyPolicy: 'Replace' }, MISSED],
     ['Allow, too late', { activeRuns: 1, concurrencyPolicy: 'Allow' }, MISSED],
