@@ -180,7 +180,7 @@ export class SimulatedProcess implements EventOwner, Clock {
 
   private perhapsLoseTerm(): void {
     const { random, faults, queue } = this.traits;
-    if (!random.chance(faults.loseTermOnWrite)) return;
+    if (this.isCalm || !random.chance(faults.loseTermOnWrite)) return;
     queue.after(random.between(0, 10), this, () => {
       if (this.current !== undefined) this.loseTerm();
     });

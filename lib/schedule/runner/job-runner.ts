@@ -40,6 +40,11 @@ export class ToldReports {
   }
 }
 
+/** A replica whose clock is ahead may have resumed the job: then the time says nothing. */
+function resumedAt({ fleetSwitch }: JobRecord, now: number): number {
+  return fleetSwitch === null || fleetSwitch.at > now ? -Infinity : fleetSwitch.at;
+}
+
 /** The wall clock may be set while a timer sleeps. */
 const LONGEST_SLEEP_MS = 60_000;
 
@@ -226,7 +231,7 @@ export class JobRunner {
       promptMs: job.environment.changeTimeoutMs,
       awaitedTick: this.awaitedTick,
       forbiddenSince: this.forbiddenSince,
-      armedAfter: Math.max(this.armedAfter, Math.min(now, record.fleetSwitch?.at ?? -Infinity)),
+      armedAfter: Math.max(this.armedAfter, resumedAt(record, now)),
       concurrencyPolicy,
       activeRuns: job.active.count(record, term),
     });

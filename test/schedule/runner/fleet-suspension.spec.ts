@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
+import { ManualClock } from '../../support/manual-clock.js';
 import { ScheduledProcess } from '../support/scheduled-process.js';
 
 const MINUTE_MS = 60_000;
@@ -58,6 +59,17 @@ describe('when a job is suspended for the whole fleet', () => {
     expect(leader.startedTimes).toEqual(started);
     const missed = leader.missed.flatMap(({ times }) => times);
     expect(missed).toHaveLength(4 - started.length);
+  });
+
+  it('starts the next tick although the clock of the replica that has resumed it is ahead', async () => {
+    const { leader, clock } = await fleet();
+    const ahead = await new ScheduledProcess('c', new ManualClock(), leader.store).withJob();
+    await ahead.clock.advance(60 * MINUTE_MS);
+    await leader.job().switchFleet(suspension);
+    await clock.advance(MINUTE_MS + 30_000);
+    await ahead.job().switchFleet(resumption);
+    await clock.advance(2 * MINUTE_MS);
+    expect(leader.startedTimes).toEqual(['00:02:00', '00:03:00']);
   });
 
   it('hears of a resume within a minute, however rarely the job is due', async () => {
