@@ -49,3 +49,18 @@ describe('when the clock was ahead as ticks were accounted for, and has been set
     ]);
   });
 });
+
+describe('when a job is renamed while a run of it is active', () => {
+  it('starts as a new one, beside that run, whose record is kept under the old name', async () => {
+    const first = await (await new ScheduledProcess('a').withJob({ name: 'old' })).lead();
+    first.handler = () => new Promise(() => undefined);
+    await first.clock.advance(60_000);
+    await first.lose();
+    const second = new ScheduledProcess('b', first.clock, first.store);
+    await (await second.withJob({ name: 'new' })).lead(2);
+    await second.clock.advance(60_000);
+    expect(second.startedTimes).toEqual(['00:02:00']);
+    expect(second.missed).toEqual([]);
+    expect((await second.record('old')).active).toHaveLength(1);
+  });
+});
