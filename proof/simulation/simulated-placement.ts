@@ -72,6 +72,8 @@ export class SimulatedPlacement {
 
   granted(): void {
     const { elector, clock } = this.replica;
+    // It may lead later, and is then no longer known as named in vain.
+    if (elector.namedInVain.includes(this.moveTarget ?? '')) this.movedAt = -Infinity;
     this.receivedAt = elector.wasNamed ? clock.now() : -Infinity;
     this.receivedFrom = this.lastLeader;
     this.placement.granted();
@@ -134,9 +136,7 @@ export class SimulatedPlacement {
     const { world, replica, places } = this;
     const now = replica.clock.now();
     const { sleeps, restores, lawless } = world.scenario;
-    const wasInVain =
-      this.moveTarget !== null && replica.elector.namedInVain.includes(this.moveTarget);
-    const isSoon = !wasInVain && now < this.movedAt + world.placementCooldownMs - ROUNDING_MS;
+    const isSoon = now < this.movedAt + world.placementCooldownMs - ROUNDING_MS;
     const isGiverThere = this.members!.some(
       ({ name, isTerminating }) => name === this.receivedFrom && !isTerminating,
     );
