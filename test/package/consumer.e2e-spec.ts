@@ -120,7 +120,14 @@ describe.each(CONSUMERS)(
         expect(await outputOf(consumer, 'entries')).toEqual({
           hasClasses: true,
           renamed: [],
-          injected: ['RoleSchedules', 'Object', 'SchedulerRegistry'],
+          injected: [
+            'RoleSchedules',
+            'Object',
+            'RunEvents',
+            'OnceWorks',
+            'ScheduleGates',
+            'SchedulerRegistry',
+          ],
           errorOfSchedule: 'JobTimeoutError',
           serviceOfTesting: true,
           isOneForRequire: true,
