@@ -84,9 +84,7 @@ export class SimulatedPlacement {
   }
 
   leaderChanged(): void {
-    const { elector, config } = this.replica;
-    const isOther = elector.leader !== undefined && elector.leader !== config.identity;
-    if (isOther) this.lastLeader = elector.leader;
+    this.noteLeader();
     this.placement.review();
   }
 
@@ -112,12 +110,20 @@ export class SimulatedPlacement {
     const key = JSON.stringify(
       this.members.map((one) => [one.uid, one.isReady, one.isTerminating]),
     );
+    this.noteLeader();
     if (key !== this.listKey) this.listedSince = replica.clock.now();
     this.listKey = key;
     const { members } = this;
     this.others = new Map(OTHER_ROLES.map((role) => [role, random.pick([...members]).uid]));
     this.placement.review();
     world.queue.after(random.between(50, OLDEST_VIEW_MS), replica, () => this.look());
+  }
+
+  /** A leader that is not in the list yet is nobody to hand a role back to. */
+  private noteLeader(): void {
+    const { leader } = this.replica.elector;
+    const other = this.members?.find(({ name, isSelf }) => name === leader && !isSelf);
+    if (other !== undefined) this.lastLeader = other.name;
   }
 
   private views(): readonly MemberView[] | undefined {
