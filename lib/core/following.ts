@@ -2,7 +2,7 @@ import type { Observation, PendingRequest, ReleasingTenure } from './election-st
 import { crowdAfterAcquisition, UNKNOWN_CROWD, writtenCrowd } from './crowd.js';
 import { LockRequestError } from './errors.js';
 import { competesFrom } from './eligibility.js';
-import { beginTenure, proceedHolding } from './holding.js';
+import { beginTenure, isIntact, proceedHolding } from './holding.js';
 import { isCleanRelease, type LeaseRecord, nextTransitions, recordFor } from './lease-record.js';
 import { isOwnRecord, leaseDurationOf, observe, waitedShare } from './observing.js';
 import {
@@ -215,7 +215,7 @@ function hasNewsSince({ state: { observation } }: Step, { baseRevision }: Pendin
 
 function onAcquired(step: Step, request: PendingRequest): void {
   const lease = step.state.observation?.lease ?? null;
-  const stillOurs = lease !== null && isOwnRecord(step, lease.record);
+  const stillOurs = lease !== null && isIntact(step, lease.record);
   // An answer that took more than half of the renew deadline leaves no time for a renewal that takes as long: the term
   // could only end (R20). By the monotonic clock: a wall clock that runs away has to end terms before it is no longer
   // believed (R19), and would otherwise keep the lease from every process.

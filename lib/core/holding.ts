@@ -61,6 +61,8 @@ export function beginTenure(step: Step, request: PendingRequest, lease: Observed
   step.state.cooldownMs = 0;
   step.state.crowd = lease.record.crowd ?? UNKNOWN_CROWD;
   step.state.successorUid = null;
+  // A lease that is made anew counts its terms from the start, and another's may then have the number of that one.
+  step.state.eligibility = { ...step.state.eligibility, letGoTerm: null };
   step.state.wasNamed = sent.verb === 'replace' && isNamed(step, sent.expected.record);
   step.state.failedAttempts = null;
   if (settleMs > 0) step.emit({ kind: 'settling', term: tenure.term, settleMs });
@@ -121,7 +123,8 @@ export function reviewTenure(step: Step): void {
   );
 }
 
-function isIntact(step: Step, record: LeaseRecord): boolean {
+/** What is stored says what this process has written, its promise to the others included. */
+export function isIntact(step: Step, record: LeaseRecord): boolean {
   return (
     isOwnRecord(step, record) && record.leaseDurationSeconds === step.config.leaseDurationMs / 1_000
   );

@@ -456,6 +456,21 @@ describe('when the watch tells of a later holder before an acquisition is answer
   });
 });
 
+describe('when the watch tells of an edit of the own record before the acquisition is answered', () => {
+  it('begins no term on a promise that is not its own, and acquires again', () => {
+    const run = MachineRun.standingBy().at(15_000).tick();
+    const edited = { ...run.written, leaseDurationSeconds: 1 };
+    const answered = run.written;
+    run.at(15_010).watch(representation(edited, 12));
+    run.writes({ kind: 'applied', stored: representation(answered, 11) });
+    expect(run.of('grant')).toEqual([]);
+    expect(run.request).toMatchObject({
+      purpose: 'acquire',
+      request: { expected: { revision: 12n } },
+    });
+  });
+});
+
 describe('when nothing works for hours', () => {
   it('never stops competing, at one attempt per retry period', () => {
     const run = MachineRun.standingBy().at(15_000).tick();

@@ -127,6 +127,17 @@ describe('when a process that let go is eligible again', () => {
   });
 });
 
+describe('when a process that let go has led again, and a lease made anew counts its terms from the start', () => {
+  it('does not stand back from a release that only has the number of its own', () => {
+    const run = report(letGo(), true).at(11_100).tick().applied(15);
+    expect(run.isLeader()).toBe(true);
+    run.at(11_200).watch(null, 16n).reads(null).say({ kind: 'drained', term: 2 });
+    const released = heldBy('', { leaseTransitions: 1, releasedTransitions: 1 });
+    run.at(16_300).watch(representation(released, 17, 'uid-2'));
+    expect(run.request.purpose).toBe('acquire');
+  });
+});
+
 describe('when a process was held up until it is reported eligible again', () => {
   it('was ineligible all the same, and counts the grace from that report', () => {
     const run = report(MachineRun.standingBy(), false);
