@@ -89,7 +89,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     patch: {
       file: 'schedule/ledger/ledger-changes.ts',
       from: "if (record === undefined) return { kind: 'settled', result: { kind: 'outdated' } };",
-      to: "record ??= { accountedThrough: basis, claimNonce: '', missedCount: 0, returned: [], active: [], untold: [], lastScheduleTime: null, lastSuccessfulTime: null, lastMissedTime: null, lastFailed: null, unknownSince: null };",
+      to: "record ??= { ...NEVER_RUN, accountedThrough: basis, claimNonce: '' };",
     },
   },
   {
