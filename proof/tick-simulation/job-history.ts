@@ -163,6 +163,10 @@ export class JobHistory {
 
   private checkSuspension(before: JobRecord | undefined, after: JobRecord | undefined): void {
     if (before?.fleetSwitch?.isSuspended !== true) return;
+    // One write may resume the job and claim its next tick.
+    const { fleetSwitch } = after ?? {};
+    if (fleetSwitch?.at !== before.fleetSwitch.at || fleetSwitch.by !== before.fleetSwitch.by)
+      return;
     const known = new Set(before.active.map(({ id }) => id));
     for (const { id, scheduledTime, isTriggered } of after?.active ?? []) {
       if (isTriggered !== true && !known.has(id)) this.unsuspended.push(printed(scheduledTime));
