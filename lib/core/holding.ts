@@ -61,7 +61,7 @@ export function beginTenure(step: Step, request: PendingRequest, lease: Observed
   step.state.cooldownMs = 0;
   step.state.crowd = lease.record.crowd ?? UNKNOWN_CROWD;
   step.state.successorUid = null;
-  // A lease that is made anew counts its terms from the start, and another's may then have the number of that one.
+  // A lease that is deleted and made again counts its terms from the start, and another's may then have the number of that one.
   step.state.eligibility = { ...step.state.eligibility, letGoTerm: null };
   step.state.wasNamed = sent.verb === 'replace' && isNamed(step, sent.expected.record);
   step.state.failedAttempts = null;

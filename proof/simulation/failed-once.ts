@@ -24,6 +24,6 @@ export const FAILED_ONCE: readonly number[] = [
   20_204_859,
   // A term began on a lease whose duration somebody had edited before the acquisition was answered.
   20_728_117,
-  // Who had let go of term 1 stood back from the release of term 1 of a lease that was made anew.
+  // Who had let go of term 1 stood back from the release of term 1 of a lease that was made again.
   20_734_999,
 ];

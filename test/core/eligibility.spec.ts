@@ -127,7 +127,7 @@ describe('when a process that let go is eligible again', () => {
   });
 });
 
-describe('when a process that let go has led again, and a lease made anew counts its terms from the start', () => {
+describe('when a process that let go has led again, and a lease made again counts its terms from the start', () => {
   it('does not stand back from a release that only has the number of its own', () => {
     const run = report(letGo(), true).at(11_100).tick().applied(15);
     expect(run.isLeader()).toBe(true);
