@@ -206,6 +206,10 @@ export class SimulatedApplication implements ElectionObserver {
     // Where the clock shows less, all that was known is void, and the lease with it (R19).
     if (world.scenario.kinds.includes('clock-restore')) return;
     if (replica.clock.now() >= draining.until || world.scenario.network.steadyMs > 0) return;
+    // A read that shows an old holder loses the lease for the rest of the drain (R9).
+    const drainedMs = replica.config.drainTimeoutMs - (draining.until - replica.clock.now());
+    const sinceStaleMs = replica.link.sinceEndOf('stale-read', world.now);
+    if (sinceStaleMs * replica.clockRate < drainedMs) return;
     // Time for a request that was under way, and for the next one.
     const enoughMs = (replica.config.renewDeadlineMs + PAUSE_MS) / replica.clockRate;
     if (isHindered(world, replica.slot, world.now - enoughMs)) return;
