@@ -19,6 +19,7 @@ import {
 } from '../../lib/schedule/index.js';
 import { asLeader } from '../../lib/testing/index.js';
 import { Elections, ROLE } from './support/elections.js';
+import { until } from './support/until.js';
 
 /** Ten functions away, behind awaits, timers and events. */
 async function far(): Promise<Term | undefined> {
@@ -78,14 +79,6 @@ class Work {
   @Interval(10)
   async tick(): Promise<void> {
     this.seen['tick'] = await far();
-  }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 30_000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`never came: ${String(condition)}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 

@@ -4,6 +4,7 @@ import { type Span, trace, type Tracer } from '@opentelemetry/api';
 import { LeaderOnly } from '../../lib/index.js';
 import { LeaderCron, LeaderScheduleModule } from '../../lib/schedule/index.js';
 import { Elections } from './support/elections.js';
+import { until } from './support/until.js';
 
 /** The spans that a tracer of OpenTelemetry was asked for, by name, with whether each has ended. */
 class Spans {
@@ -68,14 +69,6 @@ function jobOf(order: readonly string[], timer: MethodDecorator): Type<{ runs: n
   Object.defineProperty(Job.prototype, 'run', descriptor);
   Injectable()(Job);
   return Job;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 30_000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`never came: ${String(condition)}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 let elections: Elections;

@@ -21,6 +21,7 @@ import {
 import { LeaderCron, LeaderScheduleModule } from '../../lib/schedule/index.js';
 import { Elections, ROLE } from './support/elections.js';
 import { RecordedLog } from './support/recorded-log.js';
+import { until } from './support/until.js';
 
 /** Counts, for one application, how often each timer has run. */
 class Ticks {
@@ -162,15 +163,6 @@ class UngatedWitness {
   @Interval(20)
   interval(): void {
     this.fired += 1;
-  }
-}
-
-/** Real timers of @nestjs/schedule: waits for what must come, never for how long it takes. */
-async function until(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 30_000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`never came: ${String(condition)}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Cron, Interval, ScheduleModule, SchedulerRegistry, Timeout } from '@nestjs/schedule';
 import { LeaderOnly } from '../../lib/index.js';
 import { Elections } from './support/elections.js';
+import { until } from './support/until.js';
 
 @Injectable()
 class Jobs {
@@ -70,11 +71,6 @@ const GATED = [
   'timeout above',
   'timeout below',
 ];
-
-/** Real timers of @nestjs/schedule: waits for what must come, never for how long it takes. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
 
 describe('jobs of @nestjs/schedule', () => {
   let elections: Elections;

@@ -11,6 +11,7 @@ import {
 import { LeaderCron, LeaderScheduleModule } from '../../lib/schedule/index.js';
 import { Elections, ROLE } from './support/elections.js';
 import { RecordedLog } from './support/recorded-log.js';
+import { until } from './support/until.js';
 
 @Injectable()
 class Jobs {
@@ -55,14 +56,6 @@ class Answer {
   @Get()
   get(): string {
     return 'answered';
-  }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 30_000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`never came: ${String(condition)}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 

@@ -20,6 +20,7 @@ import {
   OnGranted,
 } from '../../lib/index.js';
 import { MemoryLeaseStore } from '../../lib/locks/memory/memory.lock.js';
+import { until } from './support/until.js';
 
 @Injectable()
 class Jobs {
@@ -201,11 +202,3 @@ describe.each(WRAPPERS)('When instances are wrapped by %s, @LeaderOnly()', (name
     expect([...new Set(follower)]).toEqual(hasTimers ? ['everywhere'] : []);
   });
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 30_000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`never came: ${String(condition)}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
