@@ -76,6 +76,17 @@ export class OptionReader {
     return value;
   }
 
+  /** One of a few values. */
+  oneOf<T extends string | boolean>(field: string, known: readonly T[], otherwise: T): T {
+    const value = this.options[field];
+    if (value === undefined) return otherwise;
+    const found = known.find((each) => each === value);
+    if (found !== undefined) return found;
+    const rule = `must be one of ${known.map((each) => JSON.stringify(each)).join(', ')}`;
+    this.fault(field, value, rule, `use ${JSON.stringify(otherwise)}`);
+    return otherwise;
+  }
+
   /** A string that says something, prints on one line and is stored as it is. */
   text(field: string, example: string, longest?: number): string | undefined {
     const value = this.options[field];

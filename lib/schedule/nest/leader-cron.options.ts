@@ -210,7 +210,7 @@ export function readJob(written: WrittenJob, reading: ScheduleReading): ReadJob 
   const timeZone = readTimeZone(reader);
   const schedule = readSchedule(reader, written.schedule, timeZone, reading);
   const seconds = readDeadline(reader);
-  const concurrencyPolicy = readPolicy(reader);
+  const concurrencyPolicy = reader.oneOf('concurrencyPolicy', POLICIES, 'Forbid');
   const definition: JobDefinition = {
     name,
     schedule: jittered(schedule, name, reader.milliseconds('jitterMs', 0, 0)),
@@ -238,16 +238,6 @@ function readTimeZone(reader: OptionReader): string {
   return 'UTC';
 }
 
-function readPolicy(reader: OptionReader): ConcurrencyPolicy {
-  const policy = reader.get('concurrencyPolicy');
-  if (policy === undefined) return 'Forbid';
-  const known = POLICIES.find((each) => each === policy);
-  if (known !== undefined) return known;
-  const rule = `must be one of ${POLICIES.map((each) => `"${each}"`).join(', ')}`;
-  reader.fault('concurrencyPolicy', policy, rule, 'use "Forbid"');
-  return 'Forbid';
-}
-
 function readDeadline(reader: OptionReader): number | null {
   const seconds = reader.get('startingDeadlineSeconds');
   if (seconds === undefined) return null;
@@ -260,23 +250,17 @@ function readDeadline(reader: OptionReader): number | null {
 }
 
 function readMissed(reader: OptionReader, concurrencyPolicy: ConcurrencyPolicy): MissedPolicy {
-  const written = reader.get('missed');
-  if (written === undefined) return 'latest';
-  const policy = MISSED_POLICIES.find((each) => each === written);
-  if (policy === undefined) {
-    const rule = `must be one of ${MISSED_POLICIES.map((each) => `"${each}"`).join(', ')}`;
-    reader.fault('missed', written, rule, 'use "latest"');
-  }
+  const policy = reader.oneOf('missed', MISSED_POLICIES, 'latest');
   if (policy === 'all' && reader.get('startingDeadlineSeconds') === undefined) {
     const rule = '"all" needs startingDeadlineSeconds, as no tick is caught up without it';
-    reader.fault('missed', written, rule, 'add for example startingDeadlineSeconds: 3600');
+    reader.fault('missed', policy, rule, 'add for example startingDeadlineSeconds: 3600');
   }
   if (policy === 'all' && concurrencyPolicy === 'Replace') {
     const rule =
       '"all" runs every tick to its end, and concurrencyPolicy "Replace" ends each for the next';
-    reader.fault('missed', written, rule, 'use "latest", or concurrencyPolicy "Forbid"');
+    reader.fault('missed', policy, rule, 'use "latest", or concurrencyPolicy "Forbid"');
   }
-  return policy ?? 'latest';
+  return policy;
 }
 
 function readHistoryLimit(reader: OptionReader): number {

@@ -80,10 +80,10 @@ export function readOnce({
   const definition: OnceDefinition = {
     key,
     version: versionIn(reader),
-    onInterrupted: oneOf(reader, 'onInterrupted', POLICIES, 'fail'),
+    onInterrupted: reader.oneOf('onInterrupted', POLICIES, 'fail'),
     run,
   };
-  const waitForOthers = oneOf(reader, 'waitForOthers', WAITING, false);
+  const waitForOthers = reader.oneOf('waitForOthers', WAITING, false);
   const waitTimeoutMs = reader.milliseconds('waitTimeoutMs', WAIT_TIMEOUT_MS, 1);
   const role = reader.text('role', 'plan-scheduler');
   if (isGated) {
@@ -105,19 +105,4 @@ function versionIn(reader: OptionReader): string {
   if (written === undefined) reader.fault('version', undefined, 'is required', fix);
   else reader.fault('version', written, VERSION_RULE, fix);
   return '0';
-}
-
-function oneOf<T extends string | boolean>(
-  reader: OptionReader,
-  field: string,
-  known: readonly T[],
-  otherwise: T,
-): T {
-  const value = reader.get(field);
-  if (value === undefined) return otherwise;
-  const found = known.find((each) => each === value);
-  if (found !== undefined) return found;
-  const rule = `must be one of ${known.map((each) => JSON.stringify(each)).join(', ')}`;
-  reader.fault(field, value, rule, `use ${JSON.stringify(otherwise)}`);
-  return otherwise;
 }
