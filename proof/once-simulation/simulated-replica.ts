@@ -1,13 +1,13 @@
 import { setMaxListeners } from 'node:events';
-import type { Clock, Timer } from '../../lib/core/clock.js';
 import { createTerm, type Term } from '../../lib/core/term.js';
 import type { JsonDocument } from '../../lib/core/json-document.js';
 import { endOf, type OnceEnd, type WantedWork } from '../../lib/schedule/once/once-decision.js';
 import { type OnceRecord, readOnceRecord } from '../../lib/schedule/once/once-record.js';
 import type { OnceContext, OnceWork } from '../../lib/schedule/once/once-work.js';
-import type { EventOwner, EventQueue, SimulatedEvent } from '../simulation/event-queue.js';
+import type { EventQueue } from '../simulation/event-queue.js';
 import type { RandomStream } from '../simulation/random-stream.js';
 import type { FaultCount, FaultMix } from '../tick-simulation/network-faults.js';
+import { SimulatedHost } from '../tick-simulation/simulated-host.js';
 import type { SimulatedDocument } from '../tick-simulation/simulated-document.js';
 import {
   SimulatedDocumentStore,
@@ -30,15 +30,11 @@ export interface OnceTraits {
 }
 
 const LOOK_MS = 500;
-const EPOCH_MS = Date.UTC(2026, 0, 1);
 
 /** One process that wants two keys at one version, and believes that it leads whatever the others believe. */
-export class SimulatedReplica implements EventOwner, Clock {
-  private isDead = false;
+export class SimulatedReplica extends SimulatedHost {
   /** One that never leads, and only waits. */
   private readonly isFollower: boolean;
-  private pausedUntil = 0;
-  private cutOffUntil = 0;
   private current: { readonly term: Term; readonly abort: AbortController } | undefined;
   private onGranted: ((term: Term) => void) | undefined;
   private readonly works: readonly OnceWork[];
@@ -49,6 +45,7 @@ export class SimulatedReplica implements EventOwner, Clock {
     private readonly version: number,
     private readonly traits: OnceTraits,
   ) {
+    super(traits);
     this.isFollower = traits.random.chance(0.2);
     this.begin();
     this.works = this.want();
@@ -69,39 +66,6 @@ export class SimulatedReplica implements EventOwner, Clock {
     const document = JSON.parse(this.traits.document.read()?.text ?? '{}') as JsonDocument;
     const read = readOnceRecord(document, key);
     return 'record' in read ? endOf(read.record, wanted) : undefined;
-  }
-
-  /** SIGKILL: what it has sent may still arrive. */
-  kill(): void {
-    this.isDead = true;
-  }
-
-  // EventOwner: a stopped process gets its events later, a dead one never.
-  accepts(event: SimulatedEvent): boolean {
-    if (this.isDead) return false;
-    if (this.traits.queue.now >= this.pausedUntil) return true;
-    this.traits.queue.postpone(event, this.pausedUntil + this.traits.random.between(0, 5));
-    return false;
-  }
-
-  settled(): void {}
-
-  // Clock
-  now(): number {
-    return this.traits.queue.now;
-  }
-
-  wallMicros(): number {
-    return Math.round((EPOCH_MS + this.traits.queue.now) * 1_000);
-  }
-
-  suspendedMs(): number {
-    return 0;
-  }
-
-  setTimer(callback: () => void, delayMs: number): Timer {
-    const event = this.traits.queue.after(Math.max(0, delayMs), this, callback);
-    return { cancel: () => (event.cancelled = true) };
   }
 
   private want(): OnceWork[] {
@@ -194,7 +158,7 @@ export class SimulatedReplica implements EventOwner, Clock {
   }
 
   private loseTerm(): void {
-    if (this.current === undefined || this.traits.queue.now >= this.traits.calmFrom) return;
+    if (this.current === undefined || this.isCalm) return;
     this.traits.count.add('term lost');
     const { abort } = this.current;
     this.current = undefined;
@@ -211,23 +175,7 @@ export class SimulatedReplica implements EventOwner, Clock {
   }
 
   private planTroubles(): void {
-    const { faults, random, queue, count, calmFrom } = this.traits;
-    const plan = (everySeconds: number, what: () => void): void => {
-      if (everySeconds === Infinity) return;
-      queue.after(random.between(0.2, 1.8) * everySeconds * 1_000, this, () => {
-        if (queue.now >= calmFrom) return;
-        what();
-        plan(everySeconds, what);
-      });
-    };
-    plan(faults.pauseEvery, () => {
-      count.add('paused');
-      this.pausedUntil = queue.now + random.between(100, 15_000);
-    });
-    plan(faults.partitionEvery, () => {
-      count.add('cut off');
-      this.cutOffUntil = queue.now + random.between(500, 20_000);
-    });
-    plan(faults.loseTermEvery, () => this.loseTerm());
+    this.planInterruptions();
+    this.plan(this.traits.faults.loseTermEvery, () => this.loseTerm());
   }
 }

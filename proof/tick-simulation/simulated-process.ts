@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events';
-import type { Clock, Timer } from '../../lib/core/clock.js';
 import type { Term } from '../../lib/core/term.js';
 import type { ScheduleLedger } from '../../lib/schedule/ledger/schedule-ledger.js';
 import type { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
-import type { EventOwner, EventQueue, SimulatedEvent } from '../simulation/event-queue.js';
+import type { EventQueue } from '../simulation/event-queue.js';
 import type { JobHistory } from './job-history.js';
 import type { FaultMix } from './network-faults.js';
+import { SimulatedHost } from './simulated-host.js';
 import { SimulatedDocumentStore, type StoreWeather } from './simulated-document-store.js';
 import type { SimulatedDocument } from './simulated-document.js';
 import {
@@ -38,15 +38,8 @@ const RENEW_MS = 700;
 /** Of many jobs some are left alone: nobody triggers and removes all of them once a second. */
 const MOST_TROUBLED = 3;
 
-/** The wall clock shows this at true time 0. */
-export const EPOCH_MS = Date.UTC(2026, 0, 1);
-
 /** One process that believes that it leads, whatever the others believe; in between it loses a term and gets the next. */
-export class SimulatedProcess implements EventOwner, Clock {
-  private isDead = false;
-  private pausedUntil = 0;
-  private cutOffUntil = 0;
-  private skewMs: number;
+export class SimulatedProcess extends SimulatedHost {
   private current: { readonly term: Term; readonly abort: AbortController } | undefined;
   private validUntil = 0;
   private begunAt = 0;
@@ -59,6 +52,7 @@ export class SimulatedProcess implements EventOwner, Clock {
     readonly identity: string,
     private readonly traits: ProcessTraits,
   ) {
+    super(traits);
     const { faults, random } = traits;
     this.skewMs = random.between(-faults.skewMs, faults.skewMs);
     this.store = new SimulatedDocumentStore(traits.document, {
@@ -94,42 +88,9 @@ export class SimulatedProcess implements EventOwner, Clock {
     return this.store.busiest;
   }
 
-  // EventOwner: a stopped process gets its events later, a dead one never.
-  accepts(event: SimulatedEvent): boolean {
-    if (this.isDead) return false;
-    if (this.traits.queue.now >= this.pausedUntil) return true;
-    this.traits.queue.postpone(event, this.pausedUntil + this.traits.random.between(0, 5));
-    return false;
-  }
-
-  settled(): void {}
-
-  // Clock
-  now(): number {
-    return this.traits.queue.now;
-  }
-
-  wallMicros(): number {
-    return Math.round((EPOCH_MS + this.traits.queue.now + this.skewMs) * 1_000);
-  }
-
-  suspendedMs(): number {
-    return 0;
-  }
-
-  setTimer(callback: () => void, delayMs: number): Timer {
-    const event = this.traits.queue.after(Math.max(0, delayMs), this, callback);
-    return { cancel: () => (event.cancelled = true) };
-  }
-
   /** It resumes every job, for all processes. */
   resumeForAll(): void {
     for (const job of this.jobs) job.switchFleet(false);
-  }
-
-  /** SIGKILL: what it has sent may still arrive. */
-  kill(): void {
-    this.isDead = true;
   }
 
   /** Bounded by the clock, as the election's is: a process that was stopped knows at once, and its signals later. */
@@ -145,10 +106,6 @@ export class SimulatedProcess implements EventOwner, Clock {
     }
     this.validUntil = queue.now + VALIDITY_MS;
     queue.after(RENEW_MS, this, () => this.renew());
-  }
-
-  private get isCalm(): boolean {
-    return this.traits.queue.now >= this.traits.calmFrom;
   }
 
   private begin(): void {
@@ -187,38 +144,20 @@ export class SimulatedProcess implements EventOwner, Clock {
   }
 
   private planTroubles(): void {
-    const { faults, random, queue, count } = this.traits;
-    const plan = (everySeconds: number, what: () => void): void => {
-      if (everySeconds === Infinity) return;
-      const again = (): void => {
-        queue.after(random.between(0.2, 1.8) * everySeconds * 1_000, this, () => {
-          if (this.isCalm) return;
-          what();
-          again();
-        });
-      };
-      again();
-    };
-    plan(faults.pauseEvery, () => {
-      count.add('paused');
-      this.pausedUntil = queue.now + random.between(100, 15_000);
-    });
-    plan(faults.partitionEvery, () => {
-      count.add('cut off');
-      this.cutOffUntil = queue.now + random.between(500, 20_000);
-    });
-    plan(faults.stepClockEvery, () => {
+    const { faults, random, count } = this.traits;
+    this.planInterruptions();
+    this.plan(faults.stepClockEvery, () => {
       count.add('clock stepped');
       this.skewMs = random.between(-faults.skewMs, faults.skewMs) * 2;
     });
-    plan(faults.loseTermEvery, () => {
+    this.plan(faults.loseTermEvery, () => {
       if (this.current !== undefined) this.loseTerm();
     });
     for (const job of this.jobs.slice(0, MOST_TROUBLED)) {
-      plan(faults.changeJobEvery, () => this.changeKnowledge(job));
-      plan(faults.suspendJobEvery, () => (random.chance(0.5) ? job.suspend() : job.resume()));
-      plan(faults.switchFleetEvery, () => job.switchFleet(random.chance(0.5)));
-      plan(faults.triggerEvery, () => {
+      this.plan(faults.changeJobEvery, () => this.changeKnowledge(job));
+      this.plan(faults.suspendJobEvery, () => (random.chance(0.5) ? job.suspend() : job.resume()));
+      this.plan(faults.switchFleetEvery, () => job.switchFleet(random.chance(0.5)));
+      this.plan(faults.triggerEvery, () => {
         if (this.current !== undefined && !this.isCalm) job.trigger(this.current.term);
       });
     }

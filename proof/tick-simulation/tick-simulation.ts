@@ -6,12 +6,8 @@ import { type HistoryVerdict, JobHistory } from './job-history.js';
 import { drawFaults, FaultCount, type FaultMix } from './network-faults.js';
 import { RecordLife } from './record-life.js';
 import { SimulatedDocument } from './simulated-document.js';
-import {
-  EPOCH_MS,
-  type ProcessTraits,
-  type ScheduleEngine,
-  SimulatedProcess,
-} from './simulated-process.js';
+import { EPOCH_MS } from './simulated-host.js';
+import { type ProcessTraits, type ScheduleEngine, SimulatedProcess } from './simulated-process.js';
 
 export interface TickRun extends HistoryVerdict {
   readonly seed: number;
