@@ -21,10 +21,25 @@ export const PACKED_FROM_BYTES = 16 * 1024;
 /** Beyond any document that a store takes: an edit must not fill the memory. */
 const MOST_UNPACKED_BYTES = 16 * 1024 * 1024;
 
+/** Neither a document nor a record is ever changed, so what was made of one holds for as long as it is kept. */
+const TEXTS = new WeakMap<JsonDocument, string>();
+const READ = new WeakMap<JsonDocument, JobRecord>();
+
+/** The document without its format: what is packed, and what bounds past runs. One text serves every look at it. */
+function contentOf({ format: _format, ...content }: JsonDocument): JsonDocument {
+  return content;
+}
+
+function contentText(document: JsonDocument): string {
+  let text = TEXTS.get(document);
+  if (text === undefined) TEXTS.set(document, (text = JSON.stringify(contentOf(document))));
+  return text;
+}
+
 /** The document as it is stored. */
 export function packed(document: JsonDocument): JsonDocument {
-  const { format, ...content } = document;
-  const text = JSON.stringify(content);
+  const { format } = document;
+  const text = contentText(document);
   if (text.length < PACKED_FROM_BYTES) return document;
   return { format, packed: deflateRawSync(text).toString('base64') };
 }
@@ -73,7 +88,12 @@ export function jobFault(document: JsonDocument, job: string): string | undefine
 export function readJobRecord(document: JsonDocument, job: string): JobRecord | undefined {
   const stored = storedRecord(document, job);
   if (stored === undefined || jobFault(document, job) !== undefined) return undefined;
-  return readRecord(stored as JsonDocument);
+  const source = stored as JsonDocument;
+  const known = READ.get(source);
+  if (known !== undefined) return known;
+  const record = readRecord(source);
+  READ.set(source, record);
+  return record;
 }
 
 export function jobNames(document: JsonDocument): string[] {
@@ -139,7 +159,7 @@ const MOST_BYTES_WITH_HISTORY = 200 * 1024;
 
 export function withBoundedHistory(document: JsonDocument): JsonDocument {
   let bounded = document;
-  while (bytesOf(bounded) > MOST_BYTES_WITH_HISTORY) {
+  while (Buffer.byteLength(contentText(bounded)) > MOST_BYTES_WITH_HISTORY) {
     const smaller = withLessHistory(bounded);
     if (smaller === undefined) break;
     bounded = smaller;

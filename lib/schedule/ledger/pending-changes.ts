@@ -13,6 +13,7 @@ import {
   withLessHistory,
 } from './ledger-document.js';
 import type { LedgerMemory } from './ledger-memory.js';
+import { PORTION } from './portions.js';
 
 export interface SubmitOptions {
   /** When to give up, in milliseconds on the clock's `now()`. */
@@ -35,7 +36,7 @@ export interface Refusal {
 
 /** A change, with the caller that waits for it. */
 export class PendingChange {
-  /** Part of the write under way: it is too late to abort, and the outcome must be awaited. */
+  /** Part of the write that is made or under way: it is too late to abort, and the outcome must be awaited. */
   isInFlight = false;
   /** Why it could not be part of the last write; undefined if it was, or may be part of the next. */
   refusal: Refusal | undefined;
@@ -78,6 +79,28 @@ export interface ProposedWrite {
   readonly changes: readonly PendingChange[];
 }
 
+/** The changes of one write, while they are decided. */
+class WriteDraft {
+  readonly changes: PendingChange[] = [];
+  readonly drafts = new Map<string, JobRecord>();
+  readonly printed = new Map<string, JsonDocument>();
+
+  constructor(private readonly room: DocumentRoom) {}
+
+  /** Takes a change into the write, or says why there is no room for it. */
+  take(entry: PendingChange, record: JobRecord): string | undefined {
+    const { job } = entry.change;
+    const printed = printRecord(record);
+    const lack = this.room.take(job, printed);
+    if (lack !== undefined) return lack;
+    this.drafts.set(job, record);
+    this.printed.set(job, printed);
+    this.changes.push(entry);
+    entry.isInFlight = true;
+    return undefined;
+  }
+}
+
 /** The changes that are awaited, in the order in which they were submitted. */
 export class PendingChanges {
   private readonly entries = new Set<PendingChange>();
@@ -88,6 +111,8 @@ export class PendingChanges {
     /** A change whose time ran out while it could not be written. */
     private readonly onRefused: (entry: PendingChange) => void,
     private readonly sizeOf: (document: JsonDocument) => StoredSize,
+    /** Awaited between portions of many changes. */
+    private readonly nextTurn: () => Promise<void>,
   ) {}
 
   get isEmpty(): boolean {
@@ -115,13 +140,15 @@ export class PendingChanges {
 
   /**
    * Settles what a stored version settles. Of the others as many as fit, and no more than `most`, go into one write on
-   * it. One that does not fit waits, but those after it need not. Before one has to wait, past runs make room for it.
+   * it, and are in flight from here on. One that does not fit waits, but those after it need not. Before one has to wait,
+   * past runs make room for it.
    */
-  proposeOn(stored: JsonDocument, now: number, most: number): ProposedWrite {
-    let proposed = this.proposeWithin(stored, now, most);
+  async proposeOn(stored: JsonDocument, now: number, most: number): Promise<ProposedWrite> {
+    let proposed = await this.proposeWithin(stored, now, most);
     let smaller: JsonDocument | undefined = stored;
     while (this.lacksRoom && (smaller = withLessHistory(smaller)) !== undefined) {
-      proposed = this.proposeWithin(smaller, now, most);
+      for (const entry of proposed.changes) entry.isInFlight = false;
+      proposed = await this.proposeWithin(smaller, now, most);
     }
     return proposed;
   }
@@ -130,35 +157,50 @@ export class PendingChanges {
     return this.refused.some(({ refusal }) => refusal?.kind === 'no-room');
   }
 
-  private proposeWithin(stored: JsonDocument, now: number, most: number): ProposedWrite {
-    const room = new DocumentRoom(stored, this.sizeOf, MAX_DOCUMENT_BYTES);
-    const changes: PendingChange[] = [];
-    const drafts = new Map<string, JobRecord>();
-    const printed = new Map<string, JsonDocument>();
-    for (const entry of this.othersFirst()) {
-      const { job } = entry.change;
-      entry.refusal = refusal('unreadable', jobFault(stored, job));
-      if (entry.refusal !== undefined) continue;
-      const draft = drafts.get(job);
-      const verdict = this.decide(entry.change, stored, draft);
-      if (verdict.kind === 'settled') {
-        // A proposal of another change in this write is not stored yet, and settles nothing.
-        if (draft === undefined) this.settle(entry, verdict.result);
-        continue;
-      }
-      if (now < entry.rejectedUntil) {
-        entry.refusal = refusal('rejected', 'the store refuses its change');
-        continue;
-      }
-      if (changes.length >= (this.suspects.has(job) ? 1 : most)) continue;
-      const record = printRecord(verdict.record);
-      entry.refusal = refusal('no-room', room.take(job, record));
-      if (entry.refusal !== undefined) continue;
-      drafts.set(job, verdict.record);
-      printed.set(job, record);
-      changes.push(entry);
+  private async proposeWithin(
+    stored: JsonDocument,
+    now: number,
+    most: number,
+  ): Promise<ProposedWrite> {
+    const write = new WriteDraft(new DocumentRoom(stored, this.sizeOf, MAX_DOCUMENT_BYTES));
+    for (const [index, entry] of this.othersFirst().entries()) {
+      if (index > 0 && index % PORTION === 0) await this.nextTurn();
+      // It may have been given up in the meantime.
+      if (this.entries.has(entry)) this.proposeOne(entry, { stored, now, most, write });
     }
-    return { document: withJobRecords(stored, printed), changes };
+    return { document: withJobRecords(stored, write.printed), changes: write.changes };
+  }
+
+  private proposeOne(
+    entry: PendingChange,
+    {
+      stored,
+      now,
+      most,
+      write,
+    }: {
+      readonly stored: JsonDocument;
+      readonly now: number;
+      readonly most: number;
+      readonly write: WriteDraft;
+    },
+  ): void {
+    const { job } = entry.change;
+    entry.refusal = refusal('unreadable', jobFault(stored, job));
+    if (entry.refusal !== undefined) return;
+    const draft = write.drafts.get(job);
+    const verdict = this.decide(entry.change, stored, draft);
+    if (verdict.kind === 'settled') {
+      // A proposal of another change in this write is not stored yet, and settles nothing.
+      if (draft === undefined) this.settle(entry, verdict.result);
+      return;
+    }
+    if (now < entry.rejectedUntil) {
+      entry.refusal = refusal('rejected', 'the store refuses its change');
+      return;
+    }
+    if (write.changes.length >= (this.suspects.has(job) ? 1 : most)) return;
+    entry.refusal = refusal('no-room', write.take(entry, verdict.record));
   }
 
   /** Those that cannot be written at present. */

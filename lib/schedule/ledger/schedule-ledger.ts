@@ -15,6 +15,7 @@ import type { SweptDocument } from './job-sweep.js';
 import type { LedgerChange } from './ledger-changes.js';
 import { readJobRecord, withBoundedHistory } from './ledger-document.js';
 import { LedgerMemory } from './ledger-memory.js';
+import { nextTurn } from './portions.js';
 import {
   PendingChange,
   PendingChanges,
@@ -57,6 +58,7 @@ export class ScheduleLedger {
     this.memory,
     (entry) => this.explain(entry),
     (document) => this.store.sizeOf(document),
+    () => nextTurn(this.clock),
   );
   private readonly fill = new DocumentFill();
   private readonly loads = new Set<Load>();
@@ -206,27 +208,26 @@ export class ScheduleLedger {
 
   /** Settles what can be settled by the known version, and writes the rest. */
   private async writeOnce(): Promise<void> {
-    const proposed = this.propose(this.mostInOneWrite);
+    const proposed = await this.propose(this.mostInOneWrite);
     if (proposed.changes.length === 0) return this.lookAgain();
     const { changes } = proposed;
     const { document, forgotten } = this.swept(withBoundedHistory(proposed.document));
-    for (const entry of changes) entry.isInFlight = true;
     const outcome = await this.store.write(document, this.current?.stored ?? null);
-    for (const entry of changes) entry.isInFlight = false;
     if (outcome.kind === 'applied') {
       this.current = { stored: outcome.stored };
       this.lookAtFill();
       for (const job of forgotten) this.onForgotten(job);
       // A written change is settled by its own success, even if its time has run out in the meantime.
-      this.propose(0);
+      await this.propose(0);
       this.wasWritten({ changes, document });
-      return;
+    } else {
+      this.current = undefined;
+      this.wasNotWritten({ changes, document }, outcome);
     }
-    this.current = undefined;
-    this.wasNotWritten({ changes, document }, outcome);
+    for (const entry of changes) entry.isInFlight = false;
   }
 
-  private propose(most: number): ProposedWrite {
+  private propose(most: number): Promise<ProposedWrite> {
     return this.pending.proposeOn(this.document, this.clock.now(), most);
   }
 

@@ -3,6 +3,7 @@ import type { Term } from '../../core/term.js';
 import { wallMs } from '../../core/clock.js';
 import type { JsonDocument } from '../../core/json-document.js';
 import { sweepJobs, type SweptDocument } from '../ledger/job-sweep.js';
+import { nextTurn, PORTION } from '../ledger/portions.js';
 import type { ScheduleLedger } from '../ledger/schedule-ledger.js';
 import type { JobDefinition, ScheduleEnvironment } from './job-definition.js';
 import { JobRunner, ToldReports } from './job-runner.js';
@@ -87,6 +88,10 @@ export class RoleSchedule {
     if (term.signal.aborted || this.isStopped) return;
     this.term = term;
     onAbort(term.signal, () => (this.term = undefined));
-    for (const runner of this.runners.values()) runner.begin(term);
+    for (const [index, runner] of [...this.runners.values()].entries()) {
+      if (index > 0 && index % PORTION === 0) await nextTurn(this.environment.clock);
+      if (term.signal.aborted || this.isStopped) return;
+      runner.begin(term);
+    }
   }
 }

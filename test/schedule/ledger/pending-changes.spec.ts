@@ -14,8 +14,13 @@ const record = (change: Partial<JobRecord> = {}): JobRecord => ({
 });
 
 describe('when two changes of one job go into one write', () => {
-  it('settles nothing by what is only proposed', () => {
-    const pending = new PendingChanges(new LedgerMemory(), () => undefined, storedSize);
+  it('settles nothing by what is only proposed', async () => {
+    const pending = new PendingChanges(
+      new LedgerMemory(),
+      () => undefined,
+      storedSize,
+      async () => undefined,
+    );
     const results: unknown[] = [];
     const untilFive: LedgerChange<string> = {
       job: 'job',
@@ -28,10 +33,10 @@ describe('when two changes of one job go into one write', () => {
       const entry = new PendingChange(untilFive, { deadline: 1 }, (result) => results.push(result));
       pending.add(entry, () => undefined);
     }
-    const proposed = pending.proposeOn(writeJobRecord({}, 'job', record()), 0, Infinity);
+    const proposed = await pending.proposeOn(writeJobRecord({}, 'job', record()), 0, Infinity);
     expect(proposed.changes).toHaveLength(1);
     expect(results).toEqual([]);
-    pending.proposeOn(proposed.document, 0, 0);
+    await pending.proposeOn(proposed.document, 0, 0);
     expect(results).toEqual(Array(2).fill({ kind: 'settled', result: 'five' }));
   });
 });

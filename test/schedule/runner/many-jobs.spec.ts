@@ -47,6 +47,7 @@ describe('when more jobs are due in one second than fit into one write', () => {
   it('starts all of them, as many at a time as fit', async () => {
     const worker = new Worker('a');
     await (await worker.withJobs(500)).lead();
+    await worker.clock.advance(0);
     // All the others come to wait while the first of them is written.
     worker.store.fatesOfWrites.push('held');
     await worker.clock.advance(MINUTE_MS);
