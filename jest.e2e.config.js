@@ -7,4 +7,5 @@ export default {
   testMatch: ['**/*.e2e-spec.ts'],
   testTimeout: 120_000,
   maxWorkers: 1,
+  testPathIgnorePatterns: ['/node_modules/', '/test/package/'],
 };
