@@ -5,7 +5,7 @@ export default {
   roots: ['<rootDir>/test', '<rootDir>/proof'],
   testMatch: ['**/*.spec.ts'],
   // Ends a test that hangs; the default of 5 s would also end one that does much on a busy machine.
-  testTimeout: 60_000,
+  testTimeout: 300_000,
   // Jest leaves one core idle unless it is told; of the two that CI has, that is half.
   maxWorkers: '100%',
   // Runs in the scaffold that has Vitest.
