@@ -8,6 +8,10 @@ export type TickLock = (typeof LOCKS)[number];
 export interface ChaosTicksOptions {
   /** Of every kind, shared out to the fleets. */
   readonly handovers: number;
+  /** Instead: handovers until the fleets of each lock have had so many ticks; undefined if not asked for. */
+  readonly ticks: number | undefined;
+  /** How many jobs of each kind each fleet has. */
+  readonly jobs: number;
   readonly fleets: number;
   readonly seed: number;
   readonly locks: readonly TickLock[];
@@ -20,7 +24,7 @@ export interface ChaosTicksOptions {
 }
 
 const USAGE =
-  'npm run chaos:ticks -- [--handovers N] [--fleets N] [--seed S] [--lock lease,file] ' +
+  'npm run chaos:ticks -- [--handovers N | --ticks N] [--jobs N] [--fleets N] [--seed S] [--lock lease,file] ' +
   `[--kinds "${HANDOVER_KINDS.join(',')}"] [--deadline SECONDS,...] [--json] [--keep]`;
 
 /** @throws TypeError with the usage */
@@ -29,6 +33,8 @@ export function readChaosTicksOptions(args: readonly string[]): ChaosTicksOption
     args: [...args],
     options: {
       handovers: { type: 'string', default: '50' },
+      ticks: { type: 'string' },
+      jobs: { type: 'string', default: '1' },
       fleets: { type: 'string', default: '1' },
       seed: { type: 'string', default: String(randomInt(1, 1_000_000)) },
       lock: { type: 'string', default: LOCKS.join(',') },
@@ -41,6 +47,8 @@ export function readChaosTicksOptions(args: readonly string[]): ChaosTicksOption
   const { json, keep } = values;
   return {
     handovers: whole('--handovers', values.handovers, 1),
+    ticks: values.ticks === undefined ? undefined : whole('--ticks', values.ticks, 1),
+    jobs: whole('--jobs', values.jobs, 1),
     fleets: whole('--fleets', values.fleets, 1),
     seed: whole('--seed', values.seed, 0),
     locks: oneOrMoreOf('--lock', LOCKS, values.lock),

@@ -48,21 +48,32 @@ async function take(
       await Promise.all([fleet.refill(leader), fleet.sleep(TAIL_MS)]);
       return;
     case 'SIGSTOP':
-      leader.process.signal('SIGSTOP');
+      leader.isBusy = true;
+      fleet.stop(leader);
       await untilTaken();
       leader.process.signal('SIGCONT');
+      leader.isBusy = false;
       await fleet.sleep(TAIL_MS);
       return;
     case 'partition':
+      leader.isBusy = true;
       // What was written meanwhile arrives after the heal: ghosts.
       leader.server!.proxy.shape('both', { kind: 'blackhole', bytes: 'keep' });
       await untilTaken();
       leader.server!.proxy.heal();
+      leader.isBusy = false;
       await fleet.sleep(TAIL_MS);
       return;
     default:
       return kind satisfies never;
   }
+}
+
+/** Kills the replica in the middle of work that runs once, the leader or another. */
+export async function interruptOnce(fleet: TickFleet): Promise<void> {
+  const slot = await fleet.slotWhere('work that runs once', ({ history }) => history.openOnce > 0);
+  await fleet.end(slot, 'SIGKILL');
+  await fleet.refill(slot);
 }
 
 /** Anywhere within a second, as the claim itself has to be hit too; and the leader is still the leader then. */

@@ -4,10 +4,17 @@ import type { Lifeline } from '../../control-plane/lifeline.js';
 import { Fleet } from '../../fleet/fleet.js';
 import type { ReplicaServer } from '../../fleet/replica-server.js';
 import type { ReplicaSlot } from '../../fleet/replica-slot.js';
-import { TickHistory } from './tick-history.js';
+import type { RandomStream } from '../../simulation/random-stream.js';
+import { type Fates, jobViolations } from './job-check.js';
+import { JobHistory, TickHistory } from './tick-history.js';
+import { type TickJob, tickJobs } from './tick-jobs.js';
 import { TickReplicaProcess } from './tick-replica-process.js';
+import type { Request } from './tick-replica-settings.js';
 
 const POLL_MS = 20;
+const SETTLE_POLL_MS = 250;
+/** A replica that has not answered by then has probably ended or lost its way to the store. */
+const ANSWER_MS = 4_000;
 
 type TickSlot = ReplicaSlot<TickReplicaProcess>;
 
@@ -24,6 +31,8 @@ export interface TickFleetSettings {
   readonly directory: string;
   readonly ground: TickGround;
   readonly startingDeadlineSeconds: number;
+  /** How many jobs of each kind the application has. */
+  readonly jobs: number;
   readonly lifeline: Lifeline;
   /** Ends every wait. */
   readonly signal: AbortSignal;
@@ -34,10 +43,14 @@ export interface TickFleetSettings {
 /** Replicas of one application, replaced as they end; their histories stay. */
 export class TickFleet extends Fleet<TickReplicaProcess> {
   readonly name: string;
+  readonly jobs: readonly TickJob[];
+  private readonly stopped = new Set<string>();
+  private orders = 0;
 
   constructor(private readonly settings: TickFleetSettings) {
     super();
     this.name = settings.name;
+    this.jobs = tickJobs(settings.jobs, settings.startingDeadlineSeconds);
   }
 
   async addReplicas(count: number): Promise<void> {
@@ -68,6 +81,17 @@ export class TickFleet extends Fleet<TickReplicaProcess> {
     return this.leader()!;
   }
 
+  /** Waits for a living replica of which something is known. */
+  async slotWhere(
+    what: string,
+    holds: (process: TickReplicaProcess) => boolean,
+  ): Promise<TickSlot> {
+    const found = (): TickSlot | undefined =>
+      this.slots.find(({ process }) => process.isReady && holds(process));
+    await this.until(what, () => found() !== undefined);
+    return found()!;
+  }
+
   /** Waits until another living replica than this one has started a tick after the given one. */
   async tickOfAnother(than: TickReplicaProcess | undefined, after: number): Promise<void> {
     await this.until('a tick of another replica', () =>
@@ -79,18 +103,56 @@ export class TickFleet extends Fleet<TickReplicaProcess> {
   }
 
   /**
-   * Waits for each tick so far to be started or reported, which a new leader does in its own time. Answers up to which
-   * tick that has to be so now.
+   * Waits for each tick so far to be started or reported, and for each run of a process that has ended to be reported,
+   * which a new leader does in its own time. Answers up to which tick that has to be so now.
    */
   async allAccounted(): Promise<number> {
     const last = Math.floor(Date.now() / 1_000) - 1;
     const begun = performance.now();
     do {
-      await this.sleep(100);
-      const history = this.history();
-      if (history.within(history.firstTick - 1, last).unaccounted.length === 0) break;
+      await this.sleep(SETTLE_POLL_MS);
+      const { jobs } = this.history();
+      const { fates } = this;
+      const isSettled = this.jobs.every((job) => {
+        const history = jobs.get(job.name) ?? new JobHistory(job.name);
+        return jobViolations(job, history, last, fates).length === 0;
+      });
+      if (isSettled) break;
     } while (performance.now() - begun < this.settings.patienceMs());
     return last;
+  }
+
+  get fates(): Fates {
+    const gone = this.processes.filter(({ hasExited }) => hasExited).map(({ name }) => name);
+    return { stopped: new Set(this.stopped), gone: new Set(gone) };
+  }
+
+  stop({ process }: TickSlot): void {
+    this.stopped.add(process.name);
+    process.signal('SIGSTOP');
+  }
+
+  /** Asks one replica after the other, until one has done it. */
+  async order(request: Request, job: string, random: RandomStream): Promise<void> {
+    const giveUpAt = performance.now() + this.settings.patienceMs();
+    while (performance.now() < giveUpAt) {
+      const able = this.slots.filter(({ process, isBusy }) => process.isReady && !isBusy);
+      if (able.length > 0 && (await this.isDone(request, job, random.pick(able)))) return;
+      await this.sleep(POLL_MS);
+    }
+    throw this.failure(`no replica could ${request} the job "${job}"`);
+  }
+
+  private async isDone(request: Request, job: string, { process }: TickSlot): Promise<boolean> {
+    const id = (this.orders += 1);
+    process.send({ id, request, job });
+    const giveUpAt = performance.now() + ANSWER_MS;
+    while (performance.now() < giveUpAt && !process.hasExited) {
+      const answer = process.history.look().answers.get(id);
+      if (answer !== undefined) return answer;
+      await this.sleep(POLL_MS);
+    }
+    return process.history.look().answers.get(id) === true;
   }
 
   async end({ process }: TickSlot, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
@@ -108,13 +170,14 @@ export class TickFleet extends Fleet<TickReplicaProcess> {
   }
 
   private launch(name: string, server: ReplicaServer | undefined): TickReplicaProcess {
-    const { directory, ground, startingDeadlineSeconds, lifeline } = this.settings;
+    const { directory, ground, startingDeadlineSeconds, jobs, lifeline } = this.settings;
     return new TickReplicaProcess({
       settings: {
         name,
         historyFile: join(directory, `${name}.jsonl`),
         leaseName: ground.leaseName,
         startingDeadlineSeconds,
+        jobs,
         ...(ground.lockDirectory && { lockDirectory: ground.lockDirectory }),
         ...(server && { kubeConfigFile: server.kubeConfigFile }),
       },

@@ -41,6 +41,20 @@ describe('the history of a replica', () => {
     ]);
   });
 
+  it('when work that runs once begins and ends, and orders are answered, knows both', () => {
+    const history = new TickHistoryFile(path);
+    tell('once-started', { key: 'fail', version: 1 });
+    tell('done', { id: 3 });
+    tell('failed', { id: 4 });
+    expect(history.look()).toMatchObject({ openOnce: 1 });
+    expect([...history.answers]).toEqual([
+      [3, true],
+      [4, false],
+    ]);
+    tell('once-ended', { key: 'fail', version: 1 });
+    expect(history.look().openOnce).toBe(0);
+  });
+
   it('when a line is half written, waits for its end', () => {
     const history = new TickHistoryFile(path);
     appendFileSync(path, '{"event":"gran');

@@ -10,8 +10,12 @@ export class TickHistoryFile {
   isReady = false;
   /** Granted and not revoked since, as far as it has told: a stopped process tells nothing. */
   leads = false;
-  /** The latest tick that it has started. */
+  /** The latest tick that it has started, of whichever job. */
   latestTick = -Infinity;
+  /** Work that runs once, begun and not ended. */
+  openOnce = 0;
+  /** Orders that it has answered: true if what was asked for is done. */
+  readonly answers = new Map<number, boolean>();
   private readonly chunk = Buffer.alloc(CHUNK_BYTES);
   private offset = 0;
 
@@ -42,10 +46,29 @@ export class TickHistoryFile {
 
   private take(event: TickEvent): void {
     this.events.push(event);
-    if (event.event === 'ready') this.isReady = true;
-    else if (event.event === 'started') this.latestTick = Math.max(this.latestTick, event.tick);
-    else if (event.event === 'granted') this.leads = true;
-    else if (event.event === 'revoked') this.leads = false;
+    switch (event.event) {
+      case 'ready':
+        this.isReady = true;
+        return;
+      case 'granted':
+      case 'revoked':
+        this.leads = event.event === 'granted';
+        return;
+      case 'started':
+        this.latestTick = Math.max(this.latestTick, event.tick);
+        return;
+      case 'done':
+      case 'failed':
+        this.answers.set(event.id, event.event === 'done');
+        return;
+      case 'once-started':
+        this.openOnce += 1;
+        return;
+      case 'once-ended':
+        this.openOnce -= 1;
+        return;
+      default:
+    }
   }
 
   /** Undefined if the replica has not written yet. */

@@ -20,6 +20,7 @@ export class TickReplicaProcess extends NodeProgram {
       ...launch,
       name: settings.name,
       program: PROGRAM,
+      hasChannel: true,
       env: { TICK_REPLICA: JSON.stringify(settings) },
     });
     this.history = new TickHistoryFile(settings.historyFile);

@@ -1,48 +1,65 @@
 import { openSync, writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Injectable, Module } from '@nestjs/common';
+import { Injectable, Module, type OnModuleInit } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import 'reflect-metadata';
 import {
   fileLock,
   LeaderElectionModule,
-  LeadershipService,
   leaseLock,
   OnGranted,
   OnRevoked,
 } from '../../../lib/index.js';
 import {
-  LeaderCron,
   type LeaderCronContext,
   LeaderSchedule,
   LeaderScheduleModule,
   type MissedReport,
 } from '../../../lib/schedule/index.js';
-import type { TickEvent, TickReplicaSettings } from './tick-replica-settings.js';
+import { EXPRESSION, type TickJob, tickJobs, workOf } from './tick-jobs.js';
+import {
+  ONCE_KEYS,
+  type OnceKey,
+  type Order,
+  type TickReplicaSettings,
+  type ToldEvent,
+} from './tick-replica-settings.js';
 
-/** One replica with a job every second, as a Nest application. Settings come in the environment. */
+/** One replica with the jobs of `tick-jobs.ts`, as a Nest application. Settings come in the environment, orders by messages. */
 
 const settings = JSON.parse(process.env['TICK_REPLICA']!) as TickReplicaSettings;
 const history = openSync(settings.historyFile, 'a');
 
-type Told = TickEvent extends infer E ? (E extends E ? Omit<E, 'name'> : never) : never;
-
-function tell(event: Told): void {
-  writeSync(history, `${JSON.stringify({ ...event, name: settings.name })}\n`);
+function tell(event: ToldEvent): void {
+  const { name } = settings;
+  writeSync(history, `${JSON.stringify({ name, at: Date.now(), ...event })}\n`);
 }
 
 @Injectable()
-class EverySecond {
-  @LeaderCron('* * * * * *', {
-    name: 'every-second',
-    startingDeadlineSeconds: settings.startingDeadlineSeconds,
-    onMissed: ({ reason, times }: MissedReport) =>
-      tell({ event: 'missed', reason, ticks: times.map((time) => time.getTime() / 1_000) }),
-  })
-  tick({ scheduledTime, term }: LeaderCronContext): void {
-    const dueAt = scheduledTime.getTime();
-    const caughtUp = dueAt <= term.grantedAt.getTime();
-    tell({ event: 'started', tick: dueAt / 1_000, lateMs: Date.now() - dueAt, caughtUp });
+class TickJobs implements OnModuleInit {
+  constructor(private readonly schedule: LeaderSchedule) {}
+
+  onModuleInit(): void {
+    for (const job of tickJobs(settings.jobs, settings.startingDeadlineSeconds)) this.add(job);
+  }
+
+  private add({ name: job, kind, options }: TickJob): void {
+    const handler = async ({ scheduledTime, term, signal }: LeaderCronContext): Promise<void> => {
+      const nominal = scheduledTime.getTime();
+      const run = { job, tick: nominal / 1_000, attempt: 1 };
+      const caughtUp = nominal <= term.grantedAt.getTime();
+      tell({ event: 'started', ...run, lateMs: Date.now() - nominal, caughtUp });
+      let succeeded = false;
+      try {
+        await workOf(kind, run, signal);
+        succeeded = true;
+      } finally {
+        tell({ event: 'ended', ...run, succeeded });
+      }
+    };
+    const onMissed = ({ reason, times }: MissedReport): void =>
+      tell({ event: 'missed', job, reason, ticks: times.map((time) => time.getTime() / 1_000) });
+    this.schedule.add(job, EXPRESSION, handler, { ...options, onMissed });
   }
 
   @OnGranted()
@@ -58,23 +75,57 @@ class EverySecond {
 
 /** A new version of work that must run once, at the same times in all replicas. */
 const ROLLOUT_MS = 2_000;
-const LONGEST_WORK_MS = 1_000;
+const LONGEST_WORK_MS = 1_500;
 
-/** Wants one version after the other, until the application closes. One that was interrupted has failed. */
-async function rollOut(schedule: LeaderSchedule): Promise<void> {
+/** Wants one version after the other, until the application closes. */
+async function rollOut(schedule: LeaderSchedule, key: OnceKey): Promise<void> {
   for (;;) {
     const version = Math.floor(Date.now() / ROLLOUT_MS);
     const work = async (): Promise<void> => {
-      tell({ event: 'once', version });
+      tell({ event: 'once-started', key, version });
       await delay(Math.random() * LONGEST_WORK_MS);
+      tell({ event: 'once-ended', key, version });
     };
+    const options = { onInterrupted: key, waitTimeoutMs: 10 * ROLLOUT_MS };
     try {
-      await schedule.once('rollout', version, work, { waitTimeoutMs: 10 * ROLLOUT_MS });
+      const result = await schedule.once(key, version, work, options);
+      tell({ event: 'once-told', key, version, result });
     } catch (error) {
-      const { code } = error as { readonly code?: string };
+      const { code = String(error) } = error as { readonly code?: string };
+      tell({ event: 'once-told', key, version, result: code });
       if (code !== 'ERR_ONCE_FAILED' && code !== 'ERR_ONCE_TIMEOUT') return;
     }
     await delay(Math.max(0, (version + 1) * ROLLOUT_MS - Date.now()));
+  }
+}
+
+async function obey(schedule: LeaderSchedule, order: Order): Promise<void> {
+  tell({ event: 'asked', ...order });
+  try {
+    await perform(schedule, order);
+    tell({ event: 'done', ...order });
+  } catch {
+    // The store could not be reached in time; another replica is asked.
+    tell({ event: 'failed', ...order });
+  }
+}
+
+async function perform(schedule: LeaderSchedule, { request, job }: Order): Promise<void> {
+  switch (request) {
+    case 'suspend':
+      return schedule.suspend(job);
+    case 'resume':
+      return schedule.resume(job);
+    case 'inspect': {
+      const { history: past } = await schedule.inspect(job);
+      const runs = past.map(({ scheduledTime, startedAt, holderIdentity: holder, outcome }) => {
+        const tick = scheduledTime.getTime() / 1_000;
+        return { tick, attempt: 1, startedAt: startedAt.getTime(), holder, outcome };
+      });
+      return tell({ event: 'inspected', job, runs });
+    }
+    default:
+      return request satisfies never;
   }
 }
 
@@ -83,6 +134,7 @@ async function rollOut(schedule: LeaderSchedule): Promise<void> {
     LeaderElectionModule.forRoot({
       role: 'ticks',
       leaseName: settings.leaseName,
+      identity: settings.name,
       leaseDurationMs: 3_000,
       renewDeadlineMs: 2_000,
       retryPeriodMs: 300,
@@ -94,12 +146,13 @@ async function rollOut(schedule: LeaderSchedule): Promise<void> {
     }),
     LeaderScheduleModule,
   ],
-  providers: [EverySecond],
+  providers: [TickJobs],
 })
 class TickModule {}
 
 const app = await NestFactory.createApplicationContext(TickModule, { logger: ['error', 'warn'] });
 app.enableShutdownHooks();
-app.get(LeadershipService);
+const schedule = app.get(LeaderSchedule);
+process.on('message', (order: Order) => void obey(schedule, order));
 tell({ event: 'ready' });
-void rollOut(app.get(LeaderSchedule));
+for (const key of ONCE_KEYS) void rollOut(schedule, key);

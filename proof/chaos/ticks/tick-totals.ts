@@ -1,103 +1,208 @@
 import { type Handover, HANDOVER_KINDS, type HandoverKind } from './handover.js';
-import type { TickAccount, TickHistory } from './tick-history.js';
+import { type Fates, jobViolations } from './job-check.js';
+import { judgeOnce, type OnceTotals } from './once-check.js';
+import { accountOf, JobHistory, type TickAccount, type TickHistory } from './tick-history.js';
+import { dueAt, historyLimitOf, JOB_KINDS, type JobKind, type TickJob } from './tick-jobs.js';
+import { ONCE_KEYS, type OnceKey } from './tick-replica-settings.js';
 
 /** What one fleet has done: an application of its own, so that the same second is another tick in another fleet. */
 export interface FleetOutcome {
   readonly name: string;
+  readonly jobs: readonly TickJob[];
   readonly history: TickHistory;
   readonly handovers: readonly Handover[];
   /** Each tick up to this one had the time to be accounted for; undefined if the run broke off. */
   readonly settledTick: number | undefined;
+  readonly fates: Fates;
   readonly failure: string | undefined;
 }
 
-export interface TickTotals {
-  readonly handovers: number;
+interface TickTotals {
   readonly ticks: number;
   readonly started: number;
+  readonly runs: number;
   readonly caughtUp: number;
-  readonly doubled: number;
   readonly reported: number;
+  readonly doubled: number;
   readonly unaccounted: number;
 }
 
+interface HandoverTotals extends TickTotals {
+  readonly handovers: number;
+}
+
+interface JobTotals extends TickTotals {
+  /** How often that has happened which the jobs are there to show: see {@link SHOWN_BY}. */
+  readonly shown: number;
+}
+
 export interface LockTotals {
-  readonly kinds: Partial<Record<HandoverKind, TickTotals>>;
-  readonly whole: TickTotals;
+  /** Of the plain jobs: the ticks that fell into handovers of a kind. */
+  readonly handovers: Partial<Record<HandoverKind, HandoverTotals>>;
+  /** All ticks of all jobs of a kind. */
+  readonly jobs: Readonly<Record<JobKind, JobTotals>>;
+  readonly once: Readonly<Record<OnceKey, OnceTotals>>;
   /** How often leadership was taken up, at the start and unasked for too. */
   readonly grants: number;
-  /** Versions of work that runs once whose run began. */
-  readonly onceVersions: number;
+  /** Of the plain jobs. */
   readonly latenessMs: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly violations: readonly string[];
+  /** What never happened, so that nothing is shown of it. */
+  readonly notShown: readonly string[];
 }
+
+interface Show {
+  readonly what: string;
+  readonly count: (job: TickJob, history: JobHistory) => number;
+}
+
+/** What has to happen to a kind of job, or it shows nothing. */
+export const SHOWN_BY: Readonly<Record<JobKind, Show>> = {
+  plain: {
+    what: 'ticks caught up',
+    count: (_job, { starts }) => starts.filter(({ caughtUp }) => caughtUp).length,
+  },
+  jitterMs: {
+    what: 'ticks later than their second',
+    count: (job, { starts }) => starts.filter(({ tick }) => dueAt(job, tick) > tick * 1_000).length,
+  },
+  'missed all': {
+    what: 'ticks caught up before the latest',
+    count: (_job, { starts }) => {
+      const caughtUp = starts.filter((start) => start.caughtUp);
+      return caughtUp.filter((start, index) => {
+        const next = caughtUp[index + 1];
+        return next?.tick === start.tick + 1 && next.name === start.name;
+      }).length;
+    },
+  },
+  suspend: {
+    what: 'suspensions of the fleet',
+    count: (_job, { suspensions }) =>
+      suspensions.filter(({ from, until }) => until - from >= 1_000).length,
+  },
+  historyLimit: {
+    what: 'jobs whose record was full',
+    count: (job, { recorded }) => (recorded?.length === historyLimitOf(job) ? 1 : 0),
+  },
+};
 
 /** The sums over all fleets, and what must not have been. */
 export function totalsOf(outcomes: readonly FleetOutcome[]): LockTotals {
   const violations: string[] = [];
-  const kinds: Partial<Record<HandoverKind, TickTotals>> = {};
-  for (const kind of HANDOVER_KINDS) {
-    const accounts: TickAccount[] = [];
-    for (const { name, history, handovers } of outcomes) {
-      for (const { from, until } of handovers.filter((handover) => handover.kind === kind)) {
-        const account = history.within(from, until);
-        accounts.push(account);
-        const place = `${name}, ${kind} in (${from}, ${until}]`;
-        violations.push(...violationsOf(account, place));
-        if (kind === 'graceful' && account.reported > 0) {
-          violations.push(`${place}: ${account.reported} missed`);
-        }
-      }
-    }
-    if (accounts.length > 0) kinds[kind] = sum(accounts, accounts.length);
-  }
-  const wholes = outcomes.map(({ history, settledTick }) => {
-    const { firstTick, lastTick } = history;
-    return history.within(firstTick - 1, Math.max(lastTick, settledTick ?? -Infinity));
+  const once = outcomes.map(({ name, history }) => {
+    const { totals, violations: broken } = judgeOnce(history);
+    violations.push(...broken.map((violation) => `${name}, ${violation}`));
+    return totals;
   });
-  for (const [index, { name, failure }] of outcomes.entries()) {
-    violations.push(...violationsOf(wholes[index]!, `${name}, whole run`));
-    violations.push(...onceViolations(outcomes[index]!));
+  for (const outcome of outcomes) {
+    const { name, settledTick, fates, failure } = outcome;
+    for (const { job, history } of jobsOf(outcome)) {
+      const broken = jobViolations(job, history, settledTick, fates);
+      violations.push(...broken.map((violation) => `${name}, ${violation}`));
+    }
     if (failure !== undefined) violations.push(failure);
   }
-  const handovers = outcomes.reduce((total, outcome) => total + outcome.handovers.length, 0);
+  violations.push(...outcomes.flatMap(missedGracefully));
+  const jobs = Object.fromEntries(
+    JOB_KINDS.map((kind) => [kind, jobTotals(outcomes, kind)]),
+  ) as Record<JobKind, JobTotals>;
+  const onceTotals = Object.fromEntries(
+    ONCE_KEYS.map((key) => [key, sumOf(once.map((totals) => totals[key]))]),
+  ) as unknown as Record<OnceKey, OnceTotals>;
   return {
-    kinds,
-    whole: sum(wholes, handovers),
+    handovers: handoverTotals(outcomes),
+    jobs,
+    once: onceTotals,
     grants: outcomes.reduce((total, { history }) => total + history.grants, 0),
-    onceVersions: outcomes.reduce((total, { history }) => total + history.onceStarts.size, 0),
-    latenessMs: quantiles(outcomes.flatMap(({ history }) => history.lateness)),
+    latenessMs: quantiles(
+      outcomes
+        .flatMap((outcome) => jobsOf(outcome, 'plain'))
+        .flatMap(({ history }) => history.starts.map(({ lateMs }) => lateMs)),
+    ),
     violations,
+    notShown: [
+      ...JOB_KINDS.filter((kind) => jobs[kind].shown === 0).map(
+        (kind) => `${kind}: no ${SHOWN_BY[kind].what}`,
+      ),
+      ...(onceTotals.fail.interrupted === 0 ? ['once, fail: no version interrupted'] : []),
+      ...(onceTotals.rerun.rerun === 0 ? ['once, rerun: no version run again'] : []),
+    ],
   };
 }
 
-function onceViolations({ name, history }: FleetOutcome): string[] {
-  return [...history.onceStarts]
-    .filter(([, starts]) => starts > 1)
-    .map(
-      ([version, starts]) => `${name}: version ${version} of what runs once ran ${starts} times`,
+interface JobOfFleet {
+  readonly job: TickJob;
+  readonly history: JobHistory;
+}
+
+function jobsOf({ jobs, history }: FleetOutcome, kind?: JobKind): JobOfFleet[] {
+  return jobs
+    .filter((job) => kind === undefined || job.kind === kind)
+    .map((job) => ({ job, history: history.jobs.get(job.name) ?? new JobHistory(job.name) }));
+}
+
+function jobTotals(outcomes: readonly FleetOutcome[], kind: JobKind): JobTotals {
+  const wholes = outcomes.flatMap((outcome) =>
+    jobsOf(outcome, kind).map(({ history }) => {
+      const { firstTick, lastTick } = history;
+      return accountOf(history, firstTick - 1, outcome.settledTick ?? lastTick);
+    }),
+  );
+  const shown = outcomes
+    .flatMap((outcome) => jobsOf(outcome, kind))
+    .reduce((total, { job, history }) => total + SHOWN_BY[kind].count(job, history), 0);
+  return { ...ticksOf(wholes), shown };
+}
+
+function handoverTotals(outcomes: readonly FleetOutcome[]): LockTotals['handovers'] {
+  const totals: Partial<Record<HandoverKind, HandoverTotals>> = {};
+  for (const kind of HANDOVER_KINDS) {
+    const handovers = outcomes.flatMap((outcome) =>
+      outcome.handovers
+        .filter((handover) => handover.kind === kind)
+        .map(({ from, until }) =>
+          jobsOf(outcome, 'plain').map(({ history }) => accountOf(history, from, until)),
+        ),
+    );
+    if (handovers.length === 0) continue;
+    totals[kind] = { handovers: handovers.length, ...ticksOf(handovers.flat()) };
+  }
+  return totals;
+}
+
+/** Of the plain jobs. Reporting the ticks does not help. */
+function missedGracefully(outcome: FleetOutcome): string[] {
+  return outcome.handovers
+    .filter(({ kind }) => kind === 'graceful')
+    .flatMap(({ from, until }) =>
+      jobsOf(outcome, 'plain').flatMap(({ job, history }) => {
+        const { reported } = accountOf(history, from, until);
+        const place = `${outcome.name}, ${job.name}, graceful in (${from}, ${until}]`;
+        return reported > 0 ? [`${place}: ${reported} missed`] : [];
+      }),
     );
 }
 
-function violationsOf({ doubled, unaccounted }: TickAccount, place: string): string[] {
-  return [
-    ...doubled.map((tick) => `${place}: ${tick} started twice`),
-    ...unaccounted.map((tick) => `${place}: ${tick} neither started nor reported`),
-  ];
+function ticksOf(accounts: readonly TickAccount[]): TickTotals {
+  return sumOf(
+    accounts.map(({ doubled, unaccounted, ...counts }) => ({
+      ...counts,
+      doubled: doubled.length,
+      unaccounted: unaccounted.length,
+    })),
+    { ticks: 0, started: 0, runs: 0, caughtUp: 0, reported: 0, doubled: 0, unaccounted: 0 },
+  );
 }
 
-function sum(accounts: readonly TickAccount[], handovers: number): TickTotals {
-  const of = (count: (account: TickAccount) => number): number =>
-    accounts.reduce((total, account) => total + count(account), 0);
-  return {
-    handovers,
-    ticks: of(({ ticks }) => ticks),
-    started: of(({ started }) => started),
-    caughtUp: of(({ caughtUp }) => caughtUp),
-    doubled: of(({ doubled }) => doubled.length),
-    reported: of(({ reported }) => reported),
-    unaccounted: of(({ unaccounted }) => unaccounted.length),
-  };
+function sumOf<T extends object>(parts: readonly T[], nothing = {} as T): T {
+  const total = { ...nothing } as Record<string, number>;
+  for (const part of parts) {
+    for (const [key, value] of Object.entries(part) as [string, number][]) {
+      total[key] = (total[key] ?? 0) + value;
+    }
+  }
+  return total as T;
 }
 
 function quantiles(values: readonly number[]): LockTotals['latenessMs'] {
