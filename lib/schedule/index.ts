@@ -7,16 +7,24 @@ export { LeaderCron } from './nest/leader-cron.decorator.js';
 export type { LeaderCronOptions } from './nest/leader-cron.options.js';
 export { LeaderScheduleModule } from './nest/leader-schedule.module.js';
 export {
+  type CancelOptions,
   LeaderSchedule,
   type ScheduledJobView,
   type SuspendOptions,
 } from './nest/leader-schedule.service.js';
 export type { RunEvent, RunEventKind, RunReport } from './nest/run-events.js';
-export type { ActiveRunStatus, JobStatus, PastRunStatus } from './nest/leader-cron-job.js';
+export type {
+  ActiveRunStatus,
+  CancellationStatus,
+  JobStatus,
+  PastRunStatus,
+} from './nest/leader-cron-job.js';
 export type { PastOutcome } from './ledger/job-record.js';
 export type { ConcurrencyPolicy, MissedPolicy } from './tick/tick-schedule.js';
 export type { LeaderCronContext, MissedReport, MissedTicks } from './runner/job-definition.js';
+export type { CancelResult } from './runner/cancelling.js';
 export type { TriggerResult } from './runner/job.js';
+export { JobCancelledError } from './runner/job-run.js';
 export { JobReplacedError } from './runner/job-run.js';
 export { JobTimeoutError } from './runner/job-run.js';
 export { JobWaitsForItselfError } from './runner/job-run.js';

@@ -221,6 +221,7 @@ const SILENT = {
   onMissed: () => undefined,
   onSkipped: () => undefined,
   onUnresolved: () => undefined,
+  onCancelled: () => undefined,
   onOverdue: () => undefined,
   onUnrecorded: () => undefined,
   onReturned: () => undefined,

@@ -124,8 +124,8 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'a trigger ends with what became of its run',
     patch: {
       file: 'schedule/runner/job.ts',
-      from: 'const { succeeded } = await run.ended;',
-      to: 'const succeeded = true;',
+      from: 'const { succeeded, cancellation } = await run.ended;',
+      to: 'const { succeeded, cancellation } = { succeeded: true, cancellation: undefined };',
     },
   },
   {

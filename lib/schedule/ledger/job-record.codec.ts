@@ -7,6 +7,7 @@ import type {
   MissedReason,
   PastOutcome,
   PastRun,
+  RunCancellation,
   UntoldReport,
 } from './job-record.js';
 
@@ -92,7 +93,7 @@ function isTime(time: number): boolean {
 export const FORMAT = 2;
 
 const REASONS: readonly MissedReason[] = ['not-started', 'forbidden', 'interrupted'];
-const OUTCOMES: readonly PastOutcome[] = ['succeeded', 'failed', 'interrupted'];
+const OUTCOMES: readonly PastOutcome[] = ['succeeded', 'failed', 'cancelled', 'interrupted'];
 
 /** Why a stored record decides nothing; undefined if it can be read. */
 export function recordFault(stored: unknown): string | undefined {
@@ -211,18 +212,34 @@ function readActive(value: unknown): ActiveRun | undefined {
     fencingToken: readText(value['fencingToken']),
     holderIdentity: readText(value['holderIdentity']),
     ...(value['isTriggered'] === true && { isTriggered: true }),
+    ...cancellationOf(value),
     source: value,
   };
 }
 
-function printActive({ source, id, ...run }: ActiveRun): JsonDocument {
+function printActive({ source, id, cancellation, ...run }: ActiveRun): JsonDocument {
   return {
     ...source,
     run: id,
     ...run,
     scheduledTime: printTime(run.scheduledTime),
     startedAt: printTime(run.startedAt),
+    ...(cancellation !== undefined && { cancellation: printCancellation(cancellation) }),
   };
+}
+
+/** One that this version cannot read cancels nothing, and stays as it is. */
+function cancellationOf({
+  cancellation: value,
+}: JsonDocument): Pick<ActiveRun, 'cancellation'> | undefined {
+  const at = isJsonObject(value) ? parseTime(value['at']) : undefined;
+  if (!isJsonObject(value) || at === undefined) return undefined;
+  const { by, reason } = value;
+  return { cancellation: { at, by: readText(by), reason: readText(reason), source: value } };
+}
+
+function printCancellation({ source, at, by, reason }: RunCancellation): JsonDocument {
+  return { ...source, at: printTime(at), by, ...(reason !== '' && { reason }) };
 }
 
 function readUntold(value: unknown): UntoldReport | undefined {
@@ -259,12 +276,13 @@ function readPast(value: unknown): PastRun | undefined {
     ...(value['isTriggered'] === true && { isTriggered: true }),
     outcome,
     reason: readText(value['reason']),
+    ...cancellationOf(value),
     source: value,
   };
 }
 
 function printPast({ source, ...run }: PastRun): JsonDocument {
-  const { scheduledTime, startedAt, endedAt, term, holderIdentity } = run;
+  const { scheduledTime, startedAt, endedAt, term, holderIdentity, cancellation } = run;
   return {
     ...source,
     scheduledTime: printTime(scheduledTime),
@@ -275,6 +293,7 @@ function printPast({ source, ...run }: PastRun): JsonDocument {
     ...(run.isTriggered === true && { isTriggered: true }),
     ...(run.outcome !== 'succeeded' && { outcome: run.outcome }),
     ...(run.reason !== '' && { reason: run.reason }),
+    ...(cancellation !== undefined && { cancellation: printCancellation(cancellation) }),
   };
 }
 

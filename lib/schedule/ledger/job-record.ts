@@ -9,6 +9,22 @@ export function shortReason(error: unknown): string {
   return line.length > LONGEST_REASON ? `${line.slice(0, LONGEST_REASON - 1)}…` : line;
 }
 
+/** A run was to be ended before it is done. Milliseconds since the epoch. */
+export interface RunCancellation {
+  readonly at: number;
+  /** The process that was asked. */
+  readonly by: string;
+  /** One line; empty if none was given. */
+  readonly reason: string;
+  /** The stored object, as in {@link JobRecord}. */
+  readonly source?: JsonDocument;
+}
+
+/** Who has cancelled a run, and why: one line for the log and the event. */
+export function cancelledBy({ by, reason }: Pick<RunCancellation, 'by' | 'reason'>): string {
+  return `cancelled by ${by}${reason === '' ? '' : `: ${reason}`}`;
+}
+
 /** A run that is recorded, and whose end is not. All times are milliseconds since the epoch. */
 export interface ActiveRun {
   /** Identifies this run: the nonce of the change that recorded it. Stored as `run`. */
@@ -21,6 +37,8 @@ export interface ActiveRun {
   readonly holderIdentity: string;
   /** Started by `trigger()`: it belongs to no tick, so no tick is missed if it is interrupted. */
   readonly isTriggered?: boolean;
+  /** Absent unless it was cancelled. */
+  readonly cancellation?: RunCancellation;
   /** The stored object, as in {@link JobRecord}. */
   readonly source?: JsonDocument;
 }
@@ -53,8 +71,11 @@ export function isSuspended(fleet: FleetSwitch | null, isOption: boolean): boole
   return fleet?.isSuspended === true || (isOption && fleet?.liftsOption !== true);
 }
 
-/** How a run has ended. `interrupted`: its leader has not recorded an end, and another one has given it up. */
-export type PastOutcome = 'succeeded' | 'failed' | 'interrupted';
+/**
+ * How a run has ended. `cancelled`: after it was cancelled. `interrupted`: its leader has not recorded an end, and
+ * another one has given it up.
+ */
+export type PastOutcome = 'succeeded' | 'failed' | 'cancelled' | 'interrupted';
 
 /** A run that is over. */
 export interface PastRun {
@@ -66,8 +87,10 @@ export interface PastRun {
   readonly holderIdentity: string;
   readonly isTriggered?: boolean;
   readonly outcome: PastOutcome;
-  /** One line, as `shortReason()` makes it; empty after a success. */
+  /** One line, as `shortReason()` makes it; empty unless it failed. */
   readonly reason: string;
+  /** Present if it was cancelled. */
+  readonly cancellation?: RunCancellation;
   /** The stored object, as in {@link JobRecord}. */
   readonly source?: JsonDocument;
 }

@@ -6,6 +6,7 @@ import {
   type MissedReason,
   NEVER_RUN,
   type PastRun,
+  type RunCancellation,
 } from './job-record.js';
 
 /**
@@ -73,31 +74,44 @@ export class JobAdoption implements LedgerChange<void> {
     const begun = { schedule, accountedThrough: Math.max(now, accountedBefore), claimNonce: '' };
     const known = record ?? { ...NEVER_RUN, ...begun };
     const isSame = continues(known.schedule);
-    const over = known.active.filter(isOver);
-    const { untold } = known;
-    const missed = over.filter(({ isTriggered }) => isTriggered !== true);
     return {
       kind: 'write',
       record: {
-        ...known,
+        ...withGivenUp(known, { isOver, now, historyLimit }),
         schedule: isSame ? known.schedule : schedule,
         accountedThrough: isSame ? known.accountedThrough : Math.max(known.accountedThrough, now),
-        active: known.active.filter((run) => !isOver(run)),
         unknownSince: null,
         fleetSwitch: known.fleetSwitch && {
           ...known.fleetSwitch,
           liftsOption: known.fleetSwitch.liftsOption && isOptionSuspend,
         },
-        untold: missed.length === 0 ? untold : [...untold, interruption(missed)],
-        ...(over.length > 0 && {
-          lastFailed: failureOf(over.at(-1)!, now),
-          history: over
-            .map((run) => interrupted(run, now))
-            .reduce((history, past) => remembering(history, past, historyLimit), known.history),
-        }),
       },
     };
   }
+}
+
+/**
+ * The record without the runs that are over. How far they came is not known: their ticks are stored to be reported, also
+ * those of runs that were cancelled, and did not fail.
+ */
+export function withGivenUp(
+  record: JobRecord,
+  { isOver, now, historyLimit }: Pick<AdoptionRequest, 'isOver' | 'now' | 'historyLimit'>,
+): JobRecord {
+  const over = record.active.filter(isOver);
+  if (over.length === 0) return record;
+  const { untold } = record;
+  const missed = over.filter(({ isTriggered }) => isTriggered !== true);
+  const failed = over.filter(({ cancellation }) => cancellation === undefined).at(-1);
+  return {
+    ...record,
+    active: record.active.filter((run) => !isOver(run)),
+    untold: missed.length === 0 ? untold : [...untold, interruption(missed)],
+    lastFailed: failed === undefined ? record.lastFailed : failureOf(failed, now),
+    history: over
+      .map((run) => interrupted(run, now))
+      .reduce((history, past) => remembering(history, past, historyLimit), record.history),
+  };
 }
 
 /** Called after a run, which is given up only once: a change that is written twice does not give up the same ones. */
@@ -112,7 +126,11 @@ function failureOf({ scheduledTime, holderIdentity, term }: ActiveRun, at: numbe
 }
 
 function interrupted(run: ActiveRun, at: number): PastRun {
-  return { ...pastPart(run), endedAt: at, outcome: 'interrupted', reason: '' };
+  const { cancellation } = run;
+  const given = { ...pastPart(run), endedAt: at, reason: '' };
+  return cancellation === undefined
+    ? { ...given, outcome: 'interrupted' }
+    : { ...given, outcome: 'cancelled', cancellation };
 }
 
 function pastPart({ scheduledTime, startedAt, term, holderIdentity, isTriggered }: ActiveRun) {
@@ -329,8 +347,10 @@ function isDone(stored: FleetSwitch | null, wanted: FleetSwitch): boolean {
 export interface EndedRun {
   readonly run: ActiveRun;
   readonly endedAt: number;
-  /** Null: it succeeded. */
+  /** Null: it succeeded, or was cancelled. */
   readonly failure: string | null;
+  /** Absent unless it was cancelled. */
+  readonly cancellation?: RunCancellation;
   /** How many runs the record is to remember. */
   readonly historyLimit: number;
 }
@@ -356,6 +376,8 @@ export class RunEnd implements LedgerChange<void> {
 
 export function lacksEnd(record: JobRecord, { run, ...ended }: EndedRun): boolean {
   if (record.active.some(({ id }) => id === run.id)) return true;
+  // Whatever else the record says of the run, another leader has recorded.
+  if (ended.cancellation !== undefined) return false;
   if (ended.failure === null) return (record.lastSuccessfulTime ?? -Infinity) < ended.endedAt;
   const { lastFailed } = record;
   if (lastFailed === null) return true;
@@ -363,7 +385,7 @@ export function lacksEnd(record: JobRecord, { run, ...ended }: EndedRun): boolea
 }
 
 export function withEnd(record: JobRecord, ended: EndedRun): JobRecord {
-  const { run, endedAt, failure } = ended;
+  const { run, endedAt, failure, cancellation } = ended;
   const { id, scheduledTime } = run;
   return {
     ...record,
@@ -371,18 +393,23 @@ export function withEnd(record: JobRecord, ended: EndedRun): JobRecord {
     claimNonce: record.claimNonce === id ? '' : record.claimNonce,
     active: record.active.filter((each) => each.id !== id),
     history: historyWith(record, ended),
-    ...(failure === null
-      ? { lastSuccessfulTime: Math.max(endedAt, record.lastSuccessfulTime ?? endedAt) }
-      : { lastFailed: { scheduledTime, at: endedAt, reason: failure } }),
+    ...(failure === null &&
+      cancellation === undefined && {
+        lastSuccessfulTime: Math.max(endedAt, record.lastSuccessfulTime ?? endedAt),
+      }),
+    ...(failure !== null && { lastFailed: { scheduledTime, at: endedAt, reason: failure } }),
   };
 }
 
 function historyWith(
   { active, history }: JobRecord,
-  { run, endedAt, failure, historyLimit }: EndedRun,
+  { run, endedAt, failure, cancellation, historyLimit }: EndedRun,
 ): readonly PastRun[] {
-  const outcome = failure === null ? 'succeeded' : 'failed';
-  const past: PastRun = { ...pastPart(run), endedAt, outcome, reason: failure ?? '' };
+  const ended = { ...pastPart(run), endedAt, reason: failure ?? '' };
+  const past: PastRun =
+    cancellation === undefined
+      ? { ...ended, outcome: failure === null ? 'succeeded' : 'failed' }
+      : { ...ended, outcome: 'cancelled', cancellation };
   const isKnown = active.some(({ id }) => id === run.id) || history.some(isRunOf(past));
   return isKnown ? remembering(history, past, historyLimit) : history;
 }

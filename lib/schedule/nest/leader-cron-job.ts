@@ -5,6 +5,7 @@ import type {
   JobRecord,
   PastOutcome,
   PastRun,
+  RunCancellation,
 } from '../ledger/job-record.js';
 import type { JobRunner } from '../runner/job-runner.js';
 import { spelledOut } from '../tick/cron-expression.js';
@@ -53,6 +54,16 @@ export class LeaderCronJob extends CronJob {
   }
 }
 
+/** That a run was cancelled by `LeaderSchedule.cancel()`. */
+export interface CancellationStatus {
+  /** When that was, by the wall clock of the replica that was asked. */
+  readonly at: Date;
+  /** The replica that was asked. */
+  readonly by: string;
+  /** Why; null if no reason was given. */
+  readonly reason: string | null;
+}
+
 /** A run that has begun, and is not known to have ended. */
 export interface ActiveRunStatus {
   /** The nominal time of its tick; of a triggered run, when it was triggered. */
@@ -65,6 +76,8 @@ export interface ActiveRunStatus {
   readonly fencingToken: bigint | undefined;
   /** The process that started it. */
   readonly holderIdentity: string;
+  /** By whom it was cancelled, when and why; null if it was not. */
+  readonly cancellation: CancellationStatus | null;
 }
 
 /** A run that is over. */
@@ -81,10 +94,15 @@ export interface PastRunStatus {
   readonly holderIdentity: string;
   /** True if it was started by `trigger()`. */
   readonly isTriggered: boolean;
-  /** `interrupted`: no end was recorded, as its process had ended or lost leadership. */
+  /**
+   * `cancelled`: by `LeaderSchedule.cancel()`. `interrupted`: no end was recorded, as its process had ended or lost
+   * leadership.
+   */
   readonly outcome: PastOutcome;
-  /** One line: what the handler threw, or why the run was aborted; null otherwise. */
+  /** One line, if it failed: what the handler threw, or why the run was aborted; null otherwise. */
   readonly reason: string | null;
+  /** By whom it was cancelled, when and why; null if it was not. */
+  readonly cancellation: CancellationStatus | null;
 }
 
 /** What is recorded of a job in the whole fleet, like what `kubectl get cronjob` shows of a CronJob. */
@@ -164,9 +182,16 @@ function activeRunStatus(run: ActiveRun): ActiveRunStatus {
     term,
     fencingToken: isToken ? BigInt(fencingToken) : undefined,
     holderIdentity,
+    cancellation: cancellationStatus(run.cancellation),
   };
   const json = { ...status, fencingToken: isToken ? fencingToken : undefined };
   return Object.defineProperty(status, 'toJSON', { value: () => json });
+}
+
+function cancellationStatus(cancellation: RunCancellation | undefined): CancellationStatus | null {
+  if (cancellation === undefined) return null;
+  const { at, by, reason } = cancellation;
+  return { at: new Date(at), by, reason: reason === '' ? null : reason };
 }
 
 function suspensionOf(fleetSwitch: FleetSwitch | null): JobStatus['suspension'] {
@@ -183,6 +208,7 @@ function pastRunStatus({ source: _source, ...run }: PastRun): PastRunStatus {
     endedAt: new Date(run.endedAt),
     isTriggered: run.isTriggered === true,
     reason: run.reason === '' ? null : run.reason,
+    cancellation: cancellationStatus(run.cancellation),
   };
 }
 

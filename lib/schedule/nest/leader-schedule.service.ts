@@ -19,6 +19,7 @@ import { readJobRecord } from '../ledger/ledger-document.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
 import type { JobRunner } from '../runner/job-runner.js';
 import type { RoleSchedule } from '../runner/role-schedule.js';
+import type { CancelResult } from '../runner/cancelling.js';
 import type { FleetWish, TriggerResult } from '../runner/job.js';
 import { TimeZones } from '../tick/time-zone.js';
 import { jobStatus, type JobStatus, LeaderCronJob } from './leader-cron-job.js';
@@ -135,6 +136,30 @@ export class LeaderSchedule {
       return Promise.reject(new NotLeaderError(role.name, leader, `Job "${name}"`));
     }
     return runner.trigger(term);
+  }
+
+  /**
+   * Cancels the runs of a job that are active now, ticks and triggered ones, on whichever replica; any replica may be
+   * asked. It aborts their signals, at once in this process, and on another one when that next reads what is stored, within
+   * `leaseDurationMs`. A run that has not ended 30 s after that no longer keeps the next one from starting. Nothing can stop
+   * a handler that ignores its signal. Resolves when all of them have ended, or after `waitMs`.
+   * @throws LeaderElectionOptionsError if the application has no job of that name, or an option is bad
+   * @throws LockRequestError if it is not known whether it is stored; call it again
+   */
+  async cancel(name: string, options: CancelOptions = {}): Promise<CancelResult> {
+    const { runner, role } = this.job(name);
+    const { identity: by, leaseDurationMs, renewDeadlineMs } = role.election.options;
+    const reader = new OptionReader(options, ['reason', 'waitMs']);
+    const reason = reader.text('reason', 'it waits for a printer', LONGEST_REASON) ?? '';
+    const waitMs = reader.milliseconds('waitMs', 2 * leaseDurationMs, 0);
+    reader.check();
+    const result = await runner.cancel({ by, reason, waitMs });
+    if (result !== undefined) return result;
+    throw new LockRequestError(
+      `Job ${JSON.stringify(name)}: it could not be confirmed within ${2 * renewDeadlineMs} ms that its runs on other ` +
+        'replicas were cancelled; those of this one were. Call it again: this does no harm if they were.',
+      { reason: 'unclear' },
+    );
   }
 
   /**
@@ -280,6 +305,20 @@ export interface SuspendOptions {
    * @default none
    */
   readonly reason?: string;
+}
+
+/** Of `LeaderSchedule.cancel()`. */
+export interface CancelOptions {
+  /**
+   * One line, for `inspect()`, the event and the log; at most 200 characters.
+   * @default none
+   */
+  readonly reason?: string;
+  /**
+   * How long the end of the runs is awaited, in milliseconds; 0: not at all.
+   * @default twice `leaseDurationMs`, in which another replica hears of it and a handler that obeys can end
+   */
+  readonly waitMs?: number;
 }
 
 const REGISTRY_METHODS = ['addCronJob', 'deleteCronJob', 'doesExist'] as const;

@@ -17,7 +17,7 @@ import { ScheduleLogger } from './schedule-logger.js';
  * What has become of a run or a tick.
  * - `started`: its claim is stored, and its handler is about to be called.
  * - `succeeded`, `failed`: its handler has ended.
- * - `cancelled`: its handler has ended after it was asked to from outside.
+ * - `cancelled`: its handler has ended after `LeaderSchedule.cancel()`.
  * - `missed`: the tick was due and not run; at most 101 for each `MissedReport`.
  * - `skipped`: this replica was to start it and does not. The tick may run elsewhere, or be reported as missed later.
  */
@@ -88,9 +88,10 @@ export class RunReporter extends ScheduleLogger {
 
   override onEnded(run: ObservedRun, outcome: RunOutcome): void {
     super.onEnded(run, outcome);
-    const { succeeded, durationMs, failure } = outcome;
+    const { succeeded, durationMs, failure, cancellation } = outcome;
+    const otherwise = cancellation === undefined ? 'failed' : 'cancelled';
     this.tell(() => ({
-      kind: succeeded ? 'succeeded' : 'failed',
+      kind: succeeded ? 'succeeded' : otherwise,
       ...calledPart(run),
       durationMs,
       ...(failure !== null && { reason: failure }),

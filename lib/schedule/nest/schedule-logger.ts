@@ -1,8 +1,9 @@
 import { Logger } from '@nestjs/common';
 import type { LockRequestError } from '../../core/errors.js';
-import { shortReason } from '../ledger/job-record.js';
+import { cancelledBy, type RunCancellation, shortReason } from '../ledger/job-record.js';
 import type { Term } from '../../core/term.js';
 import type {
+  EndingCause,
   MissedReport,
   ObservedRun,
   ObservedSwitch,
@@ -11,7 +12,7 @@ import type {
   ScheduleObserver,
   SkipReason,
 } from '../runner/job-definition.js';
-import { REPLACE_GRACE_MS } from '../runner/job-run.js';
+import { GRACE_MS } from '../runner/job-run.js';
 import { stackOf } from '../../core/thrown-value.js';
 import { logSafely } from '../../nest/election-logger.js';
 
@@ -26,6 +27,11 @@ const WHY_SKIPPED: Readonly<Record<SkipReason, string>> = {
   taken: 'another replica has accounted for its tick',
   forbidden: "it was triggered while another run was active (concurrencyPolicy 'Forbid')",
   unresolved: 'it was triggered, and could not be recorded',
+};
+
+const WHY_ENDED: Readonly<Record<EndingCause, string>> = {
+  replaced: "concurrencyPolicy 'Replace'",
+  cancelled: 'it was cancelled',
 };
 
 /** Times beyond this are counted, not listed. */
@@ -43,8 +49,10 @@ export class ScheduleLogger implements ScheduleObserver {
     this.write('debug', job, `started ${runOf(scheduledTime)}`);
   }
 
-  onEnded({ job, scheduledTime }: ObservedRun, { succeeded, error, failure }: RunOutcome): void {
+  onEnded({ job, scheduledTime }: ObservedRun, outcome: RunOutcome): void {
+    const { succeeded, error, failure, cancellation } = outcome;
     const run = runOf(scheduledTime);
+    if (cancellation !== undefined) return this.write('log', job, `ended ${run}, ${failure}`);
     if (succeeded) return this.write('debug', job, `finished ${run}`);
     this.write('error', job, `failed in ${run}: ${failure}`, stackOf(error));
   }
@@ -66,13 +74,18 @@ export class ScheduleLogger implements ScheduleObserver {
     this.write('warn', job, `did not start ${tickOf(scheduledTime)}: ${why}`);
   }
 
-  onOverdue({ job, scheduledTime }: ObservedRun): void {
+  onCancelled({ job, scheduledTime }: ObservedRun, cancellation: RunCancellation): void {
+    const when = new Date(cancellation.at).toISOString();
     const run = runOf(scheduledTime);
-    const grace = `${REPLACE_GRACE_MS / 1_000} s`;
+    this.write('log', job, `aborts the signal of ${run}, ${cancelledBy(cancellation)} (${when})`);
+  }
+
+  onOverdue({ job, scheduledTime }: ObservedRun, cause: EndingCause): void {
+    const ignored = `ignored its signal for ${GRACE_MS / 1_000} s in ${runOf(scheduledTime)}`;
     this.write(
       'error',
       job,
-      `ignored its signal for ${grace} in ${run}; the next run no longer waits for it (concurrencyPolicy 'Replace')`,
+      `${ignored}; the next run no longer waits for it (${WHY_ENDED[cause]})`,
     );
   }
 

@@ -54,23 +54,38 @@ export class ActiveRuns {
     return [...this.own.values()].filter(({ isRunning }) => isRunning);
   }
 
+  /** Those of this process among recorded runs. */
+  owned(ids: readonly string[]): JobRun[] {
+    return ids.flatMap((id) => this.own.get(id) ?? []);
+  }
+
   /**
    * Resolves when the present runs of this process are forgotten. It waits neither for later ones, nor for the run that
    * calls it, nor for one that waits for that run.
    */
   idle(caller?: RunWaiter): Promise<void> {
     const awaited = [...this.own.values()].filter(({ waiter }) => !caller || !waiter.needs(caller));
-    const idle = this.untilForgotten(awaited);
-    const waiters = awaited.map(({ waiter }) => waiter);
+    return this.idleWithin(Infinity, awaited, caller);
+  }
+
+  /** Resolves when these runs of this process are forgotten, and after so long anyway. */
+  idleWithin(timeoutMs: number, runs: readonly JobRun[], caller?: RunWaiter): Promise<void> {
+    const idle = this.untilForgotten(runs, timeoutMs);
+    const waiters = runs.map(({ waiter }) => waiter);
     return caller === undefined ? idle : caller.during(waiters, idle);
   }
 
-  private untilForgotten(runs: readonly JobRun[]): Promise<void> {
+  private untilForgotten(runs: readonly JobRun[], timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const look = (): void => {
-        if (runs.some(({ record }) => this.own.has(record.id))) return;
+      const isBounded = timeoutMs < Infinity;
+      const timer = isBounded ? this.clock.setTimer(() => end(), timeoutMs) : undefined;
+      const end = (): void => {
         this.waiting.delete(look);
+        timer?.cancel();
         resolve();
+      };
+      const look = (): void => {
+        if (!runs.some(({ record }) => this.own.has(record.id))) end();
       };
       this.waiting.add(look);
       look();

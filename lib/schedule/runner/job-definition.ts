@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.js';
 import type { LockRequestError } from '../../core/errors.js';
 import type { Term } from '../../core/term.js';
-import type { MissedReason } from '../ledger/job-record.js';
+import type { MissedReason, RunCancellation } from '../ledger/job-record.js';
 import type { ConcurrencyPolicy, MissedPolicy, TickSchedule } from '../tick/tick-schedule.js';
 
 /** Ticks that were due and not run. */
@@ -23,8 +23,8 @@ export interface LeaderCronContext {
   /** The term that the run belongs to; `term.fencingToken` fences what it writes. */
   readonly term: Term;
   /**
-   * Aborted when the term ends, when `timeoutMs` has passed, and when `concurrencyPolicy: 'Replace'` wants to start
-   * the next tick. The run is awaited in every case.
+   * Aborted when the term ends, when `timeoutMs` has passed, when `LeaderSchedule.cancel()` is called, and when
+   * `concurrencyPolicy: 'Replace'` wants to start the next tick. The run is awaited in every case.
    */
   readonly signal: AbortSignal;
 }
@@ -74,10 +74,12 @@ export interface ObservedRun {
 
 export interface RunOutcome {
   readonly succeeded: boolean;
-  /** What the handler threw, or why it was aborted; absent after a success. */
+  /** What the handler threw, or why it was aborted; absent after a success, and if it was cancelled. */
   readonly error?: unknown;
   /** One line for the record; null after a success. */
   readonly failure: string | null;
+  /** Absent unless it was cancelled. */
+  readonly cancellation?: RunCancellation;
   readonly endedAt: number;
   /** From the call of the handler to its end. */
   readonly durationMs: number;
@@ -115,6 +117,9 @@ export interface ReturnedTick {
  */
 export type SkipReason = 'taken' | 'forbidden' | 'unresolved';
 
+/** Why a run is asked to end although its term lasts. */
+export type EndingCause = 'replaced' | 'cancelled';
+
 /** Hears what the schedule does. Must not throw. */
 export interface ScheduleObserver {
   onStarted(run: ObservedRun): void;
@@ -123,8 +128,10 @@ export interface ScheduleObserver {
   onSkipped(run: ObservedRun, reason: SkipReason): void;
   /** The outcome of a claim was unknown at its deadline, so the tick was not started here. */
   onUnresolved(run: ObservedRun): void;
-  /** A run was asked to make way for the next and has ignored it for so long that the next no longer waits. */
-  onOverdue(run: ObservedRun): void;
+  /** A run of this process was cancelled: its signal is about to be aborted. */
+  onCancelled(run: ObservedRun, cancellation: RunCancellation): void;
+  /** A run was asked to end and has ignored it for so long that the next no longer waits. */
+  onOverdue(run: ObservedRun, cause: EndingCause): void;
   /** How a run ended could not be recorded. */
   onUnrecorded(run: ObservedRun): void;
   /** A tick was claimed and must no longer start; it was handed back or, if that failed, counts as interrupted. */

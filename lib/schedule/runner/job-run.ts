@@ -3,7 +3,12 @@ import { onAbort } from '../../core/abort-signal.js';
 import { type Clock, type Timer, wallMs } from '../../core/clock.js';
 import { LeaderElectionError } from '../../core/errors.js';
 import type { Term } from '../../core/term.js';
-import { type ActiveRun, shortReason } from '../ledger/job-record.js';
+import {
+  type ActiveRun,
+  cancelledBy,
+  type RunCancellation,
+  shortReason,
+} from '../ledger/job-record.js';
 import type { JobDefinition, MissedTicks, ObservedRun, RunOutcome } from './job-definition.js';
 
 /**
@@ -104,6 +109,22 @@ export class JobTimeoutError extends LeaderElectionError {
   }
 }
 
+/** The reason of a run's aborted signal: `LeaderSchedule.cancel()` was called. Code `ERR_JOB_CANCELLED`. */
+export class JobCancelledError extends LeaderElectionError {
+  readonly code = 'ERR_JOB_CANCELLED';
+
+  constructor(
+    /** The name of the job. */
+    readonly job: string,
+    /** The replica that was asked to cancel it. */
+    readonly by: string,
+    /** Why; empty if no reason was given. */
+    readonly reason: string,
+  ) {
+    super(`Job "${job}": this run was ${cancelledBy({ by, reason })}.`);
+  }
+}
+
 /**
  * `trigger()` was called, under `concurrencyPolicy: 'Replace'`, from a run that would have to end first. Code
  * `ERR_JOB_WAITS_FOR_ITSELF`.
@@ -123,11 +144,11 @@ export class JobWaitsForItselfError extends LeaderElectionError {
   }
 }
 
-/** How long a run that was told to make way is waited for; as long as a pod has by default. */
-export const REPLACE_GRACE_MS = 30_000;
+/** How long a run that was cancelled, or is to make way for the next, is waited for; as long as a pod has by default. */
+export const GRACE_MS = 30_000;
 
 /**
- * `reserved`: it may be started as soon as it is known to be recorded. `overdue`: it was asked to make way and has
+ * `reserved`: it may be started as soon as it is known to be recorded. `overdue`: it was asked to end and has
  * ignored that for so long that it is no longer awaited. `ended`: its end is not yet recorded.
  */
 type RunState = 'reserved' | 'running' | 'overdue' | 'ended';
@@ -149,6 +170,7 @@ export class JobRun implements ObservedRun {
   private readonly linked = new LinkedSignal();
   /** Why the run was asked to end early although its term lasts. */
   private cutShort: Error | undefined;
+  private cancellation: RunCancellation | undefined;
 
   constructor(
     private readonly definition: JobDefinition,
@@ -178,7 +200,7 @@ export class JobRun implements ObservedRun {
     return this.state === 'reserved' || this.state === 'running';
   }
 
-  /** True if it was asked to make way and has ignored it for so long that it is no longer awaited. */
+  /** True if it was asked to end and has ignored it for so long that it is no longer awaited. */
   get isOverdue(): boolean {
     return this.state === 'overdue';
   }
@@ -200,30 +222,59 @@ export class JobRun implements ObservedRun {
   /** Asks the run to end, so that another may take its place. */
   replace(onOverdue: () => void): void {
     if (this.grace !== undefined) return;
+    this.beginGrace(onOverdue);
+    this.cut(new JobReplacedError(this.definition.name));
+  }
+
+  /** True if it may still be cancelled. */
+  get isCancellable(): boolean {
+    return this.isRunning && this.cancellation === undefined;
+  }
+
+  /** Asks the run to end. Whatever its handler then does, it was cancelled, also if it was asked to end before. */
+  cancel(cancellation: RunCancellation, onOverdue: () => void): void {
+    if (!this.isCancellable) return;
+    this.cancellation = cancellation;
+    if (this.grace === undefined) this.beginGrace(onOverdue);
+    this.cut(new JobCancelledError(this.definition.name, cancellation.by, cancellation.reason));
+  }
+
+  private beginGrace(onOverdue: () => void): void {
     this.grace = this.clock.setTimer(() => {
       this.state = 'overdue';
       this.makeWay();
       onOverdue();
-    }, REPLACE_GRACE_MS);
-    this.cut(new JobReplacedError(this.definition.name));
+    }, GRACE_MS);
   }
 
   private async call(handler: () => unknown): Promise<RunOutcome> {
     const begun = this.clock.now();
-    const ended = () => ({ endedAt: wallMs(this.clock), durationMs: this.clock.now() - begun });
     const timer = this.limit();
+    let failure: { readonly error: unknown } | undefined;
     try {
       // A thenable may do its work in then(): it is adopted here, once.
       await this.waiter.call(handler);
     } catch (error) {
-      return { succeeded: false, error, failure: shortReason(error), ...ended() };
-    } finally {
-      timer?.cancel();
-      this.linked.unlink();
+      failure = { error };
     }
-    const { cutShort: error } = this;
-    if (error === undefined) return { succeeded: true, failure: null, ...ended() };
-    return { succeeded: false, error, failure: shortReason(error), ...ended() };
+    timer?.cancel();
+    this.linked.unlink();
+    return {
+      ...this.outcomeAfter(failure ?? (this.cutShort && { error: this.cutShort })),
+      endedAt: wallMs(this.clock),
+      durationMs: this.clock.now() - begun,
+    };
+  }
+
+  private outcomeAfter(
+    failure: { readonly error: unknown } | undefined,
+  ): Pick<RunOutcome, 'succeeded' | 'error' | 'failure' | 'cancellation'> {
+    const { cancellation } = this;
+    if (cancellation !== undefined) {
+      return { succeeded: false, failure: cancelledBy(cancellation), cancellation };
+    }
+    if (failure === undefined) return { succeeded: true, failure: null };
+    return { succeeded: false, ...failure, failure: shortReason(failure.error) };
   }
 
   private limit(): Timer | undefined {

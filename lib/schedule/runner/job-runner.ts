@@ -15,8 +15,10 @@ import {
   type TickDecision,
   type TickSchedule,
 } from '../tick/tick-schedule.js';
+import { type CancelOrder, type CancelResult, cancelRuns } from './cancelling.js';
 import type { ClaimOrder, FleetWish, Job, TriggerResult } from './job.js';
 import { type MissedReport, missedTicks } from './job-definition.js';
+import { RunWaiter } from './job-run.js';
 
 /** Beyond this the oldest are forgotten: they were removed from the store long ago. */
 const MOST_REMEMBERED = 1_000;
@@ -141,6 +143,13 @@ export class JobRunner {
   switchFleet(wish: FleetWish): Promise<boolean> {
     const { job } = this;
     return job.environment.atHome(() => job.switchFleet(wish));
+  }
+
+  /** As {@link cancelRuns}. */
+  cancel(order: CancelOrder): Promise<CancelResult | undefined> {
+    const { job } = this;
+    const caller = RunWaiter.current;
+    return job.environment.atHome(() => cancelRuns(job, order, caller));
   }
 
   /** As {@link Job.idle}. */

@@ -5,6 +5,7 @@ import {
   type FleetSwitch,
   isSuspended,
   type JobRecord,
+  type RunCancellation,
 } from '../ledger/job-record.js';
 import {
   type LedgerChange,
@@ -18,11 +19,14 @@ import type { Submitted } from '../ledger/pending-changes.js';
 import type { ScheduleLedger } from '../ledger/schedule-ledger.js';
 import type { TickDecision } from '../tick/tick-schedule.js';
 import type { ActiveRuns } from './active-runs.js';
+import type { CancelWatch } from './cancel-watch.js';
 import {
+  type EndingCause,
   type JobDefinition,
   type MissedTicks,
   missedTicks,
   type ReturnCause,
+  type RunOutcome,
   type ScheduleEnvironment,
 } from './job-definition.js';
 import { JobRun, JobWaitsForItselfError, LinkedSignal, RunWaiter } from './job-run.js';
@@ -44,7 +48,7 @@ export interface ClaimOrder<Kind extends 'claim' | 'report'> {
  * The outcome of `trigger()`. `forbidden`: another run is active, or about to start. `unresolved`: it was not started,
  * as it could not be recorded, or as leadership or the job had ended first.
  */
-export type TriggerResult = 'succeeded' | 'failed' | 'forbidden' | 'unresolved';
+export type TriggerResult = 'succeeded' | 'failed' | 'cancelled' | 'forbidden' | 'unresolved';
 
 /**
  * One job for as long as it is scheduled in this process: what it is, what the ledger knows of it, and which of its
@@ -59,6 +63,7 @@ export class Job {
     readonly definition: JobDefinition,
     readonly active: ActiveRuns,
     private readonly ledger: ScheduleLedger,
+    private readonly cancelWatch: CancelWatch,
     readonly environment: ScheduleEnvironment,
   ) {}
 
@@ -122,6 +127,16 @@ export class Job {
     linked.unlink();
   }
 
+  /** Reads the record once it can be read; false if it could not within the time that a change may take. */
+  async read(): Promise<boolean> {
+    const { clock, changeTimeoutMs } = this.environment;
+    const limit = new AbortController();
+    const timer = clock.setTimer(() => limit.abort(), changeTimeoutMs);
+    const isRead = await this.ledger.load(limit.signal);
+    timer.cancel();
+    return isRead;
+  }
+
   /** Claims no further tick. What runs continues. */
   stop(): void {
     this.stopping.abort();
@@ -177,12 +192,34 @@ export class Job {
 
   /** Asks what runs to make way. */
   replace(runs: readonly JobRun[] = this.active.running): void {
+    for (const run of runs) run.replace(() => this.overdue(run, 'replaced'));
+  }
+
+  /** Cancels what runs in this process; returns the ids of these runs, also of those that were cancelled before. */
+  endRuns(cancellation: RunCancellation): string[] {
+    const { running } = this.active;
+    for (const run of running) this.end(run, cancellation);
+    return running.map(({ record }) => record.id);
+  }
+
+  /** Ends the runs of this process that are recorded as cancelled. */
+  obeyCancellations(runs: readonly JobRun[] = this.active.running): void {
+    const recorded = runs.length === 0 ? undefined : this.record?.active;
     for (const run of runs) {
-      run.replace(() => {
-        this.environment.observer.onOverdue(run);
-        this.active.freed();
-      });
+      const { cancellation } = recorded?.find(({ id }) => id === run.record.id) ?? {};
+      if (cancellation !== undefined) this.end(run, cancellation);
     }
+  }
+
+  private end(run: JobRun, cancellation: RunCancellation): void {
+    if (!run.isCancellable) return;
+    this.environment.observer.onCancelled(run, cancellation);
+    run.cancel(cancellation, () => this.overdue(run, 'cancelled'));
+  }
+
+  private overdue(run: JobRun, cause: EndingCause): void {
+    this.environment.observer.onOverdue(run, cause);
+    this.active.freed();
   }
 
   /** Given up when the term or the schedule of the job ends. */
@@ -283,7 +320,8 @@ export class Job {
       this.environment.observer.onSkipped(run, 'unresolved');
       return 'unresolved';
     }
-    const { succeeded } = await run.ended;
+    const { succeeded, cancellation } = await run.ended;
+    if (cancellation !== undefined) return 'cancelled';
     return succeeded ? 'succeeded' : 'failed';
   }
 
@@ -298,7 +336,10 @@ export class Job {
       this.start(run, missedTicks([], false));
       return true;
     }
-    if (isStored) await this.recordEnd(run, 'not started: leadership or the job has ended');
+    if (isStored) {
+      const failure = 'not started: leadership or the job has ended';
+      await this.recordEnd(run, { failure, endedAt: this.now() });
+    }
     this.active.forget(run);
     return false;
   }
@@ -327,13 +368,14 @@ export class Job {
     const { leadership, observer } = this.environment;
     observer.onStarted(run);
     run.start(missed);
+    this.cancelWatch.follow(run, () => this.obeyCancellations([run]));
     leadership.track(this.untilRecorded(run));
   }
 
   private async untilRecorded(run: JobRun): Promise<void> {
     const { observer } = this.environment;
     const outcome = await run.ended;
-    const recording = this.recordEnd(run, outcome.failure, outcome.endedAt);
+    const recording = this.recordEnd(run, outcome);
     observer.onEnded(run, outcome);
     // The next tick may be claimed in the same write.
     this.active.freed();
@@ -342,13 +384,13 @@ export class Job {
     if (recorded.kind === 'unresolved') observer.onUnrecorded(run);
   }
 
-  /** `failure` null: it succeeded. */
   private recordEnd(
     { record: run }: JobRun,
-    failure: string | null,
-    endedAt = this.now(),
+    { endedAt, failure, cancellation }: Pick<RunOutcome, 'endedAt' | 'failure' | 'cancellation'>,
   ): Promise<Submitted<void>> {
     const { historyLimit } = this.definition;
-    return this.submit(new RunEnd(this.name, { run, endedAt, failure, historyLimit }));
+    const ended = { run, endedAt, historyLimit };
+    const how = cancellation === undefined ? { failure } : { failure: null, cancellation };
+    return this.submit(new RunEnd(this.name, { ...ended, ...how }));
   }
 }

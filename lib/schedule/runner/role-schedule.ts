@@ -8,6 +8,7 @@ import type { ScheduleLedger } from '../ledger/schedule-ledger.js';
 import type { JobDefinition, ScheduleEnvironment } from './job-definition.js';
 import { JobRunner, ToldReports } from './job-runner.js';
 import { ActiveRuns } from './active-runs.js';
+import { CancelWatch } from './cancel-watch.js';
 import { Job } from './job.js';
 
 /** All jobs of one role in one process. */
@@ -15,6 +16,7 @@ export class RoleSchedule {
   private readonly runners = new Map<string, JobRunner>();
   private readonly active = new Map<string, ActiveRuns>();
   private readonly told = new ToldReports();
+  private readonly cancelWatch: CancelWatch;
   /** Set once its document has been read. */
   private term: Term | undefined;
   private isStopped = false;
@@ -24,6 +26,7 @@ export class RoleSchedule {
     private readonly environment: ScheduleEnvironment,
   ) {
     const { observer } = environment;
+    this.cancelWatch = new CancelWatch(ledger, environment);
     ledger.sweepBy(
       (document) => this.sweep(document),
       (job) => observer.onForgotten(job),
@@ -34,7 +37,7 @@ export class RoleSchedule {
     const { name } = definition;
     const { clock, leaseDurationMs } = this.environment;
     const active = this.active.get(name) ?? new ActiveRuns(clock, leaseDurationMs);
-    const job = new Job(definition, active, this.ledger, this.environment);
+    const job = new Job(definition, active, this.ledger, this.cancelWatch, this.environment);
     const runner = new JobRunner(job, this.told);
     this.active.set(name, active);
     this.runners.set(name, runner);
@@ -87,6 +90,7 @@ export class RoleSchedule {
     if (this.runners.size > 0 && !(await this.ledger.load(term.signal))) return;
     if (term.signal.aborted || this.isStopped) return;
     this.term = term;
+    this.cancelWatch.look();
     onAbort(term.signal, () => (this.term = undefined));
     for (const [index, runner] of [...this.runners.values()].entries()) {
       if (index > 0 && index % PORTION === 0) await nextTurn(this.environment.clock);

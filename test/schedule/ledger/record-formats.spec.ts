@@ -38,6 +38,20 @@ describe('when a record was written by a version that knows more', () => {
     ['a report with another reason', { untold: [{ ...REPORT, reason: 'paused' }] }],
     ['a report with other times', { untold: [{ ...REPORT, times: { from: AT } }] }],
     ['a field of a suspension', { suspension: { ...SUSPENSION, reason: 'r', later: 1 } }],
+    [
+      'a field of the cancellation of an active run',
+      { active: [{ ...RUN, holderIdentity: 'h', cancellation: { at: AT, by: 'b', later: 1 } }] },
+    ],
+    [
+      'a cancellation of an active run that is none',
+      { active: [{ ...RUN, holderIdentity: 'h', cancellation: 'soon' }] },
+    ],
+    [
+      'a field of the cancellation of a past run',
+      {
+        history: [{ ...PAST, outcome: 'cancelled', cancellation: { at: AT, by: 'b', later: 1 } }],
+      },
+    ],
     ['a field of a past run', { history: [{ ...PAST, later: 1 }] }],
     ['a past run with another outcome', { history: [{ ...PAST, outcome: 'skipped' }] }],
     ['a past run that is none', { history: ['x', { ...PAST, delayMs: 1e300 }] }],

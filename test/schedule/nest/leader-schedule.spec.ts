@@ -1,9 +1,11 @@
 import 'reflect-metadata';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { CronExpression, SchedulerRegistry } from '@nestjs/schedule';
 import { LeaderElectionOptionsError } from '../../../lib/index.js';
+import { MemoryDocumentStore } from '../../../lib/locks/memory/memory.lock.js';
 import {
+  JobCancelledError,
   LeaderCron,
   type LeaderCronContext,
   LeaderSchedule,
@@ -17,6 +19,9 @@ beforeEach(() => {
   elections = new ScheduledApplications();
 });
 afterEach(() => elections.end());
+
+const untilAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
 
 describe('when jobs are managed at run time', () => {
   it('adds, lists, suspends, resumes and removes them', async () => {
@@ -139,6 +144,65 @@ describe('when jobs are managed at run time', () => {
     await expect(suspended).rejects.toThrow(rule);
   });
 
+  it('cancels a run on the leader when a follower is asked, with who, when and why', async () => {
+    const signals: AbortSignal[] = [];
+    const start = async () => {
+      const application = await elections.started();
+      application
+        .get(LeaderSchedule)
+        .add('stuck', '* * * * *', ({ signal }) => (signals.push(signal), untilAborted(signal)));
+      return application;
+    };
+    const leader = await start();
+    const follower = await start();
+    await elections.clock.advance(MINUTE_MS);
+    const cancelled = follower.get(LeaderSchedule).cancel('stuck', { reason: 'no answer' });
+    await elections.clock.settle();
+    const by = follower.leadership().identity;
+    const cancellation = { at: new Date('2026-01-01T00:01:00Z'), by, reason: 'no answer' };
+    const status = await leader.get(LeaderSchedule).inspect('stuck');
+    expect(status.active).toMatchObject([{ cancellation }]);
+    expect(JSON.parse(JSON.stringify(status))).toMatchObject({
+      active: [{ cancellation: { at: '2026-01-01T00:01:00.000Z', by, reason: 'no answer' } }],
+    });
+    await elections.clock.advance(MINUTE_MS / 2);
+    expect(await cancelled).toBe('ended');
+    expect(signals[0]!.reason).toBeInstanceOf(JobCancelledError);
+    expect(signals[0]!.reason).toMatchObject({ job: 'stuck', by });
+    expect((await follower.get(LeaderSchedule).inspect('stuck')).history).toMatchObject([
+      { outcome: 'cancelled', reason: null, cancellation },
+    ]);
+  });
+
+  it('tells that nothing is to be cancelled', async () => {
+    const application = await elections.started(Jobs);
+    const cancelled = application.get(LeaderSchedule).cancel('Jobs.everyMinute');
+    await elections.clock.settle();
+    expect(await cancelled).toBe('none');
+  });
+
+  it('rejects if it is not known whether the request to cancel is stored', async () => {
+    const application = await elections.started(Jobs);
+    jest
+      .spyOn(MemoryDocumentStore.prototype, 'read')
+      .mockImplementation(() => new Promise(() => {}));
+    const cancelled = application.get(LeaderSchedule).cancel('Jobs.everyMinute').catch(String);
+    await elections.clock.advance(MINUTE_MS);
+    jest.restoreAllMocks();
+    expect(await cancelled).toContain('Job "Jobs.everyMinute": it could not be confirmed within');
+  });
+
+  it.each<[string, unknown, string]>([
+    ['a reason of another type', { reason: 5 }, 'reason'],
+    ['a wait of another type', { waitMs: '1s' }, 'whole number of milliseconds'],
+    ['a wait that is negative', { waitMs: -1 }, 'between 0 and'],
+    ['another option', { force: true }, 'is not an option'],
+  ])('refuses to cancel a job with %s', async (_what, options, rule) => {
+    const application = await elections.started(Jobs);
+    const schedule = application.get(LeaderSchedule);
+    await expect(schedule.cancel('Jobs.everyMinute', options as object)).rejects.toThrow(rule);
+  });
+
   it('adds a job again that was removed, without repeating a tick', async () => {
     const application = await elections.started();
     const schedule = application.get(LeaderSchedule);
@@ -213,6 +277,7 @@ describe('when jobs are managed at run time', () => {
     const application = await elections.started(Jobs);
     const schedule = application.get(LeaderSchedule);
     await expect(schedule.suspend('nothing')).rejects.toThrow('"Jobs.everyMinute"');
+    await expect(schedule.cancel('nothing')).rejects.toThrow('"Jobs.everyMinute"');
     await expect(schedule.inspect('nothing')).rejects.toThrow(LeaderElectionOptionsError);
   });
 });

@@ -70,6 +70,20 @@ describe('when a run starts and ends', () => {
     expect(events).toMatchObject([{ kind: 'started' }, failed]);
   });
 
+  it('says that it was cancelled, by whom and why', async () => {
+    const { application, schedule, events } = await heard();
+    schedule.add('close-day', '* * * * *', () => aWait(2_500), { timeZone: 'UTC' });
+    await elections.clock.advance(MINUTE_MS + 500);
+    const cancelled = schedule.cancel('close-day', { reason: 'no paper' });
+    await elections.clock.advance(2_000);
+    expect(await cancelled).toBe('ended');
+    const reason = `cancelled by ${application.leadership().identity}: no paper`;
+    expect(events).toMatchObject([
+      { kind: 'started' },
+      { kind: 'cancelled', scheduledTime: at('00:01:00'), durationMs: 2_500, attempt: 1, reason },
+    ]);
+  });
+
   it('gives an event that no listener can change, and that is whole as JSON', async () => {
     const { schedule, events } = await heard();
     schedule.add('close-day', '* * * * *', () => undefined);

@@ -7,6 +7,7 @@ const AT = new Date('2026-03-01T02:00:00.000Z');
 const NEXT = new Date('2026-03-01T02:00:01.000Z');
 const TERM = testTerm();
 const RUN = { job: 'close-day', scheduledTime: AT, term: TERM, attempt: 1 };
+const CANCELLATION = { at: NEXT.getTime(), by: 'pod-b', reason: 'no paper' };
 
 describe('the log of the schedule', () => {
   const lines: string[] = [];
@@ -50,6 +51,32 @@ describe('the log of the schedule', () => {
       () => log.onEnded(RUN, { ...ended, succeeded: false, failure: 'no paper' }),
       'error',
       'failed in the run of 2026-03-01T02:00:00.000Z: no paper',
+    ],
+    [
+      'a run that is cancelled',
+      () => log.onCancelled(RUN, CANCELLATION),
+      'log',
+      'aborts the signal of the run of 2026-03-01T02:00:00.000Z, cancelled by pod-b: no paper ' +
+        '(2026-03-01T02:00:01.000Z)',
+    ],
+    [
+      'a run that has ended after that',
+      () =>
+        log.onEnded(RUN, {
+          ...ended,
+          succeeded: false,
+          failure: 'cancelled by pod-b: no paper',
+          cancellation: CANCELLATION,
+        }),
+      'log',
+      'ended the run of 2026-03-01T02:00:00.000Z, cancelled by pod-b: no paper',
+    ],
+    [
+      'a run that was cancelled, and ignores it',
+      () => log.onOverdue(RUN, 'cancelled'),
+      'error',
+      'ignored its signal for 30 s in the run of 2026-03-01T02:00:00.000Z; the next run no longer ' +
+        'waits for it (it was cancelled)',
     ],
     [
       'one tick at which nothing led',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { REPLACE_GRACE_MS } from '../../../lib/schedule/runner/job-run.js';
+import { GRACE_MS } from '../../../lib/schedule/runner/job-run.js';
 import {
   CronExpressionFault,
   parseCronExpression,
@@ -44,7 +44,7 @@ describe('when a job is compared with a CronJob', () => {
     await process.clock.advance(MINUTE_MS);
     expect(process.started[0]!.signal.aborted).toBe(true);
     expect(process.startedTimes).toEqual(['00:01:00']);
-    await process.clock.advance(REPLACE_GRACE_MS);
+    await process.clock.advance(GRACE_MS);
     expect(process.startedTimes).toEqual(['00:01:00', '00:02:00']);
   });
 

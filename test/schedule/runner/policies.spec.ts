@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { REPLACE_GRACE_MS } from '../../../lib/schedule/runner/job-run.js';
+import { GRACE_MS } from '../../../lib/schedule/runner/job-run.js';
 import {
   CHANGE_TIMEOUT_MS,
   LEASE_DURATION_MS,
@@ -137,11 +137,11 @@ describe("when concurrencyPolicy is 'Replace'", () => {
 
   it('waits 30 s for a run that ignores its signal, and no longer', async () => {
     const { process, finish } = await busy({ concurrencyPolicy: 'Replace' }, true);
-    await process.clock.advance(MINUTE_MS + REPLACE_GRACE_MS - 1);
+    await process.clock.advance(MINUTE_MS + GRACE_MS - 1);
     expect(process.startedTimes).toEqual(['00:01:00']);
     await process.clock.advance(1);
     expect(process.startedTimes).toEqual(['00:01:00', '00:02:00']);
-    expect(process.log).toEqual(['overdue']);
+    expect(process.log).toEqual(['overdue, replaced']);
     expect((await process.record()).active).toHaveLength(2);
     expect(process.isDrained).toBe(false);
     await finish();

@@ -76,7 +76,9 @@ export class ScheduledProcess {
         },
         onMissed: (report) => void this.missed.push(report),
         onUnresolved: () => void this.log.push('unresolved'),
-        onOverdue: () => void this.log.push('overdue'),
+        onCancelled: (_run, { by, reason }) =>
+          void this.log.push(`cancelled by ${by} ${reason}`.trim()),
+        onOverdue: (_run, cause) => void this.log.push(`overdue, ${cause}`),
         onUnrecorded: () => void this.log.push('unrecorded'),
         onSkipped: (_run, reason) => void this.log.push(`skipped ${reason}`),
         onReturned: (_run, { isReturned, cause }) =>
