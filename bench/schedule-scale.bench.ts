@@ -142,6 +142,8 @@ class Replica {
       startingDeadlineMs: null,
       missedPolicy: 'latest',
       timeoutMs: null,
+      retries: { limit: 0, backoffMs: 10_000 },
+      onInterrupted: 'report',
       suspend: false,
       historyLimit: 10,
       onMissed: null,

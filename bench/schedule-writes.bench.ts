@@ -56,6 +56,8 @@ const add = (name: string, expression: string): void =>
     startingDeadlineMs: null,
     missedPolicy: 'latest',
     timeoutMs: null,
+    retries: { limit: 0, backoffMs: 10_000 },
+    onInterrupted: 'report',
     historyLimit: 10,
     suspend: false,
     onMissed: null,

@@ -63,6 +63,8 @@ async function roundsOf(scheduleOf: () => TickSchedule): Promise<number[]> {
       startingDeadlineMs: null,
       missedPolicy: 'latest',
       timeoutMs: null,
+      retries: { limit: 0, backoffMs: 10_000 },
+      onInterrupted: 'report',
       historyLimit: 10,
       suspend: false,
       run: nothing,

@@ -5,6 +5,7 @@
 
 export { LeaderCron } from './nest/leader-cron.decorator.js';
 export type { LeaderCronOptions } from './nest/leader-cron.options.js';
+export type { RetryOptions } from './nest/retry-options.js';
 export { LeaderScheduleModule } from './nest/leader-schedule.module.js';
 export {
   type CancelOptions,
@@ -18,10 +19,16 @@ export type {
   CancellationStatus,
   JobStatus,
   PastRunStatus,
+  PendingRetryStatus,
 } from './nest/leader-cron-job.js';
 export type { PastOutcome } from './ledger/job-record.js';
 export type { ConcurrencyPolicy, MissedPolicy } from './tick/tick-schedule.js';
-export type { LeaderCronContext, MissedReport, MissedTicks } from './runner/job-definition.js';
+export type {
+  InterruptedRunPolicy,
+  LeaderCronContext,
+  MissedReport,
+  MissedTicks,
+} from './runner/job-definition.js';
 export type { CancelResult } from './runner/cancelling.js';
 export type { TriggerResult } from './runner/job.js';
 export { JobCancelledError } from './runner/job-run.js';

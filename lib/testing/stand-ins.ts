@@ -40,6 +40,11 @@ export interface LeaderCronContextOptions {
    */
   readonly missed?: readonly Date[];
   /**
+   * Which run of the tick it is.
+   * @default 1
+   */
+  readonly attempt?: number;
+  /**
    * The term that the run belongs to.
    * @default a first term that lasts
    */
@@ -55,11 +60,13 @@ export interface LeaderCronContextOptions {
 export function leaderCronContext({
   scheduledTime = new Date(),
   missed = [],
+  attempt = 1,
   term = testTerm(),
   signal = term.signal,
 }: LeaderCronContextOptions = {}): LeaderCronContext {
   return {
     scheduledTime,
+    attempt,
     missed: { count: missed.length, times: missed, isCapped: false },
     term,
     signal,

@@ -92,6 +92,8 @@ export class SimulatedJob {
       startingDeadlineMs,
       missedPolicy: this.traits.missedPolicy,
       timeoutMs: null,
+      retries: { limit: 0, backoffMs: 1_000 },
+      onInterrupted: 'report',
       historyLimit: this.traits.historyLimit,
       suspend: false,
       onMissed: null,

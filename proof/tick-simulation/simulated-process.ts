@@ -223,6 +223,7 @@ const SILENT = {
   onUnresolved: () => undefined,
   onCancelled: () => undefined,
   onOverdue: () => undefined,
+  onDropped: () => undefined,
   onUnrecorded: () => undefined,
   onReturned: () => undefined,
   onSwitched: () => undefined,

@@ -268,8 +268,8 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'a claim that was lost is no run',
     patch: {
       file: 'schedule/runner/job.ts',
-      from: "this.active.forget(run);\n    if (claimed.kind === 'unresolved')",
-      to: "if (claimed.kind === 'unresolved')",
+      from: "this.active.forget(run);\n    if (why === 'unresolved')",
+      to: "if (why === 'unresolved')",
     },
   },
   {

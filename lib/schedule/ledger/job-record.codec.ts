@@ -7,6 +7,7 @@ import type {
   MissedReason,
   PastOutcome,
   PastRun,
+  PendingRetry,
   RunCancellation,
   UntoldReport,
 } from './job-record.js';
@@ -133,6 +134,7 @@ export function readRecord(source: JsonDocument): JobRecord {
     missedCount: readCount(source['missedCount']),
     lastMissedTime: readTime(source['lastMissedTime']),
     active: readList(source['active']).flatMap((run) => readActive(run) ?? []),
+    retries: readList(source['retries']).flatMap((retry) => readRetry(retry) ?? []),
     untold: readList(source['untold']).flatMap((report) => readUntold(report) ?? []),
     history: readList(source['history']).flatMap((run) => readPast(run) ?? []),
     fleetSwitch: readSwitch(source['suspension']),
@@ -157,6 +159,10 @@ export function printRecord(record: JobRecord): JsonDocument {
     active: printList([
       ...readList(source['active']).filter((run) => readActive(run) === undefined),
       ...record.active.map(printActive),
+    ]),
+    retries: printList([
+      ...readList(source['retries']).filter((retry) => readRetry(retry) === undefined),
+      ...record.retries.map(printRetry),
     ]),
     untold: printList([
       ...readList(source['untold']).filter((report) => readUntold(report) === undefined),
@@ -185,6 +191,7 @@ function isUnderstood(key: string, value: unknown): boolean {
       return typeof value === 'string';
     case 'returned':
     case 'active':
+    case 'retries':
     case 'untold':
     case 'history':
       return Array.isArray(value);
@@ -212,9 +219,19 @@ function readActive(value: unknown): ActiveRun | undefined {
     fencingToken: readText(value['fencingToken']),
     holderIdentity: readText(value['holderIdentity']),
     ...(value['isTriggered'] === true && { isTriggered: true }),
+    ...laterAttempt(value),
     ...cancellationOf(value),
     source: value,
   };
+}
+
+/** The first attempt of a run is not written. */
+function laterAttempt({ attempt }: JsonDocument): { readonly attempt?: number } {
+  return isLaterAttempt(attempt) ? { attempt } : {};
+}
+
+function isLaterAttempt(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 2;
 }
 
 function printActive({ source, id, cancellation, ...run }: ActiveRun): JsonDocument {
@@ -240,6 +257,38 @@ function cancellationOf({
 
 function printCancellation({ source, at, by, reason }: RunCancellation): JsonDocument {
   return { ...source, at: printTime(at), by, ...(reason !== '' && { reason }) };
+}
+
+function readRetry(value: unknown): PendingRetry | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const { attempt, notAfter: written = null } = value;
+  const scheduledTime = parseTime(value['scheduledTime']);
+  const notBefore = parseTime(value['notBefore']);
+  const notAfter = readTime(written);
+  if (scheduledTime === undefined || notBefore === undefined) return undefined;
+  if (!isLaterAttempt(attempt) || (written !== null && notAfter === null)) return undefined;
+  return {
+    scheduledTime,
+    attempt,
+    notBefore,
+    notAfter,
+    isRerun: value['isRerun'] === true,
+    returned: readList(value['returned']).filter((run) => typeof run === 'string'),
+    source: value,
+  };
+}
+
+function printRetry({ source, ...retry }: PendingRetry): JsonDocument {
+  const { scheduledTime, attempt, notBefore, notAfter, isRerun, returned } = retry;
+  return {
+    ...source,
+    scheduledTime: printTime(scheduledTime),
+    attempt,
+    notBefore: printTime(notBefore),
+    ...(notAfter !== null && { notAfter: printTime(notAfter) }),
+    ...(isRerun && { isRerun }),
+    ...(returned.length > 0 && { returned }),
+  };
 }
 
 function readUntold(value: unknown): UntoldReport | undefined {
@@ -274,6 +323,7 @@ function readPast(value: unknown): PastRun | undefined {
     term: readCount(value['term']),
     holderIdentity: readText(value['holderIdentity']),
     ...(value['isTriggered'] === true && { isTriggered: true }),
+    ...laterAttempt(value),
     outcome,
     reason: readText(value['reason']),
     ...cancellationOf(value),
@@ -291,6 +341,7 @@ function printPast({ source, ...run }: PastRun): JsonDocument {
     term,
     holderIdentity,
     ...(run.isTriggered === true && { isTriggered: true }),
+    ...(run.attempt !== undefined && { attempt: run.attempt }),
     ...(run.outcome !== 'succeeded' && { outcome: run.outcome }),
     ...(run.reason !== '' && { reason: run.reason }),
     ...(cancellation !== undefined && { cancellation: printCancellation(cancellation) }),

@@ -39,6 +39,31 @@ export interface ActiveRun {
   readonly isTriggered?: boolean;
   /** Absent unless it was cancelled. */
   readonly cancellation?: RunCancellation;
+  /** 2 for the first retry of its tick; absent for the first attempt. */
+  readonly attempt?: number;
+  /** The stored object, as in {@link JobRecord}. */
+  readonly source?: JsonDocument;
+}
+
+/**
+ * An attempt that is to start, after one of the same tick that has failed or was interrupted. It is written by the change
+ * that removes that one from the active runs, and removed by the one that adds its own run to them: so each attempt is
+ * made once.
+ */
+export interface PendingRetry {
+  readonly scheduledTime: number;
+  /** 2 or more. */
+  readonly attempt: number;
+  readonly notBefore: number;
+  /** When it is too late; null: never. */
+  readonly notAfter: number | null;
+  /** No attempt of the tick has ended: if this one does not start, the tick is reported as interrupted. */
+  readonly isRerun: boolean;
+  /**
+   * Runs that claimed this attempt and handed it back. They let a reader that has seen one of these claims distinguish an
+   * attempt that was handed back from a store that went back.
+   */
+  readonly returned: readonly string[];
   /** The stored object, as in {@link JobRecord}. */
   readonly source?: JsonDocument;
 }
@@ -86,6 +111,8 @@ export interface PastRun {
   readonly term: number;
   readonly holderIdentity: string;
   readonly isTriggered?: boolean;
+  /** As of an {@link ActiveRun}. */
+  readonly attempt?: number;
   readonly outcome: PastOutcome;
   /** One line, as `shortReason()` makes it; empty unless it failed. */
   readonly reason: string;
@@ -127,6 +154,8 @@ export interface JobRecord {
   readonly missedCount: number;
   readonly lastMissedTime: number | null;
   readonly active: readonly ActiveRun[];
+  /** Attempts that are to start. An older version leaves them as they are. */
+  readonly retries: readonly PendingRetry[];
   readonly untold: readonly UntoldReport[];
   /** The last runs that are over, oldest first; it gives way when the document is full. */
   readonly history: readonly PastRun[];
@@ -148,6 +177,7 @@ export const NEVER_RUN: Omit<JobRecord, 'schedule' | 'accountedThrough' | 'claim
   missedCount: 0,
   lastMissedTime: null,
   active: [],
+  retries: [],
   untold: [],
   history: [],
   fleetSwitch: null,

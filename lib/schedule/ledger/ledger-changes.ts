@@ -6,8 +6,10 @@ import {
   type MissedReason,
   NEVER_RUN,
   type PastRun,
+  type PendingRetry,
   type RunCancellation,
 } from './job-record.js';
+import { withoutRetries, withRetry } from './pending-retries.js';
 
 /**
  * One change of one job's record, as a decision about whatever the record turns out to be. It is asked again after
@@ -18,6 +20,8 @@ export interface LedgerChange<R> {
   readonly job: string;
   /** The run that begins with this change. If the change is not settled in time, it never will. */
   readonly beginning?: string | undefined;
+  /** What that run is an attempt of, after the first; it is open again if the change is not settled in time. */
+  readonly retry?: PendingRetry;
   /** The run whose end this is, known to this process whatever the store says. */
   readonly ending?: EndedRun;
   /** `accountedBefore`: a record that begins now accounts for every tick up to there, as the job may have had one before. */
@@ -41,6 +45,8 @@ export interface AdoptionRequest {
   readonly historyLimit: number;
   /** The options of the job say `suspend: true`. */
   readonly isOptionSuspend: boolean;
+  /** What follows a run that is over; undefined: it is reported as interrupted. */
+  readonly rerunOf: (run: ActiveRun) => PendingRetry | undefined;
 }
 
 /** True if a leader has something to write before it schedules by this record. */
@@ -57,7 +63,8 @@ export function needsAdoption(
 /**
  * What a leader does with a job before it schedules it. A job that the fleet has not seen, or that got another
  * schedule, begins now: nothing of it was missed before. Runs of leaders that are gone are given up, and stored to be
- * reported, except triggered ones, which belong to no tick. The mark of a leader that did not know the job is removed.
+ * reported or to run again, except triggered ones, which belong to no tick. The mark of a leader that did not know the job
+ * is removed.
  */
 export class JobAdoption implements LedgerChange<void> {
   readonly job: string;
@@ -67,7 +74,7 @@ export class JobAdoption implements LedgerChange<void> {
   }
 
   decide(record: JobRecord | undefined, accountedBefore = -Infinity): Verdict<void> {
-    const { schedule, continues, now, isOver, historyLimit, isOptionSuspend } = this.request;
+    const { schedule, continues, now, isOptionSuspend } = this.request;
     if (record !== undefined && !needsAdoption(record, this.request)) {
       return { kind: 'settled', result: undefined };
     }
@@ -77,7 +84,7 @@ export class JobAdoption implements LedgerChange<void> {
     return {
       kind: 'write',
       record: {
-        ...withGivenUp(known, { isOver, now, historyLimit }),
+        ...withGivenUp(known, this.request),
         schedule: isSame ? known.schedule : schedule,
         accountedThrough: isSame ? known.accountedThrough : Math.max(known.accountedThrough, now),
         unknownSince: null,
@@ -92,26 +99,49 @@ export class JobAdoption implements LedgerChange<void> {
 
 /**
  * The record without the runs that are over. How far they came is not known: their ticks are stored to be reported, also
- * those of runs that were cancelled, and did not fail.
+ * those of runs that were cancelled, and did not fail; or to start again.
  */
 export function withGivenUp(
   record: JobRecord,
-  { isOver, now, historyLimit }: Pick<AdoptionRequest, 'isOver' | 'now' | 'historyLimit'>,
+  { isOver, now, historyLimit, rerunOf = () => undefined }: GivingUp,
 ): JobRecord {
   const over = record.active.filter(isOver);
   if (over.length === 0) return record;
   const { untold } = record;
-  const missed = over.filter(({ isTriggered }) => isTriggered !== true);
+  const { retries, rerun } = withReruns(record, over, rerunOf);
+  const missed = over.filter((run) => run.isTriggered !== true && !rerun.includes(run));
   const failed = over.filter(({ cancellation }) => cancellation === undefined).at(-1);
   return {
     ...record,
+    // Its claimant may not have heard yet, and would start it beside the attempt that follows it.
+    claimNonce: rerun.some(({ id }) => id === record.claimNonce) ? '' : record.claimNonce,
     active: record.active.filter((run) => !isOver(run)),
+    retries,
     untold: missed.length === 0 ? untold : [...untold, interruption(missed)],
     lastFailed: failed === undefined ? record.lastFailed : failureOf(failed, now),
     history: over
       .map((run) => interrupted(run, now))
       .reduce((history, past) => remembering(history, past, historyLimit), record.history),
   };
+}
+
+type GivingUp = Pick<AdoptionRequest, 'isOver' | 'now' | 'historyLimit'> &
+  Partial<Pick<AdoptionRequest, 'rerunOf'>>;
+
+/** What is to start, with what follows the runs that are over; and of which of these something does. */
+function withReruns(
+  record: JobRecord,
+  over: readonly ActiveRun[],
+  rerunOf: AdoptionRequest['rerunOf'],
+): { readonly retries: readonly PendingRetry[]; readonly rerun: readonly ActiveRun[] } {
+  let known = record;
+  const rerun = over.filter((run) => {
+    const retry = run.isTriggered === true ? undefined : rerunOf(run);
+    const before = known;
+    if (retry !== undefined) known = withRetry(known, retry);
+    return known !== before;
+  });
+  return { retries: known.retries, rerun };
 }
 
 /** Called after a run, which is given up only once: a change that is written twice does not give up the same ones. */
@@ -133,9 +163,16 @@ function interrupted(run: ActiveRun, at: number): PastRun {
     : { ...given, outcome: 'cancelled', cancellation };
 }
 
-function pastPart({ scheduledTime, startedAt, term, holderIdentity, isTriggered }: ActiveRun) {
-  const run = { scheduledTime, startedAt, term, holderIdentity };
-  return isTriggered === true ? { ...run, isTriggered } : run;
+function pastPart(run: ActiveRun) {
+  const { scheduledTime, startedAt, term, holderIdentity, isTriggered, attempt } = run;
+  return {
+    scheduledTime,
+    startedAt,
+    term,
+    holderIdentity,
+    ...(isTriggered === true && { isTriggered }),
+    ...(attempt !== undefined && { attempt }),
+  };
 }
 
 /** A run that was given up, and is recorded again or has ended after all, is the same run. */
@@ -150,7 +187,8 @@ function remembering(
 }
 
 function isRunOf(past: PastRun): (other: PastRun) => boolean {
-  const nameOf = (run: PastRun) => `${run.scheduledTime} ${run.startedAt} ${run.holderIdentity}`;
+  const nameOf = (run: PastRun) =>
+    `${run.scheduledTime} ${run.attempt} ${run.startedAt} ${run.holderIdentity}`;
   return (other) => nameOf(other) === nameOf(past);
 }
 
@@ -160,7 +198,12 @@ function isRunOf(past: PastRun): (other: PastRun) => boolean {
  * some of the missed ticks, and the list of these is not complete, or the job was suspended.
  */
 export type ClaimResult =
-  | { readonly kind: 'won'; readonly missed: readonly number[] }
+  | {
+      readonly kind: 'won';
+      readonly missed: readonly number[];
+      /** Attempts that give way to the tick. */
+      readonly dropped: readonly PendingRetry[];
+    }
   | { readonly kind: 'taken' }
   | { readonly kind: 'outdated' };
 
@@ -182,6 +225,8 @@ export interface TickClaimRequest {
   readonly isOptionSuspend: boolean;
   /** True if more were missed than are listed. */
   readonly isCapped: boolean;
+  /** Attempts of earlier ticks are dropped when this one starts. */
+  readonly replacesRetries: boolean;
 }
 
 /**
@@ -196,6 +241,7 @@ export class TickClaim implements LedgerChange<ClaimResult> {
   readonly job: string;
   readonly beginning: string | undefined;
   private counted: readonly number[] = [];
+  private dropped: readonly PendingRetry[] = [];
 
   constructor(private readonly request: TickClaimRequest) {
     this.job = request.job;
@@ -211,7 +257,9 @@ export class TickClaim implements LedgerChange<ClaimResult> {
       const isOwn = record.accountedThrough === tick && record.claimNonce === nonce;
       return {
         kind: 'settled',
-        result: isOwn ? { kind: 'won', missed: this.counted } : { kind: 'taken' },
+        result: isOwn
+          ? { kind: 'won', missed: this.counted, dropped: this.dropped }
+          : { kind: 'taken' },
       };
     }
     if (isSuspended(record.fleetSwitch, isOptionSuspend)) {
@@ -223,10 +271,12 @@ export class TickClaim implements LedgerChange<ClaimResult> {
     }
     // The other process has also reported what it has accounted for in the meantime.
     this.counted = missed.filter((time) => time > record.accountedThrough);
+    this.dropped = run !== null && this.request.replacesRetries ? record.retries : [];
+    const kept = withoutRetries(record, this.dropped);
     return {
       kind: 'write',
       record: {
-        ...record,
+        ...kept,
         schedule,
         accountedThrough: tick,
         claimNonce: nonce,
@@ -237,8 +287,8 @@ export class TickClaim implements LedgerChange<ClaimResult> {
         active: run === null ? record.active : [...record.active, run],
         untold:
           this.counted.length === 0
-            ? record.untold
-            : [...record.untold, { id: nonce, reason, times: this.counted, isCapped }],
+            ? kept.untold
+            : [...kept.untold, { id: nonce, reason, times: this.counted, isCapped }],
       },
     };
   }
@@ -353,6 +403,8 @@ export interface EndedRun {
   readonly cancellation?: RunCancellation;
   /** How many runs the record is to remember. */
   readonly historyLimit: number;
+  /** The attempt that follows it; absent if none does. */
+  readonly retry?: PendingRetry | undefined;
 }
 
 /**
@@ -385,10 +437,13 @@ export function lacksEnd(record: JobRecord, { run, ...ended }: EndedRun): boolea
 }
 
 export function withEnd(record: JobRecord, ended: EndedRun): JobRecord {
-  const { run, endedAt, failure, cancellation } = ended;
+  const { run, endedAt, failure, cancellation, retry } = ended;
   const { id, scheduledTime } = run;
+  // A run that was given up may have been followed by another attempt: only the change that removes it adds one.
+  const isActive = record.active.some((each) => each.id === id);
+  const known = isActive && retry !== undefined ? withRetry(record, retry) : record;
   return {
-    ...record,
+    ...known,
     // The claimant has heard of it, and the record of a quiet job is smaller without.
     claimNonce: record.claimNonce === id ? '' : record.claimNonce,
     active: record.active.filter((each) => each.id !== id),

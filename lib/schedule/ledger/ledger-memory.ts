@@ -1,10 +1,17 @@
-import type { ActiveRun, JobRecord, UntoldReport } from './job-record.js';
+import type { ActiveRun, JobRecord, PendingRetry, UntoldReport } from './job-record.js';
 import { type EndedRun, lacksEnd, withEnd } from './ledger-changes.js';
+import { withRetryReturned } from './pending-retries.js';
 
 /** Runs and jobs beyond this are forgotten, the oldest first: a store that goes back does not go back far. */
 const MOST_REMEMBERED = 1_000;
 
 type Accounted = Pick<JobRecord, 'accountedThrough' | 'claimNonce'>;
+
+/** The last attempt of a tick that is known, with the runs that have claimed it. */
+interface KnownAttempt {
+  readonly attempt: number;
+  readonly runs: readonly string[];
+}
 
 /**
  * What this process has seen in the store, or knows about its own runs, for as long as it lives. A store may show less
@@ -15,10 +22,19 @@ type Accounted = Pick<JobRecord, 'accountedThrough' | 'claimNonce'>;
 export class LedgerMemory {
   private readonly accounted = new Map<string, Accounted>();
   private readonly ended = new Map<string, EndedRun>();
-  private readonly neverStarted = new Set<string>();
+  private readonly neverStarted = new Map<string, PendingRetry | undefined>();
+  /** By job and tick. */
+  private readonly attempts = new Map<string, KnownAttempt>();
 
   /** A record that is known to be stored. */
-  saw(job: string, { accountedThrough, claimNonce, returned }: JobRecord): void {
+  saw(job: string, record: JobRecord): void {
+    const { accountedThrough, claimNonce, returned, active, retries } = record;
+    for (const { scheduledTime, attempt = 1, id } of active) {
+      if (attempt > 1) this.sawAttempt(tickName(job, scheduledTime), attempt, [id]);
+    }
+    for (const retry of retries) {
+      this.sawAttempt(tickName(job, retry.scheduledTime), retry.attempt, retry.returned);
+    }
     const known = this.accounted.get(job);
     if (known === undefined || !isOlder({ accountedThrough, returned }, known)) {
       this.accounted.delete(job);
@@ -33,9 +49,12 @@ export class LedgerMemory {
     cut(this.ended);
   }
 
-  /** A run that this process has given up before it began; the store may hold it nevertheless. */
-  runAbandoned(run: string): void {
-    this.neverStarted.add(run);
+  /**
+   * A run that this process has given up before it began; the store may hold it nevertheless. `retry`: what it is an
+   * attempt of, after the first.
+   */
+  runAbandoned(run: string, retry?: PendingRetry): void {
+    this.neverStarted.set(run, retry);
     cut(this.neverStarted);
   }
 
@@ -59,11 +78,36 @@ export class LedgerMemory {
       }
       const begun = recalled.active.find((run) => run.id === id);
       if (begun !== undefined && this.neverStarted.has(id)) {
-        recalled = withoutBeginning(recalled, begun);
+        recalled = withoutBeginning(recalled, begun, this.neverStarted.get(id));
       }
     }
-    return recalled;
+    return this.withoutClaimed(job, recalled);
   }
+
+  private sawAttempt(tick: string, attempt: number, runs: readonly string[]): void {
+    const known = this.attempts.get(tick);
+    if (known !== undefined && known.attempt > attempt) return;
+    const earlier = known?.attempt === attempt ? known.runs : [];
+    this.attempts.delete(tick);
+    this.attempts.set(tick, { attempt, runs: [...new Set([...earlier, ...runs])] });
+    cut(this.attempts);
+  }
+
+  /** An attempt that was handed back names the runs that had claimed it; one that does not is older than these claims. */
+  private withoutClaimed(job: string, record: JobRecord): JobRecord {
+    const retries = record.retries.filter(({ scheduledTime, attempt, returned }) => {
+      const known = this.attempts.get(tickName(job, scheduledTime));
+      if (known === undefined || known.attempt < attempt) return true;
+      return known.attempt === attempt && known.runs.every((run) => returned.includes(run));
+    });
+    return retries.length === record.retries.length
+      ? record
+      : { ...record, retries, isRecalled: true };
+  }
+}
+
+function tickName(job: string, tick: number): string {
+  return `${tick} ${job}`;
 }
 
 /** A claim that was handed back leaves its nonce; a record without it is older than the claim. */
@@ -75,11 +119,18 @@ function isOlder(
   return accountedThrough !== known.accountedThrough - 1 || !returned.includes(known.claimNonce);
 }
 
-/** Its tick was claimed, this was not known in time, and it no longer starts. */
+/**
+ * Its tick was claimed, this was not known in time, and it no longer starts. An attempt after the first is to start again,
+ * as another run.
+ */
 function withoutBeginning(
   record: JobRecord,
   { id, scheduledTime, isTriggered }: ActiveRun,
+  retry: PendingRetry | undefined,
 ): JobRecord {
+  if (retry !== undefined) {
+    return { ...withRetryReturned(record, retry, id), isRecalled: true };
+  }
   const active = record.active.filter((run) => run.id !== id);
   if (isTriggered === true) return { ...record, active, isRecalled: true };
   const report: UntoldReport = {
@@ -98,7 +149,7 @@ function withoutBeginning(
   };
 }
 
-function cut(remembered: Map<string, unknown> | Set<string>): void {
+function cut(remembered: Map<string, unknown>): void {
   if (remembered.size <= MOST_REMEMBERED) return;
   const [oldest] = remembered.keys();
   remembered.delete(oldest!);

@@ -266,9 +266,9 @@ export class PendingChanges {
   }
 
   private giveUp(entry: PendingChange): void {
-    const { beginning, ending } = entry.change;
+    const { beginning, ending, retry } = entry.change;
     this.entries.delete(entry);
-    if (beginning !== undefined) this.memory.runAbandoned(beginning);
+    if (beginning !== undefined) this.memory.runAbandoned(beginning, retry);
     if (ending !== undefined) this.memory.runEnded(ending);
     entry.giveUp();
   }

@@ -5,6 +5,7 @@ import type {
   JobRecord,
   PastOutcome,
   PastRun,
+  PendingRetry,
   RunCancellation,
 } from '../ledger/job-record.js';
 import type { JobRunner } from '../runner/job-runner.js';
@@ -76,8 +77,22 @@ export interface ActiveRunStatus {
   readonly fencingToken: bigint | undefined;
   /** The process that started it. */
   readonly holderIdentity: string;
+  /** 1 for the first run of its tick, 2 for the first one after that. */
+  readonly attempt: number;
   /** By whom it was cancelled, when and why; null if it was not. */
   readonly cancellation: CancellationStatus | null;
+}
+
+/** An attempt that is to start, as the one before it has failed or was interrupted. */
+export interface PendingRetryStatus {
+  /** The nominal time of its tick. */
+  readonly scheduledTime: Date;
+  /** 2 or more. */
+  readonly attempt: number;
+  /** It starts at this time at the earliest. */
+  readonly notBefore: Date;
+  /** It does not start after this time; null if that is not limited. */
+  readonly notAfter: Date | null;
 }
 
 /** A run that is over. */
@@ -94,6 +109,8 @@ export interface PastRunStatus {
   readonly holderIdentity: string;
   /** True if it was started by `trigger()`. */
   readonly isTriggered: boolean;
+  /** 1 for the first run of its tick, 2 for the first one after that. */
+  readonly attempt: number;
   /**
    * `cancelled`: by `LeaderSchedule.cancel()`. `interrupted`: no end was recorded, as its process had ended or lost
    * leadership.
@@ -126,6 +143,8 @@ export interface JobStatus {
   } | null;
   /** The runs that have begun and are not known to have ended. */
   readonly active: readonly ActiveRunStatus[];
+  /** The attempts that are to start (`retries`, `onInterrupted: 'rerun'`). */
+  readonly retries: readonly PendingRetryStatus[];
   /** When the job was last suspended or resumed for the whole fleet; null if it never was. */
   readonly suspension: {
     /** True until it is resumed. */
@@ -163,6 +182,7 @@ export function jobStatus(
       reason: failed.reason,
     },
     active: (record?.active ?? []).map(activeRunStatus),
+    retries: (record?.retries ?? []).map(pendingRetryStatus),
     suspension: suspensionOf(record?.fleetSwitch ?? null),
     history: (record?.history ?? []).map(pastRunStatus).toReversed(),
     missedCount: record?.missedCount ?? 0,
@@ -172,7 +192,7 @@ export function jobStatus(
 
 /** In JSON its fencing token is text; the method that does this is not enumerable. */
 function activeRunStatus(run: ActiveRun): ActiveRunStatus {
-  const { term, holderIdentity, fencingToken } = run;
+  const { term, holderIdentity, fencingToken, attempt = 1 } = run;
   const scheduledTime = new Date(run.scheduledTime);
   const startedAt = new Date(run.startedAt);
   const isToken = /^\d+$/.test(fencingToken);
@@ -182,6 +202,7 @@ function activeRunStatus(run: ActiveRun): ActiveRunStatus {
     term,
     fencingToken: isToken ? BigInt(fencingToken) : undefined,
     holderIdentity,
+    attempt,
     cancellation: cancellationStatus(run.cancellation),
   };
   const json = { ...status, fencingToken: isToken ? fencingToken : undefined };
@@ -200,6 +221,16 @@ function suspensionOf(fleetSwitch: FleetSwitch | null): JobStatus['suspension'] 
   return { isSuspended, at: new Date(at), by, reason: reason === '' ? null : reason };
 }
 
+function pendingRetryStatus(retry: PendingRetry): PendingRetryStatus {
+  const { scheduledTime, attempt, notBefore, notAfter } = retry;
+  return {
+    scheduledTime: new Date(scheduledTime),
+    attempt,
+    notBefore: new Date(notBefore),
+    notAfter: date(notAfter),
+  };
+}
+
 function pastRunStatus({ source: _source, ...run }: PastRun): PastRunStatus {
   return {
     ...run,
@@ -207,6 +238,7 @@ function pastRunStatus({ source: _source, ...run }: PastRun): PastRunStatus {
     startedAt: new Date(run.startedAt),
     endedAt: new Date(run.endedAt),
     isTriggered: run.isTriggered === true,
+    attempt: run.attempt ?? 1,
     reason: run.reason === '' ? null : run.reason,
     cancellation: cancellationStatus(run.cancellation),
   };

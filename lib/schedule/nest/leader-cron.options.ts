@@ -1,7 +1,11 @@
 import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
 import { OptionReader } from '../../core/option-reader.js';
 import { runToEnd } from '../../nest/run-to-end.js';
-import type { JobDefinition, MissedReport } from '../runner/job-definition.js';
+import type {
+  InterruptedRunPolicy,
+  JobDefinition,
+  MissedReport,
+} from '../runner/job-definition.js';
 import { CronExpressionFault } from '../tick/cron-expression.js';
 import {
   type ConcurrencyPolicy,
@@ -12,6 +16,7 @@ import {
 } from '../tick/tick-schedule.js';
 import { jittered } from '../tick/jitter.js';
 import { isTimeZone, localTimeZone, type TimeZones } from '../tick/time-zone.js';
+import { readRetries, type RetryOptions } from './retry-options.js';
 
 /** What a schedule is read with. */
 export interface ScheduleReading {
@@ -137,6 +142,22 @@ export interface LeaderCronOptions {
    */
   readonly jitterMs?: number;
   /**
+   * A run that fails is tried again, so many times, on whichever replica leads; each attempt is claimed. A number is the
+   * `limit`. The pauses must fit into `startingDeadlineSeconds`, after which no attempt starts; without a deadline only the
+   * `limit` ends them. Under `Forbid` the job counts as active until the last attempt is over, and under `Replace` the next
+   * tick takes the place of what is still to be tried. Not for runs by `trigger()`.
+   * @default 0
+   */
+  readonly retries?: number | RetryOptions;
+  /**
+   * What becomes of a tick whose leader died, or lost the lease, before it could record how the run ended. `'report'`: it is
+   * reported as missed, with the reason `interrupted`. `'rerun'`: the next leader runs it again, also after
+   * `startingDeadlineSeconds`, as what has begun may be half done; after 4 attempts (or `retries` + 1, if that is more) it is
+   * reported.
+   * @default 'report'
+   */
+  readonly onInterrupted?: InterruptedRunPolicy;
+  /**
    * Do not schedule until `LeaderSchedule.resume(name)`, which holds for the whole fleet until a version without this
    * option has led.
    * @default false
@@ -188,6 +209,8 @@ const OPTION_NAMES = [
   'startingDeadlineSeconds',
   'missed',
   'jitterMs',
+  'retries',
+  'onInterrupted',
   'suspend',
   'historyLimit',
   'timeoutMs',
@@ -195,6 +218,8 @@ const OPTION_NAMES = [
 ];
 const MISSED_POLICIES: readonly MissedPolicy[] = ['latest', 'all', 'none'];
 const POLICIES: readonly ConcurrencyPolicy[] = ['Allow', 'Forbid', 'Replace'];
+
+const INTERRUPTED_POLICIES: readonly InterruptedRunPolicy[] = ['report', 'rerun'];
 
 const DEFAULT_HISTORY = 10;
 const LONGEST_HISTORY = 100;
@@ -219,6 +244,8 @@ export function readJob(written: WrittenJob, reading: ScheduleReading): ReadJob 
     startingDeadlineMs: seconds === null ? null : seconds * 1_000,
     timeoutMs:
       reader.get('timeoutMs') === undefined ? null : reader.milliseconds('timeoutMs', 60_000, 1),
+    retries: readRetries(reader, seconds),
+    onInterrupted: reader.oneOf('onInterrupted', INTERRUPTED_POLICIES, 'report'),
     suspend: reader.boolean('suspend', false),
     historyLimit: readHistoryLimit(reader),
     run: written.run,

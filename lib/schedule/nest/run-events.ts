@@ -4,12 +4,14 @@ import { type Observable, Subject } from 'rxjs';
 import type { ElectionSource } from '../../nest/election-channels.js';
 import { tellSubscribers } from '../../nest/leadership-streams.js';
 import type {
+  DropCause,
+  EndedOutcome,
   MissedReport,
   ObservedRun,
   ReturnedTick,
-  RunOutcome,
   SkipReason,
 } from '../runner/job-definition.js';
+import type { PendingRetry } from '../ledger/job-record.js';
 import type { Term } from '../../core/term.js';
 import { ScheduleLogger } from './schedule-logger.js';
 
@@ -33,7 +35,10 @@ export interface RunReport {
   readonly version?: string;
   /** The nominal time of the tick; of a run that belongs to no tick, when it was asked for. */
   readonly scheduledTime: Date;
-  /** 1 for the first call of the handler, 2 for the first retry; 0 if the event is about no call. */
+  /**
+   * 1 for the first call of the handler, 2 for the first one after that. Of `skipped` and `missed` 0, unless it is an attempt
+   * after the first that does not start.
+   */
   readonly attempt: number;
   /** The number of the term in which it happened; absent outside of terms. */
   readonly term?: number;
@@ -42,10 +47,12 @@ export interface RunReport {
   /**
    * Why: of `failed` and `cancelled` one line, of `missed` that of `MissedReport`. Of `skipped`: `taken` (another replica
    * has accounted for the tick), `unresolved` (it is not known whether the claim was stored), `returned` (it was claimed
-   * and handed back before it started), `lost` (handing it back failed, so it will be missed) or `forbidden` (`trigger()` while
-   * a run is active).
+   * and handed back before it started), `lost` (handing it back failed, so it will be missed), `forbidden` (`trigger()` while
+   * a run is active), or, of an attempt that was to follow and is given up, `too-late` or `replaced`.
    */
   readonly reason?: string;
+  /** Of `failed`: when the next attempt may start; absent if none follows. */
+  readonly willRetryAt?: Date;
 }
 
 /** What `runs$` carries, and the channel `nestjs-leader-election:run`. Frozen; as JSON it is whole. */
@@ -86,16 +93,24 @@ export class RunReporter extends ScheduleLogger {
     this.tell(() => ({ kind: 'started', ...calledPart(run) }));
   }
 
-  override onEnded(run: ObservedRun, outcome: RunOutcome): void {
+  override onEnded(run: ObservedRun, outcome: EndedOutcome): void {
     super.onEnded(run, outcome);
-    const { succeeded, durationMs, failure, cancellation } = outcome;
+    const { succeeded, durationMs, failure, cancellation, retryAt } = outcome;
     const otherwise = cancellation === undefined ? 'failed' : 'cancelled';
     this.tell(() => ({
       kind: succeeded ? 'succeeded' : otherwise,
       ...calledPart(run),
       durationMs,
       ...(failure !== null && { reason: failure }),
+      ...(retryAt !== null && { willRetryAt: retryAt }),
     }));
+  }
+
+  override onDropped(job: string, retry: PendingRetry, cause: DropCause, term: Term): void {
+    super.onDropped(job, retry, cause, term);
+    const scheduledTime = new Date(retry.scheduledTime);
+    const about = { job, scheduledTime, attempt: retry.attempt, term: term.number };
+    this.tell(() => ({ kind: 'skipped', ...about, reason: cause }));
   }
 
   override onMissed(report: MissedReport, term: Term): void {
@@ -129,7 +144,8 @@ export class RunReporter extends ScheduleLogger {
   }
 
   private skipped(run: ObservedRun, reason: SkipReason | 'returned' | 'lost'): void {
-    this.tell(() => ({ kind: 'skipped', ...calledPart(run), attempt: 0, reason }));
+    const attempt = run.attempt > 1 ? run.attempt : 0;
+    this.tell(() => ({ kind: 'skipped', ...calledPart(run), attempt, reason }));
   }
 
   private tell(report: () => RunReport): void {

@@ -1,14 +1,20 @@
 import { Logger } from '@nestjs/common';
 import type { LockRequestError } from '../../core/errors.js';
-import { cancelledBy, type RunCancellation, shortReason } from '../ledger/job-record.js';
+import {
+  cancelledBy,
+  type PendingRetry,
+  type RunCancellation,
+  shortReason,
+} from '../ledger/job-record.js';
 import type { Term } from '../../core/term.js';
 import type {
+  DropCause,
+  EndedOutcome,
   EndingCause,
   MissedReport,
   ObservedRun,
   ObservedSwitch,
   ReturnedTick,
-  RunOutcome,
   ScheduleObserver,
   SkipReason,
 } from '../runner/job-definition.js';
@@ -34,6 +40,11 @@ const WHY_ENDED: Readonly<Record<EndingCause, string>> = {
   cancelled: 'it was cancelled',
 };
 
+const WHY_DROPPED: Readonly<Record<DropCause, string>> = {
+  'too-late': 'no leader started it within startingDeadlineSeconds',
+  replaced: "the next tick takes its place (concurrencyPolicy 'Replace')",
+};
+
 /** Times beyond this are counted, not listed. */
 const MOST_LISTED = 5;
 
@@ -44,17 +55,30 @@ export class ScheduleLogger implements ScheduleObserver {
 
   constructor(private readonly role: string) {}
 
-  onStarted({ job, scheduledTime }: ObservedRun): void {
+  onStarted(run: ObservedRun): void {
     this.lastError = '';
-    this.write('debug', job, `started ${runOf(scheduledTime)}`);
+    this.write('debug', run.job, `started ${runOf(run)}`);
   }
 
-  onEnded({ job, scheduledTime }: ObservedRun, outcome: RunOutcome): void {
-    const { succeeded, error, failure, cancellation } = outcome;
-    const run = runOf(scheduledTime);
-    if (cancellation !== undefined) return this.write('log', job, `ended ${run}, ${failure}`);
-    if (succeeded) return this.write('debug', job, `finished ${run}`);
-    this.write('error', job, `failed in ${run}: ${failure}`, stackOf(error));
+  onEnded(run: ObservedRun, outcome: EndedOutcome): void {
+    const { succeeded, error, failure, cancellation, retryAt } = outcome;
+    const { job } = run;
+    if (cancellation !== undefined)
+      return this.write('log', job, `ended ${runOf(run)}, ${failure}`);
+    if (succeeded) return this.write('debug', job, `finished ${runOf(run)}`);
+    const next =
+      retryAt === null ? '' : `; attempt ${run.attempt + 1} may start at ${retryAt.toISOString()}`;
+    this.write('error', job, `failed in ${runOf(run)}: ${failure}${next}`, stackOf(error));
+  }
+
+  onDropped(
+    job: string,
+    { scheduledTime, attempt }: PendingRetry,
+    cause: DropCause,
+    _term: Term,
+  ): void {
+    const tick = tickOf(new Date(scheduledTime));
+    this.write('warn', job, `gave up attempt ${attempt} of ${tick}: ${WHY_DROPPED[cause]}`);
   }
 
   onMissed({ job, reason, count, times, isCapped }: MissedReport, _term: Term): void {
@@ -65,37 +89,37 @@ export class ScheduleLogger implements ScheduleObserver {
     this.write('warn', job, `missed ${many} (${listed.join(', ')}${rest}): ${why}`);
   }
 
-  onSkipped({ job, scheduledTime }: ObservedRun, reason: SkipReason): void {
-    this.write('debug', job, `did not start ${runOf(scheduledTime)}: ${WHY_SKIPPED[reason]}`);
+  onSkipped(run: ObservedRun, reason: SkipReason): void {
+    this.write('debug', run.job, `did not start ${runOf(run)}: ${WHY_SKIPPED[reason]}`);
   }
 
-  onUnresolved({ job, scheduledTime }: ObservedRun): void {
+  onUnresolved(run: ObservedRun): void {
     const why = 'could not confirm that its claim was stored';
-    this.write('warn', job, `did not start ${tickOf(scheduledTime)}: ${why}`);
+    this.write('warn', run.job, `did not start ${attemptOf(run)}: ${why}`);
   }
 
-  onCancelled({ job, scheduledTime }: ObservedRun, cancellation: RunCancellation): void {
+  onCancelled(run: ObservedRun, cancellation: RunCancellation): void {
     const when = new Date(cancellation.at).toISOString();
-    const run = runOf(scheduledTime);
-    this.write('log', job, `aborts the signal of ${run}, ${cancelledBy(cancellation)} (${when})`);
+    const line = `aborts the signal of ${runOf(run)}, ${cancelledBy(cancellation)} (${when})`;
+    this.write('log', run.job, line);
   }
 
-  onOverdue({ job, scheduledTime }: ObservedRun, cause: EndingCause): void {
-    const ignored = `ignored its signal for ${GRACE_MS / 1_000} s in ${runOf(scheduledTime)}`;
+  onOverdue(run: ObservedRun, cause: EndingCause): void {
+    const ignored = `ignored its signal for ${GRACE_MS / 1_000} s in ${runOf(run)}`;
     this.write(
       'error',
-      job,
+      run.job,
       `${ignored}; the next run no longer waits for it (${WHY_ENDED[cause]})`,
     );
   }
 
-  onUnrecorded({ job, scheduledTime }: ObservedRun): void {
-    const run = runOf(scheduledTime);
-    this.write('warn', job, `finished ${run}, but the result could not be recorded`);
+  onUnrecorded(run: ObservedRun): void {
+    this.write('warn', run.job, `finished ${runOf(run)}, but the result could not be recorded`);
   }
 
-  onReturned({ job, scheduledTime }: ObservedRun, { isReturned, cause }: ReturnedTick): void {
-    const tick = tickOf(scheduledTime);
+  onReturned(run: ObservedRun, { isReturned, cause }: ReturnedTick): void {
+    const { job } = run;
+    const tick = attemptOf(run);
     if (isReturned) {
       this.write('log', job, `handed ${tick} back: ${cause} before the run started`);
     } else {
@@ -155,7 +179,13 @@ function tickOf(scheduledTime: Date): string {
   return `the tick due at ${scheduledTime.toISOString()}`;
 }
 
+function attemptOf({ scheduledTime, attempt }: ObservedRun): string {
+  const tick = tickOf(scheduledTime);
+  return attempt > 1 ? `attempt ${attempt} of ${tick}` : tick;
+}
+
 /** Of a tick, or triggered: then at no tick. */
-function runOf(scheduledTime: Date): string {
-  return `the run of ${scheduledTime.toISOString()}`;
+function runOf({ scheduledTime, attempt }: ObservedRun): string {
+  const run = `the run of ${scheduledTime.toISOString()}`;
+  return attempt > 1 ? `attempt ${attempt} of ${run}` : run;
 }

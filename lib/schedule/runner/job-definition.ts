@@ -1,7 +1,8 @@
 import type { Clock } from '../../core/clock.js';
 import type { LockRequestError } from '../../core/errors.js';
 import type { Term } from '../../core/term.js';
-import type { MissedReason, RunCancellation } from '../ledger/job-record.js';
+import type { MissedReason, PendingRetry, RunCancellation } from '../ledger/job-record.js';
+import type { RetryPolicy } from '../tick/back-off.js';
 import type { ConcurrencyPolicy, MissedPolicy, TickSchedule } from '../tick/tick-schedule.js';
 
 /** Ticks that were due and not run. */
@@ -18,6 +19,8 @@ export interface MissedTicks {
 export interface LeaderCronContext {
   /** The nominal time of this tick. */
   readonly scheduledTime: Date;
+  /** 1 for the first run of the tick, 2 for the first one after that (`retries`, `onInterrupted: 'rerun'`). */
+  readonly attempt: number;
   /** Ticks missed since the last one that ran and that were not reported before. */
   readonly missed: MissedTicks;
   /** The term that the run belongs to; `term.fencingToken` fences what it writes. */
@@ -34,7 +37,7 @@ export interface LeaderCronContext {
  * - `not-started`: until it was too late no replica led, or the claim could not be made.
  * - `forbidden`: the previous run had not ended in time (`concurrencyPolicy: 'Forbid'`).
  * - `interrupted`: the tick was claimed, and its leader did not record how the run ended. It may have run in part, in
- *   full, or not at all; it is not run again.
+ *   full, or not at all; it is not run again (unless `onInterrupted` says so, and then not reported).
  */
 export interface MissedReport extends MissedTicks {
   /** The name of the job. */
@@ -42,6 +45,9 @@ export interface MissedReport extends MissedTicks {
   /** Why they were not run: see above. */
   readonly reason: MissedReason;
 }
+
+/** What becomes of a tick whose run was interrupted: it is reported, or run again. */
+export type InterruptedRunPolicy = 'report' | 'rerun';
 
 /** One job as the runner needs it: checked, with every default filled in. */
 export interface JobDefinition {
@@ -52,6 +58,9 @@ export interface JobDefinition {
   /** `all` only with a deadline, and not with `Replace`. */
   readonly missedPolicy: MissedPolicy;
   readonly timeoutMs: number | null;
+  /** With a deadline, all pauses fit into it. */
+  readonly retries: RetryPolicy;
+  readonly onInterrupted: InterruptedRunPolicy;
   readonly suspend: boolean;
   /** How many past runs are recorded. */
   readonly historyLimit: number;
@@ -84,6 +93,15 @@ export interface RunOutcome {
   /** From the call of the handler to its end. */
   readonly durationMs: number;
 }
+
+/** What is known of a run that has ended. */
+export interface EndedOutcome extends RunOutcome {
+  /** When the next attempt of its tick may start; null if none follows. */
+  readonly retryAt: Date | null;
+}
+
+/** Why an attempt that was to start no longer is. */
+export type DropCause = 'too-late' | 'replaced';
 
 /** What a schedule needs of an election. */
 interface ScheduleLeadership {
@@ -123,7 +141,9 @@ export type EndingCause = 'replaced' | 'cancelled';
 /** Hears what the schedule does. Must not throw. */
 export interface ScheduleObserver {
   onStarted(run: ObservedRun): void;
-  onEnded(run: ObservedRun, outcome: RunOutcome): void;
+  onEnded(run: ObservedRun, outcome: EndedOutcome): void;
+  /** An attempt that followed a failed or interrupted one does not start. */
+  onDropped(job: string, retry: PendingRetry, cause: DropCause, term: Term): void;
   onMissed(report: MissedReport, term: Term): void;
   onSkipped(run: ObservedRun, reason: SkipReason): void;
   /** The outcome of a claim was unknown at its deadline, so the tick was not started here. */

@@ -158,7 +158,6 @@ type RunState = 'reserved' | 'running' | 'overdue' | 'ended';
  * the signal that ends it. Never rejects.
  */
 export class JobRun implements ObservedRun {
-  readonly attempt: number = 1;
   readonly waiter = new RunWaiter();
   readonly ended: Promise<RunOutcome>;
   private finish!: (outcome: RunOutcome) => void;
@@ -190,6 +189,15 @@ export class JobRun implements ObservedRun {
     return new Date(this.record.scheduledTime);
   }
 
+  get attempt(): number {
+    return this.record.attempt ?? 1;
+  }
+
+  /** False for a run that gave way to another one, or was cancelled. */
+  get mayBeRetried(): boolean {
+    return this.cancellation === undefined && !(this.cutShort instanceof JobReplacedError);
+  }
+
   /** True while its handler runs. */
   get isRunning(): boolean {
     return this.state === 'running' || this.state === 'overdue';
@@ -207,10 +215,10 @@ export class JobRun implements ObservedRun {
 
   /** Calls the handler, once. From its first line on the handler may ask which run it is. */
   start(missed: MissedTicks): void {
-    const { definition, term, linked, scheduledTime } = this;
+    const { definition, term, linked, scheduledTime, attempt } = this;
     this.state = 'running';
     linked.follow(term.signal);
-    const context = { scheduledTime, missed, term, signal: linked.signal };
+    const context = { scheduledTime, attempt, missed, term, signal: linked.signal };
     void this.call(() => definition.run(context)).then((outcome) => {
       this.state = 'ended';
       this.grace?.cancel();

@@ -15,10 +15,12 @@ import {
   type TickDecision,
   type TickSchedule,
 } from '../tick/tick-schedule.js';
+import { isTooLate } from '../ledger/pending-retries.js';
 import { type CancelOrder, type CancelResult, cancelRuns } from './cancelling.js';
 import type { ClaimOrder, FleetWish, Job, TriggerResult } from './job.js';
 import { type MissedReport, missedTicks } from './job-definition.js';
 import { RunWaiter } from './job-run.js';
+import { dueRetry, nextRetryAt, rerunAfter } from './retries.js';
 
 /** Beyond this the oldest are forgotten: they were removed from the store long ago. */
 const MOST_REMEMBERED = 1_000;
@@ -189,6 +191,10 @@ export class JobRunner {
     if (record === undefined || needsAdoption(record, adoption)) {
       return this.occupy(job.submitWhileScheduled(new JobAdoption(adoption), term));
     }
+    const now = job.now();
+    if (record.retries.some((retry) => isTooLate(retry, now))) {
+      return this.occupy(job.dropRetries(term, (retry) => isTooLate(retry, now)));
+    }
     this.decide(term, record);
   }
 
@@ -224,6 +230,7 @@ export class JobRunner {
     const { job } = this;
     const { startingDeadlineMs, concurrencyPolicy, missedPolicy, schedule } = job.definition;
     const now = job.now();
+    const active = job.active.count(record, term);
     this.schedule = schedule.continuing(record.schedule, now)!;
     this.tellAhead(record, now);
     const newest = dueTicks(this.schedule, record.accountedThrough, now);
@@ -242,7 +249,7 @@ export class JobRunner {
       forbiddenSince: this.forbiddenSince,
       armedAfter: Math.max(this.armedAfter, resumedAt(record, now)),
       concurrencyPolicy,
-      activeRuns: job.active.count(record, term),
+      activeRuns: active + (concurrencyPolicy === 'Forbid' ? record.retries.length : 0),
     });
     this.forbiddenSince = decision.kind === 'wait' ? (this.forbiddenSince ?? due!.newest) : null;
     const order = { record, isCapped: due?.isCapped === true };
@@ -251,11 +258,16 @@ export class JobRunner {
     if (decision.kind === 'replace') {
       this.awaitedTick = due!.newest;
       job.replace();
+    } else {
+      const retry = dueRetry(record, now);
+      const isFree = active === 0 || concurrencyPolicy === 'Allow';
+      if (retry !== undefined && isFree) return this.occupy(job.claimRetry(term, retry));
     }
     const undue = this.schedule.next(newest?.newest ?? record.accountedThrough);
     const nextDue = undue === null ? Infinity : this.schedule.dueAt(undue);
     const expiryMs = job.active.nextExpiryMs(record, term);
-    this.sleep(now, decision, { nextDue, expiryMs });
+    const retryAt = nextRetryAt(record, now);
+    this.sleep(now, decision, { nextDue: Math.min(nextDue, retryAt), expiryMs });
   }
 
   private sleep(
@@ -290,7 +302,8 @@ export class JobRunner {
     const now = this.job.now();
     const continues = (text: string) => schedule.continuing(text, now) !== undefined;
     const isOver = (run: ActiveRun) => active.isOver(run, term);
-    const runs = { isOver, historyLimit };
+    const rerunOf = (run: ActiveRun) => rerunAfter(run, now, definition);
+    const runs = { isOver, historyLimit, rerunOf };
     return { job: name, schedule: schedule.text, continues, now, isOptionSuspend, ...runs };
   }
 

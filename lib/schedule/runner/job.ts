@@ -5,9 +5,11 @@ import {
   type FleetSwitch,
   isSuspended,
   type JobRecord,
+  type PendingRetry,
   type RunCancellation,
 } from '../ledger/job-record.js';
 import {
+  type EndedRun,
   type LedgerChange,
   RunEnd,
   RunStart,
@@ -15,6 +17,7 @@ import {
   TickClaim,
   TickReturn,
 } from '../ledger/ledger-changes.js';
+import { RetryClaim, RetryDrop, RetryReturn } from '../ledger/retry-changes.js';
 import type { Submitted } from '../ledger/pending-changes.js';
 import type { ScheduleLedger } from '../ledger/schedule-ledger.js';
 import type { TickDecision } from '../tick/tick-schedule.js';
@@ -26,10 +29,10 @@ import {
   type MissedTicks,
   missedTicks,
   type ReturnCause,
-  type RunOutcome,
   type ScheduleEnvironment,
 } from './job-definition.js';
 import { JobRun, JobWaitsForItselfError, LinkedSignal, RunWaiter } from './job-run.js';
+import { retryAfter } from './retries.js';
 
 /** A tick that may still start gets at least one request. */
 const SHORTEST_CLAIM_MS = 1_000;
@@ -156,16 +159,49 @@ export class Job {
       this.claimTimeoutMs(decision.tick),
     );
     if (claimed.kind === 'settled' && claimed.result.kind === 'won') {
-      const cause = this.causeNotToStart(term);
-      if (cause === undefined) this.start(run, missedTicks(claimed.result.missed, isCapped));
-      else await this.handBack(run, record.lastScheduleTime, cause);
+      for (const retry of claimed.result.dropped) {
+        this.environment.observer.onDropped(this.name, retry, 'replaced', term);
+      }
+      const { id: nonce, scheduledTime: tick } = run.record;
+      const back = new TickReturn(this.name, { tick, nonce }, record.lastScheduleTime);
+      await this.startClaimed(run, missedTicks(claimed.result.missed, isCapped), back);
       return 'settled';
     }
-    this.active.forget(run);
-    if (claimed.kind === 'unresolved') {
-      this.environment.observer.onUnresolved(run);
-    } else if (claimed.result.kind === 'taken') this.environment.observer.onSkipped(run, 'taken');
+    this.notStarted(run, claimed.kind === 'unresolved' ? claimed.kind : claimed.result.kind);
     return claimed.kind;
+  }
+
+  /** Claims an attempt after the first and starts it, by the rules of {@link claim}. */
+  async claimRetry(term: Term, retry: PendingRetry): Promise<void> {
+    const { scheduledTime, attempt, notAfter } = retry;
+    const run = this.newRun(term, scheduledTime, { attempt });
+    this.active.reserve(run);
+    const claimed = await this.submitWhileScheduled(
+      new RetryClaim(this.name, retry, run.record, this.isOptionSuspend),
+      term,
+      notAfter === null ? undefined : Math.max(SHORTEST_CLAIM_MS, notAfter - this.now()),
+    );
+    if (claimed.kind === 'settled' && claimed.result === 'won') {
+      const back = new RetryReturn(this.name, retry, run.record);
+      return this.startClaimed(run, missedTicks([], false), back);
+    }
+    this.notStarted(run, claimed.kind === 'unresolved' ? claimed.kind : claimed.result);
+  }
+
+  private notStarted(run: JobRun, why: 'unresolved' | 'taken' | 'outdated' | 'won'): void {
+    const { observer } = this.environment;
+    this.active.forget(run);
+    if (why === 'unresolved') observer.onUnresolved(run);
+    if (why === 'taken') observer.onSkipped(run, 'taken');
+  }
+
+  /** Drops attempts that may no longer start. */
+  async dropRetries(term: Term, isDropped: (retry: PendingRetry) => boolean): Promise<void> {
+    const dropped = await this.submitWhileScheduled(new RetryDrop(this.name, isDropped), term);
+    if (dropped.kind === 'unresolved') return;
+    for (const retry of dropped.result) {
+      this.environment.observer.onDropped(this.name, retry, 'too-late', term);
+    }
   }
 
   /** Claims ticks that are not to start, so that they are reported once. */
@@ -255,7 +291,8 @@ export class Job {
     const { schedule, accountedThrough: basis } = record;
     const { isOptionSuspend } = this;
     const claim = { job: this.name, schedule, tick, nonce, run, missed, isOptionSuspend };
-    return new TickClaim({ ...claim, basis, reason, isCapped });
+    const replacesRetries = this.definition.concurrencyPolicy === 'Replace';
+    return new TickClaim({ ...claim, basis, reason, isCapped, replacesRetries });
   }
 
   /** Until the deadline of the tick. */
@@ -272,9 +309,23 @@ export class Job {
     return this.isSuspended ? 'it was suspended' : undefined;
   }
 
-  private async handBack(run: JobRun, previous: number | null, cause: ReturnCause): Promise<void> {
-    const { id: nonce, scheduledTime: tick } = run.record;
-    const returned = await this.submit(new TickReturn(this.name, { tick, nonce }, previous));
+  /** What must no longer start is handed back. */
+  private async startClaimed(
+    run: JobRun,
+    missed: MissedTicks,
+    back: TickReturn | RetryReturn,
+  ): Promise<void> {
+    const cause = this.causeNotToStart(run.term);
+    if (cause === undefined) this.start(run, missed);
+    else await this.handBack(run, back, cause);
+  }
+
+  private async handBack(
+    run: JobRun,
+    back: TickReturn | RetryReturn,
+    cause: ReturnCause,
+  ): Promise<void> {
+    const returned = await this.submit(back);
     this.active.forget(run);
     this.active.freed();
     const isReturned = returned.kind === 'settled' && returned.result;
@@ -347,7 +398,7 @@ export class Job {
   private newRun(
     term: Term,
     scheduledTime: number,
-    kind: Pick<ActiveRun, 'isTriggered'> = {},
+    kind: Pick<ActiveRun, 'isTriggered' | 'attempt'> = {},
   ): JobRun {
     const { clock, nonce } = this.environment;
     const { number, fencingToken, holderIdentity } = term;
@@ -375,21 +426,27 @@ export class Job {
   private async untilRecorded(run: JobRun): Promise<void> {
     const { observer } = this.environment;
     const outcome = await run.ended;
-    const recording = this.recordEnd(run, outcome);
-    observer.onEnded(run, outcome);
+    const isRetryable = outcome.failure !== null && run.mayBeRetried;
+    const retry = isRetryable
+      ? retryAfter(run.record, outcome.endedAt, this.definition)
+      : undefined;
+    const recording = this.recordEnd(run, { ...outcome, retry });
+    observer.onEnded(run, { ...outcome, retryAt: retry ? new Date(retry.notBefore) : null });
     // The next tick may be claimed in the same write.
     this.active.freed();
     const recorded = await recording;
     this.active.forget(run);
     if (recorded.kind === 'unresolved') observer.onUnrecorded(run);
+    // Its time is known from the record alone.
+    if (retry !== undefined) this.active.freed();
   }
 
   private recordEnd(
     { record: run }: JobRun,
-    { endedAt, failure, cancellation }: Pick<RunOutcome, 'endedAt' | 'failure' | 'cancellation'>,
+    { endedAt, failure, cancellation, retry }: Omit<EndedRun, 'run' | 'historyLimit'>,
   ): Promise<Submitted<void>> {
     const { historyLimit } = this.definition;
-    const ended = { run, endedAt, historyLimit };
+    const ended = { run, endedAt, historyLimit, retry };
     const how = cancellation === undefined ? { failure } : { failure: null, cancellation };
     return this.submit(new RunEnd(this.name, { ...ended, ...how }));
   }

@@ -300,7 +300,7 @@ function mayStillStart(tick: number, situation: TickSituation): boolean {
 }
 
 /** The deadline is in whole seconds: 0 leaves the second of the tick itself. */
-function lastStart(
+export function lastStart(
   tick: number,
   { dueAt, startingDeadlineMs }: Pick<TickSituation, 'dueAt' | 'startingDeadlineMs'>,
 ): number {

@@ -43,13 +43,14 @@ const REQUEST: TickClaimRequest = {
   reason: 'not-started',
   isOptionSuspend: false,
   isCapped: false,
+  replacesRetries: false,
 };
 const claim = (missed: number[] = []) => new TickClaim({ ...REQUEST, missed });
 
 describe('when a tick is claimed', () => {
   it('is won by the version that carries its own nonce, and by no other', () => {
     const settled = (change: Partial<JobRecord>) => claim().decide(record(change));
-    const won = { kind: 'settled', result: { kind: 'won', missed: [] } };
+    const won = { kind: 'settled', result: { kind: 'won', missed: [], dropped: [] } };
     const taken = { kind: 'settled', result: { kind: 'taken' } };
     expect(settled({ accountedThrough: 5_000, claimNonce: 'mine' })).toEqual(won);
     expect(settled({ accountedThrough: 5_000, claimNonce: 'other' })).toEqual(taken);
@@ -168,6 +169,7 @@ describe('when a tick is handed back', () => {
       isOver,
       historyLimit: 10,
       isOptionSuspend: false,
+      rerunOf: () => undefined,
     };
     const adopted = new JobAdoption(adoption).decide(claimed);
     if (adopted.kind !== 'write') throw new Error(adopted.kind);
@@ -297,6 +299,7 @@ describe('when a leader adopts a job', () => {
       now: 9_000,
       historyLimit: 10,
       isOptionSuspend: false,
+      rerunOf: () => undefined,
       isOver: () => isOver,
       continues: (text) => text === 'S',
     });

@@ -24,12 +24,24 @@ const rewritten = (job: JsonDocument, change = {}): JsonDocument => {
 const RUN = { run: 'r', scheduledTime: AT, startedAt: AT, term: 1, fencingToken: '1' };
 const SUSPENSION = { isSuspended: true, at: AT, by: 'h' };
 const PAST = { scheduledTime: AT, delayMs: 5, durationMs: 7, term: 1, holderIdentity: 'h' };
+const RETRY = { scheduledTime: AT, attempt: 2, notBefore: AT };
 const REPORT = { claim: 'c', reason: 'forbidden', times: [AT] };
 
 describe('when a record was written by a version that knows more', () => {
   it.each<[string, JsonDocument]>([
     ['a field of the record', { later: [1] }],
     ['a field of an active run', { active: [{ ...RUN, holderIdentity: 'h', later: 1 }] }],
+    ['a later attempt', { active: [{ ...RUN, holderIdentity: 'h', attempt: 2, later: 1 }] }],
+    ['a past attempt', { history: [{ ...PAST, attempt: 2, later: 1 }] }],
+    ['a field of an attempt to come', { retries: [{ ...RETRY, later: 1 }] }],
+    [
+      'a field of an attempt that was handed back',
+      { retries: [{ ...RETRY, notAfter: AT, isRerun: true, returned: ['r'], later: 1 }] },
+    ],
+    ['a first attempt to come', { retries: [{ ...RETRY, attempt: 1 }] }],
+    ['an attempt to come at another time', { retries: [{ ...RETRY, notBefore: { after: 'r' } }] }],
+    ['an attempt to come with another end', { retries: [{ ...RETRY, notAfter: 5 }] }],
+    ['attempts to come that are none', { retries: { next: RETRY } }],
     ['a field of a report', { untold: [{ ...REPORT, later: { x: 1 } }] }],
     [
       'a field of the last failure',
@@ -68,6 +80,15 @@ describe('when a record was written by a version that knows more', () => {
       accountedThrough: '2026-01-01T00:01:00Z',
       claim: 'n',
     });
+  });
+
+  it('keeps an attempt to come that it does not know beside one that it adds', () => {
+    const strange = { ...RETRY, attempt: 'last' };
+    const added = { scheduledTime: TIME, attempt: 3, notBefore: TIME, notAfter: TIME };
+    const retries = [{ ...added, isRerun: true, returned: ['r'] }];
+    expect(rewritten({ accountedThrough: AT, retries: [strange] }, { retries })['retries']).toEqual(
+      [strange, { ...RETRY, attempt: 3, notAfter: AT, isRerun: true, returned: ['r'] }],
+    );
   });
 
   it('keeps what it does not know beside what it adds', () => {
@@ -148,6 +169,7 @@ describe('when a record says nothing but where it stands', () => {
       returned: ['a'],
       lastScheduleTime: AT,
       active: [{ ...RUN, holderIdentity: 'h' }],
+      retries: [RETRY],
       untold: [REPORT],
       unknownSince: AT,
     };
@@ -156,10 +178,19 @@ describe('when a record says nothing but where it stands', () => {
       returned: [],
       lastScheduleTime: null,
       active: [],
+      retries: [],
       untold: [],
       unknownSince: null,
     };
     expect(rewritten(job, change)).toEqual({ schedule: 'S', accountedThrough: AT });
+  });
+
+  it('is read by a version that knows no attempts, as the format is the same with them', () => {
+    const record = readJobRecord(documentOf({ accountedThrough: AT, retries: [RETRY] }), 'job')!;
+    expect(writeJobRecord({}, 'job', record)).toMatchObject({
+      format: 2,
+      jobs: { job: { accountedThrough: AT, retries: [RETRY] } },
+    });
   });
 
   it('says by its format that it is written like this', () => {

@@ -84,6 +84,64 @@ describe('when a run starts and ends', () => {
     ]);
   });
 
+  it('says when it is tried again, and which attempt each event is about', async () => {
+    const { schedule, events } = await heard();
+    let calls = 0;
+    const fails = ({ attempt }: { attempt: number }): void => {
+      calls += 1;
+      if (attempt !== calls) throw new Error(`call ${calls} is attempt ${attempt}`);
+      if (calls < 3) throw new Error('no paper');
+    };
+    const options = { timeZone: 'UTC', retries: { limit: 2, backoffMs: 5_000 } };
+    schedule.add('close-day', '* * * * *', fails, options);
+    await elections.clock.advance(MINUTE_MS + 15_000);
+    const about = { job: 'close-day', scheduledTime: at('00:01:00') };
+    const failed = { ...about, kind: 'failed', reason: 'Error: no paper' };
+    expect(events).toMatchObject([
+      { ...about, kind: 'started', attempt: 1 },
+      { ...failed, attempt: 1, willRetryAt: at('00:01:05') },
+      { ...about, kind: 'started', attempt: 2 },
+      { ...failed, attempt: 2, willRetryAt: at('00:01:15') },
+      { ...about, kind: 'started', attempt: 3 },
+      { ...about, kind: 'succeeded', attempt: 3 },
+    ]);
+    const { history, retries } = await schedule.inspect('close-day');
+    expect(history.map(({ attempt, outcome }) => [attempt, outcome])).toEqual([
+      [3, 'succeeded'],
+      [2, 'failed'],
+      [1, 'failed'],
+    ]);
+    expect(retries).toEqual([]);
+  });
+
+  it('says that no other attempt follows', async () => {
+    const { schedule, events } = await heard();
+    schedule.add('close-day', '* * * * *', () => Promise.reject(new Error('no paper')));
+    await elections.clock.advance(MINUTE_MS);
+    expect(events[1]).not.toHaveProperty('willRetryAt');
+  });
+
+  it('says that an attempt that was to follow is given up, and lists it until then', async () => {
+    const { schedule, events } = await heard();
+    const options = { timeZone: 'UTC', retries: 1, startingDeadlineSeconds: 20 };
+    const fails = () => Promise.reject(new Error('no paper'));
+    schedule.add('close-day', '*/10 * * * *', fails, options);
+    await elections.clock.advance(10 * MINUTE_MS);
+    await schedule.suspend('close-day');
+    const { retries } = await schedule.inspect('close-day');
+    const [notBefore, notAfter] = [at('00:10:10'), at('00:10:20.999')];
+    expect(retries).toEqual([{ scheduledTime: at('00:10:00'), attempt: 2, notBefore, notAfter }]);
+    await elections.clock.advance(MINUTE_MS);
+    await schedule.resume('close-day');
+    await elections.clock.settle();
+    expect(events.at(-1)).toMatchObject({
+      kind: 'skipped',
+      attempt: 2,
+      reason: 'too-late',
+      term: 1,
+    });
+  });
+
   it('gives an event that no listener can change, and that is whole as JSON', async () => {
     const { schedule, events } = await heard();
     schedule.add('close-day', '* * * * *', () => undefined);

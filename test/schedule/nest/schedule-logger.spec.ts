@@ -24,7 +24,15 @@ describe('the log of the schedule', () => {
   afterEach(() => Logger.overrideLogger(false));
 
   const log = new ScheduleLogger('billing');
-  const ended = { endedAt: 0, durationMs: 0, succeeded: true, failure: null };
+  const ended = { retryAt: null, endedAt: 0, durationMs: 0, succeeded: true, failure: null };
+  const RETRY = {
+    scheduledTime: AT.getTime(),
+    attempt: 3,
+    notBefore: 0,
+    notAfter: null,
+    isRerun: false,
+    returned: [],
+  };
   const missed = (reason: MissedReport['reason'], times: Date[]): MissedReport => ({
     job: 'close-day',
     reason,
@@ -77,6 +85,42 @@ describe('the log of the schedule', () => {
       'error',
       'ignored its signal for 30 s in the run of 2026-03-01T02:00:00.000Z; the next run no longer ' +
         'waits for it (it was cancelled)',
+    ],
+    [
+      'a run that throws and is tried again',
+      () =>
+        log.onEnded(RUN, {
+          ...ended,
+          succeeded: false,
+          failure: 'no paper',
+          retryAt: new Date(AT),
+        }),
+      'error',
+      'failed in the run of 2026-03-01T02:00:00.000Z: no paper; attempt 2 may start at 2026-03-01T02:00:00.000Z',
+    ],
+    [
+      'a later attempt that starts',
+      () => log.onStarted({ ...RUN, attempt: 2 }),
+      'debug',
+      'started attempt 2 of the run of 2026-03-01T02:00:00.000Z',
+    ],
+    [
+      'a later attempt whose claim has no answer',
+      () => log.onUnresolved({ ...RUN, attempt: 2 }),
+      'warn',
+      'did not start attempt 2 of the tick due at 2026-03-01T02:00:00.000Z: could not confirm that its claim was stored',
+    ],
+    [
+      'a later attempt that is too late',
+      () => log.onDropped('close-day', RETRY, 'too-late', TERM),
+      'warn',
+      'gave up attempt 3 of the tick due at 2026-03-01T02:00:00.000Z: no leader started it within startingDeadlineSeconds',
+    ],
+    [
+      'a later attempt whose place the next tick takes',
+      () => log.onDropped('close-day', RETRY, 'replaced', TERM),
+      'warn',
+      "gave up attempt 3 of the tick due at 2026-03-01T02:00:00.000Z: the next tick takes its place (concurrencyPolicy 'Replace')",
     ],
     [
       'one tick at which nothing led',

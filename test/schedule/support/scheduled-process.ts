@@ -28,6 +28,8 @@ export class ScheduledProcess {
   readonly schedule: RoleSchedule;
   readonly started: LeaderCronContext[] = [];
   readonly missed: MissedReport[] = [];
+  /** Of each run that has ended: when the next attempt may start. */
+  readonly retryTimes: (string | null)[] = [];
   readonly log: string[] = [];
   readonly errors: string[] = [];
   readonly work = new Set<PromiseLike<unknown>>();
@@ -70,10 +72,12 @@ export class ScheduledProcess {
       keptUnknownMs: KEPT_UNKNOWN_MS,
       observer: {
         onStarted: () => undefined,
-        onEnded: (_run, { failure }) => {
+        onEnded: (_run, { failure, retryAt }) => {
+          this.retryTimes.push(retryAt && clockTime(retryAt));
           this.log.push(`ended ${failure ?? 'well'}`);
           this.onEnded();
         },
+        onDropped: (_job, { attempt }, cause) => void this.log.push(`dropped ${attempt} ${cause}`),
         onMissed: (report) => void this.missed.push(report),
         onUnresolved: () => void this.log.push('unresolved'),
         onCancelled: (_run, { by, reason }) =>
@@ -104,6 +108,8 @@ export class ScheduledProcess {
       startingDeadlineMs: null,
       missedPolicy: 'latest',
       timeoutMs: null,
+      retries: { limit: 0, backoffMs: 10_000 },
+      onInterrupted: 'report',
       historyLimit: 10,
       suspend: false,
       onMissed: null,

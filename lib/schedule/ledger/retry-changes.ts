@@ -1,0 +1,91 @@
+import { type ActiveRun, isSuspended, type JobRecord, type PendingRetry } from './job-record.js';
+import type { LedgerChange, Verdict } from './ledger-changes.js';
+import {
+  isSameAttempt,
+  withoutRetries,
+  withoutRetry,
+  withRetryReturned,
+} from './pending-retries.js';
+
+/**
+ * `won`: this process, and no other, may start the attempt. `taken`: another has claimed or dropped it. `outdated`: the
+ * decision has to be made again, as the record has gone or the job was suspended.
+ */
+export type RetryClaimResult = 'won' | 'taken' | 'outdated';
+
+/**
+ * Claims an attempt after the first: one compare-and-set removes it from those that are to start and adds its run to the
+ * active ones. It is won only once that run is found there, and is not won if another leader has given it up since.
+ */
+export class RetryClaim implements LedgerChange<RetryClaimResult> {
+  readonly beginning: string;
+
+  constructor(
+    readonly job: string,
+    readonly retry: PendingRetry,
+    private readonly run: ActiveRun,
+    /** As of a `TickClaim`. */
+    private readonly isOptionSuspend: boolean,
+  ) {
+    this.beginning = run.id;
+  }
+
+  decide(record: JobRecord | undefined): Verdict<RetryClaimResult> {
+    const { retry, run } = this;
+    if (record === undefined) return { kind: 'settled', result: 'outdated' };
+    if (record.active.some(({ id }) => id === run.id)) return { kind: 'settled', result: 'won' };
+    if (!record.retries.some((each) => isSameAttempt(each, retry))) {
+      return { kind: 'settled', result: 'taken' };
+    }
+    if (isSuspended(record.fleetSwitch, this.isOptionSuspend)) {
+      return { kind: 'settled', result: 'outdated' };
+    }
+    const claimed = withoutRetry(record, retry);
+    return { kind: 'write', record: { ...claimed, active: [...record.active, run] } };
+  }
+}
+
+/**
+ * Hands back an attempt that was claimed and will not be started, because leadership ended between the two. Only its
+ * claimant may do so, after it has decided never to start it. Too late once another leader has given the run up. True if
+ * the attempt is to start again, or was until another process claimed it.
+ */
+export class RetryReturn implements LedgerChange<boolean> {
+  readonly beginning: string;
+
+  constructor(
+    readonly job: string,
+    readonly retry: PendingRetry,
+    run: ActiveRun,
+  ) {
+    this.beginning = run.id;
+  }
+
+  decide(record: JobRecord | undefined): Verdict<boolean> {
+    const { retry, beginning } = this;
+    if (record?.active.some(({ id }) => id === beginning) !== true) {
+      const isReturned = record?.retries.some(({ returned }) => returned.includes(beginning));
+      return { kind: 'settled', result: isReturned === true };
+    }
+    return { kind: 'write', record: withRetryReturned(record, retry, beginning) };
+  }
+}
+
+/** Removes attempts that are no longer to start. Resolves with those that this has removed. */
+export class RetryDrop implements LedgerChange<readonly PendingRetry[]> {
+  private dropped: readonly PendingRetry[] = [];
+
+  constructor(
+    readonly job: string,
+    private readonly isDropped: (retry: PendingRetry) => boolean,
+  ) {}
+
+  decide(record: JobRecord | undefined): Verdict<readonly PendingRetry[]> {
+    const dropped = record?.retries.filter((retry) => this.isDropped(retry)) ?? [];
+    if (record === undefined || dropped.length === 0) {
+      return { kind: 'settled', result: this.dropped };
+    }
+    this.dropped = dropped;
+    return { kind: 'write', record: withoutRetries(record, dropped) };
+  }
+}
