@@ -8,6 +8,7 @@ import typescript from 'typescript';
  */
 const ENTRIES = {
   index: '.build/index',
+  health: '.build/health/index',
   schedule: '.build/schedule/index',
   testing: '.build/testing/index',
 };

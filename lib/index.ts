@@ -21,6 +21,12 @@ export {
   getLeaderElectionOptionsToken,
   getLeadershipToken,
 } from './nest/leader-election.tokens.js';
+export type {
+  ElectionHealth,
+  ElectionHealthOptions,
+  ElectionHealthStatus,
+} from './nest/election-health.js';
+export type { ElectionStatus, RecentFailures } from './nest/election-status.js';
 export type { Leadership, RevocationReason, Term } from './core/term.js';
 export { currentTerm } from './nest/current-term.js';
 export type { Revocation } from './nest/leadership-streams.js';

@@ -7,6 +7,8 @@ import type { Leadership, Term } from '../core/term.js';
 import type { Adopted } from '../elector/work-in-flight.js';
 import { GATE_SKIPPED, GATED_WORK, OPEN_TERM, runGated, type CountedWork } from './gated-work.js';
 import type { Revocation } from './leadership-streams.js';
+import type { ElectionHealth, ElectionHealthOptions } from './election-health.js';
+import type { ElectionStatus } from './election-status.js';
 import type { RoleElection } from './role-election.js';
 import { SHADOW, type ShadowSkips } from './shadow-skips.js';
 
@@ -102,6 +104,22 @@ export class LeadershipService {
    */
   remainingMs(): number {
     return this[ELECTION].elector.remainingMs();
+  }
+
+  /** The election as this process sees it now. Costs no request. */
+  status(): ElectionStatus {
+    return this[ELECTION].status;
+  }
+
+  /**
+   * Whether this process is well, for a probe; a follower is. Costs no request. It can only be asked while the event loop
+   * turns: what blocks it for good shows as a probe that is not answered in time.
+   * @throws LeaderElectionOptionsError if `toleranceMs` is not a finite number, zero or more
+   */
+  health(options: ElectionHealthOptions = {}): ElectionHealth {
+    const { toleranceMs } = options;
+    if (toleranceMs !== undefined) checkDuration('health.toleranceMs', toleranceMs, 2_000);
+    return this[ELECTION].health(options);
   }
 
   /** Begins to compete for the lease, for `autoStart: false`. Idempotent; without effect once the application shuts down. */
@@ -285,11 +303,11 @@ const RUN_IF_LEADER = 'runIfLeader()';
 
 function checkedCooldown(cooldownMs: unknown, otherwise: number): number {
   if (cooldownMs === undefined) return otherwise;
-  if (typeof cooldownMs === 'number' && cooldownMs >= 0 && Number.isFinite(cooldownMs)) {
-    return cooldownMs;
-  }
+  return checkDuration('stepDown.cooldownMs', cooldownMs, otherwise);
+}
+
+function checkDuration(field: string, value: unknown, example: number): number {
+  if (typeof value === 'number' && value >= 0 && Number.isFinite(value)) return value;
   const rule = 'must be a number of milliseconds, zero or more';
-  throw new LeaderElectionOptionsError([
-    { field: 'stepDown.cooldownMs', value: cooldownMs, rule, fix: `use ${otherwise}` },
-  ]);
+  throw new LeaderElectionOptionsError([{ field, value, rule, fix: `use ${example}` }]);
 }

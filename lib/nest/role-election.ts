@@ -16,6 +16,8 @@ import type { ApplicationMembers, SharedMembers } from './application-members.js
 import type { LockRemark, SelectedLock } from './lock-selection.js';
 import { ElectionChannels, type ElectionSource } from './election-channels.js';
 import { ElectionLogger, type ListedTimer } from './election-logger.js';
+import { type ElectionHealth, type ElectionHealthOptions, healthOf } from './election-health.js';
+import { ElectionProgress, type ElectionStatus } from './election-status.js';
 import { EligibilityChecks } from './eligibility-checks.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import { isRepl } from './entry-point.js';
@@ -60,6 +62,7 @@ export class RoleElection {
   /** Whose its events are. */
   readonly source: ElectionSource;
   readonly channels: ElectionChannels;
+  private readonly progress: ElectionProgress;
   private readonly eligibility: RoleEligibility;
   private readonly checks: EligibilityChecks;
   /** Of this election, and of what is scheduled under it. */
@@ -102,6 +105,7 @@ export class RoleElection {
       options.mode === 'shadow'
         ? new ShadowSkips((method, count) => this.log.wouldHaveSkipped(method, count, this.leader))
         : undefined;
+    this.progress = new ElectionProgress(clock);
     this.members = members.of(this);
     const config = configOf(options, lock, this.members);
     this.elector = makeElector(config, { lock, clock, random, observer: this.observer() });
@@ -149,6 +153,21 @@ export class RoleElection {
 
   get memberViews(): readonly MemberView[] | undefined {
     return this.members?.viewOf(this);
+  }
+
+  get status(): ElectionStatus {
+    const { elector, leader, options, source } = this;
+    return this.progress.statusOf({ options, lock: source.lock, leader, elector });
+  }
+
+  health({ toleranceMs = this.options.retryPeriodMs }: ElectionHealthOptions): ElectionHealth {
+    return healthOf({
+      status: this.status,
+      hasOpenTerm: this.elector.openTerm !== undefined,
+      sinceRenewalMs: this.progress.sinceRenewalMs,
+      leaseDurationMs: this.options.leaseDurationMs,
+      toleranceMs,
+    });
   }
 
   private placementAmong(members: SharedMembers | undefined): RolePlacement | undefined {
@@ -245,6 +264,7 @@ export class RoleElection {
     this.started = true;
     this.waitsEarly?.cancel();
     this.log.started();
+    this.progress.started();
     this.placement?.start();
     this.members?.start();
     atHome(() => this.checks.start());
@@ -361,6 +381,7 @@ export class RoleElection {
     return {
       onGranted: (term: Term) => {
         this.lastReason = undefined;
+        this.progress.granted();
         this.log.granted(term);
         this.channels.granted(term);
         this.mark?.lead();
@@ -386,6 +407,7 @@ export class RoleElection {
   }
 
   private tell(notice: ElectionNotice): void {
+    this.progress.tell(notice);
     const isOfLeader = notice.kind === 'leader-changed';
     if (isOfLeader) {
       if (notice.leader !== undefined) this.hasSeenLeader = true;

@@ -3,6 +3,7 @@ import { createTerm, type RevocationReason, type Term } from '../core/term.js';
 import type { ElectionObserver } from '../elector/leader-elector.js';
 import { adopt } from '../nest/gate-leadership.js';
 import { GATES } from '../nest/gated-method.js';
+import { ElectionProgress } from '../nest/election-status.js';
 import { LeadershipStreams } from '../nest/leadership-streams.js';
 import { LeadershipService } from '../nest/leadership.service.js';
 import { leadershipNow, type RoleElection } from '../nest/role-election.js';
@@ -108,6 +109,7 @@ export function leadershipStandIn({
 type StandInElection = Pick<
   RoleElection,
   | 'elector'
+  | 'health'
   | 'isStopping'
   | 'leader'
   | 'leadershipAwaited'
@@ -117,6 +119,7 @@ type StandInElection = Pick<
   | 'shadow'
   | 'skipped'
   | 'start'
+  | 'status'
   | 'streams'
 > & { readonly options: ResolvedElectionOptions };
 
@@ -138,7 +141,9 @@ function standInElection(
       if (kind === 'leader-changed') streams.changed();
     },
   };
-  const elector = new ControlledElector(options, { clock: new ManualClock(), observer }, isLeader);
+  const clock = new ManualClock();
+  const elector = new ControlledElector(options, { clock, observer }, isLeader);
+  const progress = new ElectionProgress(clock);
   const streams = new LeadershipStreams(
     () => leadershipNow(role, elector.leader, elector.term, lastReason),
     () => undefined,
@@ -154,6 +159,13 @@ function standInElection(
     memberViews: undefined,
     get leader() {
       return elector.leader;
+    },
+    get status() {
+      const { leader: known } = elector;
+      return progress.statusOf({ options, lock: 'a test', leader: known, elector });
+    },
+    health() {
+      return { status: 'up', ...this.status };
     },
     start: () => {},
     leadershipAwaited: () => {},

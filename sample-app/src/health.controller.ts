@@ -1,10 +1,15 @@
-import { Controller, Get } from '@nestjs/common';
+import { Controller, Get, ServiceUnavailableException } from '@nestjs/common';
+import { type ElectionHealth, LeadershipService } from 'nestjs-leader-election';
 
-/** For the probes of a pod. A standby is as healthy as the leader, so leadership plays no part in it. */
+/** For the probes of a pod. A follower is as healthy as the leader; only a restart helps a replica that is `down`. */
 @Controller('health')
 export class HealthController {
+  constructor(private readonly leadership: LeadershipService) {}
+
   @Get()
-  health(): object {
-    return { status: 'ok' };
+  health(): ElectionHealth {
+    const health = this.leadership.health();
+    if (health.status === 'down') throw new ServiceUnavailableException(health);
+    return health;
   }
 }

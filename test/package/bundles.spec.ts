@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const TYPED = ['index', 'schedule', 'shared', 'testing'];
+const TYPED = ['health', 'index', 'schedule', 'shared', 'testing'];
 /** What an application with a lock in a cluster loads, and no other. */
 const LAZY = 'kubernetes';
 const FILES = [...TYPED, LAZY];
@@ -13,6 +13,7 @@ const FILES = [...TYPED, LAZY];
 const REQUIRED = /^(@nestjs\/common|@nestjs\/core|rxjs|node:.*)$/;
 /** The sub-path may ask for the optional peers that it exists for. */
 const OF_SCHEDULE = ['@nestjs/schedule', 'cron'];
+const OF_HEALTH = ['@nestjs/terminus'];
 
 function text(file: string): string {
   return readFileSync(join(root, file), 'utf8');
@@ -41,14 +42,15 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     expect(readdirSync(join(root, dir)).toSorted()).toEqual(expected.toSorted());
   });
 
-  it.each(TYPED)('compiles against %s without any optional package', (name) => {
-    expect(packagesOf(`${dir}/${name}.d.ts`)).toEqual([]);
+  it.each(TYPED)('compiles against %s without any optional package that is not its own', (name) => {
+    expect(packagesOf(`${dir}/${name}.d.ts`)).toEqual(name === 'health' ? OF_HEALTH : []);
   });
 
   it.each([
     ['index', []],
     ['testing', []],
     ['schedule', OF_SCHEDULE],
+    ['health', OF_HEALTH],
   ])('loads with %s no optional package but %j', (name, expected) => {
     expect(new Set(packagesOf(`${dir}/${name}.js`))).toEqual(new Set(expected));
   });

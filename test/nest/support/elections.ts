@@ -23,7 +23,7 @@ type Application = INestApplication & { leadership(role?: string): LeadershipSer
 export class Elections {
   readonly clock = new ManualClock();
   readonly store = new MemoryLeaseStore();
-  private readonly applications: INestApplication[] = [];
+  readonly applications: INestApplication[] = [];
   private readonly rivals: LeaderElector[] = [];
 
   module(options: Partial<LeaderElectionModuleOptions> = {}) {

@@ -1,0 +1,66 @@
+import type { ElectionStatus } from './election-status.js';
+
+/**
+ * - `up`: this process leads and renews, or follows.
+ * - `degraded`: it works and needs attention, though a restart would not help.
+ * - `down`: it cannot know whether it leads, and only a restart is sure to end what it does.
+ */
+export type ElectionHealthStatus = 'up' | 'degraded' | 'down';
+
+/** The health of one role's election in this process. */
+export interface ElectionHealth extends ElectionStatus {
+  /** `up`, `degraded` or `down`: see {@link ElectionHealthStatus}. */
+  readonly status: ElectionHealthStatus;
+  /** Why it is not `up`, in one sentence; absent if it is. */
+  readonly reason?: string;
+}
+
+/** Options of `leadership.health()`. */
+export interface ElectionHealthOptions {
+  /**
+   * How long, in milliseconds, the end of validity may go unnoticed before this process counts as `down`: its event loop
+   * does not turn, or its timers do not fire.
+   * @default `retryPeriodMs`
+   */
+  readonly toleranceMs?: number;
+}
+
+export interface HealthEvidence {
+  readonly status: ElectionStatus;
+  /** A term has begun, and its end has not been announced in this process. */
+  readonly hasOpenTerm: boolean;
+  readonly sinceRenewalMs: number;
+  readonly leaseDurationMs: number;
+  readonly toleranceMs: number;
+}
+
+/**
+ * By the rule of client-go's health check, a process that holds a term is down once the lease has run out and a tolerance
+ * has passed: whatever should have ended the term has not. A follower is up: the cluster must not restart standbys because
+ * the store is gone.
+ */
+export function healthOf(evidence: HealthEvidence): ElectionHealth {
+  const { status, hasOpenTerm, sinceRenewalMs, leaseDurationMs, toleranceMs } = evidence;
+  const { isLeader, failures, leaderlessMs } = status;
+  if (!isLeader && hasOpenTerm && sinceRenewalMs > leaseDurationMs + toleranceMs) {
+    const reason = `its term was not renewed for ${seconds(sinceRenewalMs)} and has not ended here: the event loop is blocked`;
+    return { ...status, status: 'down', reason };
+  }
+  if (isLeader && failures !== undefined) {
+    const reason = `renewals fail (${failures.count}); leadership is certain for ${seconds(status.remainingMs)} more: ${failures.message}`;
+    return { ...status, status: 'degraded', reason };
+  }
+  if (leaderlessMs !== undefined && leaderlessMs > leaseDurationMs) {
+    const last = failures === undefined ? '' : `: ${failures.message}`;
+    return {
+      ...status,
+      status: 'degraded',
+      reason: `no leader is known for ${seconds(leaderlessMs)}${last}`,
+    };
+  }
+  return { ...status, status: 'up' };
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}
