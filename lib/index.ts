@@ -11,7 +11,7 @@ export type {
   LeaderElectionOptionsFactory,
   MembersOption,
 } from './nest/leader-election.options.js';
-export type { ElectionOptions } from './core/election-options.js';
+export type { ElectionOptions, ElectionProfile } from './core/election-options.js';
 export type { EligibilityAnswer, EligibilityCheck } from './nest/eligibility-checks.js';
 export type { Placement, PlacementFunction } from './nest/role-placement.js';
 

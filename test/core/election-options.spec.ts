@@ -54,6 +54,26 @@ describe('when only the lease duration is given', () => {
   );
 });
 
+describe('when a profile is given', () => {
+  const timesOf = (options: object) => {
+    const resolved = resolveElectionOptions({ ...VALID, ...options }, 'host_1');
+    const { leaseDurationMs, renewDeadlineMs, retryPeriodMs, requestTimeoutMs } = resolved;
+    expect(retryPeriodMs + 2 * (requestTimeoutMs + 250)).toBeLessThanOrEqual(renewDeadlineMs);
+    return [leaseDurationMs, renewDeadlineMs, retryPeriodMs];
+  };
+
+  it.each<[object, number[]]>([
+    [{ profile: 'fast' }, [5_000, 3_333, 600]],
+    [{ profile: 'default' }, [15_000, 10_000, 2_000]],
+    [{ profile: 'quiet' }, [60_000, 40_000, 20_000]],
+    [{ profile: 'quiet', retryPeriodMs: 5_000 }, [60_000, 40_000, 5_000]],
+    [{ profile: 'quiet', leaseDurationMs: 30_000 }, [30_000, 20_000, 10_000]],
+    [{ profile: 'fast', leaseDurationMs: 30_000 }, [30_000, 20_000, 600]],
+  ])('takes from it, with room for two lost requests, what %j leaves open', (options, times) => {
+    expect(timesOf(options)).toEqual(times);
+  });
+});
+
 describe('when an option is wrong', () => {
   it.each<[string, Record<string, unknown>, string]>([
     ['role missing', { role: undefined }, 'role'],
@@ -65,6 +85,7 @@ describe('when an option is wrong', () => {
     ['role that breaks the line', { role: 'a\u2028b', leaseName: 'a' }, 'role'],
     ['identity with half a character', { identity: 'a\ud800' }, 'identity'],
     ['application that is too long', { application: 'x'.repeat(254) }, 'application'],
+    ['profile unknown', { profile: 'slow' }, 'profile'],
     ['role no lease name', { role: 'Plan Scheduler' }, 'leaseName'],
     ['leaseName in capitals', { leaseName: 'Plan' }, 'leaseName'],
     ['leaseName with an underscore', { leaseName: 'a_b' }, 'leaseName'],
