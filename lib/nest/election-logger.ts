@@ -32,9 +32,12 @@ type Level = 'debug' | 'log' | 'warn';
 export interface ListedTimer {
   /** Class and method, e.g. `PlanScheduler.closeExpiredPlans`. */
   readonly name: string;
-  /** `gate`: on the leader of the role that gates. `marked`: as its own `@LeaderOnly()` says. */
-  readonly rule: 'gate' | 'every-replica' | 'marked';
-  /** The roles of its own `@LeaderOnly()`. */
+  /**
+   * `gate`: on the leader of the role that gates. `marked`: as its own `@LeaderOnly()` says. `claimed`: a job of
+   * `@LeaderCron()`.
+   */
+  readonly rule: 'gate' | 'every-replica' | 'marked' | 'claimed';
+  /** The roles of its own `@LeaderOnly()` or `@LeaderCron()`. */
   readonly roles: readonly string[];
 }
 
@@ -124,20 +127,26 @@ export class ElectionLogger {
     logSafely('LeaderElection', () => this.logger.error(`${this.prefix}: ${text}`));
   }
 
-  /** One entry at the start: which timers run where. */
-  gatesTimers(timers: readonly ListedTimer[], isShadow = false): void {
+  /**
+   * One entry at the start: which timers run where.
+   * @param added the names of the jobs in SchedulerRegistry that the application has added
+   */
+  gatesTimers(timers: readonly ListedTimer[], added: readonly string[], isShadow = false): void {
     const places = [
       ['on the leader', named(timers, 'gate')],
       ['on every replica (@EveryReplica)', named(timers, 'every-replica')],
       ['on the leader of the role of their @LeaderOnly()', named(timers, 'marked')],
+      ['on the leader that claims their ticks (@LeaderCron)', named(timers, 'claimed')],
     ] as const;
     const listed = places
       .filter(([, names]) => names.length > 0)
       .map(([where, names]) => `${where} ${names.join(', ')}`)
       .join('; ');
+    const soFar = added.map((name) => JSON.stringify(name)).join(', ');
     const dynamic =
-      'Jobs that are added to SchedulerRegistry are not gated: wrap their functions in leadership.guard()';
-    if (listed === '') {
+      `Jobs that are added to SchedulerRegistry${soFar && ` (so far ${soFar})`} are not gated: ` +
+      'wrap their functions in leadership.guard()';
+    if (timers.every(({ rule }) => rule === 'claimed')) {
       const none = 'and finds no @Cron, @Interval or @Timeout that @nestjs/schedule runs';
       return this.write('warn', `has gateSchedules: true ${none}. ${dynamic}`);
     }
@@ -409,7 +418,9 @@ export function logSafely(source: string, log: () => void): void {
 function named(timers: readonly ListedTimer[], rule: ListedTimer['rule']): string[] {
   return timers
     .filter((timer) => timer.rule === rule)
-    .map(({ name, roles }) => (rule === 'marked' ? `${name} ("${roles.join('", "')}")` : name));
+    .map(({ name, roles }) =>
+      roles.length > 0 && rule !== 'gate' ? `${name} ("${roles.join('", "')}")` : name,
+    );
 }
 
 /** The stack of a handler points to the user's code; that of a failed request adds nothing to its message. */

@@ -140,6 +140,7 @@ class ElectionEdge implements OnModuleInit, OnApplicationBootstrap, OnModuleDest
 
   onApplicationBootstrap(): void {
     if (this.isClosing) return;
+    this.scheduleGates.announce();
     for (const election of this.registry.elections) election.onBootstrapEnded();
     // After init() has returned. Not the global setImmediate, which a test runner's fake timers stop.
     setImmediate(() => this.readiness.reach());
@@ -176,7 +177,6 @@ class LeaderElectionLifecycle
     private readonly registry: RoleRegistry,
     private readonly explorer: LeadershipHandlersExplorer,
     private readonly refusals: TransportRefusals,
-    private readonly scheduleGates: ScheduleGates,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -187,7 +187,6 @@ class LeaderElectionLifecycle
 
   onApplicationBootstrap(): void {
     for (const election of this.registry.elections) election.onBootstrapStarted();
-    this.scheduleGates.announce();
   }
 
   async onApplicationShutdown(): Promise<void> {

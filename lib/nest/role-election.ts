@@ -317,8 +317,8 @@ export class RoleElection {
   }
 
   /** It gates the timers of the application. */
-  gatesTimers(timers: readonly ListedTimer[]): void {
-    this.log.gatesTimers(timers, this.shadow !== undefined);
+  gatesTimers(timers: readonly ListedTimer[], added: readonly string[]): void {
+    this.log.gatesTimers(timers, added, this.shadow !== undefined);
   }
 
   /** A gated method was skipped. Before the leader is known, this happens silently on every replica. */

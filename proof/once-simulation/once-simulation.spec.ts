@@ -4,30 +4,13 @@ import { OnceRole } from '../../lib/schedule/once/once-role.js';
 import { MutantBuild } from '../mutants/mutant-build.js';
 import { FaultCount } from '../tick-simulation/network-faults.js';
 import { engineOf, ONCE_MUTANTS, SIMULATED_PARTS } from './once-mutants.js';
-import { simulateOnce } from './once-simulation.js';
+import { simulateOnce, SOMETIMES } from './once-simulation.js';
 
 const engine = { OnceRole, OnceLedger };
 const SECONDS = 120;
 const SEEDS = 40;
 /** More than any mutant takes. */
 const MOST_SEEDS = 50;
-
-/** A fault that never strikes, and a rule that is never needed, test nothing. */
-const SOMETIMES = [
-  'answer lost',
-  'cut off',
-  'duplicated',
-  'ghost',
-  'handed back',
-  'paused',
-  'rollout',
-  'term lost',
-  'told failed',
-  'told interrupted',
-  'told succeeded',
-  'told superseded',
-  'unrecorded',
-];
 
 describe('when three replicas all believe that they lead, under every fault', () => {
   it("runs no version twice with 'fail', never goes back, and is over for all in the end", async () => {

@@ -23,6 +23,23 @@ export interface OnceRun {
   readonly faults: FaultCount;
 }
 
+/** A fault that never strikes, and a rule that is never needed, test nothing. */
+export const SOMETIMES = [
+  'answer lost',
+  'cut off',
+  'duplicated',
+  'ghost',
+  'handed back',
+  'paused',
+  'rollout',
+  'term lost',
+  'told failed',
+  'told interrupted',
+  'told succeeded',
+  'told superseded',
+  'unrecorded',
+];
+
 /** Seconds at the end without a fault, in which everything that is wanted is over. */
 const LEISURE_SECONDS = 90;
 

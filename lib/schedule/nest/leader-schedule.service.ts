@@ -65,6 +65,13 @@ export class LeaderSchedule {
     @Optional() registry?: SchedulerRegistry,
   ) {
     this.registry = isWhole(registry) ? registry : undefined;
+    gates.listWith(() =>
+      [...this.jobs.values()].map(({ name, role }) => ({
+        name,
+        rule: 'claimed',
+        roles: [role.name],
+      })),
+    );
   }
 
   /**
