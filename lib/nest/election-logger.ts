@@ -202,6 +202,13 @@ export class ElectionLogger {
     );
   }
 
+  watchdogFailed(error: unknown): void {
+    this.write(
+      'warn',
+      `is no longer watched, as the watchdog's thread failed: ${messageOf(error)}`,
+    );
+  }
+
   placementFailed(text: string): void {
     this.write('warn', text);
   }

@@ -92,6 +92,14 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    */
   readonly placementCooldownMs?: number;
   /**
+   * End this process with SIGKILL if a term runs out while the event loop is blocked: whatever blocks it would continue
+   * the leader's work beside the next leader. A worker thread waits for half the time between `renewDeadlineMs` and
+   * `leaseDurationMs`, and so acts before another replica may lead. It ends the whole process, and does so at a
+   * breakpoint of a debugger too. At a stop of the whole process it does nothing.
+   * @default false
+   */
+  readonly watchdog?: boolean;
+  /**
    * Run every `@Cron`, `@Interval` and `@Timeout` of the application on the leader of this role alone. `@EveryReplica()`
    * leaves one out, and `@LeaderOnly()` keeps the role that it names. Jobs that are added to SchedulerRegistry are not
    * gated; `leadership.guard()` gates their functions. At most one role of an application may ask for it.
@@ -186,6 +194,7 @@ export interface ResolvedModuleOptions extends ResolvedElectionOptions {
   readonly eligibility: readonly EligibilityCheck[];
   readonly placement: Placement;
   readonly placementCooldownMs: number;
+  readonly watchdog: boolean;
   readonly gateSchedules: boolean;
   readonly mode: 'enforce' | 'shadow';
 }
@@ -201,6 +210,7 @@ const OPTION_NAMES = [
   'eligibility',
   'placement',
   'placementCooldownMs',
+  'watchdog',
   'gateSchedules',
   'mode',
 ];
@@ -231,6 +241,7 @@ export function resolveModuleOptions(
       DEFAULT_PLACEMENT_COOLDOWN_MS,
       0,
     ),
+    watchdog: reader.boolean('watchdog', false),
     gateSchedules: reader.boolean('gateSchedules', false),
     mode: readMode(reader),
   };

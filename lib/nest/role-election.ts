@@ -6,6 +6,7 @@ import type { Clock, Timer } from '../core/clock.js';
 import { messageOf } from '../core/thrown-value.js';
 import type { ResourceLock } from '../core/resource-lock.js';
 import type { ElectionObserver, ElectorFactory, RoleElector } from '../elector/leader-elector.js';
+import { Watchdog } from '../elector/watchdog.js';
 import type { RoleMark } from '../kubernetes/leader-mark.js';
 import { closeInTime } from '../elector/lock-requests.js';
 import { atHome } from '../elector/system-clock.js';
@@ -73,6 +74,7 @@ export class RoleElection {
   private readonly mark: RoleMark | undefined;
   private readonly placement: RolePlacement | undefined;
   private readonly ownContainer: OwnContainer | undefined;
+  private readonly watchdog: Watchdog | undefined;
   private readonly lockRemark: LockRemark | undefined;
   private lastReason: RevocationReason | undefined;
   private toldIneligible = false;
@@ -116,6 +118,7 @@ export class RoleElection {
     }
     this.placement = this.placementAmong(this.members);
     this.ownContainer = this.ownContainerAmong(this.members);
+    this.watchdog = this.watchdogOf(options);
     this.streams = new LeadershipStreams(
       () => this.leadership(),
       () => this.memberViews,
@@ -198,6 +201,17 @@ export class RoleElection {
     });
   }
 
+  private watchdogOf({
+    watchdog,
+    leaseDurationMs,
+    renewDeadlineMs,
+    role,
+  }: ResolvedModuleOptions): Watchdog | undefined {
+    if (!watchdog) return undefined;
+    const toleranceMs = Math.floor((leaseDurationMs - renewDeadlineMs) / 2);
+    return new Watchdog(toleranceMs, `Role "${role}"`, (error) => this.log.watchdogFailed(error));
+  }
+
   containerEnded(end: ContainerEnd): void {
     if (this.options.podWatch) this.elector.containerEnded(end);
   }
@@ -261,6 +275,7 @@ export class RoleElection {
 
   start(): void {
     if (this.started || this.stopping || this.replacement !== undefined) return;
+    this.watchdog?.start();
     this.started = true;
     this.waitsEarly?.cancel();
     this.log.started();
@@ -337,6 +352,7 @@ export class RoleElection {
       .release()
       .then(() => this.close('the mark of the pod', () => this.mark?.close()))
       .then(() => this.close('the source of the members', () => this.members?.leave()))
+      .then(() => this.close('the watchdog', () => this.watchdog?.close()))
       .then(() => this.close('the lock', () => this.lock.close?.()))
       .finally(() => this.streams.complete());
     return this.released;
@@ -382,6 +398,7 @@ export class RoleElection {
       onGranted: (term: Term) => {
         this.lastReason = undefined;
         this.progress.granted();
+        this.watchdog?.validFor(this.elector.remainingMs());
         this.log.granted(term);
         this.channels.granted(term);
         this.mark?.lead();
@@ -393,6 +410,7 @@ export class RoleElection {
       },
       onRevoked: (term: Term, reason: RevocationReason) => {
         this.lastReason = reason;
+        this.watchdog?.rest();
         this.log.revoked(term, reason, this.eligibility.why);
         this.channels.revoked(term, reason);
         // Beside the drain: the release does not wait for it.
@@ -408,6 +426,7 @@ export class RoleElection {
 
   private tell(notice: ElectionNotice): void {
     this.progress.tell(notice);
+    if (notice.kind === 'renewed') this.watchdog?.validFor(this.elector.remainingMs());
     const isOfLeader = notice.kind === 'leader-changed';
     if (isOfLeader) {
       if (notice.leader !== undefined) this.hasSeenLeader = true;

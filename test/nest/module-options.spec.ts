@@ -74,6 +74,7 @@ describe('the options of LeaderElectionModule', () => {
         podWatch: false,
         placement: 'any',
         placementCooldownMs: 30_000,
+        watchdog: false,
         gateSchedules: false,
         mode: 'enforce',
       });
