@@ -20,7 +20,7 @@ import { type ElectorFactory, LeaderElector } from '../elector/leader-elector.js
 import { atHome, SystemClock } from '../elector/system-clock.js';
 import { kernelRandom } from '../locks/kernel-entropy.js';
 import { ApplicationMembers } from './application-members.js';
-import { ApplicationReadiness } from './leadership-handlers.dispatcher.js';
+import { ApplicationReadiness } from '../election/leadership-handlers.dispatcher.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.tokens.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { INSTANCE_ARRIVALS } from './method-marks.js';

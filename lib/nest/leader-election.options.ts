@@ -13,7 +13,7 @@ import {
 import { OptionReader, textFault } from '../core/option-reader.js';
 import type { EligibilityCheck } from './eligibility-checks.js';
 import type { Placement } from './role-placement.js';
-import { isLockChoice, LOCK_NAMES, type LockChoice } from './lock-selection.js';
+import { type LockChoice, readLockChoice } from '../locks/lock-selection.js';
 
 /** The options of `LeaderElectionModule.forRoot()`: those of the election, and how it is part of the application. */
 export interface LeaderElectionModuleOptions extends ElectionOptions {
@@ -228,7 +228,7 @@ export function resolveModuleOptions(
   const reader = readerOf(raw, registration);
   const options: ResolvedModuleOptions = {
     ...readElectionOptions(reader, defaultIdentity, defaultApplication),
-    lock: readLock(reader),
+    lock: readLockChoice(reader),
     createLease: reader.boolean('createLease', true),
     podLabel: reader.boolean('podLabel', false),
     autoStart: reader.boolean('autoStart', true),
@@ -286,20 +286,6 @@ export function optionsOf(given: object): Record<string, unknown> {
 /** True for options with which a test replaces those given to `forRoot`. */
 function lacksRole(raw: unknown): boolean {
   return typeof raw === 'object' && raw !== null && !('role' in raw);
-}
-
-function readLock(reader: OptionReader): LockChoice {
-  const lock = reader.get('lock');
-  if (lock === undefined) return 'auto';
-  if (isLockChoice(lock)) return lock;
-  const names = LOCK_NAMES.map((name) => `"${name}"`).join(', ');
-  reader.fault(
-    'lock',
-    lock,
-    `must be one of ${names}, the result of leaseLock(), configMapLock(), fileLock() or memoryLock(), or a ResourceLock`,
-    'name one of these, or leave it out',
-  );
-  return 'auto';
 }
 
 function readMode(reader: OptionReader): 'enforce' | 'shadow' {

@@ -11,30 +11,35 @@ import type { RoleMark } from '../kubernetes/leader-mark.js';
 import { closeInTime } from '../elector/lock-requests.js';
 import { atHome } from '../elector/system-clock.js';
 import { MemoryLock } from '../locks/memory/memory.lock.js';
-import type { MembersUnknownError } from '../core/errors.js';
+import type { MembersUnknownError, ReportedError } from '../core/errors.js';
 import type { MemberView } from '../core/member.js';
 import type { ApplicationMembers, SharedMembers } from './application-members.js';
-import type { LockRemark, SelectedLock } from './lock-selection.js';
-import { ElectionChannels, type ElectionSource } from './election-channels.js';
-import { ElectionLogger, type ListedTimer } from './election-logger.js';
-import { type ElectionHealth, type ElectionHealthOptions, healthOf } from './election-health.js';
-import { ElectionProgress, type ElectionStatus } from './election-status.js';
+import type { LockRemark, SelectedLock } from '../locks/lock-selection.js';
+import { ElectionChannels, type ElectionSource } from '../election/election-channels.js';
+import {
+  type ElectionHealth,
+  type ElectionHealthOptions,
+  healthOf,
+} from '../election/election-health.js';
+import { ElectionProgress, type ElectionStatus } from '../election/election-status.js';
 import { EligibilityChecks } from './eligibility-checks.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import { isRepl } from './entry-point.js';
-import type { ReportedError } from './errors.js';
-import type { LeadershipHandlers } from './leadership-handler.decorators.js';
 import {
   type ApplicationReadiness,
+  type LeadershipHandlers,
   LeadershipHandlersDispatcher,
-} from './leadership-handlers.dispatcher.js';
+} from '../election/leadership-handlers.dispatcher.js';
 import { LeadershipStreams } from './leadership-streams.js';
 import { OwnContainer } from './own-container.js';
 import type { PodLabels } from './pod-labels.js';
-import { RoleEligibility } from './role-eligibility.js';
+import { isTerm } from '../election/gated-work.js';
+import { RoleEligibility } from '../election/role-eligibility.js';
+import { type ListedTimer, RoleLogger } from './role-logger.js';
 import { RolePlacement } from './role-placement.js';
+import { runToEnd } from './run-to-end.js';
 import { ShadowSkips } from './shadow-skips.js';
-import { isTerm, revocationOfStub, type ServiceOverride, termOfStub } from './service-override.js';
+import { revocationOfStub, type ServiceOverride, termOfStub } from './service-override.js';
 
 export interface RoleElectionDependencies {
   readonly clock: Clock;
@@ -57,7 +62,7 @@ export class RoleElection {
   /** Makes the lock of another lease like that of the role; absent for a lock that is one object. */
   readonly lockBeside: SelectedLock['beside'];
   private readonly drainedBeside: (() => Promise<void>)[] = [];
-  private readonly log: ElectionLogger;
+  private readonly log: RoleLogger;
   /** What gates would have skipped; undefined unless the role has `mode: 'shadow'`. */
   readonly shadow: ShadowSkips | undefined;
   /** Whose its events are. */
@@ -100,7 +105,7 @@ export class RoleElection {
     this.clock = clock;
     const isLeaseLasting = !(lock instanceof MemoryLock);
     const description = lock.describe();
-    this.log = new ElectionLogger(options, description, clock, isLeaseLasting);
+    this.log = new RoleLogger(options, description, clock, isLeaseLasting);
     this.source = sourceOf(options, description);
     this.channels = new ElectionChannels(this.source, () => this.leader);
     this.shadow =
@@ -135,6 +140,8 @@ export class RoleElection {
       currentLeader: () => (this.replacement ?? this).leader,
       stepDown: (cooldownMs) => this.stepDown(cooldownMs),
       report: (error) => this.report(error),
+      runToEnd,
+      nameOf: (kind) => `@${kind}()`,
     });
     this.lockRemark = remark;
     this.isAutoStart = options.autoStart;

@@ -2,7 +2,7 @@ import { Injectable, Logger, Module, type OnModuleInit } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import { messageOf } from '../core/thrown-value.js';
-import { type ListedTimer, logSafely } from './election-logger.js';
+import { logSafely } from '../election/election-logger.js';
 import {
   entryPointAt,
   isEntryPoint,
@@ -14,6 +14,7 @@ import { EVERY_REPLICA_MARKS, isClassOfEveryReplica } from './every-replica.deco
 import { type Gate, GATES } from './gated-method.js';
 import { GATE_SKIPPED, runGated } from './gated-work.js';
 import { classMethod, classMethods, prototypeOf } from './method-marks.js';
+import type { ListedTimer } from './role-logger.js';
 import type { RoleElection } from './role-election.js';
 import { RoleRegistry } from './role-registry.js';
 import { SHADOW } from './shadow-skips.js';
