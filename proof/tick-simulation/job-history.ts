@@ -1,12 +1,13 @@
-import type { JobRecord } from '../../lib/schedule/ledger/job-record.js';
+import type { ActiveRun, JobRecord } from '../../lib/schedule/ledger/job-record.js';
 import type { MissedReport } from '../../lib/schedule/runner/job-definition.js';
 import type { AskedRun } from './asked-run.js';
+import { AttemptHistory, type AttemptTraits, type AttemptVerdict } from './attempt-history.js';
 import type { RecordLife } from './record-life.js';
 
-export interface HistoryVerdict {
+export interface HistoryVerdict extends AttemptVerdict {
   readonly ticks: number;
   readonly started: number;
-  /** Nominal times that were started more than once. */
+  /** Attempts of a tick that were started more than once. */
   readonly doubled: readonly string[];
   /** Reported as not started though they were. */
   readonly contradicted: readonly string[];
@@ -42,6 +43,7 @@ export interface HistoryVerdict {
 /** A run that ended well. */
 export interface GoodEnd {
   readonly time: number;
+  readonly attempt: number;
   readonly by: string;
   /** By the clock of its process. */
   readonly endedAt: number;
@@ -56,7 +58,7 @@ const REVIVED_MS = 30_000;
 /** What ends later may not be recorded before the simulation ends. */
 const RECORDED_SECONDS = 60;
 
-interface HistoryTraits {
+interface HistoryTraits extends AttemptTraits {
   readonly everySeconds: number;
   readonly historyLimit: number;
   /** With 'all': how old a tick is, by every clock, when it may no longer start; otherwise null. */
@@ -65,7 +67,11 @@ interface HistoryTraits {
 
 /** What all processes together did and said of one job. */
 export class JobHistory {
-  private readonly starts = new Map<number, string[]>();
+  readonly attempts: AttemptHistory;
+  /** Ticks of which an attempt was started. */
+  private readonly starts = new Set<number>();
+  /** By whom, for each attempt of a tick. */
+  private readonly startedBy = new Map<string, string[]>();
   private readonly told = new Set<string>();
   private readonly broken: Record<'unled' | 'early' | 'late' | 'retold', string[]> = {
     unled: [],
@@ -90,16 +96,21 @@ export class JobHistory {
     readonly job: string,
     private readonly traits: HistoryTraits,
     readonly life: RecordLife,
-  ) {}
+  ) {
+    this.attempts = new AttemptHistory(traits);
+  }
 
   get everySeconds(): number {
     return this.traits.everySeconds;
   }
 
   /** `by`: the process. */
-  tickStarted(time: number, by: string): void {
+  tickStarted(time: number, attempt: number, by: string): void {
     const tick = this.tickOf(time);
-    this.starts.set(tick, [...(this.starts.get(tick) ?? []), by]);
+    const name = `${printed(tick)} ${attempt}`;
+    this.starts.add(tick);
+    this.startedBy.set(name, [...(this.startedBy.get(name) ?? []), by]);
+    this.attempts.started(tick, attempt);
     this.lastStart = Math.max(this.lastStart, tick);
   }
 
@@ -120,7 +131,7 @@ export class JobHistory {
   }
 
   endedWell(end: GoodEnd): void {
-    end.isAccounted = this.givenUp.has(`${end.time} ${end.by}`);
+    end.isAccounted = this.givenUp.has(nameOfEnd(end));
     this.goodEnds.push(end);
   }
 
@@ -135,8 +146,7 @@ export class JobHistory {
       // Before its end another leader gives a run up; at its end it is recorded.
       this.givenUp.add(nameOf(run));
       for (const end of this.goodEnds) {
-        const isIt = end.time === run.scheduledTime && end.by === run.holderIdentity;
-        if (!isIt) continue;
+        if (nameOfEnd(end) !== nameOf(run)) continue;
         end.isAccounted ||= isAccounted(end, before, after);
         this.checkRemembered(end, before, after);
       }
@@ -187,7 +197,7 @@ export class JobHistory {
     const isGivenUp = JSON.stringify(after.lastFailed) !== JSON.stringify(before.lastFailed);
     const isRemembered = after.history.some(
       // Given up twice in the same millisecond, the record fails as it did before.
-      (run) => run.outcome !== 'failed' && nameOf(run) === `${end.time} ${end.by}`,
+      (run) => run.outcome !== 'failed' && nameOf(run) === nameOfEnd(end),
     );
     if (!isGivenUp && !isRemembered) this.misremembered.push(`${printed(end.time)} is forgotten`);
   }
@@ -226,9 +236,9 @@ export class JobHistory {
     return {
       ticks,
       started: within.filter((tick) => starts.has(tick)).length,
-      doubled: [...starts]
+      doubled: [...this.startedBy]
         .filter(([, by]) => isDoubled(by, isRestored))
-        .map(([tick]) => printed(tick)),
+        .map(([attempt]) => attempt),
       contradicted: isRestored
         ? []
         : [...notStarted].filter((tick) => starts.has(tick)).map(printed),
@@ -239,6 +249,7 @@ export class JobHistory {
       unsuspended: this.unsuspended,
       mistaken: this.mistaken,
       misremembered: isRestored ? [] : this.misremembered,
+      ...this.attempts.verdict(begin + end * 1_000, isRestored, (tick) => reported.has(tick)),
       ...this.broken,
       // A tick that is due once more is told of once more.
       retold: isRestored ? [] : this.broken.retold,
@@ -276,8 +287,14 @@ function isAccounted(
   return JSON.stringify(after.lastFailed) !== JSON.stringify(before.lastFailed);
 }
 
-function nameOf(run: { readonly scheduledTime: number; readonly holderIdentity: string }): string {
-  return `${run.scheduledTime} ${run.holderIdentity}`;
+type NamedRun = Pick<ActiveRun, 'scheduledTime' | 'attempt' | 'holderIdentity'>;
+
+function nameOf({ scheduledTime, attempt = 1, holderIdentity }: NamedRun): string {
+  return nameOfEnd({ time: scheduledTime, attempt, by: holderIdentity });
+}
+
+function nameOfEnd({ time, attempt, by }: Pick<GoodEnd, 'time' | 'attempt' | 'by'>): string {
+  return `${time} ${attempt} ${by}`;
 }
 
 function printed(time: number): string {

@@ -89,6 +89,9 @@ export const CALM_NETWORK = {
 /** What has to happen sometimes: a fault that never strikes, and a rule that is never needed, test nothing. */
 export const SOMETIMES: readonly string[] = [
   'answer lost',
+  'attempt handed back',
+  'attempt replaced',
+  'attempt too-late',
   'clock stepped',
   'conflicts without end',
   'cut off',
@@ -110,6 +113,7 @@ export const SOMETIMES: readonly string[] = [
   'record swept',
   'refused',
   'request lost',
+  'rerun',
   'resumed',
   'resumed for all',
   'slow',
@@ -122,6 +126,7 @@ export const SOMETIMES: readonly string[] = [
   'trigger forbidden',
   'trigger succeeded',
   'trigger unresolved',
+  'tried again',
 ];
 
 /** How often each of them did, to a request, a replica, a record or a caller. */

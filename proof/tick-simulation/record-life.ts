@@ -18,7 +18,8 @@ const ROUNDING_MS = 2;
  * What became of one job's record, version by version of the stored document, and with it which ticks nobody owes:
  * - those between the last tick that a swept record accounted for and the beginning of the next record (of the first
  *   record: all before it), provided that the next does not begin later than any clock shows or a sweep demands;
- * - those that a swept record still had to tell of: its untold reports, and its runs that had not been seen to end.
+ * - those that a swept record still had to tell of: its untold reports, its runs that had not been seen to end, and what
+ *   was to start.
  *
  * Only a sweep by the rules excuses anything: the record was marked, and mark and last tick were old by the clock that
  * runs furthest ahead. As long as there is a record every tick after its beginning is owed.
@@ -47,12 +48,12 @@ export class RecordLife {
   private removed(record: JobRecord, trueMs: number): void {
     const { onSwept, keptUnknownMs, skewMs } = this.traits;
     onSwept();
-    const { unknownSince, accountedThrough, untold, active } = record;
+    const { unknownSince, accountedThrough, untold, active, retries } = record;
     const latest = trueMs + skewMs + ROUNDING_MS - keptUnknownMs;
     if (unknownSince === null || Math.max(unknownSince, accountedThrough) > latest) return;
     this.gapAfter = accountedThrough;
     for (const tick of untold.flatMap(({ times }) => times)) this.untold.add(tick);
-    for (const { scheduledTime } of active) this.untold.add(scheduledTime);
+    for (const { scheduledTime } of [...active, ...retries]) this.untold.add(scheduledTime);
   }
 
   private made({ accountedThrough }: JobRecord, floor: number, trueMs: number): void {

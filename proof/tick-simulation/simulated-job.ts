@@ -1,5 +1,6 @@
 import { type Clock, wallMs } from '../../lib/core/clock.js';
 import type { Term } from '../../lib/core/term.js';
+import type { JobDefinition } from '../../lib/schedule/runner/job-definition.js';
 import type { JobRunner } from '../../lib/schedule/runner/job-runner.js';
 import type { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
 import { jittered } from '../../lib/schedule/tick/jitter.js';
@@ -21,7 +22,7 @@ export const REQUEST_TIMEOUT_MS = 2_000;
 export const VALIDITY_MS = 3_000;
 const LONGEST_WORK_MS = 3_000;
 
-export interface JobTraits {
+export interface JobTraits extends Pick<JobDefinition, 'retries' | 'onInterrupted'> {
   readonly random: RandomStream;
   readonly count: FaultCount;
   readonly policy: ConcurrencyPolicy;
@@ -92,12 +93,12 @@ export class SimulatedJob {
       startingDeadlineMs,
       missedPolicy: this.traits.missedPolicy,
       timeoutMs: null,
-      retries: { limit: 0, backoffMs: 1_000 },
-      onInterrupted: 'report',
+      retries: this.traits.retries,
+      onInterrupted: this.traits.onInterrupted,
       historyLimit: this.traits.historyLimit,
       suspend: false,
       onMissed: null,
-      run: ({ scheduledTime }) => this.run(scheduledTime.getTime()),
+      run: ({ scheduledTime, attempt }) => this.run(scheduledTime.getTime(), attempt),
     });
   }
 
@@ -150,32 +151,55 @@ export class SimulatedJob {
     return jittered(schedule, this.history.job, this.traits.jitterMs);
   }
 
-  private async run(time: number): Promise<void> {
-    const { random, policy, largestStepMs } = this.traits;
+  private async run(time: number, attempt: number): Promise<void> {
+    const { random, policy } = this.traits;
     const { identity, clock } = this.host;
     const asked = this.takeAsked(time);
     if (!this.host.leads()) this.history.startedUnled(time);
     if (asked === undefined) {
-      this.history.tickStarted(time, identity);
-      const lateMs = wallMs(clock) - this.schedule.dueAt(time);
-      if (lateMs < -largestStepMs) this.history.startedEarly(time, -lateMs);
-      const isMissed = this.schedule.dueAt(time) <= this.host.begunAt() - largestStepMs;
-      if (isMissed && this.traits.missedPolicy === 'none') this.history.startedMissed(time);
-      if (lateMs > this.latestMs) this.history.startedLate(time, lateMs);
+      this.history.tickStarted(time, attempt, identity);
+      if (attempt === 1) this.judgeTick(time);
+      else this.judgeAttempt(time, attempt);
     }
     if (policy !== 'Allow' && this.running > 0) this.history.overlapped(time);
     this.running += 1;
     const workMs = random.chance(0.2) ? random.between(100, LONGEST_WORK_MS) : 0;
-    const fails = random.chance(0.05);
+    const fails = random.chance(this.traits.retries.limit > 0 ? 0.3 : 0.05);
     if (workMs > 0) {
       await new Promise<void>((resolve) => void this.host.clock.setTimer(resolve, workMs));
     }
     this.running -= 1;
     if (asked !== undefined) asked.became = fails ? 'failed' : 'succeeded';
-    if (fails) throw new Error('simulated');
-    const isExcused = (): boolean => this.host.isDead() || this.unrecorded.has(time);
     const endedAt = wallMs(clock);
-    this.history.endedWell({ time, by: identity, endedAt, isExcused, isAccounted: false });
+    this.history.attempts.endedIn(identity, time, attempt);
+    if (fails) {
+      this.history.attempts.failed(time, attempt, endedAt);
+      throw new Error('simulated');
+    }
+    const isExcused = (): boolean => this.host.isDead() || this.unrecorded.has(time);
+    this.history.endedWell({ time, attempt, by: identity, endedAt, isExcused, isAccounted: false });
+  }
+
+  private judgeTick(time: number): void {
+    const { largestStepMs, missedPolicy } = this.traits;
+    const due = this.schedule.dueAt(time);
+    const lateMs = wallMs(this.host.clock) - due;
+    if (lateMs < -largestStepMs) this.history.startedEarly(time, -lateMs);
+    const isMissed = due <= this.host.begunAt() - largestStepMs;
+    if (isMissed && missedPolicy === 'none') this.history.startedMissed(time);
+    if (lateMs > this.latestMs) this.history.startedLate(time, lateMs);
+  }
+
+  private judgeAttempt(time: number, attempt: number): void {
+    const { largestStepMs, startingDeadlineMs, count } = this.traits;
+    const { attempts } = this.history;
+    const now = wallMs(this.host.clock);
+    count.add('tried again');
+    const earlyMs = attempts.earlyMs(time, attempt, now);
+    if (earlyMs > largestStepMs) this.history.startedEarly(time, earlyMs);
+    if (startingDeadlineMs === null || !attempts.isBounded(time, attempt)) return;
+    const lateMs = now - this.schedule.dueAt(time);
+    if (lateMs > this.latestMs) this.history.startedLate(time, lateMs);
   }
 
   /** One call, one run: a second one of the same time is no triggered run. */

@@ -195,8 +195,11 @@ export class SimulatedProcess extends SimulatedHost {
         onMissed: (report) => histories[historyOf(report.job)]?.missed(report, this.identity),
         onUnrecorded: ({ job, scheduledTime }) =>
           this.jobs[historyOf(job)]?.notRecorded(scheduledTime.getTime()),
-        onReturned: (_run, { isReturned }) =>
-          count.add(isReturned ? 'handed back' : 'not handed back'),
+        onReturned: ({ attempt }, { isReturned }) => {
+          count.add(isReturned ? 'handed back' : 'not handed back');
+          if (attempt > 1 && isReturned) count.add('attempt handed back');
+        },
+        onDropped: (_job, _retry, cause) => count.add(`attempt ${cause}`),
       },
       nonce: () => `${this.identity}/${(this.nonces += 1)}`,
       leaseDurationMs: 3_000,
@@ -223,7 +226,6 @@ const SILENT = {
   onUnresolved: () => undefined,
   onCancelled: () => undefined,
   onOverdue: () => undefined,
-  onDropped: () => undefined,
   onUnrecorded: () => undefined,
   onReturned: () => undefined,
   onSwitched: () => undefined,

@@ -295,7 +295,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'what is stored to be told is told',
     patch: {
       file: 'schedule/runner/job-runner.ts',
-      from: '    if (record !== undefined) this.tell(record, term);\n',
+      from: '    if (stored !== undefined) this.tell(stored, term);\n',
       to: '',
     },
   },
@@ -306,6 +306,159 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
       file: 'schedule/ledger/ledger-changes.ts',
       from: 'missed.length === 0 ? untold : [...untold, interruption(missed)]',
       to: 'untold',
+    },
+  },
+  {
+    name: 'start an attempt unclaimed',
+    breaks: 'an attempt is claimed before it starts',
+    patch: {
+      file: 'schedule/ledger/retry-changes.ts',
+      from: "if (record.active.some(({ id }) => id === run.id)) return { kind: 'settled', result: 'won' };",
+      to: "if (record.retries.some((each) => isSameAttempt(each, retry))) return { kind: 'settled', result: 'won' };",
+    },
+  },
+  {
+    name: 'leave what is claimed',
+    breaks: 'the claim of an attempt removes it from those to come',
+    patch: {
+      file: 'schedule/ledger/retry-changes.ts',
+      from: 'const claimed = withoutRetry(record, retry);',
+      to: 'const claimed = record;',
+    },
+  },
+  {
+    name: "win by another's run",
+    breaks: 'an attempt is won by the own run alone',
+    patch: {
+      file: 'schedule/ledger/retry-changes.ts',
+      from: '({ id }) => id === run.id)) return',
+      to: '(each) => each.scheduledTime === run.scheduledTime && each.attempt === run.attempt)) return',
+    },
+  },
+  {
+    name: 'claim an attempt while suspended',
+    breaks: 'no attempt is claimed while the job is suspended for all',
+    patch: {
+      file: 'schedule/ledger/retry-changes.ts',
+      from: 'if (isSuspended(record.fleetSwitch, this.isOptionSuspend)) {',
+      to: 'if (this.isOptionSuspend) {',
+    },
+  },
+  {
+    name: 'hand no attempt back',
+    breaks: 'an attempt that is handed back is to start again',
+    patch: {
+      file: 'schedule/ledger/pending-retries.ts',
+      from: 'retries: [...open.retries, { ...retry, returned }]',
+      to: 'retries: [...open.retries, ...(returned.length > 99 ? [retry] : [])]',
+    },
+  },
+  {
+    name: 'drop reruns in silence',
+    breaks: 'a tick of which no attempt has ended is reported when it is given up',
+    patch: {
+      file: 'schedule/ledger/pending-retries.ts',
+      from: 'untold: [...record.untold, ...reports],',
+      to: 'untold: reports.length > 99 ? reports : record.untold,',
+    },
+  },
+  {
+    name: 'follow what was given up',
+    breaks: 'only the change that removes a failed run lets an attempt follow',
+    patch: {
+      file: 'schedule/ledger/ledger-changes.ts',
+      from: 'isActive && retry !== undefined ?',
+      to: 'retry !== undefined ?',
+    },
+  },
+  {
+    name: 'rerun nothing, report nothing',
+    breaks: 'a run that was interrupted is reported or run again',
+    patch: {
+      file: 'schedule/ledger/ledger-changes.ts',
+      from: '    retries,\n    untold: missed',
+      to: '    untold: missed',
+    },
+  },
+  {
+    name: 'forget attempts',
+    breaks: 'a process makes an attempt once, whatever the store says',
+    patch: {
+      file: 'schedule/ledger/ledger-memory.ts',
+      from: 'return this.withoutClaimed(job, recalled);',
+      to: 'return this.attempts.size > 9e9 ? this.withoutClaimed(job, recalled) : recalled;',
+    },
+  },
+  {
+    name: 'a lost attempt is a missed tick',
+    breaks: 'a tick that was started is not reported as not started',
+    patch: {
+      file: 'schedule/ledger/ledger-memory.ts',
+      from: '  if (retry !== undefined) {\n',
+      to: '  if (retry !== undefined && retry.attempt > 99) {\n',
+    },
+  },
+  {
+    name: 'retry without a limit',
+    breaks: 'a tick has no more attempts than its job lets it',
+    patch: {
+      file: 'schedule/runner/retries.ts',
+      from: 'attempt > retries.limit',
+      to: 'attempt > retries.limit + 9',
+    },
+  },
+  {
+    name: 'rerun without a limit',
+    breaks: 'a tick that is interrupted again and again is reported in the end',
+    patch: {
+      file: 'schedule/runner/retries.ts',
+      from: 'const MOST_ATTEMPTS_OF_RERUNS = 4;',
+      to: 'const MOST_ATTEMPTS_OF_RERUNS = 99;',
+    },
+  },
+  {
+    name: 'retry what has succeeded',
+    breaks: 'an attempt follows a failure',
+    patch: {
+      file: 'schedule/runner/job.ts',
+      from: 'outcome.failure !== null && run.mayBeRetried',
+      to: 'run.mayBeRetried',
+    },
+  },
+  {
+    name: 'retry at once',
+    breaks: 'an attempt waits for its back-off',
+    patch: {
+      file: 'schedule/runner/retries.ts',
+      from: 'endedAt + backoffBefore(retries, next)',
+      to: 'endedAt + 0 * backoffBefore(retries, next)',
+    },
+  },
+  {
+    name: 'no attempt is too late',
+    breaks: 'no attempt starts later than the deadline of its tick',
+    patch: {
+      file: 'schedule/ledger/pending-retries.ts',
+      from: 'notAfter !== null && now > notAfter',
+      to: 'notAfter !== null && now > notAfter + 9_999_999',
+    },
+  },
+  {
+    name: 'retry beside another run',
+    breaks: 'an attempt waits for active runs under Forbid',
+    patch: {
+      file: 'schedule/runner/job-runner.ts',
+      from: "active === 0 || concurrencyPolicy === 'Allow'",
+      to: "active === 0 || concurrencyPolicy !== 'Replace'",
+    },
+  },
+  {
+    name: 'never look at attempts',
+    breaks: 'an attempt whose time has come starts',
+    patch: {
+      file: 'schedule/runner/retries.ts',
+      from: 'retry.notBefore <= now && !isTooLate(retry, now)',
+      to: 'retry.notBefore <= now - 9e9 && !isTooLate(retry, now)',
     },
   },
 ];

@@ -49,8 +49,18 @@ export async function simulateTicks(
     missedPolicy === 'all' && startingDeadlineMs !== null
       ? startingDeadlineMs - 2 * faults.skewMs
       : null;
+  const retries = { limit: random.pick([0, 0, 2, 5]), backoffMs: 1_000 };
+  const onInterrupted = random.pick(['report', 'rerun'] as const);
+  const historyTraits = {
+    historyLimit,
+    startableMs,
+    retries,
+    onInterrupted,
+    isReplacing: policy === 'Replace',
+    skewMs: 2 * faults.skewMs,
+  };
   const historyOf = (job: string, everySeconds: number): JobHistory =>
-    new JobHistory(job, { everySeconds, historyLimit, startableMs }, lifeOf(job, faults, count));
+    new JobHistory(job, { ...historyTraits, everySeconds }, lifeOf(job, faults, count));
   const histories = [historyOf('job', 1), historyOf('rare', 30)];
   if (faults.changeJobEvery < Infinity) histories.push(historyOf('other', 5));
   if (random.chance(0.06)) {
@@ -67,7 +77,10 @@ export async function simulateTicks(
         const { job, life } = history;
         const trueMs = EPOCH_MS + queue.now;
         life.written(before, after, trueMs);
-        history.written(readJobRecord(before, job), readJobRecord(after, job), trueMs);
+        const records = [readJobRecord(before, job), readJobRecord(after, job)] as const;
+        history.written(...records, trueMs);
+        const reruns = history.attempts.written(...records, trueMs);
+        for (let rerun = 0; rerun < reruns; rerun += 1) count.add('rerun');
       }
     },
     () => queue.now,
@@ -89,6 +102,8 @@ export async function simulateTicks(
     startingDeadlineMs,
     missedPolicy,
     historyLimit,
+    retries,
+    onInterrupted,
     jitterMs: random.pick([0, 0, 700, 20_000]),
   };
   const processes = ['a', 'b', 'c'].map((name) => new SimulatedProcess(name, traits));
@@ -119,6 +134,9 @@ export async function simulateTicks(
     late: verdicts.flatMap(({ late }) => late),
     retold: verdicts.flatMap(({ retold }) => retold),
     unrecorded: verdicts.flatMap(({ unrecorded }) => unrecorded),
+    unlimited: verdicts.flatMap(({ unlimited }) => unlimited),
+    unfounded: verdicts.flatMap(({ unfounded }) => unfounded),
+    forsaken: verdicts.flatMap(({ forsaken }) => forsaken),
     unsuspended: verdicts.flatMap(({ unsuspended }) => unsuspended),
     mistaken: verdicts.flatMap(({ mistaken }) => mistaken),
     misremembered: verdicts.flatMap(({ misremembered }) => misremembered),
@@ -145,6 +163,9 @@ export const FAULTS = [
   'late',
   'retold',
   'unrecorded',
+  'unlimited',
+  'unfounded',
+  'forsaken',
   'unsuspended',
   'mistaken',
   'misremembered',

@@ -185,8 +185,10 @@ export class JobRunner {
     const { record } = job;
     this.tellSwitch(record);
     if (job.isSuspendedBy(record)) return this.heed(term);
-    if (record !== undefined) this.tell(record, term);
-    if (record !== undefined && record.untold.length > 0) return this.occupy(this.forget(record));
+    // What is recalled is told once it is stored: until then another leader may run the tick again instead.
+    const stored = record?.isRecalled === true ? undefined : record;
+    if (stored !== undefined) this.tell(stored, term);
+    if (stored !== undefined && stored.untold.length > 0) return this.occupy(this.forget(stored));
     const adoption = this.adoptionRequest(term);
     if (record === undefined || needsAdoption(record, adoption)) {
       return this.occupy(job.submitWhileScheduled(new JobAdoption(adoption), term));

@@ -5,6 +5,7 @@ import { ScheduledProcess } from '../support/scheduled-process.js';
 import { type Fate, ScriptedDocumentStore } from '../support/scripted-document-store.js';
 
 const MINUTE_MS = 60_000;
+const AT = '2026-01-01T00:05:01Z';
 
 /** Every five minutes, and two more attempts: 10 s after the first has failed, and 20 s after the second. */
 const RETRIED: Partial<JobDefinition> & { expression: string } = {
@@ -94,6 +95,20 @@ describe('when a run fails and is to be tried again', () => {
     expect(attemptsOf(process)).toEqual(['05:00 1', '05:00 2']);
     await process.clock.advance(1);
     expect(attemptsOf(process)).toEqual(['05:00 1', '05:00 2', '05:00 3']);
+  });
+
+  it('tries a run that was cancelled no more', async () => {
+    const process = await failing();
+    process.handler = ({ signal }) =>
+      new Promise((_resolve, reject) =>
+        signal.addEventListener('abort', () => reject(new Error('aborted'))),
+      );
+    await process.clock.advance(10_000);
+    const cancelled = process.job().cancel({ by: 'x', reason: '', waitMs: 1_000 });
+    await process.clock.advance(MINUTE_MS);
+    expect(await cancelled).toBe('ended');
+    expect(attemptsOf(process)).toEqual(['05:00 1', '05:00 2']);
+    expect(process.retryTimes).toEqual(['00:05:10', null]);
   });
 
   it('tries a run by trigger() once', async () => {
@@ -391,6 +406,39 @@ describe("when a run is interrupted and the job says onInterrupted: 'rerun'", ()
     await Promise.all(others.map((process) => process.lead(2)));
     await first.clock.advance(MINUTE_MS);
     expect(others.flatMap(attemptsOf)).toEqual(['05:00 2']);
+  });
+
+  it('is not reported by a claimant that had given its claim up, and has not stored that yet', async () => {
+    const first = await new ScheduledProcess('a').withJob({ ...RETRIED, ...RERUN });
+    const { store, clock } = first;
+    await first.lead(1);
+    store.fatesOfWrites.push('unanswered');
+    store.fatesOfReads.push(...Array<Fate>(200).fill('lost'));
+    await clock.advance(5 * MINUTE_MS + 15_000);
+    expect(first.log).toContain('unresolved');
+    await first.lose();
+    store.fatesOfReads.length = 0;
+    store.fatesOfWrites.push('held');
+    await first.lead(2);
+    const { writes } = store;
+    while (store.writes === writes) await clock.advance(100);
+    const second = new ScheduledProcess('b', clock, new ScriptedDocumentStore(store.inner));
+    await (await second.withJob({ ...RETRIED, ...RERUN })).lead(3);
+    expect(attemptsOf(second)).toEqual(['05:00 2']);
+    store.release();
+    await clock.advance(MINUTE_MS);
+    expect([...first.missed, ...second.missed]).toEqual([]);
+    expect((await second.record()).missedCount).toBe(0);
+  });
+
+  it('is reported and not run again if it was cancelled before it was given up', async () => {
+    const first = await died();
+    const { jobs } = (await first.store.document()) as { jobs: { job: { active: object[] } } };
+    const active = jobs.job.active.map((run) => ({ ...run, cancellation: { at: AT, by: 'x' } }));
+    await first.edit({ active });
+    const second = await next(first, RERUN);
+    expect(second.started).toEqual([]);
+    expect(second.missed).toMatchObject([{ reason: 'interrupted', count: 1 }]);
   });
 
   it('reports a run that was triggered to nobody, and does not run it again', async () => {
