@@ -440,8 +440,10 @@ export function withEnd(record: JobRecord, ended: EndedRun): JobRecord {
   const { run, endedAt, failure, cancellation, retry } = ended;
   const { id, scheduledTime } = run;
   // A run that was given up may have been followed by another attempt: only the change that removes it adds one.
-  const isActive = record.active.some((each) => each.id === id);
-  const known = isActive && retry !== undefined ? withRetry(record, retry) : record;
+  const recorded = record.active.find((each) => each.id === id);
+  // Cancelled, though its process had not heard of that when it failed.
+  const isFinal = recorded === undefined || recorded.cancellation !== undefined;
+  const known = isFinal || retry === undefined ? record : withRetry(record, retry);
   return {
     ...known,
     // The claimant has heard of it, and the record of a quiet job is smaller without.

@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { Injectable } from '@nestjs/common';
 import { type Observable, Subject } from 'rxjs';
-import type { ElectionSource } from '../../election/election-channels.js';
+import type { ElectionSource } from '../../nest/election-channels.js';
 import { tellSubscribers } from '../../nest/leadership-streams.js';
 import type {
   DropCause,
@@ -48,7 +48,7 @@ export interface RunReport {
    * Why: of `failed` and `cancelled` one line, of `missed` that of `MissedReport`. Of `skipped`: `taken` (another replica
    * has accounted for the tick), `unresolved` (it is not known whether the claim was stored), `returned` (it was claimed
    * and handed back before it started), `lost` (handing it back failed, so it will be missed), `forbidden` (`trigger()` while
-   * a run is active), or, of an attempt that was to follow and is given up, `too-late` or `replaced`.
+   * a run is active), or, of an attempt that was to follow and is given up, `too-late`, `replaced` or `cancelled`.
    */
   readonly reason?: string;
   /** Of `failed`: when the next attempt may start; absent if none follows. */
@@ -106,11 +106,21 @@ export class RunReporter extends ScheduleLogger {
     }));
   }
 
-  override onDropped(job: string, retry: PendingRetry, cause: DropCause, term: Term): void {
+  override onDropped(
+    job: string,
+    retry: PendingRetry,
+    cause: DropCause,
+    term: Term | undefined,
+  ): void {
     super.onDropped(job, retry, cause, term);
     const scheduledTime = new Date(retry.scheduledTime);
-    const about = { job, scheduledTime, attempt: retry.attempt, term: term.number };
-    this.tell(() => ({ kind: 'skipped', ...about, reason: cause }));
+    const about = { job, scheduledTime, attempt: retry.attempt };
+    this.tell(() => ({
+      kind: 'skipped',
+      ...about,
+      ...(term !== undefined && { term: term.number }),
+      reason: cause,
+    }));
   }
 
   override onMissed(report: MissedReport, term: Term): void {

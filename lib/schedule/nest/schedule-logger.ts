@@ -20,7 +20,7 @@ import type {
 } from '../runner/job-definition.js';
 import { GRACE_MS } from '../runner/job-run.js';
 import { stackOf } from '../../core/thrown-value.js';
-import { logSafely } from '../../election/election-logger.js';
+import { logSafely } from '../../nest/election-logger.js';
 
 const WHY: Readonly<Record<MissedReport['reason'], (it: string) => string>> = {
   'not-started': (it) => `no leader started ${it} in time`,
@@ -42,6 +42,7 @@ const WHY_ENDED: Readonly<Record<EndingCause, string>> = {
 
 const WHY_DROPPED: Readonly<Record<DropCause, string>> = {
   'too-late': 'no leader started it within startingDeadlineSeconds',
+  cancelled: 'it was cancelled',
   replaced: "the next tick takes its place (concurrencyPolicy 'Replace')",
 };
 
@@ -75,7 +76,7 @@ export class ScheduleLogger implements ScheduleObserver {
     job: string,
     { scheduledTime, attempt }: PendingRetry,
     cause: DropCause,
-    _term: Term,
+    _term: Term | undefined,
   ): void {
     const tick = tickOf(new Date(scheduledTime));
     this.write('warn', job, `gave up attempt ${attempt} of ${tick}: ${WHY_DROPPED[cause]}`);

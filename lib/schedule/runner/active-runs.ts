@@ -54,6 +54,11 @@ export class ActiveRuns {
     return [...this.own.values()].filter(({ isRunning }) => isRunning);
   }
 
+  /** Of this process. */
+  get ids(): string[] {
+    return [...this.own.keys()];
+  }
+
   /** Those of this process among recorded runs. */
   owned(ids: readonly string[]): JobRun[] {
     return ids.flatMap((id) => this.own.get(id) ?? []);

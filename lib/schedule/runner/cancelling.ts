@@ -1,4 +1,4 @@
-import { RunCancel, type RunCancelRequest } from '../ledger/cancel-changes.js';
+import { type CancelledRuns, RunCancel, type RunCancelRequest } from '../ledger/cancel-changes.js';
 import type { ActiveRun, RunCancellation } from '../ledger/job-record.js';
 import type { JobRun, RunWaiter } from './job-run.js';
 import type { Job } from './job.js';
@@ -26,20 +26,35 @@ export async function cancelRuns(
   { by, reason, waitMs }: CancelOrder,
   caller: RunWaiter | undefined,
 ): Promise<CancelResult | undefined> {
-  const { clock } = job.environment;
+  const { clock, observer, leadership } = job.environment;
   const until = clock.now() + waitMs;
   const cancellation = { at: job.now(), by, reason };
-  const own = job.endRuns(cancellation);
-  if (!(await job.read())) return undefined;
-  const runs = [...new Set([...own, ...(job.record?.active ?? []).map(({ id }) => id)])];
-  if (runs.length === 0) return 'none';
-  const stored = await job.submit(
-    new RunCancel({ job: job.name, runs, cancellation, leader: leaderOf(job) }),
-  );
-  if (stored.kind === 'unresolved') return undefined;
+  const begun = new Set(job.active.ids);
+  // A tick that has waited for one of them may start at once, and is not meant.
+  const isCandidate = (id: string): boolean => begun.has(id) || !job.active.ids.includes(id);
+  const ended = job.endRuns(cancellation);
+  const change = new RunCancel({
+    job: job.name,
+    cancellation,
+    isCandidate,
+    leader: leaderOf(job),
+  });
+  const stored = await readAndSubmit(job, change);
+  if (stored === undefined) return undefined;
+  for (const retry of stored.dropped) {
+    observer.onDropped(job.name, retry, 'cancelled', leadership.term);
+  }
   // A run whose claim was under way before may have begun.
   job.obeyCancellations();
-  return (await isOverBy(until, job, { runs, caller })) ? 'ended' : 'asked';
+  job.active.freed();
+  if (stored.found === 0 && ended.length === 0) return 'none';
+  return (await areOverBy(until, job, { ended, stored, change, caller })) ? 'ended' : 'asked';
+}
+
+async function readAndSubmit(job: Job, change: RunCancel): Promise<CancelledRuns | undefined> {
+  if (!(await job.read())) return undefined;
+  const stored = await job.submit(change);
+  return stored.kind === 'settled' ? stored.result : undefined;
 }
 
 /** What it knows of runs that can no longer be under way. */
@@ -51,17 +66,24 @@ function leaderOf(job: Job): RunCancelRequest['leader'] {
 }
 
 interface Awaited {
-  readonly runs: readonly string[];
+  /** Those of this process that have been told to end. */
+  readonly ended: readonly string[];
+  readonly stored: CancelledRuns;
+  readonly change: RunCancel;
   readonly caller: RunWaiter | undefined;
 }
 
-async function isOverBy(until: number, job: Job, { runs, caller }: Awaited): Promise<boolean> {
+async function areOverBy(
+  until: number,
+  job: Job,
+  { ended, stored, change, caller }: Awaited,
+): Promise<boolean> {
   const { clock } = job.environment;
+  const isElsewhere = (id: string): boolean => job.active.owned([id]).length === 0;
+  const runs = [...ended, ...stored.active];
+  let others = stored.active.filter(isElsewhere);
   for (;;) {
     const own = job.active.owned(runs);
-    const others = (job.record?.active ?? []).filter(
-      ({ id }) => runs.includes(id) && !own.some(({ record }) => record.id === id),
-    );
     if (own.length === 0 && others.length === 0) return true;
     const leftMs = until - clock.now();
     // A handler that cancels its own run would wait for itself.
@@ -69,7 +91,8 @@ async function isOverBy(until: number, job: Job, { runs, caller }: Awaited): Pro
     if (others.length === 0) await job.active.idleWithin(leftMs, own, caller);
     else {
       await new Promise<void>((go) => void clock.setTimer(go, Math.min(LOOK_MS, leftMs)));
-      await job.read();
+      const now = await readAndSubmit(job, change);
+      others = now?.active.filter(isElsewhere) ?? others;
     }
   }
 }

@@ -101,7 +101,7 @@ export interface EndedOutcome extends RunOutcome {
 }
 
 /** Why an attempt that was to start no longer is. */
-export type DropCause = 'too-late' | 'replaced';
+export type DropCause = 'too-late' | 'replaced' | 'cancelled';
 
 /** What a schedule needs of an election. */
 interface ScheduleLeadership {
@@ -143,7 +143,7 @@ export interface ScheduleObserver {
   onStarted(run: ObservedRun): void;
   onEnded(run: ObservedRun, outcome: EndedOutcome): void;
   /** An attempt that followed a failed or interrupted one does not start. */
-  onDropped(job: string, retry: PendingRetry, cause: DropCause, term: Term): void;
+  onDropped(job: string, retry: PendingRetry, cause: DropCause, term: Term | undefined): void;
   onMissed(report: MissedReport, term: Term): void;
   onSkipped(run: ObservedRun, reason: SkipReason): void;
   /** The outcome of a claim was unknown at its deadline, so the tick was not started here. */

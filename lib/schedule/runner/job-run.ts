@@ -220,7 +220,6 @@ export class JobRun implements ObservedRun {
     linked.follow(term.signal);
     const context = { scheduledTime, attempt, missed, term, signal: linked.signal };
     void this.call(() => definition.run(context)).then((outcome) => {
-      this.state = 'ended';
       this.grace?.cancel();
       this.finish(outcome);
       this.makeWay();
@@ -265,6 +264,7 @@ export class JobRun implements ObservedRun {
     } catch (error) {
       failure = { error };
     }
+    this.state = 'ended';
     timer?.cancel();
     this.linked.unlink();
     return {

@@ -117,6 +117,18 @@ describe('when a run is cancelled in the process that runs it', () => {
     expect(leader.started[1]!.signal.aborted).toBe(false);
   });
 
+  it('is not the next one, which has waited for it and starts at once', async () => {
+    const { leader, clock } = await fleet({ startingDeadlineMs: MINUTE_MS });
+    obey(leader);
+    await clock.advance(2 * MINUTE_MS + 10_000);
+    leader.store.fatesOfReads.push('lost');
+    const asked = cancel(leader);
+    await clock.advance(2 * LEASE_DURATION_MS);
+    expect(leader.startedTimes).toEqual(['00:01:00', '00:02:00']);
+    expect(asked.result).toBe('ended');
+    expect(leader.started.map(({ signal }) => signal.aborted)).toEqual([true, false]);
+  });
+
   it('is a triggered one too, and its caller hears of it', async () => {
     const { leader, clock } = await fleet();
     obey(leader);
@@ -219,6 +231,20 @@ describe('when a run is cancelled in another process', () => {
     expect(asked.result).toBe('asked');
   });
 
+  it('does not take it for ended while what is stored is not known', async () => {
+    const { leader, follower, clock } = await fleet();
+    obey(leader);
+    await clock.advance(MINUTE_MS + 100);
+    const asked = cancel(follower);
+    await clock.settle();
+    follower.store.fatesOfWrites.push('lost');
+    follower.store.fatesOfReads.push(...Array.from({ length: 200 }, () => 'lost' as const));
+    void follower.job().switchFleet({ isSuspended: true, by: 'b', reason: '' });
+    await clock.advance(2 * CHANGE_TIMEOUT_MS);
+    expect(leader.started[0]!.signal.aborted).toBe(false);
+    expect(asked.result).toBe('pending');
+  });
+
   it('writes nothing if no run is active', async () => {
     const { leader, follower, clock } = await fleet();
     await clock.advance(MINUTE_MS);
@@ -295,6 +321,99 @@ describe('when a run is cancelled in another process', () => {
     const asked = cancel(follower);
     await clock.advance(CHANGE_TIMEOUT_MS + 3_000);
     expect(asked.result).toBeUndefined();
+  });
+});
+
+describe('when a job with retries is cancelled', () => {
+  const retrying = { retries: { limit: 3, backoffMs: 30_000 } };
+  const fail = (process: ScheduledProcess): void => {
+    process.handler = () => Promise.reject(new Error('no paper'));
+  };
+
+  it('drops the attempt that is to follow, and lets the next tick start', async () => {
+    const { leader, clock } = await fleet({
+      retries: { limit: 3, backoffMs: 240_000 },
+      startingDeadlineMs: 10 * MINUTE_MS,
+    });
+    fail(leader);
+    await clock.advance(2 * MINUTE_MS + 10_000);
+    expect((await leader.record()).retries).toMatchObject([{ attempt: 2 }]);
+    const asked = cancel(leader);
+    await clock.settle();
+    expect(asked.result).toBe('ended');
+    expect(leader.log).toContain('dropped 2 cancelled');
+    expect(leader.startedTimes).toEqual(['00:01:00', '00:02:00']);
+  });
+
+  it('drops it also if another process is asked', async () => {
+    const { leader, follower, clock } = await fleet(retrying);
+    fail(leader);
+    await clock.advance(MINUTE_MS + 1_000);
+    const asked = cancel(follower);
+    await clock.settle();
+    expect(asked.result).toBe('ended');
+    expect((await leader.record()).retries).toEqual([]);
+    await clock.advance(MINUTE_MS - 2_000);
+    expect(leader.startedTimes).toEqual(['00:01:00']);
+  });
+
+  it('cancels it if it starts before it could be dropped', async () => {
+    const { leader, follower, clock } = await fleet(retrying);
+    fail(leader);
+    await clock.advance(MINUTE_MS + 29_000);
+    follower.store.fatesOfWrites.push('lost');
+    follower.store.fatesOfReads.push('ok', 'held');
+    const asked = cancel(follower);
+    await clock.settle();
+    obey(leader);
+    await clock.advance(2_000);
+    expect(leader.started.length).toBe(2);
+    follower.store.release();
+    await clock.advance(LEASE_DURATION_MS + 1_000);
+    expect(leader.started[1]!.signal.reason).toMatchObject({ code: 'ERR_JOB_CANCELLED' });
+    expect(asked.result).toBe('ended');
+    expect(follower.log.filter((line) => line.startsWith('dropped'))).toEqual([]);
+  });
+
+  it('is not followed by another attempt', async () => {
+    const { leader, clock } = await fleet(retrying);
+    obey(leader);
+    await clock.advance(MINUTE_MS);
+    cancel(leader);
+    await clock.settle();
+    expect(await leader.record()).toMatchObject({
+      retries: [],
+      history: [{ outcome: 'cancelled' }],
+    });
+  });
+
+  it('is not followed by another attempt if it fails before its process hears of it', async () => {
+    const { leader, follower, clock } = await fleet(retrying);
+    let fail!: () => void;
+    leader.handler = () =>
+      new Promise((_resolve, reject) => (fail = () => reject(new Error('no'))));
+    await clock.advance(MINUTE_MS + 100);
+    cancel(follower);
+    await clock.settle();
+    fail();
+    await clock.settle();
+    expect(await leader.record()).toMatchObject({ retries: [], history: [{ outcome: 'failed' }] });
+  });
+
+  it('is not run again by the next leader if its process is gone', async () => {
+    const { leader, follower, clock } = await fleet({ onInterrupted: 'rerun' });
+    ignore(leader);
+    await clock.advance(MINUTE_MS + 100);
+    cancel(follower);
+    await clock.settle();
+    await leader.lose();
+    await follower.lead(2);
+    await clock.advance(10_000);
+    expect(follower.started).toEqual([]);
+    expect(await follower.record()).toMatchObject({
+      retries: [],
+      history: [{ outcome: 'cancelled' }],
+    });
   });
 });
 
