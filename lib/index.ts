@@ -25,17 +25,17 @@ export type {
   ElectionHealth,
   ElectionHealthOptions,
   ElectionHealthStatus,
-} from './nest/election-health.js';
-export type { ElectionStatus, RecentFailures } from './nest/election-status.js';
+} from './election/election-health.js';
+export type { ElectionStatus, RecentFailures } from './election/election-status.js';
 export type { Leadership, RevocationReason, Term } from './core/term.js';
-export { currentTerm } from './nest/current-term.js';
+export { currentTerm } from './election/current-term.js';
 export type { Revocation } from './nest/leadership-streams.js';
 export type {
   ElectionSource,
   GrantedMessage,
   RevokedMessage,
   SkippedMessage,
-} from './nest/election-channels.js';
+} from './election/election-channels.js';
 
 // Decorators
 export { EveryReplica } from './nest/every-replica.decorator.js';
@@ -60,17 +60,17 @@ export { MembersUnknownError } from './core/errors.js';
 export { NotLeaderError } from './nest/errors.js';
 export { StoreTooSlowError } from './core/errors.js';
 export { WallClockError } from './core/errors.js';
-export { ElectionStoppedError } from './nest/errors.js';
-export { LeadershipHandlerError } from './nest/errors.js';
+export { ElectionStoppedError } from './core/errors.js';
+export { LeadershipHandlerError } from './core/errors.js';
 export { LeadershipUnavailableError } from './nest/errors.js';
-export type { ReportedError } from './nest/errors.js';
+export type { ReportedError } from './core/errors.js';
 
 // Locks
 export { fileLock, type FileLockOptions } from './locks/file/file.lock.js';
 export { configMapLock, type ConfigMapLockOptions } from './locks/kubernetes/config-map.lock.js';
 export { leaseLock, type LeaseLockOptions } from './locks/kubernetes/lease.lock.js';
 export { memoryLock } from './locks/memory/memory.lock.js';
-export type { LockChoice, LockName } from './nest/lock-selection.js';
+export type { LockChoice, LockName } from './locks/lock-selection.js';
 
 // The port, for a lock of your own
 export type { LeaseRecord, ObservedLease } from './core/lease-record.js';

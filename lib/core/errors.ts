@@ -1,4 +1,5 @@
 import type { RevocationReason } from './term.js';
+import { messageOf } from './thrown-value.js';
 
 const MARK = Symbol.for('nestjs-leader-election:error');
 
@@ -266,3 +267,39 @@ export class MembersUnknownError extends LeaderElectionError {
 /** What the election itself reports on `errors$`; none of them stops it. */
 export type ElectionFailure =
   LockRequestError | DrainTimeoutError | LeaseAlteredError | StoreTooSlowError | WallClockError;
+
+/** The application has shut down; this process will not lead the role again. Code `ERR_ELECTION_STOPPED`. */
+export class ElectionStoppedError extends LeaderElectionError {
+  readonly code = 'ERR_ELECTION_STOPPED';
+
+  constructor(
+    /** The role that this process no longer competes for. */
+    readonly role: string,
+  ) {
+    super(
+      `Role "${role}": the application is shutting down, so this process no longer competes for the lease.`,
+    );
+  }
+}
+
+/**
+ * A handler threw; `cause` is what it threw. Code `ERR_LEADERSHIP_HANDLER`.
+ * After a failed `@OnGranted` this process steps down for a while; the others change nothing.
+ */
+export class LeadershipHandlerError extends LeaderElectionError {
+  readonly code = 'ERR_LEADERSHIP_HANDLER';
+
+  constructor(
+    /** The role that the handler belongs to. */
+    readonly role: string,
+    /** Class and method, e.g. `PlanScheduler.start`. */
+    readonly handler: string,
+    decorator: string,
+    cause: unknown,
+  ) {
+    super(`${decorator} ${handler} of role "${role}" failed: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** What `errors$` carries, as values. None of them stops the election. */
+export type ReportedError = ElectionFailure | LeadershipHandlerError | MembersUnknownError;

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { type HealthIndicatorResult, HealthIndicatorService } from '@nestjs/terminus';
-import type { ElectionHealthOptions } from '../nest/election-health.js';
+import type { ElectionHealthOptions } from '../election/election-health.js';
 import { getLeadershipToken } from '../nest/leader-election.tokens.js';
 import type { LeadershipService } from '../nest/leadership.service.js';
 

@@ -13,7 +13,7 @@ import { messageOf } from '../core/thrown-value.js';
 import type { ResourceLock } from '../core/resource-lock.js';
 import { atHome } from '../elector/system-clock.js';
 import { ClusterLock } from '../locks/kubernetes/cluster-lock.js';
-import { logSafely } from './election-logger.js';
+import { logSafely } from '../election/election-logger.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import { containerTold, endTold, membersTold, sourceMade, whyUnknown } from './told-members.js';
 

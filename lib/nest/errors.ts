@@ -1,11 +1,5 @@
 import { ServiceUnavailableException } from '@nestjs/common';
-import {
-  countAsLeaderElectionError,
-  type ElectionFailure,
-  LeaderElectionError,
-  type MembersUnknownError,
-} from '../core/errors.js';
-import { messageOf } from '../core/thrown-value.js';
+import { countAsLeaderElectionError, LeaderElectionError } from '../core/errors.js';
 
 /** The answer to a client, on every transport: it says nothing about the code or the pods behind it. */
 const ANSWER = 'Only the leader answers this request.';
@@ -79,39 +73,3 @@ export class LeadershipUnavailableError extends LeaderElectionError {
     );
   }
 }
-
-/** The application has shut down; this process will not lead the role again. Code `ERR_ELECTION_STOPPED`. */
-export class ElectionStoppedError extends LeaderElectionError {
-  readonly code = 'ERR_ELECTION_STOPPED';
-
-  constructor(
-    /** The role that this process no longer competes for. */
-    readonly role: string,
-  ) {
-    super(
-      `Role "${role}": the application is shutting down, so this process no longer competes for the lease.`,
-    );
-  }
-}
-
-/**
- * A handler threw; `cause` is what it threw. Code `ERR_LEADERSHIP_HANDLER`.
- * After a failed `@OnGranted` this process steps down for a while; the others change nothing.
- */
-export class LeadershipHandlerError extends LeaderElectionError {
-  readonly code = 'ERR_LEADERSHIP_HANDLER';
-
-  constructor(
-    /** The role that the handler belongs to. */
-    readonly role: string,
-    /** Class and method, e.g. `PlanScheduler.start`. */
-    readonly handler: string,
-    decorator: string,
-    cause: unknown,
-  ) {
-    super(`${decorator} ${handler} of role "${role}" failed: ${messageOf(cause)}`, { cause });
-  }
-}
-
-/** What `errors$` carries, as values. None of them stops the election. */
-export type ReportedError = ElectionFailure | LeadershipHandlerError | MembersUnknownError;

@@ -2,14 +2,9 @@ import { EMPTY, Observable, throwError } from 'rxjs';
 import { entryPointAt, isEntryPoint } from './entry-point.js';
 import { LeadershipUnavailableError, NotLeaderError } from './errors.js';
 import { injectLeadership, leadershipAt, leadershipKeyOf } from './gate-leadership.js';
-import { applyInTerm } from './current-term.js';
-import {
-  GATE_SKIPPED,
-  GATED_WORK,
-  type GateLeadership,
-  openTermOf,
-  settleWork,
-} from './gated-work.js';
+import { applyInTerm } from '../election/current-term.js';
+import { GATED_WORK, openTermOf } from '../election/gated-work.js';
+import { GATE_SKIPPED, type GateLeadership, settleWork } from './gated-work.js';
 import { MethodMarks, prototypeOf } from './method-marks.js';
 import { SHADOW } from './shadow-skips.js';
 import { refusalFor } from './transport-refusals.js';

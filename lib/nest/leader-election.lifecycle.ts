@@ -20,7 +20,7 @@ import { type ElectorFactory, LeaderElector } from '../elector/leader-elector.js
 import { atHome, SystemClock } from '../elector/system-clock.js';
 import { kernelRandom } from '../locks/kernel-entropy.js';
 import { ApplicationMembers } from './application-members.js';
-import { ApplicationReadiness } from './leadership-handlers.dispatcher.js';
+import { ApplicationReadiness } from '../election/leadership-handlers.dispatcher.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.tokens.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { INSTANCE_ARRIVALS } from './method-marks.js';
@@ -140,6 +140,7 @@ class ElectionEdge implements OnModuleInit, OnApplicationBootstrap, OnModuleDest
 
   onApplicationBootstrap(): void {
     if (this.isClosing) return;
+    this.scheduleGates.announce();
     for (const election of this.registry.elections) election.onBootstrapEnded();
     // After init() has returned. Not the global setImmediate, which a test runner's fake timers stop.
     setImmediate(() => this.readiness.reach());
@@ -176,7 +177,6 @@ class LeaderElectionLifecycle
     private readonly registry: RoleRegistry,
     private readonly explorer: LeadershipHandlersExplorer,
     private readonly refusals: TransportRefusals,
-    private readonly scheduleGates: ScheduleGates,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -187,7 +187,6 @@ class LeaderElectionLifecycle
 
   onApplicationBootstrap(): void {
     for (const election of this.registry.elections) election.onBootstrapStarted();
-    this.scheduleGates.announce();
   }
 
   async onApplicationShutdown(): Promise<void> {

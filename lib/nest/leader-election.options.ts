@@ -13,7 +13,7 @@ import {
 import { OptionReader, textFault } from '../core/option-reader.js';
 import type { EligibilityCheck } from './eligibility-checks.js';
 import type { Placement } from './role-placement.js';
-import { isLockChoice, LOCK_NAMES, type LockChoice } from './lock-selection.js';
+import { type LockChoice, readLockChoice } from '../locks/lock-selection.js';
 
 /** The options of `LeaderElectionModule.forRoot()`: those of the election, and how it is part of the application. */
 export interface LeaderElectionModuleOptions extends ElectionOptions {
@@ -91,6 +91,14 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * @default 30_000
    */
   readonly placementCooldownMs?: number;
+  /**
+   * End this process with SIGKILL if a term runs out while the event loop is blocked: whatever blocks it would continue
+   * the leader's work beside the next leader. A worker thread waits for half the time between `renewDeadlineMs` and
+   * `leaseDurationMs`, and so acts before another replica may lead. It ends the whole process, and does so at a
+   * breakpoint of a debugger too. At a stop of the whole process it does nothing.
+   * @default false
+   */
+  readonly watchdog?: boolean;
   /**
    * Run every `@Cron`, `@Interval` and `@Timeout` of the application on the leader of this role alone. `@EveryReplica()`
    * leaves one out, and `@LeaderOnly()` keeps the role that it names. Jobs that are added to SchedulerRegistry are not
@@ -186,6 +194,7 @@ export interface ResolvedModuleOptions extends ResolvedElectionOptions {
   readonly eligibility: readonly EligibilityCheck[];
   readonly placement: Placement;
   readonly placementCooldownMs: number;
+  readonly watchdog: boolean;
   readonly gateSchedules: boolean;
   readonly mode: 'enforce' | 'shadow';
 }
@@ -201,6 +210,7 @@ const OPTION_NAMES = [
   'eligibility',
   'placement',
   'placementCooldownMs',
+  'watchdog',
   'gateSchedules',
   'mode',
 ];
@@ -218,7 +228,7 @@ export function resolveModuleOptions(
   const reader = readerOf(raw, registration);
   const options: ResolvedModuleOptions = {
     ...readElectionOptions(reader, defaultIdentity, defaultApplication),
-    lock: readLock(reader),
+    lock: readLockChoice(reader),
     createLease: reader.boolean('createLease', true),
     podLabel: reader.boolean('podLabel', false),
     autoStart: reader.boolean('autoStart', true),
@@ -231,6 +241,7 @@ export function resolveModuleOptions(
       DEFAULT_PLACEMENT_COOLDOWN_MS,
       0,
     ),
+    watchdog: reader.boolean('watchdog', false),
     gateSchedules: reader.boolean('gateSchedules', false),
     mode: readMode(reader),
   };
@@ -275,20 +286,6 @@ export function optionsOf(given: object): Record<string, unknown> {
 /** True for options with which a test replaces those given to `forRoot`. */
 function lacksRole(raw: unknown): boolean {
   return typeof raw === 'object' && raw !== null && !('role' in raw);
-}
-
-function readLock(reader: OptionReader): LockChoice {
-  const lock = reader.get('lock');
-  if (lock === undefined) return 'auto';
-  if (isLockChoice(lock)) return lock;
-  const names = LOCK_NAMES.map((name) => `"${name}"`).join(', ');
-  reader.fault(
-    'lock',
-    lock,
-    `must be one of ${names}, the result of leaseLock(), configMapLock(), fileLock() or memoryLock(), or a ResourceLock`,
-    'name one of these, or leave it out',
-  );
-  return 'auto';
 }
 
 function readMode(reader: OptionReader): 'enforce' | 'shadow' {

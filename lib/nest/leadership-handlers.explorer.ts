@@ -5,12 +5,8 @@ import { entryPointAt, isEntryPoint } from './entry-point.js';
 import { type Gate, GATES } from './gated-method.js';
 import { ROLE_REGISTRATION } from './leader-election.tokens.js';
 import { classWithoutEntryPoints } from './leader-only.decorator.js';
-import {
-  HANDLER_MARKS,
-  type HandlerKind,
-  type HandlerMark,
-  type LeadershipHandler,
-} from './leadership-handler.decorators.js';
+import type { HandlerKind, LeadershipHandler } from '../election/leadership-handlers.dispatcher.js';
+import { HANDLER_MARKS, type HandlerMark } from './leadership-handler.decorators.js';
 import {
   classOf,
   INSTANCE_ARRIVALS,

@@ -1,7 +1,7 @@
 import { config, distinctUntilChanged, map, Observable, Subject } from 'rxjs';
 import type { Leadership, RevocationReason, Term } from '../core/term.js';
 import type { MemberView } from '../core/member.js';
-import type { ReportedError } from './errors.js';
+import type { ReportedError } from '../core/errors.js';
 
 /** What `revoked$` carries. */
 export interface Revocation {

@@ -1,14 +1,19 @@
 import type { Observable } from 'rxjs';
 import { onAbort } from '../core/abort-signal.js';
-import { LeaderElectionOptionsError } from '../core/errors.js';
+import {
+  ElectionStoppedError,
+  LeaderElectionOptionsError,
+  type ReportedError,
+} from '../core/errors.js';
 import type { MemberView } from '../core/member.js';
-import { ElectionStoppedError, type ReportedError, NotLeaderError } from './errors.js';
+import { GATED_WORK, OPEN_TERM, type CountedWork } from '../election/gated-work.js';
+import { NotLeaderError } from './errors.js';
 import type { Leadership, Term } from '../core/term.js';
 import type { Adopted } from '../elector/work-in-flight.js';
-import { GATE_SKIPPED, GATED_WORK, OPEN_TERM, runGated, type CountedWork } from './gated-work.js';
+import { GATE_SKIPPED, runGated } from './gated-work.js';
 import type { Revocation } from './leadership-streams.js';
-import type { ElectionHealth, ElectionHealthOptions } from './election-health.js';
-import type { ElectionStatus } from './election-status.js';
+import type { ElectionHealth, ElectionHealthOptions } from '../election/election-health.js';
+import type { ElectionStatus } from '../election/election-status.js';
 import type { RoleElection } from './role-election.js';
 import { SHADOW, type ShadowSkips } from './shadow-skips.js';
 

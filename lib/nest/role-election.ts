@@ -6,34 +6,40 @@ import type { Clock, Timer } from '../core/clock.js';
 import { messageOf } from '../core/thrown-value.js';
 import type { ResourceLock } from '../core/resource-lock.js';
 import type { ElectionObserver, ElectorFactory, RoleElector } from '../elector/leader-elector.js';
+import { Watchdog } from '../elector/watchdog.js';
 import type { RoleMark } from '../kubernetes/leader-mark.js';
 import { closeInTime } from '../elector/lock-requests.js';
 import { atHome } from '../elector/system-clock.js';
 import { MemoryLock } from '../locks/memory/memory.lock.js';
-import type { MembersUnknownError } from '../core/errors.js';
+import type { MembersUnknownError, ReportedError } from '../core/errors.js';
 import type { MemberView } from '../core/member.js';
 import type { ApplicationMembers, SharedMembers } from './application-members.js';
-import type { LockRemark, SelectedLock } from './lock-selection.js';
-import { ElectionChannels, type ElectionSource } from './election-channels.js';
-import { ElectionLogger, type ListedTimer } from './election-logger.js';
-import { type ElectionHealth, type ElectionHealthOptions, healthOf } from './election-health.js';
-import { ElectionProgress, type ElectionStatus } from './election-status.js';
+import type { LockRemark, SelectedLock } from '../locks/lock-selection.js';
+import { ElectionChannels, type ElectionSource } from '../election/election-channels.js';
+import {
+  type ElectionHealth,
+  type ElectionHealthOptions,
+  healthOf,
+} from '../election/election-health.js';
+import { ElectionProgress, type ElectionStatus } from '../election/election-status.js';
 import { EligibilityChecks } from './eligibility-checks.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import { isRepl } from './entry-point.js';
-import type { ReportedError } from './errors.js';
-import type { LeadershipHandlers } from './leadership-handler.decorators.js';
 import {
   type ApplicationReadiness,
+  type LeadershipHandlers,
   LeadershipHandlersDispatcher,
-} from './leadership-handlers.dispatcher.js';
+} from '../election/leadership-handlers.dispatcher.js';
 import { LeadershipStreams } from './leadership-streams.js';
 import { OwnContainer } from './own-container.js';
 import type { PodLabels } from './pod-labels.js';
-import { RoleEligibility } from './role-eligibility.js';
+import { isTerm } from '../election/gated-work.js';
+import { RoleEligibility } from '../election/role-eligibility.js';
+import { type ListedTimer, RoleLogger } from './role-logger.js';
 import { RolePlacement } from './role-placement.js';
+import { runToEnd } from './run-to-end.js';
 import { ShadowSkips } from './shadow-skips.js';
-import { isTerm, revocationOfStub, type ServiceOverride, termOfStub } from './service-override.js';
+import { revocationOfStub, type ServiceOverride, termOfStub } from './service-override.js';
 
 export interface RoleElectionDependencies {
   readonly clock: Clock;
@@ -56,7 +62,7 @@ export class RoleElection {
   /** Makes the lock of another lease like that of the role; absent for a lock that is one object. */
   readonly lockBeside: SelectedLock['beside'];
   private readonly drainedBeside: (() => Promise<void>)[] = [];
-  private readonly log: ElectionLogger;
+  private readonly log: RoleLogger;
   /** What gates would have skipped; undefined unless the role has `mode: 'shadow'`. */
   readonly shadow: ShadowSkips | undefined;
   /** Whose its events are. */
@@ -73,6 +79,7 @@ export class RoleElection {
   private readonly mark: RoleMark | undefined;
   private readonly placement: RolePlacement | undefined;
   private readonly ownContainer: OwnContainer | undefined;
+  private readonly watchdog: Watchdog | undefined;
   private readonly lockRemark: LockRemark | undefined;
   private lastReason: RevocationReason | undefined;
   private toldIneligible = false;
@@ -98,7 +105,7 @@ export class RoleElection {
     this.clock = clock;
     const isLeaseLasting = !(lock instanceof MemoryLock);
     const description = lock.describe();
-    this.log = new ElectionLogger(options, description, clock, isLeaseLasting);
+    this.log = new RoleLogger(options, description, clock, isLeaseLasting);
     this.source = sourceOf(options, description);
     this.channels = new ElectionChannels(this.source, () => this.leader);
     this.shadow =
@@ -116,6 +123,7 @@ export class RoleElection {
     }
     this.placement = this.placementAmong(this.members);
     this.ownContainer = this.ownContainerAmong(this.members);
+    this.watchdog = this.watchdogOf(options);
     this.streams = new LeadershipStreams(
       () => this.leadership(),
       () => this.memberViews,
@@ -132,6 +140,8 @@ export class RoleElection {
       currentLeader: () => (this.replacement ?? this).leader,
       stepDown: (cooldownMs) => this.stepDown(cooldownMs),
       report: (error) => this.report(error),
+      runToEnd,
+      nameOf: (kind) => `@${kind}()`,
     });
     this.lockRemark = remark;
     this.isAutoStart = options.autoStart;
@@ -198,6 +208,17 @@ export class RoleElection {
     });
   }
 
+  private watchdogOf({
+    watchdog,
+    leaseDurationMs,
+    renewDeadlineMs,
+    role,
+  }: ResolvedModuleOptions): Watchdog | undefined {
+    if (!watchdog) return undefined;
+    const toleranceMs = Math.floor((leaseDurationMs - renewDeadlineMs) / 2);
+    return new Watchdog(toleranceMs, `Role "${role}"`, (error) => this.log.watchdogFailed(error));
+  }
+
   containerEnded(end: ContainerEnd): void {
     if (this.options.podWatch) this.elector.containerEnded(end);
   }
@@ -261,6 +282,7 @@ export class RoleElection {
 
   start(): void {
     if (this.started || this.stopping || this.replacement !== undefined) return;
+    this.watchdog?.start();
     this.started = true;
     this.waitsEarly?.cancel();
     this.log.started();
@@ -317,8 +339,8 @@ export class RoleElection {
   }
 
   /** It gates the timers of the application. */
-  gatesTimers(timers: readonly ListedTimer[]): void {
-    this.log.gatesTimers(timers, this.shadow !== undefined);
+  gatesTimers(timers: readonly ListedTimer[], added: readonly string[]): void {
+    this.log.gatesTimers(timers, added, this.shadow !== undefined);
   }
 
   /** A gated method was skipped. Before the leader is known, this happens silently on every replica. */
@@ -337,6 +359,7 @@ export class RoleElection {
       .release()
       .then(() => this.close('the mark of the pod', () => this.mark?.close()))
       .then(() => this.close('the source of the members', () => this.members?.leave()))
+      .then(() => this.close('the watchdog', () => this.watchdog?.close()))
       .then(() => this.close('the lock', () => this.lock.close?.()))
       .finally(() => this.streams.complete());
     return this.released;
@@ -382,6 +405,7 @@ export class RoleElection {
       onGranted: (term: Term) => {
         this.lastReason = undefined;
         this.progress.granted();
+        this.watchdog?.validFor(this.elector.remainingMs());
         this.log.granted(term);
         this.channels.granted(term);
         this.mark?.lead();
@@ -393,6 +417,7 @@ export class RoleElection {
       },
       onRevoked: (term: Term, reason: RevocationReason) => {
         this.lastReason = reason;
+        this.watchdog?.rest();
         this.log.revoked(term, reason, this.eligibility.why);
         this.channels.revoked(term, reason);
         // Beside the drain: the release does not wait for it.
@@ -408,6 +433,7 @@ export class RoleElection {
 
   private tell(notice: ElectionNotice): void {
     this.progress.tell(notice);
+    if (notice.kind === 'renewed') this.watchdog?.validFor(this.elector.remainingMs());
     const isOfLeader = notice.kind === 'leader-changed';
     if (isOfLeader) {
       if (notice.leader !== undefined) this.hasSeenLeader = true;

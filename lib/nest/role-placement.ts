@@ -6,7 +6,7 @@ import { messageOf } from '../core/thrown-value.js';
 import { ignoreOutcome } from '../elector/work-in-flight.js';
 import type { RoleElector } from '../elector/leader-elector.js';
 import type { MemberView } from '../core/member.js';
-import type { RoleEligibility } from './role-eligibility.js';
+import type { RoleEligibility } from '../election/role-eligibility.js';
 
 /**
  * Chooses who is to follow: the name of one of these members, or undefined for whoever comes first. It is given the

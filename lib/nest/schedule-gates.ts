@@ -2,7 +2,7 @@ import { Injectable, Logger, Module, type OnModuleInit } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import { messageOf } from '../core/thrown-value.js';
-import { type ListedTimer, logSafely } from './election-logger.js';
+import { logSafely } from '../election/election-logger.js';
 import {
   entryPointAt,
   isEntryPoint,
@@ -14,6 +14,7 @@ import { EVERY_REPLICA_MARKS, isClassOfEveryReplica } from './every-replica.deco
 import { type Gate, GATES } from './gated-method.js';
 import { GATE_SKIPPED, runGated } from './gated-work.js';
 import { classMethod, classMethods, prototypeOf } from './method-marks.js';
+import type { ListedTimer } from './role-logger.js';
 import type { RoleElection } from './role-election.js';
 import { RoleRegistry } from './role-registry.js';
 import { SHADOW } from './shadow-skips.js';
@@ -24,6 +25,10 @@ type Tick = (...args: unknown[]) => unknown;
 /** The two methods through which the explorer of @nestjs/schedule 6 and 12 takes every timer that it finds. */
 const LOOKUP = 'lookupSchedulers';
 const WRAP = 'wrapFunctionInTryCatchBlocks';
+
+/** What the SchedulerRegistry of @nestjs/schedule 6 and 12 lists, and where its orchestrator keeps what is decorated. */
+const REGISTRY_LISTS = ['getCronJobs', 'getIntervals', 'getTimeouts'] as const;
+const ORCHESTRATOR_LISTS = ['cronJobs', 'intervals', 'timeouts'] as const;
 
 type LookUp = (this: unknown, instance: object, key: string) => unknown;
 type Wrap = (this: unknown, method: unknown, instance: object) => Tick;
@@ -39,6 +44,7 @@ type Wrap = (this: unknown, method: unknown, instance: object) => Tick;
 @Injectable()
 export class ScheduleGates implements OnModuleInit {
   private readonly timers: ListedTimer[] = [];
+  private claimedJobs: () => ListedTimer[] = () => [];
   private readonly enabled = new Set<TimerKind>();
   /** Makes of a job of ours what the explorer makes of a timer; undefined without @nestjs/schedule in the application. */
   private wrapAsTick: ((job: Tick, owner: object) => Tick) | undefined;
@@ -216,9 +222,37 @@ export class ScheduleGates implements OnModuleInit {
     ]);
   }
 
-  /** Lists the timers in the log of the role that gates them. */
+  /** `jobs` answers with jobs that are no timers of @nestjs/schedule, and run on a leader too. */
+  listWith(jobs: () => ListedTimer[]): void {
+    this.claimedJobs = jobs;
+  }
+
+  /** Lists the timers and jobs of the application so far in the log of the role that gates them. */
   announce(): void {
-    for (const election of this.gating) election.gatesTimers(this.timers);
+    const claimed = this.claimedJobs();
+    const names = new Set(claimed.map(({ name }) => name));
+    for (const election of this.gating) {
+      const added = this.addedJobs().filter((name) => !names.has(name));
+      election.gatesTimers([...this.timers, ...claimed], added);
+    }
+  }
+
+  /** The names in SchedulerRegistry that no decorator of @nestjs/schedule has put there. */
+  private addedJobs(): string[] {
+    const instances = [...this.modules.values()].flatMap(({ providers }) =>
+      [...providers.values()].map(({ instance }): unknown => instance),
+    );
+    const registry = instances.find((instance) => REGISTRY_LISTS.every(isMethodOf(instance)));
+    if (registry === undefined) return [];
+    const decorated = instances
+      .filter((instance) => isMethodOf(instance)('mountCron'))
+      .flatMap((orchestrator) =>
+        ORCHESTRATOR_LISTS.flatMap((key) =>
+          Object.keys((orchestrator as Readonly<Record<string, object | undefined>>)[key] ?? {}),
+        ),
+      );
+    const listed = REGISTRY_LISTS.flatMap((key) => namesIn(registry as object, key));
+    return listed.filter((name) => !decorated.includes(name));
   }
 
   /** The timers that @nestjs/schedule starts; none if it is not in the application. */
@@ -262,6 +296,22 @@ function kindsOfUnknownExplorer(
 ): ReadonlySet<TimerKind> {
   const isThere = modules.some(({ providers }) => providers.has('SCHEDULE_MODULE_OPTIONS'));
   return new Set(isThere ? ALL_KINDS : []);
+}
+
+/** None if a test has put something in its place that cannot be asked. */
+function namesIn(registry: object, list: (typeof REGISTRY_LISTS)[number]): string[] {
+  try {
+    const found = (registry as Record<typeof list, () => unknown>)[list]();
+    const names: unknown = found instanceof Map ? [...found.keys()] : found;
+    return Array.isArray(names) ? names.map(String) : [];
+  } catch {
+    return [];
+  }
+}
+
+function isMethodOf(instance: unknown): (key: string) => boolean {
+  const prototype = prototypeOf(instance);
+  return (key) => classMethod(prototype, key) !== undefined;
 }
 
 function override(target: object, key: string, value: (...args: never[]) => unknown): void {

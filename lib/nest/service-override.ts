@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import type { Term } from '../core/term.js';
+import { isTerm } from '../election/gated-work.js';
 import type { Revocation } from './leadership-streams.js';
 
 const USE_A_WHOLE_ONE =
@@ -40,12 +41,6 @@ export function revocationOfStub(value: unknown): Revocation {
   if (typeof value === 'object' && value !== null && 'term' in value) return value as Revocation;
   const rule = 'must emit { term, reason } with the term that granted$ emitted';
   throw emissionFault('revoked$', value, rule, "{ term, reason: 'superseded' }");
-}
-
-/** Automatic mocks have a function for every property. */
-export function isTerm(value: unknown): value is Term {
-  if (typeof value !== 'object' || value === null || !('signal' in value)) return false;
-  return value.signal instanceof EventTarget;
 }
 
 function emissionFault(

@@ -12,7 +12,7 @@ import {
   RESOLVED_OPTIONS,
   SELECTED_LOCK,
 } from '../nest/leader-election.tokens.js';
-import type { SelectedLock } from '../nest/lock-selection.js';
+import type { SelectedLock } from '../locks/lock-selection.js';
 import { ControlledElector } from './controlled.elector.js';
 import { ControlledMembers, type TestMember } from './controlled-members.js';
 import { ManualClock } from './manual-clock.js';

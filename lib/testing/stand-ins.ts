@@ -3,7 +3,7 @@ import { createTerm, type RevocationReason, type Term } from '../core/term.js';
 import type { ElectionObserver } from '../elector/leader-elector.js';
 import { adopt } from '../nest/gate-leadership.js';
 import { GATES } from '../nest/gated-method.js';
-import { ElectionProgress } from '../nest/election-status.js';
+import { ElectionProgress } from '../election/election-status.js';
 import { LeadershipStreams } from '../nest/leadership-streams.js';
 import { LeadershipService } from '../nest/leadership.service.js';
 import { leadershipNow, type RoleElection } from '../nest/role-election.js';

@@ -5,7 +5,7 @@ import { LockRequestError, MembersUnknownError } from '../../lib/core/errors.js'
 import { competingMember, type MemberObserver } from '../../lib/core/member.js';
 import { createTerm } from '../../lib/core/term.js';
 import { ApplicationMembers } from '../../lib/nest/application-members.js';
-import { ElectionLogger } from '../../lib/nest/election-logger.js';
+import { RoleLogger } from '../../lib/nest/role-logger.js';
 import { RolePlacement } from '../../lib/nest/role-placement.js';
 import { RecordedLog } from '../nest/support/recorded-log.js';
 import { ManualClock } from '../support/manual-clock.js';
@@ -22,7 +22,7 @@ function logOfOneReplica(): string[] {
   const options = { role: 'plan-scheduler', identity: 'pod-a', application: undefined };
   const lease = 'Lease default/plan-scheduler';
   const clock = new ManualClock();
-  const log = new ElectionLogger(
+  const log = new RoleLogger(
     { ...options, renewDeadlineMs: 10_000, ineligibleGraceMs: 5_000 },
     lease,
     clock,

@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { Injectable } from '@nestjs/common';
 import { LeaderOnly } from '../../lib/index.js';
-import { ElectionChannels } from '../../lib/nest/election-channels.js';
+import { ElectionChannels } from '../../lib/election/election-channels.js';
 import { testTerm } from '../../lib/testing/index.js';
 import { Elections, ROLE } from './support/elections.js';
 

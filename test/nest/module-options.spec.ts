@@ -7,7 +7,7 @@ import {
   memoryLock,
   type ResourceLock,
 } from '../../lib/index.js';
-import { localIdentity } from '../../lib/nest/leader-election.providers.js';
+import { localIdentity } from '../../lib/election/own-names.js';
 import { RESOLVED_OPTIONS } from '../../lib/nest/leader-election.tokens.js';
 import { Elections, ROLE } from './support/elections.js';
 
@@ -74,6 +74,7 @@ describe('the options of LeaderElectionModule', () => {
         podWatch: false,
         placement: 'any',
         placementCooldownMs: 30_000,
+        watchdog: false,
         gateSchedules: false,
         mode: 'enforce',
       });

@@ -18,7 +18,7 @@ import {
   LeadershipService,
   memoryLock,
 } from '../../lib/index.js';
-import { LeaderCron, LeaderScheduleModule } from '../../lib/schedule/index.js';
+import { LeaderCron, LeaderSchedule, LeaderScheduleModule } from '../../lib/schedule/index.js';
 import { Elections, ROLE } from './support/elections.js';
 import { RecordedLog } from './support/recorded-log.js';
 import { until } from './support/until.js';
@@ -449,6 +449,69 @@ describe('What the log says at the start', () => {
     expect(entry).toMatch(
       / gates the timers of this application\. They run on the leader Mixed\.gated; on every replica \(@EveryReplica\) Mixed\.below, Mixed\.above, .*OfEveryReplica\.gated.*; on the leader of the role of their @LeaderOnly\(\) OfEveryReplica\.own \("plan-scheduler"\)\. Jobs that are added to SchedulerRegistry are not gated: wrap their functions in leadership\.guard\(\)$/,
     );
+  });
+
+  it('names the jobs of @LeaderCron() and LeaderSchedule, and those that hooks have added to SchedulerRegistry', async () => {
+    @Injectable()
+    class Claimed {
+      constructor(
+        private readonly schedule: LeaderSchedule,
+        private readonly registry: SchedulerRegistry,
+      ) {}
+      @LeaderCron('* * * * *', { name: 'close-day' })
+      closeDay(): void {}
+      @Cron('* * * * * *', { name: 'decorated-cron' })
+      cron(): void {}
+      @Interval('decorated-interval', 10_000)
+      interval(): void {}
+      @Timeout('decorated-timeout', 10_000)
+      timeout(): void {}
+      onModuleInit(): void {
+        this.schedule.add('at-run-time', '* * * * *', () => {});
+        const job = CronJob.from({ cronTime: '* * * * * *', onTick: () => {} });
+        this.registry.addCronJob('added-cron', job as never);
+      }
+      onApplicationBootstrap(): void {
+        const never = 2 ** 30;
+        this.registry.addInterval(
+          'added-interval',
+          setInterval(() => {}, never),
+        );
+        this.registry.addTimeout(
+          'added-timeout',
+          setTimeout(() => {}, never),
+        );
+      }
+    }
+    const log = await logOf(GATED, {
+      imports: [LeaderScheduleModule],
+      providers: [Claimed, Mixed],
+    });
+    const [entry] = log.texts('log').filter((text) => text.includes('timers'));
+    expect(entry).toMatch(
+      /; on the leader that claims their ticks \(@LeaderCron\) close-day \("plan-scheduler"\), at-run-time \("plan-scheduler"\)\. Jobs that are added to SchedulerRegistry \(so far "added-cron", "added-interval", "added-timeout"\) are not gated/,
+    );
+  });
+
+  it('starts with whatever a test puts in place of SchedulerRegistry', async () => {
+    class Broken extends SchedulerRegistry {
+      isStarting = true;
+      override getIntervals(): string[] {
+        if (this.isStarting) throw new Error('not mocked');
+        return super.getIntervals();
+      }
+    }
+    const log = new RecordedLog();
+    const builder = elections
+      .builder(application(GATED, { providers: [Mixed] }))
+      .overrideProvider(SchedulerRegistry)
+      .useClass(Broken);
+    const app = (await builder.compile()).createNestApplication({ logger: log });
+    await app.init();
+    expect(log.texts('log').join()).toContain('gates the timers of this application');
+    // The shutdown of @nestjs/schedule asks it, too.
+    app.get<Broken>(SchedulerRegistry).isStarting = false;
+    await app.close();
   });
 
   it('warns where there is nothing to gate', async () => {

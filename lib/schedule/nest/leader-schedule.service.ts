@@ -11,7 +11,7 @@ import { OptionReader } from '../../core/option-reader.js';
 import { NotLeaderError } from '../../nest/errors.js';
 import { ELECTION_CLOCK } from '../../nest/leader-election.tokens.js';
 import type { RoleElection } from '../../nest/role-election.js';
-import { runInTerm } from '../../nest/current-term.js';
+import { runInTerm } from '../../election/current-term.js';
 import { ScheduleGates } from '../../nest/schedule-gates.js';
 import { runToEnd } from '../../nest/run-to-end.js';
 import { LONGEST_REASON } from '../ledger/job-record.js';
@@ -65,6 +65,13 @@ export class LeaderSchedule {
     @Optional() registry?: SchedulerRegistry,
   ) {
     this.registry = isWhole(registry) ? registry : undefined;
+    gates.listWith(() =>
+      [...this.jobs.values()].map(({ name, role }) => ({
+        name,
+        rule: 'claimed',
+        roles: [role.name],
+      })),
+    );
   }
 
   /**

@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 import { messageOf, stackOf } from '../../core/thrown-value.js';
-import { logSafely } from '../../nest/election-logger.js';
+import { logSafely } from '../../election/election-logger.js';
 import type { OnceRecord } from '../once/once-record.js';
-import type { ElectionSource } from '../../nest/election-channels.js';
+import type { ElectionSource } from '../../election/election-channels.js';
 import type { EndedRun, OnceObserver } from '../once/once-work.js';
 import type { RunEvents, RunReport } from './run-events.js';
 

@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { Injectable } from '@nestjs/common';
 import { type Observable, Subject } from 'rxjs';
-import type { ElectionSource } from '../../nest/election-channels.js';
+import type { ElectionSource } from '../../election/election-channels.js';
 import { tellSubscribers } from '../../nest/leadership-streams.js';
 import type {
   DropCause,

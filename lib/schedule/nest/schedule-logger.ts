@@ -20,7 +20,7 @@ import type {
 } from '../runner/job-definition.js';
 import { GRACE_MS } from '../runner/job-run.js';
 import { stackOf } from '../../core/thrown-value.js';
-import { logSafely } from '../../nest/election-logger.js';
+import { logSafely } from '../../election/election-logger.js';
 
 const WHY: Readonly<Record<MissedReport['reason'], (it: string) => string>> = {
   'not-started': (it) => `no leader started ${it} in time`,

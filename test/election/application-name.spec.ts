@@ -1,8 +1,8 @@
-import { applicationName } from '../../lib/nest/leader-election.providers.js';
+import { applicationName } from '../../lib/election/own-names.js';
 import { resolveElectionOptions } from '../../lib/core/election-options.js';
 import { editLease } from '../locks/edit-lease.js';
-import { Elections } from './support/elections.js';
-import { RecordedLog } from './support/recorded-log.js';
+import { Elections } from '../nest/support/elections.js';
+import { RecordedLog } from '../nest/support/recorded-log.js';
 
 type Files = Record<string, string>;
 const PACKAGE: Files = { '/app/package.json': '{"name": "@acme/plans"}' };

@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
+import type { OptionReader } from '../core/option-reader.js';
 import type { LockRequester, ResourceLock, ResourceLockFactory } from '../core/resource-lock.js';
 import { PodEnvironment } from '../kubernetes/connection/pod-environment.js';
-import { FileLock, fileLock } from '../locks/file/file.lock.js';
-import { configMapLockIn } from '../locks/kubernetes/config-map.lock.js';
-import { checkPod, leaseLockIn } from '../locks/kubernetes/lease.lock.js';
-import { MemoryLock, memoryLock } from '../locks/memory/memory.lock.js';
+import { FileLock, fileLock } from './file/file.lock.js';
+import { configMapLockIn } from './kubernetes/config-map.lock.js';
+import { checkPod, leaseLockIn } from './kubernetes/lease.lock.js';
+import { MemoryLock, memoryLock } from './memory/memory.lock.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -91,7 +92,7 @@ export type LockName = 'auto' | 'lease' | 'config-map' | 'file' | 'memory';
 /** The name of a lock, its factory, or the lock itself. */
 export type LockChoice = LockName | ResourceLockFactory | ResourceLock;
 
-export const LOCK_NAMES: readonly LockName[] = ['auto', 'lease', 'config-map', 'file', 'memory'];
+const LOCK_NAMES: readonly LockName[] = ['auto', 'lease', 'config-map', 'file', 'memory'];
 
 const LOCK_METHODS = ['read', 'create', 'replace', 'describe'] as const;
 
@@ -111,9 +112,24 @@ export interface SelectedLock {
   readonly beside?: (suffix: string) => Promise<ResourceLock>;
 }
 
-export function isLockChoice(value: unknown): value is LockChoice {
+function isLockChoice(value: unknown): value is LockChoice {
   if (typeof value === 'string') return (LOCK_NAMES as readonly string[]).includes(value);
   return typeof value === 'function' || isResourceLock(value);
+}
+
+/** The option `lock`. */
+export function readLockChoice(reader: OptionReader): LockChoice {
+  const lock = reader.get('lock');
+  if (lock === undefined) return 'auto';
+  if (isLockChoice(lock)) return lock;
+  const names = LOCK_NAMES.map((name) => `"${name}"`).join(', ');
+  reader.fault(
+    'lock',
+    lock,
+    `must be one of ${names}, the result of leaseLock(), configMapLock(), fileLock() or memoryLock(), or a ResourceLock`,
+    'name one of these, or leave it out',
+  );
+  return 'auto';
 }
 
 /**

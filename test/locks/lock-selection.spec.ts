@@ -6,7 +6,11 @@ import type { LockRequester, ResourceLock } from '../../lib/core/resource-lock.j
 import { PodEnvironment } from '../../lib/kubernetes/connection/pod-environment.js';
 import { fileLock } from '../../lib/locks/file/file.lock.js';
 import { memoryLock } from '../../lib/locks/memory/memory.lock.js';
-import { type LockChoice, ProcessSurroundings, selectLock } from '../../lib/nest/lock-selection.js';
+import {
+  type LockChoice,
+  ProcessSurroundings,
+  selectLock,
+} from '../../lib/locks/lock-selection.js';
 
 type Env = Record<string, string>;
 

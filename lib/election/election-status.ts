@@ -1,9 +1,9 @@
 import type { Clock } from '../core/clock.js';
 import type { ElectionNotice } from '../core/election-state.js';
+import type { ReportedError } from '../core/errors.js';
 import type { ResolvedElectionOptions } from '../core/election-options.js';
 import { titleOf } from '../core/thrown-value.js';
 import type { RoleElector } from '../elector/leader-elector.js';
-import type { ReportedError } from './errors.js';
 
 /** What has failed since this process last renewed the lease, or since the leader last changed. */
 export interface RecentFailures {

@@ -1,13 +1,11 @@
-import { Logger } from '@nestjs/common';
-import { type ReportedError, LeadershipHandlerError } from './errors.js';
-import type { Clock, Timer } from '../core/clock.js';
+import type { Clock } from '../core/clock.js';
 import type { ElectionNotice, UncleanKind } from '../core/election-state.js';
-import { LockRequestError } from '../core/errors.js';
+import { LeadershipHandlerError, LockRequestError, type ReportedError } from '../core/errors.js';
 import type { Coordination } from '../core/lease-record.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import { messageOf, stackOf } from '../core/thrown-value.js';
-import type { LockRemark } from './lock-selection.js';
-import type { ResolvedModuleOptions } from './leader-election.options.js';
+import type { LockRemark } from '../locks/lock-selection.js';
+import type { ResolvedElectionOptions } from '../core/election-options.js';
 
 /** The same message is logged at most once in this time. */
 const REPEAT_AFTER_MS = 60_000;
@@ -18,46 +16,41 @@ const LONGEST_HEAD = 160;
 /** Ends of a term that were requested. */
 const ON_PURPOSE: readonly RevocationReason[] = ['stepped-down', 'suspended', 'shutdown'];
 
-/** Methods that were skipped before a leader was known are named together, at the latest after this time. */
-const SKIPS_TOLD_AFTER_MS = 10_000;
-
-type LoggedElection = Pick<
-  ResolvedModuleOptions,
+export type LoggedElection = Pick<
+  ResolvedElectionOptions,
   'role' | 'identity' | 'application' | 'renewDeadlineMs' | 'ineligibleGraceMs'
 >;
 
 type Level = 'debug' | 'log' | 'warn';
 
-/** One timer of the application, as the log shows it. */
-export interface ListedTimer {
-  /** Class and method, e.g. `PlanScheduler.closeExpiredPlans`. */
-  readonly name: string;
-  /** `gate`: on the leader of the role that gates. `marked`: as its own `@LeaderOnly()` says. */
-  readonly rule: 'gate' | 'every-replica' | 'marked';
-  /** The roles of its own `@LeaderOnly()`. */
-  readonly roles: readonly string[];
+/** Where the lines go. It is foreign code, and what it throws becomes a warning of the process. */
+export interface ElectionLog {
+  /** Details, for whoever looks for a fault in the library. */
+  debug(text: string): void;
+  /** What happens as it should. */
+  log(text: string): void;
+  /** What works and needs attention. */
+  warn(text: string): void;
+  /** What failed. The stack is there if it points to the code of the application. */
+  error(text: string, stack?: string): void;
 }
 
 /** Those about eligibility come with a reason that the election does not know. */
-type LoggedNotice = Exclude<
+export type LoggedNotice = Exclude<
   ElectionNotice,
   { readonly kind: 'eligibility-changed' | 'ineligible-acquisition' }
 >;
 
 /** One line per transition, none for a renewal; repeated errors counted instead of repeated. */
 export class ElectionLogger {
-  private readonly logger = new Logger('LeaderElection');
   private readonly told = new Map<string, { at: number; unspoken: number; isOfLock: boolean }>();
   private readonly identity: string;
   private lastLeader: string | undefined;
   /** The last leader of all; there may be none at present. */
   private lastKnownLeader: string | undefined;
-  private readonly prefix: string;
+  protected readonly prefix: string;
   private readonly application: string | undefined;
   private readonly otherApplications = new Set<string>();
-  private readonly skippedMethods = new Set<string>();
-  private skipsDue: Timer | undefined;
-  private hasToldSkips = false;
   /** Of requests since the last successful one. */
   private lastFailure: string | undefined;
   private readonly renewDeadlineMs: number;
@@ -67,8 +60,9 @@ export class ElectionLogger {
   constructor(
     { role, identity, application, renewDeadlineMs, ineligibleGraceMs }: LoggedElection,
     lease: string,
-    private readonly clock: Clock,
+    protected readonly clock: Clock,
     private readonly isLeaseLasting: boolean,
+    protected readonly logger: ElectionLog,
   ) {
     this.renewDeadlineMs = renewDeadlineMs;
     this.ineligibleGraceMs = ineligibleGraceMs;
@@ -79,92 +73,6 @@ export class ElectionLogger {
 
   remarkOnLock({ level, text }: LockRemark): void {
     this.write(level, text);
-  }
-
-  /** A prompt at which a person types is no place for the application's jobs. */
-  standsAside(): void {
-    this.write(
-      'log',
-      'does not compete for the lease in a REPL; call leadership.start() to make it compete',
-    );
-  }
-
-  waitsEarly(): void {
-    this.write(
-      'warn',
-      'the onModuleInit hooks of the application have not ended, and the election starts after them. A hook that awaits ' +
-        'waitForLeadership() never ends: await it in onApplicationBootstrap.',
-    );
-  }
-
-  /** One line for all methods: a tick that comes again does no harm, but work that should run once is lost. */
-  skippedEarly(method: string): void {
-    if (this.hasToldSkips) return;
-    this.skippedMethods.add(method);
-    this.skipsDue ??= this.clock.setTimer(() => this.tellSkips(), SKIPS_TOLD_AFTER_MS);
-  }
-
-  tellSkips(): void {
-    if (this.skipsDue === undefined) return;
-    this.skipsDue.cancel();
-    this.skipsDue = undefined;
-    this.hasToldSkips = true;
-    this.write(
-      'warn',
-      `skipped ${[...this.skippedMethods].join(', ')} before it was known who leads, as every replica that starts does. ` +
-        'Work that is not called again belongs in @OnGranted(), or after waitForLeadership().',
-    );
-  }
-
-  /** An error, as the logger of @nestjs/testing shows nothing less. */
-  handlersUnheard(handlers: readonly string[]): void {
-    const text =
-      `does not call @OnGranted() ${handlers.join(', ')}: the test's replacement of LeadershipService is leader, but has ` +
-      `neither a term nor granted$. Use leadershipStandIn() of 'nestjs-leader-election/testing' to have them called.`;
-    logSafely('LeaderElection', () => this.logger.error(`${this.prefix}: ${text}`));
-  }
-
-  /** One entry at the start: which timers run where. */
-  gatesTimers(timers: readonly ListedTimer[], isShadow = false): void {
-    const places = [
-      ['on the leader', named(timers, 'gate')],
-      ['on every replica (@EveryReplica)', named(timers, 'every-replica')],
-      ['on the leader of the role of their @LeaderOnly()', named(timers, 'marked')],
-    ] as const;
-    const listed = places
-      .filter(([, names]) => names.length > 0)
-      .map(([where, names]) => `${where} ${names.join(', ')}`)
-      .join('; ');
-    const dynamic =
-      'Jobs that are added to SchedulerRegistry are not gated: wrap their functions in leadership.guard()';
-    if (listed === '') {
-      const none = 'and finds no @Cron, @Interval or @Timeout that @nestjs/schedule runs';
-      return this.write('warn', `has gateSchedules: true ${none}. ${dynamic}`);
-    }
-    const what = isShadow
-      ? "would gate the timers of this application without mode: 'shadow'. They would then run"
-      : 'gates the timers of this application. They run';
-    this.write('log', `${what} ${listed}. ${dynamic}`);
-  }
-
-  shadows(): void {
-    this.write(
-      'warn',
-      "has mode: 'shadow': it elects a leader and gates nothing. Every replica runs everything, and what gates would have " +
-        'skipped is logged and counted (leadership.shadowSkips)',
-    );
-  }
-
-  wouldHaveSkipped(method: string, count: number, leader: string | undefined): void {
-    const why = leader === undefined ? 'no leader is known' : `${leader} leads`;
-    const often = count === 1 ? '' : `, ${count} times so far`;
-    this.write('log', `would have skipped ${method}, as ${why} (mode: 'shadow')${often}`);
-  }
-
-  shadowed(byMethod: ReadonlyMap<string, number>): void {
-    const listed = [...byMethod].map(([method, count]) => `${method} (${count})`).join(', ');
-    const what = listed === '' ? 'nothing' : listed;
-    this.write('log', `would have skipped in all, without mode: 'shadow': ${what}`);
   }
 
   started(): void {
@@ -183,18 +91,6 @@ export class ElectionLogger {
       level,
       `lost leadership (term ${number}, ${reason}): ${this.whyLost(reason, whyIneligible)}`,
     );
-  }
-
-  containerUnknown(why: string): void {
-    this.write(
-      'warn',
-      'if this process dies, the others wait for the lease to run out, although podWatch is on. The lease does not name ' +
-        `the container of this process, because ${why}`,
-    );
-  }
-
-  placementFailed(text: string): void {
-    this.write('warn', text);
   }
 
   /** @param why this process is ineligible; undefined if it is eligible again */
@@ -258,10 +154,7 @@ export class ElectionLogger {
   private leaderChanged(leader: string | undefined, application?: string): void {
     const before = this.lastLeader;
     this.lastLeader = leader;
-    if (leader !== undefined) {
-      this.lastKnownLeader = leader;
-      this.tellSkips();
-    }
+    if (leader !== undefined) this.lastKnownLeader = leader;
     if (leader === this.identity || (leader === undefined && before === this.identity)) return;
     if (leader !== undefined) this.answered();
     this.write('log', leader === undefined ? 'sees no leader' : `follows ${leader}`);
@@ -389,7 +282,7 @@ export class ElectionLogger {
     }
   }
 
-  private write(level: Level, text: string): void {
+  protected write(level: Level, text: string): void {
     logSafely('LeaderElection', () => this.logger[level](`${this.prefix}: ${text}`));
   }
 }
@@ -404,12 +297,6 @@ export function logSafely(source: string, log: () => void): void {
   } catch (error) {
     process.emitWarning(`The application's logger threw: ${messageOf(error)}`, source);
   }
-}
-
-function named(timers: readonly ListedTimer[], rule: ListedTimer['rule']): string[] {
-  return timers
-    .filter((timer) => timer.rule === rule)
-    .map(({ name, roles }) => (rule === 'marked' ? `${name} ("${roles.join('", "')}")` : name));
 }
 
 /** The stack of a handler points to the user's code; that of a failed request adds nothing to its message. */

@@ -1,22 +1,27 @@
-import { Injectable } from '@nestjs/common';
 import { onAbort } from '../core/abort-signal.js';
+import type { ResolvedElectionOptions } from '../core/election-options.js';
+import { LeadershipHandlerError, type ReportedError } from '../core/errors.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import { causeOf } from '../core/thrown-value.js';
-import { type ReportedError, LeadershipHandlerError } from './errors.js';
-import type {
-  HandlerKind,
-  LeadershipHandler,
-  LeadershipHandlers,
-} from './leadership-handler.decorators.js';
 import { runInTerm } from './current-term.js';
-import { runToEnd } from './run-to-end.js';
-import type { ResolvedModuleOptions } from './leader-election.options.js';
+
+/** A function that is called when leadership changes. */
+export interface LeadershipHandler {
+  /** What people call it, e.g. class and method: `PlanScheduler.start`. */
+  readonly name: string;
+  call(...args: readonly unknown[]): unknown;
+}
+
+/** Which event a handler is for, named as its decorator is. */
+export type HandlerKind = 'OnGranted' | 'OnRevoked' | 'OnNewLeader';
+
+/** The handlers of one role, in the order in which they were found. */
+export type LeadershipHandlers = Readonly<Record<HandlerKind, readonly LeadershipHandler[]>>;
 
 /**
- * Whether the application has been initialised. Until then decorated handlers wait, whatever the election does, as a
+ * Whether the application has been initialised. Until then handlers wait, whatever the election does, as a
  * handler may use anything that another hook prepares.
  */
-@Injectable()
 export class ApplicationReadiness {
   private reached = false;
   private announce!: () => void;
@@ -57,6 +62,10 @@ export interface DispatchedElection {
   currentLeader(): string | undefined;
   stepDown(cooldownMs: number): void;
   report(error: ReportedError): void;
+  /** What a handler returned, as a promise or value that ends with its work. */
+  runToEnd(result: unknown, signal?: AbortSignal): unknown;
+  /** How people write that something is a handler of this kind, e.g. `@OnGranted()`. */
+  nameOf(kind: HandlerKind): string;
 }
 
 interface AttemptOptions {
@@ -66,7 +75,7 @@ interface AttemptOptions {
 }
 
 /**
- * Calls the decorated handlers of one role. No call is made from inside the election: each starts in a later turn of
+ * Calls the handlers of one role. No call is made from inside the election: each starts in a later turn of
  * the promise queue, so that a handler that gives leadership up finds it gone when that call returns.
  *
  * A term's handlers are called as a pair or not at all: when it ends before its granted handlers have begun (the
@@ -79,7 +88,7 @@ export class LeadershipHandlersDispatcher {
   private leaderIsDue = false;
 
   constructor(
-    private readonly options: Pick<ResolvedModuleOptions, 'role' | 'retryPeriodMs'>,
+    private readonly options: Pick<ResolvedElectionOptions, 'role' | 'retryPeriodMs'>,
     private readonly readiness: ApplicationReadiness,
     private readonly election: DispatchedElection,
   ) {}
@@ -106,7 +115,9 @@ export class LeadershipHandlersDispatcher {
     await Promise.resolve();
     await Promise.all(
       this.handlers.OnRevoked.map((handler) =>
-        this.attempt('OnRevoked', handler, () => runToEnd(handler.call(term, reason))),
+        this.attempt('OnRevoked', handler, () =>
+          this.election.runToEnd(handler.call(term, reason)),
+        ),
       ),
     );
   }
@@ -127,13 +138,14 @@ export class LeadershipHandlersDispatcher {
     if (leader === undefined) return;
     await Promise.all(
       this.handlers.OnNewLeader.map((handler) =>
-        this.attempt('OnNewLeader', handler, () => runToEnd(handler.call(leader))),
+        this.attempt('OnNewLeader', handler, () => this.election.runToEnd(handler.call(leader))),
       ),
     );
   }
 
   private async callGranted(handler: LeadershipHandler, term: Term): Promise<boolean> {
-    const run = () => runInTerm(term, () => runToEnd(handler.call(term), term.signal));
+    const run = () =>
+      runInTerm(term, () => this.election.runToEnd(handler.call(term), term.signal));
     return this.attempt('OnGranted', handler, run, {
       isExpected: (error) => isAbortBy(term.signal, error),
       onFailure: () => this.giveUp(term),
@@ -162,8 +174,9 @@ export class LeadershipHandlersDispatcher {
       if (isExpected?.(error)) return true;
       // This comes first, whatever reporting the error sets off.
       onFailure?.();
+      const { role } = this.options;
       this.election.report(
-        new LeadershipHandlerError(this.options.role, handler.name, `@${kind}()`, error),
+        new LeadershipHandlerError(role, handler.name, this.election.nameOf(kind), error),
       );
       return false;
     }
