@@ -226,6 +226,7 @@ const SILENT = {
   onUnresolved: () => undefined,
   onCancelled: () => undefined,
   onOverdue: () => undefined,
+  onRerun: () => undefined,
   onUnrecorded: () => undefined,
   onReturned: () => undefined,
   onSwitched: () => undefined,

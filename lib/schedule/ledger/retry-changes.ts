@@ -71,7 +71,7 @@ export class RetryReturn implements LedgerChange<boolean> {
   }
 }
 
-/** Removes attempts that are no longer to start. Resolves with those that this has removed. */
+/** Removes attempts that are no longer to start. Resolves with them; another process may have removed them first. */
 export class RetryDrop implements LedgerChange<readonly PendingRetry[]> {
   private dropped: readonly PendingRetry[] = [];
 

@@ -72,6 +72,12 @@ export class ScheduleLogger implements ScheduleObserver {
     this.write('error', job, `failed in ${runOf(run)}: ${failure}${next}`, stackOf(error));
   }
 
+  onRerun({ job, scheduledTime, attempt }: ObservedRun): void {
+    const tick = tickOf(scheduledTime);
+    const why = 'its leader never recorded an end of the run before';
+    this.write('warn', job, `runs ${tick} again, as attempt ${attempt}: ${why}`);
+  }
+
   onDropped(
     job: string,
     { scheduledTime, attempt }: PendingRetry,

@@ -21,7 +21,7 @@ export interface LeaderCronContext {
   readonly scheduledTime: Date;
   /** 1 for the first run of the tick, 2 for the first one after that (`retries`, `onInterrupted: 'rerun'`). */
   readonly attempt: number;
-  /** Ticks missed since the last one that ran and that were not reported before. */
+  /** Ticks missed since the last one that ran and that were not reported before; none in a later attempt. */
   readonly missed: MissedTicks;
   /** The term that the run belongs to; `term.fencingToken` fences what it writes. */
   readonly term: Term;
@@ -142,6 +142,8 @@ export type EndingCause = 'replaced' | 'cancelled';
 export interface ScheduleObserver {
   onStarted(run: ObservedRun): void;
   onEnded(run: ObservedRun, outcome: EndedOutcome): void;
+  /** A run was interrupted, and this one is claimed in its place. */
+  onRerun(run: ObservedRun): void;
   /** An attempt that followed a failed or interrupted one does not start. */
   onDropped(job: string, retry: PendingRetry, cause: DropCause, term: Term | undefined): void;
   onMissed(report: MissedReport, term: Term): void;

@@ -182,17 +182,11 @@ export class Job {
       notAfter === null ? undefined : Math.max(SHORTEST_CLAIM_MS, notAfter - this.now()),
     );
     if (claimed.kind === 'settled' && claimed.result === 'won') {
+      if (retry.isRerun) this.environment.observer.onRerun(run);
       const back = new RetryReturn(this.name, retry, run.record);
       return this.startClaimed(run, missedTicks([], false), back);
     }
     this.notStarted(run, claimed.kind === 'unresolved' ? claimed.kind : claimed.result);
-  }
-
-  private notStarted(run: JobRun, why: 'unresolved' | 'taken' | 'outdated' | 'won'): void {
-    const { observer } = this.environment;
-    this.active.forget(run);
-    if (why === 'unresolved') observer.onUnresolved(run);
-    if (why === 'taken') observer.onSkipped(run, 'taken');
   }
 
   /** Drops attempts that may no longer start. */
@@ -307,6 +301,13 @@ export class Job {
     if (this.environment.leadership.term !== term) return 'leadership ended';
     if (this.isStopped) return 'its schedule ended';
     return this.isSuspended ? 'it was suspended' : undefined;
+  }
+
+  private notStarted(run: JobRun, why: 'unresolved' | 'taken' | 'outdated' | 'won'): void {
+    const { observer } = this.environment;
+    this.active.forget(run);
+    if (why === 'unresolved') observer.onUnresolved(run);
+    if (why === 'taken') observer.onSkipped(run, 'taken');
   }
 
   /** What must no longer start is handed back. */

@@ -111,6 +111,12 @@ describe('the log of the schedule', () => {
       'did not start attempt 2 of the tick due at 2026-03-01T02:00:00.000Z: could not confirm that its claim was stored',
     ],
     [
+      'a later attempt in the place of an interrupted run',
+      () => log.onRerun({ ...RUN, attempt: 2 }),
+      'warn',
+      'runs the tick due at 2026-03-01T02:00:00.000Z again, as attempt 2: its leader never recorded an end of the run before',
+    ],
+    [
       'a later attempt that is too late',
       () => log.onDropped('close-day', RETRY, 'too-late', TERM),
       'warn',

@@ -369,6 +369,7 @@ describe("when a run is interrupted and the job says onInterrupted: 'rerun'", ()
     const second = await next(first, RERUN);
     expect(attemptsOf(second)).toEqual(['05:00 2']);
     expect(second.missed).toEqual([]);
+    expect(second.log).toContain('rerun 2');
     await first.clock.advance(2 * MINUTE_MS);
     expect(second.started).toHaveLength(1);
     const { active, retries, lastSuccessfulTime } = await second.record();

@@ -77,6 +77,7 @@ export class ScheduledProcess {
           this.log.push(`ended ${failure ?? 'well'}`);
           this.onEnded();
         },
+        onRerun: ({ attempt }) => void this.log.push(`rerun ${attempt}`),
         onDropped: (_job, { attempt }, cause) => void this.log.push(`dropped ${attempt} ${cause}`),
         onMissed: (report) => void this.missed.push(report),
         onUnresolved: () => void this.log.push('unresolved'),
