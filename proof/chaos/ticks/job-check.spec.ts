@@ -60,7 +60,9 @@ describe('when ticks of a job are judged', () => {
   it('a run whose process ended in the middle is reported as interrupted', () => {
     const fates = { ...WELL, gone: new Set(['a']) };
     const cut = (): ToldEvents => told('plain').start(1).run(2, { name: 'b' });
-    expect(violationsOf(cut(), { fates })).toEqual(['1 was interrupted, and not reported']);
+    expect(violationsOf(cut(), { fates })).toEqual([
+      '1 was interrupted, and neither reported nor run again',
+    ]);
     expect(violationsOf(cut().missed([1], 'interrupted'), { fates })).toEqual([]);
     expect(violationsOf(cut())).toEqual([]);
   });
@@ -141,6 +143,123 @@ describe('when a job was suspended for the whole fleet', () => {
   it('one that is never resumed is suspended to the end', () => {
     const events = told('suspend').run(1).order(1, 'suspend', { asked: 1_100, done: 1_500 }).run(2);
     expect(violationsOf(events)).toEqual(['2 started while the job was suspended']);
+  });
+});
+
+describe('when a run that fails is tried again', () => {
+  const failing = (tick: number, ...attempts: number[]): ToldEvents => {
+    const events = told('retries');
+    for (const attempt of attempts) {
+      const lateMs = 100 * attempt;
+      events.start(tick, { attempt, lateMs });
+      events.end(tick, { attempt, lateMs: lateMs + 5, succeeded: false });
+    }
+    return events;
+  };
+
+  it('its attempts are one after the other, within the limit', () => {
+    expect(violationsOf(failing(1, 1, 2).run(1, { attempt: 3, lateMs: 300 }))).toEqual([]);
+    expect(violationsOf(failing(1, 1, 2, 3))).toEqual([]);
+    expect(violationsOf(failing(1, 1, 2, 3, 4))).toEqual([
+      'attempt 4 of 1 started, and it may have 3',
+    ]);
+  });
+
+  it('an attempt that was started twice is a violation', () => {
+    const events = failing(1, 1).run(1, { attempt: 2, lateMs: 200 });
+    events.run(1, { attempt: 2, lateMs: 220, name: 'b' });
+    expect(violationsOf(events)).toContain('attempt 2 of 1 started twice');
+  });
+
+  it('none follows a success', () => {
+    const events = told('retries').run(1).run(1, { attempt: 2, lateMs: 200 });
+    expect(violationsOf(events)).toEqual([
+      'attempt 2 of 1 started after one that had succeeded',
+      'attempt 2 of 1 started, and the one before had not failed',
+    ]);
+  });
+
+  it('none is left out', () => {
+    const events = failing(1, 1).run(1, { attempt: 3, lateMs: 300 });
+    expect(violationsOf(events)).toEqual([
+      'attempt 3 of 1 started, and the one before had not failed',
+    ]);
+  });
+
+  it('none starts after a later one, but in a replica that was stopped', () => {
+    const events = failing(1, 1).start(1, { attempt: 3, lateMs: 200, name: 'b' });
+    events.start(1, { attempt: 2, lateMs: 300 });
+    const found = 'attempt 2 of 1 started after a later one';
+    expect(violationsOf(events)).toContain(found);
+    const fates = { ...WELL, stopped: new Set(['a']) };
+    expect(violationsOf(events, { fates })).not.toContain(found);
+  });
+
+  it('a failure that may be tried again is, or is reported as interrupted', () => {
+    const found = ['attempt 1 of 1 failed, and was not tried again'];
+    expect(violationsOf(failing(1, 1))).toEqual(found);
+    expect(violationsOf(failing(1, 1).missed([1], 'interrupted'))).toEqual([]);
+  });
+});
+
+describe('when a run that was interrupted is run again', () => {
+  const fates = { ...WELL, gone: new Set(['a']) };
+  const cut = (): ToldEvents => told('rerun').start(1);
+
+  it('its next attempt counts for it, and so does a report', () => {
+    expect(violationsOf(cut().run(1, { attempt: 2, lateMs: 900, name: 'b' }), { fates })).toEqual(
+      [],
+    );
+    expect(violationsOf(cut().missed([1], 'interrupted'), { fates })).toEqual([]);
+    expect(violationsOf(cut(), { fates })).toEqual([
+      '1 was interrupted, and neither reported nor run again',
+    ]);
+  });
+
+  it('none follows the report', () => {
+    const events = cut().missed([1], 'interrupted', 1_500);
+    events.run(1, { attempt: 2, lateMs: 900, name: 'b' });
+    expect(violationsOf(events, { fates })).toEqual([
+      'attempt 2 of 1 started after it had been reported as interrupted',
+    ]);
+  });
+
+  it('none follows a success that was stored, as the next tick of its process shows', () => {
+    const again = { attempt: 2, lateMs: 3_000, name: 'b' };
+    expect(violationsOf(told('rerun').run(1).run(1, again))).toEqual([]);
+    expect(violationsOf(told('rerun').run(1).run(2).run(1, again))).toEqual([
+      'attempt 2 of 1 started after one that had succeeded',
+    ]);
+  });
+});
+
+describe('when a run is stuck', () => {
+  const DONE = 2_000;
+  const stuck = (): ToldEvents =>
+    told('cancel').start(1).order(1, 'cancel', { asked: 1_900, done: DONE });
+  const endedAfter = (ms: number): ToldEvents =>
+    stuck().end(1, { lateMs: DONE - 1_000 + ms, succeeded: false, isCancelled: true });
+
+  it('cancel() ends it soon', () => {
+    expect(violationsOf(endedAfter(15_000))).toEqual([]);
+    expect(violationsOf(endedAfter(15_001))).toEqual(['1 was stuck for long after cancel()']);
+    expect(violationsOf(stuck())).toEqual(['1 was stuck for long after cancel()']);
+  });
+
+  it.each(['gone', 'stopped'] as const)(
+    'cancel() need not end it in a replica that is %s',
+    (fate) => {
+      const fates = { ...WELL, [fate]: new Set(['a']) };
+      const events = endedAfter(15_001).missed([1], 'interrupted');
+      expect(violationsOf(events, { fates })).toEqual([]);
+    },
+  );
+
+  it('cancel() ends no run that starts later', () => {
+    const events = stuck().end(1).start(3).end(3, { succeeded: false, isCancelled: true });
+    expect(violationsOf(events.missed([2]))).toEqual([
+      '3 was cancelled, which nobody had asked for',
+    ]);
   });
 });
 

@@ -1,5 +1,11 @@
-import { accountOf, type JobHistory, type Start } from './tick-history.js';
-import { dueAt, historyLimitOf, type TickJob } from './tick-jobs.js';
+import { accountOf, type End, type JobHistory, type Report, type Start } from './tick-history.js';
+import { dueAt, historyLimitOf, mostAttempts, type TickJob } from './tick-jobs.js';
+
+/**
+ * In which a run ends after `cancel()`: twice the lease, as its replica may have heard of it late, and what a busy machine
+ * takes.
+ */
+const CANCELLED_WITHIN_MS = 15_000;
 
 /** What is known of the processes of a fleet beside what they have told. */
 export interface Fates {
@@ -17,21 +23,30 @@ export function jobViolations(
   fates: Fates,
 ): string[] {
   const { firstTick, lastTick } = history;
-  const whole = accountOf(history, firstTick - 1, Math.max(lastTick, settledTick ?? -Infinity));
   const found = [
-    ...whole.doubled.map((run) => `${run} started twice`),
+    ...accountOf(history, firstTick - 1, lastTick).doubled.map((run) => `${run} started twice`),
     // Of later ticks a report may be under way.
-    ...whole.unaccounted
-      .filter((tick) => settledTick === undefined || tick <= settledTick)
-      .map((tick) => `${tick} neither started nor reported`),
+    ...openEnds(job, history, settledTick ?? lastTick, fates),
     ...contradicted(history),
     ...early(job, history),
     ...suspended(history),
-    ...lost(history, settledTick ?? lastTick, fates),
+    ...againstAttempts(job, history, fates),
+    ...stuck(history, fates),
+    ...cancelledUnasked(history),
     ...misremembered(job, history),
     ...(job.options.missed === 'all' ? againstAll(job, history, fates) : []),
   ];
   return found.map((violation) => `${job.name}: ${violation}`);
+}
+
+/** What has to happen yet to the ticks up to one of them, and is a violation if it does not. */
+export function openEnds(job: TickJob, history: JobHistory, until: number, fates: Fates): string[] {
+  const { unaccounted } = accountOf(history, history.firstTick - 1, until);
+  return [
+    ...unaccounted.map((tick) => `${tick} neither started nor reported`),
+    ...lost(job, history, until, fates),
+    ...untried(job, history, until),
+  ];
 }
 
 function contradicted({ startsByTick, reports }: JobHistory): string[] {
@@ -58,14 +73,110 @@ function suspended({ starts, suspensions }: JobHistory): string[] {
 }
 
 /** Runs whose process ended in the middle, and that nobody has heard of again. */
-function lost({ starts, ends, reports }: JobHistory, until: number, { gone }: Fates): string[] {
-  const nameOf = ({ name, tick, attempt }: Omit<Start, 'event' | 'lateMs' | 'caughtUp'>): string =>
-    `${name} ${tick} ${attempt}`;
+function lost(job: TickJob, history: JobHistory, until: number, { gone }: Fates): string[] {
+  const { starts, ends, reports, startsByTick } = history;
   const ended = new Set(ends.map(nameOf));
   return starts
     .filter((start) => start.tick <= until && gone.has(start.name) && !ended.has(nameOf(start)))
-    .filter(({ tick }) => !reports.get(tick)?.some(({ reason }) => reason === 'interrupted'))
-    .map(({ tick }) => `${tick} was interrupted, and not reported`);
+    .filter(({ tick }) => !isInterrupted(reports.get(tick)))
+    .filter(
+      ({ tick, attempt }) =>
+        job.options.onInterrupted !== 'rerun' ||
+        !startsByTick.get(tick)!.some((other) => other.attempt > attempt),
+    )
+    .map(({ tick }) => `${tick} was interrupted, and neither reported nor run again`);
+}
+
+function nameOf({ name, tick, attempt }: Pick<Start, 'name' | 'tick' | 'attempt'>): string {
+  return `${name} ${tick} ${attempt}`;
+}
+
+function isInterrupted(reports: readonly Report[] = []): boolean {
+  return reports.some(({ reason }) => reason === 'interrupted');
+}
+
+/** Attempts come in their order, and only as long as the tick is not over. */
+function againstAttempts(
+  job: TickJob,
+  { starts, ends, startsByTick, reports }: JobHistory,
+  { stopped }: Fates,
+): string[] {
+  const isRerun = job.options.onInterrupted === 'rerun';
+  const endOf = new Map(ends.map((end) => [nameOf(end), end]));
+  /** An end may not have been stored before its process died, unless the process has started another tick after it. */
+  const isStored = (end: End, by: number): boolean =>
+    !isRerun ||
+    starts.some(
+      ({ name, tick, at }) => name === end.name && tick !== end.tick && at > end.at && at < by,
+    );
+  return [...startsByTick].flatMap(([tick, runs]) => {
+    const found: string[] = [];
+    for (const [index, run] of runs.entries()) {
+      const earlier = runs.slice(0, index);
+      const { attempt, name, at } = run;
+      const what = `attempt ${attempt} of ${tick} started`;
+      if (attempt > mostAttempts(job)) found.push(`${what}, and it may have ${mostAttempts(job)}`);
+      if (stopped.has(name)) continue;
+      if (earlier.some((other) => other.attempt > attempt)) found.push(`${what} after a later one`);
+      const succeeded = earlier
+        .filter((other) => other.attempt !== attempt)
+        .map((other) => endOf.get(nameOf(other)))
+        .filter((end) => end !== undefined && end.succeeded && isStored(end, at));
+      if (succeeded.length > 0) found.push(`${what} after one that had succeeded`);
+      if (isInterrupted((reports.get(tick) ?? []).filter((report) => report.at < at))) {
+        found.push(`${what} after it had been reported as interrupted`);
+      }
+      if (attempt > 1 && !isRerun) {
+        const before = earlier.find((other) => other.attempt === attempt - 1);
+        const end = before && endOf.get(nameOf(before));
+        if (end?.succeeded !== false) found.push(`${what}, and the one before had not failed`);
+      }
+    }
+    return found;
+  });
+}
+
+/** Attempts that may be tried again. An interruption is reported instead. */
+function untried(
+  job: TickJob,
+  { ends, startsByTick, reports }: JobHistory,
+  until: number,
+): string[] {
+  if (job.options.retries === undefined) return [];
+  const failed = new Set(ends.filter(({ succeeded }) => !succeeded).map(nameOf));
+  return [...startsByTick.values()]
+    .map((runs) => runs.at(-1)!)
+    .filter(({ tick, attempt }) => tick <= until && attempt < mostAttempts(job))
+    .filter((last) => failed.has(nameOf(last)) && !isInterrupted(reports.get(last.tick)))
+    .map(({ tick, attempt }) => `attempt ${attempt} of ${tick} failed, and was not tried again`);
+}
+
+/** Runs that `cancel()` has not ended, though their process lives. */
+function stuck({ starts, ends, cancellations }: JobHistory, { gone, stopped }: Fates): string[] {
+  const endOf = new Map(ends.map((end) => [nameOf(end), end.at]));
+  return starts
+    .filter(({ name }) => !gone.has(name) && !stopped.has(name))
+    .flatMap((start) => {
+      const endedAt = endOf.get(nameOf(start)) ?? Infinity;
+      const asked = cancellations.find(
+        ({ askedAt, doneAt }) => start.at < askedAt && doneAt + CANCELLED_WITHIN_MS < endedAt,
+      );
+      if (asked === undefined) return [];
+      const isOver = endedAt < Infinity || Date.now() > asked.doneAt + CANCELLED_WITHIN_MS;
+      return isOver ? [`${start.tick} was stuck for long after cancel()`] : [];
+    });
+}
+
+/** A call cancels the runs that are active then, and no later one. */
+function cancelledUnasked({ starts, ends, cancellations }: JobHistory): string[] {
+  const startOf = new Map(starts.map((start) => [nameOf(start), start.at]));
+  return ends
+    .filter(({ isCancelled }) => isCancelled)
+    .filter((end) => {
+      const startedAt = startOf.get(nameOf(end)) ?? -Infinity;
+      return !cancellations.some(({ askedAt, doneAt }) => askedAt <= end.at && doneAt >= startedAt);
+    })
+    .map(({ tick }) => `${tick} was cancelled, which nobody had asked for`);
 }
 
 function misremembered(job: TickJob, { recorded = [], ends }: JobHistory): string[] {

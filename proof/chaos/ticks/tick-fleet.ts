@@ -5,7 +5,7 @@ import { Fleet } from '../../fleet/fleet.js';
 import type { ReplicaServer } from '../../fleet/replica-server.js';
 import type { ReplicaSlot } from '../../fleet/replica-slot.js';
 import type { RandomStream } from '../../simulation/random-stream.js';
-import { type Fates, jobViolations } from './job-check.js';
+import { type Fates, openEnds } from './job-check.js';
 import { JobHistory, TickHistory } from './tick-history.js';
 import { type TickJob, tickJobs } from './tick-jobs.js';
 import { TickReplicaProcess } from './tick-replica-process.js';
@@ -115,7 +115,7 @@ export class TickFleet extends Fleet<TickReplicaProcess> {
       const { fates } = this;
       const isSettled = this.jobs.every((job) => {
         const history = jobs.get(job.name) ?? new JobHistory(job.name);
-        return jobViolations(job, history, last, fates).length === 0;
+        return openEnds(job, history, last, fates).length === 0;
       });
       if (isSettled) break;
     } while (performance.now() - begun < this.settings.patienceMs());

@@ -23,6 +23,15 @@ export interface Suspension {
   readonly until: number;
 }
 
+/** A call of `cancel()`. */
+export interface Cancellation {
+  /** The process that was asked. */
+  readonly name: string;
+  readonly askedAt: number;
+  /** When it was confirmed; Infinity if it was not, so that it may be stored at any time. */
+  readonly doneAt: number;
+}
+
 /** What all replicas of one fleet together have told of one job. */
 export class JobHistory {
   /** In the order in which they were told. */
@@ -31,6 +40,7 @@ export class JobHistory {
   /** Of ticks that were reported as missed. */
   readonly reports = new Map<number, Report[]>();
   readonly suspensions: Suspension[] = [];
+  readonly cancellations: Cancellation[] = [];
   /** As last read from the store; undefined if it was not. */
   recorded: readonly RecordedRun[] | undefined;
 
@@ -90,8 +100,9 @@ export class TickHistory {
         default:
       }
     }
-    for (const { name, suspensions } of this.jobs.values()) {
+    for (const { name, suspensions, cancellations } of this.jobs.values()) {
       suspensions.push(...suspensionsOf(events, name));
+      cancellations.push(...cancellationsOf(events, name));
     }
     this.once = events.flatMap((event) => ('version' in event ? [event] : []));
     this.grants = events.filter(({ event }) => event === 'granted').length;
@@ -109,9 +120,7 @@ export class TickHistory {
  * `resume()` has overtaken, as a replica obeys late that was stopped.
  */
 function suspensionsOf(events: readonly TickEvent[], job: string): Suspension[] {
-  const orders = events.flatMap((event) =>
-    (event.event === 'asked' || event.event === 'done') && event.job === job ? [event] : [],
-  );
+  const orders = ordersOf(events, job);
   const isAsked = (request: string, since: number) => (order: (typeof orders)[number]) =>
     order.event === 'asked' && order.request === request && order.at >= since;
   return orders
@@ -121,6 +130,22 @@ function suspensionsOf(events: readonly TickEvent[], job: string): Suspension[] 
       const until = orders.find(isAsked('resume', asked?.at ?? from))?.at ?? Infinity;
       return until > from ? [{ from, until }] : [];
     });
+}
+
+function cancellationsOf(events: readonly TickEvent[], job: string): Cancellation[] {
+  const orders = ordersOf(events, job);
+  return orders
+    .filter(({ event, request }) => event === 'asked' && request === 'cancel')
+    .map(({ id, name, at: askedAt }) => {
+      const done = orders.find((order) => order.event === 'done' && order.id === id);
+      return { name, askedAt, doneAt: done?.at ?? Infinity };
+    });
+}
+
+function ordersOf(events: readonly TickEvent[], job: string) {
+  return events.flatMap((event) =>
+    (event.event === 'asked' || event.event === 'done') && event.job === job ? [event] : [],
+  );
 }
 
 /** Ticks of an interval (from, until] by what became of them. */

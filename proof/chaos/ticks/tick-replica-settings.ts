@@ -12,7 +12,7 @@ export interface TickReplicaSettings {
 }
 
 /** What a replica may be asked to do with a job, by a message from the program that has started it. */
-export type Request = 'suspend' | 'resume' | 'inspect';
+export type Request = 'suspend' | 'resume' | 'cancel' | 'inspect';
 
 export interface Order {
   /** Unique among the orders of one run. */
@@ -41,6 +41,8 @@ export interface StartedEvent extends RunName {
 export interface EndedEvent extends RunName {
   readonly event: 'ended';
   readonly succeeded: boolean;
+  /** The signal was aborted by `cancel()`. */
+  readonly isCancelled: boolean;
 }
 
 interface MissedEvent {

@@ -11,6 +11,7 @@ import {
   OnRevoked,
 } from '../../../lib/index.js';
 import {
+  JobCancelledError,
   type LeaderCronContext,
   LeaderSchedule,
   LeaderScheduleModule,
@@ -44,9 +45,10 @@ class TickJobs implements OnModuleInit {
   }
 
   private add({ name: job, kind, options }: TickJob): void {
-    const handler = async ({ scheduledTime, term, signal }: LeaderCronContext): Promise<void> => {
+    const handler = async (context: LeaderCronContext): Promise<void> => {
+      const { scheduledTime, attempt, term, signal } = context;
       const nominal = scheduledTime.getTime();
-      const run = { job, tick: nominal / 1_000, attempt: 1 };
+      const run = { job, tick: nominal / 1_000, attempt };
       const caughtUp = nominal <= term.grantedAt.getTime();
       tell({ event: 'started', ...run, lateMs: Date.now() - nominal, caughtUp });
       let succeeded = false;
@@ -54,7 +56,8 @@ class TickJobs implements OnModuleInit {
         await workOf(kind, run, signal);
         succeeded = true;
       } finally {
-        tell({ event: 'ended', ...run, succeeded });
+        const isCancelled = signal.reason instanceof JobCancelledError;
+        tell({ event: 'ended', ...run, succeeded, isCancelled });
       }
     };
     const onMissed = ({ reason, times }: MissedReport): void =>
@@ -116,11 +119,15 @@ async function perform(schedule: LeaderSchedule, { request, job }: Order): Promi
       return schedule.suspend(job);
     case 'resume':
       return schedule.resume(job);
+    case 'cancel':
+      await schedule.cancel(job, { waitMs: 0 });
+      return;
     case 'inspect': {
       const { history: past } = await schedule.inspect(job);
-      const runs = past.map(({ scheduledTime, startedAt, holderIdentity: holder, outcome }) => {
+      const runs = past.map(({ scheduledTime, attempt, startedAt, holderIdentity, outcome }) => {
         const tick = scheduledTime.getTime() / 1_000;
-        return { tick, attempt: 1, startedAt: startedAt.getTime(), holder, outcome };
+        const startedMs = startedAt.getTime();
+        return { tick, attempt, startedAt: startedMs, holder: holderIdentity, outcome };
       });
       return tell({ event: 'inspected', job, runs });
     }

@@ -1,6 +1,8 @@
 import { RandomStream } from '../../simulation/random-stream.js';
 import { handOver, type Handover, type HandoverKind, interruptOnce } from './handover.js';
 import type { TickFleet } from './tick-fleet.js';
+import type { JobKind } from './tick-jobs.js';
+import type { Request } from './tick-replica-settings.js';
 import type { FleetOutcome } from './tick-totals.js';
 
 const REPLICAS = 3;
@@ -48,10 +50,15 @@ async function runFleet(
     await fleet.tickOfAnother(undefined, 0);
     const begun = performance.now();
     await fleet.sleep(3_000);
-    const over = new AbortController();
-    const suspending = suspendNowAndThen(fleet, new RandomStream(seed, 'switches'), over.signal);
-    // It is awaited below, unless the handovers fail first.
-    suspending.catch(() => undefined);
+    const [lastSwitch, lastCancel] = [new AbortController(), new AbortController()];
+    const suspending = suspendNowAndThen(
+      fleet,
+      new RandomStream(seed, 'suspend'),
+      lastSwitch.signal,
+    );
+    const cancelling = cancelNowAndThen(fleet, new RandomStream(seed, 'cancel'), lastCancel.signal);
+    // They are awaited below, unless the handovers fail first.
+    for (const beside of [suspending, cancelling]) beside.catch(() => undefined);
     for (let round = 0; !isReached(goal, round, ticksSince(fleet, begun)); round += 1) {
       for (const kind of random.shuffle([...kinds])) {
         handovers.push(await handOver(fleet, kind, random));
@@ -59,9 +66,11 @@ async function runFleet(
       if (kinds.includes('kill -9')) await interruptOnce(fleet);
       process.stderr.write(`${fleet.name}: ${progress(goal, round, ticksSince(fleet, begun))}\n`);
     }
-    over.abort();
+    lastSwitch.abort();
     await suspending;
     settledTick = await fleet.allAccounted();
+    lastCancel.abort();
+    await cancelling;
     for (const { name } of fleet.jobs) await fleet.order('inspect', name, random);
   } catch (error) {
     // An interrupted wait is no finding of this fleet's own.
@@ -95,19 +104,40 @@ async function suspendNowAndThen(
   random: RandomStream,
   over: AbortSignal,
 ): Promise<void> {
-  const jobs = fleet.jobs.filter(({ kind }) => kind === 'suspend');
-  const all = (request: 'suspend' | 'resume'): Promise<unknown> =>
-    Promise.all(jobs.map(({ name }) => fleet.order(request, name, random)));
-  const pause = async (ms: number): Promise<void> => {
-    const giveUpAt = performance.now() + ms;
-    while (performance.now() < giveUpAt && !over.aborted) await fleet.sleep(100);
-  };
   while (!over.aborted) {
-    await all('suspend');
-    await pause(random.between(1_500, 4_000));
-    await all('resume');
-    await pause(random.between(1_500, 4_000));
+    await orderAll(fleet, 'suspend', 'suspend', random);
+    await pause(fleet, random.between(1_500, 4_000), over);
+    await orderAll(fleet, 'suspend', 'resume', random);
+    await pause(fleet, random.between(1_500, 4_000), over);
   }
   // An order that a stopped replica has obeyed late may have suspended one again.
-  await all('resume');
+  await orderAll(fleet, 'suspend', 'resume', random);
+}
+
+/** Of these jobs some run gets stuck every few seconds. */
+async function cancelNowAndThen(
+  fleet: TickFleet,
+  random: RandomStream,
+  over: AbortSignal,
+): Promise<void> {
+  while (!over.aborted) {
+    await pause(fleet, random.between(1_000, 3_000), over);
+    await orderAll(fleet, 'cancel', 'cancel', random);
+  }
+}
+
+/** Asks for the same of all jobs of a kind, each through any replica. */
+async function orderAll(
+  fleet: TickFleet,
+  kind: JobKind,
+  request: Request,
+  random: RandomStream,
+): Promise<void> {
+  const jobs = fleet.jobs.filter((job) => job.kind === kind);
+  await Promise.all(jobs.map(({ name }) => fleet.order(request, name, random)));
+}
+
+async function pause(fleet: TickFleet, ms: number, over: AbortSignal): Promise<void> {
+  const until = performance.now() + ms;
+  while (performance.now() < until && !over.aborted) await fleet.sleep(100);
 }

@@ -85,6 +85,18 @@ export const SHOWN_BY: Readonly<Record<JobKind, Show>> = {
     what: 'jobs whose record was full',
     count: (job, { recorded }) => (recorded?.length === historyLimitOf(job) ? 1 : 0),
   },
+  retries: {
+    what: 'attempts after a failure',
+    count: (_job, { starts }) => starts.filter(({ attempt }) => attempt > 1).length,
+  },
+  rerun: {
+    what: 'attempts after an interruption',
+    count: (_job, { starts }) => starts.filter(({ attempt }) => attempt > 1).length,
+  },
+  cancel: {
+    what: 'runs cancelled',
+    count: (_job, { ends }) => ends.filter(({ isCancelled }) => isCancelled).length,
+  },
 };
 
 /** The sums over all fleets, and what must not have been. */

@@ -21,9 +21,10 @@ export class ToldEvents {
   }
 
   end(tick: number, more: Partial<Told> = {}): this {
-    const { name = 'a', attempt = 1, lateMs = 10, succeeded = true } = more;
+    const { name = 'a', attempt = 1, lateMs = 10, succeeded = true, isCancelled = false } = more;
+    const { job } = this;
     const at = tick * 1_000 + lateMs;
-    return this.tell(name, at, { event: 'ended', job: this.job, tick, attempt, succeeded });
+    return this.tell(name, at, { event: 'ended', job, tick, attempt, succeeded, isCancelled });
   }
 
   /** Started, and ended with success. */
@@ -61,4 +62,5 @@ interface Told {
   readonly lateMs: number;
   readonly caughtUp: boolean;
   readonly succeeded: boolean;
+  readonly isCancelled: boolean;
 }
