@@ -115,6 +115,19 @@ describe.each(CONSUMERS)(
     );
 
     it(
+      'migrates once and gates the timers of its own version of @nestjs/schedule',
+      async () => {
+        expect(await outputOf(consumer, 'once-and-gates')).toEqual({
+          migrations: 1,
+          state: 'succeeded',
+          version: '1.10',
+          ticksOfFollower: 0,
+        });
+      },
+      RUN_LIMIT_MS,
+    );
+
+    it(
       'has one class of a name in all entries and module systems, with its metadata',
       async () => {
         expect(await outputOf(consumer, 'entries')).toEqual({

@@ -1,8 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { OptionFault } from '../../core/errors.js';
+import { timerKindOf } from '../../nest/entry-point.js';
 import { GATES } from '../../nest/gated-method.js';
 import {
+  classMethod,
   classOf,
   instanceOf,
   type InstanceWrapper,
@@ -50,6 +52,7 @@ export class MarkedMethodsExplorer {
       for (const { key, marks } of marksOf.all(owner)) {
         const name = `${nameOf(wrapper)}.${String(key)}`;
         const place = `${decorator} on ${name}`;
+        if (timerKindOf(classMethod(owner, key)) !== undefined) faults.push(timerFault(place));
         for (const mark of marks) {
           if (instance === undefined) faults.push(scopeFault(place, 'job', wrapper));
           else {
@@ -69,6 +72,16 @@ export class MarkedMethodsExplorer {
       }
     }
   }
+}
+
+/** Whatever gates the timer: its tick is no claim, and calls the method beside the runs that are claimed. */
+function timerFault(place: string): OptionFault {
+  return {
+    field: place,
+    value: undefined,
+    rule: 'is also a timer (@Cron, @Interval or @Timeout), which calls it at every tick beside the runs that are claimed',
+    fix: 'remove the timer, or give it a method of its own',
+  };
 }
 
 function callOf<Context>(owner: object, key: string | symbol): (context: Context) => unknown {

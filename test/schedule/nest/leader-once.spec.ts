@@ -1,14 +1,23 @@
 import 'reflect-metadata';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Injectable, type OnApplicationBootstrap, type Type } from '@nestjs/common';
+import {
+  ConsoleLogger,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type Type,
+} from '@nestjs/common';
+import { Cron, Interval, Timeout } from '@nestjs/schedule';
 import {
   currentTerm,
   LeaderElectionOptionsError,
   LeaderOnly,
+  leaseLock,
   memoryLock,
 } from '../../../lib/index.js';
 import { MemoryLock } from '../../../lib/locks/memory/memory.lock.js';
 import {
+  LeaderCron,
   LeaderOnce,
   type LeaderOnceOptions,
   LeaderSchedule,
@@ -18,6 +27,9 @@ import {
 } from '../../../lib/schedule/index.js';
 import { LeaderElectionTestingModule } from '../../../lib/testing/index.js';
 import { Test } from '@nestjs/testing';
+import { ApiEmulator } from '../../../proof/api-emulator/api-emulator.js';
+import { kubeConfigTo } from '../../../proof/api-emulator/emulated-cluster.js';
+import { eventually } from '../../../proof/api-emulator/eventually.js';
 import { ScheduledApplications } from '../support/scheduled-applications.js';
 
 let elections: ScheduledApplications;
@@ -283,6 +295,64 @@ describe('when work is given at run time', () => {
   });
 });
 
+describe('when an application context does not listen', () => {
+  const made = () => elections.builder(elections.metadata([migration()])).compile();
+
+  it('migrates, and runs what it is given at run time', async () => {
+    const application = await (await made()).init();
+    const ran = application.get(LeaderSchedule).once('report', 1, () => undefined);
+    await elections.clock.settle();
+    expect(await ran).toBe('ran');
+    const schedule = application.get(LeaderSchedule);
+    expect(await schedule.inspectOnce('schema')).toMatchObject({ state: 'succeeded' });
+    await application.close();
+  });
+
+  it('migrates nothing in a REPL, and runs what a person gives it there', async () => {
+    class ReplLogger extends ConsoleLogger {}
+    const application = await made();
+    Logger.overrideLogger(new ReplLogger({ logLevels: [] }));
+    try {
+      await application.init();
+      const schedule = application.get(LeaderSchedule);
+      expect(await schedule.inspectOnce('schema')).toBeUndefined();
+      const ran = schedule.once('report', 1, () => undefined);
+      await elections.clock.settle();
+      expect(await ran).toBe('ran');
+      await application.close();
+    } finally {
+      Logger.overrideLogger(false);
+    }
+  });
+});
+
+describe('when a method is claimed and a timer of @nestjs/schedule too', () => {
+  const TIMERS = [Cron('* * * * * *'), Interval(1_000), Timeout(1_000)];
+  const CLAIMS = [LeaderOnce({ key: 'schema', version: 1 }), LeaderCron('* * * * *')];
+  const PAIRS = TIMERS.flatMap((timer) =>
+    CLAIMS.flatMap((claim) => [
+      [timer, claim],
+      [claim, timer],
+    ]),
+  );
+
+  it.each([{ gateSchedules: true }, {}])(
+    'stops the start, in both orders, as the timer would call it unclaimed (%o)',
+    async (options) => {
+      for (const decorators of PAIRS) {
+        class Both {
+          run(): void {}
+        }
+        const descriptor = Object.getOwnPropertyDescriptor(Both.prototype, 'run')!;
+        for (const decorate of decorators) decorate(Both.prototype, 'run', descriptor);
+        Object.defineProperty(Both.prototype, 'run', descriptor);
+        const application = await elections.create(elections.metadata([Both], options));
+        await expect(application.init()).rejects.toThrow(/on Both\.run: is also a timer/);
+      }
+    },
+  );
+});
+
 describe('when a @LeaderOnce() is wrong', () => {
   it.each<[string, object, string, string]>([
     ['has no version', { version: undefined }, 'version', 'is required. Fix: number the versions'],
@@ -416,4 +486,58 @@ it('when a lock is made by a factory, the second lease is of the same store', as
   const options = { lock: memoryLock(elections.store), leaseName: 'billing' };
   await elections.start(elections.metadata([Schema], options));
   expect(elections.holder('billing-once-runner')).toBe('');
+});
+
+describe('when whoever deploys the application creates its objects (createLease: false)', () => {
+  let emulator: ApiEmulator;
+  beforeEach(async () => {
+    emulator = await ApiEmulator.start();
+  });
+  afterEach(() => emulator.stop());
+
+  const apply = (name: string) =>
+    fetch(new URL('/apis/coordination.k8s.io/v1/namespaces/default/leases', emulator.url), {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Authorization: 'Bearer token' },
+      body: JSON.stringify({
+        apiVersion: 'coordination.k8s.io/v1',
+        kind: 'Lease',
+        metadata: { name, namespace: 'default' },
+      }),
+    });
+
+  it('names each of the two objects that are missing with the manifest to apply, and runs once they are there', async () => {
+    const errors: string[] = [];
+    const lock = leaseLock({ kubeConfig: kubeConfigTo(emulator.url) });
+    const options = { lock, namespace: 'default', createLease: false };
+    const application = await elections.create(elections.metadata([], options));
+    application.useLogger({
+      log: () => {},
+      warn: () => {},
+      error: (text: unknown) => errors.push(String(text)),
+    });
+    await application.init();
+    const results: unknown[] = [];
+    const running = application.get(LeaderSchedule).once('report', 1, () => undefined);
+    void running.then(
+      (result) => results.push(result),
+      (error: unknown) => results.push(error),
+    );
+    const isSaid = (name: string) =>
+      eventually(async () => {
+        await elections.clock.advance(1_000);
+        expect(errors.join('\n')).toMatch(
+          new RegExp(`Lease default/${name} does not exist, [^]*\n  name: ${name}\n`),
+        );
+      });
+    await isSaid('plan-scheduler-once-runner');
+    await apply('plan-scheduler-once-runner');
+    await isSaid('plan-scheduler-once');
+    await apply('plan-scheduler-once');
+    await eventually(async () => {
+      await elections.clock.advance(1_000);
+      expect(results).toEqual(['ran']);
+    });
+    await application.close();
+  });
 });
