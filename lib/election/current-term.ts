@@ -20,7 +20,8 @@ const frames = new AsyncLocalStorage<TermFrame>();
  * A term that has ended is returned all the same, with its signal aborted: work that is still under way has to learn
  * that, and a store refuses its fencing token.
  *
- * @param role of several gated calls around this code that of this role; absent: the innermost
+ * @param role of several gated calls around this code that of this role, of two applications with this role the inner one's;
+ * absent: the innermost
  * @example
  * await this.database.insert(row, { fence: currentTerm()?.fencingToken, signal: currentTerm()?.signal });
  */

@@ -40,15 +40,16 @@ export function runGated<T>(
   adapt?: AdaptResult,
 ): Adopted<T> {
   const inFlight = leadership[GATED_WORK];
+  const term = openTermOf(leadership);
   inFlight?.begin(name);
   let result: T;
   try {
-    result = runInTerm(openTermOf(leadership), work);
+    result = runInTerm(term, work);
   } catch (error) {
     inFlight?.end(name);
     throw error;
   }
-  return settleWork(leadership, name, result, { adapt });
+  return settleWork(leadership, name, result, { term, adapt });
 }
 
 /** Of a leadership whose `isLeader()` has just been true; undefined for a stand-in that has none. */
@@ -69,23 +70,33 @@ export function isTerm(value: unknown): value is Term {
 /** The error that a consumer of a stream gets when the term ends first; undefined: the stream simply completes. */
 export type EndReason = () => Error | undefined;
 
-/** The second half of {@link runGated}, for work that has been counted and called: makes what its caller gets. */
+/** How {@link settleWork} makes what a caller gets. */
+interface SettledBy {
+  /** In which the work was called. */
+  readonly term: Term | undefined;
+  readonly adapt?: AdaptResult | undefined;
+  readonly onEnd?: EndReason;
+}
+
+/**
+ * The second half of {@link runGated}, for work that has been counted and called: makes what its caller gets. The work of
+ * a foreign `then` is done when that is called, so this is in the term, too.
+ */
 export function settleWork<T>(
   leadership: GatedLeadership,
   name: string,
   result: T,
-  {
-    adapt,
-    onEnd = () => undefined,
-  }: { readonly adapt?: AdaptResult | undefined; readonly onEnd?: EndReason },
+  { term, adapt, onEnd = () => undefined }: SettledBy,
 ): Adopted<T> {
-  return adoptWork<T>(
-    result,
-    () => leadership[GATED_WORK]?.end(name),
-    (value) => {
-      if (isAsyncIterator(value)) return new IteratorOfTerm(value, leadership, name, onEnd);
-      return adapt === undefined ? value : adapt(value);
-    },
+  return runInTerm(term, () =>
+    adoptWork<T>(
+      result,
+      () => leadership[GATED_WORK]?.end(name),
+      (value) => {
+        if (isAsyncIterator(value)) return new IteratorOfTerm(value, leadership, name, onEnd);
+        return adapt === undefined ? value : adapt(value);
+      },
+    ),
   );
 }
 

@@ -4,9 +4,14 @@ import { LeadershipUnavailableError, NotLeaderError } from './errors.js';
 import { injectLeadership, leadershipAt, leadershipKeyOf } from './gate-leadership.js';
 import { applyInTerm } from '../election/current-term.js';
 import { GATED_WORK, openTermOf } from '../election/gated-work.js';
-import { GATE_SKIPPED, type GateLeadership, settleWork } from './gated-work.js';
+import {
+  GATE_SKIPPED,
+  type GateLeadership,
+  runShadowed,
+  settleWork,
+  shadowOf,
+} from './gated-work.js';
 import { MethodMarks, prototypeOf } from './method-marks.js';
-import { SHADOW } from './shadow-skips.js';
 import { refusalFor } from './transport-refusals.js';
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
@@ -106,18 +111,19 @@ export function gateMethod(
       return Reflect.apply(original, this, args);
     }
     const leadership = leadershipAt(this, leadershipKey);
-    if (leadership?.isLeader() !== true) {
-      const shadow = leadership?.[SHADOW];
-      if (shadow === undefined) return answerOfClosedGate(method, this, leadership);
-      shadow.count(`${ownerName(this, prototype)}.${String(key)}`);
-      return Reflect.apply(original, this, args);
+    const shadow = shadowOf(leadership);
+    if (leadership !== undefined && shadow !== undefined) {
+      const name = `${ownerName(this, prototype)}.${String(key)}`;
+      return runShadowed(leadership, shadow, name, () => Reflect.apply(original, this, args));
     }
+    if (leadership?.isLeader() !== true) return answerOfClosedGate(method, this, leadership);
     // As runGated() does, but without another function for each call.
     const inFlight = leadership[GATED_WORK];
+    const term = openTermOf(leadership);
     inFlight?.begin(counted);
     let result: unknown;
     try {
-      result = applyInTerm(openTermOf(leadership), original, this, args);
+      result = applyInTerm(term, original, this, args);
     } catch (error) {
       inFlight?.end(counted);
       throw error;
@@ -126,7 +132,8 @@ export function gateMethod(
       inFlight?.end(counted);
       return result;
     }
-    return settleWork(leadership, counted, result, () => endOfStream(method, this, leadership));
+    const onEnd = (): Error | undefined => endOfStream(method, this, leadership);
+    return settleWork(leadership, term, counted, result, onEnd);
   }
 
   carryOver(original, gated);

@@ -6,6 +6,7 @@ import {
   type EndReason,
   GATED_WORK,
   type GatedLeadership,
+  openTermOf,
   runGated as runGatedCall,
   settleWork as settleGatedWork,
 } from '../election/gated-work.js';
@@ -34,18 +35,43 @@ export function runGated<T>(leadership: GateLeadership, name: string, work: () =
   );
 }
 
+/** Undefined unless the role has `mode: 'shadow'`. */
+export function shadowOf(leadership: GateLeadership | undefined): ShadowSkips | undefined {
+  const shadow = leadership?.[SHADOW];
+  // A mock has a function for every property.
+  return typeof shadow === 'object' ? shadow : undefined;
+}
+
+/**
+ * Calls work behind a gate in shadow mode: it counts a call that would have been skipped, and sets the term on the leader.
+ * What it returned is the caller's, as without a gate: neither ended with the term nor waited for.
+ */
+export function runShadowed<T>(
+  leadership: GateLeadership,
+  shadow: ShadowSkips,
+  name: string,
+  work: () => T,
+): T {
+  if (leadership.isLeader()) return runInTerm(openTermOf(leadership), work);
+  shadow.count(name);
+  return work();
+}
+
 /**
  * The second half of {@link runGated}, for work that has been counted and called: makes what its caller gets.
  *
+ * @param term in which the work was called
  * @param onEnd the error that a consumer of the stream gets when the term ends first; without one the stream completes
  */
 export function settleWork<T>(
   leadership: GateLeadership,
+  term: Term | undefined,
   name: string,
   result: T,
   onEnd: EndReason,
 ): Adopted<T> {
   return settleGatedWork(leadership, name, result, {
+    term,
     adapt: adaptFor(leadership, name, onEnd),
     onEnd,
   });

@@ -10,7 +10,7 @@ import { GATED_WORK, OPEN_TERM, type CountedWork } from '../election/gated-work.
 import { NotLeaderError } from './errors.js';
 import type { Leadership, Term } from '../core/term.js';
 import type { Adopted } from '../elector/work-in-flight.js';
-import { GATE_SKIPPED, runGated } from './gated-work.js';
+import { GATE_SKIPPED, runGated, runShadowed, shadowOf } from './gated-work.js';
 import type { Revocation } from './leadership-streams.js';
 import type { ElectionHealth, ElectionHealthOptions } from '../election/election-health.js';
 import type { ElectionStatus } from '../election/election-status.js';
@@ -196,10 +196,9 @@ export class LeadershipService {
    */
   guard<A extends unknown[], T>(work: (...args: A) => T): (...args: A) => Adopted<T> | undefined {
     const runIfLeader = (call: () => T) => {
-      const shadow = this[SHADOW];
-      if (shadow === undefined || this.isLeader()) return this.runIfLeader(call);
-      shadow.count(`guard(${work.name})`);
-      return call() as Adopted<T>;
+      const shadow = shadowOf(this);
+      if (shadow === undefined) return this.runIfLeader(call);
+      return runShadowed(this, shadow, `guard(${work.name})`, call) as Adopted<T>;
     };
     return function (this: unknown, ...args) {
       return runIfLeader(() => Reflect.apply(work, this, args));

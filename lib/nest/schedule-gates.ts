@@ -12,12 +12,11 @@ import {
 } from './entry-point.js';
 import { EVERY_REPLICA_MARKS, isClassOfEveryReplica } from './every-replica.decorator.js';
 import { type Gate, GATES } from './gated-method.js';
-import { GATE_SKIPPED, runGated } from './gated-work.js';
+import { GATE_SKIPPED, runGated, runShadowed, shadowOf } from './gated-work.js';
 import { classMethod, classMethods, prototypeOf } from './method-marks.js';
 import type { ListedTimer } from './role-logger.js';
 import type { RoleElection } from './role-election.js';
 import { RoleRegistry } from './role-registry.js';
-import { SHADOW } from './shadow-skips.js';
 
 /** What @nestjs/schedule calls when a timer fires. It catches and logs what the method throws. */
 type Tick = (...args: unknown[]) => unknown;
@@ -114,10 +113,11 @@ export class ScheduleGates implements OnModuleInit {
     this.timers.push({ name, rule: 'gate', roles: [election.role] });
     const leadership = this.registry.service(election);
     const counted: Tick = (...args) => {
-      const isShadowed = leadership[SHADOW] !== undefined && !leadership.isLeader();
-      if (!isShadowed) return runGated(leadership, name, () => tick(...args));
-      leadership[SHADOW]?.count(name);
-      return tick(...args);
+      const shadow = shadowOf(leadership);
+      const run = (): unknown => tick(...args);
+      return shadow === undefined
+        ? runGated(leadership, name, run)
+        : runShadowed(leadership, shadow, name, run);
     };
     return this.checked(counted, name, election);
   }
@@ -127,7 +127,7 @@ export class ScheduleGates implements OnModuleInit {
     const isOpen = (): boolean => {
       try {
         // In shadow mode the gate behind this one counts.
-        if (leadership.isLeader() || leadership[SHADOW] !== undefined) return true;
+        if (leadership.isLeader() || shadowOf(leadership) !== undefined) return true;
         leadership[GATE_SKIPPED]?.(name);
       } catch (error) {
         // A test's replacement of the service may throw; behind a timer that would end the process.

@@ -29,6 +29,17 @@ async function far(): Promise<Term | undefined> {
   return currentTerm();
 }
 
+/** As a query builder, which does its work when it is awaited. */
+function lazily(): PromiseLike<Term | undefined> {
+  return {
+    // oxlint-disable-next-line unicorn/no-thenable -- that is what this is about
+    then: (resolve) => {
+      const term = currentTerm();
+      return Promise.resolve(term).then(resolve);
+    },
+  };
+}
+
 @Injectable()
 class Work {
   readonly seen: Record<string, Term | undefined> = {};
@@ -58,6 +69,21 @@ class Work {
   async *items(): AsyncGenerator<Term | undefined, void> {
     yield currentTerm();
     yield far();
+  }
+
+  @LeaderOnly()
+  query(): PromiseLike<Term | undefined> {
+    return lazily();
+  }
+
+  @LeaderOnly()
+  async queryLater(): Promise<Term | undefined> {
+    return lazily();
+  }
+
+  @LeaderOnly()
+  *rows(): Generator<Term | undefined> {
+    yield currentTerm();
   }
 
   @OnGranted()
@@ -117,6 +143,20 @@ describe('When code runs below a gated call, currentTerm()', () => {
     expect(await leadership.guard(far)()).toBe(term);
     await until(() => 'tick' in work.seen);
     expect(work.seen['tick']).toBe(term);
+  });
+
+  it('is the term where a query builder is run, which is when its then is called', async () => {
+    const { work, leadership, term } = await start();
+    expect(await work.query()).toBe(term);
+    expect(await work.queryLater()).toBe(term);
+    expect(await leadership.runIfLeader(lazily)).toBe(term);
+    expect(await leadership.guard(lazily)()).toBe(term);
+    expect(currentTerm()).toBeUndefined();
+  });
+
+  it('is undefined in a generator that is not async, whose body runs where it is iterated', async () => {
+    const { work } = await start();
+    expect([...work.rows()]).toEqual([undefined]);
   });
 
   it('is the term in @OnGranted() and @LeaderCron(), and undefined in @OnRevoked()', async () => {
@@ -205,6 +245,10 @@ describe('When several roles or applications are in one process, currentTerm()',
       const work = async (other: LeadershipService) => {
         const seen = [await far()];
         seen.push(await other.runIfLeader(far), await far());
+        seen.push(
+          other.runIfLeader(() => currentTerm(ROLE)),
+          currentTerm(ROLE),
+        );
         return seen.map((term) => term?.holderIdentity) as unknown[];
       };
       const seen = await Promise.all([
@@ -213,8 +257,8 @@ describe('When several roles or applications are in one process, currentTerm()',
       ]);
       const [one, two] = [first!.identity, second!.identity];
       expect(seen).toEqual([
-        [one, two, one],
-        [two, one, two],
+        [one, two, one, two, one],
+        [two, one, two, one, two],
       ]);
     } finally {
       await others.end();

@@ -1,5 +1,6 @@
 import { Controller, Get, Injectable, type ModuleMetadata } from '@nestjs/common';
 import { Interval, ScheduleModule } from '@nestjs/schedule';
+import { type Observable, Subject } from 'rxjs';
 import {
   currentTerm,
   EveryReplica,
@@ -57,6 +58,68 @@ class Answer {
   get(): string {
     return 'answered';
   }
+}
+
+/** What a method returns, and what it may still do after that. */
+@Injectable()
+class Returning {
+  readonly source = new Subject<string>();
+  readonly observable = this.source.asObservable();
+  thens = 0;
+  readonly returned = [this.observable, numbers(), this.lazy(), this.observable] as const;
+
+  @LeaderOnly()
+  stream(): Observable<string> {
+    return this.returned[0];
+  }
+
+  @LeaderOnly()
+  lines(): AsyncGenerator<number> {
+    return this.returned[1];
+  }
+
+  @LeaderOnly()
+  query(): unknown {
+    return this.returned[2];
+  }
+
+  @LeaderOnly()
+  long(): Promise<void> {
+    return new Promise(() => {});
+  }
+
+  private lazy(): object {
+    // oxlint-disable-next-line unicorn/no-thenable -- that is what this is about
+    return { then: () => void (this.thens += 1) };
+  }
+}
+
+async function* numbers(): AsyncGenerator<number> {
+  yield 1;
+  yield 2;
+}
+
+@Controller()
+class Rates {
+  source = new Subject<string>();
+
+  @LeaderOnly()
+  @Get('rates')
+  rates(): Observable<string> {
+    return this.source;
+  }
+
+  end(): void {
+    const { source } = this;
+    this.source = new Subject();
+    source.next('all');
+    source.complete();
+  }
+}
+
+async function startReturning() {
+  const app = await elections.leading([Returning], { mode: 'shadow' });
+  return { app, work: app.get(Returning) };
 }
 
 let elections: Elections;
@@ -121,6 +184,62 @@ describe("When a role has mode: 'shadow'", () => {
     await until(() => jobs.ran.length > 20);
     expect(jobs.strict()).toEqual(['ran', leadership.term]);
     expect([...leadership.shadowSkips]).toEqual([]);
+  });
+
+  it('gives the caller on the leader what the method returned itself, and lets it outlast the term', async () => {
+    const { app, work } = await startReturning();
+    const leadership = app.leadership();
+    const guarded = leadership.guard(() => work.observable)();
+    const own = [work.stream(), work.lines(), work.query(), guarded];
+    expect(own.map((result, index) => result === work.returned[index])).toEqual(
+      Array(4).fill(true),
+    );
+    expect(work.thens).toBe(0);
+    const [stream, lines] = [work.stream(), work.lines()];
+    const heard: unknown[] = [];
+    stream.subscribe({ next: (each) => heard.push(each), complete: () => heard.push('end') });
+    const first = await lines.next();
+    leadership.stepDown({ cooldownMs: 600_000 });
+    await elections.clock.settle();
+    expect(leadership.isLeader()).toBe(false);
+    work.source.next('after the term');
+    expect(heard).toEqual(['after the term']);
+    expect([first, await lines.next()].map(({ value }) => value as unknown)).toEqual([1, 2]);
+    expect([...leadership.shadowSkips]).toEqual([]);
+  });
+
+  it('releases the lease without waiting for what a method has begun', async () => {
+    const { app, work } = await startReturning();
+    const rival = elections.rival('pod-b');
+    rival.start();
+    void work.long();
+    app.leadership().stepDown({ cooldownMs: 600_000 });
+    await elections.clock.advance(5_000);
+    expect(rival.isLeader()).toBe(true);
+  });
+
+  it('answers a request of the leader whose term ends, as a follower does', async () => {
+    const app = await elections.create({
+      imports: [elections.module({ mode: 'shadow' })],
+      controllers: [Rates],
+    });
+    await app.listen(0, '127.0.0.1');
+    await elections.clock.settle();
+    const rates = app.get(Rates);
+    const ask = async () => {
+      const answer = await fetch(`${await app.getUrl()}/rates`);
+      return answer.text();
+    };
+    const leading = ask();
+    await until(() => rates.source.observed);
+    app.leadership().stepDown({ cooldownMs: 600_000 });
+    await elections.clock.settle();
+    rates.end();
+    expect(await leading).toBe('all');
+    const following = ask();
+    await until(() => rates.source.observed);
+    rates.end();
+    expect(await following).toBe('all');
   });
 
   it('says so at the start, each first skip and each tenth power, and all at the end', async () => {
