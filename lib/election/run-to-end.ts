@@ -1,4 +1,5 @@
 import { onAbort } from '../core/abort-signal.js';
+import type { OptionFault } from '../core/errors.js';
 import { adoptWork } from '../elector/work-in-flight.js';
 
 /**
@@ -20,6 +21,17 @@ export function isAsyncIterator(value: unknown): value is AsyncIterableIterator<
     return false;
   }
 }
+
+/** Why a value cannot be called for work that is to end; undefined if it can. */
+export function workFault(value: unknown): Pick<OptionFault, 'rule' | 'fix'> | undefined {
+  if (typeof value !== 'function') {
+    return { rule: 'must be a function', fix: 'pass for example async () => { … }' };
+  }
+  if (Object.prototype.toString.call(value) !== '[object GeneratorFunction]') return undefined;
+  return { rule: `must not be a generator function: ${NOTHING_ITERATES}`, fix: 'make it async' };
+}
+
+const NOTHING_ITERATES = 'nothing iterates what it returns, so its body would not run';
 
 /** Runs what a framework knows besides promises and iterators; returns anything else as it is. */
 export type RunOther = (value: unknown, signal: AbortSignal | undefined) => unknown;

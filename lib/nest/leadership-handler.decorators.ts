@@ -1,5 +1,5 @@
 import type { HandlerKind } from '../election/leadership-handlers.dispatcher.js';
-import { checkedRole, MethodMarks, methodTarget, refuseLateInstances } from './method-marks.js';
+import { checkedRole, handlerTarget, MethodMarks, refuseLateInstances } from './method-marks.js';
 
 /** What a decorator leaves on the method: one entry per use, as several roles may share a method. */
 export interface HandlerMark {
@@ -13,7 +13,7 @@ export const HANDLER_MARKS = new MethodMarks<HandlerMark>('nestjs-leader-electio
 function handlerDecorator(kind: HandlerKind, role: string | undefined): MethodDecorator {
   const named = checkedRole(`@${kind}()`, role);
   return (target, key, descriptor) => {
-    const { prototype, descriptor: method } = methodTarget(`@${kind}()`, target, key, descriptor);
+    const { prototype, descriptor: method } = handlerTarget(`@${kind}()`, target, key, descriptor);
     const marks = HANDLER_MARKS.own(prototype, key, method.value);
     if (marks.some((mark) => mark.kind === kind && mark.role === named)) return;
     HANDLER_MARKS.add(prototype, key, method.value as object, { kind, role: named });
@@ -32,7 +32,7 @@ function handlerDecorator(kind: HandlerKind, role: string | undefined): MethodDe
  * is called. Works on providers and controllers of the default scope.
  *
  * @param role may be absent if the application has one role
- * @throws LeaderElectionOptionsError when the class is defined, if the role is not a string or what it decorates is not a method
+ * @throws LeaderElectionOptionsError when the class is defined, if the role is not a string or what it decorates is not a method or a generator that is not async
  */
 export function OnGranted(role?: string): MethodDecorator {
   return handlerDecorator('OnGranted', role);
@@ -47,7 +47,7 @@ export function OnGranted(role?: string): MethodDecorator {
  * `errors$`, and nothing else changes.
  *
  * @param role may be absent if the application has one role
- * @throws LeaderElectionOptionsError when the class is defined, if the role is not a string or what it decorates is not a method
+ * @throws LeaderElectionOptionsError when the class is defined, if the role is not a string or what it decorates is not a method or a generator that is not async
  */
 export function OnRevoked(role?: string): MethodDecorator {
   return handlerDecorator('OnRevoked', role);
@@ -59,7 +59,7 @@ export function OnRevoked(role?: string): MethodDecorator {
  * the current leader.
  *
  * @param role may be absent if the application has one role
- * @throws LeaderElectionOptionsError when the class is defined, if the role is not a string or what it decorates is not a method
+ * @throws LeaderElectionOptionsError when the class is defined, if the role is not a string or what it decorates is not a method or a generator that is not async
  */
 export function OnNewLeader(role?: string): MethodDecorator {
   return handlerDecorator('OnNewLeader', role);

@@ -1,6 +1,7 @@
 import { Inject } from '@nestjs/common';
 import type { DiscoveryService } from '@nestjs/core';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
+import { workFault } from '../election/run-to-end.js';
 
 /** What Nest keeps of a provider or controller. */
 export type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
@@ -91,6 +92,20 @@ export function methodTarget(
     throw decorationFault(place, undefined, rule, `write ${String(key)}() { … }`);
   }
   return { prototype: target as object, key: key as string | symbol, descriptor };
+}
+
+/** As {@link methodTarget}, of a method that we call and whose end we wait for. */
+export function handlerTarget(
+  decorator: string,
+  target: unknown,
+  key: unknown,
+  descriptor: PropertyDescriptor | undefined,
+): MethodTarget {
+  const method = methodTarget(decorator, target, key, descriptor);
+  const fault = workFault(method.descriptor.value);
+  if (fault === undefined) return method;
+  const place = `${decorator} on ${method.prototype.constructor.name}.${String(key)}`;
+  throw decorationFault(place, undefined, fault.rule, fault.fix);
 }
 
 /** A role as decorators take it. @throws LeaderElectionOptionsError at decoration */

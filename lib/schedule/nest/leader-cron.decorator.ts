@@ -1,5 +1,5 @@
 import { Inject } from '@nestjs/common';
-import { MethodMarks, methodTarget, refuseLateInstances } from '../../nest/method-marks.js';
+import { MethodMarks, handlerTarget, refuseLateInstances } from '../../nest/method-marks.js';
 import type { LeaderCronOptions } from './leader-cron.options.js';
 
 /**
@@ -34,7 +34,7 @@ export const LEADER_CRON_MARKS = new MethodMarks<LeaderCronMark>(
  * @param schedule a cron expression of five or six fields (the sixth, in front, is the second), one of the presets such
  * as `@daily`, a `CronExpression` of @nestjs/schedule, or a Date for a single run
  *
- * @throws LeaderElectionOptionsError when the class is defined, if what it decorates is not a method
+ * @throws LeaderElectionOptionsError when the class is defined, if what it decorates is not a method, or a generator that is not async
  * @example
  * @LeaderCron('30 2 * * *', { timeZone: 'Europe/Berlin', startingDeadlineSeconds: 3_600 })
  * async closeMonth({ scheduledTime, term, signal, missed }: LeaderCronContext) {}
@@ -44,7 +44,7 @@ export function LeaderCron(
   options: LeaderCronOptions = {},
 ): MethodDecorator {
   return (target, key, descriptor) => {
-    const { prototype } = methodTarget('@LeaderCron()', target, key, descriptor);
+    const { prototype } = handlerTarget('@LeaderCron()', target, key, descriptor);
     LEADER_CRON_MARKS.add(prototype, key, descriptor.value as object, { schedule, options });
     requireScheduleModule(prototype);
     refuseLateInstances(prototype);

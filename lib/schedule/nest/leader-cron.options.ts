@@ -1,5 +1,6 @@
 import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
 import { OptionReader } from '../../core/option-reader.js';
+import { workFault } from '../../election/run-to-end.js';
 import { runToEnd } from '../../nest/run-to-end.js';
 import type {
   InterruptedRunPolicy,
@@ -252,6 +253,10 @@ export function readJob(written: WrittenJob, reading: ScheduleReading): ReadJob 
     onMissed: readOnMissed(reader, written.owner),
   };
   const role = reader.text('role', 'plan-scheduler');
+  const handlerFault = workFault(written.run);
+  if (handlerFault !== undefined) {
+    reader.fault('handler', written.run, handlerFault.rule, handlerFault.fix);
+  }
   const faults = faultsOf(reader, written.place);
   return faults.length > 0 ? faults : { role, timeZone, definition };
 }
@@ -303,10 +308,12 @@ function readHistoryLimit(reader: OptionReader): number {
 function readOnMissed(reader: OptionReader, owner: object | undefined): JobDefinition['onMissed'] {
   const onMissed = reader.get('onMissed');
   if (onMissed === undefined) return null;
-  if (typeof onMissed === 'function') {
-    return (report) => runToEnd(Reflect.apply(onMissed, owner, [report]));
+  const fault = workFault(onMissed);
+  if (fault === undefined) {
+    const call = onMissed as (report: MissedReport) => unknown;
+    return (report) => runToEnd(Reflect.apply(call, owner, [report]));
   }
-  reader.fault('onMissed', onMissed, 'must be a function', 'use (report) => { … }');
+  reader.fault('onMissed', onMissed, fault.rule, fault.fix);
   return null;
 }
 

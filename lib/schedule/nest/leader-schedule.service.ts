@@ -85,7 +85,7 @@ export class LeaderSchedule {
   /**
    * Adds a job as `@LeaderCron()` does. Add it in every replica: the leader schedules the jobs that it knows.
    * @param schedule a cron expression of five or six fields, a preset such as `@daily`, or a Date for a single run
-   * @throws LeaderElectionOptionsError with every fault of the schedule and the options
+   * @throws LeaderElectionOptionsError with every fault of the name, the schedule, the handler and the options
    */
   add(
     name: string,
@@ -94,7 +94,7 @@ export class LeaderSchedule {
     options: Omit<LeaderCronOptions, 'name'> = {},
   ): void {
     this.schedules.assertRunning();
-    const place = `LeaderSchedule.add(${JSON.stringify(name)})`;
+    const place = `LeaderSchedule.add(${shownName(name)})`;
     const faults = this.register([
       { place, defaultName: undefined, schedule, options: { ...options, name }, run: handler },
     ]);
@@ -356,6 +356,11 @@ export interface ScheduledJobView {
   readonly suspended: boolean;
   /** When its next tick is due; null while the job is suspended, and when there is no further tick. */
   readonly nextTick: Date | null;
+}
+
+/** What was given as a name may be anything; the fault of the name prints it. */
+function shownName(name: unknown): string {
+  return typeof name === 'string' ? JSON.stringify(name) : '…';
 }
 
 function duplicate(place: string, name: string): OptionFault {

@@ -2,7 +2,13 @@ import 'reflect-metadata';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Injectable, Module, Scope, type ModuleMetadata } from '@nestjs/common';
 import { Cron } from '@nestjs/schedule';
-import { LeaderElectionOptionsError, type ResourceLock } from '../../../lib/index.js';
+import {
+  LeaderElectionOptionsError,
+  OnGranted,
+  OnNewLeader,
+  OnRevoked,
+  type ResourceLock,
+} from '../../../lib/index.js';
 import { memoryLock } from '../../../lib/locks/memory/memory.lock.js';
 import { LeaderCron, LeaderSchedule, LeaderScheduleModule } from '../../../lib/schedule/index.js';
 import { Jobs, ScheduledApplications } from '../support/scheduled-applications.js';
@@ -204,12 +210,20 @@ describe('when a job cannot work', () => {
     ],
     ['suspend as text', '* * * * *', { suspend: 'no' }, 'suspend', 'boolean', 'false'],
     [
+      'onMissed that is a generator',
+      '* * * * *',
+      { onMissed: function* () {} },
+      'onMissed',
+      'generator',
+      'make it async',
+    ],
+    [
       'onMissed that is no function',
       '* * * * *',
       { onMissed: 'log' },
       'onMissed',
       'function',
-      '(report)',
+      'async () =>',
     ],
     ['an empty name', '* * * * *', { name: ' ' }, 'name', 'non-empty', 'close-plans'],
     [
@@ -279,6 +293,54 @@ describe('when a job cannot work', () => {
       expect(() => schedule.add(name, '* * * * *', () => undefined)).toThrow('unique');
     }
   });
+
+  it.each<[string, unknown, RegExp]>([
+    ['nothing', undefined, /add\("job"\): handler: must be a function/],
+    ['what it returns', Promise.resolve(), /add\("job"\): handler = an object: must be a function/],
+    [
+      'a generator that is not async',
+      function* everyPlan() {},
+      /handler = a function \(everyPlan\): must not be a generator .*: make it async/,
+    ],
+  ])('refuses at run time, in place of a handler, %s', async (_what, handler, text) => {
+    const application = await elections.started();
+    const schedule = application.get(LeaderSchedule);
+    const add = () => schedule.add('job', '* * * * *', handler as never);
+    expect(add).toThrow(LeaderElectionOptionsError);
+    expect(add).toThrow(text);
+    expect(schedule.list()).toEqual([]);
+  });
+
+  it.each([10n, undefined, Symbol('job'), { toJSON: () => 10n }])(
+    'refuses at run time a name that is no text: %p',
+    async (name) => {
+      const application = await elections.started();
+      const add = () =>
+        application.get(LeaderSchedule).add(name as never, '* * * * *', () => undefined);
+      expect(add).toThrow(LeaderElectionOptionsError);
+      expect(add).toThrow(/LeaderSchedule\.add\(…\): name/);
+    },
+  );
+
+  it.each<[string, MethodDecorator]>([
+    ['@OnGranted()', OnGranted()],
+    ['@OnRevoked()', OnRevoked()],
+    ['@OnNewLeader()', OnNewLeader()],
+    ['@LeaderCron()', LeaderCron('* * * * *')],
+  ])(
+    'refuses %s on a generator that is not async, as nothing would iterate it',
+    (name, decorate) => {
+      class Target {
+        *run(): Generator<number> {
+          yield 1;
+        }
+      }
+      const descriptor = Object.getOwnPropertyDescriptor(Target.prototype, 'run')!;
+      const decoration = () => decorate(Target.prototype, 'run', descriptor);
+      expect(decoration).toThrow(LeaderElectionOptionsError);
+      expect(decoration).toThrow(`${name} on Target.run: must not be a generator function`);
+    },
+  );
 
   it('asks for a role where there are several', async () => {
     const imports = [elections.module(), elections.module({ role: 'other' }), LeaderScheduleModule];
