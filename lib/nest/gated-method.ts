@@ -83,6 +83,8 @@ export interface Gate {
   readonly onFollower: 'skip' | 'throw' | undefined;
   /** Closed only if a decorator of the class has made the method a handler. */
   readonly ifHandler?: true;
+  /** The class whose decorator put it there; absent if the method has it itself. */
+  readonly ofClass?: string;
 }
 
 /** The gates in front of a method, innermost first. */

@@ -68,6 +68,7 @@ const LIFECYCLE_HOOKS: readonly (string | symbol)[] = [
 function gateEntryPoints(target: { readonly name: string; prototype: unknown }, gate: Gate): void {
   const prototype = target.prototype as object;
   const handlers = new Set(HANDLER_MARKS.all(prototype).map(({ key }) => key));
+  const ofClass = { ...gate, ofClass: target.name };
   let found = 0;
   for (const { key, method, descriptor } of classMethods(prototype)) {
     if (LIFECYCLE_HOOKS.includes(key) || handlers.has(key)) continue;
@@ -76,7 +77,7 @@ function gateEntryPoints(target: { readonly name: string; prototype: unknown }, 
     found += 1;
     if (GATES.of(prototype, key).length > 0) continue;
     // A decorator above this one may still make it a handler.
-    gateMethod(prototype, key, descriptor, isMarked ? gate : { ...gate, ifHandler: true });
+    gateMethod(prototype, key, descriptor, isMarked ? ofClass : { ...ofClass, ifHandler: true });
     Object.defineProperty(prototype, key, descriptor);
   }
   if (found === 0) throw classWithoutEntryPoints(target.name);

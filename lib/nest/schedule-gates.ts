@@ -197,9 +197,19 @@ export class ScheduleGates implements OnModuleInit {
         const rule = `works on methods with @Cron, @Interval or @Timeout, and this ${key === undefined ? 'class has none' : 'is none'}`;
         return [{ field, value: undefined, rule, fix: 'remove it: nothing gates this' }];
       }
-      if (key === undefined || gatesInEffect(prototype, key).length === 0) return [];
-      const rule = 'contradicts the @LeaderOnly() of the same method';
-      return [{ field, value: undefined, rule, fix: 'remove one of the two' }];
+      const gate = contradiction(
+        prototype,
+        key === undefined ? timers : [{ key }],
+        key === undefined,
+      );
+      if (gate === undefined) return [];
+      const where = gate.ofClass === undefined ? 'of the same method' : `on class ${gate.ofClass}`;
+      const rule = `contradicts the @LeaderOnly() ${where}`;
+      const fix =
+        gate.ofClass === undefined
+          ? 'remove one of the two'
+          : 'put @LeaderOnly() on the methods that it is for';
+      return [{ field, value: undefined, rule, fix }];
     });
   }
 
@@ -266,6 +276,8 @@ export class ScheduleGates implements OnModuleInit {
         const prototype = prototypeOf(instance);
         if (prototype === null || !wrapper.isDependencyTreeStatic()) continue;
         for (const { key } of classMethods(prototype)) {
+          // The explorer reads names only.
+          if (typeof key === 'symbol') continue;
           const kind = timerKindOf(methodAt(instance as object, key));
           if (kind !== undefined && kinds.has(kind)) names.add(timerName(prototype, key));
         }
@@ -323,6 +335,17 @@ function gatesInEffect(prototype: object | null, key: string | symbol): readonly
   return GATES.of(prototype, key).filter(
     ({ ifHandler }) => !ifHandler || isEntryPoint(entryPointAt(prototype, key)),
   );
+}
+
+/** A gate in front of one of the timers that an `@EveryReplica()` is for; that of a class leaves out gated methods. */
+function contradiction(
+  prototype: object | null,
+  timers: readonly { readonly key: string | symbol }[],
+  isOnClass: boolean,
+): Gate | undefined {
+  return timers
+    .flatMap(({ key }) => gatesInEffect(prototype, key))
+    .find(({ ofClass }) => !isOnClass || ofClass !== undefined);
 }
 
 function isOfEveryReplica(prototype: object | null, key: string): boolean {

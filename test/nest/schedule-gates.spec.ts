@@ -545,6 +545,23 @@ describe('When what is asked of the gates makes no sense', () => {
     @Interval(10)
     run(): void {}
   }
+  @EveryReplica()
+  @LeaderOnly()
+  @Injectable()
+  class BothOnClass {
+    @Interval(10)
+    run(): void {}
+  }
+  @EveryReplica()
+  @Injectable()
+  class Below extends BothOnClass {}
+  @LeaderOnly()
+  @Injectable()
+  class MethodInClass {
+    @EveryReplica()
+    @Interval(10)
+    run(): void {}
+  }
 
   it.each<[string, Partial<LeaderElectionModuleOptions>, ModuleMetadata, RegExp]>([
     [
@@ -584,6 +601,24 @@ describe('When what is asked of the gates makes no sense', () => {
       { providers: [Both] },
       /@EveryReplica\(\) on Both\.run: contradicts the @LeaderOnly\(\) of the same method/,
     ],
+    [
+      '@EveryReplica() and @LeaderOnly() on one class',
+      GATED,
+      { providers: [BothOnClass] },
+      /@EveryReplica\(\) on BothOnClass: contradicts the @LeaderOnly\(\) on class BothOnClass/,
+    ],
+    [
+      '@EveryReplica() on a subclass of a class with @LeaderOnly()',
+      GATED,
+      { providers: [Below] },
+      /@EveryReplica\(\) on Below: contradicts the @LeaderOnly\(\) on class BothOnClass/,
+    ],
+    [
+      '@EveryReplica() on a method of a class with @LeaderOnly()',
+      GATED,
+      { providers: [MethodInClass] },
+      /@EveryReplica\(\) on MethodInClass\.run: contradicts the @LeaderOnly\(\) on class MethodInClass/,
+    ],
   ])('does not start with %s', async (_what, options, metadata, text) => {
     const starting = elections.start(application(options, metadata));
     await expect(starting).rejects.toThrow(LeaderElectionOptionsError);
@@ -620,7 +655,42 @@ describe('When what is asked of the gates makes no sense', () => {
   });
 });
 
+describe('When a proxy hides the class of an instance', () => {
+  it('gates its timers, as @EveryReplica() cannot be seen', async () => {
+    @EveryReplica()
+    class Hidden {
+      runs = 0;
+      @Interval(10)
+      run(): void {
+        this.runs += 1;
+      }
+    }
+    const hidden = new Hidden();
+    const proxy = new Proxy(hidden, { getPrototypeOf: () => Object.prototype });
+    await elections.leadingRival('pod-b');
+    const provider = { provide: Hidden, useValue: proxy };
+    const app = await elections.start(application(GATED, { providers: [provider, Witness] }));
+    await until(() => app.get(Witness).fired > 5);
+    expect(hidden.runs).toBe(0);
+  });
+});
+
 describe('When @nestjs/schedule starts some kinds of timers only', () => {
+  it('starts with a timer whose name is a symbol, which no explorer starts', async () => {
+    const name = Symbol('timer');
+    @Injectable()
+    class Named {
+      runs = 0;
+      @Interval(10)
+      [name](): void {
+        this.runs += 1;
+      }
+    }
+    const app = await elections.start(application(GATED, { providers: [Named, Witness] }));
+    await until(() => app.get(Witness).fired > 5);
+    expect(app.get(Named).runs).toBe(0);
+  });
+
   it('starts, and gates those', async () => {
     await elections.leadingRival('pod-b');
     const app = await elections.start({
