@@ -1,8 +1,10 @@
-import { Injectable, Logger, Module, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, Logger, Module, type OnModuleInit } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
+import type { Clock } from '../core/clock.js';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import { messageOf } from '../core/thrown-value.js';
 import { logSafely } from '../election/election-logger.js';
+import { within } from '../elector/work-in-flight.js';
 import {
   entryPointAt,
   isEntryPoint,
@@ -13,6 +15,7 @@ import {
 import { EVERY_REPLICA_MARKS, isClassOfEveryReplica } from './every-replica.decorator.js';
 import { type Gate, GATES } from './gated-method.js';
 import { GATE_SKIPPED, runGated, runShadowed, shadowOf } from './gated-work.js';
+import { ELECTION_CLOCK } from './leader-election.tokens.js';
 import { classMethod, classMethods, prototypeOf } from './method-marks.js';
 import type { ListedTimer } from './role-logger.js';
 import type { RoleElection } from './role-election.js';
@@ -51,6 +54,7 @@ export class ScheduleGates implements OnModuleInit {
   constructor(
     private readonly modules: ModulesContainer,
     private readonly registry: RoleRegistry,
+    @Inject(ELECTION_CLOCK) private readonly clock: Clock,
   ) {
     // Before the hook in which the explorer reads the methods.
     for (const module of modules.values()) {
@@ -141,22 +145,38 @@ export class ScheduleGates implements OnModuleInit {
 
   /**
    * Runs a job that is no timer of @nestjs/schedule as its explorer runs one, so that an APM that follows the explorer, as
-   * @nestjs/observe does, records the run under the name of the job. Returns and throws what the job does, and runs it
-   * once, whatever the APM does.
+   * @nestjs/observe does, records the run under the name of the job. Returns and throws what the job does, when it does,
+   * and runs it once, whatever the APM does: one that has not called the job after some seconds is not waited for, and one
+   * that is still at it when the job has ended is not either.
    */
   async runAsTick(name: string, owner: object, run: () => unknown): Promise<unknown> {
     const { wrapAsTick } = this;
     if (wrapAsTick === undefined) return run();
     let outcome: Promise<unknown> | undefined;
-    const job = (): Promise<unknown> => (outcome ??= (async () => run())());
+    let begun = (): void => {};
+    const hasBegun = new Promise<void>((resolve) => (begun = resolve));
+    const job = (): Promise<unknown> => {
+      begun();
+      return (outcome ??= (async () => run())());
+    };
     markAsCron(job, name);
-    try {
-      await wrapAsTick(job, owner)();
-    } catch (error) {
-      const text = `what follows the runs of @nestjs/schedule failed for ${name}: ${messageOf(error)}`;
-      logSafely('LeaderElection', () => new Logger('LeaderElection').warn(text));
+    const followed = this.followed(name, () => wrapAsTick(job, owner)());
+    if (outcome === undefined) {
+      await within(this.clock, FOLLOWER_LIMIT_MS, Promise.race([hasBegun, followed]), () => {
+        warn(
+          `what follows the runs of @nestjs/schedule has not called ${name} within ${FOLLOWER_LIMIT_MS} ms, so it is called without`,
+        );
+      });
     }
     return outcome ?? job();
+  }
+
+  private async followed(name: string, call: () => unknown): Promise<void> {
+    try {
+      await call();
+    } catch (error) {
+      warn(`what follows the runs of @nestjs/schedule failed for ${name}: ${messageOf(error)}`);
+    }
   }
 
   private get gating(): RoleElection[] {
@@ -290,6 +310,13 @@ export class ScheduleGates implements OnModuleInit {
 /** See {@link ScheduleGates}. */
 @Module({ providers: [ScheduleGates], exports: [ScheduleGates] })
 export class ScheduleGatesModule {}
+
+/** How long a run that has been claimed waits for an APM to call it. */
+const FOLLOWER_LIMIT_MS = 5_000;
+
+function warn(text: string): void {
+  logSafely('LeaderElection', () => new Logger('LeaderElection').warn(text));
+}
 
 const ALL_KINDS: readonly TimerKind[] = ['cron', 'interval', 'timeout'];
 

@@ -2,8 +2,9 @@ import { Injectable, type Type } from '@nestjs/common';
 import { Interval, ScheduleModule } from '@nestjs/schedule';
 import { type Span, trace, type Tracer } from '@opentelemetry/api';
 import { LeaderOnly } from '../../lib/index.js';
-import { LeaderCron, LeaderScheduleModule } from '../../lib/schedule/index.js';
+import { LeaderCron, LeaderSchedule, LeaderScheduleModule } from '../../lib/schedule/index.js';
 import { Elections } from './support/elections.js';
+import { RecordedLog } from './support/recorded-log.js';
 import { until } from './support/until.js';
 
 /** The spans that a tracer of OpenTelemetry was asked for, by name, with whether each has ended. */
@@ -150,5 +151,66 @@ describe('When the application itself calls a method on a follower', () => {
     await (app.get(job) as { run(): Promise<void> } & object).run();
     expect(spans.ended.get('run') ?? []).toHaveLength(count);
     expect(app.get(job)).toMatchObject({ runs: 0 });
+  });
+});
+
+describe('When what follows the runs of @nestjs/schedule hangs', () => {
+  type Run = () => Promise<void>;
+  const never = new Promise<void>(() => {});
+
+  /** As the explorer of @nestjs/schedule, with an APM around each run. */
+  class Followed {
+    constructor(private readonly around: (run: Run) => Promise<void>) {}
+
+    lookupSchedulers(): void {}
+
+    wrapFunctionInTryCatchBlocks(run: Run): Run {
+      return () => this.around(run);
+    }
+  }
+
+  async function runsUnder(around: (run: Run) => Promise<void>, options = {}) {
+    const log = new RecordedLog();
+    const app = await elections.create({
+      imports: [elections.module(), LeaderScheduleModule],
+      providers: [{ provide: Followed, useValue: new Followed(around) }],
+    });
+    app.useLogger(log);
+    await app.init();
+    await elections.clock.settle();
+    const schedule = app.get(LeaderSchedule);
+    let runs = 0;
+    schedule.add('job', '* * * * * *', () => void (runs += 1), options);
+    await elections.clock.advance(20_500);
+    return { runs, log, status: await schedule.inspect('job') };
+  }
+
+  it('ends a run of @LeaderCron() with its handler, and starts the next ones', async () => {
+    const { runs, status } = await runsUnder(async (run) => {
+      await run();
+      await never;
+    });
+    expect(runs).toBe(20);
+    expect(status).toMatchObject({ missedCount: 0, active: [] });
+  });
+
+  it('calls the handler of @LeaderCron() without it after some seconds, once, and says so', async () => {
+    const late: Run[] = [];
+    const { runs, log } = await runsUnder((run) => {
+      late.push(run);
+      return never;
+    });
+    await Promise.all(late.map((run) => run()));
+    expect(runs).toBe(late.length - 1);
+    expect(runs).toBeGreaterThanOrEqual(3);
+    expect(log.texts('warn').join()).toMatch(
+      /what follows the runs of @nestjs\/schedule has not called job within 5000 ms/,
+    );
+  });
+
+  it('does not call a handler whose signal was aborted meanwhile, and the run fails', async () => {
+    const { runs, status } = await runsUnder(() => never, { timeoutMs: 1_000 });
+    expect(runs).toBe(0);
+    expect(status.lastFailed?.reason).toMatch(/longer than 1000 ms/);
   });
 });

@@ -278,9 +278,11 @@ export class LeaderSchedule {
     const run = (context: LeaderCronContext): unknown => {
       cronJob.lastExecution = new Date(wallMs(this.clock));
       return runInTerm(context.term, () =>
-        this.gates.runAsTick(name, written.owner ?? this, () =>
-          runToEnd(read.definition.run(context), context.signal),
-        ),
+        this.gates.runAsTick(name, written.owner ?? this, () => {
+          // What follows the runs may have kept this one waiting.
+          context.signal.throwIfAborted();
+          return runToEnd(read.definition.run(context), context.signal);
+        }),
       );
     };
     const runner = roleSchedule.add({ ...read.definition, run });
