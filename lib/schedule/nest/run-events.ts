@@ -17,7 +17,7 @@ import { ScheduleLogger } from './schedule-logger.js';
 
 /**
  * What has become of a run or a tick.
- * - `started`: its claim is stored, and its handler is about to be called.
+ * - `started`: its claim is stored, and its handler is called.
  * - `succeeded`, `failed`: its handler has ended.
  * - `cancelled`: its handler has ended after `LeaderSchedule.cancel()`.
  * - `missed`: the tick was due and not run; at most 101 for each `MissedReport`.

@@ -418,8 +418,9 @@ export class Job {
   /** The lease is not released before the run has ended and its end is recorded. */
   private start(run: JobRun, missed: MissedTicks): void {
     const { leadership, observer } = this.environment;
-    observer.onStarted(run);
+    // The check of leadership has just been made, so foreign code, such as a subscriber that blocks, is called after this.
     run.start(missed);
+    observer.onStarted(run);
     this.cancelWatch.follow(run, () => this.obeyCancellations([run]));
     leadership.track(this.untilRecorded(run));
   }

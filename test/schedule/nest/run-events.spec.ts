@@ -295,6 +295,21 @@ describe('when a subscriber of runs$ throws', () => {
   });
 });
 
+describe('when a subscriber of runs$ blocks the event loop for longer than the term', () => {
+  it('has begun the run on the leader before that', async () => {
+    const { application, schedule } = await heard();
+    const leadership = application.leadership();
+    const begun: boolean[] = [];
+    schedule.add('job', '* * * * *', () => void begun.push(leadership.isLeader()));
+    schedule.runs$.subscribe(({ kind }) => {
+      if (kind === 'started') elections.clock.stall(120_000);
+    });
+    await elections.clock.advance(MINUTE_MS);
+    expect(begun[0]).toBe(true);
+    expect(leadership.isLeader()).toBe(false);
+  });
+});
+
 describe('when nobody listens', () => {
   const run = { kind: 'started', job: 'job', scheduledTime: at('00:00:00'), attempt: 1 } as const;
   const report = jest.fn(() => run);
