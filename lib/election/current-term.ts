@@ -7,11 +7,15 @@ interface TermFrame {
   readonly outer: TermFrame | undefined;
 }
 
+const FRAMES = Symbol.for('nestjs-leader-election:term-frames');
+
 /**
  * One for all applications of a process: a call belongs to the innermost gated call around it, whichever application
- * that is of, so that each sees its own term alone.
+ * that is of, so that each sees its own term alone. In the global scope, so that code which has loaded this library a
+ * second time, as an ES module here and by `require` there, sees the term as well.
  */
-const frames = new AsyncLocalStorage<TermFrame>();
+const frames = ((globalThis as { [FRAMES]?: AsyncLocalStorage<TermFrame> })[FRAMES] ??=
+  new AsyncLocalStorage<TermFrame>());
 
 /**
  * The term in which this code runs, anywhere below a gated call and after any `await` in it: `@LeaderOnly()`,

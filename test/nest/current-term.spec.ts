@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, type Type } from '@nestjs/common';
 import { Interval, ScheduleModule } from '@nestjs/schedule';
@@ -169,6 +170,15 @@ describe('When code runs below a gated call, currentTerm()', () => {
     await elections.clock.settle();
     expect('revoked' in work.seen).toBe(true);
     expect(work.seen['revoked']).toBeUndefined();
+  });
+
+  it('is the term for a second copy of this library, as a package that requires it has one', async () => {
+    const { leadership, term } = await start();
+    await jest.isolateModulesAsync(async () => {
+      const copy = await import('../../lib/election/current-term.js');
+      expect(copy.currentTerm).not.toBe(currentTerm);
+      expect(leadership.runIfLeader(() => copy.currentTerm())).toBe(term);
+    });
   });
 
   it('is undefined outside, also for the caller of a gated call', async () => {

@@ -1,5 +1,5 @@
 import { Inject } from '@nestjs/common';
-import { MethodMarks, handlerTarget, refuseLateInstances } from '../../nest/method-marks.js';
+import { handlerTarget, MethodMarks, refuseLateInstances } from '../../nest/method-marks.js';
 import type { LeaderCronOptions } from './leader-cron.options.js';
 
 /**
