@@ -367,8 +367,8 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'only the change that removes a failed run lets an attempt follow',
     patch: {
       file: 'schedule/ledger/ledger-changes.ts',
-      from: 'isActive && retry !== undefined ?',
-      to: 'retry !== undefined ?',
+      from: 'const isFinal = recorded === undefined ||',
+      to: 'const isFinal = recorded !== undefined &&',
     },
   },
   {
