@@ -4,5 +4,7 @@ import endToEnd from './jest.e2e.config.js';
 export default {
   ...endToEnd,
   roots: ['<rootDir>/test/package'],
+  // Those of the end-to-end tests would leave out this very folder.
+  testPathIgnorePatterns: ['/node_modules/'],
   maxWorkers: 2,
 };

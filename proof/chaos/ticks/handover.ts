@@ -51,7 +51,7 @@ async function take(
       leader.isBusy = true;
       fleet.stop(leader);
       await untilTaken();
-      leader.process.signal('SIGCONT');
+      fleet.continue(leader);
       leader.isBusy = false;
       await fleet.sleep(TAIL_MS);
       return;

@@ -7,10 +7,16 @@ import { dueAt, historyLimitOf, mostAttempts, type TickJob } from './tick-jobs.j
  */
 const CANCELLED_WITHIN_MS = 15_000;
 
+/** By then a process that was stopped has done what it was about to do, and knows that it leads no more. */
+const AWAKE_AFTER_MS = 5_000;
+
 /** What is known of the processes of a fleet beside what they have told. */
 export interface Fates {
-  /** Were stopped for a while (SIGSTOP), perhaps between a check and what followed from it. */
-  readonly stopped: ReadonlySet<string>;
+  /**
+   * Were stopped (SIGSTOP) until that time of the wall clock, perhaps between a check and what followed from it; Infinity
+   * if they still are.
+   */
+  readonly stopped: ReadonlyMap<string, number>;
   /** Had ended when each tick so far was started or reported. */
   readonly gone: ReadonlySet<string>;
 }
@@ -91,6 +97,10 @@ function nameOf({ name, tick, attempt }: Pick<Start, 'name' | 'tick' | 'attempt'
   return `${name} ${tick} ${attempt}`;
 }
 
+function wasStopped({ name, at }: Start, stopped: Fates['stopped']): boolean {
+  return at < (stopped.get(name) ?? -Infinity) + AWAKE_AFTER_MS;
+}
+
 function isInterrupted(reports: readonly Report[] = []): boolean {
   return reports.some(({ reason }) => reason === 'interrupted');
 }
@@ -113,10 +123,10 @@ function againstAttempts(
     const found: string[] = [];
     for (const [index, run] of runs.entries()) {
       const earlier = runs.slice(0, index);
-      const { attempt, name, at } = run;
+      const { attempt, at } = run;
       const what = `attempt ${attempt} of ${tick} started`;
       if (attempt > mostAttempts(job)) found.push(`${what}, and it may have ${mostAttempts(job)}`);
-      if (stopped.has(name)) continue;
+      if (wasStopped(run, stopped)) continue;
       if (earlier.some((other) => other.attempt > attempt)) found.push(`${what} after a later one`);
       const succeeded = earlier
         .filter((other) => other.attempt !== attempt)
@@ -155,7 +165,7 @@ function untried(
 function stuck({ starts, ends, cancellations }: JobHistory, { gone, stopped }: Fates): string[] {
   const endOf = new Map(ends.map((end) => [nameOf(end), end.at]));
   return starts
-    .filter(({ name }) => !gone.has(name) && !stopped.has(name))
+    .filter((start) => !gone.has(start.name) && !wasStopped(start, stopped))
     .flatMap((start) => {
       const endedAt = endOf.get(nameOf(start)) ?? Infinity;
       const asked = cancellations.find(
@@ -205,7 +215,7 @@ function againstAll(job: TickJob, { starts, reports }: JobHistory, { stopped }: 
   let newest: Start | undefined;
   for (const start of starts) {
     if (newest !== undefined && start.tick < newest.tick) {
-      const isExcused = start.name !== newest.name && stopped.has(start.name);
+      const isExcused = start.name !== newest.name && wasStopped(start, stopped);
       if (!isExcused) found.push(`${start.tick} started after ${newest.tick}`);
     } else newest = start;
   }

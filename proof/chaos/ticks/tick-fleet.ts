@@ -6,7 +6,7 @@ import type { ReplicaServer } from '../../fleet/replica-server.js';
 import type { ReplicaSlot } from '../../fleet/replica-slot.js';
 import type { RandomStream } from '../../simulation/random-stream.js';
 import { type Fates, openEnds } from './job-check.js';
-import { JobHistory, TickHistory } from './tick-history.js';
+import { JobHistory, type Start, TickHistory } from './tick-history.js';
 import { type TickJob, tickJobs } from './tick-jobs.js';
 import { TickReplicaProcess } from './tick-replica-process.js';
 import type { Request } from './tick-replica-settings.js';
@@ -15,6 +15,8 @@ const POLL_MS = 20;
 const SETTLE_POLL_MS = 250;
 /** A replica that has not answered by then has probably ended or lost its way to the store. */
 const ANSWER_MS = 4_000;
+/** The judge finds it too long before. */
+const LONGEST_CANCEL_MS = 16_000;
 
 type TickSlot = ReplicaSlot<TickReplicaProcess>;
 
@@ -44,7 +46,7 @@ export interface TickFleetSettings {
 export class TickFleet extends Fleet<TickReplicaProcess> {
   readonly name: string;
   readonly jobs: readonly TickJob[];
-  private readonly stopped = new Set<string>();
+  private readonly stopped = new Map<string, number>();
   private orders = 0;
 
   constructor(private readonly settings: TickFleetSettings) {
@@ -124,23 +126,52 @@ export class TickFleet extends Fleet<TickReplicaProcess> {
 
   get fates(): Fates {
     const gone = this.processes.filter(({ hasExited }) => hasExited).map(({ name }) => name);
-    return { stopped: new Set(this.stopped), gone: new Set(gone) };
+    return { stopped: new Map(this.stopped), gone: new Set(gone) };
   }
 
   stop({ process }: TickSlot): void {
-    this.stopped.add(process.name);
+    this.stopped.set(process.name, Infinity);
     process.signal('SIGSTOP');
   }
 
-  /** Asks one replica after the other, until one has done it. */
-  async order(request: Request, job: string, random: RandomStream): Promise<void> {
+  continue({ process }: TickSlot): void {
+    process.signal('SIGCONT');
+    this.stopped.set(process.name, Date.now());
+  }
+
+  /** Asks one replica after the other, until one has done it; `mayAsk` says which. */
+  async order(
+    request: Request,
+    job: string,
+    random: RandomStream,
+    mayAsk: (process: TickReplicaProcess) => boolean = () => true,
+  ): Promise<void> {
     const giveUpAt = performance.now() + this.settings.patienceMs();
     while (performance.now() < giveUpAt) {
-      const able = this.slots.filter(({ process, isBusy }) => process.isReady && !isBusy);
+      const able = this.slots.filter(
+        ({ process, isBusy }) => process.isReady && !isBusy && mayAsk(process),
+      );
       if (able.length > 0 && (await this.isDone(request, job, random.pick(able)))) return;
       await this.sleep(POLL_MS);
     }
     throw this.failure(`no replica could ${request} the job "${job}"`);
+  }
+
+  /** Waits for a run of the job that is stuck in the leader, has another replica cancel it, and waits for its end. */
+  async cancelThroughAnother(job: string, random: RandomStream): Promise<void> {
+    const stuck = (): Start | undefined => {
+      const history = this.history().jobs.get(job);
+      const last = history?.starts.at(-1);
+      const hasEnded = history?.ends.some(
+        ({ name, tick }) => name === last?.name && tick === last.tick,
+      );
+      return last?.name !== this.leader()?.process.name || hasEnded ? undefined : last;
+    };
+    await this.until('a run that is stuck', () => stuck() !== undefined);
+    const { name, tick } = stuck() ?? {};
+    await this.order('cancel', job, random, (process) => process.name !== name);
+    const giveUpAt = performance.now() + LONGEST_CANCEL_MS;
+    while (stuck()?.tick === tick && performance.now() < giveUpAt) await this.sleep(SETTLE_POLL_MS);
   }
 
   private async isDone(request: Request, job: string, { process }: TickSlot): Promise<boolean> {

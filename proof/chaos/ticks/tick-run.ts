@@ -50,15 +50,18 @@ async function runFleet(
     await fleet.tickOfAnother(undefined, 0);
     const begun = performance.now();
     await fleet.sleep(3_000);
-    const [lastSwitch, lastCancel] = [new AbortController(), new AbortController()];
-    const suspending = suspendNowAndThen(
-      fleet,
-      new RandomStream(seed, 'suspend'),
-      lastSwitch.signal,
-    );
-    const cancelling = cancelNowAndThen(fleet, new RandomStream(seed, 'cancel'), lastCancel.signal);
-    // They are awaited below, unless the handovers fail first.
-    for (const beside of [suspending, cancelling]) beside.catch(() => undefined);
+    const beside = (what: typeof suspendNowAndThen): (() => Promise<void>) => {
+      const over = new AbortController();
+      const work = what(fleet, new RandomStream(seed, what.name), over.signal);
+      // It is awaited when it is to end, unless the handovers fail first.
+      work.catch(() => undefined);
+      return () => {
+        over.abort();
+        return work;
+      };
+    };
+    const endSuspending = beside(suspendNowAndThen);
+    const endCancelling = beside(cancelNowAndThen);
     for (let round = 0; !isReached(goal, round, ticksSince(fleet, begun)); round += 1) {
       for (const kind of random.shuffle([...kinds])) {
         handovers.push(await handOver(fleet, kind, random));
@@ -66,11 +69,15 @@ async function runFleet(
       if (kinds.includes('kill -9')) await interruptOnce(fleet);
       process.stderr.write(`${fleet.name}: ${progress(goal, round, ticksSince(fleet, begun))}\n`);
     }
-    lastSwitch.abort();
-    await suspending;
+    await endSuspending();
+    await endCancelling();
+    for (const { name } of fleet.jobs.filter(({ kind }) => kind === 'cancel')) {
+      await fleet.cancelThroughAnother(name, random);
+    }
+    // A run that is stuck keeps later ticks waiting.
+    const endLastCancelling = beside(cancelNowAndThen);
     settledTick = await fleet.allAccounted();
-    lastCancel.abort();
-    await cancelling;
+    await endLastCancelling();
     for (const { name } of fleet.jobs) await fleet.order('inspect', name, random);
   } catch (error) {
     // An interrupted wait is no finding of this fleet's own.

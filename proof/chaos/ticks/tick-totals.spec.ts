@@ -15,7 +15,7 @@ function outcome(
     history: events.history,
     handovers,
     settledTick: undefined,
-    fates: { stopped: new Set(), gone: new Set() },
+    fates: { stopped: new Map(), gone: new Set() },
     failure: undefined,
   };
 }

@@ -94,8 +94,16 @@ export const SHOWN_BY: Readonly<Record<JobKind, Show>> = {
     count: (_job, { starts }) => starts.filter(({ attempt }) => attempt > 1).length,
   },
   cancel: {
-    what: 'runs cancelled',
-    count: (_job, { ends }) => ends.filter(({ isCancelled }) => isCancelled).length,
+    what: 'runs cancelled through another replica',
+    count: (_job, { starts, ends, cancellations }) =>
+      ends
+        .filter(({ isCancelled }) => isCancelled)
+        .filter(({ name, tick, at }) => {
+          const startedAt = starts.find((start) => start.name === name && start.tick === tick)?.at;
+          return !cancellations.some(
+            (each) => each.name === name && each.askedAt >= startedAt! && each.askedAt <= at,
+          );
+        }).length,
   },
 };
 
