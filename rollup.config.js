@@ -3,11 +3,12 @@ import { dts } from 'rollup-plugin-dts';
 import typescript from 'typescript';
 
 /**
- * One file per entry and one that they share, so that the package loads at once and a class is the same class in every
+ * One file per entry and two that they share, so that the package loads at once and a class is the same class in every
  * entry. The input is what the compiler made of `lib`, with the metadata of decorators and the names of classes.
  */
 const ENTRIES = {
   index: '.build/index',
+  core: '.build/election/index',
   health: '.build/health/index',
   schedule: '.build/schedule/index',
   testing: '.build/testing/index',
@@ -47,17 +48,24 @@ function output(dir, extension) {
 }
 
 /**
- * What one entry alone reaches is in its file, and the rest in one file that all of them share; what is only imported
- * when it is needed is in a file of its own.
+ * What one entry alone reaches is in its file. The rest is in one file that all of them share, but for what needs a package
+ * of Nest, which an entry without Nest must not load. What is only imported when it is needed is in a file of its own.
  */
 function manualChunks(id, { getModuleInfo }) {
-  const reaching = new Set([id]);
-  for (const each of reaching) {
-    for (const importer of getModuleInfo(each).importers) reaching.add(importer);
-  }
-  const entries = [...reaching].filter((each) => getModuleInfo(each).isEntry);
+  const reaching = reached(id, (each) => getModuleInfo(each).importers);
+  const entries = reaching.filter((each) => getModuleInfo(each).isEntry);
   if (entries.length === 0) return 'kubernetes';
-  return entries.length > 1 ? 'shared' : undefined;
+  if (entries.length === 1) return undefined;
+  const needed = reached(id, (each) => getModuleInfo(each).importedIds);
+  const isOfNest = needed.some((each) => !/^[./]|^node:/.test(each));
+  return isOfNest ? 'nest' : 'shared';
+}
+
+/** Itself, and all that can be reached from it step by step. */
+function reached(id, next) {
+  const found = new Set([id]);
+  for (const each of found) for (const other of next(each)) found.add(other);
+  return [...found];
 }
 
 /**

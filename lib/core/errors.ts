@@ -56,9 +56,11 @@ export class LeaderElectionOptionsError extends LeaderElectionError {
   constructor(
     /** Everything that is wrong, in the order of the options. */
     readonly faults: readonly OptionFault[],
+    /** What they were given to. */
+    receiver = 'LeaderElectionModule',
   ) {
     super(
-      `LeaderElectionModule: ${faults.length} configuration ${faults.length === 1 ? 'error' : 'errors'}\n` +
+      `${receiver}: ${faults.length} configuration ${faults.length === 1 ? 'error' : 'errors'}\n` +
         faults.map((fault) => `  - ${faultText(fault)}`).join('\n'),
     );
   }

@@ -105,6 +105,21 @@ export class OptionReader {
   }
 }
 
+/** @throws LeaderElectionOptionsError if it is neither undefined nor a finite number, zero or more */
+export function checkedDurationMs(field: string, value: unknown, otherwise: number): number {
+  if (value === undefined) return otherwise;
+  if (typeof value === 'number' && value >= 0 && Number.isFinite(value)) return value;
+  const rule = 'must be a number of milliseconds, zero or more';
+  throw new LeaderElectionOptionsError([{ field, value, rule, fix: `use ${otherwise}` }]);
+}
+
+/** @throws LeaderElectionOptionsError if it is none */
+export function checkBoolean(field: string, value: unknown): void {
+  if (typeof value === 'boolean') return;
+  const fault = { field, value, rule: 'must be a boolean', fix: 'use true or false' };
+  throw new LeaderElectionOptionsError([fault]);
+}
+
 /** Why a value is not text for an option, whoever gave it; undefined if it is. */
 export function textFault(
   value: unknown,

@@ -224,7 +224,7 @@ export class ElectionLogger {
     );
   }
 
-  private whyLost(reason: RevocationReason, whyIneligible: string): string {
+  protected whyLost(reason: RevocationReason, whyIneligible: string): string {
     switch (reason) {
       case 'renew-deadline': {
         const what = `no renewal succeeded for ${this.renewDeadlineMs} ms (renewDeadlineMs)`;

@@ -8,11 +8,12 @@ export class RoleEligibility {
   private readonly reasons = new Map<Judge, string>();
   private readonly awaited = new Set<Judge>();
   private mayHandOver = false;
+  private isToldIneligible = false;
 
-  /** @param unfit is called when all that was awaited is known, and this process is not fit to lead */
+  /** @param told hears of each change that counts: why this process is ineligible, or undefined once it is eligible */
   constructor(
-    private readonly elector: Pick<RoleElector, 'setEligible'>,
-    private readonly unfit: () => void,
+    private readonly elector: Pick<RoleElector, 'isEligible' | 'setEligible'>,
+    private readonly told: (why: string | undefined) => void,
   ) {}
 
   /** What this judge will say is not known yet. Until then this process acquires nothing that it might hand over at once. */
@@ -32,7 +33,15 @@ export class RoleEligibility {
     else this.reasons.set(by, reason);
     const wasAwaited = this.awaited.delete(by);
     this.tell();
-    if (wasAwaited && !this.isAwaited && this.reasons.size > 0) this.unfit();
+    if (wasAwaited && !this.isAwaited && this.reasons.size > 0) this.announce();
+  }
+
+  /** The elector may see it otherwise than before. Silent while what is to decide about it has yet to answer, as at each start. */
+  announce(): void {
+    const { isEligible } = this.elector;
+    if (this.isAwaited || isEligible === !this.isToldIneligible) return;
+    this.isToldIneligible = !isEligible;
+    this.told(isEligible ? undefined : this.why);
   }
 
   /** Another member that is fit to take over is known, or no more. */

@@ -1,10 +1,7 @@
 import type { Observable } from 'rxjs';
 import { onAbort } from '../core/abort-signal.js';
-import {
-  ElectionStoppedError,
-  LeaderElectionOptionsError,
-  type ReportedError,
-} from '../core/errors.js';
+import { ElectionStoppedError, type ReportedError } from '../core/errors.js';
+import { checkBoolean, checkedDurationMs } from '../core/option-reader.js';
 import type { MemberView } from '../core/member.js';
 import { GATED_WORK, OPEN_TERM, type CountedWork } from '../election/gated-work.js';
 import { NotLeaderError } from './errors.js';
@@ -122,8 +119,7 @@ export class LeadershipService {
    * @throws LeaderElectionOptionsError if `toleranceMs` is not a finite number, zero or more
    */
   health(options: ElectionHealthOptions = {}): ElectionHealth {
-    const { toleranceMs } = options;
-    if (toleranceMs !== undefined) checkDuration('health.toleranceMs', toleranceMs, 2_000);
+    checkedDurationMs('health.toleranceMs', options.toleranceMs, 2_000);
     return this[ELECTION].health(options);
   }
 
@@ -232,7 +228,8 @@ export class LeadershipService {
     readonly cooldownMs?: number;
   } = {}): boolean {
     const { elector, options } = this[ELECTION];
-    return elector.stepDown(checkedCooldown(cooldownMs, 2 * options.retryPeriodMs));
+    const otherwise = 2 * options.retryPeriodMs;
+    return elector.stepDown(checkedDurationMs('stepDown.cooldownMs', cooldownMs, otherwise));
   }
 
   /** Gives leadership up, and does not compete again until `resume()`. Still observes who leads. */
@@ -261,16 +258,7 @@ export class LeadershipService {
    * @throws LeaderElectionOptionsError if `isEligible` is not a boolean
    */
   setEligible(isEligible: boolean, reason = 'setEligible(false) was called'): void {
-    if (typeof isEligible !== 'boolean') {
-      throw new LeaderElectionOptionsError([
-        {
-          field: 'setEligible.isEligible',
-          value: isEligible,
-          rule: 'must be a boolean',
-          fix: 'use true or false',
-        },
-      ]);
-    }
+    checkBoolean('setEligible.isEligible', isEligible);
     this[ELECTION].setEligible(isEligible, reason);
   }
 
@@ -304,14 +292,3 @@ export class LeadershipService {
 }
 
 const RUN_IF_LEADER = 'runIfLeader()';
-
-function checkedCooldown(cooldownMs: unknown, otherwise: number): number {
-  if (cooldownMs === undefined) return otherwise;
-  return checkDuration('stepDown.cooldownMs', cooldownMs, otherwise);
-}
-
-function checkDuration(field: string, value: unknown, example: number): number {
-  if (typeof value === 'number' && value >= 0 && Number.isFinite(value)) return value;
-  const rule = 'must be a number of milliseconds, zero or more';
-  throw new LeaderElectionOptionsError([{ field, value, rule, fix: `use ${example}` }]);
-}

@@ -82,7 +82,6 @@ export class RoleElection {
   private readonly watchdog: Watchdog | undefined;
   private readonly lockRemark: LockRemark | undefined;
   private lastReason: RevocationReason | undefined;
-  private toldIneligible = false;
   private started = false;
   private stopping = false;
   private bootstrapping = false;
@@ -117,7 +116,9 @@ export class RoleElection {
     const config = configOf(options, lock, this.members);
     this.elector = makeElector(config, { lock, clock, random, observer: this.observer() });
     this.mark = podLabels.markOf(this, (error) => this.report(error));
-    this.eligibility = new RoleEligibility(this.elector, () => this.logEligibility());
+    this.eligibility = new RoleEligibility(this.elector, (why) =>
+      this.log.eligibilityChanged(why, this.elector.isLeader()),
+    );
     if (options.eligibility.length > 0) {
       this.eligibility.await('checks', 'the eligibility checks have not answered yet');
     }
@@ -372,15 +373,6 @@ export class RoleElection {
     this.eligibility.judge('application', isEligible ? undefined : messageOf(why));
   }
 
-  /** Not while what is to decide about it has yet to answer, as at each start. */
-  private logEligibility(): void {
-    const { eligibility, elector } = this;
-    const { isEligible } = elector;
-    if (eligibility.isAwaited || isEligible === !this.toldIneligible) return;
-    this.toldIneligible = !isEligible;
-    this.log.eligibilityChanged(isEligible ? undefined : eligibility.why, elector.isLeader());
-  }
-
   private stepDown(cooldownMs: number): void {
     if (this.replacement === undefined) this.elector.stepDown(cooldownMs, 'handler-failed');
     else this.replacement.stepDown?.({ cooldownMs });
@@ -439,7 +431,7 @@ export class RoleElection {
       if (notice.leader !== undefined) this.hasSeenLeader = true;
       if (notice.leader !== this.options.identity) this.mark?.follow(notice.leader);
     }
-    if (notice.kind === 'eligibility-changed') this.logEligibility();
+    if (notice.kind === 'eligibility-changed') this.eligibility.announce();
     else if (notice.kind === 'ineligible-acquisition') {
       this.log.ineligibleAcquisition(notice.term, this.eligibility.why);
     } else this.log.tell(notice);

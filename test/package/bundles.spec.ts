@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const TYPED = ['health', 'index', 'schedule', 'shared', 'testing'];
+const TYPED = ['core', 'health', 'index', 'nest', 'schedule', 'shared', 'testing'];
 /** What an application with a lock in a cluster loads, and no other. */
 const LAZY = 'kubernetes';
 const FILES = [...TYPED, LAZY];
@@ -19,21 +19,26 @@ function text(file: string): string {
   return readFileSync(join(root, file), 'utf8');
 }
 
-/** The packages that the file loads at once, with those of the library's own files that it loads. */
-function packagesOf(file: string, seen = new Set<string>()): string[] {
+/** The packages that the file loads at once and that are not required, with those of the library's own files that it loads. */
+function packagesOf(file: string): string[] {
+  return loadedBy(file).filter((name) => !REQUIRED.test(name));
+}
+
+/** Everything that the file loads at once, with what the library's own files load that it loads. */
+function loadedBy(file: string, seen = new Set<string>()): string[] {
   if (seen.has(file)) return [];
   seen.add(file);
   const loading = /^(?:import|export)\b[^'"]*['"]([^'"]+)['"]|\brequire\(['"]([^'"]+)['"]\)/gm;
   return [...text(file).matchAll(loading)].flatMap(([, imported, required]) => {
     const name = (imported ?? required)!;
-    if (!name.startsWith('.')) return REQUIRED.test(name) ? [] : [name];
+    if (!name.startsWith('.')) return [name];
     const target = join(dirname(file), name);
-    return packagesOf(file.endsWith('.d.ts') ? target.replace(/\.js$/, '.d.ts') : target, seen);
+    return loadedBy(file.endsWith('.d.ts') ? target.replace(/\.js$/, '.d.ts') : target, seen);
   });
 }
 
 describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s', (dir) => {
-  it('has one file per entry, one that they share and one for clusters, with types and source maps', () => {
+  it('has one file per entry, two that they share and one for clusters, with types and source maps', () => {
     const expected = [
       ...FILES.flatMap((name) => [`${name}.js`, `${name}.js.map`]),
       ...TYPED.map((name) => `${name}.d.ts`),
@@ -54,6 +59,14 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
   ])('loads with %s no optional package but %j', (name, expected) => {
     expect(new Set(packagesOf(`${dir}/${name}.js`))).toEqual(new Set(expected));
   });
+
+  it.each(['core.js', 'core.d.ts', `${LAZY}.js`])(
+    'loads with %s, which an application without Nest loads, nothing but Node.js itself',
+    (file) => {
+      const others = loadedBy(`${dir}/${file}`).filter((name) => !name.startsWith('node:'));
+      expect(others).toEqual([]);
+    },
+  );
 
   it('loads client-node only where a kubeconfig is to be read', () => {
     const mentioning = FILES.flatMap((name) =>
