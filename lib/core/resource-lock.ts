@@ -142,6 +142,12 @@ export interface ResourceLock extends Store<LeaseRecord, ObservedLease> {
    */
   sibling?(suffix: string): Store<JsonDocument, StoredDocument>;
   /**
+   * The lock of another lease, in an object of its own named `<leaseName>-<suffix>`, for `@LeaderOnce` work; `identity` is
+   * how this process is written as its holder. It may use what this lock holds: it is closed first, and must not close
+   * that. Without it the factory of the lock is called once more, with that `leaseName` and `identity`.
+   */
+  leaseBeside?(suffix: string, identity: string): ResourceLock;
+  /**
    * The processes that compete for this lease, this one included from the start of the source on. For the option
    * `members`; a lock without it cannot have them.
    */

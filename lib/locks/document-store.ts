@@ -90,7 +90,7 @@ export class DocumentStore<Version> implements Store<JsonDocument, StoredDocumen
   private tooLarge(bytes: number): LockRequestError {
     return new LockRequestError(
       `${this.describe()}: the document has ${bytes} bytes, more than the ${MAX_DOCUMENT_BYTES} that fit beside a lease. ` +
-        'Use fewer scheduled jobs per role, or remove those that no longer exist from the object by hand.',
+        'Keep fewer jobs or keys of work that runs once per role, or remove those that no longer exist from the object by hand.',
       { reason: 'rejected' },
     );
   }

@@ -105,11 +105,17 @@ export interface LockRemark {
 export interface SelectedLock {
   readonly lock: ResourceLock;
   readonly remark: LockRemark | undefined;
-  /**
-   * Makes the lock of another lease like this one, named `<leaseName>-<suffix>`. Absent if the lock was given as an
-   * object, which is the lock of one lease.
-   */
-  readonly beside?: (suffix: string) => Promise<ResourceLock>;
+  /** Absent if the lock was given as an object, and is the lock of one lease alone. */
+  readonly beside?: LockBeside;
+}
+
+/** Makes the lock of another lease like this one, named `<leaseName>-<suffix>`. */
+export type LockBeside = (suffix: string, identity: string) => Promise<LockOfLeaseBeside>;
+
+export interface LockOfLeaseBeside {
+  readonly lock: ResourceLock;
+  /** False: a factory of the user's made it, which may have ignored the name that it was asked for. */
+  readonly isOwnLease: boolean;
 }
 
 function isLockChoice(value: unknown): value is LockChoice {
@@ -142,15 +148,29 @@ export async function selectLock(
   requester: LockRequester,
   surroundings: ProcessSurroundings = new ProcessSurroundings(),
 ): Promise<SelectedLock> {
-  if (typeof choice === 'object') return { lock: choice, remark: limitOf(choice, surroundings) };
-  const beside = async (suffix: string): Promise<ResourceLock> => {
-    const leaseName = `${requester.leaseName}-${suffix}`;
-    return (await selectLock(choice, { ...requester, leaseName }, surroundings)).lock;
-  };
-  if (choice === 'auto') return { ...(await automaticLock(requester, surroundings)), beside };
+  if (typeof choice === 'object') {
+    return withBeside({ lock: choice, remark: limitOf(choice, surroundings) });
+  }
+  if (choice === 'auto') return withBeside(await automaticLock(requester, surroundings));
   const factory = typeof choice === 'function' ? choice : named(choice, surroundings);
   const lock = await made(factory, requester);
-  return { lock, remark: limitOf(lock, surroundings), beside };
+  return withBeside({ lock, remark: limitOf(lock, surroundings) }, async (suffix, identity) => {
+    const leaseName = `${requester.leaseName}-${suffix}`;
+    return { lock: await made(factory, { ...requester, leaseName, identity }), isOwnLease: false };
+  });
+}
+
+/** A lock that can makes its own. */
+function withBeside(selected: SelectedLock, otherwise?: LockBeside): SelectedLock {
+  const { lock } = selected;
+  if (typeof lock.leaseBeside !== 'function') {
+    return otherwise === undefined ? selected : { ...selected, beside: otherwise };
+  }
+  const beside: LockBeside = async (suffix, identity) => ({
+    lock: lock.leaseBeside!(suffix, identity),
+    isOwnLease: true,
+  });
+  return { ...selected, beside };
 }
 
 /** A test runner counts more than a pod: tests that run in a cluster must not compete for a Lease there. */

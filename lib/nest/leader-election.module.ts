@@ -80,7 +80,8 @@ function asyncFormFaults(options: Partial<LeaderElectionModuleAsyncOptions>): Op
  * Registers one role: one lease that the replicas of the application compete for. Import it once per role.
  *
  * Options are checked when the application starts; a bad one stops the start with a `LeaderElectionOptionsError` that
- * lists every fault. An unreachable API server does not stop it.
+ * lists every fault. An unreachable API server does not stop it, except for `@LeaderOnce()` work with
+ * `waitForOthers: true`, after `waitTimeoutMs`.
  */
 @Module({})
 export class LeaderElectionModule {

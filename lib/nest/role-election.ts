@@ -323,9 +323,13 @@ export class RoleElection {
     if (this.isAutoStart) this.start();
   }
 
-  /** What has to end before the lock is closed, beside the work of a term. Must not reject, and has a bound of its own. */
+  /**
+   * What has to end before the lock is closed, beside the work of a term. Must not reject, and has a bound of its own. While
+   * this election drains it is called at once.
+   */
   drainsWith(drain: () => Promise<void>): void {
     this.drainedBeside.push(drain);
+    if (this.stopping) void drain();
   }
 
   async drain(): Promise<void> {

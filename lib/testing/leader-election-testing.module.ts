@@ -12,7 +12,7 @@ import {
   RESOLVED_OPTIONS,
   SELECTED_LOCK,
 } from '../nest/leader-election.tokens.js';
-import type { SelectedLock } from '../locks/lock-selection.js';
+import type { LockBeside, SelectedLock } from '../locks/lock-selection.js';
 import { ControlledElector } from './controlled.elector.js';
 import { ControlledMembers, type TestMember } from './controlled-members.js';
 import { ManualClock } from './manual-clock.js';
@@ -88,10 +88,11 @@ export class TestElection {
     builder.overrideProvider(ApplicationMembers).useValue(this.applicationMembers);
     builder.overrideProvider(SELECTED_LOCK).useFactory({
       factory: async (requester: LockRequester): Promise<SelectedLock> => {
-        const make = memoryLock();
-        const beside = async (suffix: string) =>
-          make({ ...requester, leaseName: `${requester.leaseName}-${suffix}` });
-        return { lock: await make(requester), remark: undefined, beside };
+        const lock = await memoryLock()(requester);
+        const beside: LockBeside = async (suffix, identity) => {
+          return { lock: lock.leaseBeside!(suffix, identity), isOwnLease: true };
+        };
+        return { lock, remark: undefined, beside };
       },
       inject: [RESOLVED_OPTIONS],
     });

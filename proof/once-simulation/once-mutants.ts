@@ -16,8 +16,8 @@ export const ONCE_MUTANTS: readonly OnceMutant[] = [
     breaks: 'an unknown outcome does not run',
     patch: {
       file: 'schedule/once/once-ledger.ts',
-      from: "stored = outcome.kind === 'applied' ? outcome.stored : undefined;",
-      to: "stored = outcome.kind === 'applied' ? outcome.stored : outcome.kind === 'unknown' ? { document: writeOnceRecord(document, key, step.write), version: null } : undefined;",
+      from: "const written = outcome.kind === 'applied' ? outcome.stored : undefined;",
+      to: "const written = outcome.kind === 'applied' ? outcome.stored : outcome.kind === 'unknown' ? { document, version: null } : undefined;",
     },
   },
   {
@@ -88,8 +88,8 @@ export const ONCE_MUTANTS: readonly OnceMutant[] = [
     breaks: 'only what will never be started is handed back',
     patch: {
       file: 'schedule/once/once-work.ts',
-      from: 'if (isTermLive()) await this.run(verdict.record, term);\n        else await this.handBack',
-      to: 'if (isTermLive()) void this.run(verdict.record, term);\n        await this.handBack',
+      from: 'await (this.lastRun = this.run(verdict.record, term));\n        else await this.handBack',
+      to: 'void (this.lastRun = this.run(verdict.record, term));\n        await this.handBack',
     },
   },
   {

@@ -30,13 +30,14 @@ export interface OnceTraits {
 }
 
 const LOOK_MS = 500;
+const LONGEST_LOOK_MS = 3_000;
 
 /** One process that wants two keys at one version, and believes that it leads whatever the others believe. */
 export class SimulatedReplica extends SimulatedHost {
   /** One that never leads, and only waits. */
   private readonly isFollower: boolean;
   private current: { readonly term: Term; readonly abort: AbortController } | undefined;
-  private onGranted: ((term: Term) => void) | undefined;
+  private readonly granted = new Map<string, (term: Term) => void>();
   private readonly works: readonly OnceWork[];
   private nonces = 0;
 
@@ -91,18 +92,21 @@ export class SimulatedReplica extends SimulatedHost {
       lookMs: LOOK_MS,
       onError: () => undefined,
       stopped: () => new Error('stopped'),
-      compete: async (onGranted) => {
-        this.onGranted = onGranted;
+      longestLookMs: LONGEST_LOOK_MS,
+      leaseOf: (key) => key,
+      compete: async (key, onGranted) => {
+        this.granted.set(key, onGranted);
         return {
           get term() {
             return termOf();
           },
           track: () => undefined,
           drain: async () => undefined,
-          end: async () => void (this.onGranted = undefined),
+          end: async () => void this.granted.delete(key),
         };
       },
       work: {
+        identity: this.identity,
         nonce: () => `${this.identity}/${(this.nonces += 1)}`,
         leaseDurationMs: 3_000,
         lookMs: LOOK_MS,
@@ -112,6 +116,7 @@ export class SimulatedReplica extends SimulatedHost {
           onEnded: (record, { state }) => history.ended(key, record, state),
           onUnrecorded: () => this.traits.count.add('unrecorded'),
           onReturned: () => this.traits.count.add('handed back'),
+          onSuperseded: () => this.traits.count.add('superseded'),
         }),
       },
     });
@@ -154,7 +159,7 @@ export class SimulatedReplica extends SimulatedHost {
       signal: abort.signal,
     });
     this.current = { term, abort };
-    this.onGranted?.(term);
+    for (const onGranted of this.granted.values()) onGranted(term);
   }
 
   private loseTerm(): void {

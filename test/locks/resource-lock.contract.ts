@@ -265,6 +265,39 @@ export function describeResourceLock(
       });
     });
 
+    describe('when it makes the lock of a lease beside it', () => {
+      const beside = (lock: ResourceLock, identity: string): ResourceLock => {
+        const made = lock.leaseBeside?.('once-schema', identity);
+        if (made === undefined) throw new Error(`${lock.describe()} has no leaseBeside`);
+        return made;
+      };
+      const besideFirst = () => beside(fixture.first, 'first_once');
+      const besideSecond = () => beside(fixture.second, 'second_once');
+
+      it('keeps it in an object of its own, whose name begins with that of the lease', async () => {
+        const [one, other] = [besideFirst(), besideSecond()];
+        expect(one.describe()).toContain('-once-schema');
+        const made = applied(await one.create(held('first_once'), request()));
+        expect(await fixture.first.read(request())).toEqual({ kind: 'absent' });
+        expect(await other.read(request())).toMatchObject({
+          kind: 'found',
+          stored: { uid: made.uid, record: { holderIdentity: 'first_once' } },
+        });
+        const own = await created();
+        expect(own.uid).not.toBe(made.uid);
+        await one.replace(held('first_once', { leaseTransitions: 2 }), made, request());
+        expect(await fixture.second.read(request())).toMatchObject({
+          stored: { revision: own.revision },
+        });
+        await Promise.all([one.close?.(), other.close?.()]);
+      });
+
+      it('can be used after it was closed', async () => {
+        await besideFirst().close?.();
+        expect(await fixture.first.read(request())).toEqual({ kind: 'absent' });
+      });
+    });
+
     describe('when the object is deleted by hand', () => {
       it('reads absent', async () => {
         await created();

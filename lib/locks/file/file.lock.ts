@@ -162,14 +162,14 @@ export class FileLock implements ResourceLock {
   private knownKernel: HostKernel | undefined;
 
   constructor(
-    { directory }: FileLockOptions,
+    private readonly options: FileLockOptions,
     { leaseName, namespace = 'default', identity }: LockRequester,
     private readonly files: LeaseFileSystem = localFileSystem,
     private readonly readKernel: () => HostKernel = hostKernel,
   ) {
     this.identity = identity;
     this.labels = { namespace, leaseName };
-    this.directory = new FileLockDirectory(directory, files);
+    this.directory = new FileLockDirectory(options.directory, files);
     this.lease = this.filesOf(leaseName, 'lease');
     this.socket = new HolderSocket(this.directory.path, this.lease.store.directory);
   }
@@ -223,6 +223,12 @@ export class FileLock implements ResourceLock {
   sibling(suffix: string): DocumentStore<ObservedLeaseFile> {
     const files = this.filesOf(`${this.labels.leaseName}-${suffix}`, 'document');
     return new DocumentStore(new FileTexts(files), DOCUMENT_PLACE);
+  }
+
+  leaseBeside(suffix: string, identity: string): FileLock {
+    const { namespace, leaseName } = this.labels;
+    const requester = { namespace, leaseName: `${leaseName}-${suffix}`, identity };
+    return new FileLock(this.options, requester, this.files, this.readKernel);
   }
 
   competitors(): CompetingProcesses {

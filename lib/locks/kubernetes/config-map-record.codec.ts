@@ -24,7 +24,8 @@ const UNREADABLE = 'unreadable record';
 
 interface ConfigMapEntry {
   readonly leaseName: string;
-  readonly role: string;
+  /** Undefined: no key of Spring's. */
+  readonly role: string | undefined;
   readonly isClientGo: boolean;
   /** Undefined: what stands before the underscore of the holder identity. */
   readonly podName: string | undefined;
@@ -33,13 +34,19 @@ interface ConfigMapEntry {
 /** The record of one lease in a ConfigMap, whose other entries are kept as they are. */
 export class ConfigMapRecordCodec {
   private readonly annotation: string;
-  private readonly springKey: string;
+  private readonly springKey: string | undefined;
   private readonly podName: string | undefined;
 
   constructor({ leaseName, role, isClientGo, podName }: ConfigMapEntry) {
     this.annotation = isClientGo ? CLIENT_GO_ANNOTATION : ANNOTATION_PREFIX + leaseName;
-    this.springKey = SPRING_PREFIX + role;
+    this.springKey = role === undefined ? undefined : SPRING_PREFIX + role;
     this.podName = podName;
+  }
+
+  /** Of a ConfigMap that holds one record and is no role's: where client-go has it, as no name is too long there. */
+  static alone(): ConfigMapRecordCodec {
+    const entry = { leaseName: '', role: undefined, isClientGo: true, podName: undefined };
+    return new ConfigMapRecordCodec(entry);
   }
 
   readonly decode: LeaseDecoder = (json, address) =>
@@ -82,22 +89,23 @@ export class ConfigMapRecordCodec {
   }
 
   /** A release takes away the name of the pod that held the lease, and no other that Spring may have written since. */
-  private data(
-    { holderIdentity }: LeaseRecord,
-    { [this.springKey]: named, ...others }: JsonDocument,
-    former: string,
-  ): JsonDocument {
-    if (holderIdentity !== '') {
-      return { data: { ...others, [this.springKey]: this.podNamed(holderIdentity) } };
-    }
+  private data({ holderIdentity }: LeaseRecord, old: JsonDocument, former: string): JsonDocument {
+    const { springKey } = this;
+    if (springKey === undefined) return dataOf(old);
+    const { [springKey]: named, ...others } = old;
+    if (holderIdentity !== '')
+      return dataOf({ ...others, [springKey]: this.podNamed(holderIdentity) });
     const isKept = named !== undefined && named !== this.podNamed(former);
-    const data = { ...others, ...(isKept && { [this.springKey]: named }) };
-    return Object.keys(data).length === 0 ? {} : { data };
+    return dataOf({ ...others, ...(isKept && { [springKey]: named }) });
   }
 
   private podNamed(holderIdentity: string): string {
     return this.podName ?? podOf(holderIdentity);
   }
+}
+
+function dataOf(data: JsonDocument): JsonDocument {
+  return Object.keys(data).length === 0 ? {} : { data };
 }
 
 /**

@@ -162,7 +162,10 @@ export async function openObjectLock(
   const target = await LeaseTarget.find(choice, object, requester, pod);
   const codec = object.kind === 'Lease' ? LEASE_CODEC : configMapCodec(object, requester, pod);
   const turns = object.kind === 'ConfigMap' && !object.isClientGo ? object.turns : undefined;
-  return new ObjectLock(target, codec, turns, choice, pod, requester.createLease ?? true);
+  const transport = new KubernetesTransport(target.connection);
+  const createsObjects = requester.createLease ?? true;
+  const close = (): void => transport.close();
+  return new ObjectLock({ target, codec, turns, transport, createsObjects, close }, choice, pod);
 }
 
 function configMapCodec(
@@ -182,24 +185,41 @@ function isSameLease(present: ObservedLease, expected: ObservedLease): boolean {
   );
 }
 
+/** A record in its object, and the way there. */
+interface ObjectAccess {
+  readonly target: LeaseTarget;
+  readonly codec: ObjectCodec<LeaseRecord>;
+  /** Where other leases are in the object, each of whose renewals makes a version of it. */
+  readonly turns: WriteTurns | undefined;
+  readonly transport: KubernetesTransport;
+  readonly createsObjects: boolean;
+  /** Frees what no other lock uses. */
+  readonly close: () => void;
+}
+
 class ObjectLock extends ClusterLock implements ResourceLock {
+  private readonly target: LeaseTarget;
+  private readonly codec: ObjectCodec<LeaseRecord>;
+  private readonly turns: WriteTurns | undefined;
   private readonly transport: KubernetesTransport;
+  private readonly createsObjects: boolean;
   private readonly store: ObjectStore<LeaseRecord>;
   /** The watch tells of every version. */
   private isFollowed = false;
 
   constructor(
-    private readonly target: LeaseTarget,
-    private readonly codec: ObjectCodec<LeaseRecord>,
-    /** Where other leases are in the object, each of whose renewals makes a version of it. */
-    private readonly turns: WriteTurns | undefined,
+    private readonly access: ObjectAccess,
     readonly cluster: ClusterChoice,
     readonly pod: PodEnvironment,
-    private readonly createsObjects: boolean,
   ) {
     super();
-    this.transport = new KubernetesTransport(target.connection);
-    this.store = new ObjectStore(target, this.transport, codec, createsObjects);
+    const { target, codec, turns, transport, createsObjects } = access;
+    this.target = target;
+    this.codec = codec;
+    this.turns = turns;
+    this.transport = transport;
+    this.createsObjects = createsObjects;
+    this.store = new ObjectStore(target, transport, codec, createsObjects);
   }
 
   read(options: LockRequestOptions): Promise<ReadOutcome> {
@@ -301,6 +321,14 @@ class ObjectLock extends ClusterLock implements ResourceLock {
     return new DocumentStore(texts, DOCUMENT_PLACE);
   }
 
+  /** An object of the same kind for this lease alone, over the transport of this lock. */
+  leaseBeside(suffix: string): ObjectLock {
+    const target = this.target.sibling(suffix);
+    const codec = target.kind === 'Lease' ? LEASE_CODEC : ConfigMapRecordCodec.alone();
+    const access = { ...this.access, target, codec, turns: undefined, close: () => undefined };
+    return new ObjectLock(access, this.cluster, this.pod);
+  }
+
   podMembers({ podName, random, ...selection }: PodSelection): PodMembers {
     const { connection } = this.target;
     const namespace = async () => this.pod.namespace() ?? (await this.target.address()).namespace;
@@ -314,7 +342,7 @@ class ObjectLock extends ClusterLock implements ResourceLock {
   }
 
   close(): Promise<void> {
-    this.transport.close();
+    this.access.close();
     return Promise.resolve();
   }
 }

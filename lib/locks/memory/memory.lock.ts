@@ -257,11 +257,10 @@ export function memoryLeaseKey(requester: Pick<LockRequester, 'leaseName' | 'nam
 export class MemoryLock extends MemoryStore<LeaseRecord, ObservedLease> implements ResourceLock {
   readonly isInProcess = true;
   private readonly key: string;
-  private readonly identity: string;
 
   constructor(
     private readonly store: MemoryLeaseStore,
-    requester: LockRequester,
+    private readonly requester: LockRequester,
   ) {
     const key = memoryLeaseKey(requester);
     const lease: MemoryObject<LeaseRecord, ObservedLease> = {
@@ -271,7 +270,6 @@ export class MemoryLock extends MemoryStore<LeaseRecord, ObservedLease> implemen
     };
     super(lease, `in-memory lease ${key}`);
     this.key = key;
-    this.identity = requester.identity;
   }
 
   watch(observer: LeaseWatchObserver): LeaseWatch {
@@ -282,8 +280,14 @@ export class MemoryLock extends MemoryStore<LeaseRecord, ObservedLease> implemen
     return new MemoryDocumentStore(this.store.documents, `${this.key}-${suffix}`);
   }
 
+  leaseBeside(suffix: string, identity: string): MemoryLock {
+    const { requester, store } = this;
+    const leaseName = `${requester.leaseName}-${suffix}`;
+    return new MemoryLock(store, { ...requester, leaseName, identity });
+  }
+
   competitors(): MemberSource {
-    const competitor = { identity: this.identity, since: new Date() };
+    const competitor = { identity: this.requester.identity, since: new Date() };
     let leave = (): void => undefined;
     return {
       start: (observer) => {

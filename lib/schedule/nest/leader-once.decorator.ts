@@ -2,12 +2,6 @@ import { MethodMarks, methodTarget, refuseLateInstances } from '../../nest/metho
 import { requireScheduleModule } from './leader-cron.decorator.js';
 import type { LeaderOnceOptions } from './leader-once.options.js';
 
-/** The suffix of the object beside the lease. */
-export const ONCE_SUFFIX = 'once';
-
-/** The suffix of the lease that the replicas with outstanding work compete for. */
-export const RUNNER_SUFFIX = 'once-runner';
-
 /** One use of the decorator, unchecked. */
 export interface LeaderOnceMark {
   readonly options: unknown;

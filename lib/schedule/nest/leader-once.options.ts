@@ -14,12 +14,12 @@ export interface OnceOptions {
   readonly role?: string;
   /**
    * How long to wait for a run of another replica, in milliseconds; then OnceTimeoutError says which replica is at it. A
-   * run in this process is never cut short.
+   * run in this process is never cut short; that its end is recorded is waited for as long.
    * @default 300_000
    */
   readonly waitTimeoutMs?: number;
   /**
-   * What becomes of a run whose process died, or whose signal was aborted, before it ended. `'fail'`: it counts as failed
+   * What becomes of a run whose process died, or that ended after its signal had been aborted. `'fail'`: it counts as failed
    * and never runs again at this version. `'rerun'`: the next replica runs it again, so it has to bear that, and to
    * end when its signal is aborted.
    * @default 'fail'
@@ -51,7 +51,12 @@ export interface WrittenOnce {
   readonly place: string;
   readonly options: unknown;
   readonly run: (context: OnceContext) => unknown;
-  /** `@LeaderOnly()` may keep a call from reaching it. */
+  /**
+   * What is called, as it was given.
+   * @default run
+   */
+  readonly method?: unknown;
+  /** `@LeaderOnly()` may keep a call from reaching it, or a method of the same name that it calls as `super`. */
   readonly isGated?: boolean;
 }
 
@@ -73,6 +78,7 @@ export function readOnce({
   place,
   options,
   run,
+  method = run,
   isGated = false,
 }: WrittenOnce): ReadOnce | OptionFault[] {
   const reader = new OptionReader(options, OPTION_NAMES);
@@ -88,13 +94,25 @@ export function readOnce({
   const role = reader.text('role', 'plan-scheduler');
   if (isGated) {
     const rule =
-      'must not be gated by @LeaderOnly() on the method or its class: a replica that does not lead the role would skip it, and it would be recorded as done';
+      'must not be gated by @LeaderOnly() on the method, its class or the method above it: a replica that does not lead the role would skip it, and it would be recorded as done';
     const fix =
       'remove @LeaderOnly(), as one replica runs it anyway, or move it to a class of its own';
     reader.fault('method', undefined, rule, fix);
   }
+  faultOfMethod(reader, method);
   const faults = faultsOf(reader, place);
   return faults.length > 0 ? faults : { role, definition, waitForOthers, waitTimeoutMs };
+}
+
+/** A claimed version is used up, whatever comes of the call. */
+function faultOfMethod(reader: OptionReader, method: unknown): void {
+  if (typeof method !== 'function') {
+    reader.fault('work', method, 'must be a function', 'pass the function that does the work');
+  } else if (Object.prototype.toString.call(method) === '[object GeneratorFunction]') {
+    const rule =
+      'must not be a generator function: nothing iterates what it returns, so its body would not run';
+    reader.fault('work', method, rule, 'make it async, or an async generator');
+  }
 }
 
 function versionIn(reader: OptionReader): string {

@@ -226,7 +226,8 @@ export class LeaderSchedule {
    * @param version a whole number, or text of numbers with dots between them; an older one never runs again
    * @throws LeaderElectionOptionsError with every fault of key, version and options
    * @throws OnceFailedError if it failed or was interrupted, in this process or in another
-   * @throws OnceTimeoutError after `waitTimeoutMs`, naming the replica that is at it
+   * @throws OnceTimeoutError after `waitTimeoutMs`, naming the replica that is at it. From then on this replica does not start
+   * it, and `once()` may be called again
    * @throws ElectionStoppedError when the application shuts down first
    */
   once(
@@ -235,7 +236,7 @@ export class LeaderSchedule {
     work: (context: OnceContext) => unknown,
     options: OnceOptions = {},
   ): Promise<OnceResult> {
-    const place = `LeaderSchedule.once(${JSON.stringify(key)})`;
+    const place = `LeaderSchedule.once(${typeof key === 'string' ? JSON.stringify(key) : typeof key})`;
     return this.onceWorks.once({ place, options: { ...options, key, version }, run: work });
   }
 

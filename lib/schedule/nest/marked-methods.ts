@@ -21,8 +21,10 @@ interface MarkedCall<Mark, Context> {
   readonly place: string;
   readonly mark: Mark;
   readonly owner: object;
-  /** True if `@LeaderOnly()` may keep a call from reaching the method. */
+  /** True if `@LeaderOnly()` may keep a call from reaching the method, or one of its name in a class above it. */
   readonly isGated: boolean;
+  /** What is called. */
+  readonly method: unknown;
   /** Calls the method. */
   readonly run: (context: Context) => unknown;
 }
@@ -56,8 +58,10 @@ export class MarkedMethodsExplorer {
         for (const mark of marks) {
           if (instance === undefined) faults.push(scopeFault(place, 'job', wrapper));
           else {
-            const isGated = GATES.of(owner, key).length > 0;
-            found.push({ name, place, mark, owner: instance, isGated, run: callOf(instance, key) });
+            const isGated = GATES.reachable(owner).some((gated) => gated.key === key);
+            const method = (instance as Record<string | symbol, unknown>)[key];
+            const run = callOf<Context>(instance, key);
+            found.push({ name, place, mark, owner: instance, isGated, method, run });
           }
         }
       }

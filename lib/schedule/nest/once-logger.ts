@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import type { Clock } from '../../core/clock.js';
 import { messageOf, stackOf } from '../../core/thrown-value.js';
 import { logSafely } from '../../election/election-logger.js';
 import type { OnceRecord } from '../once/once-record.js';
@@ -6,10 +7,12 @@ import type { ElectionSource } from '../../election/election-channels.js';
 import type { EndedRun, OnceObserver } from '../once/once-work.js';
 import type { RunEvents, RunReport } from './run-events.js';
 
-/** One line for each run, as they are rare; the same failure once until something else is logged. */
+/** The same failure is logged at most once in this time. */
+const REPEAT_AFTER_MS = 60_000;
+
+/** One line for each run, as they are rare; the same failure once a minute. */
 export class OnceLogger implements OnceObserver {
   private readonly logger = new Logger('LeaderSchedule');
-  private lastError = '';
 
   constructor(
     private readonly role: string,
@@ -35,19 +38,21 @@ export class OnceLogger implements OnceObserver {
   }
 
   onReturned(record: OnceRecord): void {
-    this.write('log', record, 'was handed back: leadership ended before it was started');
+    this.write(
+      'log',
+      record,
+      'was handed back, as leadership or the wait for it ended before it was started',
+    );
+  }
+
+  onSuperseded({ version, state, holderIdentity, startedAt }: OnceRecord, wanted: string): void {
+    const claimed = `replica ${holderIdentity} claimed version ${version} at ${new Date(startedAt).toISOString()} (${state})`;
+    this.line('warn', wanted, `does not run: ${claimed}, and a version never goes back`);
   }
 
   notReady(error: unknown): void {
     const line = `This replica is not ready: ${messageOf(error)}`;
     logSafely('LeaderSchedule', () => this.logger.error(line));
-  }
-
-  failed(error: Error): void {
-    const message = messageOf(error);
-    if (message === this.lastError) return;
-    this.lastError = message;
-    logSafely('LeaderSchedule', () => this.logger.error(`Role "${this.role}": ${message}`));
   }
 
   private write(
@@ -56,10 +61,56 @@ export class OnceLogger implements OnceObserver {
     text: string,
     stack?: string,
   ): void {
+    this.line(level, version, text, stack);
+  }
+
+  private line(
+    level: 'log' | 'warn' | 'error',
+    version: string,
+    text: string,
+    stack?: string,
+  ): void {
     const line = `Role "${this.role}": work "${this.key}", version ${version}, ${text}`;
     logSafely('LeaderSchedule', () =>
       stack === undefined ? this.logger[level](line) : this.logger[level](line, stack),
     );
+  }
+}
+
+/** What concerns the work of a role as a whole. */
+export class OnceRoleLogger {
+  private readonly logger = new Logger('LeaderSchedule');
+  private readonly told = new Map<string, number>();
+
+  constructor(
+    private readonly role: string,
+    private readonly clock: Clock,
+  ) {}
+
+  competes(key: string, lease: string): void {
+    this.write('log', `work "${key}" has to run, and this replica competes for ${lease}`);
+  }
+
+  /** The start of the application fails. */
+  startFails(keys: readonly string[]): void {
+    const works = keys.map((key) => `"${key}"`).join(', ');
+    this.write(
+      'error',
+      `the application does not start, as work that it waits for has failed. Before it ends, what runs here has to: ${works}`,
+    );
+  }
+
+  failed(error: Error): void {
+    const message = messageOf(error);
+    const now = this.clock.now();
+    for (const [text, at] of this.told) if (now >= at + REPEAT_AFTER_MS) this.told.delete(text);
+    if (this.told.has(message)) return;
+    this.told.set(message, now);
+    this.write('error', message);
+  }
+
+  private write(level: 'log' | 'error', text: string): void {
+    logSafely('LeaderSchedule', () => this.logger[level](`Role "${this.role}": ${text}`));
   }
 }
 

@@ -1,21 +1,24 @@
 import { Injectable } from '@nestjs/common';
-import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
-import type { Term } from '../../core/term.js';
-import { LeaderElector } from '../../elector/leader-elector.js';
-import { closeInTime } from '../../elector/lock-requests.js';
+import {
+  ElectionStoppedError,
+  LeaderElectionOptionsError,
+  type OptionFault,
+} from '../../core/errors.js';
+import { messageOf } from '../../core/thrown-value.js';
 import { atHome } from '../../elector/system-clock.js';
 import { kernelRandom, kernelUuid } from '../../locks/kernel-entropy.js';
 import { runInTerm } from '../../election/current-term.js';
-import { ElectionStoppedError } from '../../core/errors.js';
 import type { RoleElection } from '../../nest/role-election.js';
 import { runToEnd } from '../../nest/run-to-end.js';
+import { OnceTimeoutError } from '../once/once-errors.js';
+import { ONCE_SUFFIX, onceLeaseName } from '../once/once-lease.js';
 import { OnceLedger } from '../once/once-ledger.js';
 import type { OnceRecord, OnceState } from '../once/once-record.js';
-import { type OnceResult, OnceRole, type RunnerElection } from '../once/once-role.js';
+import { type OnceResult, OnceRole } from '../once/once-role.js';
 import type { OnceWork } from '../once/once-work.js';
-import { ONCE_SUFFIX, RUNNER_SUFFIX } from './leader-once.decorator.js';
 import { type ReadOnce, readOnce, type WrittenOnce } from './leader-once.options.js';
-import { OnceLogger, OnceReporter } from './once-logger.js';
+import { OnceLogger, OnceReporter, OnceRoleLogger } from './once-logger.js';
+import { OnceRunners } from './once-runner.js';
 import { RunEvents } from './run-events.js';
 import { RETRY_MS, RoleSchedules } from './role-schedules.js';
 
@@ -40,6 +43,8 @@ export interface OnceStatus {
   readonly endedAt: Date | null;
   /** One line, if it failed or was interrupted; otherwise null. */
   readonly reason: string | null;
+  /** The lease that the replicas compete for which want this key, for permissions that name it. */
+  readonly leaseName: string;
 }
 
 /** Whether this replica may serve, as far as work goes that is to run before. */
@@ -52,16 +57,23 @@ export interface OnceReadiness {
 
 interface RegisteredOnce {
   readonly read: ReadOnce;
+  readonly place: string;
   readonly election: RoleElection;
   /** Undefined until the application has been initialised. */
   work: OnceWork | undefined;
+}
+
+interface OnceOfRole {
+  readonly role: OnceRole;
+  readonly ledger: OnceLedger;
+  readonly log: OnceRoleLogger;
 }
 
 /** The work of one application that runs once, decorated or given at run time. */
 @Injectable()
 export class OnceWorks {
   private readonly decorated = new Map<string, RegisteredOnce>();
-  private readonly byRole = new Map<string, { role: OnceRole; ledger: OnceLedger }>();
+  private readonly byRole = new Map<string, OnceOfRole>();
   private isStopped = false;
 
   constructor(
@@ -75,30 +87,32 @@ export class OnceWorks {
       const found = this.read(each);
       if (Array.isArray(found)) return found;
       const { key } = found.read.definition;
-      if (this.decorated.has(key)) return [alike(each.place, key)];
+      const other = this.decorated.get(key);
+      if (other !== undefined) return [alike(each.place, key, other.place)];
+      // A constructor or a hook may have called once().
+      const isOutstanding = this.byRole.get(found.election.role)?.role.outstanding(key);
+      if (isOutstanding !== undefined) return [alike(each.place, key)];
       this.decorated.set(key, found);
       return [];
     });
   }
 
   /**
-   * All `onModuleInit` hooks have ended. Resolves when what the start has to wait for is over; what fails stops what has
-   * begun, as the application will not start.
+   * All `onModuleInit` hooks have ended. Resolves when what the start has to wait for is over. What fails lets nothing more
+   * begin, as the application will not start; what runs here ends first, as it may be another version that is used up.
    */
   async begin(): Promise<void> {
-    const waiting = [...this.decorated.values()].map(async (registered) => {
-      const { read, election } = registered;
-      const { role } = this.of(election);
-      const work = atHome(() => role.add(read.definition));
-      registered.work = work;
-      if (read.waitForOthers === true) await role.wait(work, read.waitTimeoutMs);
-      else if (read.waitForOthers === 'readiness') this.tellIfLate(role, work, read);
-    });
+    const waits = [...this.decorated.values()].map((registered) => this.beginOne(registered));
     try {
-      await Promise.all(waiting);
-    } catch (error) {
+      await Promise.all(waits);
+    } catch (first) {
+      const ended = Promise.allSettled(waits);
+      await this.finish();
       await this.stop();
-      throw error;
+      const errors = (await ended)
+        .map((wait) => (wait.status === 'rejected' ? (wait.reason as unknown) : undefined))
+        .filter((error) => error !== undefined && !(error instanceof ElectionStoppedError));
+      throw errors.length > 1 ? allOf(errors) : (errors[0] ?? first);
     }
   }
 
@@ -106,14 +120,25 @@ export class OnceWorks {
     if (this.isStopped) throw shuttingDown(written.place);
     const found = this.read(written);
     if (Array.isArray(found)) throw new LeaderElectionOptionsError(found);
+    if (found.election.isStopping) throw shuttingDown(written.place);
     const { definition, waitTimeoutMs } = found.read;
+    const { key, version } = definition;
     const { role } = this.of(found.election);
-    const isAlike = this.decorated.has(definition.key) || role.outstanding(definition.key);
-    if (isAlike) throw new LeaderElectionOptionsError([alike(written.place, definition.key)]);
-    return role.wait(
-      atHome(() => role.add(definition)),
-      waitTimeoutMs,
-    );
+    const outstanding = role.outstanding(key);
+    if (outstanding?.isWithdrawn === true && outstanding.definition.version === version) {
+      // Its caller has given up, and what it has done here is still to be recorded.
+      return role.wait(outstanding, waitTimeoutMs);
+    }
+    if (this.decorated.has(key) || outstanding !== undefined) {
+      throw new LeaderElectionOptionsError([alike(written.place, key)]);
+    }
+    const work = atHome(() => role.add(definition));
+    try {
+      return await role.wait(work, waitTimeoutMs);
+    } catch (error) {
+      if (error instanceof OnceTimeoutError) role.withdraw(work);
+      throw error;
+    }
   }
 
   /** @param role undefined: the only one, or that of the decorated work with this key */
@@ -122,7 +147,7 @@ export class OnceWorks {
     const election = this.decorated.get(key)?.election ?? this.find(role, place);
     if ('field' in election) throw new LeaderElectionOptionsError([election]);
     const record = await this.of(election).ledger.inspect(key);
-    return record && statusOf(key, record);
+    return record && statusOf(key, record, onceLeaseName(election.options.leaseName, key));
   }
 
   readiness(): OnceReadiness {
@@ -131,6 +156,46 @@ export class OnceWorks {
       .map(({ read, work }) => reasonNotReady(read, work))
       .filter((reason) => reason !== undefined);
     return { isReady: waitingFor.length === 0, waitingFor };
+  }
+
+  private async beginOne(registered: RegisteredOnce): Promise<void> {
+    const { read, election } = registered;
+    const { role } = this.of(election);
+    const work = atHome(() => role.add(read.definition));
+    registered.work = work;
+    if (read.waitForOthers === true) await role.wait(work, read.waitTimeoutMs);
+    else if (read.waitForOthers === 'readiness') void this.untilReady(role, registered, work);
+  }
+
+  /** Work that has failed may be repaired, and a run that was given up may yet succeed. */
+  private async untilReady(
+    role: OnceRole,
+    registered: RegisteredOnce,
+    begun: OnceWork,
+  ): Promise<void> {
+    const { definition, waitTimeoutMs } = registered.read;
+    for (let work = begun; ; registered.work = work) {
+      try {
+        await role.wait(work, waitTimeoutMs);
+      } catch (error) {
+        if (error instanceof ElectionStoppedError) return;
+        new OnceLogger(registered.election.role, work.key).notReady(error);
+      }
+      const { end } = await work.over;
+      if (end === 'succeeded' || end === 'superseded') return;
+      if (!(await role.repaired(work))) return;
+      work = atHome(() => role.add(definition));
+    }
+  }
+
+  private async finish(): Promise<void> {
+    this.isStopped = true;
+    const all = [...this.byRole.values()].map(async ({ role, log }) => {
+      const finished = role.finish();
+      if (role.running.length > 0) log.startFails(role.running);
+      await finished;
+    });
+    await Promise.all(all);
   }
 
   private async stop(): Promise<void> {
@@ -142,7 +207,8 @@ export class OnceWorks {
     const read = readOnce(written);
     if (Array.isArray(read)) return read;
     const election = this.find(read.role, written.place);
-    return 'field' in election ? [election] : { read, election, work: undefined };
+    if ('field' in election) return [election];
+    return { read, election, place: written.place, work: undefined };
   }
 
   private find(role: string | undefined, place: string): RoleElection | OptionFault {
@@ -152,11 +218,11 @@ export class OnceWorks {
       field: `${place}: lock`,
       value: election.lock,
       rule: `the lock of role ${JSON.stringify(election.role)} is one object for one lease, and work that runs once needs a second lease`,
-      fix: 'give the option lock a factory, (requester) => yourLock(requester), or use one of the locks of this library',
+      fix: 'give the option lock a factory, (requester) => yourLock(requester), add leaseBeside(suffix, identity) to your lock, or use one of the locks of this library',
     };
   }
 
-  private of(election: RoleElection): { readonly role: OnceRole; readonly ledger: OnceLedger } {
+  private of(election: RoleElection): OnceOfRole {
     const known = this.byRole.get(election.role);
     if (known !== undefined) return known;
     const made = onceRoleOf(election, this.events);
@@ -167,22 +233,12 @@ export class OnceWorks {
     });
     return made;
   }
-
-  private tellIfLate(role: OnceRole, work: OnceWork, { waitTimeoutMs }: ReadOnce): void {
-    const logger = new OnceLogger('', work.key);
-    role.wait(work, waitTimeoutMs).catch((error: unknown) => {
-      if (!(error instanceof ElectionStoppedError)) logger.notReady(error);
-    });
-  }
 }
 
-function onceRoleOf(
-  election: RoleElection,
-  events: RunEvents,
-): { role: OnceRole; ledger: OnceLedger } {
+function onceRoleOf(election: RoleElection, events: RunEvents): OnceOfRole {
   const { clock, options, lock } = election;
-  const { requestTimeoutMs, renewDeadlineMs, leaseDurationMs, retryPeriodMs } = options;
-  const log = new OnceLogger(election.role);
+  const { identity, requestTimeoutMs, renewDeadlineMs, leaseDurationMs, retryPeriodMs } = options;
+  const log = new OnceRoleLogger(election.role, clock);
   const onError = (error: Error): void => log.failed(error);
   const ledger = new OnceLedger(lock.sibling!(ONCE_SUFFIX), clock, {
     requestTimeoutMs,
@@ -192,15 +248,22 @@ function onceRoleOf(
     random: kernelRandom,
     onError,
   });
+  const runners = new OnceRunners(election, {
+    onCompeting: (key, lease) => log.competes(key, lease),
+    onError,
+  });
   const role = new OnceRole({
     clock,
     ledger,
     lookMs: retryPeriodMs,
-    compete: (onGranted) => competeBeside(election, onGranted, onError),
+    longestLookMs: leaseDurationMs,
+    compete: runners.compete,
+    leaseOf: (key) => runners.leaseOf(key),
     onError,
     stopped: () => new ElectionStoppedError(election.role),
     work: {
       nonce: kernelUuid,
+      identity,
       leaseDurationMs,
       lookMs: retryPeriodMs,
       observer: (key) => new OnceReporter(election.source, events, key),
@@ -208,55 +271,7 @@ function onceRoleOf(
         runInTerm(context.term, () => runToEnd(run(context), context.signal)),
     },
   });
-  return { role, ledger };
-}
-
-/** An election like that of the role, for a lease of its own. */
-async function competeBeside(
-  { options, clock, lock: ownLock, lockBeside }: RoleElection,
-  onGranted: (term: Term) => void,
-  onError: (error: Error) => void,
-): Promise<RunnerElection> {
-  const { requestTimeoutMs, role } = options;
-  const lock = await lockBeside!(RUNNER_SUFFIX);
-  if (lock.describe() === ownLock.describe()) {
-    throw new Error(
-      `${lock.describe()}: the factory given as option "lock" returns the lease of the role for another name too, and ` +
-        'work that runs once needs a lease of its own. Fix: make the lock from requester.leaseName.',
-    );
-  }
-  const config = {
-    ...options,
-    role: `${role}-${ONCE_SUFFIX}`,
-    isLockInProcess: lock.isInProcess === true,
-  };
-  const elector = new LeaderElector(config, {
-    lock,
-    clock,
-    random: kernelRandom,
-    observer: {
-      onGranted,
-      onNotice: (notice) => {
-        if (notice.kind === 'failed') onError(notice.error);
-      },
-    },
-  });
-  elector.start();
-  return {
-    get term() {
-      return elector.term;
-    },
-    track: (work) => elector.track(work),
-    drain: () => elector.drain(),
-    async end() {
-      await elector.release();
-      try {
-        await closeInTime(() => lock.close?.(), clock, requestTimeoutMs);
-      } catch (error) {
-        onError(error as Error);
-      }
-    },
-  };
+  return { role, ledger, log };
 }
 
 function reasonNotReady({ definition }: ReadOnce, work: OnceWork | undefined): string | undefined {
@@ -267,12 +282,17 @@ function reasonNotReady({ definition }: ReadOnce, work: OnceWork | undefined): s
   if (outcome !== undefined) {
     return `${what} ${outcome.end} on ${outcome.record.holderIdentity}: ${outcome.record.reason}`;
   }
+  const ending = work?.ending;
+  if (ending !== undefined)
+    return `${what} has ended here (${ending.state}), and that is not recorded yet`;
   const record = work?.record;
-  const isStarted = record?.version === version && record.state === 'started';
-  return isStarted ? `${what} runs on ${record.holderIdentity}` : `${what} has not been started`;
+  if (record?.state !== 'started') return `${what} has not been started`;
+  return record.version === version
+    ? `${what} runs on ${record.holderIdentity}`
+    : `${what} waits for version ${record.version}, which runs on ${record.holderIdentity}`;
 }
 
-function statusOf(key: string, record: OnceRecord): OnceStatus {
+function statusOf(key: string, record: OnceRecord, leaseName: string): OnceStatus {
   const { version, state, attempt, holderIdentity, startedAt, endedAt, reason } = record;
   return {
     key,
@@ -283,16 +303,26 @@ function statusOf(key: string, record: OnceRecord): OnceStatus {
     startedAt: new Date(startedAt),
     endedAt: endedAt === null ? null : new Date(endedAt),
     reason,
+    leaseName,
   };
 }
 
-function alike(place: string, key: string): OptionFault {
+function alike(place: string, key: string, otherPlace?: string): OptionFault {
+  const fix =
+    place === otherPlace
+      ? 'provide the class in one module, export it there, and import that module in the others'
+      : 'give one of them another key; of one key only the newest version can be recorded';
   return {
     field: `${place}: key`,
     value: key,
     rule: 'must be unique among the work of the application that runs once',
-    fix: 'give one of them another key; of one key only the newest version can be recorded',
+    fix,
   };
+}
+
+/** Several works have failed: none of them is to be overlooked. */
+function allOf(errors: readonly unknown[]): AggregateError {
+  return new AggregateError(errors, errors.map((error) => messageOf(error)).join('\n'));
 }
 
 function shuttingDown(place: string): LeaderElectionOptionsError {

@@ -1,4 +1,5 @@
 import { LeaderElectionError } from '../../core/errors.js';
+import type { RunEnding } from './once-decision.js';
 import type { OnceRecord } from './once-record.js';
 
 function named(key: string, version: string): string {
@@ -43,10 +44,24 @@ export class OnceFailedError extends LeaderElectionError {
   }
 }
 
-/** Work that runs once was not over when the wait for it ended. Code `ERR_ONCE_TIMEOUT`. */
+/** What is known where the wait for work ended. */
+export interface LateWork {
+  readonly waitTimeoutMs: number;
+  /** The record as it was last seen. */
+  readonly record: OnceRecord | undefined;
+  /** How it has ended in this process, if that could not be recorded. */
+  readonly ending: RunEnding | undefined;
+  /** The lease of the key. */
+  readonly leaseName: string;
+}
+
+/**
+ * Work that runs once was not over when the wait for it ended, or its end could not be recorded in that time. Code
+ * `ERR_ONCE_TIMEOUT`.
+ */
 export class OnceTimeoutError extends LeaderElectionError {
   readonly code = 'ERR_ONCE_TIMEOUT';
-  /** The replica that was running it; undefined if none was known to. */
+  /** The replica that was running it, at this version or at an older one; undefined if none was known to. */
   readonly holderIdentity: string | undefined;
 
   /** @internal */
@@ -55,18 +70,34 @@ export class OnceTimeoutError extends LeaderElectionError {
     readonly key: string,
     /** The version that was waited for, as text. */
     readonly version: string,
-    waitTimeoutMs: number,
-    record: OnceRecord | undefined,
+    late: LateWork,
   ) {
-    const runs = record?.version === version && record.state === 'started' ? record : undefined;
-    const who =
-      runs === undefined
-        ? 'No replica has recorded that it runs it: read in the log why this one could not'
-        : `Replica ${runs.holderIdentity} has been at it since ${time(runs.startedAt)} (attempt ${runs.attempt})`;
-    super(
-      `${named(key, version)} was not over after ${waitTimeoutMs} ms (waitTimeoutMs). ${who}. ` +
-        'Raise waitTimeoutMs if it takes longer than that.',
-    );
-    this.holderIdentity = runs?.holderIdentity;
+    super(`${named(key, version)} ${explained(version, late)}`);
+    const { record } = late;
+    this.holderIdentity = record?.state === 'started' ? record.holderIdentity : undefined;
   }
+}
+
+function explained(
+  version: string,
+  { waitTimeoutMs, record, ending, leaseName }: LateWork,
+): string {
+  const after = `${waitTimeoutMs} ms (waitTimeoutMs)`;
+  if (ending !== undefined) {
+    return (
+      `has ${ending.state === 'interrupted' ? 'been interrupted' : ending.state} in this process at ${time(ending.endedAt)}, and ` +
+      `that could not be recorded for ${after}: read in the log why. The next replica takes it for interrupted.`
+    );
+  }
+  const lease = `Its replicas compete for the lease ${leaseName}.`;
+  if (record?.state !== 'started') {
+    return `was not over after ${after}, and no replica has recorded that it runs it: read in the log why this one could not. ${lease}`;
+  }
+  const { holderIdentity: replica, startedAt, attempt } = record;
+  const since = `since ${time(startedAt)} (attempt ${attempt})`;
+  const who =
+    record.version === version
+      ? `Replica ${replica} has been at it ${since}`
+      : `Replica ${replica} has been at version ${record.version} ${since}, which has to end first`;
+  return `was not over after ${after}. ${who}. Raise waitTimeoutMs if that takes longer. ${lease}`;
 }

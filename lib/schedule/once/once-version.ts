@@ -8,8 +8,8 @@ const WRITTEN = /^\d+(\.\d+)*$/;
 const LONGEST = 64;
 
 export const VERSION_RULE =
-  'must be a whole number, or text of numbers with dots between them such as "1.10.2" or "2026.11.26", as only what has ' +
-  'an order tells a rollback from a rollout';
+  `must be a whole number, or text of numbers with dots between them such as "1.10.2" or "2026.11.26", of at most ${LONGEST} ` +
+  'characters, as only what has an order tells a rollback from a rollout';
 
 /**
  * The version as it is stored, the same for all ways to write it: `007`, `7` and `7.0` are one. Undefined if it is none.

@@ -22,9 +22,15 @@ export interface OnceContext {
   readonly version: string;
   /** 1, and more if an interrupted run of this version is run again (`onInterrupted: 'rerun'`). */
   readonly attempt: number;
-  /** The leadership in which it runs, of an election that only replicas with outstanding work take part in. */
+  /**
+   * The leadership in which it runs, of an election of its own: only replicas that want this key take part in it. Its
+   * fencing token orders the runs of this key, and cannot be compared with the token of the role or of another key.
+   */
   readonly term: Term;
-  /** Aborted when that leadership ends, also at shutdown. Work that ends by it counts as interrupted. */
+  /**
+   * Aborted when that leadership ends, also at shutdown. Work that ends after that, however it ends, counts as
+   * interrupted: call `signal.throwIfAborted()` before each step that must then not begin.
+   */
   readonly signal: AbortSignal;
 }
 
@@ -54,14 +60,27 @@ export interface OnceObserver {
   onEnded(record: OnceRecord, ended: EndedRun): void;
   /** Its end could not be recorded: another process has claimed it since, or this one is shutting down. */
   onUnrecorded(record: OnceRecord): void;
-  /** Claimed and handed back, as leadership ended before it was started. */
+  /** Claimed and handed back, as leadership ended, or it was no longer wanted, before it was started. */
   onReturned(record: OnceRecord): void;
+  /** It will not run, as the record is of a newer version. */
+  onSuperseded(record: OnceRecord, version: string): void;
+}
+
+/** The claims of one process. */
+export class OwnClaims {
+  /** Those that it may yet start, or whose run has not been recorded as ended. */
+  readonly open = new Set<string>();
+  /** Those that it did not start, and never will. */
+  readonly unstarted = new Set<string>();
 }
 
 export interface OnceEnvironment {
   readonly clock: Clock;
   readonly ledger: OnceLedger;
   readonly nonce: () => string;
+  /** How this process is recorded. */
+  readonly identity: string;
+  readonly claims: OwnClaims;
   readonly leaseDurationMs: number;
   /** Pause between two looks at a run that may be under way in another process. */
   readonly lookMs: number;
@@ -79,10 +98,9 @@ export class OnceWork {
   private settle!: (outcome: OnceOutcome) => void;
   private outcome: OnceOutcome | undefined;
   private running = false;
-  /** Claims of this process that it may yet start, or whose run has not been recorded as ended. */
-  private readonly own = new Set<string>();
-  /** Claims of this process that it did not start, and never will. */
-  private readonly unstarted = new Set<string>();
+  private unrecorded: RunEnding | undefined;
+  private withdrawn = false;
+  private lastRun: Promise<void> = Promise.resolve();
   private readonly seenSince = new Map<string, number>();
   private seen: OnceRecord | undefined;
   private readonly observer: OnceObserver;
@@ -93,7 +111,13 @@ export class OnceWork {
   ) {
     this.observer = environment.observer(definition.key);
     this.over = new Promise((resolve) => {
-      this.settle = (outcome) => resolve((this.outcome ??= outcome));
+      this.settle = (outcome) => {
+        if (this.outcome !== undefined) return;
+        this.outcome = outcome;
+        const { end, record } = outcome;
+        if (end === 'superseded') this.observer.onSuperseded(record, definition.version);
+        resolve(outcome);
+      };
     });
   }
 
@@ -115,6 +139,25 @@ export class OnceWork {
     return this.running;
   }
 
+  /** How its run in this process has ended, while that is not recorded. */
+  get ending(): RunEnding | undefined {
+    return this.unrecorded;
+  }
+
+  /** Resolves when its run in this process has ended, and that is recorded or cannot be. */
+  get idle(): Promise<void> {
+    return this.lastRun;
+  }
+
+  get isWithdrawn(): boolean {
+    return this.withdrawn;
+  }
+
+  /** No longer wanted: it is not started from here on. */
+  withdraw(): void {
+    this.withdrawn = true;
+  }
+
   /** The record as it was last seen. */
   get record(): OnceRecord | undefined {
     return this.seen;
@@ -123,7 +166,7 @@ export class OnceWork {
   /** The record was read. What runs here settles by its own end. */
   observe(record: OnceRecord | undefined): void {
     this.seen = record;
-    if (this.running || record === undefined) return;
+    if (this.running || this.unrecorded !== undefined || record === undefined) return;
     const end = endOf(record, this.definition);
     if (end !== undefined) this.settle({ end, record, isOwn: false });
   }
@@ -133,14 +176,18 @@ export class OnceWork {
    * term. A run that another process has given up settles nothing, and that one may have died since.
    */
   async lead(term: Term, isTermLive: () => boolean): Promise<void> {
-    const { clock, lookMs, nonce: newNonce } = this.environment;
-    while (!this.isOver && !term.signal.aborted) {
+    const { claims, clock, lookMs, nonce: newNonce } = this.environment;
+    while (this.isWanted && !term.signal.aborted) {
       const nonce = newNonce();
-      this.own.add(nonce);
-      if (!(await this.claimAndRun(nonce, term, isTermLive))) this.unstarted.add(nonce);
-      this.own.delete(nonce);
-      if (!this.isOver) await pauseFor(clock, lookMs, term.signal);
+      claims.open.add(nonce);
+      if (!(await this.claimAndRun(nonce, term, isTermLive))) claims.unstarted.add(nonce);
+      claims.open.delete(nonce);
+      if (this.isWanted) await pauseFor(clock, lookMs, term.signal);
     }
+  }
+
+  private get isWanted(): boolean {
+    return !this.isOver && !this.withdrawn;
   }
 
   /** False if it was not started. */
@@ -150,12 +197,12 @@ export class OnceWork {
     isTermLive: () => boolean,
   ): Promise<boolean> {
     const { clock, lookMs } = this.environment;
-    while (!this.isOver && !term.signal.aborted) {
+    while (this.isWanted && !term.signal.aborted) {
       const verdict = await this.claim(nonce, term);
       if (verdict === undefined) return false;
       if (verdict.kind === 'own') {
-        // Nothing may come between this check and the start.
-        if (isTermLive()) await this.run(verdict.record, term);
+        // Nothing of the application is called between this check and the start.
+        if (!this.withdrawn && isTermLive()) await (this.lastRun = this.run(verdict.record, term));
         else await this.handBack(verdict.record);
         return true;
       }
@@ -166,15 +213,15 @@ export class OnceWork {
   }
 
   private claim(nonce: string, term: Term): Promise<OnceVerdict | undefined> {
-    const { clock, ledger } = this.environment;
+    const { claims, clock, identity, ledger } = this.environment;
     const claimant = (): OnceClaimant => ({
       nonce,
-      holderIdentity: term.holderIdentity,
+      holderIdentity: identity,
       term: term.number,
       fencingToken: String(term.fencingToken),
       now: wallMs(clock),
       isOver: (record) => this.isRunOver(record, term),
-      isUnstarted: (claim) => this.unstarted.has(claim),
+      isUnstarted: (claim) => claims.unstarted.has(claim),
     });
     return ledger.change<OnceVerdict>(
       this.key,
@@ -192,9 +239,9 @@ export class OnceWork {
    * seen for a whole lease duration.
    */
   private isRunOver({ claim, fencingToken, holderIdentity }: OnceRecord, term: Term): boolean {
-    if (this.own.has(claim)) return false;
+    if (this.environment.claims.open.has(claim)) return false;
     if (!/^\d{1,30}$/.test(fencingToken) || BigInt(fencingToken) < term.fencingToken) return true;
-    if (holderIdentity === term.holderIdentity) return true;
+    if (holderIdentity === this.environment.identity) return true;
     const now = this.environment.clock.now();
     const since = this.seenSince.get(claim) ?? now;
     this.seenSince.set(claim, since);
@@ -204,24 +251,21 @@ export class OnceWork {
   private async run(record: OnceRecord, term: Term): Promise<void> {
     const { key, version } = this.definition;
     const { clock, call } = this.environment;
-    this.seen = record;
-    this.running = true;
-    this.observer.onStarted(record);
     const { attempt } = record;
     const context = { key, version, attempt, term, signal: term.signal };
-    let [state, reason]: [RunEnding['state'], string | null] = ['succeeded', null];
-    let error: unknown;
+    this.seen = record;
+    this.running = true;
     const begun = clock.now();
-    try {
-      await call(this.definition, context);
-    } catch (thrown) {
-      error = thrown;
-      [state, reason] = [term.signal.aborted ? 'interrupted' : 'failed', shortReason(error)];
-    }
-    const ending = { state, endedAt: wallMs(clock), reason };
+    const running = call(this.definition, context);
+    // Who listens may take long, and leadership could end by then: so only now.
+    this.observer.onStarted(record);
+    const { error, ...how } = await endOfRun(running, term.signal);
+    const ending = { ...how, endedAt: wallMs(clock) };
+    this.unrecorded = ending;
+    this.running = false;
     this.observer.onEnded(record, { ...ending, durationMs: clock.now() - begun, error });
     const isRecorded = await this.recordEnd(record, ending);
-    this.running = false;
+    this.unrecorded = undefined;
     if (!isRecorded) return this.observer.onUnrecorded(record);
     const ended = { ...record, ...ending };
     this.seen = ended;
@@ -230,9 +274,11 @@ export class OnceWork {
   }
 
   private async handBack(record: OnceRecord): Promise<void> {
-    this.unstarted.add(record.claim);
+    this.environment.claims.unstarted.add(record.claim);
     const endedAt = wallMs(this.environment.clock);
-    const reason = 'leadership ended before it was started';
+    const reason = this.withdrawn
+      ? 'it was no longer wanted before it was started'
+      : 'leadership ended before it was started';
     const returned = { state: 'returned', endedAt, reason } as const;
     if (await this.recordEnd(record, returned)) this.observer.onReturned(record);
   }
@@ -250,5 +296,30 @@ export class OnceWork {
       closing,
     );
     return isRecorded === true;
+  }
+}
+
+const ENDED_AFTER_ABORT =
+  'it returned after its signal had been aborted, so it may have ended before all was done';
+
+/**
+ * Work that returns after the abort of its signal may have done so because of it, and only the work knows. What was done
+ * in part must not count as done; what was done in full and counts as interrupted, people can tell.
+ */
+async function endOfRun(
+  running: Promise<unknown>,
+  signal: AbortSignal,
+): Promise<Pick<RunEnding, 'state' | 'reason'> & { readonly error?: unknown }> {
+  try {
+    await running;
+    return signal.aborted
+      ? { state: 'interrupted', reason: ENDED_AFTER_ABORT }
+      : { state: 'succeeded', reason: null };
+  } catch (error) {
+    return {
+      state: signal.aborted ? 'interrupted' : 'failed',
+      reason: shortReason(error),
+      error,
+    };
   }
 }

@@ -1,6 +1,7 @@
 import type { ElectionCluster } from '../../fleet/election-cluster.js';
 import { NAMESPACE } from '../../fleet/election-cluster.js';
 import type { TickGround } from './tick-fleet.js';
+import { ONCE_KEYS } from './tick-replica-settings.js';
 
 const RESOURCE = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };
 
@@ -16,7 +17,11 @@ export async function groundOn(cluster: ElectionCluster, fleet: string): Promise
       resourceNames: [`${fleet}-schedule`, `${fleet}-once`],
       verbs: ['get', 'update'],
     },
-    { ...RESOURCE, resourceNames: [`${fleet}-once-runner`], verbs: ['get', 'update', 'watch'] },
+    {
+      ...RESOURCE,
+      resourceNames: ONCE_KEYS.map((key) => `${fleet}-once-${key}`),
+      verbs: ['get', 'update', 'watch'],
+    },
   ]);
   return { leaseName: fleet, connect: () => cluster.connect(kubeConfigFile) };
 }
@@ -26,7 +31,7 @@ export async function requestsOn({ server }: ElectionCluster): Promise<Record<st
   const counts: Record<string, number> = {};
   for (const { user, verb, name } of await server.auditLog()) {
     if (!user.startsWith(`system:serviceaccount:${NAMESPACE}:`)) continue;
-    const what = `${verb} ${/-(schedule|once|once-runner)$/.exec(name ?? '')?.[1] ?? 'lease'}`;
+    const what = `${verb} ${/-(schedule|once|once-fail|once-rerun)$/.exec(name ?? '')?.[1] ?? 'lease'}`;
     counts[what] = (counts[what] ?? 0) + 1;
   }
   return counts;

@@ -15,7 +15,6 @@ import {
   leaseLock,
   memoryLock,
 } from '../../../lib/index.js';
-import { MemoryLock } from '../../../lib/locks/memory/memory.lock.js';
 import {
   LeaderCron,
   LeaderOnce,
@@ -31,6 +30,7 @@ import { ApiEmulator } from '../../../proof/api-emulator/api-emulator.js';
 import { kubeConfigTo } from '../../../proof/api-emulator/emulated-cluster.js';
 import { eventually } from '../../../proof/api-emulator/eventually.js';
 import { ScheduledApplications } from '../support/scheduled-applications.js';
+import { withoutLeaseBeside } from '../support/partial-locks.js';
 
 let elections: ScheduledApplications;
 
@@ -155,7 +155,7 @@ describe('when an application starts with a migration that it waits for', () => 
     }
     expect([...elections.store.documents.keys()]).toEqual(['default/plan-scheduler-once']);
     await elections.clock.advance(60_000);
-    expect(elections.holder('plan-scheduler-once-runner')).toBe('');
+    expect(elections.holder('plan-scheduler-once-schema')).toBe('');
   });
 
   it('gives up after waitTimeoutMs, and says which replica is at it', async () => {
@@ -233,7 +233,7 @@ describe('when the application closes during its migration', () => {
     const application = await elections.started(Schema);
     expect(application.get(Schema).runs).toHaveLength(1);
     await application.close();
-    expect(elections.holder('plan-scheduler-once-runner')).toBe('');
+    expect(elections.holder('plan-scheduler-once-schema')).toBe('');
     const Next = migration({ onInterrupted: 'rerun' });
     const next = await elections.started(Next);
     expect(next.get(Next).runs).toMatchObject([{ attempt: 2 }]);
@@ -387,11 +387,7 @@ describe('when a @LeaderOnce() is wrong', () => {
   );
 
   it('stops the start if the lock is one object, which has no second lease', async () => {
-    const lock = new MemoryLock(elections.store, {
-      leaseName: 'x',
-      namespace: undefined,
-      identity: 'x',
-    });
+    const lock = withoutLeaseBeside(elections.lock('x'));
     const application = await elections.create(elections.metadata([migration()], { lock }));
     await expect(application.init()).rejects.toThrow('give the option lock a factory');
   });
@@ -454,19 +450,6 @@ describe('when work that runs once is listened to', () => {
   });
 });
 
-describe('when a factory makes the lock of the role whatever name it is asked for', () => {
-  it('competes for no lease with it, and says why', async () => {
-    const requester = { leaseName: 'billing', namespace: undefined, identity: 'x' };
-    const lock = () => new MemoryLock(elections.store, requester);
-    const metadata = elections.metadata([migration({ waitTimeoutMs: 5_000 })], { lock });
-    const application = await elections.create(metadata);
-    const failed = application.init().catch((error: unknown) => error);
-    await elections.clock.advance(10_000);
-    expect(await failed).toMatchObject({ code: 'ERR_ONCE_TIMEOUT' });
-    expect(elections.holder('billing')).toBeUndefined();
-  });
-});
-
 describe('when a test decides who leads', () => {
   it('runs the work at the start of the application, in memory', async () => {
     const Schema = migration();
@@ -485,7 +468,7 @@ it('when a lock is made by a factory, the second lease is of the same store', as
   const Schema = migration();
   const options = { lock: memoryLock(elections.store), leaseName: 'billing' };
   await elections.start(elections.metadata([Schema], options));
-  expect(elections.holder('billing-once-runner')).toBe('');
+  expect(elections.holder('billing-once-schema')).toBe('');
 });
 
 describe('when whoever deploys the application creates its objects (createLease: false)', () => {
@@ -530,8 +513,8 @@ describe('when whoever deploys the application creates its objects (createLease:
           new RegExp(`Lease default/${name} does not exist, [^]*\n  name: ${name}\n`),
         );
       });
-    await isSaid('plan-scheduler-once-runner');
-    await apply('plan-scheduler-once-runner');
+    await isSaid('plan-scheduler-once-report');
+    await apply('plan-scheduler-once-report');
     await isSaid('plan-scheduler-once');
     await apply('plan-scheduler-once');
     await eventually(async () => {

@@ -207,12 +207,27 @@ describe('when leadership ends while it runs', () => {
     expect(atB.result).toBe('ran');
   });
 
-  it('has succeeded if it ends well all the same, also after another has given it up', async () => {
+  it('is interrupted though it returns, as only the work knows whether it had done all', async () => {
+    a.handler = ({ signal }) =>
+      new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+    const [atA, atB] = await bothWant();
+    await a.lead(1);
+    a.lose();
+    await clock.settle();
+    expect(await a.record()).toMatchObject({
+      state: 'interrupted',
+      reason: expect.stringContaining('returned after its signal had been aborted'),
+    });
+    await clock.advance(LOOK_MS);
+    for (const { result } of [atA, atB]) expect(result).toMatchObject({ state: 'interrupted' });
+  });
+
+  it('has succeeded if it ends before its own signal is aborted, also after another has given it up', async () => {
     let finish!: () => void;
     a.handler = () => new Promise<void>((resolve) => (finish = resolve));
     const [atA, atB] = await bothWant();
     await a.lead(1);
-    a.lose();
+    a.freeze();
     await b.lead(2);
     await clock.advance(LOOK_MS);
     expect(atB.result).toMatchObject({ state: 'interrupted' });
@@ -248,7 +263,7 @@ describe('when leadership ends while it runs', () => {
     await b.lead(2);
     finish();
     await clock.settle();
-    expect(a.log).toEqual(['started 1', 'succeeded', 'unrecorded']);
+    expect(a.log).toEqual(['started 1', 'interrupted', 'unrecorded']);
     expect(await a.record()).toMatchObject({ state: 'started', holderIdentity: 'b', attempt: 2 });
   });
 
@@ -372,7 +387,7 @@ describe('when the wait is bounded', () => {
     expect(atA.result).toMatchObject({
       code: 'ERR_ONCE_TIMEOUT',
       holderIdentity: undefined,
-      message: expect.stringContaining('No replica has recorded that it runs it'),
+      message: expect.stringContaining('no replica has recorded that it runs it'),
     });
   });
 

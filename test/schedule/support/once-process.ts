@@ -13,6 +13,7 @@ import { ManualClock } from '../../support/manual-clock.js';
 import { ScriptedDocumentStore } from './scripted-document-store.js';
 
 export const LOOK_MS = 2_000;
+const LONGEST_LOOK_MS = 15_000;
 export const WAIT_MS = 60_000;
 
 /** One process that wants work done once, and leads whenever the test says; several may share a clock and a store. */
@@ -25,7 +26,7 @@ export class OnceProcess {
   readonly elections = { begun: 0, ended: 0 };
   handler: (context: OnceContext) => unknown = () => undefined;
   private readonly tracked = new Set<Promise<unknown>>();
-  private onGranted: ((term: Term) => void) | undefined;
+  private readonly granted = new Map<string, (term: Term) => void>();
   private current: { readonly term: Term; readonly abort: AbortController } | undefined;
   private isFrozen = false;
   private nonces = 0;
@@ -49,9 +50,11 @@ export class OnceProcess {
       lookMs: LOOK_MS,
       onError: ({ message }) => this.errors.push(message),
       stopped: () => new Error('stopped'),
-      compete: async (onGranted) => {
+      longestLookMs: LONGEST_LOOK_MS,
+      leaseOf: (key) => `lease-once-${key}`,
+      compete: async (key, onGranted) => {
         this.elections.begun += 1;
-        this.onGranted = onGranted;
+        this.granted.set(key, onGranted);
         const termOf = () => (this.isFrozen ? undefined : this.current?.term);
         return {
           get term() {
@@ -64,12 +67,13 @@ export class OnceProcess {
           },
           end: async () => {
             this.elections.ended += 1;
-            this.onGranted = undefined;
+            this.granted.delete(key);
           },
         };
       },
       work: {
         nonce: () => `${identity}-${(this.nonces += 1)}`,
+        identity,
         leaseDurationMs: 15_000,
         lookMs: LOOK_MS,
         call: async ({ run }, context) => run(context),
@@ -78,6 +82,8 @@ export class OnceProcess {
           onEnded: (_record, { state }) => this.log.push(state),
           onUnrecorded: () => this.log.push('unrecorded'),
           onReturned: () => this.log.push('returned'),
+          onSuperseded: ({ version }, wanted) =>
+            this.log.push(`${wanted} superseded by ${version}`),
         }),
       },
     });
@@ -120,7 +126,7 @@ export class OnceProcess {
     });
     this.isFrozen = false;
     this.current = { term, abort };
-    this.onGranted?.(term);
+    for (const onGranted of this.granted.values()) onGranted(term);
     await this.clock.settle();
     return this;
   }

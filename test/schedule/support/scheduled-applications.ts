@@ -7,6 +7,7 @@ import {
   LeaderScheduleModule,
   type MissedReport,
 } from '../../../lib/schedule/index.js';
+import { MemoryLock } from '../../../lib/locks/memory/memory.lock.js';
 import { Elections } from '../../nest/support/elections.js';
 
 export const MINUTE_MS = 60_000;
@@ -44,6 +45,21 @@ export class ScheduledApplications extends Elections {
     const application = await this.start(this.metadata(providers));
     await this.clock.settle();
     return application;
+  }
+
+  /** Lets time pass, and real requests be answered, until something has come. */
+  async advanceUntil(condition: () => boolean): Promise<void> {
+    const giveUpAt = performance.now() + 30_000;
+    while (!condition()) {
+      if (performance.now() > giveUpAt) throw new Error(`never came: ${String(condition)}`);
+      await this.clock.advance(100);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  /** The lock of one lease in the store of the test. */
+  lock(leaseName: string): MemoryLock {
+    return new MemoryLock(this.store, { leaseName, namespace: undefined, identity: 'x' });
   }
 
   /** The records of all jobs, as they are stored. */
