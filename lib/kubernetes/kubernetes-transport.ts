@@ -10,8 +10,8 @@ import {
   type HttpRequest,
   readBody,
 } from './http/exchange.js';
-import type { ClusterAccess } from './http/socket-basics.js';
 import { type ApiAnswer, RequestTimedOut } from './object-request.js';
+import { withoutSecrets } from './redaction.js';
 
 export interface ApiRequest {
   /** A PATCH is a merge patch. */
@@ -135,12 +135,6 @@ function toHttp({ method, path, query, body }: ApiRequest, remainingMs: number):
     path: `${path}?${all.toString()}`,
     body: body === undefined ? undefined : JSON.stringify(body),
   };
-}
-
-/** An answer that repeats the credentials (some proxies do) must not carry them into a message or a log. */
-export function withoutSecrets(text: string, { headers }: ClusterAccess): string {
-  const secret = String(headers['Authorization'] ?? '').replace(/^(Bearer|Basic) /, '');
-  return secret.length < 8 ? text : text.replaceAll(secret, '<redacted>');
 }
 
 /** The promise, or a rejection with the signal's reason if that comes first. */

@@ -7,13 +7,15 @@ import { type ApiStatus, asStatus } from './api-status.js';
 import type { ClusterConnection } from './connection/cluster-connection.js';
 import type { ClusterAgent } from './http/agent.js';
 import { exchange, ExchangeFailure, JsonLines, readBody } from './http/exchange.js';
-import { unlessAborted, withoutSecrets } from './kubernetes-transport.js';
+import type { ClusterAccess } from './http/socket-basics.js';
+import { unlessAborted } from './kubernetes-transport.js';
 import {
   collectionPath,
   describeAddress,
   type ObjectAddress,
   type RequestContext,
 } from './object-request.js';
+import { withoutSecrets } from './redaction.js';
 
 /** One line of a watch. */
 export type WatchEvent =
@@ -93,7 +95,7 @@ export async function watchOnce(attempt: WatchAttempt): Promise<WatchEnd> {
     const { statusCode: status = 0, headers } = response;
     if (status === 200 && isJson(response)) {
       tell(attempt.opened);
-      return await follow(response, context, attempt);
+      return await follow(response, context, { ...attempt, access });
     }
     const body = withoutSecrets(await readBody(response, MAX_ERROR_BYTES), access);
     const answer = { kind: 'response', status, headers, body } as const;
@@ -113,7 +115,7 @@ function watchPath(address: ObjectAddress, { query }: WatchAttempt): string {
 async function follow(
   response: IncomingMessage,
   context: RequestContext,
-  { signal, heard, parse }: WatchAttempt,
+  { signal, heard, parse, access }: WatchAttempt & { readonly access: ClusterAccess },
 ): Promise<WatchEnd> {
   const lines = new JsonLines();
   heard();
@@ -121,7 +123,7 @@ async function follow(
     heard();
     for (const line of lines.push(chunk as Buffer)) {
       signal.throwIfAborted();
-      const event = parseWatchEvent(line);
+      const event = parseWatchEvent(withoutSecrets(line, access));
       if (event.kind === 'error') return endedByServer(context, event);
       const report = parse(event, context.address);
       if (report !== undefined) tell(report);

@@ -1,7 +1,7 @@
 import { LockRequestError } from '../../core/errors.js';
 import { isJsonObject } from '../../core/json-document.js';
-import { messageOf } from '../../core/thrown-value.js';
 import type { ClusterAccess, ClusterTls } from '../http/socket-basics.js';
+import { bareError } from '../redaction.js';
 import { type NamespacedConnection, within } from './cluster-connection.js';
 import {
   CredentialProgram,
@@ -115,7 +115,8 @@ export class ClientNodeConnection implements NamespacedConnection {
         () => new Error(`nothing came within ${this.limitMs} ms`),
       );
     } catch (cause) {
-      throw noCredentials(where, messageOf(cause), cause);
+      const bare = bareError(cause, secretsOf(user));
+      throw noCredentials(where, bare.message, bare);
     }
     return options;
   }
@@ -166,6 +167,15 @@ function impersonation(user: Record<string, unknown>): Record<string, string> {
 
 function fieldsOf(value: unknown): Record<string, unknown> {
   return isJsonObject(value) ? value : {};
+}
+
+/** All texts of the login and what the user itself holds: which of them are secret depends on the provider. */
+function secretsOf({ token, password, keyData, authProvider }: Record<string, unknown>): string[] {
+  const login = Object.entries(fieldsOf(fieldsOf(authProvider)['config']));
+  const ofLogin = login.filter(([name]) => /token|secret|password/i.test(name));
+  return [token, password, keyData, ...ofLogin.map(([, value]) => value)].filter(
+    (value) => typeof value === 'string',
+  );
 }
 
 function noCredentials(where: string, why: string, cause?: unknown): LockRequestError {

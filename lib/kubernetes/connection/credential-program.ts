@@ -3,6 +3,7 @@ import { sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import { LockRequestError } from '../../core/errors.js';
 import { isJsonObject } from '../../core/json-document.js';
+import { bareError, redact, withoutCredentials } from '../redaction.js';
 import type { KubeconfigEntry } from './kubeconfig.js';
 
 /** What a program gives: a token, or a certificate with its key, or both. */
@@ -143,7 +144,7 @@ function runProgram(
   let kill: (why: string) => void = () => undefined;
   const output = new Promise<string>((resolve, reject) => {
     const child = spawnProgram(config);
-    const written = collectOutput(child, () => kill('wrote more than a credential can be'));
+    const written = collectOutput(child, config, () => kill('wrote more than a credential can be'));
     kill = (why) => {
       clearTimeout(timer);
       killGroup(child);
@@ -157,7 +158,9 @@ function runProgram(
       clearTimeout(timer);
       const { installHint } = config;
       const hint = error.code === 'ENOENT' && installHint !== '' ? ` ${installHint}` : '';
-      reject(failure(config, `cannot be started: ${error.message}`, hint, error));
+      // The error itself holds the arguments, which may be secrets.
+      const cause = bareError(error);
+      reject(failure(config, `cannot be started: ${cause.message}`, hint, cause));
     });
     child.once('close', (code, signal) => {
       clearTimeout(timer);
@@ -184,20 +187,46 @@ function spawnProgram(config: CredentialProgramConfig): Program {
 /** What the program writes, as far as it has: to stdout, and the end of what it writes to stderr. */
 function collectOutput(
   { stdout, stderr }: Program,
+  config: CredentialProgramConfig,
   onTooMuch: () => void,
 ): { readonly text: string; readonly complaint: string } {
-  const written = { text: '', complaint: '' };
+  let complaint = '';
+  const written = {
+    text: '',
+    /** Shortened last: of a secret that was cut off, the rest is no longer known as one. */
+    get complaint() {
+      const secrets = [...secretsOf(config), ...tokensIn(written.text)];
+      return withoutCredentials(redact(complaint, secrets)).slice(-MAX_COMPLAINT_CHARS);
+    },
+  };
   stdout.setEncoding('utf8').on('data', (text: string) => {
     written.text += text;
     if (written.text.length > MAX_OUTPUT_CHARS) onTooMuch();
   });
   stderr.setEncoding('utf8').on('data', (text: string) => {
-    written.complaint = (written.complaint + text).slice(-MAX_COMPLAINT_CHARS);
+    complaint = (complaint + text).slice(-MAX_OUTPUT_CHARS);
   });
   return written;
 }
 
 const MAX_COMPLAINT_CHARS = 500;
+const NAME_OF_SECRET = /token|secret|password|passphrase|key/i;
+
+/** What the kubeconfig gives the program under a name that says so: `--client-secret=…`, `--token …`, a variable. */
+function secretsOf({ args, env }: CredentialProgramConfig): string[] {
+  const variables = Object.entries(env).filter(([name]) => NAME_OF_SECRET.test(name));
+  const flags = args.flatMap((arg, index) => {
+    const [name = '', ...rest] = arg.split('=');
+    if (!name.startsWith('-') || !NAME_OF_SECRET.test(name)) return [];
+    return rest.length > 0 ? rest.join('=') : (args[index + 1] ?? []);
+  });
+  return [...variables.map(([, value]) => value), ...flags];
+}
+
+/** Of a program that fails all the same. */
+function tokensIn(text: string): string[] {
+  return [...text.matchAll(/"token"\s*:\s*"([^"]+)"/g)].map(([, token]) => token!);
+}
 
 function killGroup(child: ChildProcess): void {
   try {
@@ -264,7 +293,7 @@ function isFilled(value: unknown): value is string {
 }
 
 function shown(value: unknown): string {
-  return typeof value === 'string' ? value.slice(0, 100) : 'nothing';
+  return typeof value === 'string' ? withoutCredentials(value).slice(0, 100) : 'nothing';
 }
 
 function failure(

@@ -1,6 +1,6 @@
 import { LockRequestError } from '../../core/errors.js';
-import { messageOf } from '../../core/thrown-value.js';
 import type { ClusterAccess } from '../http/socket-basics.js';
+import { bareError } from '../redaction.js';
 import { type NamespacedConnection, within } from './cluster-connection.js';
 import {
   CredentialProgram,
@@ -35,6 +35,7 @@ export class OidcLogin {
     private readonly provider: KubeconfigEntry,
     private readonly text: string,
     private readonly kubeConfig: KubeConfigLike,
+    private readonly secrets: readonly string[],
     private readonly limitMs: number,
   ) {}
 
@@ -62,7 +63,9 @@ export class OidcLogin {
       contexts: [{ name: 'any', cluster: 'any', user: 'any' }],
       currentContext: 'any',
     });
-    return new OidcLogin(provider, text, kubeConfig, limitMs);
+    const { 'id-token': idToken, 'refresh-token': refreshToken, 'client-secret': secret } = config;
+    const secrets = [idToken, refreshToken, secret].filter((each) => each !== undefined);
+    return new OidcLogin(provider, text, kubeConfig, secrets, limitMs);
   }
 
   token(): Promise<string> {
@@ -77,7 +80,9 @@ export class OidcLogin {
     try {
       await this.kubeConfig.applyToHTTPSOptions(options);
     } catch (cause) {
-      throw this.failure(messageOf(cause), cause);
+      // Errors of the provider's client hold the whole exchange.
+      const bare = bareError(cause, this.secrets);
+      throw this.failure(bare.message, bare);
     }
     const token = options.headers?.['Authorization']?.replace(/^Bearer /, '');
     if (token) return token;

@@ -108,13 +108,30 @@ function defaultPaths(): string[] {
 /** Undefined if there is no such file. An empty one is a kubeconfig with nothing in it. */
 function readFile(file: string, loadYaml: (text: string) => unknown): KubeconfigFile | undefined {
   const path = resolve(file);
+  let text: string;
   try {
-    const text = readFileSync(path, 'utf8');
-    return { path, content: text.trim() === '' ? {} : loadYaml(text) };
+    text = readFileSync(path, 'utf8');
   } catch (cause) {
     if (codeOf(cause) === 'ENOENT') return undefined;
     throw unreadable(path, messageOf(cause), cause);
   }
+  try {
+    return { path, content: text.trim() === '' ? {} : loadYaml(text) };
+  } catch (error) {
+    throw unparsable(path, error);
+  }
+}
+
+/** Neither message nor cause of the parser: both quote the file, which holds tokens and keys. */
+function unparsable(path: string, error: unknown): LockRequestError {
+  const { reason, mark } = error as { reason?: string; mark?: { line: number; column: number } };
+  // What follows a quote or a colon is of the file.
+  const what = reason?.split(/["':<!]/, 1)[0]?.trim();
+  const where = mark === undefined ? '' : ` at line ${mark.line + 1}, column ${mark.column + 1}`;
+  return new LockRequestError(
+    `the kubeconfig cannot be read: ${path}: it is not YAML${where}${what ? ` (${what})` : ''}.`,
+    { reason: 'unreachable' },
+  );
 }
 
 function unreadable(which: string, why: string, cause?: unknown): LockRequestError {

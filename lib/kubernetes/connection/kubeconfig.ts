@@ -4,6 +4,7 @@ import { LockRequestError } from '../../core/errors.js';
 import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 import { messageOf } from '../../core/thrown-value.js';
 import type { ClusterTls } from '../http/socket-basics.js';
+import { looksLikeCredential, urlWithoutSecrets } from '../redaction.js';
 
 /** A kubeconfig as kubectl understands it. */
 export interface Kubeconfig {
@@ -184,13 +185,14 @@ export function readCluster(cluster: KubeconfigEntry): KubeconfigCluster {
  */
 export function parseServer(server: string, where: string): URL {
   if (server === '') throw unusableCluster(where, 'names no server');
+  const shown = urlWithoutSecrets(server);
   if (!/^https?:\/\//i.test(server)) {
     throw unusableCluster(
       where,
-      `its server "${server}" must begin with https:// (or http://, without credentials)`,
+      `its server "${shown}" must begin with https:// (or http://, without credentials)`,
     );
   }
-  if (!URL.canParse(server)) throw unusableCluster(where, `its server "${server}" is not a URL`);
+  if (!URL.canParse(server)) throw unusableCluster(where, `its server "${shown}" is not a URL`);
   const url = new URL(server);
   if (url.username !== '' || url.password !== '') {
     throw unusableCluster(
@@ -199,7 +201,7 @@ export function parseServer(server: string, where: string): URL {
     );
   }
   if (url.search !== '' || url.hash !== '') {
-    throw unusableCluster(where, `its server "${server}" must have no query and no fragment`);
+    throw unusableCluster(where, `its server "${shown}" must have no query and no fragment`);
   }
   return url;
 }
@@ -244,6 +246,13 @@ function dataOrFile(entry: KubeconfigEntry, field: string): Buffer | undefined {
 
 /** Read again each time, so that a rotated file is used at once. */
 function readEntryFile(entry: KubeconfigEntry, field: string): Buffer {
+  if (looksLikeCredential(entry.text(field))) {
+    const place = field === 'tokenFile' ? 'token' : `${field}-data`;
+    throw entry.fault(
+      field,
+      `must be a path, and is the credential itself: write it into ${place}`,
+    );
+  }
   try {
     return readFileSync(entry.path(field));
   } catch (error) {

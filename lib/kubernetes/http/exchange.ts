@@ -2,6 +2,7 @@ import { type ClientRequest, type IncomingMessage, request as sendRequest } from
 import { StringDecoder } from 'node:string_decoder';
 import { onAbort } from '../../core/abort-signal.js';
 import type { ClusterAgent, ClusterRequestArgs } from './agent.js';
+import { withoutPacket } from '../redaction.js';
 import { proxyFor } from './proxy.js';
 import type { ClusterAccess } from './socket-basics.js';
 import { resetSocket } from './socket.js';
@@ -63,7 +64,7 @@ export function exchange(request: HttpRequest, options: ExchangeOptions): Promis
       return;
     }
     outgoing.once('socket', () => (sent = true));
-    outgoing.on('error', fail);
+    outgoing.on('error', (error) => fail(withoutPacket(error)));
     outgoing.once('response', (response) => {
       response.once('close', () => ignoreAbort());
       resolve(response);

@@ -2,6 +2,7 @@ import { type ClientRequest, request as requestOverTcp } from 'node:http';
 import { request as requestOverTls } from 'node:https';
 import { BlockList, isIP, type Socket } from 'node:net';
 import { onAbort } from '../../core/abort-signal.js';
+import { withoutPacket } from '../redaction.js';
 import { type ClusterAccess, hostAndPort, outliveErrors } from './socket-basics.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -119,7 +120,7 @@ export function openTunnel(proxy: URL, target: TunnelTarget): Promise<Socket> {
     });
     request.on('response', (response) => refuse(response.statusCode));
     request.on('error', (error: Error) =>
-      reject(new ProxyFailure(`${named}: ${error.message}`, setting.where, error)),
+      reject(new ProxyFailure(`${named}: ${error.message}`, setting.where, withoutPacket(error))),
     );
     const { signal } = target;
     request.on(
