@@ -4,6 +4,7 @@ import shared from './jest.shared.js';
 export default {
   ...shared,
   roots: ['<rootDir>/test', '<rootDir>/proof'],
+  setupFilesAfterEnv: ['<rootDir>/test/e2e/support/no-secret-printed.ts'],
   testMatch: ['**/*.e2e-spec.ts'],
   testTimeout: 120_000,
   maxWorkers: 1,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ApiClient } from './api-client.js';
+import { issuedSecret } from './printed-secrets.js';
 
 export interface PolicyRule {
   apiGroups: string[];
@@ -29,7 +30,7 @@ export class AccessControl {
   async createToken(namespace: string, name: string, expirationSeconds: number): Promise<string> {
     const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`;
     const answer = await this.api.demand('POST', path, { spec: { expirationSeconds } });
-    return (answer.status as { token: string }).token;
+    return issuedSecret((answer.status as { token: string }).token);
   }
 
   /**

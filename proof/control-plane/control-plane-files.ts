@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { auditPolicy } from './audit-log.js';
 import { CertificateAuthority } from './certificate-authority.js';
+import { issuedSecret } from './printed-secrets.js';
 
 /** One temporary directory, with the keys and settings that stay the same over every restart. */
 export class ControlPlaneFiles {
   readonly directory = mkdtempSync(join(tmpdir(), 'control-plane-'));
-  readonly adminToken = randomBytes(16).toString('hex');
+  readonly adminToken = issuedSecret(randomBytes(16).toString('hex'));
   readonly ca: string;
   readonly caFile: string;
   readonly etcdSocket = this.path('etcd.sock');

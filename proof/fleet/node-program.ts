@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Lifeline } from '../control-plane/lifeline.js';
+import { lookForSecrets } from '../control-plane/printed-secrets.js';
 import { monotonicMs } from './monotonic-clock.js';
 import { faultOfEnd } from './process-end.js';
 
@@ -133,6 +134,7 @@ export class NodeProgram {
 
   private read(text: string): void {
     this.lines.push({ at: monotonicMs(), text });
+    lookForSecrets(this.name, text);
     this.heard(text);
     this.wake();
   }
