@@ -58,7 +58,7 @@ export class CompetingProcesses implements MemberSource {
     const since = new Date();
     this.self = competingMember(identity, since, true);
     const greeting = `${JSON.stringify({ identity, since })}\n`;
-    this.socket = new HolderSocket(directory.path, `${leaseDirectory}#competitors`, greeting);
+    this.socket = new HolderSocket(directory, `${leaseDirectory}#competitors`, greeting);
   }
 
   start(observer: MemberObserver): void {

@@ -66,7 +66,7 @@ export class FileRequests {
   read(options: LockRequestOptions): Promise<ReadOutcome<ObservedLeaseFile>> {
     const attempt = async (abandoned: AbortSignal): Promise<ReadOutcome<ObservedLeaseFile>> => {
       try {
-        await this.directory.prepare();
+        await this.prepare();
         const stored = await this.store.look(abandoned);
         return stored === null ? { kind: 'absent' } : { kind: 'found', stored };
       } catch (error) {
@@ -86,7 +86,7 @@ export class FileRequests {
   ): Promise<WriteOutcome<ObservedLeaseFile>> {
     const attempt = async (abandoned: AbortSignal): Promise<WriteOutcome<ObservedLeaseFile>> => {
       try {
-        await this.directory.prepare();
+        await this.prepare();
       } catch (error) {
         return { kind: 'not-applied', error: this.explain(action, error) };
       }
@@ -101,6 +101,11 @@ export class FileRequests {
   explain(action: string, error: unknown): LockRequestError {
     if (error instanceof LockRequestError) return error;
     return fileLockError(action, this.store.directory, error);
+  }
+
+  private async prepare(): Promise<void> {
+    await this.directory.prepare();
+    await this.directory.check(this.store.directory);
   }
 
   private abandoned(action: string, why: string): LockRequestError {

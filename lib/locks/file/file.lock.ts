@@ -171,7 +171,7 @@ export class FileLock implements ResourceLock {
     this.labels = { namespace, leaseName };
     this.directory = new FileLockDirectory(options.directory, files);
     this.lease = this.filesOf(leaseName, 'lease');
-    this.socket = new HolderSocket(this.directory.path, this.lease.store.directory);
+    this.socket = new HolderSocket(this.directory, this.lease.store.directory);
   }
 
   /** True if no directory was named: other users, containers and TMPDIRs then have directories of their own. */
@@ -259,13 +259,18 @@ export class FileLock implements ResourceLock {
   private filesOf(name: string, kind: 'lease' | 'document'): FileRequests {
     const { namespace } = this.labels;
     const path = join(this.directory.path, leaseDirectoryName(namespace, name));
-    const store = new LeaseFileStore(path, this.files, { namespace, leaseName: name });
+    const store = new LeaseFileStore(
+      path,
+      this.files,
+      { namespace, leaseName: name },
+      this.directory,
+    );
     return new FileRequests(this.directory, store, this.requests, `${kind} files in ${path}`);
   }
 
   private async lookForWatch(): Promise<ObservedLeaseFile | null> {
     await this.directory.prepare();
-    await this.files.mkdir(this.lease.store.directory, { recursive: true });
+    await this.directory.make(this.lease.store.directory);
     return this.lease.store.look();
   }
 

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs';
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { codeOf } from '../../core/thrown-value.js';
 import { kernelUuid } from '../kernel-entropy.js';
 import { removeFile } from './lease-file-reader.js';
+import type { FileLockDirectory } from './lease-paths.js';
 import { localFileSystem } from './system-call-failure.js';
 
 /**
@@ -63,12 +64,12 @@ export class HolderSocket {
   readonly prefix: string;
 
   constructor(
-    directory: string,
+    private readonly root: FileLockDirectory,
     leaseDirectory: string,
     /** Said to each who connects; a byte is enough to show that the process is not stopped. */
     private readonly greeting = '\n',
   ) {
-    this.directory = join(directory, 's');
+    this.directory = join(root.path, 's');
     this.prefix = `${createHash('sha256').update(leaseDirectory).digest('hex').slice(0, 8)}-`;
   }
 
@@ -141,7 +142,7 @@ export class HolderSocket {
   private async newPath(): Promise<string> {
     const name = `${this.prefix}${kernelUuid().slice(-12)}`;
     if (process.platform === 'win32') return `\\\\.\\pipe\\nestjs-leader-election-${name}`;
-    await mkdir(this.directory, { recursive: true, mode: 0o700 });
+    await this.root.make(this.directory);
     return join(this.directory, name);
   }
 }

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf } from '../../core/thrown-value.js';
 import {
@@ -56,8 +57,21 @@ export class LeaseFileReader {
   }
 
   private readText(name: string): Promise<string | null> {
-    return unlessMissing(this.files.readFile(join(this.directory, name), 'utf8'));
+    return unlessMissing(readLeaseFile(this.files, join(this.directory, name)));
   }
+}
+
+/**
+ * No link, as it may lead to a file that whoever put it there cannot read: what is not understood of a lease is written
+ * again into its next version. And no waiting for whoever writes to a pipe.
+ */
+const READ_THE_FILE_ITSELF =
+  constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+function readLeaseFile(files: LeaseFileSystem, path: string): Promise<string> {
+  // Node.js takes the numbers of open(2) as well; only its types do not say so.
+  const flag = READ_THE_FILE_ITSELF as unknown as string;
+  return files.readFile(path, { encoding: 'utf8', flag });
 }
 
 async function unlessMissing<T>(result: Promise<T>): Promise<T | null> {
@@ -102,7 +116,7 @@ export async function sweepLeaseFiles(
 ): Promise<void> {
   const names = sortLeaseFileNames(await files.readdir(directory));
   // After the listing: if the lease is still ours now, every other uid in the listing belongs to the past.
-  const created = parseCreationFile(await files.readFile(join(directory, CREATION_FILE), 'utf8'));
+  const created = parseCreationFile(await readLeaseFile(files, join(directory, CREATION_FILE)));
   if (created.uid !== uid && created.uid !== UNREADABLE) return;
   const isPast = (file: LeaseFileName) => file.uid !== uid && created.uid === uid;
 
@@ -125,7 +139,7 @@ export async function sweepLeaseFiles(
   if (writes > 0n && writes % WRITES_PER_TOUCH === 0n) {
     // Programs that clean temporary directories go by the age of files.
     const now = new Date();
-    await files.utimes(join(directory, CREATION_FILE), now, now);
+    await files.lutimes(join(directory, CREATION_FILE), now, now);
   }
 }
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { LockRequestError } from '../../core/errors.js';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import type { WriteOutcome } from '../../core/resource-lock.js';
 import { codeOf } from '../../core/thrown-value.js';
@@ -13,6 +14,7 @@ import {
 } from './lease-file-record.js';
 import {
   CREATION_FILE,
+  type FileLockDirectory,
   sortLeaseFileNames,
   temporaryCreationFileName,
   temporaryFileName,
@@ -48,6 +50,7 @@ export class LeaseFileStore {
     private readonly files: LeaseFileSystem,
     /** Written into the file of a new lease for people: directory names may be shortened. */
     private readonly labels: Readonly<Record<string, string>>,
+    private readonly root: FileLockDirectory,
   ) {
     this.reader = new LeaseFileReader(directory, files);
   }
@@ -71,11 +74,11 @@ export class LeaseFileStore {
     const uid = kernelUuid();
     let lease: ObservedLeaseFile;
     try {
-      await this.files.mkdir(this.directory, { recursive: true });
+      await this.root.make(this.directory);
       const revision = await this.firstRevision();
       const text = formatLeaseFile({ record, uid, revision, holderProcess }, this.labels);
       lease = parseLeaseFile(text, { name: CREATION_FILE, uid, revision });
-      await this.files.writeFile(temporary, text, { flag: 'wx' });
+      await this.write(temporary, text);
       signal.throwIfAborted();
     } catch (error) {
       return this.notApplied('create', temporary, error);
@@ -99,7 +102,7 @@ export class LeaseFileStore {
     const kept = isLeaseFileSource(expected.source) ? expected.source.fields : {};
     const text = formatLeaseFile({ record, uid, revision, holderProcess }, kept);
     try {
-      await this.files.writeFile(temporary, text, { flag: 'wx' });
+      await this.write(temporary, text);
       const current = await this.look(signal);
       if (current === null || !isSameVersion(current, expected)) {
         await this.discard(temporary);
@@ -154,7 +157,9 @@ export class LeaseFileStore {
     error: unknown,
   ): Promise<WriteOutcome<ObservedLeaseFile>> {
     await this.discard(temporary);
-    return { kind: 'not-applied', error: fileLockError(action, this.directory, error) };
+    const explained =
+      error instanceof LockRequestError ? error : fileLockError(action, this.directory, error);
+    return { kind: 'not-applied', error: explained };
   }
 
   private async discard(temporary: string): Promise<void> {
@@ -171,6 +176,11 @@ export class LeaseFileStore {
     return [this.nextUnseenRevision, BigInt(Date.now()) * 1000n, ...found].reduce((a, b) =>
       a > b ? a : b,
     );
+  }
+
+  /** A new file: nothing is written through a link or into a file that is there. */
+  private write(path: string, text: string): Promise<void> {
+    return this.files.writeFile(path, text, { flag: 'wx', mode: this.root.fileMode });
   }
 
   private path(name: string): string {

@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { LockRequestError } from '../../core/errors.js';
+import { codeOf } from '../../core/thrown-value.js';
 import { kernelUuid } from '../kernel-entropy.js';
 import type { LeaseFileSystem } from './system-call-failure.js';
 
 const WRITABLE_BY_OTHERS = 0o022;
+/** Of a directory where all may write and none may remove what belongs to others, such as /tmp. */
+const STICKY = 0o1000;
 
 /**
  * The directory with the leases of all applications of one user on this host.
@@ -19,6 +23,8 @@ export class FileLockDirectory {
   readonly isDefault: boolean;
   /** Otherwise processes with different working directories would each become leader. */
   private readonly isSharedByDefault: boolean;
+  /** Of what is made in it: nobody's but this user's, unless the directory is shared with others. */
+  private mode = 0o700;
 
   constructor(
     directory: string | undefined,
@@ -35,10 +41,57 @@ export class FileLockDirectory {
    * then grant and withhold leadership. Such a directory is refused.
    */
   async prepare(): Promise<void> {
-    if (!this.isDefault) {
-      await this.files.mkdir(this.path, { recursive: true });
-      return;
+    if (this.isDefault) await this.prepareDefault();
+    else await this.prepareNamed();
+  }
+
+  /** Makes a directory in it. */
+  async make(path: string): Promise<void> {
+    await this.files.mkdir(path, { recursive: true, mode: this.mode });
+    await this.check(path);
+  }
+
+  /**
+   * Refuses a directory in it that somebody else may have put there: leases would be read and written where a link leads,
+   * or under the eyes and the hands of its owner.
+   */
+  async check(path: string): Promise<void> {
+    if (process.platform === 'win32') return;
+    let stats: Stats;
+    try {
+      stats = await this.files.lstat(path);
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return;
+      throw error;
     }
+    if (stats.isSymbolicLink()) {
+      throw this.refusal('it is a symbolic link, which is not followed', 'remove it', path);
+    }
+    if (!this.isShared) this.checkOwned(stats, path);
+  }
+
+  get fileMode(): number {
+    return this.mode & 0o666;
+  }
+
+  private get isShared(): boolean {
+    return (this.mode & WRITABLE_BY_OTHERS) !== 0;
+  }
+
+  /**
+   * Who names a directory decides who competes: with the right to write there it is given to a group or to everybody,
+   * and files in it have the same rights. Where others may write but not remove, each has their own.
+   */
+  private async prepareNamed(): Promise<void> {
+    await this.files.mkdir(this.path, { recursive: true, mode: 0o700 });
+    if (process.platform === 'win32') return;
+    const { mode } = await this.files.stat(this.path);
+    const isSticky = (mode & STICKY) !== 0;
+    const given = [0o070, 0o007].filter((whose) => !isSticky && mode & whose & WRITABLE_BY_OTHERS);
+    this.mode = given.reduce((all, whose) => all | (mode & whose), 0o700);
+  }
+
+  private async prepareDefault(): Promise<void> {
     if (!this.isSharedByDefault) {
       throw this.refusal(
         'the directory for temporary files is a relative path, which is another one for each working directory',
@@ -46,24 +99,27 @@ export class FileLockDirectory {
       );
     }
     await this.files.mkdir(this.path, { recursive: true, mode: 0o700 });
+    this.checkOwned(await this.files.lstat(this.path), this.path);
+  }
+
+  private checkOwned(stats: Stats, path: string): void {
     const uid = process.getuid?.();
     if (uid === undefined) return; // Windows: the directory for temporary files is the user's own.
-    const stats = await this.files.lstat(this.path);
-    if (!stats.isDirectory()) throw this.refusal('it is not a directory', 'remove it');
-    if (stats.uid !== uid) throw this.refusal(`it belongs to user ${stats.uid}, not ${uid}`);
+    if (!stats.isDirectory()) throw this.refusal('it is not a directory', 'remove it', path);
+    if (stats.uid !== uid) {
+      throw this.refusal(`it belongs to user ${stats.uid}, not ${uid}`, undefined, path);
+    }
     if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
       // Not by removing it: the lease of a leader may be in it.
-      throw this.refusal(
-        'other users may write to it',
-        `take that right away (chmod go-w ${this.path})`,
-      );
+      const fix = `take that right away (chmod go-w ${path})`;
+      throw this.refusal('other users may write to it', fix, path);
     }
   }
 
-  private refusal(why: string, fix?: string): LockRequestError {
+  private refusal(why: string, fix?: string, path = this.path): LockRequestError {
     const name = 'name a directory of your own with fileLock({ directory })';
     return new LockRequestError(
-      `Cannot use ${this.path} for leases: ${why}. Fix: ${fix === undefined ? '' : `${fix}, or `}${name}.`,
+      `Cannot use ${path} for leases: ${why}. Fix: ${fix === undefined ? '' : `${fix}, or `}${name}.`,
       { reason: 'rejected' },
     );
   }

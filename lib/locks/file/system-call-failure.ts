@@ -48,7 +48,7 @@ const FIXES: Readonly<Record<string, string>> = {
   EEXIST: `the path exists and is not a directory: remove it, or ${ELSEWHERE}`,
   ENOTDIR: `a part of the path is not a directory: correct it, or ${ELSEWHERE}`,
   ENAMETOOLONG: `the path is too long: ${ELSEWHERE}`,
-  ELOOP: `the path has too many symbolic links: ${ELSEWHERE}`,
+  ELOOP: `a file of a lease is a symbolic link, which is not followed, or the path has too many of them: remove it, or ${ELSEWHERE}`,
   ENOTSUP: `the file system has no hard links: ${ELSEWHERE}, on a local file system`,
   EOPNOTSUPP: `the file system has no hard links: ${ELSEWHERE}, on a local file system`,
   ENOSYS: `the file system has no hard links: ${ELSEWHERE}, on a local file system`,
@@ -73,7 +73,7 @@ export function fileLockError(action: string, path: string, error: unknown): Loc
 /** The system calls the file lock makes, as a port, so that a test can kill or stop a process between any two. */
 export type LeaseFileSystem = Pick<
   typeof nodeFileSystem,
-  'link' | 'lstat' | 'mkdir' | 'readdir' | 'readFile' | 'unlink' | 'utimes' | 'writeFile'
+  'link' | 'lstat' | 'lutimes' | 'mkdir' | 'readdir' | 'readFile' | 'stat' | 'unlink' | 'writeFile'
 >;
 
 export const localFileSystem: LeaseFileSystem = nodeFileSystem;

@@ -133,9 +133,12 @@ async function writeWithFault(fault: WriteFault | null): Promise<void> {
       await localFileSystem.writeFile(path, text.slice(0, text.length / 2));
       return die();
     }
-    const result = await call();
-    if (isIt) return die();
-    return result;
+    try {
+      return await call();
+    } finally {
+      // Also after one that failed: a look at a directory that is not there yet is one.
+      if (isIt) await die();
+    }
   });
   // The expectation comes from a lock without faults: only the calls of the write count.
   const expected = await read(lockOn(localFileSystem));

@@ -71,7 +71,7 @@ describe('fileLock() among processes', () => {
       const report = await writer.report();
       if (report.kind !== 'done') throw new Error(report.kind);
       expect(report.outcome).toBe('applied');
-      return report.calls.includes('utimes') ? callsOf() : report.calls;
+      return report.calls.includes('lutimes') ? callsOf() : report.calls;
     };
     const faults = (calls: readonly string[]): WriteFault[] =>
       calls.flatMap((name, index) =>
