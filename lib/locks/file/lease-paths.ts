@@ -23,7 +23,7 @@ export class FileLockDirectory {
   readonly isDefault: boolean;
   /** Otherwise processes with different working directories would each become leader. */
   private readonly isSharedByDefault: boolean;
-  /** Of what is made in it: nobody's but this user's, unless the directory is shared with others. */
+  /** Of what is made in it: this user's alone, unless the directory is shared with others. */
   private mode = 0o700;
 
   constructor(
@@ -52,7 +52,7 @@ export class FileLockDirectory {
   }
 
   /**
-   * Refuses a directory in it that somebody else may have put there: leases would be read and written where a link leads,
+   * Refuses a directory in it that another user may have put there: leases would be read and written where a link leads,
    * or under the eyes and the hands of its owner.
    */
   async check(path: string): Promise<void> {
@@ -79,7 +79,7 @@ export class FileLockDirectory {
   }
 
   /**
-   * Who names a directory decides who competes: with the right to write there it is given to a group or to everybody,
+   * Who names a directory decides who competes: with the right to write there it is given to a group or to all,
    * and files in it have the same rights. Where others may write but not remove, each has their own.
    */
   private async prepareNamed(): Promise<void> {
