@@ -8,7 +8,7 @@ const found: string[] = [];
 const CREDENTIAL_SHAPES = [
   /\beyJ[\w-]{8,}\.[\w-]{8,}/,
   /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----/,
-  /\b(?:Bearer|Basic) [\w+/=.-]{8,}/,
+  /\b(?:Bearer|Basic) (?=\S*\d)[\w+/=.-]{8,}/,
 ];
 
 export function issuedSecret(secret: string): string {

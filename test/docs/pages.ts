@@ -11,7 +11,7 @@ export function pages(): Page[] {
   const folder = readdirSync('docs', { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
     .map((name) => join('docs', name));
-  return ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...folder].map(fileRead);
+  return ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...folder].map(fileRead);
 }
 
 /** Every TypeScript file in these folders, except what the scaffolds of other projects hold. */
