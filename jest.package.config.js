@@ -7,5 +7,4 @@ export default {
   // Those of the end-to-end tests would leave out this very folder.
   testPathIgnorePatterns: ['/node_modules/'],
   maxWorkers: 2,
-  testPathIgnorePatterns: ['/node_modules/'],
 };
