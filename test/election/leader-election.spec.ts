@@ -494,6 +494,19 @@ describe('createLeaderElection', () => {
     });
   });
 
+  describe('when there is no stack to log', () => {
+    it('gives the logger the text alone, as the console would print the rest', async () => {
+      const given: unknown[][] = [];
+      const error = (...args: unknown[]): void => void given.push(args);
+      const election = await leading({ logger: { ...logger, error } });
+      void election.runIfLeader(() => new Promise(() => {}));
+      const stopped = election.stop();
+      await clock.advance(DRAIN_MS + LEASE_MS);
+      await stopped;
+      expect(given).toEqual([[expect.stringContaining('is still running')]]);
+    });
+  });
+
   describe('when no logger is given', () => {
     const written: string[] = [];
     const { log, warn, error } = console;

@@ -77,6 +77,19 @@ describe('runCoordinator', () => {
     });
   });
 
+  describe('when a run takes longer than the distributedLease of its task', () => {
+    it('keeps the lease all the same', async () => {
+      const election = await started('a');
+      election.runCoordinator().shouldRun(RUN, 1_000);
+      const stopped = election.stop();
+      await clock.advance(DRAIN_MS - 1_000);
+      expect(holder()).toBe('a');
+      election.runCoordinator().onComplete(RUN);
+      await clock.settle();
+      await stopped;
+    });
+  });
+
   describe('when node-cron never says that a run is complete', () => {
     it('does not release the lease, and competes again once the lease and the distributedLease of the task have passed', async () => {
       const election = await started('a');
@@ -101,7 +114,7 @@ describe('runCoordinator', () => {
       const election = await started('a');
       election.runCoordinator().shouldRun(RUN, TTL_MS);
       const stopped = election.stop();
-      await clock.advance(DRAIN_MS + LEASE_MS);
+      await clock.advance(DRAIN_MS + 1_000);
       await stopped;
       expect(clock.pendingTimers).toBe(0);
     });
