@@ -9,10 +9,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
+  configMapLock,
   fileLock,
   LeaderElectionModule,
   LeadershipService,
   leaseLock,
+  type ResourceLockFactory,
 } from 'nestjs-leader-election';
 import {
   type InterruptionPolicy,
@@ -31,10 +33,20 @@ export interface OnceSettings {
   readonly finishFile: string;
   readonly lockDirectory?: string;
   readonly kubeConfigFile?: string;
+  /** What of the cluster it is; a Lease unless given. */
+  readonly lock?: 'lease' | 'config-map';
 }
 
 const settings = JSON.parse(process.env['ONCE_SETTINGS']!) as OnceSettings;
 const { leaseName, version, onInterrupted, finishFile, lockDirectory, kubeConfigFile } = settings;
+
+function lockOf(): ResourceLockFactory {
+  if (lockDirectory !== undefined) return fileLock({ directory: lockDirectory });
+  const cluster = { kubeConfigFile: kubeConfigFile! };
+  return settings.lock === 'config-map'
+    ? configMapLock({ ...cluster, name: leaseName })
+    : leaseLock(cluster);
+}
 
 function tell(event: string, details: object = {}): void {
   // Written at once: a process that is killed the next moment has still told.
@@ -56,10 +68,7 @@ class Migrations {
     LeaderElectionModule.forRoot({
       role: leaseName,
       leaseName,
-      lock:
-        lockDirectory === undefined
-          ? leaseLock({ kubeConfigFile: kubeConfigFile! })
-          : fileLock({ directory: lockDirectory }),
+      lock: lockOf(),
       leaseDurationMs: 6_000,
       renewDeadlineMs: 4_000,
       retryPeriodMs: 500,
