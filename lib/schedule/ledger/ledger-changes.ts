@@ -298,8 +298,8 @@ export class TickClaim implements LedgerChange<ClaimResult> {
  * Hands back a tick that was claimed and will not be started, because leadership ended between the two: the next leader
  * may then catch it up. Only its claimant may do so, after it has decided never to start it; so it is still started at
  * most once. Missed ticks before it stay accounted for. Too late once another leader has given the run up: the tick is
- * then reported as interrupted, perhaps already, and is not to be started or reported once more. True if the tick is
- * open again, or was until another process claimed it.
+ * then reported as interrupted, perhaps already, and is not to be started or reported once more. What was cancelled is
+ * not handed back either: a leader gives it up. True if the tick is open again, or was until another process claimed it.
  */
 export class TickReturn implements LedgerChange<boolean> {
   readonly beginning: string;
@@ -318,8 +318,9 @@ export class TickReturn implements LedgerChange<boolean> {
       return { kind: 'settled', result: record?.returned.includes(nonce) === true };
     }
     // A store that went back lacks the run for another reason: no leader has reported the tick.
-    const isGivenUp = !record.active.some(({ id }) => id === nonce) && record.isRecalled !== true;
-    if (isGivenUp) return { kind: 'settled', result: false };
+    const claimed = record.active.find(({ id }) => id === nonce);
+    const isGivenUp = claimed === undefined && record.isRecalled !== true;
+    if (isGivenUp || claimed?.cancellation !== undefined) return { kind: 'settled', result: false };
     return {
       kind: 'write',
       record: {

@@ -1,6 +1,6 @@
 import type { ActiveRun, JobRecord, PendingRetry, UntoldReport } from './job-record.js';
 import { type EndedRun, lacksEnd, withEnd } from './ledger-changes.js';
-import { withRetryReturned } from './pending-retries.js';
+import { withoutRetries, withRetryReturned } from './pending-retries.js';
 
 /** Runs and jobs beyond this are forgotten, the oldest first: a store that goes back does not go back far. */
 const MOST_REMEMBERED = 1_000;
@@ -121,15 +121,17 @@ function isOlder(
 
 /**
  * Its tick was claimed, this was not known in time, and it no longer starts. An attempt after the first is to start again,
- * as another run.
+ * as another run, unless it was cancelled.
  */
 function withoutBeginning(
   record: JobRecord,
-  { id, scheduledTime, isTriggered }: ActiveRun,
+  { id, scheduledTime, isTriggered, cancellation }: ActiveRun,
   retry: PendingRetry | undefined,
 ): JobRecord {
   if (retry !== undefined) {
-    return { ...withRetryReturned(record, retry, id), isRecalled: true };
+    const open = withRetryReturned(record, retry, id);
+    const known = cancellation === undefined ? open : withoutRetries(open, [retry]);
+    return { ...known, isRecalled: true };
   }
   const active = record.active.filter((run) => run.id !== id);
   if (isTriggered === true) return { ...record, active, isRecalled: true };

@@ -47,8 +47,9 @@ export class RetryClaim implements LedgerChange<RetryClaimResult> {
 
 /**
  * Hands back an attempt that was claimed and will not be started, because leadership ended between the two. Only its
- * claimant may do so, after it has decided never to start it. Too late once another leader has given the run up. True if
- * the attempt is to start again, or was until another process claimed it.
+ * claimant may do so, after it has decided never to start it. Too late once another leader has given the run up, and not
+ * done to one that was cancelled: a leader gives that up. True if the attempt is to start again, or was until another
+ * process claimed it.
  */
 export class RetryReturn implements LedgerChange<boolean> {
   readonly beginning: string;
@@ -63,10 +64,12 @@ export class RetryReturn implements LedgerChange<boolean> {
 
   decide(record: JobRecord | undefined): Verdict<boolean> {
     const { retry, beginning } = this;
-    if (record?.active.some(({ id }) => id === beginning) !== true) {
+    const claimed = record?.active.find(({ id }) => id === beginning);
+    if (record === undefined || claimed === undefined) {
       const isReturned = record?.retries.some(({ returned }) => returned.includes(beginning));
       return { kind: 'settled', result: isReturned === true };
     }
+    if (claimed.cancellation !== undefined) return { kind: 'settled', result: false };
     return { kind: 'write', record: withRetryReturned(record, retry, beginning) };
   }
 }

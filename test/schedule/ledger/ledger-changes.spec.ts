@@ -147,6 +147,12 @@ describe('when a tick is handed back', () => {
     expect(change.decide(later)).toEqual({ kind: 'settled', result: false });
   });
 
+  it('stays claimed if it was cancelled, so that no leader starts it', () => {
+    const cancellation = { at: 5_500, by: 'pod_2', reason: 'stuck' };
+    const marked = { ...claimed, active: [{ ...RUN, cancellation }] };
+    expect(back().decide(marked)).toEqual({ kind: 'settled', result: false });
+  });
+
   it('is known to have been handed back before, too', () => {
     expect(back().decide({ ...claimed, returned: ['earlier'] })).toMatchObject({
       record: { returned: ['earlier', 'mine'] },

@@ -26,6 +26,7 @@ const run = (id: string, change: Partial<ActiveRun> = {}): ActiveRun => ({
 });
 const FIRST = run('first');
 const SECOND = run('second', { attempt: 2, startedAt: 20_000 });
+const CANCELLATION = { at: 21_000, by: 'pod_2', reason: 'stuck' };
 const retry = (change: Partial<PendingRetry> = {}): PendingRetry => ({
   scheduledTime: TICK,
   attempt: 2,
@@ -130,6 +131,11 @@ describe('when an attempt that was claimed is handed back', () => {
     const next = record({ retries: [retry({ attempt: 3 })] });
     expect(back.decide(next)).toEqual({ kind: 'settled', result: false });
     expect(back.decide(undefined)).toEqual({ kind: 'settled', result: false });
+  });
+
+  it('stays claimed if it was cancelled, so that it does not start again', () => {
+    const cancelled = record({ active: [{ ...SECOND, cancellation: CANCELLATION }] });
+    expect(back.decide(cancelled)).toEqual({ kind: 'settled', result: false });
   });
 });
 
@@ -276,5 +282,17 @@ describe('when the claim of an attempt turns up after it was given up', () => {
       retries: [retry({ returned: ['second'] })],
     });
     expect(recalled.isRecalled).toBe(true);
+  });
+
+  it.each([
+    ['and its tick is reported if it was to run an interrupted run again', true, ['interrupted']],
+    ['and a failure before it is final', false, []],
+  ])('is not to start again if it was cancelled, %s', (_what, isRerun, reasons) => {
+    const memory = new LedgerMemory();
+    memory.runAbandoned('second', retry({ isRerun }));
+    const late = record({ active: [{ ...SECOND, cancellation: CANCELLATION }] });
+    const recalled = memory.recall('job', late);
+    expect(recalled).toMatchObject({ active: [], retries: [], isRecalled: true });
+    expect(recalled.untold.map(({ reason }) => reason)).toEqual(reasons);
   });
 });
