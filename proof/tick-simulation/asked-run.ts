@@ -3,7 +3,7 @@ import type { ConcurrencyPolicy } from '../../lib/schedule/tick/tick-schedule.js
 
 /** One call of `trigger()`: what became of the run, and what the caller was told. */
 export class AskedRun {
-  became: 'not started' | 'under way' | 'succeeded' | 'failed' = 'not started';
+  became: 'not started' | 'under way' | 'succeeded' | 'failed' | 'cancelled' = 'not started';
   private result: TriggerResult | 'rejected' | undefined;
   /** What had become of it when the caller was told. */
   private wasThen: AskedRun['became'] | undefined;
@@ -19,9 +19,10 @@ export class AskedRun {
     this.wasThen = this.became;
   }
 
-  /** Undefined if all is well. The caller in a process that was killed may never hear. */
+  /** Undefined if all is well. The caller in a process that was killed, or of a run that never ends, may never hear. */
   get fault(): string | undefined {
     const { result, became, wasThen } = this;
+    if (result === undefined && became === 'under way') return undefined;
     if (result === undefined && this.isOrphaned()) return undefined;
     if (became === wasThen && this.isFitting(result)) return undefined;
     return `${new Date(this.time).toISOString()}: told ${result}, was ${wasThen}, became ${became}`;
@@ -31,6 +32,7 @@ export class AskedRun {
     switch (result) {
       case 'succeeded':
       case 'failed':
+      case 'cancelled':
         return this.became === result;
       case 'forbidden':
         return this.became === 'not started' && this.policy !== 'Allow';

@@ -37,13 +37,18 @@ interface Token {
 export class AttemptHistory {
   private readonly unlimited: string[] = [];
   private readonly unfounded: string[] = [];
-  private readonly forsaken: Token[] = [];
+  private readonly forsaken: { readonly token: Token; readonly trueMs: number }[] = [];
+  private readonly cancelled = new Set<string>();
   private readonly failures = new Map<string, number>();
   private readonly ended = new Set<string>();
   private readonly planned = new Map<string, PendingRetry>();
   private outstanding: readonly PendingRetry[] = [];
 
-  constructor(private readonly traits: AttemptTraits) {}
+  constructor(
+    private readonly traits: AttemptTraits,
+    /** A cancel whose caller heard nothing may have dropped an attempt at this true time. */
+    private readonly mayBeCancelledAt: (trueMs: number) => boolean,
+  ) {}
 
   /** False if a later attempt than the first waits for no deadline, as the one before it was interrupted. */
   isBounded(tick: number, attempt: number): boolean {
@@ -78,6 +83,11 @@ export class AttemptHistory {
     this.failures.set(nameOf(tick, attempt), wallMs);
   }
 
+  /** The caller of a cancel is told that the attempt is no longer to start. */
+  dropped(tick: number, attempt: number): void {
+    this.cancelled.add(nameOf(tick, attempt));
+  }
+
   /** Every step of the stored record. Returns how many interrupted runs it is to run again. */
   written(before: JobRecord | undefined, after: JobRecord | undefined, trueMs: number): number {
     this.outstanding = after?.retries ?? [];
@@ -86,7 +96,7 @@ export class AttemptHistory {
     for (const token of later) this.checkOrigin(token, earlier, later);
     for (const token of earlier) {
       if (later.some(({ tick }) => tick === token.tick)) continue;
-      if (!this.isSettled(token, before!, after, trueMs)) this.forsaken.push(token);
+      if (!this.isSettled(token, before!, after, trueMs)) this.forsaken.push({ token, trueMs });
     }
     const reruns = this.outstanding.filter(
       ({ scheduledTime, attempt, isRerun }) =>
@@ -105,7 +115,9 @@ export class AttemptHistory {
     isReported: (tick: number) => boolean,
   ): AttemptVerdict {
     const { unlimited, unfounded, outstanding } = this;
-    const forsaken = this.forsaken.filter(({ tick }) => !isReported(tick)).map(describe);
+    const forsaken = this.forsaken
+      .filter(({ token, trueMs }) => !isReported(token.tick) && !this.isCancelled(token, trueMs))
+      .map(({ token }) => describe(token));
     const stranded = outstanding
       .filter(({ notBefore }) => notBefore < endMs - STRANDED_MS)
       .map(({ scheduledTime, attempt }) => `${printed(scheduledTime)}: ${attempt} never starts`);
@@ -116,13 +128,20 @@ export class AttemptHistory {
     };
   }
 
+  /** Also one that was claimed, handed back and dropped in one write. */
+  private isCancelled({ tick, attempt }: Token, trueMs: number): boolean {
+    return this.cancelled.has(nameOf(tick, attempt)) || this.mayBeCancelledAt(trueMs);
+  }
+
   private checkOrigin(token: Token, earlier: readonly Token[], later: readonly Token[]): void {
     const isSame = ({ tick }: Token): boolean => tick === token.tick;
     if (later.filter(isSame).length > 1) this.unfounded.push(`${describe(token)}, twice`);
     if (token.attempt === 1) return;
     const origin = earlier.find(isSame);
     if (origin === undefined) this.unfounded.push(`${describe(token)}, from nowhere`);
-    else if (origin.attempt !== token.attempt && origin.attempt !== token.attempt - 1) {
+    else if (origin.run?.cancellation !== undefined && token.run?.id !== origin.run.id) {
+      this.unfounded.push(`${describe(token)}, from one that was cancelled`);
+    } else if (origin.attempt !== token.attempt && origin.attempt !== token.attempt - 1) {
       this.unfounded.push(`${describe(token)}, from ${origin.attempt}`);
     }
   }
@@ -136,7 +155,8 @@ export class AttemptHistory {
   ): boolean {
     const known = new Set(before.untold.map(({ id }) => id));
     const isReported = after.untold.some(({ id, times }) => !known.has(id) && times.includes(tick));
-    if (isReported || after.accountedThrough < before.accountedThrough) return true;
+    const isReturned = after.accountedThrough < before.accountedThrough;
+    if (isReported || (isReturned && run?.cancellation === undefined)) return true;
     if (run !== undefined) {
       return this.ended.has(`${nameOf(tick, attempt)} ${run.holderIdentity}`);
     }

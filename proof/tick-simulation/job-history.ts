@@ -2,6 +2,7 @@ import type { ActiveRun, JobRecord } from '../../lib/schedule/ledger/job-record.
 import type { MissedReport } from '../../lib/schedule/runner/job-definition.js';
 import type { AskedRun } from './asked-run.js';
 import { AttemptHistory, type AttemptTraits, type AttemptVerdict } from './attempt-history.js';
+import { CancelHistory } from './cancel-history.js';
 import type { RecordLife } from './record-life.js';
 
 export interface HistoryVerdict extends AttemptVerdict {
@@ -36,8 +37,12 @@ export interface HistoryVerdict extends AttemptVerdict {
   readonly misremembered: readonly string[];
   /** Neither started nor anything else, after all faults had ended. */
   readonly dead: readonly string[];
-  /** Runs asked for by hand whose result is not what became of them, or that have none. */
+  /** Runs asked for or cancelled by hand whose result is not what became of them, or that have none. */
   readonly astray: readonly string[];
+  /** Cancelled in the record, and their processes went on. */
+  readonly unheard: readonly string[];
+  /** Cancelled, marked or told as cancelled though not meant, or the other way round. */
+  readonly unmeant: readonly string[];
 }
 
 /** A run that ended well. */
@@ -91,13 +96,14 @@ export class JobHistory {
   private readonly capped = new Set<number>();
   private readonly overlaps: number[] = [];
   private readonly asked: AskedRun[] = [];
+  readonly cancels = new CancelHistory();
 
   constructor(
     readonly job: string,
     private readonly traits: HistoryTraits,
     readonly life: RecordLife,
   ) {
-    this.attempts = new AttemptHistory(traits);
+    this.attempts = new AttemptHistory(traits, (trueMs) => this.cancels.hasUnknownAt(trueMs));
   }
 
   get everySeconds(): number {
@@ -137,6 +143,7 @@ export class JobHistory {
 
   /** Every step of the stored record; only those in which a run is active no more matter here. */
   written(before: JobRecord | undefined, after: JobRecord | undefined, trueMs: number): void {
+    this.cancels.written(before, after, trueMs);
     this.checkReports(before, after, trueMs);
     this.checkHistory(after);
     this.checkSuspension(before, after);
@@ -147,6 +154,10 @@ export class JobHistory {
       this.givenUp.add(nameOf(run));
       for (const end of this.goodEnds) {
         if (nameOfEnd(end) !== nameOf(run)) continue;
+        if (this.cancels.explains(run, after, trueMs)) {
+          end.isAccounted = true;
+          continue;
+        }
         end.isAccounted ||= isAccounted(end, before, after);
         this.checkRemembered(end, before, after);
       }
@@ -227,6 +238,7 @@ export class JobHistory {
     const { starts, reported, notStarted } = this;
     const everyMs = this.everySeconds * 1_000;
     const ticks = Math.floor(seconds / this.everySeconds);
+    const cancels = this.cancels.verdict(begin + (seconds + 20) * 1_000, begin + end * 1_000);
     const within = Array.from({ length: ticks }, (_, index) => begin + (index + 1) * everyMs);
     const neither = within.filter((tick) => !starts.has(tick) && !reported.has(tick));
     // A report that is capped counts for those after the hundred too, up to the one that was accounted for with it.
@@ -255,7 +267,9 @@ export class JobHistory {
       retold: isRestored ? [] : this.broken.retold,
       unrecorded: isRestored ? [] : this.unrecorded(begin + (seconds + RECORDED_SECONDS) * 1_000),
       dead: this.lastStart < begin + end * 1_000 - REVIVED_MS - 1.5 * everyMs ? [this.job] : [],
-      astray: this.asked.flatMap((asked) => asked.fault ?? []),
+      astray: [...this.asked.flatMap((asked) => asked.fault ?? []), ...cancels.strays],
+      unheard: isRestored ? [] : cancels.unheard,
+      unmeant: isRestored ? [] : cancels.unmeant,
     };
   }
 

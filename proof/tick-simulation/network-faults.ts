@@ -35,6 +35,10 @@ export interface FaultMix {
   readonly suspendJobEvery: number;
   /** A process suspends or resumes a job for all of them. */
   readonly switchFleetEvery: number;
+  /** A process cancels the runs of a job, and some runs are stuck; Infinity: none is. */
+  readonly cancelEvery: number;
+  /** One process leads at a time, and tokens grow; otherwise all believe that they lead. */
+  readonly isOrderly: boolean;
   /** Largest difference of a wall clock from true time when a process starts, in milliseconds; twice that later. */
   readonly skewMs: number;
   /** How long the record of a job is kept that no leader knows. */
@@ -70,6 +74,8 @@ export function drawFaults(random: RandomStream): FaultMix {
     restoreEvery: rarely(60),
     suspendJobEvery: rarely(10),
     switchFleetEvery: rarely(10),
+    cancelEvery: random.chance(0.25) ? random.between(4, 20) : Infinity,
+    isOrderly: random.chance(0.25),
     skewMs: random.pick([0, 20, 500, 3_000, 10_000]),
     keptUnknownMs: random.pick([500, 2_000, 5_000]),
   };
@@ -92,9 +98,15 @@ export const SOMETIMES: readonly string[] = [
   'attempt handed back',
   'attempt replaced',
   'attempt too-late',
+  'cancel asked',
+  'cancel ended',
+  'cancel none',
+  'cancel unknown',
+  'cancelled from afar',
   'clock stepped',
   'conflicts without end',
   'cut off',
+  'deaf run',
   'duplicated',
   'failed after',
   'failed before',
@@ -122,6 +134,7 @@ export const SOMETIMES: readonly string[] = [
   'suspended for all',
   'term expired',
   'term lost',
+  'trigger cancelled',
   'trigger failed',
   'trigger forbidden',
   'trigger succeeded',

@@ -1,7 +1,10 @@
+import { onAbort } from '../../lib/core/abort-signal.js';
 import { type Clock, wallMs } from '../../lib/core/clock.js';
 import type { Term } from '../../lib/core/term.js';
-import type { JobDefinition } from '../../lib/schedule/runner/job-definition.js';
+import type { JobDefinition, LeaderCronContext } from '../../lib/schedule/runner/job-definition.js';
+import { GRACE_MS } from '../../lib/schedule/runner/job-run.js';
 import type { JobRunner } from '../../lib/schedule/runner/job-runner.js';
+import type { TriggerResult } from '../../lib/schedule/runner/job.js';
 import type { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
 import { jittered } from '../../lib/schedule/tick/jitter.js';
 import {
@@ -13,6 +16,7 @@ import {
 import { TimeZone } from '../../lib/schedule/tick/time-zone.js';
 import type { RandomStream } from '../simulation/random-stream.js';
 import { AskedRun } from './asked-run.js';
+import { CancellableRun, drawManner, type Manner } from './cancellable-run.js';
 import type { JobHistory } from './job-history.js';
 import type { FaultCount } from './network-faults.js';
 
@@ -21,6 +25,8 @@ export const REQUEST_TIMEOUT_MS = 2_000;
 /** For so long a process believes that it leads without hearing anything. */
 export const VALIDITY_MS = 3_000;
 const LONGEST_WORK_MS = 3_000;
+/** All of them meet a short run by chance never. */
+const MOST_PROBES = 10;
 
 export interface JobTraits extends Pick<JobDefinition, 'retries' | 'onInterrupted'> {
   readonly random: RandomStream;
@@ -32,6 +38,8 @@ export interface JobTraits extends Pick<JobDefinition, 'retries' | 'onInterrupte
   readonly historyLimit: number;
   /** By so much may a wall clock be set while a process runs. */
   readonly largestStepMs: number;
+  /** Some runs are stuck until they are cancelled. */
+  readonly mayBeStuck: boolean;
 }
 
 interface Host {
@@ -39,6 +47,13 @@ interface Host {
   readonly clock: Clock;
   readonly role: RoleSchedule;
   readonly isDead: () => boolean;
+  /** No more faults. */
+  readonly isCalm: () => boolean;
+  /** So long after the last fault that what was stuck is freed. */
+  readonly isResting: () => boolean;
+  readonly trueMs: () => number;
+  /** How many nonces it has given out. */
+  readonly nonces: () => number;
   /** By its clock, whatever its signals say. */
   readonly leads: () => boolean;
   /** When its present term began, by its wall clock. */
@@ -56,7 +71,12 @@ const TEXTS = [
 export class SimulatedJob {
   /** Undefined while its process does not know the job. */
   private runner: JobRunner | undefined;
-  private running = 0;
+  private readonly running = new Set<CancellableRun>();
+  private latest: CancellableRun | undefined;
+  private calls = 0;
+  /** Triggers that were to show that no run is in the way, and whether one has. */
+  private probes = 0;
+  private isFree = false;
   /** How late a tick may start at most, by the clock of its process. */
   private readonly latestMs: number;
   private readonly schedule: TickSchedule;
@@ -69,10 +89,11 @@ export class SimulatedJob {
     private readonly traits: JobTraits,
   ) {
     this.schedule = this.scheduleBy(TEXTS[0]);
-    const { policy, startingDeadlineMs, largestStepMs } = traits;
+    const { policy, startingDeadlineMs, largestStepMs, mayBeStuck } = traits;
     const claimMs =
       startingDeadlineMs === null ? CHANGE_TIMEOUT_MS : Math.max(1_000, startingDeadlineMs);
-    const awaitedMs = policy === 'Replace' ? LONGEST_WORK_MS : 0;
+    const workMs = mayBeStuck ? GRACE_MS : LONGEST_WORK_MS;
+    const awaitedMs = policy === 'Replace' ? workMs : 0;
     const decidedMs = (startingDeadlineMs ?? CHANGE_TIMEOUT_MS) + 999 + awaitedMs;
     this.latestMs = decidedMs + claimMs + REQUEST_TIMEOUT_MS + VALIDITY_MS + largestStepMs;
   }
@@ -98,7 +119,7 @@ export class SimulatedJob {
       historyLimit: this.traits.historyLimit,
       suspend: false,
       onMissed: null,
-      run: ({ scheduledTime, attempt }) => this.run(scheduledTime.getTime(), attempt),
+      run: (context) => this.run(context),
     });
   }
 
@@ -124,12 +145,56 @@ export class SimulatedJob {
     void this.runner?.switchFleet({ isSuspended, by: this.host.identity, reason: '' });
   }
 
+  cancel(): void {
+    const { runner, host, history } = this;
+    if (runner === undefined) return;
+    const id = `${history.job}:${host.identity}:${(this.calls += 1)}`;
+    const { identity: by, isDead: isOrphaned } = host;
+    const call = { by, lastNonce: host.nonces(), isOrphaned, calledAt: host.trueMs() };
+    history.cancels.called(id, call, [...this.running]);
+    const waitMs = this.traits.random.whole(0, 10_000);
+    void runner.cancel({ by, reason: id, waitMs }).then((told) => {
+      const result = told ?? 'unknown';
+      this.traits.count.add(`cancel ${result}`);
+      history.cancels.told(id, result, host.trueMs());
+    });
+  }
+
+  /** Its handler has just been called. */
+  started(id: string): void {
+    this.latest!.id = id;
+    this.history.cancels.started(this.latest!);
+  }
+
+  cancelled(id: string, by: string): void {
+    const run = [...this.running].find((each) => each.id === id);
+    if (run === undefined) return;
+    this.history.cancels.cancelled(run);
+    if (by !== this.host.identity) this.traits.count.add('cancelled from afar');
+  }
+
+  overdue(id: string): void {
+    for (const run of this.running) if (run.id === id) run.isOverdue = true;
+  }
+
+  /** Under Forbid a run that was cancelled is in nobody's way after its grace. */
+  probe(term: Term): void {
+    const { runner, isFree } = this;
+    if (runner === undefined || isFree || this.traits.policy !== 'Forbid') return;
+    this.probes += 1;
+    this.trigger(term, (result) => (this.isFree ||= result !== 'forbidden'));
+  }
+
+  get isOccupied(): boolean {
+    return this.probes >= MOST_PROBES && !this.isFree;
+  }
+
   notRecorded(time: number): void {
     this.unrecorded.add(time);
   }
 
   /** Never at a whole second, which is the time of a tick: so the run can be told from those of ticks. */
-  trigger(term: Term): void {
+  trigger(term: Term, onResult: (result: TriggerResult) => void = () => {}): void {
     const { count, policy } = this.traits;
     const { runner } = this;
     const time = wallMs(this.host.clock);
@@ -141,6 +206,7 @@ export class SimulatedJob {
       (result) => {
         count.add(`trigger ${result}`);
         asked.told(result);
+        onResult(result);
       },
       () => asked.told('rejected'),
     );
@@ -151,9 +217,13 @@ export class SimulatedJob {
     return jittered(schedule, this.history.job, this.traits.jitterMs);
   }
 
-  private async run(time: number, attempt: number): Promise<void> {
+  private async run({ scheduledTime, attempt, signal }: LeaderCronContext): Promise<void> {
+    const time = scheduledTime.getTime();
     const { random, policy } = this.traits;
     const { identity, clock } = this.host;
+    const run = new CancellableRun(this.host.isDead);
+    this.latest = run;
+    onAbort(signal, () => (run.abortedAt = this.host.trueMs()));
     const asked = this.takeAsked(time);
     if (!this.host.leads()) this.history.startedUnled(time);
     if (asked === undefined) {
@@ -161,21 +231,24 @@ export class SimulatedJob {
       if (attempt === 1) this.judgeTick(time);
       else this.judgeAttempt(time, attempt);
     }
-    if (policy !== 'Allow' && this.running > 0) this.history.overlapped(time);
-    this.running += 1;
-    const workMs = random.chance(0.2) ? random.between(100, LONGEST_WORK_MS) : 0;
+    const isInTheWay = [...this.running].some(({ isOverdue }) => !isOverdue);
+    if (policy !== 'Allow' && isInTheWay) this.history.overlapped(time);
+    this.running.add(run);
+    const mayBeStuck = this.traits.mayBeStuck && !this.host.isCalm();
+    const manner = mayBeStuck ? drawManner(random) : 'busy';
+    if (manner === 'busy') await this.work();
+    else await this.untilTold(manner, signal);
     const fails = random.chance(this.traits.retries.limit > 0 ? 0.3 : 0.05);
-    if (workMs > 0) {
-      await new Promise<void>((resolve) => void this.host.clock.setTimer(resolve, workMs));
-    }
-    this.running -= 1;
-    if (asked !== undefined) asked.became = fails ? 'failed' : 'succeeded';
+    this.running.delete(run);
+    run.endedAt = this.host.trueMs();
+    if (asked !== undefined) asked.became = becomes(run, fails);
     const endedAt = wallMs(clock);
     this.history.attempts.endedIn(identity, time, attempt);
     if (fails) {
       this.history.attempts.failed(time, attempt, endedAt);
       throw new Error('simulated');
     }
+    if (run.isCancelled) return;
     const isExcused = (): boolean => this.host.isDead() || this.unrecorded.has(time);
     this.history.endedWell({ time, attempt, by: identity, endedAt, isExcused, isAccounted: false });
   }
@@ -202,6 +275,25 @@ export class SimulatedJob {
     if (lateMs > this.latestMs) this.history.startedLate(time, lateMs);
   }
 
+  private async work(): Promise<void> {
+    const { random } = this.traits;
+    const isLong = random.chance(0.2) && !this.host.isResting();
+    if (isLong) await this.wait(random.between(100, LONGEST_WORK_MS));
+  }
+
+  private async untilTold(manner: Manner, signal: AbortSignal): Promise<void> {
+    const { random, count } = this.traits;
+    await new Promise<void>((resolve) => void onAbort(signal, resolve));
+    if (manner === 'slow') await this.wait(random.between(500, 4_000));
+    if (manner !== 'deaf') return;
+    count.add('deaf run');
+    await new Promise(() => undefined);
+  }
+
+  private wait(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.host.clock.setTimer(resolve, ms));
+  }
+
   /** One call, one run: a second one of the same time is no triggered run. */
   private takeAsked(time: number): AskedRun | undefined {
     const asked = this.asked.get(time);
@@ -209,4 +301,9 @@ export class SimulatedJob {
     asked.became = 'under way';
     return asked;
   }
+}
+
+function becomes({ isCancelled }: CancellableRun, fails: boolean): AskedRun['became'] {
+  if (isCancelled) return 'cancelled';
+  return fails ? 'failed' : 'succeeded';
 }

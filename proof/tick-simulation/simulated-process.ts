@@ -1,11 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import type { Term } from '../../lib/core/term.js';
 import type { ScheduleLedger } from '../../lib/schedule/ledger/schedule-ledger.js';
+import type { ObservedRun } from '../../lib/schedule/runner/job-definition.js';
+import { GRACE_MS, type JobRun } from '../../lib/schedule/runner/job-run.js';
 import type { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
 import type { EventQueue } from '../simulation/event-queue.js';
 import type { JobHistory } from './job-history.js';
 import type { FaultMix } from './network-faults.js';
-import { SimulatedHost } from './simulated-host.js';
+import type { OrderlyElection } from './orderly-election.js';
+import { EPOCH_MS, SimulatedHost } from './simulated-host.js';
 import { SimulatedDocumentStore, type StoreWeather } from './simulated-document-store.js';
 import type { SimulatedDocument } from './simulated-document.js';
 import {
@@ -29,9 +32,16 @@ export interface ProcessTraits extends JobTraits {
   readonly faults: FaultMix;
   readonly histories: readonly JobHistory[];
   readonly weather: StoreWeather;
-  /** True time from which every process knows every job, and nothing is triggered. */
+  /** Null: all believe that they lead. */
+  readonly election: OrderlyElection | null;
+  /** True time from which every process knows every job, and nothing is triggered but to see whether it can be. */
   readonly calmFrom: number;
 }
+
+/** Pauses and partitions end so long after all is calm, and everything that is still stuck is cancelled then. */
+export const CANCELLED_AFTER_MS = 21_000;
+/** By then a process has heard that another one has cancelled its run. */
+const LATER_MS = 16_000;
 
 const RENEW_MS = 700;
 
@@ -67,6 +77,10 @@ export class SimulatedProcess extends SimulatedHost {
       clock: this,
       role: this.role,
       isDead: () => this.isDead,
+      isCalm: () => this.isCalm,
+      isResting: () => traits.queue.now >= traits.calmFrom + 2 * CANCELLED_AFTER_MS + GRACE_MS / 2,
+      trueMs: () => EPOCH_MS + traits.queue.now,
+      nonces: () => this.nonces,
       leads: () => this.believed !== undefined,
       begunAt: () => this.begunAt,
     };
@@ -81,6 +95,33 @@ export class SimulatedProcess extends SimulatedHost {
       for (const job of this.jobs) if (!job.isKnown) job.add();
       for (const job of this.jobs) job.resume();
     });
+    if (traits.faults.cancelEvery < Infinity) this.planLastCancels();
+  }
+
+  cancelAll(): void {
+    for (const job of this.jobs) job.cancel();
+  }
+
+  /** Jobs in which a run that was cancelled long ago is still in the way of the next. */
+  get occupied(): readonly string[] {
+    if (this.isDead) return [];
+    return this.jobs.flatMap((job, index) =>
+      job.isOccupied ? [`${this.traits.histories[index]!.job} in ${this.identity}`] : [],
+    );
+  }
+
+  /** One process asks for all, then each for itself; later each looks whether what it runs is in the way of a run. */
+  private planLastCancels(): void {
+    const { queue, random, calmFrom } = this.traits;
+    queue.at(calmFrom + CANCELLED_AFTER_MS + LATER_MS, this, () => this.cancelAll());
+    const from = calmFrom + CANCELLED_AFTER_MS + LATER_MS + GRACE_MS + 6_000;
+    for (let second = 0; second < 20; second += 1) {
+      queue.at(from + 1_000 * (second + random.next()), this, () => {
+        const term = this.believed;
+        if (term !== undefined)
+          for (const job of this.jobs.slice(0, MOST_TROUBLED)) job.probe(term);
+      });
+    }
   }
 
   /** As many requests as it made in any ten seconds. */
@@ -105,18 +146,24 @@ export class SimulatedProcess extends SimulatedHost {
       this.loseTerm();
     }
     this.validUntil = queue.now + VALIDITY_MS;
+    if (this.current !== undefined) this.traits.election?.renew(this.identity);
     queue.after(RENEW_MS, this, () => this.renew());
   }
 
   private begin(): void {
+    const { random, election, queue } = this.traits;
+    // Without an election tokens in any order: nothing may depend on who is the rightful leader.
+    const token = election === null ? random.whole(1, 9) : election.take(this.identity);
+    if (token === undefined) {
+      queue.after(random.between(200, 800), this, () => this.begin());
+      return;
+    }
     const abort = new AbortController();
     setMaxListeners(Infinity, abort.signal);
-    const { random } = this.traits;
-    // Tokens in any order: nothing may depend on who is the rightful leader.
     const term: Term = Object.freeze({
       role: 'simulated',
-      number: random.whole(1, 9),
-      fencingToken: BigInt(random.whole(1, 9)),
+      number: token,
+      fencingToken: BigInt(token),
       holderIdentity: this.identity,
       grantedAt: new Date(0),
       signal: abort.signal,
@@ -131,6 +178,7 @@ export class SimulatedProcess extends SimulatedHost {
     this.traits.count.add('term lost');
     const { abort } = this.current!;
     this.current = undefined;
+    this.traits.election?.release(this.identity);
     abort.abort(new Error('revoked'));
     this.traits.queue.after(this.traits.random.between(0, 2_000), this, () => this.begin());
   }
@@ -157,6 +205,7 @@ export class SimulatedProcess extends SimulatedHost {
       this.plan(faults.changeJobEvery, () => this.changeKnowledge(job));
       this.plan(faults.suspendJobEvery, () => (random.chance(0.5) ? job.suspend() : job.resume()));
       this.plan(faults.switchFleetEvery, () => job.switchFleet(random.chance(0.5)));
+      this.plan(faults.cancelEvery, () => job.cancel());
       this.plan(faults.triggerEvery, () => {
         if (this.current !== undefined && !this.isCalm) job.trigger(this.current.term);
       });
@@ -192,6 +241,9 @@ export class SimulatedProcess extends SimulatedHost {
       leadership: termsOf(() => this.believed),
       observer: {
         ...SILENT,
+        onStarted: (run) => this.jobs[historyOf(run.job)]?.started(idOf(run)),
+        onCancelled: (run, { by }) => this.jobs[historyOf(run.job)]?.cancelled(idOf(run), by),
+        onOverdue: (run) => this.jobs[historyOf(run.job)]?.overdue(idOf(run)),
         onMissed: (report) => histories[historyOf(report.job)]?.missed(report, this.identity),
         onUnrecorded: ({ job, scheduledTime }) =>
           this.jobs[historyOf(job)]?.notRecorded(scheduledTime.getTime()),
@@ -199,7 +251,11 @@ export class SimulatedProcess extends SimulatedHost {
           count.add(isReturned ? 'handed back' : 'not handed back');
           if (attempt > 1 && isReturned) count.add('attempt handed back');
         },
-        onDropped: (_job, _retry, cause) => count.add(`attempt ${cause}`),
+        onDropped: (job, { scheduledTime, attempt }, cause) => {
+          count.add(`attempt ${cause}`);
+          if (cause === 'cancelled')
+            histories[historyOf(job)]?.attempts.dropped(scheduledTime, attempt);
+        },
       },
       nonce: () => `${this.identity}/${(this.nonces += 1)}`,
       leaseDurationMs: 3_000,
@@ -207,6 +263,11 @@ export class SimulatedProcess extends SimulatedHost {
       keptUnknownMs: faults.keptUnknownMs,
     });
   }
+}
+
+/** Runs of the library carry their record. */
+function idOf(run: ObservedRun): string {
+  return (run as JobRun).record.id;
 }
 
 function termsOf(current: () => Term | undefined) {
@@ -219,13 +280,10 @@ function termsOf(current: () => Term | undefined) {
 }
 
 const SILENT = {
-  onStarted: () => undefined,
   onEnded: () => undefined,
   onMissed: () => undefined,
   onSkipped: () => undefined,
   onUnresolved: () => undefined,
-  onCancelled: () => undefined,
-  onOverdue: () => undefined,
   onRerun: () => undefined,
   onUnrecorded: () => undefined,
   onReturned: () => undefined,

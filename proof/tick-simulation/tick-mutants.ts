@@ -461,6 +461,69 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
       to: 'retry.notBefore <= now - 9e9 && !isTooLate(retry, now)',
     },
   },
+  {
+    name: 'cancel whatever is active',
+    breaks: 'a cancel is about the runs that it has found first',
+    patch: {
+      file: 'schedule/ledger/cancel-changes.ts',
+      from: 'this.found ??= {',
+      to: 'this.found = {',
+    },
+  },
+  {
+    name: 'cancel what begins later',
+    breaks: 'a cancel is about no run that has begun after it',
+    patch: {
+      file: 'schedule/ledger/cancel-changes.ts',
+      from: '.filter(isCandidate)',
+      to: '',
+    },
+  },
+  {
+    name: 'end what is not marked',
+    breaks: 'a mark is that of one run',
+    patch: {
+      file: 'schedule/runner/job.ts',
+      from: 'recorded?.find(({ id }) => id === run.record.id) ?? {}',
+      to: 'recorded?.find(({ cancellation: mark }) => mark !== undefined) ?? {}',
+    },
+  },
+  {
+    name: 'never look for marks',
+    breaks: 'a process hears that its run was cancelled',
+    patch: {
+      file: 'schedule/runner/cancel-watch.ts',
+      from: 'if (isRead) this.look();',
+      to: '',
+    },
+  },
+  {
+    name: 'wait for the deaf',
+    breaks: 'a run that ignores its signal makes way after a grace',
+    patch: {
+      file: 'schedule/runner/job-run.ts',
+      from: 'if (this.grace === undefined) this.beginGrace(onOverdue);',
+      to: '',
+    },
+  },
+  {
+    name: 'tell a cancelled run as failed',
+    breaks: 'a run that was cancelled is recorded as that',
+    patch: {
+      file: 'schedule/runner/job-run.ts',
+      from: 'const { cancellation } = this;',
+      to: 'const cancellation = undefined as RunCancellation | undefined;',
+    },
+  },
+  {
+    name: 'forget who has cancelled',
+    breaks: 'a run that was cancelled and is given up is recorded as cancelled',
+    patch: {
+      file: 'schedule/ledger/ledger-changes.ts',
+      from: 'return cancellation === undefined\n',
+      to: 'return cancellation !== null\n',
+    },
+  },
 ];
 
 /** The part of the library that the simulation drives. */

@@ -5,13 +5,22 @@ import { RandomStream } from '../simulation/random-stream.js';
 import { type HistoryVerdict, JobHistory } from './job-history.js';
 import { drawFaults, FaultCount, type FaultMix } from './network-faults.js';
 import { RecordLife } from './record-life.js';
+import { OrderlyElection } from './orderly-election.js';
 import { SimulatedDocument } from './simulated-document.js';
+import { VALIDITY_MS } from './simulated-job.js';
 import { EPOCH_MS } from './simulated-host.js';
-import { type ProcessTraits, type ScheduleEngine, SimulatedProcess } from './simulated-process.js';
+import {
+  CANCELLED_AFTER_MS,
+  type ProcessTraits,
+  type ScheduleEngine,
+  SimulatedProcess,
+} from './simulated-process.js';
 
 export interface TickRun extends HistoryVerdict {
   readonly seed: number;
   readonly writes: number;
+  /** Jobs in which a run that was cancelled long ago is in the way of the next. */
+  readonly occupied: readonly string[];
   /** Processes that asked the store for more than is good for it, and how often in ten seconds. */
   readonly hasty: readonly string[];
   readonly faults: FaultCount;
@@ -19,6 +28,8 @@ export interface TickRun extends HistoryVerdict {
 
 /** Seconds at the end without a new tick counted, in which what is outstanding is settled. */
 const LEISURE_SECONDS = 90;
+/** In which a run that was stuck is cancelled first, and makes way after its grace. */
+const CANCELLING_SECONDS = 60;
 
 /** Of one process in ten seconds: claims and ends of a busy job, triggers, and four tries a second. */
 const MOST_REQUESTS = 150;
@@ -85,6 +96,7 @@ export async function simulateTicks(
     },
     () => queue.now,
   );
+  const election = faults.isOrderly ? new OrderlyElection(() => queue.now, VALIDITY_MS) : null;
   const weather = { goneUntil: 0, slowUntil: 0, refusesUntil: 0 };
   const traits = {
     engine,
@@ -97,6 +109,8 @@ export async function simulateTicks(
     histories,
     calmFrom: seconds * 1_000,
     weather,
+    election,
+    mayBeStuck: faults.cancelEvery < Infinity,
     largestStepMs: faults.stepClockEvery < Infinity ? 4 * faults.skewMs : 0,
     policy,
     startingDeadlineMs,
@@ -110,13 +124,15 @@ export async function simulateTicks(
   const all = new Set(processes);
   planRestarts(processes, traits, (process) => all.add(process));
   planResumption(processes, traits);
+  planLastCancel(processes, traits);
   planWeather(traits);
-  await runUntil(queue, (seconds + LEISURE_SECONDS) * 1_000);
+  const leisure = LEISURE_SECONDS + (traits.mayBeStuck ? CANCELLING_SECONDS : 0);
+  await runUntil(queue, (seconds + leisure) * 1_000);
 
   const isRestored = count.counts['record restored'] !== undefined;
   const hasty = [...all].filter(({ busiest }) => busiest > MOST_REQUESTS);
   const verdicts = histories.map((history) =>
-    history.verdict(EPOCH_MS, seconds, seconds + LEISURE_SECONDS, isRestored),
+    history.verdict(EPOCH_MS, seconds, seconds + leisure, isRestored),
   );
   return {
     seed,
@@ -129,6 +145,9 @@ export async function simulateTicks(
     excused: sum(verdicts.map(({ excused }) => excused)),
     overlapped: verdicts.flatMap(({ overlapped }) => overlapped),
     astray: verdicts.flatMap(({ astray }) => astray),
+    unheard: verdicts.flatMap(({ unheard }) => unheard),
+    unmeant: verdicts.flatMap(({ unmeant }) => unmeant),
+    occupied: processes.flatMap(({ occupied }) => occupied),
     unled: verdicts.flatMap(({ unled }) => unled),
     early: verdicts.flatMap(({ early }) => early),
     late: verdicts.flatMap(({ late }) => late),
@@ -158,6 +177,9 @@ export const FAULTS = [
   'silent',
   'overlapped',
   'astray',
+  'unheard',
+  'unmeant',
+  'occupied',
   'unled',
   'early',
   'late',
@@ -217,6 +239,15 @@ function planResumption(
     queue.at(calmFrom + delayMs, null, () => processes[0]!.resumeForAll());
   }
   queue.at(calmFrom + 35_000, null, () => processes[0]!.kill());
+}
+
+/** At last one process cancels what is stuck, wherever it is. */
+function planLastCancel(
+  processes: readonly SimulatedProcess[],
+  { queue, faults, calmFrom }: ProcessTraits,
+): void {
+  if (faults.cancelEvery === Infinity) return;
+  queue.at(calmFrom + CANCELLED_AFTER_MS, null, () => processes[0]!.cancelAll());
 }
 
 /** What the store does to all alike. */
