@@ -66,6 +66,13 @@ describe('when the record of a job was swept and made anew', () => {
     expect(owed(2, 3, 4, 5, 6)).toEqual([2, 4, 6]);
   });
 
+  it('owes no tick that was handed back before the sweep', () => {
+    const last = document({ accountedThrough: at(10) - 1, unknownSince: at(12), returned: ['x'] });
+    life.written(last, swept(at(10) - 1), at(17));
+    life.written(swept(at(10) - 1), document({ accountedThrough: at(10) - 1 }), at(18));
+    expect(owed(9, 10, 11)).toEqual([9, 11]);
+  });
+
   it.each<[string, Partial<JobRecord>]>([
     ['had no mark', { unknownSince: null }],
     ['was marked too short a time ago', { unknownSince: at(14) }],

@@ -19,7 +19,7 @@ const ROUNDING_MS = 2;
  * - those between the last tick that a swept record accounted for and the beginning of the next record (of the first
  *   record: all before it), provided that the next does not begin later than any clock shows or a sweep demands;
  * - those that a swept record still had to tell of: its untold reports, its runs that had not been seen to end, and what
- *   was to start.
+ *   was to start, such as a tick that was handed back.
  *
  * Only a sweep by the rules excuses anything: the record was marked, and mark and last tick were old by the clock that
  * runs furthest ahead. As long as there is a record every tick after its beginning is owed.
@@ -48,12 +48,14 @@ export class RecordLife {
   private removed(record: JobRecord, trueMs: number): void {
     const { onSwept, keptUnknownMs, skewMs } = this.traits;
     onSwept();
-    const { unknownSince, accountedThrough, untold, active, retries } = record;
+    const { unknownSince, accountedThrough, untold, active, retries, returned } = record;
     const latest = trueMs + skewMs + ROUNDING_MS - keptUnknownMs;
     if (unknownSince === null || Math.max(unknownSince, accountedThrough) > latest) return;
     this.gapAfter = accountedThrough;
     for (const tick of untold.flatMap(({ times }) => times)) this.untold.add(tick);
     for (const { scheduledTime } of [...active, ...retries]) this.untold.add(scheduledTime);
+    // A process that saw its claim and not that it was handed back takes the next record for an older one.
+    if (returned.length > 0) this.untold.add(accountedThrough + 1);
   }
 
   private made({ accountedThrough }: JobRecord, floor: number, trueMs: number): void {
