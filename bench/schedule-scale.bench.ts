@@ -1,5 +1,5 @@
 /**
- * What 1 to 1,000 jobs on one schedule object cost. Sizes, writes and recoveries are counted on a virtual clock, so they
+ * What 1 to 1,000 jobs on one schedule object cost, and the most of them on several objects. Sizes, writes and recoveries are counted on a virtual clock, so they
  * are the same on every machine; claims and latencies are measured in real time, on a store in memory that answers after
  * a pause, or with `--server` on a Lease of a real API server.
  */
@@ -15,7 +15,7 @@ import { SystemClock } from '../lib/elector/system-clock.js';
 import { leaseLock } from '../lib/locks/kubernetes/lease.lock.js';
 import { MemoryDocumentStore } from '../lib/locks/memory/memory.lock.js';
 import { packed, unpacked } from '../lib/schedule/ledger/ledger-document.js';
-import { ScheduleLedger } from '../lib/schedule/ledger/schedule-ledger.js';
+import { SpreadLedger } from '../lib/schedule/ledger/spread-ledger.js';
 import type { JobDefinition, ScheduleEnvironment } from '../lib/schedule/runner/job-definition.js';
 import { RoleSchedule } from '../lib/schedule/runner/role-schedule.js';
 import { cronSchedule } from '../lib/schedule/tick/tick-schedule.js';
@@ -27,7 +27,9 @@ type DocumentStore = Store<JsonDocument, StoredDocument>;
 
 const { values } = parseArgs({
   options: {
-    jobs: { type: 'string', default: '1,10,100,300,1000' },
+    jobs: { type: 'string', default: '1,10,100,1000' },
+    /** Over how many objects the largest number of jobs is spread, besides one. */
+    objects: { type: 'string', default: '4,10' },
     seconds: { type: 'string', default: '10' },
     answerMs: { type: 'string', default: '5' },
     server: { type: 'boolean', default: false },
@@ -35,9 +37,10 @@ const { values } = parseArgs({
   },
 });
 const COUNTS = values.jobs.split(',').map(Number);
+const SPREADS = values.objects.split(',').filter(Boolean).map(Number);
 const SECONDS = Number(values.seconds);
 const ANSWER_MS = Number(values.answerMs);
-const [HOUR_MS, DAY_MS, WEEK_MS] = [3_600_000, 86_400_000, 7 * 86_400_000];
+const [QUARTER_MS, HOUR_MS, DAY_MS, WEEK_MS] = [900_000, 3_600_000, 86_400_000, 7 * 86_400_000];
 const UTC = new TimeZone('UTC');
 const nothing = (): undefined => undefined;
 
@@ -100,10 +103,12 @@ class Replica {
 
   constructor(
     private readonly clock: Clock,
-    store: DocumentStore,
+    stores: readonly DocumentStore[],
     private readonly holderIdentity = `billing-5d4f7c9b8d-x2x7k_${randomUUID()}`,
   ) {
-    const ledger = new ScheduleLedger(store, clock, {
+    const ledger = new SpreadLedger(clock, {
+      objects: stores.length,
+      open: (object) => stores[object]!,
       requestTimeoutMs: 5_000,
       longestRequestMs: 10_000,
       retryMs: 250,
@@ -193,43 +198,68 @@ const hourly = (index: number): string => `${(index * 7) % 60} ${index % 60} * *
 const daily = (index: number): string => `${index % 60} ${index % 24} * * *`;
 
 /** Sizes, and what is written in a day, if every job runs once an hour and remembers its last ten runs. */
-async function sizes(count: number) {
+async function sizes(count: number, objects: number) {
   const clock = new ManualClock();
-  const memory = new MemoryDocumentStore(new Map(), 'bench');
-  const store = new Counted(memory);
-  const replica = new Replica(clock, store);
+  const memories = memoryStores(objects);
+  const stores = memories.map((memory) => new Counted(memory));
+  const replica = new Replica(clock, stores);
   for (let index = 0; index < count; index += 1) replica.add(index, hourly(index));
   replica.lead(1);
   await clock.advance(HOUR_MS + 60_000);
-  const quiet = withHistories(await stored(memory), () => []);
-  const remembering = withHistories(quiet, () => tenRuns());
-  await replaced(memory, remembering);
+  const quiet: JsonDocument[] = [];
+  const remembering: JsonDocument[] = [];
+  for (const memory of memories) {
+    const document = withHistories(await stored(memory), () => []);
+    quiet.push(document);
+    remembering.push(withHistories(document, () => tenRuns()));
+    await replaced(memory, remembering.at(-1)!);
+  }
   // The first write after that finds another version than it expects.
   await clock.advance(60_000);
-  store.forget();
-  await clock.advance(HOUR_MS);
-  const kept = jobsOf(await stored(memory)).map(({ history = [] }) => (history as []).length);
+  for (const store of stores) store.forget();
+  // Of few jobs other numbers are due in each quarter of an hour.
+  const measuredMs = count < 1_000 ? HOUR_MS : QUARTER_MS;
+  await clock.advance(measuredMs);
+  const after = await Promise.all(memories.map(stored));
+  const kept = after
+    .flatMap(jobsOf)
+    .filter(({ movedTo }) => movedTo === undefined)
+    .map(({ history = [] }) => (history as []).length);
   return {
     quiet: sizeOf(quiet),
     remembering: sizeOf(remembering),
     keptRuns: [Math.min(...kept), Math.max(...kept)],
-    writesADay: store.writes * 24,
-    bytesADay: store.bytes * 24,
+    writesADay: sum(stores.map(({ writes }) => writes)) * (DAY_MS / measuredMs),
+    bytesADay: sum(stores.map(({ bytes }) => bytes)) * (DAY_MS / measuredMs),
     errors: [...replica.errors],
   };
 }
 
-function sizeOf(document: JsonDocument) {
-  return { bytes: bytesOf(document), storedBytes: bytesOf(packed(document)) };
+/** `storedBytes`: of the largest object. */
+function sizeOf(documents: readonly JsonDocument[]) {
+  return {
+    bytes: sum(documents.map(bytesOf)),
+    storedBytes: Math.max(...documents.map((document) => bytesOf(packed(document)))),
+  };
+}
+
+function memoryStores(objects: number): DocumentStore[] {
+  return Array.from({ length: objects }, () => new MemoryDocumentStore(new Map(), 'bench'));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 function jobsOf(document: JsonDocument): JsonDocument[] {
-  return Object.values(document['jobs'] as Record<string, JsonDocument>);
+  return Object.values((document['jobs'] ?? {}) as Record<string, JsonDocument>);
 }
 
 function withHistories(document: JsonDocument, runs: () => readonly JsonDocument[]): JsonDocument {
-  const jobs = Object.entries(document['jobs'] as Record<string, JsonDocument>);
-  const changed = jobs.map(([name, job]) => [name, { ...job, history: runs() }]);
+  const jobs = Object.entries((document['jobs'] ?? {}) as Record<string, JsonDocument>);
+  const changed = jobs.map(([name, job]) =>
+    job['movedTo'] === undefined ? [name, { ...job, history: runs() }] : [name, job],
+  );
   return { ...document, jobs: Object.fromEntries(changed) as JsonDocument };
 }
 
@@ -260,15 +290,15 @@ async function replaced(store: DocumentStore, document: JsonDocument): Promise<v
 }
 
 /** The time for which the looks of one minute keep the event loop of a leader whose jobs are not due. */
-async function idleMs(count: number): Promise<number> {
+async function idleMs(count: number, objects: number): Promise<number> {
   const clock = new ManualClock();
-  const replica = new Replica(clock, new MemoryDocumentStore(new Map(), 'bench'));
+  const replica = new Replica(clock, memoryStores(objects));
   for (let index = 0; index < count; index += 1) replica.add(index, daily(index));
   replica.lead(1);
-  await clock.advance(DAY_MS);
+  await clock.advance(2 * 60_000);
   const rounds: number[] = [];
   for (let round = 0; round < 9; round += 1) {
-    await clock.advance(20 * 60_000 - 1_000);
+    await clock.advance(4 * 60_000 - 1_000);
     const begun = performance.now();
     clock.fire(1_000);
     rounds.push(performance.now() - begun);
@@ -278,11 +308,11 @@ async function idleMs(count: number): Promise<number> {
 }
 
 /** Jobs of every minute, a week without a leader, and then one. */
-async function recovery(count: number) {
+async function recovery(count: number, objects: number) {
   const clock = new ManualClock();
-  const store = new Counted(new MemoryDocumentStore(new Map(), 'bench'));
+  const stores = memoryStores(objects).map((memory) => new Counted(memory));
   const replicas = ['a', 'b'].map((name) => {
-    const replica = new Replica(clock, store, `billing-5d4f7c9b8d-${name}_${randomUUID()}`);
+    const replica = new Replica(clock, stores, `billing-5d4f7c9b8d-${name}_${randomUUID()}`);
     for (let index = 0; index < count; index += 1) {
       replica.add(index, '* * * * *', { startingDeadlineMs: 60_000 });
     }
@@ -290,10 +320,10 @@ async function recovery(count: number) {
   });
   const [first, second] = replicas as [Replica, Replica];
   first.lead(1);
-  await clock.advance(3 * 60_000);
+  await clock.advance(60_000);
   first.lose();
   await clock.advance(WEEK_MS);
-  store.forget();
+  for (const store of stores) store.forget();
   const loop = new LoopWatch();
   const [begun, from] = [performance.now(), clock.now()];
   second.lead(2);
@@ -305,9 +335,9 @@ async function recovery(count: number) {
     tookMs: performance.now() - begun,
     virtualMs: clock.now() - from,
     longestBlockMs: loop.longestMs,
-    writes: store.writes,
-    bytes: store.bytes,
-    largestBytes: store.largest,
+    writes: sum(stores.map(({ writes }) => writes)),
+    bytes: sum(stores.map(({ bytes }) => bytes)),
+    largestBytes: Math.max(...stores.map(({ largest }) => largest)),
     started: second.starts,
     reported: second.missed,
     errors: [...second.errors],
@@ -315,19 +345,26 @@ async function recovery(count: number) {
 }
 
 /** Real time. `due` of the jobs are due in every second, the others are quiet. */
-async function claims(count: number, due: number, inner: DocumentStore, answerMs: number) {
-  const store = new Counted(inner, answerMs);
-  const replica = new Replica(new SystemClock(), store);
+async function claims(
+  count: number,
+  due: number,
+  inner: readonly DocumentStore[],
+  answerMs: number,
+) {
+  const stores = inner.map((store) => new Counted(store, answerMs));
+  const replica = new Replica(new SystemClock(), stores);
   for (let index = 0; index < count; index += 1) {
     replica.add(index, index < due ? '* * * * * *' : daily(index));
   }
   replica.lead(1);
   await sleep(3_000);
   replica.latenciesMs.length = 0;
-  store.forget();
+  for (const store of stores) store.forget();
   const [starts, cpu] = [replica.starts, process.cpuUsage()];
   await sleep(SECONDS * 1_000);
   const { user, system } = process.cpuUsage(cpu);
+  const writes = sum(stores.map((store) => store.writes));
+  const bytes = sum(stores.map((store) => store.bytes));
   replica.lose();
   replica.schedule.stop();
   await sleep(500);
@@ -335,8 +372,8 @@ async function claims(count: number, due: number, inner: DocumentStore, answerMs
   return {
     claimsASecond: (replica.starts - starts) / SECONDS,
     latencyMs: { p50: quantile(latenciesMs, 0.5), p99: quantile(latenciesMs, 0.99) },
-    writesASecond: store.writes / SECONDS,
-    bytesAWrite: Math.round(store.bytes / store.writes),
+    writesASecond: writes / SECONDS,
+    bytesAWrite: Math.round(bytes / writes),
     cpuShare: (user + system) / 1e6 / SECONDS,
     missed: replica.missed,
     errors: [...replica.errors],
@@ -364,30 +401,35 @@ function sleep(ms: number): Promise<void> {
 
 const controlPlane = values.server ? await ControlPlane.start() : undefined;
 let leases = 0;
-async function storeOf(): Promise<DocumentStore> {
-  if (controlPlane === undefined) return new MemoryDocumentStore(new Map(), 'bench');
+async function storesOf(objects: number): Promise<DocumentStore[]> {
+  if (controlPlane === undefined) return memoryStores(objects);
   const names = { role: 'bench', leaseName: `bench-${(leases += 1)}`, namespace: 'default' };
   const config = resolveElectionOptions(names, 'bench');
   const lock = await leaseLock({ kubeConfigFile: controlPlane.adminKubeconfig })(config as never);
-  return lock.sibling!('schedule');
+  return Array.from({ length: objects }, (_, object) => lock.sibling!(`schedule-${object}`));
 }
 
 const kib = (bytes: number): string => `${(bytes / 1_024).toFixed(1)} KiB`;
 const ms = (value: number): string => `${value.toFixed(1)} ms`;
 console.log(`limit of a document: ${kib(MAX_DOCUMENT_BYTES)}`);
-for (const count of COUNTS) {
+const most = Math.max(...COUNTS);
+const shapes = [
+  ...COUNTS.map((count) => [count, 1] as const),
+  ...SPREADS.map((objects) => [most, objects] as const),
+];
+for (const [count, objects] of shapes) {
   const answerMs = controlPlane === undefined ? ANSWER_MS : 0;
-  const size = await sizes(count);
-  const idle = await idleMs(count);
-  const week = await recovery(count);
-  const one = await claims(count, 1, await storeOf(), answerMs);
-  const all = await claims(count, count, await storeOf(), answerMs);
+  const size = await sizes(count, objects);
+  const idle = await idleMs(count, objects);
+  const week = await recovery(count, objects);
+  const one = await claims(count, 1, await storesOf(objects), answerMs);
+  const all = await claims(count, count, await storesOf(objects), answerMs);
   if (values.json) {
-    console.log(JSON.stringify({ count, size, idle, week, one, all }));
+    console.log(JSON.stringify({ count, objects, size, idle, week, one, all }));
     continue;
   }
-  console.log(`${count} jobs
-  document: ${kib(size.quiet.bytes)}, stored ${kib(size.quiet.storedBytes)}; with ten past runs of each job ${kib(size.remembering.bytes)}, stored ${kib(size.remembering.storedBytes)}; kept ${size.keptRuns.join(' to ')}
+  console.log(`${count} ${count === 1 ? 'job' : 'jobs'} on ${objects} ${objects === 1 ? 'object' : 'objects'}
+  records: ${kib(size.quiet.bytes)}, the largest object stored ${kib(size.quiet.storedBytes)}; with ten past runs of each job ${kib(size.remembering.bytes)}, stored ${kib(size.remembering.storedBytes)}; kept ${size.keptRuns.join(' to ')}
   every job once an hour: ${size.writesADay} writes and ${(size.bytesADay / 1e6).toFixed(1)} MB a day
   idle: ${idle.toFixed(2)} ms of the event loop a minute
   a week without a leader: ${week.started} started and ${week.reported} reported after ${week.virtualMs} ms of virtual time; ${ms(week.tookMs)} of work, longest block ${ms(week.longestBlockMs)}; ${week.writes} writes, ${(week.bytes / 1e6).toFixed(1)} MB, largest ${kib(week.largestBytes)}

@@ -107,6 +107,13 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    */
   readonly gateSchedules?: boolean;
   /**
+   * Over how many objects the `@LeaderCron()` jobs of this role are spread, 1 to 16: `<leaseName>-schedule` and
+   * `<leaseName>-schedule-1`, `-2` and so on, all of which the Role must name. For hundreds of jobs; docs/scheduling.md says when
+   * it helps, and how jobs move. A job that has moved stays where it is if this is changed later.
+   * @default 1
+   */
+  readonly scheduleObjects?: number;
+  /**
    * `'shadow'`: elect a leader and gate nothing, to see what gates would change. `@LeaderOnly()`, `guard()` and
    * `gateSchedules` of this role let every call through on every replica, and log and count (`leadership.shadowSkips`)
    * what they would have skipped. Everything that asks who leads, handlers and `@LeaderCron()` work as ever.
@@ -196,6 +203,7 @@ export interface ResolvedModuleOptions extends ResolvedElectionOptions {
   readonly placementCooldownMs: number;
   readonly watchdog: boolean;
   readonly gateSchedules: boolean;
+  readonly scheduleObjects: number;
   readonly mode: 'enforce' | 'shadow';
 }
 
@@ -212,6 +220,7 @@ const OPTION_NAMES = [
   'placementCooldownMs',
   'watchdog',
   'gateSchedules',
+  'scheduleObjects',
   'mode',
 ];
 
@@ -243,6 +252,7 @@ export function resolveModuleOptions(
     ),
     watchdog: reader.boolean('watchdog', false),
     gateSchedules: reader.boolean('gateSchedules', false),
+    scheduleObjects: readScheduleObjects(reader),
     mode: readMode(reader),
   };
   if (options.podLabel && !LABEL_NAME.test(options.role)) {
@@ -295,6 +305,20 @@ function readMode(reader: OptionReader): 'enforce' | 'shadow' {
     reader.fault('mode', mode, 'must be "enforce" or "shadow"', 'use "enforce", or leave it out');
   }
   return 'shadow';
+}
+
+/** A role that is spread over more objects has too much in one election: its jobs belong to several roles. */
+const MOST_SCHEDULE_OBJECTS = 16;
+
+function readScheduleObjects(reader: OptionReader): number {
+  const objects = reader.get('scheduleObjects');
+  if (objects === undefined) return 1;
+  const isCount = typeof objects === 'number' && Number.isInteger(objects);
+  if (isCount && objects >= 1 && objects <= MOST_SCHEDULE_OBJECTS) return objects;
+  const rule = `must be a whole number from 1 to ${MOST_SCHEDULE_OBJECTS}`;
+  const fix = 'use 4 for about 1,000 jobs, or leave it out';
+  reader.fault('scheduleObjects', objects, rule, fix);
+  return 1;
 }
 
 function readMembers(reader: OptionReader): ResolvedModuleOptions['members'] {

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { ScheduleLedger } from '../../lib/schedule/ledger/schedule-ledger.js';
+import { SpreadLedger } from '../../lib/schedule/ledger/spread-ledger.js';
 import { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
 import { MutantBuild } from '../mutants/mutant-build.js';
 import { FaultCount, SOMETIMES } from './network-faults.js';
@@ -45,7 +45,7 @@ const { values } = parseArgs({
   },
 });
 
-const own: ScheduleEngine = { RoleSchedule, ScheduleLedger };
+const own: ScheduleEngine = { RoleSchedule, SpreadLedger };
 const firstSeed = Number(values.seed);
 const total = {
   ticks: 0,

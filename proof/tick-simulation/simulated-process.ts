@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Term } from '../../lib/core/term.js';
-import type { ScheduleLedger } from '../../lib/schedule/ledger/schedule-ledger.js';
+import type { SpreadLedger } from '../../lib/schedule/ledger/spread-ledger.js';
 import type { ObservedRun } from '../../lib/schedule/runner/job-definition.js';
 import { GRACE_MS, type JobRun } from '../../lib/schedule/runner/job-run.js';
 import type { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
@@ -10,7 +10,7 @@ import type { FaultMix } from './network-faults.js';
 import type { OrderlyElection } from './orderly-election.js';
 import { EPOCH_MS, SimulatedHost } from './simulated-host.js';
 import { SimulatedDocumentStore, type StoreWeather } from './simulated-document-store.js';
-import type { SimulatedDocument } from './simulated-document.js';
+import type { SimulatedObjects } from './simulated-objects.js';
 import {
   CHANGE_TIMEOUT_MS,
   type JobTraits,
@@ -22,13 +22,15 @@ import {
 /** The classes under test: those of the library, or of a mutant of it. */
 export interface ScheduleEngine {
   readonly RoleSchedule: typeof RoleSchedule;
-  readonly ScheduleLedger: typeof ScheduleLedger;
+  readonly SpreadLedger: typeof SpreadLedger;
 }
 
 export interface ProcessTraits extends JobTraits {
   readonly engine: ScheduleEngine;
   readonly queue: EventQueue;
-  readonly document: SimulatedDocument;
+  readonly objects: SimulatedObjects;
+  /** The option of the process that starts next. */
+  readonly objectsOfNext: () => number;
   readonly faults: FaultMix;
   readonly histories: readonly JobHistory[];
   readonly weather: StoreWeather;
@@ -55,7 +57,7 @@ export class SimulatedProcess extends SimulatedHost {
   private begunAt = 0;
   private readonly role: RoleSchedule;
   private readonly jobs: readonly SimulatedJob[];
-  private readonly store: SimulatedDocumentStore;
+  private readonly stores: readonly SimulatedDocumentStore[];
   private nonces = 0;
 
   constructor(
@@ -65,13 +67,16 @@ export class SimulatedProcess extends SimulatedHost {
     super(traits);
     const { faults, random } = traits;
     this.skewMs = random.between(-faults.skewMs, faults.skewMs);
-    this.store = new SimulatedDocumentStore(traits.document, {
+    const link = {
       ...traits,
       owner: this,
       cutOffUntil: () => this.cutOffUntil,
       onWrite: () => this.perhapsLoseTerm(),
-    });
-    this.role = this.scheduleOn(this.store);
+    };
+    this.stores = traits.objects.documents.map(
+      (document) => new SimulatedDocumentStore(document, link),
+    );
+    this.role = this.scheduleOn(this.stores);
     const host = {
       identity,
       clock: this,
@@ -124,9 +129,9 @@ export class SimulatedProcess extends SimulatedHost {
     }
   }
 
-  /** As many requests as it made in any ten seconds. */
+  /** As many requests as it made in any ten seconds to one object. */
   get busiest(): number {
-    return this.store.busiest;
+    return Math.max(...this.stores.map(({ busiest }) => busiest));
   }
 
   /** It resumes every job, for all processes. */
@@ -224,10 +229,12 @@ export class SimulatedProcess extends SimulatedHost {
     }
   }
 
-  private scheduleOn(store: SimulatedDocumentStore): RoleSchedule {
-    const { engine, faults, count, histories } = this.traits;
+  private scheduleOn(stores: readonly SimulatedDocumentStore[]): RoleSchedule {
+    const { engine, faults, count, histories, objectsOfNext } = this.traits;
     const historyOf = (name: string): number => histories.findIndex(({ job }) => job === name);
-    const ledger = new engine.ScheduleLedger(store, this, {
+    const ledger = new engine.SpreadLedger(this, {
+      objects: objectsOfNext(),
+      open: (object) => stores[object]!,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
       longestRequestMs: CHANGE_TIMEOUT_MS,
       retryMs: 250,

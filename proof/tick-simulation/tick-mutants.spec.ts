@@ -17,7 +17,7 @@ it('when a mutant is built, the copy of the library can be loaded', async () => 
     const engine = await engineOf(build, TICK_MUTANTS[0]!);
     expect(engine).toEqual({
       RoleSchedule: expect.any(Function),
-      ScheduleLedger: expect.any(Function),
+      SpreadLedger: expect.any(Function),
     });
   } finally {
     await build.close();

@@ -1,4 +1,4 @@
-import type { ScheduleLedger } from '../../lib/schedule/ledger/schedule-ledger.js';
+import type { SpreadLedger } from '../../lib/schedule/ledger/spread-ledger.js';
 import type { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
 import type { MutantBuild, SourcePatch } from '../mutants/mutant-build.js';
 import type { ScheduleEngine } from './simulated-process.js';
@@ -18,6 +18,47 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
       file: 'schedule/runner/job-runner.ts',
       from: 'if (this.told.has(id)) continue;',
       to: 'if (this.told.has(id) || !id.startsWith(this.term!.holderIdentity)) continue;',
+    },
+  },
+  {
+    name: 'copy before the mark',
+    breaks: 'nothing is written for a job elsewhere before its record is marked',
+    patch: {
+      file: 'schedule/ledger/spread-ledger.ts',
+      from: '    if (mark === undefined && this.isToMove(job)) {\n',
+      to: `    if (mark === undefined && this.isToMove(job)) {
+      const [here, movedTo] = [this.first.known(job), this.targetOf(job)];
+      if (here !== undefined) {
+        await this.ledger(movedTo).submit(new RecordCopy(job, { ...here, movedTo }), options);
+      }
+`,
+    },
+  },
+  {
+    name: 'move with fewer ticks',
+    breaks: 'a record that moves accounts for no less than before',
+    patch: {
+      file: 'schedule/ledger/moved-record.ts',
+      from: 'record: { ...known, movedTo: this.movedTo }',
+      to: 'record: { ...known, accountedThrough: known.accountedThrough - 4_000, movedTo: this.movedTo }',
+    },
+  },
+  {
+    name: 'the option instead of the mark',
+    breaks: 'the mark says where a job is',
+    patch: {
+      file: 'schedule/ledger/spread-ledger.ts',
+      from: 'this.marks.set(job, first);\n    return first;',
+      to: 'const hashed = { ...first, movedTo: 1 + (this.options.objects % 2) };\n    this.marks.set(job, hashed);\n    return hashed;',
+    },
+  },
+  {
+    name: 'sweep a mark',
+    breaks: 'a mark is never removed',
+    patch: {
+      file: 'schedule/ledger/job-sweep.ts',
+      from: 'if (record === undefined || isMark(record)) continue;',
+      to: 'if (record === undefined) continue;',
     },
   },
   {
@@ -543,8 +584,8 @@ export async function engineOf(
   const role = (await load('schedule/runner/role-schedule.ts')) as {
     RoleSchedule: typeof RoleSchedule;
   };
-  const ledger = (await load('schedule/ledger/schedule-ledger.ts')) as {
-    ScheduleLedger: typeof ScheduleLedger;
+  const ledger = (await load('schedule/ledger/spread-ledger.ts')) as {
+    SpreadLedger: typeof SpreadLedger;
   };
-  return { RoleSchedule: role.RoleSchedule, ScheduleLedger: ledger.ScheduleLedger };
+  return { RoleSchedule: role.RoleSchedule, SpreadLedger: ledger.SpreadLedger };
 }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { ScheduleLedger } from '../../lib/schedule/ledger/schedule-ledger.js';
+import { SpreadLedger } from '../../lib/schedule/ledger/spread-ledger.js';
 import { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
 import { FaultCount, SOMETIMES } from './network-faults.js';
 import { FAULTS, faultsOf, simulateTicks } from './tick-simulation.js';
 
-const engine = { RoleSchedule, ScheduleLedger };
+const engine = { RoleSchedule, SpreadLedger };
 const SEEDS = Array.from({ length: 12 }, (_, index) => index + 1);
 const SECONDS = 120;
 const SOUND = Object.fromEntries(FAULTS.map((fault) => [fault, []]));

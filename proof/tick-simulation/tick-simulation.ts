@@ -1,12 +1,11 @@
-import type { JsonDocument } from '../../lib/core/json-document.js';
-import { readJobRecord, unpacked } from '../../lib/schedule/ledger/ledger-document.js';
+import { readJobRecord } from '../../lib/schedule/ledger/ledger-document.js';
 import { EventQueue } from '../simulation/event-queue.js';
 import { RandomStream } from '../simulation/random-stream.js';
 import { type HistoryVerdict, JobHistory } from './job-history.js';
 import { drawFaults, FaultCount, type FaultMix } from './network-faults.js';
 import { RecordLife } from './record-life.js';
 import { OrderlyElection } from './orderly-election.js';
-import { SimulatedDocument } from './simulated-document.js';
+import { SimulatedObjects } from './simulated-objects.js';
 import { VALIDITY_MS } from './simulated-job.js';
 import { EPOCH_MS } from './simulated-host.js';
 import {
@@ -33,6 +32,9 @@ const CANCELLING_SECONDS = 60;
 
 /** Of one process in ten seconds: claims and ends of a busy job, triggers, and four tries a second. */
 const MOST_REQUESTS = 150;
+
+/** Over how many objects a role is spread that is. */
+const MOST_OBJECTS = 3;
 
 /** How many jobs a role with many has; more than one of them is due at once. */
 const MANY_JOBS = 25;
@@ -80,10 +82,12 @@ export async function simulateTicks(
       histories.push(historyOf(`job ${job}`, random.pick([10, 15, 30])));
     }
   }
-  const document = new SimulatedDocument(
-    (...steps) => {
-      // A large document is stored packed.
-      const [before, after] = steps.map(unpacked) as [JsonDocument, JsonDocument];
+  const spreading = new RandomStream(seed, 'objects');
+  const isSpread = spreading.chance(0.3);
+  const objects = new SimulatedObjects(isSpread ? MOST_OBJECTS : 1, {
+    count,
+    now: () => queue.now,
+    onWritten: (before, after) => {
       for (const history of histories) {
         const { job, life } = history;
         const trueMs = EPOCH_MS + queue.now;
@@ -94,14 +98,16 @@ export async function simulateTicks(
         for (let rerun = 0; rerun < reruns; rerun += 1) count.add('rerun');
       }
     },
-    () => queue.now,
-  );
+  });
   const election = faults.isOrderly ? new OrderlyElection(() => queue.now, VALIDITY_MS) : null;
   const weather = { goneUntil: 0, slowUntil: 0, refusesUntil: 0 };
   const traits = {
     engine,
     queue,
-    document,
+    objects,
+    // A role is spread while it works: by replicas that are started later, beside those without the option.
+    objectsOfNext: () =>
+      isSpread ? spreading.pick(queue.now === 0 ? [1, 1, 2] : [1, 2, 3, 3]) : 1,
     random,
     // Under Replace a call waits for the runs before it, so that its run could not be known by its time.
     faults: policy === 'Replace' ? { ...faults, triggerEvery: Infinity } : faults,
@@ -123,6 +129,7 @@ export async function simulateTicks(
   const processes = ['a', 'b', 'c'].map((name) => new SimulatedProcess(name, traits));
   const all = new Set(processes);
   planRestarts(processes, traits, (process) => all.add(process));
+  if (isSpread) planRollout(processes, traits, (process) => all.add(process));
   planResumption(processes, traits);
   planLastCancel(processes, traits);
   planWeather(traits);
@@ -161,7 +168,7 @@ export async function simulateTicks(
     misremembered: verdicts.flatMap(({ misremembered }) => misremembered),
     dead: verdicts.flatMap(({ dead }) => dead),
     hasty: hasty.map(({ identity, busiest }) => `${identity}: ${busiest}`),
-    writes: document.writes,
+    writes: objects.writes,
     faults: count,
   };
 }
@@ -219,14 +226,38 @@ function planRestarts(
       if (queue.now >= calmFrom) return;
       count.add('killed');
       const index = random.whole(0, processes.length - 1);
-      processes[index]!.kill();
-      const restarted = new SimulatedProcess(`restarted-${(restarts += 1)}`, traits);
-      processes[index] = restarted;
-      onRestarted(restarted);
+      onRestarted(replaced(processes, index, `restarted-${(restarts += 1)}`, traits));
       again();
     });
   };
   again();
+}
+
+/** In the middle of the run each replica is replaced. */
+function planRollout(
+  processes: SimulatedProcess[],
+  traits: ProcessTraits,
+  onRestarted: (process: SimulatedProcess) => void,
+): void {
+  const { queue, random, calmFrom } = traits;
+  processes.forEach((_process, index) => {
+    queue.at(calmFrom * random.between(0.3, 0.6), null, () => {
+      onRestarted(replaced(processes, index, `rolled-out-${index}`, traits));
+    });
+  });
+}
+
+function replaced(
+  processes: SimulatedProcess[],
+  index: number,
+  identity: string,
+  traits: ProcessTraits,
+): SimulatedProcess {
+  processes[index]!.kill();
+  traits.objects.left();
+  const next = new SimulatedProcess(identity, traits);
+  processes[index] = next;
+  return next;
 }
 
 /** At last one process resumes all jobs, and is killed: the others must have heard of it. */
@@ -257,7 +288,7 @@ function planWeather({
   faults,
   count,
   weather,
-  document,
+  objects: { documents },
   calmFrom,
 }: ProcessTraits): void {
   const plan = (everySeconds: number, what: string, strike: (seconds: number) => boolean): void => {
@@ -273,12 +304,14 @@ function planWeather({
   plan(faults.outageEvery, 'store gone', (part) => (weather.goneUntil = until(5 + 85 * part)) > 0);
   plan(faults.slowEvery, 'slow', (part) => (weather.slowUntil = until(5 + 25 * part)) > 0);
   plan(faults.refuseEvery, 'refused', (part) => (weather.refusesUntil = until(1 + 19 * part)) > 0);
-  plan(
-    faults.conflictEvery,
-    'conflicts without end',
-    (part) => (document.conflictsUntil = until(1 + 9 * part)) > 0,
-  );
-  plan(faults.restoreEvery, 'record restored', (part) => document.restore(Math.floor(40 * part)));
+  plan(faults.conflictEvery, 'conflicts without end', (part) => {
+    for (const document of documents) document.conflictsUntil = until(1 + 9 * part);
+    return true;
+  });
+  plan(faults.restoreEvery, 'record restored', (part) => {
+    const document = documents[Math.floor(part * 1_000) % documents.length]!;
+    return document.restore(Math.floor(40 * part));
+  });
 }
 
 /** Everything that an event sets off by promises happens before the next event. */

@@ -59,7 +59,7 @@ describe('when an editor shows what the package exports', () => {
 });
 
 const UNIT_OR_COUNT =
-  /(Ms|Seconds|Micros|[cC]ount|\.number|[tT]erm|[tT]ransitions|candidates|attempt|version|[lL]imit|retries|Timers)$/;
+  /(Ms|Seconds|Micros|[cC]ount|\.number|[tT]erm|[tT]ransitions|candidates|attempt|version|[lL]imit|retries|Timers|Objects)$/;
 
 function compilerOptions(): ts.CompilerOptions {
   const { config } = ts.readConfigFile('tsconfig.json', (file) => ts.sys.readFile(file));

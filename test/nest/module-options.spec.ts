@@ -76,6 +76,7 @@ describe('the options of LeaderElectionModule', () => {
         placementCooldownMs: 30_000,
         watchdog: false,
         gateSchedules: false,
+        scheduleObjects: 1,
         mode: 'enforce',
       });
       await elections.clock.advance(60_000);

@@ -93,13 +93,22 @@ function isTime(time: number): boolean {
  */
 export const FORMAT = 2;
 
+/**
+ * Of a record that has moved to another object of its role, `movedTo`. Versions that know of one object alone leave it as
+ * it is, and do not run the job.
+ */
+const MOVED_FORMAT = 3;
+
+/** Over so many objects a role can be spread. */
+const MOST_OBJECTS = 16;
+
 const REASONS: readonly MissedReason[] = ['not-started', 'forbidden', 'interrupted'];
 const OUTCOMES: readonly PastOutcome[] = ['succeeded', 'failed', 'cancelled', 'interrupted'];
 
 /** Why a stored record decides nothing; undefined if it can be read. */
 export function recordFault(stored: unknown): string | undefined {
   if (!isJsonObject(stored)) return 'its record is not a JSON object';
-  const newer = formatFault(stored);
+  const newer = movedTo(stored) === undefined ? formatFault(stored) : undefined;
   if (newer !== undefined) return `its record ${newer}`;
   if (parseTime(stored['accountedThrough']) === undefined) {
     return 'its record does not say up to which tick it accounts for (accountedThrough)';
@@ -121,9 +130,16 @@ export function formatFault({ format = 1 }: JsonDocument): string | undefined {
   return `has format ${JSON.stringify(format)}, and this version of the library reads up to ${FORMAT}`;
 }
 
+function movedTo({ format, movedTo: object }: JsonDocument): number | undefined {
+  if (format !== MOVED_FORMAT || typeof object !== 'number') return undefined;
+  return Number.isInteger(object) && object > 0 && object < MOST_OBJECTS ? object : undefined;
+}
+
 /** Reads a stored record that has no {@link recordFault}. */
 export function readRecord(source: JsonDocument): JobRecord {
+  const object = movedTo(source);
   return {
+    ...(object !== undefined && { movedTo: object }),
     schedule: readText(source['schedule']),
     accountedThrough: parseTime(source['accountedThrough'])!,
     claimNonce: readText(source['claim']),
@@ -175,7 +191,9 @@ export function printRecord(record: JobRecord): JsonDocument {
     suspension: record.fleetSwitch === null ? undefined : printSwitch(record.fleetSwitch),
     unknownSince: timeOrNothing(record.unknownSince),
   };
-  const printed: Record<string, unknown> = { ...source };
+  const place =
+    record.movedTo === undefined ? {} : { format: MOVED_FORMAT, movedTo: record.movedTo };
+  const printed: Record<string, unknown> = { ...source, ...place };
   for (const [key, value] of Object.entries(known)) {
     if (value !== undefined) printed[key] = value;
     else if (isUnderstood(key, printed[key])) delete printed[key];

@@ -161,6 +161,8 @@ export interface JobRecord {
   readonly history: readonly PastRun[];
   /** Null: it was never suspended or resumed. Stored as `suspension`. */
   readonly fleetSwitch: FleetSwitch | null;
+  /** The object of the role to which it has moved; absent where the record is. See `moved-record.ts`. */
+  readonly movedTo?: number;
   /** When a leader first found the record and did not know the job; null if the last writer knew it. */
   readonly unknownSince: number | null;
   /** The stored object: this version writes back what it does not understand. */

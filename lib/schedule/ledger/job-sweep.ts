@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 import { printRecord } from './job-record.codec.js';
 import { fencingTokenOf, type JobRecord } from './job-record.js';
+import { cutDown, isCutDown, isMark } from './moved-record.js';
 import {
   jobNames,
   readJobRecord,
@@ -25,6 +26,8 @@ export interface SweepingLeader {
   /** How long a record of an unknown job is kept after it was marked. */
   readonly keptUnknownMs: number;
   readonly isKnown: (job: string) => boolean;
+  /** Records are here because a mark points to them: of one that is removed, what it accounted for is kept. */
+  readonly isMarked?: boolean;
 }
 
 export interface SweptDocument {
@@ -49,9 +52,12 @@ export function sweepJobs(document: JsonDocument, leader: SweepingLeader): Swept
   for (const job of jobNames(document)) {
     if (leader.isKnown(job) && !isMarked(document, job)) continue;
     const record = readJobRecord(document, job);
-    if (record === undefined) continue;
+    // A mark is kept: without it the job could be in two objects.
+    if (record === undefined || isMark(record)) continue;
+    if (leader.isMarked === true && isCutDown(record) && !leader.isKnown(job)) continue;
     if (!leader.isKnown(job) && isExpired(record, leader)) {
       forgotten.push(job);
+      if (leader.isMarked === true) remarked.set(job, printRecord(cutDown(record)));
       through = Math.max(through, record.accountedThrough);
     } else if (
       leader.isKnown(job) !== (record.unknownSince === null) &&
@@ -62,7 +68,7 @@ export function sweepJobs(document: JsonDocument, leader: SweepingLeader): Swept
     }
   }
   const marked = withJobRecords(document, remarked);
-  if (forgotten.length === 0) return { document: marked, forgotten };
+  if (forgotten.length === 0 || leader.isMarked === true) return { document: marked, forgotten };
   return { document: sweptUpTo(withoutJobRecords(marked, forgotten), through), forgotten };
 }
 

@@ -18,6 +18,11 @@ import { withoutRetries, withRetry } from './pending-retries.js';
  */
 export interface LedgerChange<R> {
   readonly job: string;
+  /**
+   * True if it is about where the record is. Any other change follows the record to its new object, and takes what is
+   * left of one that was swept there for none.
+   */
+  readonly isOfMark?: boolean;
   /** The run that begins with this change. If the change is not settled in time, it never will. */
   readonly beginning?: string | undefined;
   /** What that run is an attempt of, after the first; it is open again if the change is not settled in time. */

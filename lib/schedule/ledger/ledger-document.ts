@@ -180,7 +180,8 @@ function jobsOf(document: JsonDocument): JsonDocument {
 
 /** What helps when a document is full. */
 export const MAKE_ROOM =
-  'Use fewer scheduled jobs per role (each role has an object of its own), shorter runs, or concurrencyPolicy "Forbid".';
+  'Use fewer scheduled jobs per role (each role has an object of its own), scheduleObjects to spread them over several ' +
+  'objects, shorter runs, or concurrencyPolicy "Forbid".';
 
 /** How much of its bound a document takes, as it is stored. */
 export interface StoredSize {

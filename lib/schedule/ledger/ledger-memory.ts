@@ -1,9 +1,9 @@
 import type { ActiveRun, JobRecord, PendingRetry, UntoldReport } from './job-record.js';
-import { type EndedRun, lacksEnd, withEnd } from './ledger-changes.js';
+import { type EndedRun, lacksEnd, type LedgerChange, withEnd } from './ledger-changes.js';
 import { withoutRetries, withRetryReturned } from './pending-retries.js';
 
 /** Runs and jobs beyond this are forgotten, the oldest first: a store that goes back does not go back far. */
-const MOST_REMEMBERED = 1_000;
+const MOST_REMEMBERED = { runs: 1_000, jobs: 16_000 };
 
 type Accounted = Pick<JobRecord, 'accountedThrough' | 'claimNonce'>;
 
@@ -39,14 +39,14 @@ export class LedgerMemory {
     if (known === undefined || !isOlder({ accountedThrough, returned }, known)) {
       this.accounted.delete(job);
       this.accounted.set(job, { accountedThrough, claimNonce });
-      cut(this.accounted);
+      cut(this.accounted, MOST_REMEMBERED.jobs);
     }
   }
 
   /** A run of this process has ended; whether that is recorded does not matter. */
   runEnded(ended: EndedRun): void {
     this.ended.set(ended.run.id, ended);
-    cut(this.ended);
+    cut(this.ended, MOST_REMEMBERED.runs);
   }
 
   /**
@@ -55,7 +55,13 @@ export class LedgerMemory {
    */
   runAbandoned(run: string, retry?: PendingRetry): void {
     this.neverStarted.set(run, retry);
-    cut(this.neverStarted);
+    cut(this.neverStarted, MOST_REMEMBERED.runs);
+  }
+
+  /** Nothing is known of what became of a change, and its caller no longer waits for it. */
+  gaveUp({ beginning, ending, retry }: LedgerChange<unknown>): void {
+    if (beginning !== undefined) this.runAbandoned(beginning, retry);
+    if (ending !== undefined) this.runEnded(ending);
   }
 
   /** A new record of the job accounts for every tick up to here; -Infinity if no earlier one was seen. */
@@ -90,7 +96,7 @@ export class LedgerMemory {
     const earlier = known?.attempt === attempt ? known.runs : [];
     this.attempts.delete(tick);
     this.attempts.set(tick, { attempt, runs: [...new Set([...earlier, ...runs])] });
-    cut(this.attempts);
+    cut(this.attempts, MOST_REMEMBERED.runs);
   }
 
   /** An attempt that was handed back names the runs that had claimed it; one that does not is older than these claims. */
@@ -151,8 +157,8 @@ function withoutBeginning(
   };
 }
 
-function cut(remembered: Map<string, unknown>): void {
-  if (remembered.size <= MOST_REMEMBERED) return;
+function cut(remembered: Map<string, unknown>, most: number): void {
+  if (remembered.size <= most) return;
   const [oldest] = remembered.keys();
   remembered.delete(oldest!);
 }

@@ -13,6 +13,7 @@ import {
   withLessHistory,
 } from './ledger-document.js';
 import type { LedgerMemory } from './ledger-memory.js';
+import { isCutDown, isMark, type RecordMark } from './moved-record.js';
 import { PORTION } from './portions.js';
 
 export interface SubmitOptions {
@@ -34,6 +35,12 @@ export interface Refusal {
   readonly why: string;
 }
 
+/** The record of its job is in another object: the change is to be submitted there. */
+export interface Moved {
+  readonly kind: 'moved';
+  readonly mark: RecordMark;
+}
+
 /** A change, with the caller that waits for it. */
 export class PendingChange {
   /** Part of the write that is made or under way: it is too late to abort, and the outcome must be awaited. */
@@ -47,7 +54,9 @@ export class PendingChange {
   constructor(
     readonly change: LedgerChange<unknown>,
     private readonly options: SubmitOptions,
-    private readonly resolve: (result: Submitted<unknown>) => void,
+    private readonly resolve: (result: Submitted<unknown> | Moved) => void,
+    /** What becomes of it if the record has moved: the caller hears so, or it waits for the record to come back. */
+    private readonly isFollowing = false,
   ) {}
 
   get deadline(): number {
@@ -65,6 +74,14 @@ export class PendingChange {
   settle(result: unknown): void {
     this.ignoreAbort();
     this.resolve({ kind: 'settled', result });
+  }
+
+  /** False if its caller knows of no other object. */
+  follow(mark: RecordMark): boolean {
+    if (!this.isFollowing) return false;
+    this.ignoreAbort();
+    this.resolve({ kind: 'moved', mark });
+    return true;
   }
 
   giveUp(): void {
@@ -189,6 +206,11 @@ export class PendingChanges {
     entry.refusal = refusal('unreadable', jobFault(stored, job));
     if (entry.refusal !== undefined) return;
     const draft = write.drafts.get(job);
+    const record = draft ?? readJobRecord(stored, job);
+    if (isMark(record) && entry.change.isOfMark !== true) {
+      if (draft === undefined) this.follow(entry, record);
+      return;
+    }
     const verdict = this.decide(entry.change, stored, draft);
     if (verdict.kind === 'settled') {
       // A proposal of another change in this write is not stored yet, and settles nothing.
@@ -256,7 +278,15 @@ export class PendingChanges {
       return change.decide(undefined, Math.max(sweptThrough(stored), memory.accountedBefore(job)));
     }
     memory.saw(job, record);
+    if (isCutDown(record) && change.isOfMark !== true) {
+      return change.decide(undefined, memory.accountedBefore(job));
+    }
     return change.decide(memory.recall(job, record), -Infinity);
+  }
+
+  private follow(entry: PendingChange, mark: RecordMark): void {
+    if (entry.follow(mark)) this.entries.delete(entry);
+    else entry.refusal = refusal('unreadable', `its record is in object ${mark.movedTo}`);
   }
 
   private settle(entry: PendingChange, result: unknown): void {
@@ -266,10 +296,8 @@ export class PendingChanges {
   }
 
   private giveUp(entry: PendingChange): void {
-    const { beginning, ending, retry } = entry.change;
     this.entries.delete(entry);
-    if (beginning !== undefined) this.memory.runAbandoned(beginning, retry);
-    if (ending !== undefined) this.memory.runEnded(ending);
+    this.memory.gaveUp(entry.change);
     entry.giveUp();
   }
 }

@@ -14,9 +14,11 @@ import type { JobRecord } from './job-record.js';
 import type { SweptDocument } from './job-sweep.js';
 import type { LedgerChange } from './ledger-changes.js';
 import { readJobRecord, withBoundedHistory } from './ledger-document.js';
+import type { JobLedger, Sweep } from './job-ledger.js';
 import { LedgerMemory } from './ledger-memory.js';
 import { nextTurn } from './portions.js';
 import {
+  type Moved,
   PendingChange,
   PendingChanges,
   type ProposedWrite,
@@ -51,15 +53,9 @@ interface Load {
  * Requests never overlap: a request that was sent before a write was answered might return a version older than that
  * write.
  */
-export class ScheduleLedger {
+export class ScheduleLedger implements JobLedger {
   private readonly store: BoundedStore;
-  private readonly memory = new LedgerMemory();
-  private readonly pending = new PendingChanges(
-    this.memory,
-    (entry) => this.explain(entry),
-    (document) => this.store.sizeOf(document),
-    () => nextTurn(this.clock),
-  );
+  private readonly pending: PendingChanges;
   private readonly fill = new DocumentFill();
   private readonly loads = new Set<Load>();
   private readonly reads: RequestPace;
@@ -77,7 +73,7 @@ export class ScheduleLedger {
   private mostInOneWrite = Infinity;
   /** Jobs whose refusal has been reported. */
   private readonly explained = new Set<string>();
-  private sweep: (document: JsonDocument) => SweptDocument = (document) => ({
+  private sweep: Sweep = (document) => ({
     document,
     forgotten: [],
   });
@@ -87,8 +83,15 @@ export class ScheduleLedger {
     store: Store<JsonDocument, StoredDocument>,
     private readonly clock: Clock,
     private readonly options: LedgerOptions,
+    private readonly memory = new LedgerMemory(),
   ) {
     this.store = new BoundedStore(store, clock, options);
+    this.pending = new PendingChanges(
+      memory,
+      (entry) => this.explain(entry),
+      (document) => this.store.sizeOf(document),
+      () => nextTurn(clock),
+    );
     this.reads = new RequestPace(clock, options);
     this.writes = new RequestPace(clock, options);
     this.rejections = new RequestPace(clock, options);
@@ -103,11 +106,13 @@ export class ScheduleLedger {
     return this.memory.recall(job, record);
   }
 
+  /** The document as of some time is known. */
+  get isRead(): boolean {
+    return this.current !== undefined;
+  }
+
   /** Tidies the document whenever it is written anyway. */
-  sweepBy(
-    sweep: (document: JsonDocument) => SweptDocument,
-    onForgotten: (job: string) => void,
-  ): void {
+  sweepBy(sweep: Sweep, onForgotten: (job: string) => void): void {
     this.sweep = sweep;
     this.onForgotten = onForgotten;
   }
@@ -134,8 +139,24 @@ export class ScheduleLedger {
   }
 
   submit<R>(change: LedgerChange<R>, options: SubmitOptions): Promise<Submitted<R>> {
+    return this.enter(change, options, false) as Promise<Submitted<R>>;
+  }
+
+  /** As {@link submit}, and tells if the record of the job is in another object. */
+  submitOrFollow<R>(
+    change: LedgerChange<R>,
+    options: SubmitOptions,
+  ): Promise<Submitted<R> | Moved> {
+    return this.enter(change, options, true) as Promise<Submitted<R> | Moved>;
+  }
+
+  private enter(
+    change: LedgerChange<unknown>,
+    options: SubmitOptions,
+    isFollowing: boolean,
+  ): Promise<Submitted<unknown> | Moved> {
     return new Promise((resolve) => {
-      const entry = new PendingChange(change, options, resolve as (result: unknown) => void);
+      const entry = new PendingChange(change, options, resolve, isFollowing);
       if (entry.isOver(this.clock.now())) return entry.giveUp();
       this.pending.add(entry, () => this.rest());
       if (!this.isWorking) void this.work();
@@ -143,8 +164,16 @@ export class ScheduleLedger {
     });
   }
 
+  refresh(signal: AbortSignal): Promise<boolean> {
+    return this.load(signal);
+  }
+
+  async inspect(job: string, signal: AbortSignal): Promise<JobRecord | undefined> {
+    return readJobRecord(await this.inspectAll(signal), job);
+  }
+
   /** The document as it is stored now, for people; independent of the rest of this class. */
-  async inspect(signal: AbortSignal): Promise<JsonDocument> {
+  async inspectAll(signal: AbortSignal): Promise<JsonDocument> {
     const outcome = await this.store.read(signal);
     if (outcome.kind === 'failed') throw outcome.error;
     return outcome.kind === 'found' ? outcome.stored.document : NOTHING_STORED;
@@ -240,7 +269,7 @@ export class ScheduleLedger {
 
   /** Marks that do not fit are left for later. */
   private swept(document: JsonDocument): SweptDocument {
-    const swept = this.sweep(document);
+    const swept = this.sweep(document, false);
     const isTooLarge =
       swept.document !== document && this.store.sizeOf(swept.document).bytes > MAX_DOCUMENT_BYTES;
     return isTooLarge ? { document, forgotten: [] } : swept;

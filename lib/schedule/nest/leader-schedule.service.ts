@@ -15,7 +15,6 @@ import { runInTerm } from '../../election/current-term.js';
 import { ScheduleGates } from '../../nest/schedule-gates.js';
 import { runToEnd } from '../../nest/run-to-end.js';
 import { LONGEST_REASON } from '../ledger/job-record.js';
-import { readJobRecord } from '../ledger/ledger-document.js';
 import type { LeaderCronContext } from '../runner/job-definition.js';
 import type { JobRunner } from '../runner/job-runner.js';
 import type { RoleSchedule } from '../runner/role-schedule.js';
@@ -177,7 +176,7 @@ export class LeaderSchedule {
   async inspect(name: string): Promise<JobStatus> {
     const { role, runner } = this.job(name);
     const signal = new AbortController().signal;
-    const record = readJobRecord(await role.schedule.inspect(signal), name);
+    const record = await role.schedule.inspect(name, signal);
     return jobStatus(name, runner.nextTick(record), record);
   }
 

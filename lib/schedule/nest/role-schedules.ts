@@ -1,7 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.js';
-import type { JsonDocument } from '../../core/json-document.js';
-import type { Store, StoredDocument } from '../../core/resource-lock.js';
 import { atHome } from '../../elector/system-clock.js';
 import type { Term } from '../../core/term.js';
 import { kernelRandom, kernelUuid } from '../../locks/kernel-entropy.js';
@@ -11,7 +9,7 @@ import type { RoleElection } from '../../nest/role-election.js';
 import { RoleRegistry } from '../../nest/role-registry.js';
 import { isTerm } from '../../election/gated-work.js';
 import { KEPT_UNKNOWN_MS } from '../ledger/job-sweep.js';
-import { ScheduleLedger } from '../ledger/schedule-ledger.js';
+import { SpreadLedger } from '../ledger/spread-ledger.js';
 import { SCHEDULE_SUFFIX } from './leader-cron.decorator.js';
 import { RoleSchedule } from '../runner/role-schedule.js';
 import { RunEvents, RunReporter } from './run-events.js';
@@ -46,7 +44,7 @@ export class RoleSchedules {
   of(election: RoleElection): RoleSchedule {
     const known = this.byRole.get(election.role);
     if (known !== undefined) return known;
-    const schedule = this.scheduleOf(election, election.lock.sibling!(SCHEDULE_SUFFIX));
+    const schedule = this.scheduleOf(election);
     this.byRole.set(election.role, schedule);
     this.follow(election, schedule);
     return schedule;
@@ -71,15 +69,14 @@ export class RoleSchedules {
     return { term: election.termBy(service), leader: service.leader };
   }
 
-  private scheduleOf(
-    election: RoleElection,
-    store: Store<JsonDocument, StoredDocument>,
-  ): RoleSchedule {
-    const { clock, elector, options } = election;
+  private scheduleOf(election: RoleElection): RoleSchedule {
+    const { clock, elector, options, lock } = election;
     const service = this.registry.service(election);
     const { requestTimeoutMs, renewDeadlineMs, leaseDurationMs } = options;
     const observer = new RunReporter(election.source, this.events);
-    const ledger = new ScheduleLedger(store, clock, {
+    const ledger = new SpreadLedger(clock, {
+      objects: options.scheduleObjects,
+      open: (object) => lock.sibling!(suffixOf(object)),
       requestTimeoutMs,
       longestRequestMs: renewDeadlineMs,
       retryMs: RETRY_MS,
@@ -122,4 +119,9 @@ export class RoleSchedules {
     if (leadership$ !== undefined) leadership$.subscribe?.((leadership) => begin(leadership.term));
     else granted$?.subscribe?.(begin);
   }
+}
+
+/** The first object is the one that a role without `scheduleObjects` has. */
+function suffixOf(object: number): string {
+  return object === 0 ? SCHEDULE_SUFFIX : `${SCHEDULE_SUFFIX}-${object}`;
 }

@@ -1,5 +1,5 @@
 import type { Timer } from '../../core/clock.js';
-import type { ScheduleLedger } from '../ledger/schedule-ledger.js';
+import type { JobLedger } from '../ledger/job-ledger.js';
 import type { ScheduleEnvironment } from './job-definition.js';
 import { type JobRun, LinkedSignal } from './job-run.js';
 
@@ -22,7 +22,7 @@ export class CancelWatch {
   private reading: AbortController | undefined;
 
   constructor(
-    private readonly ledger: ScheduleLedger,
+    private readonly ledger: JobLedger,
     private readonly environment: ScheduleEnvironment,
   ) {}
 
@@ -73,7 +73,7 @@ export class CancelWatch {
     if (term !== undefined) {
       this.reading = new AbortController();
       const linked = new LinkedSignal([this.reading.signal, term.signal]);
-      const isRead = await this.ledger.load(linked.signal);
+      const isRead = await this.ledger.refresh(linked.signal);
       linked.unlink();
       this.reading = undefined;
       if (isRead) this.look();

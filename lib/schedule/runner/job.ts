@@ -19,7 +19,7 @@ import {
 } from '../ledger/ledger-changes.js';
 import { RetryClaim, RetryDrop, RetryReturn } from '../ledger/retry-changes.js';
 import type { Submitted } from '../ledger/pending-changes.js';
-import type { ScheduleLedger } from '../ledger/schedule-ledger.js';
+import type { JobLedger } from '../ledger/job-ledger.js';
 import type { TickDecision } from '../tick/tick-schedule.js';
 import type { ActiveRuns } from './active-runs.js';
 import type { CancelWatch } from './cancel-watch.js';
@@ -65,7 +65,7 @@ export class Job {
   constructor(
     readonly definition: JobDefinition,
     readonly active: ActiveRuns,
-    private readonly ledger: ScheduleLedger,
+    private readonly ledger: JobLedger,
     private readonly cancelWatch: CancelWatch,
     readonly environment: ScheduleEnvironment,
   ) {}
@@ -126,7 +126,7 @@ export class Job {
   /** Reads what the fleet has recorded in the meantime. */
   async refresh(term: Term): Promise<void> {
     const linked = new LinkedSignal([this.stopping.signal, term.signal]);
-    await this.ledger.load(linked.signal);
+    await this.ledger.refresh(linked.signal, this.name);
     linked.unlink();
   }
 
@@ -135,7 +135,7 @@ export class Job {
     const { clock, changeTimeoutMs } = this.environment;
     const limit = new AbortController();
     const timer = clock.setTimer(() => limit.abort(), changeTimeoutMs);
-    const isRead = await this.ledger.load(limit.signal);
+    const isRead = await this.ledger.refresh(limit.signal, this.name);
     timer.cancel();
     return isRead;
   }

@@ -4,7 +4,8 @@ import { wallMs } from '../../core/clock.js';
 import type { JsonDocument } from '../../core/json-document.js';
 import { sweepJobs, type SweptDocument } from '../ledger/job-sweep.js';
 import { nextTurn, PORTION } from '../ledger/portions.js';
-import type { ScheduleLedger } from '../ledger/schedule-ledger.js';
+import type { JobLedger } from '../ledger/job-ledger.js';
+import type { JobRecord } from '../ledger/job-record.js';
 import type { JobDefinition, ScheduleEnvironment } from './job-definition.js';
 import { JobRunner, ToldReports } from './job-runner.js';
 import { ActiveRuns } from './active-runs.js';
@@ -22,13 +23,13 @@ export class RoleSchedule {
   private isStopped = false;
 
   constructor(
-    private readonly ledger: ScheduleLedger,
+    private readonly ledger: JobLedger,
     private readonly environment: ScheduleEnvironment,
   ) {
     const { observer } = environment;
     this.cancelWatch = new CancelWatch(ledger, environment);
     ledger.sweepBy(
-      (document) => this.sweep(document),
+      (document, isMarked) => this.sweep(document, isMarked),
       (job) => observer.onForgotten(job),
     );
   }
@@ -72,18 +73,20 @@ export class RoleSchedule {
     for (const runner of this.runners.values()) runner.stop();
   }
 
-  inspect(signal: AbortSignal): Promise<JsonDocument> {
-    return this.ledger.inspect(signal);
+  /** What is stored of a job. @throws LockRequestError */
+  inspect(job: string, signal: AbortSignal): Promise<JobRecord | undefined> {
+    return this.ledger.inspect(job, signal);
   }
 
   /** Only a leader decides that a job is unknown: others may be out of date. */
-  private sweep(document: JsonDocument): SweptDocument {
+  private sweep(document: JsonDocument, isMarked: boolean): SweptDocument {
     const { term, runners } = this;
     if (term === undefined) return { document, forgotten: [] };
     const isKnown = (job: string): boolean => runners.has(job);
     const { clock, keptUnknownMs } = this.environment;
     const { fencingToken } = term;
-    return sweepJobs(document, { now: wallMs(clock), fencingToken, keptUnknownMs, isKnown });
+    const leader = { now: wallMs(clock), fencingToken, keptUnknownMs, isKnown, isMarked };
+    return sweepJobs(document, leader);
   }
 
   private async beginLoaded(term: Term): Promise<void> {

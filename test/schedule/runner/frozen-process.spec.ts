@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { ScheduleLedger } from '../../../lib/schedule/ledger/schedule-ledger.js';
+import { SpreadLedger } from '../../../lib/schedule/ledger/spread-ledger.js';
 import { ScheduledProcess } from '../support/scheduled-process.js';
 
 const MINUTE_MS = 60_000;
@@ -59,7 +59,7 @@ describe('when every write is given up at once', () => {
   it('lets the other timers of the process have their turn all the same', async () => {
     const process = await leading();
     let asked = 0;
-    jest.spyOn(ScheduleLedger.prototype, 'submit').mockImplementation(() => {
+    jest.spyOn(SpreadLedger.prototype, 'submit').mockImplementation(() => {
       if ((asked += 1) > 1_000) throw new Error('it never yields');
       return Promise.resolve({ kind: 'unresolved' });
     });

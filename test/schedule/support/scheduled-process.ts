@@ -4,7 +4,7 @@ import type { JsonDocument } from '../../../lib/core/json-document.js';
 import type { JobRecord } from '../../../lib/schedule/ledger/job-record.js';
 import { KEPT_UNKNOWN_MS } from '../../../lib/schedule/ledger/job-sweep.js';
 import { readJobRecord } from '../../../lib/schedule/ledger/ledger-document.js';
-import { ScheduleLedger } from '../../../lib/schedule/ledger/schedule-ledger.js';
+import { SpreadLedger } from '../../../lib/schedule/ledger/spread-ledger.js';
 import type {
   JobDefinition,
   LeaderCronContext,
@@ -22,6 +22,12 @@ export const CHANGE_TIMEOUT_MS = 10_000;
 export const LEASE_DURATION_MS = 15_000;
 
 type Handler = (context: LeaderCronContext) => unknown;
+
+/** Over how many objects jobs are spread, and the stores of all objects after the first. */
+export interface Spread {
+  readonly objects?: number;
+  readonly others?: readonly ScriptedDocumentStore[];
+}
 
 /** One process with one job, led by whoever the test says; several may share a clock and a store. */
 export class ScheduledProcess {
@@ -44,8 +50,11 @@ export class ScheduledProcess {
     readonly identity = 'a',
     readonly clock = new ManualClock(),
     readonly store = new ScriptedDocumentStore(),
+    { objects = 1, others = [] }: Spread = {},
   ) {
-    const ledger = new ScheduleLedger(store, clock, {
+    const ledger = new SpreadLedger(clock, {
+      objects,
+      open: (object) => (object === 0 ? store : others[object - 1]!),
       requestTimeoutMs: 3_000,
       longestRequestMs: CHANGE_TIMEOUT_MS,
       retryMs: 250,
