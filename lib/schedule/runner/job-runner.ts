@@ -185,7 +185,7 @@ export class JobRunner {
     const { record } = job;
     this.tellSwitch(record);
     if (job.isSuspendedBy(record)) return this.heed(term);
-    // What is recalled is told once it is stored: until then another leader may run the tick again instead.
+    // What is recalled is reported once it is stored: until then another leader may run the tick again instead.
     const stored = record?.isRecalled === true ? undefined : record;
     if (stored !== undefined) this.tell(stored, term);
     if (stored !== undefined && stored.untold.length > 0) return this.occupy(this.forget(stored));

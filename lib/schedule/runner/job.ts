@@ -118,6 +118,8 @@ export class Job {
     const { schedule, suspend } = this.definition;
     const liftsOption = suspend && !wanted.isSuspended;
     const change = { ...wanted, at: this.now(), liftsOption };
+    // Another replica may have switched it since this one has read: resuming what seems to run would change nothing.
+    if (!(await this.read())) return false;
     const stored = await this.submit(new SwitchChange(this.name, schedule.text, change));
     this.active.freed();
     return stored.kind === 'settled';

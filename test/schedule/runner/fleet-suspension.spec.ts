@@ -100,6 +100,22 @@ describe('when a job is suspended for the whole fleet', () => {
     expect(accountedThrough === Date.UTC(2026, 0, 1, 0, 1)).toBe(isClaimedFirst);
   });
 
+  it.each(['a replica that does not lead', 'the leader'])(
+    'is resumed by %s although it last saw the job run',
+    async (who) => {
+      const { leader, follower, clock } = await fleet();
+      const third = await new ScheduledProcess('c', clock, leader.store).withJob();
+      const asked = who === 'the leader' ? leader : third;
+      await third.job().switchFleet(suspension);
+      await third.job().switchFleet(resumption);
+      await clock.advance(MINUTE_MS + 30_000);
+      await follower.job().switchFleet(suspension);
+      expect(await asked.job().switchFleet(resumption)).toBe(true);
+      await clock.advance(MINUTE_MS);
+      expect(leader.startedTimes).toEqual(['00:01:00', '00:02:00']);
+    },
+  );
+
   it('says that it does not know when the store does not answer', async () => {
     const { follower, clock } = await fleet();
     follower.store.fatesOfWrites.push(...Array.from({ length: 100 }, () => 'lost' as const));
