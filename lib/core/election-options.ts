@@ -253,11 +253,16 @@ function readDurations(reader: OptionReader): Durations {
   );
   const durations = { leaseDurationMs, renewDeadlineMs, retryPeriodMs, requestTimeoutMs };
   // A relation between values of which one is already known to be wrong would only confuse.
-  if (reader.faultCount === before) checkRelations(reader, durations);
+  if (reader.faultCount === before) checkRelations(reader, durations, profile.retriesPerDeadline);
   return durations;
 }
 
-function checkRelations(reader: OptionReader, durations: Durations): void {
+/** @param retriesPerDeadline how the retry period follows the renew deadline where it is not given */
+function checkRelations(
+  reader: OptionReader,
+  durations: Durations,
+  retriesPerDeadline: number,
+): void {
   const { leaseDurationMs, renewDeadlineMs, retryPeriodMs, requestTimeoutMs } = durations;
   if (leaseDurationMs % 1_000 !== 0) {
     const whole = Math.min(Math.ceil(leaseDurationMs / 1_000), LONGEST_LEASE_S) * 1_000;
@@ -278,7 +283,10 @@ function checkRelations(reader: OptionReader, durations: Durations): void {
       (field) => reader.get(field) !== undefined,
     );
     if (given === undefined) {
-      reader.fault('renewDeadlineMs', renewDeadlineMs, rule, `use at least ${lostRequest}`);
+      const shortest = SHORTEST_PERIOD_MS + RETRY_BACKOFF_MS;
+      const growing = Math.ceil((shortest * retriesPerDeadline) / (retriesPerDeadline - 1));
+      const least = Math.max(lostRequest, growing);
+      reader.fault('renewDeadlineMs', renewDeadlineMs, rule, `use at least ${least}`);
     } else {
       reader.fault(given, durations[given], rule, roomForLostRequest(durations, given));
     }

@@ -5,6 +5,7 @@ import { RandomJson } from './random-json.js';
 
 const OBJECTS = Number(process.env['FUZZ_ROUNDS'] ?? 5_000);
 const SEED = 20_261_125;
+const PROFILES = ['fast', 'default', 'quiet'];
 const NAMES = ['1ca428e5.', '.a', 'a..b', '-', 'Ü', 'Plan Scheduler', 'a_b-', '-.-', '..'];
 
 function faultsOf(options: Record<string, unknown>): readonly OptionFault[] {
@@ -32,7 +33,7 @@ function obey(options: Record<string, unknown>, { field, fix }: OptionFault): vo
   else if (fix === 'shorten it') options[field] = String(options[field]).slice(0, 50).trim();
   else if (/kubectl get namespaces/.test(fix)) options[field] = 'default';
   else if (use === 'true' || use === 'false') options[field] = use === 'true';
-  else if (use !== undefined && /^\d+$/.test(use)) options[field] = Number(use);
+  else if (use !== undefined && /^(?:\d+|"\w+")$/.test(use)) options[field] = JSON.parse(use);
   else throw new Error(`no idea how to follow: ${field}: ${fix}`);
 }
 
@@ -50,6 +51,7 @@ function randomOptions(random: RandomJson): Record<string, unknown> {
     else if (field.endsWith('Ms'))
       options[field] = random.below(random.chance(0.5) ? 5_000 : 2 ** 31);
     else if (field === 'strict' || field === 'releaseOnShutdown') options[field] = true;
+    else if (field === 'profile' && random.chance(0.7)) options[field] = PROFILES[random.below(3)];
     else options[field] = text(random);
   }
   return options;
