@@ -123,7 +123,8 @@ export class AttemptHistory {
       .map(({ scheduledTime, attempt }) => `${printed(scheduledTime)}: ${attempt} never starts`);
     return {
       unlimited: isRestored ? [] : unlimited,
-      unfounded,
+      // Of several objects one may go back to before its mark, and the job then be in two of them.
+      unfounded: isRestored ? [] : unfounded,
       forsaken: isRestored ? stranded : [...forsaken, ...stranded],
     };
   }
