@@ -98,8 +98,11 @@ export class CancelHistory {
     return past === undefined ? this.isCalledAt(trueMs) : past.outcome === 'cancelled';
   }
 
-  /** `until`: the true time up to which marks should have been heard of; `calmFrom`: from when they can be. */
-  verdict(calmFrom: number, until: number): CancelVerdict {
+  /**
+   * `until`: the true time up to which marks should have been heard of; `calmFrom`: from when they can be. A store that goes
+   * back shows whoever waits for the end of a run that it is not active.
+   */
+  verdict(calmFrom: number, until: number, isRestored: boolean): CancelVerdict {
     const unheard = [...this.marks].filter(([id, { trueMs }]) => {
       const run = this.runs.get(id);
       if (run === undefined || run.isOrphaned()) return false;
@@ -112,7 +115,7 @@ export class CancelHistory {
     return {
       unheard: unheard.map(([id]) => id),
       unmeant: this.unmeant,
-      strays: [...this.strays, ...silent.map(([id]) => `${id}: no result`)],
+      strays: [...(isRestored ? [] : this.strays), ...silent.map(([id]) => `${id}: no result`)],
     };
   }
 

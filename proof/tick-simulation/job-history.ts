@@ -238,7 +238,8 @@ export class JobHistory {
     const { starts, reported, notStarted } = this;
     const everyMs = this.everySeconds * 1_000;
     const ticks = Math.floor(seconds / this.everySeconds);
-    const cancels = this.cancels.verdict(begin + (seconds + 20) * 1_000, begin + end * 1_000);
+    const [calmFrom, until] = [begin + (seconds + 20) * 1_000, begin + end * 1_000];
+    const cancels = this.cancels.verdict(calmFrom, until, isRestored);
     const within = Array.from({ length: ticks }, (_, index) => begin + (index + 1) * everyMs);
     const neither = within.filter((tick) => !starts.has(tick) && !reported.has(tick));
     // A report that is capped counts for those after the hundred too, up to the one that was accounted for with it.

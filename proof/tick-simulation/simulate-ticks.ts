@@ -37,7 +37,7 @@ const LABELS: Readonly<Record<Fault, string>> = {
 const { values } = parseArgs({
   options: {
     ticks: { type: 'string', default: '100000' },
-    seed: { type: 'string', default: '1' },
+    seed: { type: 'string' },
     json: { type: 'boolean', default: false },
     'no-mutants': { type: 'boolean', default: false },
     /** Only the mutants whose names contain this. */
@@ -46,7 +46,7 @@ const { values } = parseArgs({
 });
 
 const own: ScheduleEngine = { RoleSchedule, SpreadLedger };
-const firstSeed = Number(values.seed);
+const firstSeed = Number(values.seed ?? 1);
 const total = {
   ticks: 0,
   started: 0,
@@ -115,7 +115,10 @@ async function huntMutants() {
       verdicts.push({
         name,
         breaks,
-        killedAfter: await ticksToKill(await engineOf(build, mutant)),
+        killedAfter: await ticksToKill(
+          await engineOf(build, mutant),
+          values.seed === undefined ? (mutant.seed ?? 1) : firstSeed,
+        ),
       });
     }
     return verdicts;
@@ -124,9 +127,9 @@ async function huntMutants() {
   }
 }
 
-async function ticksToKill(engine: ScheduleEngine): Promise<number | null> {
+async function ticksToKill(engine: ScheduleEngine, from: number): Promise<number | null> {
   let ticks = 0;
-  for (let seed = firstSeed; ticks < Number(values.ticks); seed += 1) {
+  for (let seed = from; ticks < Number(values.ticks); seed += 1) {
     const run = await simulateTicks(engine, seed, SECONDS_PER_RUN);
     ticks += run.ticks;
     if (isBad(run)) return ticks;
