@@ -44,13 +44,15 @@ describe.each([
 ])('configMapLock() in %s', (_, isClientGo) => {
   describeResourceLock('on a real API server', async () => {
     const name = `contract-${++made}`;
+    // The leases beside it are objects that are named after it, and stay.
+    const leaseName = `plan-${made}`;
     const address = configMapAddress(NAMESPACE, name);
     const path = objectPath(address);
-    const entry = { leaseName: 'plan', role: 'plan', isClientGo, podName: undefined };
+    const entry = { leaseName, role: leaseName, isClientGo, podName: undefined };
     const codec = new ConfigMapRecordCodec(entry);
     const remove = async () => void (await controlPlane.request('DELETE', path));
     return {
-      ...(await contenders(name, isClientGo)),
+      ...(await contenders(name, isClientGo, leaseName)),
       firstIdentity: 'first',
       secondIdentity: 'second',
       name: `${NAMESPACE}/${name}`,
