@@ -24,6 +24,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'copy before the mark',
+    seed: 13,
     breaks: 'nothing is written for a job elsewhere before its record is marked',
     patch: {
       file: 'schedule/ledger/spread-ledger.ts',
@@ -38,6 +39,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'move with fewer ticks',
+    seed: 95,
     breaks: 'a record that moves accounts for no less than before',
     patch: {
       file: 'schedule/ledger/moved-record.ts',
@@ -47,6 +49,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'the option instead of the mark',
+    seed: 8,
     breaks: 'the mark says where a job is',
     patch: {
       file: 'schedule/ledger/spread-ledger.ts',
@@ -56,6 +59,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'sweep a mark',
+    seed: 15,
     breaks: 'a mark is never removed',
     patch: {
       file: 'schedule/ledger/job-sweep.ts',
@@ -110,6 +114,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'hand back blindly',
+    seed: 51,
     breaks: 'a tick is handed back only by its claimant',
     patch: {
       file: 'schedule/ledger/ledger-changes.ts',
@@ -119,6 +124,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'begin at now after a sweep',
+    seed: 26,
     breaks: 'a record made anew begins after every tick of those that were swept',
     patch: {
       file: 'schedule/ledger/ledger-changes.ts',
@@ -128,6 +134,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'claim without a record',
+    seed: 60,
     breaks: 'what no record tells of is not claimed',
     patch: {
       file: 'schedule/ledger/ledger-changes.ts',
@@ -182,6 +189,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'the signal before a triggered run',
+    seed: 95,
     breaks: 'the clock is asked before a triggered run',
     patch: {
       file: 'schedule/runner/job.ts',
@@ -209,6 +217,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'start at the nominal time',
+    seed: 3,
     breaks: 'a tick waits for its jitter',
     patch: {
       file: 'schedule/tick/tick-schedule.ts',
@@ -236,6 +245,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'claim what is suspended',
+    seed: 6,
     breaks: 'no tick is claimed while the job is suspended for all',
     patch: {
       file: 'schedule/ledger/ledger-changes.ts',
@@ -245,6 +255,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'never hear of a resume',
+    seed: 78,
     breaks: 'a leader looks whether another process has resumed a job',
     patch: {
       file: 'schedule/runner/job-runner.ts',
@@ -263,6 +274,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'none is the newest',
+    seed: 11,
     breaks: 'with none, no tick starts that its leader was not there for',
     patch: {
       file: 'schedule/tick/tick-schedule.ts',
@@ -281,6 +293,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'replace without waiting',
+    seed: 9,
     breaks: 'Replace waits for the run before',
     patch: {
       file: 'schedule/tick/tick-schedule.ts',
@@ -299,6 +312,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'never resume',
+    seed: 5,
     breaks: 'a job that was suspended runs again',
     patch: {
       file: 'schedule/runner/job-runner.ts',

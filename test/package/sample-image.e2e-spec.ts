@@ -169,7 +169,7 @@ describe('the image of the sample', () => {
     try {
       await replica.line(/tick 1: closing expired plans/);
       const response = await fetch(`http://127.0.0.1:${port}/health`);
-      expect(await response.json()).toEqual({ status: 'ok' });
+      expect(await response.json()).toMatchObject({ status: 'up', isLeader: true });
       replica.signal('SIGTERM');
       await replica.exited;
       expect(replica.crash).toBeUndefined();
