@@ -50,16 +50,17 @@ async function runLane({ proofs, isBackground = false }: Lane): Promise<void> {
   for (const proof of proofs) await run(proof, isBackground);
 }
 
-/** Its output comes in one piece, as another proof may run beside it. */
+/** The output of what runs in the background comes in one piece. */
 async function run([command, ...args]: Proof, isBackground: boolean): Promise<void> {
   const title = [command, ...args].join(' ');
   const begun = performance.now();
   const line = `${scripts[command]!.replace(BUILDS, '')} ${args.join(' ')} 2>&1`;
   const child = spawn('nice', ['-n', isBackground ? '19' : '0', 'sh', '-c', line], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', isBackground ? 'pipe' : 'inherit', 'inherit'],
   });
-  const [output, [status, signal]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  const output = child.stdout === null ? Promise.resolve('') : text(child.stdout);
+  const [said, [status, signal]] = await Promise.all([output, once(child, 'exit')]);
   const seconds = Math.round((performance.now() - begun) / 1_000);
-  console.log(`\n${title}\n${output}${title}: ${seconds} s`);
+  console.log(`${said}${title}: ${seconds} s`);
   if (status !== 0) throw new Error(`${title} ended with ${status ?? signal}`);
 }
