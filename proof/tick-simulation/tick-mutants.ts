@@ -265,6 +265,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'all are the newest',
+    seed: 12,
     breaks: 'with all, no tick is reported that may still start',
     patch: {
       file: 'schedule/runner/job-runner.ts',
@@ -394,6 +395,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'claim an attempt while suspended',
+    seed: 16,
     breaks: 'no attempt is claimed while the job is suspended for all',
     patch: {
       file: 'schedule/ledger/retry-changes.ts',
@@ -412,6 +414,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'drop reruns in silence',
+    seed: 4,
     breaks: 'a tick of which no attempt has ended is reported when it is given up',
     patch: {
       file: 'schedule/ledger/pending-retries.ts',
@@ -430,6 +433,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'rerun nothing, report nothing',
+    seed: 3,
     breaks: 'a run that was interrupted is reported or run again',
     patch: {
       file: 'schedule/ledger/ledger-changes.ts',
@@ -448,6 +452,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'a lost attempt is a missed tick',
+    seed: 13,
     breaks: 'a tick that was started is not reported as not started',
     patch: {
       file: 'schedule/ledger/ledger-memory.ts',
@@ -466,6 +471,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'rerun without a limit',
+    seed: 63,
     breaks: 'a tick that is interrupted again and again is reported in the end',
     patch: {
       file: 'schedule/runner/retries.ts',
@@ -502,6 +508,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'retry beside another run',
+    seed: 3,
     breaks: 'an attempt waits for active runs under Forbid',
     patch: {
       file: 'schedule/runner/job-runner.ts',
@@ -520,6 +527,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'cancel whatever is active',
+    seed: 7,
     breaks: 'a cancel is about the runs that it has found first',
     patch: {
       file: 'schedule/ledger/cancel-changes.ts',
@@ -538,6 +546,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'end what is not marked',
+    seed: 4,
     breaks: 'a mark is that of one run',
     patch: {
       file: 'schedule/runner/job.ts',
@@ -556,6 +565,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'wait for the deaf',
+    seed: 4,
     breaks: 'a run that ignores its signal makes way after a grace',
     patch: {
       file: 'schedule/runner/job-run.ts',
@@ -574,6 +584,7 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
   },
   {
     name: 'forget who has cancelled',
+    seed: 4,
     breaks: 'a run that was cancelled and is given up is recorded as cancelled',
     patch: {
       file: 'schedule/ledger/ledger-changes.ts',

@@ -19,7 +19,7 @@ import { totalsOf } from './tick-totals.js';
  */
 const PATIENCE_MS = 30_000;
 /** From so many handovers of a kind on everything happens that is to be shown. */
-const HANDOVERS_FOR_ALL = 6;
+const HANDOVERS_FOR_ALL = 10;
 
 const options = readChaosTicksOptions(process.argv.slice(2));
 const abort = new AbortController();
