@@ -367,15 +367,6 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     },
   },
   {
-    name: 'start an attempt unclaimed',
-    breaks: 'an attempt is claimed before it starts',
-    patch: {
-      file: 'schedule/ledger/retry-changes.ts',
-      from: "if (record.active.some(({ id }) => id === run.id)) return { kind: 'settled', result: 'won' };",
-      to: "if (record.retries.some((each) => isSameAttempt(each, retry))) return { kind: 'settled', result: 'won' };",
-    },
-  },
-  {
     name: 'leave what is claimed',
     breaks: 'the claim of an attempt removes it from those to come',
     patch: {
@@ -439,15 +430,6 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
       file: 'schedule/ledger/ledger-changes.ts',
       from: '    retries,\n    untold: missed',
       to: '    untold: missed',
-    },
-  },
-  {
-    name: 'forget attempts',
-    breaks: 'a process makes an attempt once, whatever the store says',
-    patch: {
-      file: 'schedule/ledger/ledger-memory.ts',
-      from: 'return this.withoutClaimed(job, recalled);',
-      to: 'return this.attempts.size > 9e9 ? this.withoutClaimed(job, recalled) : recalled;',
     },
   },
   {
