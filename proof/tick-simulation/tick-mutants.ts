@@ -38,16 +38,6 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     },
   },
   {
-    name: 'move with fewer ticks',
-    seed: 95,
-    breaks: 'a record that moves accounts for no less than before',
-    patch: {
-      file: 'schedule/ledger/moved-record.ts',
-      from: 'record: { ...known, movedTo: this.movedTo }',
-      to: 'record: { ...known, accountedThrough: known.accountedThrough - 4_000, movedTo: this.movedTo }',
-    },
-  },
-  {
     name: 'the option instead of the mark',
     seed: 8,
     breaks: 'the mark says where a job is',
@@ -185,16 +175,6 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
       file: 'schedule/runner/job.ts',
       from: 'this.environment.leadership.term !== term',
       to: 'term.signal.aborted',
-    },
-  },
-  {
-    name: 'the signal before a triggered run',
-    seed: 95,
-    breaks: 'the clock is asked before a triggered run',
-    patch: {
-      file: 'schedule/runner/job.ts',
-      from: 'this.environment.leadership.term === term',
-      to: '!term.signal.aborted',
     },
   },
   {
@@ -534,15 +514,6 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
       file: 'schedule/runner/job.ts',
       from: 'recorded?.find(({ id }) => id === run.record.id) ?? {}',
       to: 'recorded?.find(({ cancellation: mark }) => mark !== undefined) ?? {}',
-    },
-  },
-  {
-    name: 'never look for marks',
-    breaks: 'a process hears that its run was cancelled',
-    patch: {
-      file: 'schedule/runner/cancel-watch.ts',
-      from: 'if (isRead) this.look();',
-      to: '',
     },
   },
   {
