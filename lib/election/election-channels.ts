@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel';
+import type { ResolvedElectionOptions } from '../core/election-options.js';
 import type { RevocationReason, Term } from '../core/term.js';
 
 /**
@@ -35,6 +36,19 @@ export interface SkippedMessage extends ElectionSource {
   readonly method: string;
   /** Identity of the leader; absent when none is known. */
   readonly leader?: string;
+}
+
+/** @param lock what it calls itself */
+export function sourceOf(
+  {
+    application,
+    role,
+    identity,
+  }: Pick<ResolvedElectionOptions, 'application' | 'role' | 'identity'>,
+  lock: string,
+): ElectionSource {
+  const named = application !== undefined && { application };
+  return Object.freeze({ ...named, role, lock, holderIdentity: identity });
 }
 
 const GRANTED = channel('nestjs-leader-election:granted');

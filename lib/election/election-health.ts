@@ -1,4 +1,6 @@
-import type { ElectionStatus } from './election-status.js';
+import type { ResolvedElectionOptions } from '../core/election-options.js';
+import type { RoleElector } from '../elector/leader-elector.js';
+import type { ElectionProgress, ElectionStatus, StatusSubject } from './election-status.js';
 
 /**
  * - `up`: this process leads and renews, or follows.
@@ -25,13 +27,9 @@ export interface ElectionHealthOptions {
   readonly toleranceMs?: number;
 }
 
-export interface HealthEvidence {
-  readonly status: ElectionStatus;
-  /** A term has begun, and its end has not been announced in this process. */
-  readonly hasOpenTerm: boolean;
-  readonly sinceRenewalMs: number;
-  readonly leaseDurationMs: number;
-  readonly toleranceMs: number;
+interface HealthSubject extends StatusSubject {
+  readonly options: StatusSubject['options'] & Pick<ResolvedElectionOptions, 'leaseDurationMs'>;
+  readonly elector: StatusSubject['elector'] & Pick<RoleElector, 'openTerm'>;
 }
 
 /**
@@ -39,8 +37,16 @@ export interface HealthEvidence {
  * has passed: whatever should have ended the term has not. A follower is up: the cluster must not restart standbys because
  * the store is gone.
  */
-export function healthOf(evidence: HealthEvidence): ElectionHealth {
-  const { status, hasOpenTerm, sinceRenewalMs, leaseDurationMs, toleranceMs } = evidence;
+export function healthOf(
+  subject: HealthSubject,
+  progress: ElectionProgress,
+  toleranceMs: number,
+): ElectionHealth {
+  const { leaseDurationMs } = subject.options;
+  const { sinceRenewalMs } = progress;
+  const status = progress.statusOf(subject);
+  // A term has begun, and its end has not been announced in this process.
+  const hasOpenTerm = subject.elector.openTerm !== undefined;
   const { isLeader, failures, leaderlessMs } = status;
   if (!isLeader && hasOpenTerm && sinceRenewalMs > leaseDurationMs + toleranceMs) {
     const reason = `its term was not renewed for ${seconds(sinceRenewalMs)} and has not ended here: the event loop is blocked`;

@@ -42,11 +42,20 @@ export interface ElectionStatus {
 }
 
 /** What the status says of an election, beside what it has been through. */
-interface StatusSubject {
+export interface StatusSubject {
   readonly options: Pick<ResolvedElectionOptions, 'role' | 'identity'>;
   readonly lock: string;
   readonly leader: string | undefined;
   readonly elector: Pick<RoleElector, 'isEligible' | 'remainingMs' | 'term'>;
+}
+
+/** The leader as far as this process knows; never this process once its own validity has passed. */
+export function knownLeader(
+  elector: Pick<RoleElector, 'isLeader' | 'leader'>,
+  identity: string,
+): string | undefined {
+  const { leader } = elector;
+  return leader === identity && !elector.isLeader() ? undefined : leader;
 }
 
 /** What an election has been through, as far as its status and its health go by it. */

@@ -33,10 +33,10 @@ import {
   selectLock,
 } from '../locks/lock-selection.js';
 import { MemoryLock } from '../locks/memory/memory.lock.js';
-import { ElectionChannels } from './election-channels.js';
+import { ElectionChannels, sourceOf } from './election-channels.js';
 import { type ElectionHealth, type ElectionHealthOptions, healthOf } from './election-health.js';
 import { type ElectionLog, ElectionLogger } from './election-logger.js';
-import { ElectionProgress, type ElectionStatus } from './election-status.js';
+import { ElectionProgress, type ElectionStatus, knownLeader } from './election-status.js';
 import { GATED_WORK, type GatedLeadership, OPEN_TERM, runGated } from './gated-work.js';
 import {
   ApplicationReadiness,
@@ -130,15 +130,12 @@ export class LeaderElection {
     { clock, random, makeElector }: LeaderElectionDependencies,
   ) {
     const { lock } = selected;
-    const { role, application, identity } = options;
     this.clock = clock;
     this.description = lock.describe();
     const isLeaseLasting = !(lock instanceof MemoryLock);
     this.log = new PlainLogger(options, this.description, clock, isLeaseLasting, options.logger);
     this.progress = new ElectionProgress(clock);
-    const named = application !== undefined && { application };
-    const source = { ...named, role, lock: this.description, holderIdentity: identity };
-    this.channels = new ElectionChannels(Object.freeze(source), () => this.leader);
+    this.channels = new ElectionChannels(sourceOf(options, this.description), () => this.leader);
     const config = { ...options, isLockInProcess: lock.isInProcess === true };
     const elector = makeElector(config, { lock, clock, random, observer: this.observer() });
     this.elector = elector;
@@ -196,8 +193,7 @@ export class LeaderElection {
 
   /** Identity of the leader, on followers too; undefined when none is known. Never this process once its term has run out. */
   get leader(): string | undefined {
-    const { leader } = this.elector;
-    return leader === this.identity && !this.isLeader() ? undefined : leader;
+    return knownLeader(this.elector, this.identity);
   }
 
   /** Milliseconds for which leadership is certain if no further renewal succeeds; 0 while this process is not leader. */
@@ -207,8 +203,7 @@ export class LeaderElection {
 
   /** The election as this process sees it now. Costs no request. */
   status(): ElectionStatus {
-    const { options, description: lock, leader, elector } = this;
-    return this.progress.statusOf({ options, lock, leader, elector });
+    return this.progress.statusOf(this.subject);
   }
 
   /**
@@ -216,14 +211,9 @@ export class LeaderElection {
    * @throws LeaderElectionOptionsError if `toleranceMs` is not a finite number, zero or more
    */
   health({ toleranceMs }: ElectionHealthOptions = {}): ElectionHealth {
-    const { leaseDurationMs, retryPeriodMs } = this.options;
-    return healthOf({
-      status: this.status(),
-      hasOpenTerm: this.elector.openTerm !== undefined,
-      sinceRenewalMs: this.progress.sinceRenewalMs,
-      leaseDurationMs,
-      toleranceMs: checkedDurationMs('health.toleranceMs', toleranceMs, retryPeriodMs),
-    });
+    const { retryPeriodMs } = this.options;
+    const checkedMs = checkedDurationMs('health.toleranceMs', toleranceMs, retryPeriodMs);
+    return healthOf(this.subject, this.progress, checkedMs);
   }
 
   /**
@@ -371,6 +361,11 @@ export class LeaderElection {
    */
   runCoordinator(): RunCoordinator {
     return this.coordinator;
+  }
+
+  private get subject() {
+    const { options, description: lock, leader, elector } = this;
+    return { options, lock, leader, elector };
   }
 
   private async end(): Promise<void> {

@@ -15,13 +15,13 @@ import type { MembersUnknownError, ReportedError } from '../core/errors.js';
 import type { MemberView } from '../core/member.js';
 import type { ApplicationMembers, SharedMembers } from './application-members.js';
 import type { LockRemark, SelectedLock } from '../locks/lock-selection.js';
-import { ElectionChannels, type ElectionSource } from '../election/election-channels.js';
+import { ElectionChannels, type ElectionSource, sourceOf } from '../election/election-channels.js';
 import {
   type ElectionHealth,
   type ElectionHealthOptions,
   healthOf,
 } from '../election/election-health.js';
-import { ElectionProgress, type ElectionStatus } from '../election/election-status.js';
+import { ElectionProgress, type ElectionStatus, knownLeader } from '../election/election-status.js';
 import { EligibilityChecks } from './eligibility-checks.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import { isRepl } from './entry-point.js';
@@ -158,8 +158,7 @@ export class RoleElection {
 
   /** The leader as far as this process knows; never this process once its own validity has passed. */
   get leader(): string | undefined {
-    const { leader } = this.elector;
-    return leader === this.options.identity && !this.elector.isLeader() ? undefined : leader;
+    return knownLeader(this.elector, this.options.identity);
   }
 
   get memberViews(): readonly MemberView[] | undefined {
@@ -167,18 +166,16 @@ export class RoleElection {
   }
 
   get status(): ElectionStatus {
-    const { elector, leader, options, source } = this;
-    return this.progress.statusOf({ options, lock: source.lock, leader, elector });
+    return this.progress.statusOf(this.subject);
   }
 
   health({ toleranceMs = this.options.retryPeriodMs }: ElectionHealthOptions): ElectionHealth {
-    return healthOf({
-      status: this.status,
-      hasOpenTerm: this.elector.openTerm !== undefined,
-      sinceRenewalMs: this.progress.sinceRenewalMs,
-      leaseDurationMs: this.options.leaseDurationMs,
-      toleranceMs,
-    });
+    return healthOf(this.subject, this.progress, toleranceMs);
+  }
+
+  private get subject() {
+    const { elector, leader, options, source } = this;
+    return { elector, leader, options, lock: source.lock };
   }
 
   private placementAmong(members: SharedMembers | undefined): RolePlacement | undefined {
@@ -445,14 +442,6 @@ export class RoleElection {
       this.members?.leaderChanged();
     } else if (notice.kind === 'failed') this.streams.failed(notice.error);
   }
-}
-
-function sourceOf(
-  { application, role, identity }: ResolvedModuleOptions,
-  lock: string,
-): ElectionSource {
-  const named = application !== undefined && { application };
-  return Object.freeze({ ...named, role, lock, holderIdentity: identity });
 }
 
 /** The uid of this member is known later than the options are. */
