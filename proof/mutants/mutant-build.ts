@@ -15,6 +15,12 @@ export interface SourcePatch {
 /** Loads a module of one copy. @param file below `lib/` */
 export type LoadModule = (file: string) => Promise<unknown>;
 
+/**
+ * The copies share it with the simulation, whose stores answer with these errors: an error of another class is foreign to
+ * a copy, which would then not wait as long as a server asks for, and differ from the library in more than its patch.
+ */
+const SHARED = 'core/errors.ts';
+
 /** Copies of some folders of the library in which texts are exchanged, compiled in a temporary folder. */
 export class MutantBuild {
   /** Most files are the same in every mutant. */
@@ -44,7 +50,8 @@ export class MutantBuild {
         const file = `${part}/${entry}`;
         const own = patches.filter((patch) => patch.file === file);
         for (const patch of own) unused.delete(patch);
-        const text = await this.compile(name, file, own);
+        const isShared = file === SHARED && own.length === 0;
+        const text = isShared ? sharedErrors() : await this.compile(name, file, own);
         await writeFile(join(target, file.replace(/ts$/, 'js')), text);
       }
     }
@@ -73,6 +80,13 @@ export class MutantBuild {
     if (patches.length === 0) this.compiled.set(file, text);
     return text;
   }
+}
+
+/** As compiled, or as the source when a test runs it. */
+function sharedErrors(): string {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const url = new URL(`../../lib/core/errors.${extension}`, import.meta.url);
+  return `export * from ${JSON.stringify(url.href)};`;
 }
 
 function exchange(name: string, source: string, { file, from, to }: SourcePatch): string {
