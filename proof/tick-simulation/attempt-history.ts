@@ -16,6 +16,13 @@ export interface AttemptTraits {
   readonly skewMs: number;
 }
 
+/** What backups did to the objects of a role. */
+export interface Backups {
+  readonly isRestored: boolean;
+  /** The first object went back to before the mark of the job. */
+  readonly isUnmarked: boolean;
+}
+
 export interface AttemptVerdict {
   /** Attempts that were started beyond the limit, or after one that had not failed. */
   readonly unlimited: readonly string[];
@@ -111,7 +118,7 @@ export class AttemptHistory {
   /** `isReported`: the tick was reported at some time, as it is where the report is stored no more. */
   verdict(
     endMs: number,
-    isRestored: boolean,
+    { isRestored, isUnmarked }: Backups,
     isReported: (tick: number) => boolean,
   ): AttemptVerdict {
     const { unlimited, unfounded, outstanding } = this;
@@ -125,7 +132,7 @@ export class AttemptHistory {
       unlimited: isRestored ? [] : unlimited,
       // Of several objects one may go back to before its mark, and the job then be in two of them.
       unfounded: isRestored ? [] : unfounded,
-      forsaken: isRestored ? stranded : [...forsaken, ...stranded],
+      forsaken: [...(isRestored ? [] : forsaken), ...(isUnmarked ? [] : stranded)],
     };
   }
 

@@ -1,7 +1,12 @@
 import type { ActiveRun, JobRecord } from '../../lib/schedule/ledger/job-record.js';
 import type { MissedReport } from '../../lib/schedule/runner/job-definition.js';
 import type { AskedRun } from './asked-run.js';
-import { AttemptHistory, type AttemptTraits, type AttemptVerdict } from './attempt-history.js';
+import {
+  AttemptHistory,
+  type AttemptTraits,
+  type AttemptVerdict,
+  type Backups,
+} from './attempt-history.js';
 import { CancelHistory } from './cancel-history.js';
 import type { RecordLife } from './record-life.js';
 
@@ -234,7 +239,8 @@ export class JobHistory {
   }
 
   /** On the ticks of so many seconds from `begin` on; `end`: for how many seconds the simulation lasted. */
-  verdict(begin: number, seconds: number, end: number, isRestored: boolean): HistoryVerdict {
+  verdict(begin: number, seconds: number, end: number, backups: Backups): HistoryVerdict {
+    const { isRestored } = backups;
     const { starts, reported, notStarted } = this;
     const everyMs = this.everySeconds * 1_000;
     const ticks = Math.floor(seconds / this.everySeconds);
@@ -262,7 +268,7 @@ export class JobHistory {
       unsuspended: this.unsuspended,
       mistaken: this.mistaken,
       misremembered: isRestored ? [] : this.misremembered,
-      ...this.attempts.verdict(begin + end * 1_000, isRestored, (tick) => reported.has(tick)),
+      ...this.attempts.verdict(begin + end * 1_000, backups, (tick) => reported.has(tick)),
       ...this.broken,
       // A tick that is due once more is told of once more.
       retold: isRestored ? [] : this.broken.retold,

@@ -19,6 +19,11 @@ interface ObjectsTraits {
 /** The objects over which the jobs of the role may be spread, and what they say together. */
 export class SimulatedObjects {
   readonly documents: readonly SimulatedDocument[];
+  /**
+   * Jobs whose mark went with a restored first object. Whoever remembers the mark works where it pointed, and no longer
+   * looks at what the first object has again.
+   */
+  readonly unmarked = new Set<string>();
 
   constructor(
     howMany: number,
@@ -29,6 +34,17 @@ export class SimulatedObjects {
 
   get writes(): number {
     return this.documents.reduce((sum, { writes }) => sum + writes, 0);
+  }
+
+  /** A backup of one of them is applied. @param part of 1, which decides the object and how old the backup is */
+  restore(part: number): boolean {
+    const [first] = this.documents as [SimulatedDocument];
+    const marked = marksIn(contentOf(first));
+    const document = this.documents[Math.floor(part * 1_000) % this.documents.length]!;
+    const isRestored = document.restore(Math.floor(40 * part));
+    const left = new Set(marksIn(contentOf(first)));
+    for (const job of marked) if (!left.has(job)) this.unmarked.add(job);
+    return isRestored;
   }
 
   /** A process was killed. */
@@ -49,7 +65,8 @@ export class SimulatedObjects {
       const all = this.documents.map(contentOf);
       const asOf = (version: JsonDocument) => together(all.with(index, version));
       this.traits.onWritten(asOf(before), asOf(after));
-      if (index === 0 && marksIn(after) > marksIn(before)) this.traits.count.add('job moved');
+      if (index === 0 && marksIn(after).length > marksIn(before).length)
+        this.traits.count.add('job moved');
     };
     return new SimulatedDocument(onWritten, this.traits.now);
   }
@@ -59,8 +76,8 @@ function contentOf(document: SimulatedDocument): JsonDocument {
   return unpacked(JSON.parse(document.read()?.text ?? '{}') as JsonDocument);
 }
 
-function marksIn(document: JsonDocument): number {
-  return jobNames(document).filter((job) => isMark(readJobRecord(document, job))).length;
+function marksIn(document: JsonDocument): string[] {
+  return jobNames(document).filter((job) => isMark(readJobRecord(document, job)));
 }
 
 /** Each job as it is where the first object says that it is. */

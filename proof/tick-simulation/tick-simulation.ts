@@ -139,7 +139,10 @@ export async function simulateTicks(
   const isRestored = count.counts['record restored'] !== undefined;
   const hasty = [...all].filter(({ busiest }) => busiest > MOST_REQUESTS);
   const verdicts = histories.map((history) =>
-    history.verdict(EPOCH_MS, seconds, seconds + leisure, isRestored),
+    history.verdict(EPOCH_MS, seconds, seconds + leisure, {
+      isRestored,
+      isUnmarked: objects.unmarked.has(history.job),
+    }),
   );
   return {
     seed,
@@ -288,7 +291,7 @@ function planWeather({
   faults,
   count,
   weather,
-  objects: { documents },
+  objects,
   calmFrom,
 }: ProcessTraits): void {
   const plan = (everySeconds: number, what: string, strike: (seconds: number) => boolean): void => {
@@ -305,13 +308,10 @@ function planWeather({
   plan(faults.slowEvery, 'slow', (part) => (weather.slowUntil = until(5 + 25 * part)) > 0);
   plan(faults.refuseEvery, 'refused', (part) => (weather.refusesUntil = until(1 + 19 * part)) > 0);
   plan(faults.conflictEvery, 'conflicts without end', (part) => {
-    for (const document of documents) document.conflictsUntil = until(1 + 9 * part);
+    for (const document of objects.documents) document.conflictsUntil = until(1 + 9 * part);
     return true;
   });
-  plan(faults.restoreEvery, 'record restored', (part) => {
-    const document = documents[Math.floor(part * 1_000) % documents.length]!;
-    return document.restore(Math.floor(40 * part));
-  });
+  plan(faults.restoreEvery, 'record restored', (part) => objects.restore(part));
 }
 
 /** Everything that an event sets off by promises happens before the next event. */
