@@ -3,6 +3,7 @@ import { onAbort } from '../../core/abort-signal.js';
 import type { Clock } from '../../core/clock.js';
 import type { JsonDocument } from '../../core/json-document.js';
 import type { Store, StoredDocument } from '../../core/resource-lock.js';
+import { within } from '../../elector/work-in-flight.js';
 import type { JobLedger, Sweep } from './job-ledger.js';
 import type { JobRecord } from './job-record.js';
 import type { LedgerChange } from './ledger-changes.js';
@@ -81,7 +82,9 @@ export class SpreadLedger implements JobLedger {
     const others = [...this.ledgers.keys()].filter((object) => object > 0);
     const reads = Promise.all(others.map((object) => this.read(object, signal)));
     // After that a job whose object cannot be read waits for it, and the others do not.
-    if (others.length > 0) await this.atMost(this.options.requestTimeoutMs, reads);
+    if (others.length > 0) {
+      await within(this.clock, this.options.requestTimeoutMs, reads, () => []);
+    }
     return !signal.aborted;
   }
 
@@ -189,16 +192,6 @@ export class SpreadLedger implements JobLedger {
       void this.first.submit(new MarkTrim(job), options);
     }
     return ledger.submit(change, options);
-  }
-
-  private atMost(limitMs: number, work: Promise<unknown>): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.clock.setTimer(resolve, limitMs);
-      void work.then(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
   }
 
   private isFresh(object: number): boolean {
