@@ -545,6 +545,35 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
       to: 'return cancellation !== null\n',
     },
   },
+  {
+    name: 'move with fewer ticks',
+    seed: 225,
+    breaks: 'a record that moves accounts for no less than before',
+    patch: {
+      file: 'schedule/ledger/moved-record.ts',
+      from: 'record: { ...known, movedTo: this.movedTo }',
+      to: 'record: { ...known, accountedThrough: known.accountedThrough - 4_000, movedTo: this.movedTo }',
+    },
+  },
+  {
+    name: 'the signal before a triggered run',
+    seed: 101,
+    breaks: 'the clock is asked before a triggered run',
+    patch: {
+      file: 'schedule/runner/job.ts',
+      from: 'this.environment.leadership.term === term',
+      to: '!term.signal.aborted',
+    },
+  },
+  {
+    name: 'start what another attempts',
+    breaks: 'an attempt is claimed before it starts',
+    patch: {
+      file: 'schedule/ledger/retry-changes.ts',
+      from: "return { kind: 'settled', result: 'taken' };",
+      to: "return { kind: 'settled', result: 'won' };",
+    },
+  },
 ];
 
 /** The part of the library that the simulation drives. */
