@@ -42,6 +42,7 @@ import type {
 import { eligibilityDueAt, onEligibilityReported, reviewEligibility } from './eligibility.js';
 import { onContainerEnded, onHolderDied } from './holder-death.js';
 import { onAcquireDone, onReadWhileFollowing, proceedFollowing } from './following.js';
+import { onSuccessorLookedUp, reviewRequest } from './leader-request.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import { leaderAsObserved, observe, observedExpiry } from './observing.js';
 import { paceAfter } from './request-timeout.js';
@@ -54,6 +55,8 @@ import {
   wallElapsedMs,
 } from './validity.js';
 
+/** For so many retry periods who was asked to step down does not compete. */
+const ASKED_COOLDOWN_PERIODS = 2;
 /** Virtual clocks compute. */
 const ROUNDING_MS = 1;
 
@@ -106,6 +109,7 @@ export function transition(
   // Not after the grant: who hears of it finds this process leading.
   reviewEligibility(step);
   grantIfSettled(step);
+  if (reviewRequest(step)) stepDownAsAsked(step);
   // 3. What to do about it: at most one request in flight.
   const wakeAt = proceed(step);
   // 4. Whom others take for the leader.
@@ -209,6 +213,23 @@ export function leadsUntil(
   return { now, validUntil: now < validUntil ? validUntil : undefined };
 }
 
+/**
+ * Until when no other process can hold the lease if no further renewal is applied: the end of validity, and of work that
+ * drains what would be it. Undefined: another process may hold it now. By all clocks, as {@link leadsUntil}.
+ */
+export function holdsUntil(
+  state: ElectionState,
+  clocks: HolderClocks,
+  config: ElectionConfig,
+): { readonly now: number; readonly heldUntil: number | undefined } {
+  const { now, validUntil } = leadsUntil(state, clocks, config);
+  const { tenure, wallTrust } = state;
+  if (tenure?.stage !== 'draining' || wentBack(state, now)) return { now, heldUntil: validUntil };
+  const reading = { now, suspendedMs: clocks.suspendedMs(), wallMicros: clocks.wallMicros() };
+  const left = config.renewDeadlineMs - holderElapsedMs(tenure.anchor, reading, wallTrust);
+  return { now, heldUntil: left > 0 ? now + left : undefined };
+}
+
 function apply(step: Step, event: ElectionEvent): void {
   switch (event.kind) {
     case 'tick':
@@ -246,6 +267,9 @@ function apply(step: Step, event: ElectionEvent): void {
       return;
     case 'successor-chosen':
       step.state.successorUid = event.uid;
+      return;
+    case 'successor-looked-up':
+      if (onSuccessorLookedUp(step, event.request, event.choice)) stepDownAsAsked(step);
       return;
     case 'eligibility':
       return onEligibilityReported(step, event);
@@ -335,6 +359,12 @@ function withdraw(step: Step, event: Extract<ElectionEvent, { kind: 'withdraw' }
   step.state.cooldownMs = Math.max(step.state.cooldownMs, event.cooldownMs);
   coolDown(step, event.cooldownMs);
   beginDraining(step, event.reason);
+}
+
+/** So that another process comes first (R27). */
+function stepDownAsAsked(step: Step): void {
+  const cooldownMs = ASKED_COOLDOWN_PERIODS * step.config.retryPeriodMs;
+  withdraw(step, { kind: 'withdraw', reason: 'stepped-down', cooldownMs });
 }
 
 function onDrained(step: Step, term: number): void {

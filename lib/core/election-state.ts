@@ -1,7 +1,15 @@
 import type { ContainerEnd, ContainerMark } from './container.js';
 import { UNKNOWN_CROWD } from './crowd.js';
 import type { ElectionFailure } from './errors.js';
-import type { Coordination, Crowd, GivenUp, LeaseRecord, ObservedLease } from './lease-record.js';
+import type {
+  Coordination,
+  Crowd,
+  GivenUp,
+  LeaderRequest,
+  LeaseRecord,
+  ObservedLease,
+  RequestAnswer,
+} from './lease-record.js';
 import { type ServerPace, UNKNOWN_PACE } from './request-timeout.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import type { RevocationReason } from './term.js';
@@ -120,6 +128,8 @@ export interface LeadingTenure extends RenewedLease, Validity {
 /** No longer leader; renewed so that no other leader begins while its work ends. */
 export interface DrainingTenure extends RenewedLease {
   readonly stage: 'draining';
+  /** As of a validity, which is over: no other process can hold the lease until the renew deadline after it has passed. */
+  readonly anchor: Anchor;
   /** The term was granted, so its release may say that no believer is left (R13). */
   readonly wasGranted: boolean;
   readonly drainDeadline: number;
@@ -182,6 +192,9 @@ interface Acquisition {
    */
   readonly renewTimesMicros: readonly number[];
 }
+
+/** Whom the release is to name at the request of a person, or why there is no such member. */
+export type SuccessorChoice = { readonly uid: string } | { readonly refused: string };
 
 /** Whether this process is fit to lead, as the application and the cluster see it (R25). */
 interface Eligibility {
@@ -272,6 +285,10 @@ export interface ElectionState {
   /** Containers of which it is proved that they have ended; those that ended last, if there are too many (R24). */
   readonly endedContainers: readonly ContainerEnd[];
   readonly eligibility: Eligibility;
+  /** The id of the last request that this process has heard as the holder; null: of none (R27). */
+  readonly heardRequest: string | null;
+  /** What came of it, or of an earlier one. */
+  readonly answer: RequestAnswer | null;
   /** The leader last announced. */
   readonly leader: string | undefined;
 }
@@ -323,6 +340,8 @@ export const INITIAL_STATE: ElectionState = {
     hasHandedOver: false,
     letGoTerm: null,
   },
+  heardRequest: null,
+  answer: null,
   leader: undefined,
 };
 
@@ -357,6 +376,12 @@ export type ElectionEvent =
   | { readonly kind: 'crowd-known'; readonly candidates: number | null }
   /** Whom the release of the present term is to name; null: no member. Forgotten with the term. */
   | { readonly kind: 'successor-chosen'; readonly uid: string | null }
+  /** Whom the release is to name, as the request asks for (R27). */
+  | {
+      readonly kind: 'successor-looked-up';
+      readonly request: LeaderRequest;
+      readonly choice: SuccessorChoice;
+    }
   /** Whether this process is fit to lead, and whether another that is fit to take over is known (R25). */
   | { readonly kind: 'eligibility'; readonly isEligible: boolean; readonly mayHandOver: boolean }
   /** The handlers and the work of this ended term have all ended. */
@@ -389,6 +414,8 @@ type ElectionCommand =
   | { readonly kind: 'grant'; readonly term: number; readonly fencingToken: bigint }
   /** End the term, and say `drained` when all its work has ended. This process no longer leads. */
   | { readonly kind: 'revoke'; readonly term: number; readonly reason: RevocationReason }
+  /** Look up the member that the request names, and say `successor-looked-up` (R27). */
+  | { readonly kind: 'choose-successor'; readonly request: LeaderRequest }
   /** Nothing comes after this. */
   | { readonly kind: 'stop' };
 
@@ -421,6 +448,10 @@ export type ElectionNotice =
       readonly term: number;
       readonly coordination: Coordination;
     }
+  /** This leader was asked to step down, or to read its schedule, and has done so, or has refused: then it says why (R27). */
+  | { readonly kind: 'request-answered'; readonly request: LeaderRequest; readonly refused: string }
+  /** Others have written beside the lease: this leader is to read its schedule (R27). */
+  | { readonly kind: 'schedule-changed' }
   /** An ineligible process leads, as no eligible one has taken the lease (R25). */
   | { readonly kind: 'ineligible-acquisition'; readonly term: number }
   /** Something failed; the election continues by itself. */

@@ -14,6 +14,7 @@ import {
 } from './repetition.js';
 import { followersTimeoutMs } from './request-timeout.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
+import { writtenAnswer } from './leader-request.js';
 import { writtenGaveUp } from './resting.js';
 import { isNewer, type Step } from './step.js';
 import { monotonicElapsedMs } from './validity.js';
@@ -122,7 +123,8 @@ function acquire(step: Step, observation: Observation): number {
   const share = waitedShare(step, observation);
   const crowd = writtenCrowd(crowdAfterAcquisition(lease?.record.crowd, members, share), members);
   const gaveUp = writtenGaveUp(step, term);
-  const record = recordFor('hold', { term, ...times, crowd, gaveUp }, step.config);
+  const answer = writtenAnswer(step, term);
+  const record = recordFor('hold', { term, ...times, crowd, gaveUp, answer }, step.config);
   step.send(
     'acquire',
     lease === null ? { verb: 'create', record } : { verb: 'replace', record, expected: lease },

@@ -15,6 +15,7 @@ import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import { type LeaseRecord, type ObservedLease, recordFor } from './lease-record.js';
 import { crowdAfterRenewal, UNKNOWN_CROWD, writtenCrowd } from './crowd.js';
 import { isOwnRecord, observe } from './observing.js';
+import { writtenAnswer } from './leader-request.js';
 import { noteGivingUp, writtenGaveUp } from './resting.js';
 import { chosenSuccessor, isNamed } from './succession.js';
 import type { RevocationReason } from './term.js';
@@ -153,6 +154,7 @@ export function beginDraining(step: Step, reason: WithdrawalReason | 'ineligible
     ...heldLease(tenure),
     stage: 'draining',
     sentAt: tenure.sentAt,
+    anchor: tenure.anchor,
     wasGranted,
     // Not this very instant: that nothing is left to drain is said only after the end of the term was heard of.
     drainDeadline: step.now + Math.max(1, step.config.drainTimeoutMs),
@@ -231,9 +233,10 @@ function renewOrReadBack(step: Step, tenure: BelievingTenure | DrainingTenure): 
   const { term, acquireTimeMicros, container } = tenure;
   const crowd = writtenCrowd(step.state.crowd, step.state.members);
   const gaveUp = writtenGaveUp(step, term);
+  const answer = writtenAnswer(step, term);
   const record = recordFor(
     'hold',
-    { term, acquireTimeMicros, renewTimeMicros, crowd, container, gaveUp },
+    { term, acquireTimeMicros, renewTimeMicros, crowd, container, gaveUp, answer },
     step.config,
   );
   step.send('renew', { verb: 'replace', record, expected: knownLease(step) }, timeoutMs);
@@ -305,7 +308,7 @@ function extend(
   if (believes(tenure)) {
     const validUntil = anchor.now + step.config.renewDeadlineMs;
     step.updateTenure(tenure, { anchor, validUntil, appliedRenewMicros, mustReadBack: false });
-  } else step.updateTenure(tenure, { appliedRenewMicros, mustReadBack: false });
+  } else step.updateTenure(tenure, { anchor, appliedRenewMicros, mustReadBack: false });
 }
 
 function noteApplied(step: Step, term: number, renewMicros: number): void {
@@ -404,7 +407,8 @@ function proceedReleasing(step: Step, tenure: ReleasingTenure): number {
   const crowd = writtenCrowd(step.state.crowd, step.state.members);
   const successorUid = chosenSuccessor(step);
   const gaveUp = writtenGaveUp(step, term);
-  const written = { term, acquireTimeMicros, renewTimeMicros, crowd, successorUid, gaveUp };
+  const answer = writtenAnswer(step, term);
+  const written = { term, acquireTimeMicros, renewTimeMicros, crowd, successorUid, gaveUp, answer };
   const record = recordFor(purpose, written, config);
   step.updateTenure(tenure, { releaseSentAt: now });
   step.send('release', { verb: 'replace', record, expected: knownLease(step) }, timeoutMs);

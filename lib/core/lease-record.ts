@@ -34,6 +34,10 @@ export interface LeaseRecord {
   readonly gaveUp?: GivenUp | undefined;
   /** In which container a holder runs, where one has said so; of the present holder by {@link containerOf} alone (R24). */
   readonly container?: HoldersContainer | undefined;
+  /** What a person asks the leader for; of the present term by `requestOf()` alone. No holder's record has one (R27). */
+  readonly request?: LeaderRequest | undefined;
+  /** What came of the last request in this term or in the one before (R27). */
+  readonly answer?: RequestAnswer | undefined;
   /** The API server is to choose the holder; no record of ours says so, and what is stored stays (R17). */
   readonly coordination?: Coordination | undefined;
 }
@@ -79,6 +83,39 @@ export interface HoldersContainer extends ContainerMark {
   readonly transitions: number;
   /** Of that acquisition, as the record says it. */
   readonly acquireTimeMicros: number;
+}
+
+/** A request to the leader of one term, written by a person or the command line (R27). */
+export interface LeaderRequest {
+  /** Distinguishes it from every other one. */
+  readonly id: string;
+  /**
+   * What for. `step-down`: to hand over. `read-schedule`: to read what others have written beside the lease, for
+   * `@LeaderCron` jobs.
+   */
+  readonly asks: 'step-down' | 'read-schedule';
+  /** The term that it was written for; of any other it is void. */
+  readonly transitions: number;
+  /** Who holds the lease in that term. */
+  readonly holderIdentity: string;
+  /** Who asks, for the log; undefined if that was not said. */
+  readonly by?: string | undefined;
+  /** The name of the member that is to follow; undefined: whoever comes first. */
+  readonly successor?: string | undefined;
+}
+
+/** What a leader did about a request. */
+export interface RequestAnswer {
+  /** Of the request. */
+  readonly id: string;
+  /** The term in which it was answered. */
+  readonly transitions: number;
+  /** The identity of that leader. */
+  readonly by: string;
+  /** By its wall clock. */
+  readonly atMicros: number;
+  /** Why it did not do what it was asked for; empty if it did. */
+  readonly refused: string;
 }
 
 /** One representation of the lock's object, as a read, a write or a watch returned it. */
@@ -141,6 +178,7 @@ export interface RecordedTerm {
   readonly gaveUp?: GivenUp | undefined;
   /** Only a holder that knows it by a read since its acquisition writes it (R24). */
   readonly container?: ContainerMark | null;
+  readonly answer?: RequestAnswer | null;
 }
 
 interface RecordAuthor {
@@ -158,6 +196,7 @@ export function recordFor(
 ): LeaseRecord {
   const { term, acquireTimeMicros, renewTimeMicros, crowd, successorUid, gaveUp, container } =
     written;
+  const answer = written.answer ?? undefined;
   const isRelease = purpose === 'release';
   const names = isRelease && successorUid != null;
   return {
@@ -176,6 +215,7 @@ export function recordFor(
       purpose === 'hold' && container != null
         ? { ...container, holderIdentity: identity, transitions: term, acquireTimeMicros }
         : undefined,
+    answer,
   };
 }
 
@@ -230,6 +270,9 @@ export function containerOf(record: LeaseRecord): ContainerMark | undefined {
   return isHolders ? container : undefined;
 }
 
-export function isOfTermOrBefore({ transitions }: GivenUp, term: number): boolean {
+export function isOfTermOrBefore(
+  { transitions }: Pick<GivenUp, 'transitions'>,
+  term: number,
+): boolean {
   return transitions === term || nextTransitions(transitions) === term;
 }

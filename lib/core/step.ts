@@ -194,6 +194,8 @@ function copyOfState(state: ElectionState): Draft {
     resting: state.resting,
     endedContainers: state.endedContainers,
     eligibility: state.eligibility,
+    heardRequest: state.heardRequest,
+    answer: state.answer,
     leader: state.leader,
   };
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import type { ElectionNotice, UncleanKind } from '../core/election-state.js';
 import { LeadershipHandlerError, LockRequestError, type ReportedError } from '../core/errors.js';
-import type { Coordination } from '../core/lease-record.js';
+import type { Coordination, LeaderRequest } from '../core/lease-record.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import { messageOf, stackOf } from '../core/thrown-value.js';
 import type { LockRemark } from '../locks/lock-selection.js';
@@ -38,7 +38,7 @@ export interface ElectionLog {
 /** Those about eligibility come with a reason that the election does not know. */
 export type LoggedNotice = Exclude<
   ElectionNotice,
-  { readonly kind: 'eligibility-changed' | 'ineligible-acquisition' }
+  { readonly kind: 'eligibility-changed' | 'ineligible-acquisition' | 'schedule-changed' }
 >;
 
 /** One line per transition, none for a renewal; repeated errors counted instead of repeated. */
@@ -129,6 +129,8 @@ export class ElectionLogger {
         return this.uncleanAcquisition(notice.term, notice.was);
       case 'uncoordinated-acquisition':
         return this.uncoordinatedAcquisition(notice.term, notice.coordination);
+      case 'request-answered':
+        return this.requestAnswered(notice.request, notice.refused);
       case 'failed':
         return this.requestFailed(notice.error);
       default:
@@ -159,6 +161,14 @@ export class ElectionLogger {
     if (leader !== undefined) this.answered();
     this.write('log', leader === undefined ? 'sees no leader' : `follows ${leader}`);
     if (leader !== undefined && application !== undefined) this.followsApplication(application);
+  }
+
+  private requestAnswered({ asks, by, successor }: LeaderRequest, refused: string): void {
+    if (asks !== 'step-down') return;
+    const whom = successor === undefined ? '' : ` in favour of ${successor}`;
+    const asked = `was asked to step down${whom}${by === undefined ? '' : ` by ${by}`}`;
+    if (refused === '') this.write('log', asked);
+    else this.write('warn', `${asked}, and did not: ${refused}`);
   }
 
   private released(term: number): void {

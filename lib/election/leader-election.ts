@@ -201,6 +201,11 @@ export class LeaderElection {
     return this.elector.remainingMs();
   }
 
+  /** @internal As {@link LeaderElector.heldForMs}: what must have ended before another process can lead has so long. */
+  heldForMs(): number {
+    return this.elector.heldForMs();
+  }
+
   /** The election as this process sees it now. Costs no request. */
   status(): ElectionStatus {
     return this.progress.statusOf(this.subject);
@@ -410,6 +415,7 @@ export class LeaderElection {
 
   private tell(notice: ElectionNotice): void {
     this.progress.tell(notice);
+    if (notice.kind === 'schedule-changed') return;
     if (notice.kind === 'eligibility-changed') return this.eligibility.announce();
     if (notice.kind === 'ineligible-acquisition') {
       return this.log.ineligibleAcquisition(notice.term, this.eligibility.why);

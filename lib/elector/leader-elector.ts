@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
 import { isSameEnd, type ContainerEnd, type ContainerMark } from '../core/container.js';
 import type { Clock, Timer } from '../core/clock.js';
-import { leadsUntil, transition } from '../core/election-machine.js';
+import { holdsUntil, leadsUntil, transition } from '../core/election-machine.js';
 import {
   type ElectionConfig,
   type ElectionEffect,
@@ -12,9 +12,11 @@ import {
   type RestingMember,
   INITIAL_STATE,
   type Instant,
+  type SuccessorChoice,
   type WithdrawalReason,
 } from '../core/election-state.js';
 import { type ElectionFailure, LeadershipRevokedError } from '../core/errors.js';
+import type { LeaderRequest } from '../core/lease-record.js';
 import type { LeaseWatch, ResourceLock } from '../core/resource-lock.js';
 import { createTerm, type RevocationReason, type Term } from '../core/term.js';
 import { guardedWatch, LockRequests } from './lock-requests.js';
@@ -53,6 +55,8 @@ export interface ElectorDependencies {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly observer: ElectionObserver;
+  /** Looks up the member of this name, at the request of a person; undefined: members are not known. Must not throw. */
+  readonly successorFor?: (name: string) => SuccessorChoice | undefined;
 }
 
 /** What an application needs of the elector of a role. */
@@ -60,6 +64,7 @@ export type RoleElector = Pick<
   LeaderElector,
   | 'containerEnded'
   | 'drain'
+  | 'heldForMs'
   | 'isEligible'
   | 'isLeader'
   | 'leader'
@@ -86,6 +91,10 @@ export type ElectorFactory = (
   config: ElectionConfig,
   dependencies: ElectorDependencies,
 ) => RoleElector;
+
+const MEMBERS_UNKNOWN: SuccessorChoice = {
+  refused: 'this leader knows no other members (option "members"): ask without naming one',
+};
 
 /** What the elector believes, with the very reading of the clock that decided it. */
 export interface ElectionProbe {
@@ -175,6 +184,15 @@ export class LeaderElector {
   remainingMs(): number {
     const { validUntil, now } = this.probe();
     return validUntil === undefined ? 0 : validUntil - now;
+  }
+
+  /**
+   * Milliseconds for which no other process can hold the lease if no further renewal succeeds: as {@link remainingMs}, and
+   * while work of an ended term drains, for which the lease is still renewed. 0: another process may hold it.
+   */
+  heldForMs(): number {
+    const { heldUntil, now } = holdsUntil(this.state, this.dependencies.clock, this.config);
+    return heldUntil === undefined ? 0 : heldUntil - now;
   }
 
   /** Work of the current term: the lease is not released before it has ended, nor is another term begun (R10). */
@@ -358,6 +376,8 @@ export class LeaderElector {
         return this.beginTerm(effect.term, effect.fencingToken);
       case 'revoke':
         return this.endTerm(effect.term, effect.reason);
+      case 'choose-successor':
+        return this.lookUpSuccessor(effect.request);
       case 'stop':
         return this.onMachineStopped();
       default:
@@ -409,6 +429,11 @@ export class LeaderElector {
       // Also after an observer that throws: the lease would never be released, nor this process compete again.
       this.drained = this.work.ended().then(() => this.dispatch({ kind: 'drained', term: number }));
     }
+  }
+
+  private lookUpSuccessor(request: LeaderRequest): void {
+    const choice = this.dependencies.successorFor?.(request.successor ?? '') ?? MEMBERS_UNKNOWN;
+    this.dispatch({ kind: 'successor-looked-up', request, choice });
   }
 
   private openWatch(): void {

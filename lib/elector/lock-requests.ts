@@ -7,9 +7,11 @@ import type {
   Crowd,
   GivenUp,
   HoldersContainer,
+  LeaderRequest,
   LeaseRecord,
   NamedSuccessor,
   ObservedLease,
+  RequestAnswer as LeaderAnswer,
 } from '../core/lease-record.js';
 import type {
   LeaseWatch,
@@ -50,7 +52,7 @@ export function copyOfLease({
 }: ObservedLease): ObservedLease {
   const { holderIdentity, leaseDurationSeconds, acquireTimeMicros, renewTimeMicros } = record;
   const { leaseTransitions, releasedTransitions, application, memberUid } = record;
-  const { crowd, successor, gaveUp, container, coordination } = record;
+  const { crowd, successor, gaveUp, container, coordination, request, answer } = record;
   return {
     record: {
       holderIdentity,
@@ -65,6 +67,8 @@ export function copyOfLease({
       successor: copyOfSuccessor(successor),
       gaveUp: copyOfGaveUp(gaveUp),
       container: copyOfContainer(container),
+      request: copyOfRequest(request),
+      answer: copyOfAnswer(answer),
       coordination: copyOfCoordination(coordination),
     },
     uid,
@@ -98,6 +102,25 @@ function copyOfGaveUp(gaveUp: unknown): GivenUp | undefined {
   return isWhole && typeof uid === 'string'
     ? { transitions, uid, count: Number(count) }
     : undefined;
+}
+
+function copyOfRequest(request: unknown): LeaderRequest | undefined {
+  if (!isObject(request)) return undefined;
+  const { id, asks, transitions, holderIdentity, by, successor } = request;
+  if (typeof id !== 'string' || typeof holderIdentity !== 'string') return undefined;
+  if (typeof transitions !== 'number') return undefined;
+  if (asks !== 'step-down' && asks !== 'read-schedule') return undefined;
+  if (successor !== undefined && typeof successor !== 'string') return undefined;
+  const said = typeof by === 'string' ? by : undefined;
+  return { id, asks, transitions, holderIdentity, by: said, successor };
+}
+
+function copyOfAnswer(answer: unknown): LeaderAnswer | undefined {
+  if (!isObject(answer)) return undefined;
+  const { id, transitions, by, atMicros, refused } = answer;
+  if (typeof id !== 'string' || typeof transitions !== 'number') return undefined;
+  if (typeof by !== 'string' || typeof refused !== 'string') return undefined;
+  return typeof atMicros === 'number' ? { id, transitions, by, atMicros, refused } : undefined;
 }
 
 function copyOfContainer(container: unknown): HoldersContainer | undefined {

@@ -1,10 +1,14 @@
 import { isCrowd } from '../core/crowd.js';
-import type {
-  Crowd,
-  GivenUp,
-  HoldersContainer,
-  LeaseRecord,
-  NamedSuccessor,
+import { parseDocument } from '../core/json-document.js';
+import {
+  type Crowd,
+  type GivenUp,
+  type HoldersContainer,
+  type LeaderRequest,
+  type LeaseRecord,
+  MAX_INT32,
+  type NamedSuccessor,
+  type RequestAnswer,
 } from '../core/lease-record.js';
 
 const RFC_3339 =
@@ -134,4 +138,67 @@ export function parseContainer(stored: unknown): HoldersContainer | undefined {
     containerName: match[5]!,
     containerId: match[6]!,
   };
+}
+
+/** A request is written by people, too: fields that are missing or too long make it none at all (R27). */
+const LONGEST_ID = 64;
+const LONGEST_TEXT = 1_024;
+
+/** `{"id":"k3f9","ask":"step-down","term":4,"holder":"pod-a_…","by":"anna@laptop","to":"pod-b"}` */
+export function formatRequest({ request }: Pick<LeaseRecord, 'request'>): string | null {
+  if (request === undefined) return null;
+  const { id, asks, transitions, holderIdentity, by, successor } = request;
+  return JSON.stringify({
+    id,
+    ask: asks,
+    term: transitions,
+    holder: holderIdentity,
+    by,
+    to: successor,
+  });
+}
+
+export function parseRequest(stored: unknown): LeaderRequest | undefined {
+  const fields = typeof stored === 'string' ? parseDocument(stored) : undefined;
+  if (fields === undefined) return undefined;
+  const { id, ask, term, holder, by, to } = fields;
+  if (!isText(id, LONGEST_ID) || !isText(holder, LONGEST_TEXT) || !isTerm(term)) return undefined;
+  if (ask !== 'step-down' && ask !== 'read-schedule') return undefined;
+  // Whoever names a member that cannot be read did not mean just any.
+  if (to !== undefined && !isText(to, LONGEST_TEXT)) return undefined;
+  return {
+    id,
+    asks: ask,
+    transitions: term,
+    holderIdentity: holder,
+    by: isText(by, LONGEST_TEXT) ? by : undefined,
+    successor: to,
+  };
+}
+
+/** `{"id":"k3f9","term":4,"done":true,"by":"pod-a_…","at":"2026-11-26T23:20:00.000000Z"}`; if not done, with `why`. */
+export function formatAnswer({ answer }: Pick<LeaseRecord, 'answer'>): string | null {
+  if (answer === undefined) return null;
+  const { id, transitions, by, atMicros, refused } = answer;
+  const outcome = refused === '' ? { done: true } : { done: false, why: refused };
+  return JSON.stringify({ id, term: transitions, ...outcome, by, at: formatMicroTime(atMicros) });
+}
+
+export function parseAnswer(stored: unknown): RequestAnswer | undefined {
+  const fields = typeof stored === 'string' ? parseDocument(stored) : undefined;
+  if (fields === undefined) return undefined;
+  const { id, term, done, why, by, at } = fields;
+  const atMicros = parseMicroTime(at);
+  if (!isText(id, LONGEST_ID) || !isText(by, LONGEST_TEXT) || !isTerm(term)) return undefined;
+  if (atMicros === null || typeof done !== 'boolean') return undefined;
+  const refused = done ? '' : isText(why, LONGEST_TEXT) ? why : 'no reason was given';
+  return { id, transitions: term, by, atMicros, refused };
+}
+
+function isText(value: unknown, longest: number): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= longest;
+}
+
+function isTerm(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_INT32;
 }

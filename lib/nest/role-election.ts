@@ -114,7 +114,13 @@ export class RoleElection {
     this.progress = new ElectionProgress(clock);
     this.members = members.of(this);
     const config = configOf(options, lock, this.members);
-    this.elector = makeElector(config, { lock, clock, random, observer: this.observer() });
+    this.elector = makeElector(config, {
+      lock,
+      clock,
+      random,
+      observer: this.observer(),
+      successorFor: (name) => this.placement?.directTo(name),
+    });
     this.mark = podLabels.markOf(this, (error) => this.report(error));
     this.eligibility = new RoleEligibility(this.elector, (why) =>
       this.log.eligibilityChanged(why, this.elector.isLeader()),
@@ -432,6 +438,7 @@ export class RoleElection {
       if (notice.leader !== undefined) this.hasSeenLeader = true;
       if (notice.leader !== this.options.identity) this.mark?.follow(notice.leader);
     }
+    if (notice.kind === 'schedule-changed') return;
     if (notice.kind === 'eligibility-changed') this.eligibility.announce();
     else if (notice.kind === 'ineligible-acquisition') {
       this.log.ineligibleAcquisition(notice.term, this.eligibility.why);

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../core/clock.js';
 import { fitMembers, newestMember, spreadAssignment } from '../core/placement.js';
+import type { SuccessorChoice } from '../core/election-state.js';
 import { restsUntil } from '../core/resting.js';
 import type { RevocationReason } from '../core/term.js';
 import { messageOf } from '../core/thrown-value.js';
@@ -96,6 +97,22 @@ export class RolePlacement {
     this.review();
   }
 
+  /** A person asks for a handover to this member, by its name or uid: it is the target of the one that follows (R27). */
+  directTo(name: string): SuccessorChoice {
+    const members = this.its.members();
+    if (members === undefined) {
+      return { refused: 'this leader does not know its members at the moment' };
+    }
+    const member = members.find((one) => one.name === name || one.uid === name);
+    if (member === undefined) return { refused: `there is no member ${name}${known(members)}` };
+    if (member.isSelf) return { refused: `${name} leads already` };
+    if (!fitMembers(members, this.unfit).includes(member)) {
+      return { refused: `${name} is not fit to lead: ${this.whyUnfit(member)}` };
+    }
+    this.target = member.uid;
+    return { uid: member.uid };
+  }
+
   /** Members, or who leads, have changed. */
   review(): void {
     if (this.isClosed) return;
@@ -138,6 +155,14 @@ export class RolePlacement {
   private get unfit(): ReadonlySet<string> {
     const { namedInVain } = this.its.elector;
     return new Set([...namedInVain, ...this.resting.map(({ uid }) => uid)]);
+  }
+
+  private whyUnfit(member: MemberView): string {
+    const fault = faultOf(member);
+    if (fault !== undefined) return fault;
+    return this.resting.some(({ uid }) => uid === member.uid)
+      ? 'it has given leadership up lately, as it was unfit or a handler failed'
+      : 'the last handover to it was in vain, as it did not acquire the lease';
   }
 
   private get resting(): { readonly uid: string; readonly until: number }[] {
@@ -255,6 +280,15 @@ export class RolePlacement {
     elector.stepDown(0);
     return Infinity;
   }
+}
+
+const MOST_NAMED = 10;
+
+function known(members: readonly MemberView[]): string {
+  const others = members.filter(({ isSelf }) => !isSelf).map(({ name }) => name);
+  if (others.length === 0) return ', nor any other member';
+  const more = others.length > MOST_NAMED ? `, and ${others.length - MOST_NAMED} more` : '';
+  return `; there are ${others.slice(0, MOST_NAMED).join(', ')}${more}`;
 }
 
 /** The first report of a pod that is not in its own list says nothing. */

@@ -104,6 +104,10 @@ export class ControlledElector implements RoleElector {
     return this.current === undefined ? 0 : this.config.renewDeadlineMs;
   }
 
+  heldForMs(): number {
+    return this.remainingMs();
+  }
+
   track(work: PromiseLike<unknown>): void {
     this.work.track(work);
   }

@@ -114,6 +114,7 @@ export class ApiServer {
     this.checkForeignLease(flight, before);
     this.checkCoordinatedLease(flight, record, before);
     world.succession.checkApplied(replica, record, before);
+    world.requests.checkApplied(replica, record, before.lease?.record);
     const isRenewal = record.acquireTimeMicros !== record.renewTimeMicros;
     replica.ownNews += world.store.news - before.news;
     if (replica === world.crashed) world.ghostOfCrashed = true;

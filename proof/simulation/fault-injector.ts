@@ -67,6 +67,8 @@ export class FaultInjector {
         return;
       case 'churn':
         return this.churn(until, 20 + severity * 1_000);
+      case 'ask':
+        return world.requests.ask(severity);
       case 'wrong-proof':
         return world.kubelet.errs(severity);
       case 'stranger':

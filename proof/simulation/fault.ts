@@ -46,9 +46,9 @@ const PROCESS_FAULTS = [
 
 /**
  * What happens to the store; `churn` is somebody who keeps changing the object's labels, `stranger` another client that
- * stands too.
+ * stands too, `ask` an operator who writes a request to the leader (R27).
  */
-const STORE_FAULTS = ['server-down', 'churn', 'stranger'] as const;
+const STORE_FAULTS = ['server-down', 'churn', 'stranger', 'ask'] as const;
 
 /** Reports about containers that are no proof against the holder, where pods are watched (R24). */
 const KUBELET_FAULTS = ['wrong-proof'] as const;

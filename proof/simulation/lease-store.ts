@@ -111,6 +111,15 @@ export class LeaseStore {
     this.remember();
   }
 
+  /** A request to the leader: a mark that changes no timing. */
+  mark(request: LeaseRecord['request']): void {
+    if (this.lease === null) return;
+    this.revision++;
+    const record = { ...this.lease.record, request };
+    this.lease = { ...this.lease, record, revision: this.revision };
+    this.remember();
+  }
+
   delete(now: number): void {
     if (this.lease === null) return;
     this.revision++;

@@ -120,8 +120,8 @@ export const MUTANTS_OF_CROWDS: readonly Mutant[] = [
       },
       {
         file: 'core/holding.ts',
-        from: '{ term, acquireTimeMicros, renewTimeMicros, crowd, container, gaveUp },',
-        to: '{ term, acquireTimeMicros, renewTimeMicros, crowd, container, gaveUp, successorUid: chosenSuccessor(step) },',
+        from: '{ term, acquireTimeMicros, renewTimeMicros, crowd, container, gaveUp, answer },',
+        to: '{ term, acquireTimeMicros, renewTimeMicros, crowd, container, gaveUp, answer, successorUid: chosenSuccessor(step) },',
       },
     ],
     traits: { directs: true },

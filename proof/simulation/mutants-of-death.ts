@@ -76,8 +76,8 @@ export const MUTANTS_OF_DEATH: readonly Mutant[] = [
     patches: [
       {
         file: 'core/following.ts',
-        from: "const record = recordFor('hold', { term, ...times, crowd, gaveUp }, step.config);",
-        to: "const record = recordFor('hold', { term, ...times, crowd, gaveUp, container: lease?.record.container ?? null }, step.config);",
+        from: "const record = recordFor('hold', { term, ...times, crowd, gaveUp, answer }, step.config);",
+        to: "const record = recordFor('hold', { term, ...times, crowd, gaveUp, answer, container: lease?.record.container ?? null }, step.config);",
       },
     ],
     traits: { ...TRAITS, reportsDeath: false },

@@ -14,8 +14,72 @@ const TRAITS = {
 const RESTS = { ...TRAITS, places: 'newest', losesHealth: true } as const;
 const SPREADS = { ...TRAITS, places: 'spread' } as const;
 
+const REQUESTS = 'core/leader-request.ts';
+const ASKED = { ...TRAITS, directs: false, asks: true } as const;
+
 /** What may be wrong with whom a release names, and when a leader hands over for that. */
 export const MUTANTS_OF_PLACEMENT: readonly Mutant[] = [
+  {
+    name: 'request-of-any-term',
+    breaks: 'R27: a request that was written for another term counts',
+    patches: [
+      {
+        file: REQUESTS,
+        from: 'request?.transitions === leaseTransitions && request.holderIdentity',
+        to: 'request?.holderIdentity',
+      },
+      {
+        file: REQUESTS,
+        from: 'request === undefined || request.transitions !== tenure.term',
+        to: 'request === undefined',
+      },
+    ],
+    traits: ASKED,
+    kinds: ['ask', 'step-down'],
+    foundBy: 'request-of-its-term',
+  },
+  {
+    name: 'request-to-any-holder',
+    breaks: 'R27: a request that was written for another holder counts',
+    patches: [
+      {
+        file: REQUESTS,
+        from: '&& request.holderIdentity === holderIdentity;',
+        to: '&& request.holderIdentity !== undefined;',
+      },
+    ],
+    traits: ASKED,
+    kinds: ['ask', 'step-down'],
+    foundBy: 'request-of-its-term',
+  },
+  {
+    name: 'request-heard-again',
+    breaks: 'R27: a request is honoured each time that it is seen',
+    patches: [
+      {
+        file: REQUESTS,
+        from: 'if (request.id === heardRequest) return false;',
+        to: "if (request.id === '') return false;",
+      },
+    ],
+    traits: ASKED,
+    kinds: ['ask', 'churn', 'step-down'],
+    foundBy: 'request-once',
+  },
+  {
+    name: 'request-unanswered',
+    breaks: 'R27: a holder writes over a request to it without an answer',
+    patches: [
+      {
+        file: REQUESTS,
+        from: 'const known = state.answer?.transitions === term',
+        to: 'const known = state.answer?.transitions === -term',
+      },
+    ],
+    traits: ASKED,
+    kinds: ['ask', 'step-down'],
+    foundBy: 'request-answered',
+  },
   {
     name: 'rest-unwritten',
     breaks: 'R25: a release does not say that its member has given up',

@@ -121,6 +121,7 @@ export class Replica implements EventOwner {
       // From the kernel in production, so that clones throw dice of their own (R19).
       random: () => dice.next(),
       observer: this.application,
+      successorFor: (name) => world.requests.successorFor(this, name),
     });
     const { places } = world.scenario;
     if (places !== undefined) this.placement = new SimulatedPlacement(world, this, places);

@@ -37,6 +37,8 @@ export interface ScenarioTraits {
   readonly keepsLease: boolean;
   /** Processes are unfit to lead now and then. */
   readonly losesHealth: boolean;
+  /** An operator asks leaders for something. */
+  readonly asks: boolean;
   readonly restores: boolean;
   readonly sharedIdentity: boolean;
   readonly reportsDeath: boolean;
@@ -81,10 +83,10 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
   if (healAt < 1_000) throw new Error(`${wishes.minutes} minutes leave no time for faults`);
   const offered = wishes.kinds.filter((kind) => allowed(kind, traits));
   // As the other seeds mean what they meant without.
-  const drawable = offered.filter((kind) => kind !== 'wrong-proof');
+  const drawable = offered.filter((kind) => kind !== 'wrong-proof' && kind !== 'ask');
   const drawn = traits.allKinds ? drawable : drawKinds(random, drawable);
   // Where there is a webhook it is at work, whatever else is left out.
-  const always = (['webhook', 'ineligible', 'wrong-proof'] as const).filter((kind) =>
+  const always = (['webhook', 'ineligible', 'wrong-proof', 'ask'] as const).filter((kind) =>
     offered.includes(kind),
   );
   const kinds = [...drawn.filter((kind) => kind !== 'ineligible'), ...always];
@@ -127,6 +129,7 @@ export function drawScenario(wishes: ScenarioWishes): Scenario {
 type ForeignTraits = Pick<
   ScenarioTraits,
   | 'altersWrites'
+  | 'asks'
   | 'keepsLease'
   | 'losesHealth'
   | 'directs'
@@ -140,6 +143,7 @@ function drawForeignTraits(seed: number): ForeignTraits {
   const random = new RandomStream(seed, 'webhook');
   return {
     altersWrites: random.chance(0.2),
+    asks: new RandomStream(seed, 'requests').chance(0.2),
     keepsLease: random.chance(0.1),
     losesHealth: new RandomStream(seed, 'eligibility').chance(0.2),
     directs: new RandomStream(seed, 'successors').chance(0.4),
@@ -187,6 +191,7 @@ function allowed(kind: FaultKind, traits: ScenarioTraits): boolean {
   if (kind === 'clone') return traits.clones;
   if (kind === 'webhook') return traits.altersWrites;
   if (kind === 'ineligible') return traits.losesHealth;
+  if (kind === 'ask') return traits.asks;
   if (kind === 'wrong-proof') return traits.watchesPods && !traits.clones;
   // Where nothing else tells of a stopped or restored clock, the wall clock has to be right (R19).
   if (kind === 'clock-restore') return traits.sleeps && !traits.tellsBootTime;

@@ -128,7 +128,10 @@ export class SimulatedApplication implements ElectionObserver {
   onNotice(notice: ElectionNotice): void {
     if (notice.kind === 'failed') this.failed(notice.error);
     else if (notice.kind === 'leader-changed') this.replica.placement?.leaderChanged();
-    else if (notice.kind === 'released') this.world.count('released');
+    else if (notice.kind === 'request-answered') {
+      const { request, refused } = notice;
+      this.world.requests.heard(this.replica, request, refused);
+    } else if (notice.kind === 'released') this.world.count('released');
     else if (notice.kind === 'named-in-vain') {
       this.world.succession.heardInVain(this.replica, notice.uid, notice.leader);
     } else if (notice.kind === 'ineligible-acquisition') this.world.count('led-ineligible');

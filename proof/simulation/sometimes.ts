@@ -51,6 +51,9 @@ export const SITUATIONS = [
   'named-followed',
   'named-first',
   'moved-to-spread',
+  'request-honoured',
+  'request-refused',
+  'stepped-down-as-asked',
   'crash-failover',
   'quiet-crash-failover',
 ] as const;

@@ -106,8 +106,8 @@ export class Stranger {
   private put(own: LeaseRecord): ApplyResult {
     const { store, now, trace, succession } = this.world;
     const { lease } = store;
-    const { crowd, successor, gaveUp, container } = lease?.record ?? {};
-    const record = { ...own, crowd, successor, gaveUp, container };
+    const { crowd, successor, gaveUp, container, request, answer } = lease?.record ?? {};
+    const record = { ...own, crowd, successor, gaveUp, container, request, answer };
     const result =
       lease === null
         ? store.create(record, null, now)

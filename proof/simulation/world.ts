@@ -9,6 +9,7 @@ import { LeaseStore } from './lease-store.js';
 import type { Link } from './link.js';
 import { RandomStream } from './random-stream.js';
 import type { Replica } from './replica.js';
+import { RequestCheck } from './request-check.js';
 import type { Scenario } from './scenario.js';
 import { SimulatedKubelet } from './simulated-kubelet.js';
 import { ObserverFault } from './simulated-application.js';
@@ -59,6 +60,9 @@ export const RULES = [
   'stale-name-ignored',
   'rest-respected',
   'move-is-due',
+  'request-of-its-term',
+  'request-once',
+  'request-answered',
   'no-exception',
 ] as const;
 
@@ -103,6 +107,7 @@ export class World {
   readonly store = new LeaseStore();
   readonly beliefs = new BeliefHistory();
   readonly succession = new SuccessionCheck(this);
+  readonly requests = new RequestCheck(this);
   readonly situations: SituationCounts = noSituations();
   readonly violations: Violation[] = [];
   readonly replicas: Replica[] = [];

@@ -118,6 +118,35 @@ describe('when an elector leads', () => {
     expect(getMaxListeners(elector.term!.signal)).toBe(Infinity);
   });
 
+  it('holds the lease for as long as it is certain of leadership, and while its work drains', async () => {
+    const work = latch();
+    const { elector, lock, clock } = await leading({ onRevoked: () => work.promise });
+    expect(elector.heldForMs()).toBe(10_000);
+    clock.stall(400);
+    expect(elector.heldForMs()).toBe(9_600);
+    elector.stepDown(0);
+    expect(elector.remainingMs()).toBe(0);
+    expect(elector.heldForMs()).toBe(9_600);
+    await clock.advance(4_000);
+    // Renewed at 2,000 and 4,000.
+    expect(elector.heldForMs()).toBe(9_600);
+    lock.automatic = false;
+    await clock.advance(9_599);
+    expect(elector.heldForMs()).toBe(1);
+    clock.stall(1);
+    expect(elector.heldForMs()).toBe(0);
+    work.open();
+  });
+
+  it('does not hold the lease from the first byte of a release on', async () => {
+    const { elector, lock, clock } = await leading();
+    lock.automatic = false;
+    elector.stepDown(0);
+    await clock.advance(0);
+    expect(lock.last.record!.holderIdentity).toBe('');
+    expect(elector.heldForMs()).toBe(0);
+  });
+
   it('tells in a probe the very reading of the clock that decided', async () => {
     const { elector, clock } = await leading();
     clock.stall(400);

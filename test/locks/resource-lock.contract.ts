@@ -14,6 +14,25 @@ const UNMARKED: Partial<LeaseRecord> = {
   crowd: undefined,
   successor: undefined,
   gaveUp: undefined,
+  request: undefined,
+  answer: undefined,
+};
+
+/** Of a person who names the member that is to follow, and what came of it. */
+const REQUEST: LeaseRecord['request'] = {
+  id: 'r1',
+  asks: 'step-down',
+  transitions: 1,
+  holderIdentity: 'pod "ü"_1',
+  by: 'anna@laptop',
+  successor: 'pod:b',
+};
+const ANSWER: LeaseRecord['answer'] = {
+  id: 'r1',
+  transitions: 1,
+  by: 'pod "ü"_1',
+  atMicros: 1_700_000_000_000_001,
+  refused: 'pod:b is not fit to lead:\nthe pod is terminating',
 };
 
 /** What a lock gives to its contract. No object exists at the start. */
@@ -186,6 +205,8 @@ export function describeResourceLock(
           'of a member that has given up',
           { gaveUp: { transitions: 1, uid: 'a:b "ü"\n', count: 3 } },
         ],
+        ['with a request', { request: REQUEST }],
+        ['with the answer to one', { answer: ANSWER }],
         ['of an unusual holder', { holderIdentity: 'pod "ü"\n/1_🙂' }],
       ];
 
@@ -207,6 +228,8 @@ export function describeResourceLock(
           { ...DIRECTED, successor: { transitions: 1, uid: 'uid-of-a-pod' } },
           'successor',
         ],
+        ['request', { request: REQUEST }, 'request'],
+        ['answer', { answer: ANSWER }, 'answer'],
         ['gave-up mark', { gaveUp: { transitions: 1, uid: 'uid-of-a-pod', count: 1 } }, 'gaveUp'],
       ];
 

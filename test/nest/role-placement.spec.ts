@@ -71,6 +71,52 @@ class PlacedRole {
   }
 }
 
+describe('when a person asks for a handover to a member', () => {
+  const others = [pod('fit', 1), pod('newest', 9), { ...pod('ending', 3), isTerminating: true }];
+  const members = [...others, pod('self', 2)];
+
+  it('takes that member for the target, whatever the placement would choose', () => {
+    const { placement, named } = new PlacedRole('newest', members);
+    placement.granted();
+    expect(placement.directTo('fit')).toEqual({ uid: 'fit' });
+    placement.revoked('stepped-down');
+    expect(named.at(-1)).toBe('fit');
+  });
+
+  it.each([
+    ['self', 'self leads already'],
+    ['ending', 'ending is not fit to lead: the pod is terminating'],
+    ['gone', 'there is no member gone; there are fit, newest, ending'],
+  ])('refuses %s, and says why', (name, refused) => {
+    const { placement, named } = new PlacedRole('newest', members);
+    placement.granted();
+    expect(placement.directTo(name)).toEqual({ refused });
+    placement.review();
+    expect(named.at(-1)).toBe('newest');
+  });
+
+  it('refuses one that was named in vain, or has given up lately', () => {
+    const role = new PlacedRole('newest', members);
+    role.placement.granted();
+    role.namedInVain = ['fit'];
+    expect(role.placement.directTo('fit')).toMatchObject({
+      refused: expect.stringMatching(/in vain/),
+    });
+    role.namedInVain = [];
+    role.resting = [{ uid: 'fit', transitions: 3, count: 1, since: role.clock.now() }];
+    expect(role.placement.directTo('fit')).toMatchObject({
+      refused: expect.stringMatching(/given leadership up/),
+    });
+  });
+
+  it('refuses while the members are not known', () => {
+    const { placement } = new PlacedRole('newest');
+    expect(placement.directTo('fit')).toEqual({
+      refused: 'this leader does not know its members at the moment',
+    });
+  });
+});
+
 describe('when a newer version of the application is Ready, and its handler fails', () => {
   it('names a pod of another version, and the newest of all when the next term ends otherwise', () => {
     const members = [pod('old', 1, 'v1'), pod('self', 8, 'v2'), pod('newest', 9, 'v2')];

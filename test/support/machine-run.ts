@@ -46,7 +46,8 @@ export function representation(
   uid = 'uid-1',
 ): ObservedLease {
   const { releasedTransitions: _, memberUid: _member, crowd: _crowd, ...rest } = record;
-  const { successor: _s, gaveUp: _g, container: _c, coordination: _n, ...timed } = rest;
+  const { successor: _s, gaveUp: _g, container: _c, coordination: _n, ...asked } = rest;
+  const { request: _request, answer: _answer, ...timed } = asked;
   return {
     record,
     uid,

@@ -161,6 +161,12 @@ function wordsOf(effect: Exclude<ElectionEffect, { kind: 'wake' }>): string {
       return `tells: leads a lease that nobody coordinates, term ${effect.term}`;
     case 'ineligible-acquisition':
       return `tells: leads although ineligible, term ${effect.term}`;
+    case 'choose-successor':
+      return `looks for the member ${effect.request.successor}`;
+    case 'request-answered':
+      return `tells: ${effect.refused === '' ? 'does what it was asked for' : `refuses, as ${effect.refused}`}`;
+    case 'schedule-changed':
+      return 'tells: others have changed the schedule';
     case 'failed':
       return `tells: failed, ${effect.error.code}`;
     default:
@@ -175,11 +181,14 @@ function requestInWords({ purpose, request }: RequestEffect): string {
 }
 
 export function recordInWords(record: LeaseRecord): string {
-  const { holderIdentity, leaseTransitions: term, renewTimeMicros } = record;
+  const { holderIdentity, leaseTransitions: term, renewTimeMicros, request, answer } = record;
+  const asked = request === undefined ? '' : `, asked to ${request.asks}`;
+  const said = answer === undefined ? '' : `, with an answer of term ${answer.transitions}`;
+  const marks = asked + said;
   if (holderIdentity === '') {
-    return `nobody, term ${term}${record.releasedTransitions === term ? ' released' : ''}`;
+    return `nobody, term ${term}${record.releasedTransitions === term ? ' released' : ''}${marks}`;
   }
-  return `${holderIdentity}, term ${term}, renewed ${inMs((renewTimeMicros! - EPOCH_MICROS) / 1_000)}`;
+  return `${holderIdentity}, term ${term}, renewed ${inMs((renewTimeMicros! - EPOCH_MICROS) / 1_000)}${marks}`;
 }
 
 export function inMs(ms: number): string {

@@ -191,6 +191,14 @@ class World {
         },
       },
       {
+        pattern: /^somebody asks (\w+) to step down in term ([\d,]+)$/,
+        perform: ({ name }, transitions) => {
+          const asks = 'step-down';
+          this.store.mark({ id: String(this.now), asks, transitions, holderIdentity: name });
+          return [];
+        },
+      },
+      {
         pattern: /^somebody clears the holder$/,
         perform: () => {
           this.store.edit({ holderIdentity: '' }, this.now);

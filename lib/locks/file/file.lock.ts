@@ -22,6 +22,7 @@ import {
   type HolderProcess,
   hostKernel,
   type HostKernel,
+  isLeaseFileSource,
   type ObservedLeaseFile,
 } from './lease-file-record.js';
 import { LeaseFileStore } from './lease-file-store.js';
@@ -151,6 +152,15 @@ export function fileLock(options: FileLockOptions = {}): ResourceLockFactory {
   return (requester) => new FileLock(options, requester);
 }
 
+/**
+ * The same, for a process whose work is in another one, which outlives it: the holder's death proves nothing about that, so
+ * the record names no socket, and the lease is waited out.
+ */
+export function fileLockOfOutlived(options: FileLockOptions = {}): ResourceLockFactory {
+  checkFileLockOptions(options);
+  return (requester) => new FileLock(options, requester, localFileSystem, hostKernel, true);
+}
+
 export class FileLock implements ResourceLock {
   private readonly directory: FileLockDirectory;
   private readonly lease: FileRequests;
@@ -166,6 +176,7 @@ export class FileLock implements ResourceLock {
     { leaseName, namespace = 'default', identity }: LockRequester,
     private readonly files: LeaseFileSystem = localFileSystem,
     private readonly readKernel: () => HostKernel = hostKernel,
+    private readonly isOutlived = false,
   ) {
     this.identity = identity;
     this.labels = { namespace, leaseName };
@@ -200,7 +211,7 @@ export class FileLock implements ResourceLock {
     options: LockRequestOptions,
   ): Promise<WriteOutcome<ObservedLeaseFile>> {
     return this.lease.write('replace', options, async (abandoned) => {
-      const holder = await this.holder(record);
+      const holder = await this.holder(record, expected);
       const outcome = await this.lease.store.replace(record, expected, holder, abandoned);
       const isTakeover = expected.record.holderIdentity !== record.holderIdentity;
       if (outcome.kind === 'applied' && isTakeover) await this.sweepSockets();
@@ -228,7 +239,7 @@ export class FileLock implements ResourceLock {
   leaseBeside(suffix: string, identity: string): FileLock {
     const { namespace, leaseName } = this.labels;
     const requester = { namespace, leaseName: `${leaseName}-${suffix}`, identity };
-    return new FileLock(this.options, requester, this.files, this.readKernel);
+    return new FileLock(this.options, requester, this.files, this.readKernel, this.isOutlived);
   }
 
   competitors(): CompetingProcesses {
@@ -274,9 +285,16 @@ export class FileLock implements ResourceLock {
     return this.lease.store.look();
   }
 
-  /** Listens before the write that names the socket; the record of another holder does not name it. */
-  private async holder(record: LeaseRecord): Promise<HolderProcess | null> {
-    if (record.holderIdentity !== this.identity) return null;
+  /** Listens before the write that names the socket; the record of another holder names that one's, if it did. */
+  private async holder(
+    record: LeaseRecord,
+    expected?: ObservedLease,
+  ): Promise<HolderProcess | null> {
+    if (record.holderIdentity !== this.identity) {
+      const isSame = record.holderIdentity === expected?.record.holderIdentity;
+      return isSame && isLeaseFileSource(expected.source) ? expected.source.holderProcess : null;
+    }
+    if (this.isOutlived) return null;
     this.ownSocket = await this.socket.listen();
     if (this.ownSocket === null) return null;
     return { kernel: this.kernel.name, pid: process.pid, socket: this.ownSocket };

@@ -4,15 +4,19 @@ import { hostname } from 'node:os';
 import { isAbsolute } from 'node:path';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import {
+  formatAnswer,
   formatCrowd,
   formatGaveUp,
   formatHolderName,
   formatMicroTime,
+  formatRequest,
   formatSuccessor,
+  parseAnswer,
   parseCrowd,
   parseGaveUp,
   parseHolderName,
   parseMicroTime,
+  parseRequest,
   parseSuccessor,
 } from '../record-text.js';
 import { CREATION_FILE, isUid, type LeaseFileName } from './lease-paths.js';
@@ -101,6 +105,8 @@ export function formatLeaseFile(
     crowd: formatCrowd(record),
     successor: formatSuccessor(record),
     gaveUp: formatGaveUp(record),
+    request: formatRequest(record),
+    answer: formatAnswer(record),
     holderProcess: lease.holderProcess,
   };
   return `${JSON.stringify(fields, null, 2)}\n`;
@@ -180,6 +186,8 @@ function parseRecord(fields: Readonly<Record<string, unknown>>): LeaseRecord {
     crowd: parseCrowd(fields['crowd']),
     successor: parseSuccessor(fields['successor']),
     gaveUp: parseGaveUp(fields['gaveUp']),
+    request: parseRequest(fields['request']),
+    answer: parseAnswer(fields['answer']),
   };
 }
 

@@ -7,17 +7,21 @@ import {
 } from '../../core/lease-record.js';
 import type { ObjectAddress } from '../../kubernetes/object-request.js';
 import {
+  formatAnswer,
   formatContainer,
   formatCrowd,
   formatGaveUp,
   formatHolderName,
   formatMicroTime,
+  formatRequest,
   formatSuccessor,
+  parseAnswer,
   parseContainer,
   parseCrowd,
   parseGaveUp,
   parseHolderName,
   parseMicroTime,
+  parseRequest,
   parseSuccessor,
 } from '../record-text.js';
 
@@ -47,6 +51,12 @@ export const GAVE_UP_ANNOTATION = 'nestjs-leader-election/gave-up';
  * id of the container, with slashes in between (R24).
  */
 export const CONTAINER_ANNOTATION = 'nestjs-leader-election/container';
+
+/** What a person asks the leader for, as JSON (R27). */
+const REQUEST_ANNOTATION = 'nestjs-leader-election/request';
+
+/** What the leader did about the last request, as JSON; stays until the end of the next term (R27). */
+const ANSWER_ANNOTATION = 'nestjs-leader-election/answer';
 
 export type DecodedLease =
   | { readonly kind: 'lease'; readonly lease: ObservedLease }
@@ -155,6 +165,8 @@ function decodeRecord({ fields, marks }: RecordFields, transitions: TransitionsF
     successor: parseSuccessor(marks[SUCCESSOR_ANNOTATION]),
     gaveUp: parseGaveUp(marks[GAVE_UP_ANNOTATION]),
     container: parseContainer(marks[CONTAINER_ANNOTATION]),
+    request: parseRequest(marks[REQUEST_ANNOTATION]),
+    answer: parseAnswer(marks[ANSWER_ANNOTATION]),
     coordination: coordinationIn(fields),
   };
 }
@@ -228,6 +240,8 @@ export function encodeMarks(record: LeaseRecord, old: JsonDocument): JsonDocumen
   setOrOmit(marks, SUCCESSOR_ANNOTATION, formatSuccessor(record));
   setOrOmit(marks, GAVE_UP_ANNOTATION, formatGaveUp(record));
   setOrOmit(marks, CONTAINER_ANNOTATION, formatContainer(record));
+  setOrOmit(marks, REQUEST_ANNOTATION, formatRequest(record));
+  setOrOmit(marks, ANSWER_ANNOTATION, formatAnswer(record));
   return marks;
 }
 

@@ -132,7 +132,10 @@ function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
     a.releasedTransitions === b.releasedTransitions &&
     a.application === b.application &&
     a.memberUid === b.memberUid &&
-    sameMarks(a, b)
+    sameMarks(a, b) &&
+    // Each is made once and never changed.
+    a.request?.id === b.request?.id &&
+    a.answer?.id === b.answer?.id
   );
 }
 

@@ -18,7 +18,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { LockRequestError } from '../../../lib/core/errors.js';
 import type { LeaseRecord, ObservedLease } from '../../../lib/core/lease-record.js';
-import { FileLock, fileLock, type FileLockOptions } from '../../../lib/locks/file/file.lock.js';
+import {
+  FileLock,
+  fileLock,
+  fileLockOfOutlived,
+  type FileLockOptions,
+} from '../../../lib/locks/file/file.lock.js';
 import { hostKernel, type HostKernel } from '../../../lib/locks/file/lease-file-record.js';
 import {
   FileLockDirectory,
@@ -134,6 +139,8 @@ describe('fileLock()', () => {
         crowd: null,
         successor: null,
         gaveUp: null,
+        request: null,
+        answer: null,
         holderProcess: {
           kernel: expect.any(String),
           pid: process.pid,
@@ -830,6 +837,29 @@ describe('fileLock()', () => {
       const fields = JSON.parse(await readFile(join(leaseDirectory, 'created.json'), 'utf8'));
       return (fields as { holderProcess: { kernel: string } }).holderProcess;
     };
+
+    it('still names the process after another one has written a request to it', async () => {
+      const before = await create(makeLock());
+      const named = await stored();
+      const asked = {
+        id: 'r1',
+        asks: 'step-down',
+        transitions: 1,
+        holderIdentity: 'first',
+      } as const;
+      await replace(makeLock('operator'), { ...before.record, request: asked }, before);
+      const text = await readFile(await newestFile(leaseDirectory), 'utf8');
+      expect(JSON.parse(text)).toMatchObject({
+        revision: String(before.revision + 1n),
+        holderProcess: named,
+      });
+    });
+
+    it('names no process where the work of the holder outlives it', async () => {
+      const lock = await fileLockOfOutlived({ directory })({ ...LEASE, identity: 'first' });
+      await create(lock as FileLock);
+      expect(await stored()).toBeNull();
+    });
 
     it('does not take it for dead under another kernel', async () => {
       const socket = join(directory, 'refused');
