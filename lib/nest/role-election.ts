@@ -61,6 +61,7 @@ export class RoleElection {
   readonly lock: ResourceLock;
   /** Makes the lock of another lease like that of the role; absent for a lock that is one object. */
   readonly lockBeside: SelectedLock['beside'];
+  private readonly scheduleListeners: (() => void)[] = [];
   private readonly drainedBeside: (() => Promise<void>)[] = [];
   private readonly log: RoleLogger;
   /** What gates would have skipped; undefined unless the role has `mode: 'shadow'`. */
@@ -346,6 +347,11 @@ export class RoleElection {
     await Promise.all([drained, ...this.drainedBeside.map((drain) => drain())]);
   }
 
+  /** Calls back when another process has changed what is stored beside the lease, and says so to this leader. */
+  onScheduleChanged(listener: () => void): void {
+    this.scheduleListeners.push(listener);
+  }
+
   /** It gates the timers of the application. */
   gatesTimers(timers: readonly ListedTimer[], added: readonly string[]): void {
     this.log.gatesTimers(timers, added, this.shadow !== undefined);
@@ -438,7 +444,10 @@ export class RoleElection {
       if (notice.leader !== undefined) this.hasSeenLeader = true;
       if (notice.leader !== this.options.identity) this.mark?.follow(notice.leader);
     }
-    if (notice.kind === 'schedule-changed') return;
+    if (notice.kind === 'schedule-changed') {
+      for (const listener of this.scheduleListeners) listener();
+      return;
+    }
     if (notice.kind === 'eligibility-changed') this.eligibility.announce();
     else if (notice.kind === 'ineligible-acquisition') {
       this.log.ineligibleAcquisition(notice.term, this.eligibility.why);

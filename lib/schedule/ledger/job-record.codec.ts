@@ -9,6 +9,8 @@ import type {
   PastRun,
   PendingRetry,
   RunCancellation,
+  TriggerAnswer,
+  TriggerRequest,
   UntoldReport,
 } from './job-record.js';
 
@@ -155,6 +157,7 @@ export function readRecord(source: JsonDocument): JobRecord {
     history: readList(source['history']).flatMap((run) => readPast(run) ?? []),
     fleetSwitch: readSwitch(source['suspension']),
     unknownSince: readTime(source['unknownSince']),
+    ...triggersOf(source),
     source,
   };
 }
@@ -190,6 +193,8 @@ export function printRecord(record: JobRecord): JsonDocument {
     ]),
     suspension: record.fleetSwitch === null ? undefined : printSwitch(record.fleetSwitch),
     unknownSince: timeOrNothing(record.unknownSince),
+    trigger: record.trigger === undefined ? undefined : printTrigger(record.trigger),
+    triggered: record.triggered === undefined ? undefined : printTriggered(record.triggered),
   };
   const place =
     record.movedTo === undefined ? {} : { format: MOVED_FORMAT, movedTo: record.movedTo };
@@ -217,6 +222,10 @@ function isUnderstood(key: string, value: unknown): boolean {
       return readCount(value) === value;
     case 'suspension':
       return readSwitch(value) !== null;
+    case 'trigger':
+      return readTrigger(value) !== undefined;
+    case 'triggered':
+      return readTriggered(value) !== undefined;
     case 'lastFailed':
       return readFailure(value) !== null;
     default:
@@ -398,6 +407,44 @@ function printSwitch({
     ...(reason !== '' && { reason }),
     ...(liftsOption && { liftsOption }),
   };
+}
+
+function triggersOf({
+  trigger: asked,
+  triggered: answered,
+}: JsonDocument): Pick<JobRecord, 'trigger' | 'triggered'> {
+  const trigger = readTrigger(asked);
+  const triggered = readTriggered(answered);
+  return { ...(trigger && { trigger }), ...(triggered && { triggered }) };
+}
+
+/** One that this version cannot read starts nothing, and stays as it is. */
+function readTrigger(value: unknown): TriggerRequest | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const id = readText(value['id']);
+  const at = parseTime(value['at']);
+  const notAfter = parseTime(value['notAfter']);
+  if (id === '' || at === undefined || notAfter === undefined) return undefined;
+  return { id, at, by: readText(value['by']), notAfter, source: value };
+}
+
+function printTrigger({ source, id, at, by, notAfter }: TriggerRequest): JsonDocument {
+  return { ...source, id, at: printTime(at), by, notAfter: printTime(notAfter) };
+}
+
+function readTriggered(value: unknown): TriggerAnswer | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const id = readText(value['id']);
+  const at = parseTime(value['at']);
+  if (id === '' || at === undefined) return undefined;
+  const [by, run, refused] = [value['by'], value['run'], value['refused']].map(readText);
+  return { id, at, by: by!, run: run!, refused: refused!, source: value };
+}
+
+function printTriggered({ source, id, at, by, run, refused }: TriggerAnswer): JsonDocument {
+  const { run: _run, refused: _refused, ...rest } = source ?? {};
+  const what = run === '' ? { refused } : { run };
+  return { ...rest, id, at: printTime(at), by, ...what };
 }
 
 function readFailure(value: unknown): FailedRun | null {

@@ -135,6 +135,34 @@ export interface UntoldReport {
   readonly source?: JsonDocument;
 }
 
+/** The leader is asked for one run now, beside the schedule. Milliseconds since the epoch. */
+export interface TriggerRequest {
+  /** Distinguishes it from every other one. */
+  readonly id: string;
+  readonly at: number;
+  /** Who asks. */
+  readonly by: string;
+  /** When it is too late to start it. */
+  readonly notAfter: number;
+  /** The stored object, as in {@link JobRecord}. */
+  readonly source?: JsonDocument;
+}
+
+/** What a leader did about the last such request. */
+export interface TriggerAnswer {
+  /** Of the request. */
+  readonly id: string;
+  readonly at: number;
+  /** That leader. */
+  readonly by: string;
+  /** The id of the run; empty if none was started. */
+  readonly run: string;
+  /** Why none was started; empty if one was. */
+  readonly refused: string;
+  /** The stored object, as in {@link JobRecord}. */
+  readonly source?: JsonDocument;
+}
+
 /** What is recorded of one job for the whole fleet. */
 export interface JobRecord {
   /** The schedule by which ticks have been accounted for. */
@@ -161,6 +189,10 @@ export interface JobRecord {
   readonly history: readonly PastRun[];
   /** Null: it was never suspended or resumed. Stored as `suspension`. */
   readonly fleetSwitch: FleetSwitch | null;
+  /** Absent if no run is asked for. A leader of an older version leaves it as it is, and starts none. */
+  readonly trigger?: TriggerRequest;
+  /** Absent if no run was ever asked for. */
+  readonly triggered?: TriggerAnswer;
   /** The object of the role to which it has moved; absent where the record is. See `moved-record.ts`. */
   readonly movedTo?: number;
   /** When a leader first found the record and did not know the job; null if the last writer knew it. */

@@ -47,6 +47,7 @@ export class RoleSchedules {
     const schedule = this.scheduleOf(election);
     this.byRole.set(election.role, schedule);
     this.follow(election, schedule);
+    election.onScheduleChanged(() => schedule.readNow());
     return schedule;
   }
 

@@ -183,6 +183,7 @@ export class JobRunner {
     const isOver = job.environment.leadership.term !== term;
     if (isOver || this.writesInARow >= MOST_WRITES_IN_A_ROW) return this.lookAfter(PAUSE_MS);
     const { record } = job;
+    this.honour(record, term);
     this.tellSwitch(record);
     if (job.isSuspendedBy(record)) return this.heed(term);
     // What is recalled is reported once it is stored: until then another leader may run the tick again instead.
@@ -198,6 +199,19 @@ export class JobRunner {
       return this.occupy(job.dropRetries(term, (retry) => isTooLate(retry, now)));
     }
     this.decide(term, record);
+  }
+
+  /** Others have changed the records, and those of today are known. */
+  review(): void {
+    this.evaluate();
+  }
+
+  /** Beside the schedule, also while the job is suspended. */
+  private honour(record: JobRecord | undefined, term: Term): void {
+    const { trigger } = record ?? {};
+    if (trigger === undefined || this.told.has(trigger.id)) return;
+    this.told.add(trigger.id);
+    this.job.environment.leadership.track(this.job.honour(term, trigger));
   }
 
   /** Another replica may resume the job, which only the store tells: it is read when a tick is due, once a minute at least. */

@@ -7,6 +7,7 @@ import {
   type JobRecord,
   type PendingRetry,
   type RunCancellation,
+  type TriggerRequest,
 } from '../ledger/job-record.js';
 import {
   type EndedRun,
@@ -17,6 +18,7 @@ import {
   TickClaim,
   TickReturn,
 } from '../ledger/ledger-changes.js';
+import { TriggerClaim, TriggerRefusal } from '../ledger/trigger-changes.js';
 import { RetryClaim, RetryDrop, RetryReturn } from '../ledger/retry-changes.js';
 import type { Submitted } from '../ledger/pending-changes.js';
 import type { JobLedger } from '../ledger/job-ledger.js';
@@ -335,6 +337,36 @@ export class Job {
     this.environment.observer.onReturned(run, { isReturned, cause });
   }
 
+  /**
+   * One run now, as another process has asked the leader for by the record (R27). Started at most once: the claim takes the
+   * request out of the record.
+   */
+  async honour(term: Term, request: TriggerRequest): Promise<void> {
+    const { observer } = this.environment;
+    if (this.now() > request.notAfter) {
+      return this.refuse(term, request, 'the leader heard of it too late');
+    }
+    if (this.definition.concurrencyPolicy === 'Replace') await this.endRunning(undefined);
+    const run = this.newRun(term, this.now(), { isTriggered: true });
+    if (!this.isFree(term)) {
+      observer.onSkipped(run, 'forbidden');
+      return this.refuse(term, request, 'another run is active, or about to start');
+    }
+    this.active.reserve(run);
+    const claim = new TriggerClaim(this.name, request, run.record);
+    const claimed = await this.submit(claim, term.signal);
+    const isWon = claimed.kind === 'settled' && claimed.result === 'won';
+    const isStarted = await this.startStored(run, term, isWon);
+    this.active.freed();
+    if (!isStarted)
+      observer.onSkipped(run, isWon || claimed.kind === 'unresolved' ? 'unresolved' : 'taken');
+  }
+
+  private async refuse(term: Term, request: TriggerRequest, refused: string): Promise<void> {
+    const answer = { at: this.now(), by: term.holderIdentity, refused };
+    await this.submitWhileScheduled(new TriggerRefusal(this.name, request, answer), term);
+  }
+
   private async triggerFor(caller: RunWaiter | undefined, term: Term): Promise<TriggerResult> {
     if (this.definition.concurrencyPolicy === 'Replace') await this.endRunning(caller);
     const run = this.newRun(term, this.now(), { isTriggered: true });
@@ -384,7 +416,10 @@ export class Job {
     const { schedule } = this.definition;
     const start = new RunStart(this.name, schedule.text, run.record);
     const stored = await this.submit(start, term.signal);
-    const isStored = stored.kind === 'settled';
+    return this.startStored(run, term, stored.kind === 'settled');
+  }
+
+  private async startStored(run: JobRun, term: Term, isStored: boolean): Promise<boolean> {
     const mayStart = this.environment.leadership.term === term && !this.isStopped;
     if (isStored && mayStart) {
       this.start(run, missedTicks([], false));

@@ -67,6 +67,21 @@ export class RoleSchedule {
     leadership.track(atHome(() => this.beginLoaded(term)));
   }
 
+  /** Another process has changed the records, and says so: they are read once (R27). */
+  readNow(): void {
+    const { leadership, atHome } = this.environment;
+    const { term } = this;
+    if (term === undefined || this.isStopped) return;
+    leadership.track(
+      atHome(async () => {
+        const isRead = await this.ledger.refresh(term.signal);
+        if (!isRead || this.isStopped) return;
+        this.cancelWatch.look();
+        for (const runner of this.runners.values()) runner.review();
+      }),
+    );
+  }
+
   /** Schedules no further tick. What runs continues. */
   stop(): void {
     this.isStopped = true;

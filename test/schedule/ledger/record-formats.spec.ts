@@ -41,6 +41,14 @@ describe('when a record was written by a version that knows more', () => {
     ['a first attempt to come', { retries: [{ ...RETRY, attempt: 1 }] }],
     ['an attempt to come at another time', { retries: [{ ...RETRY, notBefore: { after: 'r' } }] }],
     ['an attempt to come with another end', { retries: [{ ...RETRY, notAfter: 5 }] }],
+    [
+      'a field of a request for a run',
+      { trigger: { id: 't', at: AT, by: 'b', notAfter: AT, later: 1 } },
+    ],
+    ['a request for a run at another time', { trigger: { id: 't', at: AT, notAfter: 5 } }],
+    ['a field of an answer', { triggered: { id: 't', at: AT, by: 'b', run: 'r', later: 1 } }],
+    ['a refusal', { triggered: { id: 't', at: AT, by: 'b', refused: 'too late' } }],
+    ['an answer to no request', { triggered: { at: AT } }],
     ['attempts to come that are none', { retries: { next: RETRY } }],
     ['a field of a report', { untold: [{ ...REPORT, later: { x: 1 } }] }],
     [
