@@ -1,4 +1,5 @@
 import { type ElectionConfig, RETRY_BACKOFF_MS } from './election-state.js';
+import { addressFault } from './leader-address.js';
 import { OptionReader, textFault } from './option-reader.js';
 
 /** Times that fit each other: see `ElectionOptions.profile`. */
@@ -32,6 +33,13 @@ export interface ElectionOptions {
    * @default OTEL_SERVICE_NAME, or the name in the package.json of the program; none if this option would refuse it
    */
   readonly application?: string;
+  /**
+   * Where this process answers HTTP requests, as scheme, host and port: `http://10.1.2.3:3000`. Others learn it while it
+   * leads, as `leaderAddress`. It must lead to this very process, so it is that of the pod and not that of a Service. It is
+   * written with the record of the holder and costs no write.
+   * @default none: the leader has no address
+   */
+  readonly address?: string;
   /**
    * Where the times that are not given come from: `leaseDurationMs`, `renewDeadlineMs` and `retryPeriodMs` in milliseconds.
    * - `fast`: 5,000, 3,333 and 600, for a failover within seconds, with 100 renewals a minute.
@@ -120,6 +128,7 @@ export const ELECTION_OPTION_NAMES = [
   'namespace',
   'identity',
   'application',
+  'address',
   'profile',
   'leaseDurationMs',
   'renewDeadlineMs',
@@ -148,6 +157,7 @@ export function readElectionOptions(
     identity: reader.text('identity', defaultIdentity) ?? defaultIdentity,
     application:
       reader.text('application', 'plan-scheduler', LONGEST_APPLICATION) ?? defaultApplication,
+    address: readAddress(reader),
     ...readDurations(reader),
     drainTimeoutMs: reader.milliseconds('drainTimeoutMs', DEFAULT_DRAIN_TIMEOUT_MS, 0),
     releaseOnShutdown: reader.boolean('releaseOnShutdown', true),
@@ -165,6 +175,15 @@ export function resolveElectionOptions(
   const resolved = readElectionOptions(reader, defaultIdentity);
   reader.check();
   return resolved;
+}
+
+function readAddress(reader: OptionReader): string | undefined {
+  const address = reader.get('address');
+  if (address === undefined) return undefined;
+  const fault = addressFault(address);
+  if (fault === undefined) return address as string;
+  reader.fault('address', address, fault.rule, fault.fix);
+  return undefined;
 }
 
 /** Room for a package name of npm with a folder; an annotation has far more. */

@@ -26,6 +26,8 @@ export interface ElectionConfig {
    * the identity. Absent where members are not known; such a process is never named.
    */
   readonly memberUid?: string | undefined;
+  /** Where the holder answers requests, written beside the identity. */
+  readonly address?: string | undefined;
   /** A write in vain costs nothing: no candidate waits for that of another (R22). */
   readonly isLockInProcess?: boolean;
   readonly leaseDurationMs: number;

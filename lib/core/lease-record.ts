@@ -34,6 +34,8 @@ export interface LeaseRecord {
   readonly gaveUp?: GivenUp | undefined;
   /** In which container a holder runs, where one has said so; of the present holder by {@link containerOf} alone (R24). */
   readonly container?: HoldersContainer | undefined;
+  /** Where a holder answers requests, where one has said so; of the present holder by `leaderAddressOf()` alone. */
+  readonly address?: HoldersAddress | undefined;
   /** What a person asks the leader for; of the present term by `requestOf()` alone. No holder's record has one (R27). */
   readonly request?: LeaderRequest | undefined;
   /** What came of the last request in this term or in the one before (R27). */
@@ -77,6 +79,18 @@ export interface GivenUp {
 
 /** The container of one acquisition: others may have kept the mark on a later record, and then it counts for nothing. */
 export interface HoldersContainer extends ContainerMark {
+  /** Who has acquired the lease. */
+  readonly holderIdentity: string;
+  /** Of the record with that acquisition: its term. */
+  readonly transitions: number;
+  /** Of that acquisition, as the record says it. */
+  readonly acquireTimeMicros: number;
+}
+
+/** The address of one acquisition, which counts for nothing on a later record. */
+export interface HoldersAddress {
+  /** Scheme, host and port: `http://10.1.2.3:3000`. */
+  readonly url: string;
   /** Who has acquired the lease. */
   readonly holderIdentity: string;
   /** Of the record with that acquisition: its term. */
@@ -185,6 +199,7 @@ interface RecordAuthor {
   readonly identity: string;
   readonly application?: string | undefined;
   readonly memberUid?: string | undefined;
+  readonly address?: string | undefined;
   readonly leaseDurationMs: number;
 }
 
@@ -192,11 +207,12 @@ interface RecordAuthor {
 export function recordFor(
   purpose: RecordPurpose,
   written: RecordedTerm,
-  { identity, application, memberUid, leaseDurationMs }: RecordAuthor,
+  { identity, application, memberUid, address, leaseDurationMs }: RecordAuthor,
 ): LeaseRecord {
   const { term, acquireTimeMicros, renewTimeMicros, crowd, successorUid, gaveUp, container } =
     written;
   const answer = written.answer ?? undefined;
+  const acquisition = { holderIdentity: identity, transitions: term, acquireTimeMicros };
   const isRelease = purpose === 'release';
   const names = isRelease && successorUid != null;
   return {
@@ -212,9 +228,9 @@ export function recordFor(
     successor: names ? { transitions: term, uid: successorUid } : undefined,
     gaveUp,
     container:
-      purpose === 'hold' && container != null
-        ? { ...container, holderIdentity: identity, transitions: term, acquireTimeMicros }
-        : undefined,
+      purpose === 'hold' && container != null ? { ...container, ...acquisition } : undefined,
+    address:
+      purpose === 'hold' && address !== undefined ? { url: address, ...acquisition } : undefined,
     answer,
   };
 }

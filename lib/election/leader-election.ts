@@ -196,6 +196,14 @@ export class LeaderElection {
     return knownLeader(this.elector, this.identity);
   }
 
+  /**
+   * Where the leader answers HTTP requests, as scheme, host and port; undefined when no leader is known, and when it does not
+   * say so (option `address`). Whoever may write the lease could have written it.
+   */
+  get leaderAddress(): string | undefined {
+    return this.leader === undefined ? undefined : this.elector.leaderAddress;
+  }
+
   /** Milliseconds for which leadership is certain if no further renewal succeeds; 0 while this process is not leader. */
   remainingMs(): number {
     return this.elector.remainingMs();

@@ -16,6 +16,7 @@ import {
   type WithdrawalReason,
 } from '../core/election-state.js';
 import { type ElectionFailure, LeadershipRevokedError } from '../core/errors.js';
+import { leaderAddressOf } from '../core/leader-address.js';
 import type { LeaderRequest } from '../core/lease-record.js';
 import type { LeaseWatch, ResourceLock } from '../core/resource-lock.js';
 import { createTerm, type RevocationReason, type Term } from '../core/term.js';
@@ -68,6 +69,7 @@ export type RoleElector = Pick<
   | 'isEligible'
   | 'isLeader'
   | 'leader'
+  | 'leaderAddress'
   | 'namedInVain'
   | 'nominate'
   | 'openTerm'
@@ -178,6 +180,13 @@ export class LeaderElector {
   /** Identity of whoever leads as far as this process knows. */
   get leader(): string | undefined {
     return this.state.leader;
+  }
+
+  /** Where that leader answers requests; undefined unless its record says it. */
+  get leaderAddress(): string | undefined {
+    const record = this.state.observation?.lease?.record;
+    const isLeaders = record !== undefined && record.holderIdentity === this.state.leader;
+    return isLeaders ? leaderAddressOf(record) : undefined;
   }
 
   /** Milliseconds for which leadership is certain if no further renewal succeeds; 0 when not leading. */

@@ -6,6 +6,7 @@ import type {
   Coordination,
   Crowd,
   GivenUp,
+  HoldersAddress,
   HoldersContainer,
   LeaderRequest,
   LeaseRecord,
@@ -52,7 +53,7 @@ export function copyOfLease({
 }: ObservedLease): ObservedLease {
   const { holderIdentity, leaseDurationSeconds, acquireTimeMicros, renewTimeMicros } = record;
   const { leaseTransitions, releasedTransitions, application, memberUid } = record;
-  const { crowd, successor, gaveUp, container, coordination, request, answer } = record;
+  const { crowd, successor, gaveUp, container, address, coordination, request, answer } = record;
   return {
     record: {
       holderIdentity,
@@ -67,6 +68,7 @@ export function copyOfLease({
       successor: copyOfSuccessor(successor),
       gaveUp: copyOfGaveUp(gaveUp),
       container: copyOfContainer(container),
+      address: copyOfAddress(address),
       request: copyOfRequest(request),
       answer: copyOfAnswer(answer),
       coordination: copyOfCoordination(coordination),
@@ -131,6 +133,14 @@ function copyOfContainer(container: unknown): HoldersContainer | undefined {
   if (typeof containerId !== 'string' || typeof holderIdentity !== 'string') return undefined;
   if (typeof transitions !== 'number' || typeof acquireTimeMicros !== 'number') return undefined;
   return { podUid, containerName, containerId, holderIdentity, transitions, acquireTimeMicros };
+}
+
+function copyOfAddress(address: unknown): HoldersAddress | undefined {
+  if (!isObject(address)) return undefined;
+  const { url, holderIdentity, transitions, acquireTimeMicros } = address;
+  if (typeof url !== 'string' || typeof holderIdentity !== 'string') return undefined;
+  if (typeof transitions !== 'number' || typeof acquireTimeMicros !== 'number') return undefined;
+  return { url, holderIdentity, transitions, acquireTimeMicros };
 }
 
 function copyOfCoordination(coordination: unknown): Coordination | undefined {

@@ -3,6 +3,7 @@ import { parseDocument } from '../core/json-document.js';
 import {
   type Crowd,
   type GivenUp,
+  type HoldersAddress,
   type HoldersContainer,
   type LeaderRequest,
   type LeaseRecord,
@@ -137,6 +138,27 @@ export function parseContainer(stored: unknown): HoldersContainer | undefined {
     podUid: match[4]!,
     containerName: match[5]!,
     containerId: match[6]!,
+  };
+}
+
+/** `<identity>/4/<acquire time>/http://10.1.2.3:3000`; what comes last has no slash but those of its scheme. */
+const ADDRESS = /^(.+)\/(\d{1,10})\/([^/]+)\/(https?:\/\/[^/]{1,300})$/s;
+
+export function formatAddress({ address }: Pick<LeaseRecord, 'address'>): string | null {
+  if (address === undefined) return null;
+  const { url, holderIdentity, transitions, acquireTimeMicros } = address;
+  return `${holderIdentity}/${transitions}/${formatMicroTime(acquireTimeMicros)}/${url}`;
+}
+
+export function parseAddress(stored: unknown): HoldersAddress | undefined {
+  const match = typeof stored === 'string' ? ADDRESS.exec(stored) : null;
+  const acquireTimeMicros = parseMicroTime(match?.[3]);
+  if (match === null || acquireTimeMicros === null) return undefined;
+  return {
+    url: match[4]!,
+    holderIdentity: match[1]!,
+    transitions: Number(match[2]),
+    acquireTimeMicros,
   };
 }
 

@@ -63,6 +63,14 @@ export class LeadershipService {
     return this[ELECTION].leader;
   }
 
+  /**
+   * Where the leader answers HTTP requests, as scheme, host and port; this process's own `address` while it leads. Undefined
+   * when no leader is known, and when it does not say so (option `address`). Whoever may write the lease could have written it.
+   */
+  get leaderAddress(): string | undefined {
+    return this[ELECTION].leaderAddress;
+  }
+
   /** The current state at once, then every change. Completes at shutdown, like all streams here; none ever fails. */
   get leadership$(): Observable<Leadership> {
     return this[ELECTION].streams.leadership$;

@@ -168,6 +168,11 @@ export class RoleElection {
     return knownLeader(this.elector, this.options.identity);
   }
 
+  /** Where that leader answers requests, if it says so. */
+  get leaderAddress(): string | undefined {
+    return this.leader === undefined ? undefined : this.elector.leaderAddress;
+  }
+
   get memberViews(): readonly MemberView[] | undefined {
     return this.members?.viewOf(this);
   }

@@ -96,6 +96,10 @@ export class ControlledElector implements RoleElector {
     return this.current === undefined ? this.otherLeader : this.config.identity;
   }
 
+  get leaderAddress(): string | undefined {
+    return this.isLeader() ? this.config.address : undefined;
+  }
+
   isLeader(): boolean {
     return this.current !== undefined;
   }

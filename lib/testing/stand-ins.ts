@@ -112,6 +112,7 @@ type StandInElection = Pick<
   | 'health'
   | 'isStopping'
   | 'leader'
+  | 'leaderAddress'
   | 'leadershipAwaited'
   | 'memberViews'
   | 'role'
@@ -159,6 +160,9 @@ function standInElection(
     memberViews: undefined,
     get leader() {
       return elector.leader;
+    },
+    get leaderAddress() {
+      return elector.leaderAddress;
     },
     get status() {
       const { leader: known } = elector;

@@ -12,11 +12,19 @@ const CONTAINER = {
   containerId: 'containerd://0',
 };
 
+const LEADER_ADDRESS = {
+  url: 'http://a:1',
+  holderIdentity: 'a',
+  transitions: 4,
+  acquireTimeMicros: 1,
+};
+
 describe('when a lock answers what decides only who comes first, or how soon', () => {
   it.each<[keyof LeaseRecord, unknown]>([
     ['crowd', { candidates: 3, stepMs: 4 }],
     ['successor', { transitions: 4, uid: 'u' }],
     ['container', CONTAINER],
+    ['address', LEADER_ADDRESS],
     ['coordination', { strategy: 'S' }],
     ['coordination', { strategy: 'S', preferredHolder: 'p' }],
   ])('takes %s as it is: %j', (field, value) => {
@@ -32,6 +40,9 @@ describe('when a lock answers what decides only who comes first, or how soon', (
     ['successor', 'u'],
     ['successor', { transitions: '4', uid: 'u' }],
     ['container', null],
+    ['address', 'http://a:1'],
+    ['address', { ...LEADER_ADDRESS, url: 7 }],
+    ['address', { ...LEADER_ADDRESS, transitions: '4' }],
     ['container', { ...CONTAINER, podUid: 7 }],
     ['container', { ...CONTAINER, transitions: '4' }],
     ['coordination', 'S'],

@@ -17,6 +17,7 @@ const GOOD: Record<string, (random: RandomJson) => unknown> = {
   namespace: () => 'default',
   identity: (random) => `host_${random.below(1_000)}`,
   application: () => '@acme/plans',
+  address: () => 'http://10.1.2.3:3000',
   profile: (random) => ['fast', 'default', 'quiet'][random.below(3)],
   leaseDurationMs: (random) => 1_000 * (2 + random.below(60)),
   renewDeadlineMs: (random) => 1_000 + random.below(40_000),

@@ -14,6 +14,7 @@ const UNMARKED: Partial<LeaseRecord> = {
   crowd: undefined,
   successor: undefined,
   gaveUp: undefined,
+  address: undefined,
   request: undefined,
   answer: undefined,
 };
@@ -33,6 +34,14 @@ const ANSWER: LeaseRecord['answer'] = {
   by: 'pod "ü"_1',
   atMicros: 1_700_000_000_000_001,
   refused: 'pod:b is not fit to lead:\nthe pod is terminating',
+};
+
+/** Of a holder whose identity is any text. */
+const HOLDERS_ADDRESS: LeaseRecord['address'] = {
+  url: 'https://[fd00::7]:3443',
+  holderIdentity: 'pod "ü"/3/4',
+  transitions: 1,
+  acquireTimeMicros: NOW_MICROS,
 };
 
 /** What a lock gives to its contract. No object exists at the start. */
@@ -205,6 +214,7 @@ export function describeResourceLock(
           'of a member that has given up',
           { gaveUp: { transitions: 1, uid: 'a:b "ü"\n', count: 3 } },
         ],
+        ['with an address', { address: HOLDERS_ADDRESS }],
         ['with a request', { request: REQUEST }],
         ['with the answer to one', { answer: ANSWER }],
         ['of an unusual holder', { holderIdentity: 'pod "ü"\n/1_🙂' }],
@@ -228,6 +238,7 @@ export function describeResourceLock(
           { ...DIRECTED, successor: { transitions: 1, uid: 'uid-of-a-pod' } },
           'successor',
         ],
+        ['address', { address: HOLDERS_ADDRESS }, 'address'],
         ['request', { request: REQUEST }, 'request'],
         ['answer', { answer: ANSWER }, 'answer'],
         ['gave-up mark', { gaveUp: { transitions: 1, uid: 'uid-of-a-pod', count: 1 } }, 'gaveUp'],

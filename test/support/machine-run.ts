@@ -47,7 +47,7 @@ export function representation(
 ): ObservedLease {
   const { releasedTransitions: _, memberUid: _member, crowd: _crowd, ...rest } = record;
   const { successor: _s, gaveUp: _g, container: _c, coordination: _n, ...asked } = rest;
-  const { request: _request, answer: _answer, ...timed } = asked;
+  const { request: _request, answer: _answer, address: _address, ...timed } = asked;
   return {
     record,
     uid,

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { isAbsolute } from 'node:path';
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import {
+  formatAddress,
   formatAnswer,
   formatCrowd,
   formatGaveUp,
@@ -11,6 +12,7 @@ import {
   formatMicroTime,
   formatRequest,
   formatSuccessor,
+  parseAddress,
   parseAnswer,
   parseCrowd,
   parseGaveUp,
@@ -105,6 +107,7 @@ export function formatLeaseFile(
     crowd: formatCrowd(record),
     successor: formatSuccessor(record),
     gaveUp: formatGaveUp(record),
+    address: formatAddress(record),
     request: formatRequest(record),
     answer: formatAnswer(record),
     holderProcess: lease.holderProcess,
@@ -186,6 +189,7 @@ function parseRecord(fields: Readonly<Record<string, unknown>>): LeaseRecord {
     crowd: parseCrowd(fields['crowd']),
     successor: parseSuccessor(fields['successor']),
     gaveUp: parseGaveUp(fields['gaveUp']),
+    address: parseAddress(fields['address']),
     request: parseRequest(fields['request']),
     answer: parseAnswer(fields['answer']),
   };

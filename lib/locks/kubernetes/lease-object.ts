@@ -7,6 +7,7 @@ import {
 } from '../../core/lease-record.js';
 import type { ObjectAddress } from '../../kubernetes/object-request.js';
 import {
+  formatAddress,
   formatAnswer,
   formatContainer,
   formatCrowd,
@@ -15,6 +16,7 @@ import {
   formatMicroTime,
   formatRequest,
   formatSuccessor,
+  parseAddress,
   parseAnswer,
   parseContainer,
   parseCrowd,
@@ -51,6 +53,12 @@ export const GAVE_UP_ANNOTATION = 'nestjs-leader-election/gave-up';
  * id of the container, with slashes in between (R24).
  */
 export const CONTAINER_ANNOTATION = 'nestjs-leader-election/container';
+
+/**
+ * Where the holder answers requests: its identity, its transitions, its acquire time, and scheme, host and port, with slashes in
+ * between.
+ */
+const ADDRESS_ANNOTATION = 'nestjs-leader-election/address';
 
 /** What a person asks the leader for, as JSON (R27). */
 const REQUEST_ANNOTATION = 'nestjs-leader-election/request';
@@ -165,6 +173,7 @@ function decodeRecord({ fields, marks }: RecordFields, transitions: TransitionsF
     successor: parseSuccessor(marks[SUCCESSOR_ANNOTATION]),
     gaveUp: parseGaveUp(marks[GAVE_UP_ANNOTATION]),
     container: parseContainer(marks[CONTAINER_ANNOTATION]),
+    address: parseAddress(marks[ADDRESS_ANNOTATION]),
     request: parseRequest(marks[REQUEST_ANNOTATION]),
     answer: parseAnswer(marks[ANSWER_ANNOTATION]),
     coordination: coordinationIn(fields),
@@ -240,6 +249,7 @@ export function encodeMarks(record: LeaseRecord, old: JsonDocument): JsonDocumen
   setOrOmit(marks, SUCCESSOR_ANNOTATION, formatSuccessor(record));
   setOrOmit(marks, GAVE_UP_ANNOTATION, formatGaveUp(record));
   setOrOmit(marks, CONTAINER_ANNOTATION, formatContainer(record));
+  setOrOmit(marks, ADDRESS_ANNOTATION, formatAddress(record));
   setOrOmit(marks, REQUEST_ANNOTATION, formatRequest(record));
   setOrOmit(marks, ANSWER_ANNOTATION, formatAnswer(record));
   return marks;

@@ -140,7 +140,7 @@ function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
 }
 
 function sameMarks(
-  { crowd, successor, gaveUp, container }: LeaseRecord,
+  { crowd, successor, gaveUp, container, address }: LeaseRecord,
   other: LeaseRecord,
 ): boolean {
   return (
@@ -156,7 +156,11 @@ function sameMarks(
     container?.acquireTimeMicros === other.container?.acquireTimeMicros &&
     container?.podUid === other.container?.podUid &&
     container?.containerName === other.container?.containerName &&
-    container?.containerId === other.container?.containerId
+    container?.containerId === other.container?.containerId &&
+    address?.url === other.address?.url &&
+    address?.holderIdentity === other.address?.holderIdentity &&
+    address?.transitions === other.address?.transitions &&
+    address?.acquireTimeMicros === other.address?.acquireTimeMicros
   );
 }
 

@@ -140,6 +140,7 @@ describe('fileLock()', () => {
         successor: null,
         gaveUp: null,
         request: null,
+        address: null,
         answer: null,
         holderProcess: {
           kernel: expect.any(String),
