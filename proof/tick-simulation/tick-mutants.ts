@@ -18,8 +18,8 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'a report is stored until it is told',
     patch: {
       file: 'schedule/runner/job-runner.ts',
-      from: 'if (this.told.has(id)) continue;',
-      to: 'if (this.told.has(id) || !id.startsWith(this.term!.holderIdentity)) continue;',
+      from: 'if (!this.told.add(job, id)) continue;',
+      to: 'if (!this.told.add(job, id) || !id.startsWith(this.term!.holderIdentity)) continue;',
     },
   },
   {
@@ -268,8 +268,8 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'a process tells a report once',
     patch: {
       file: 'schedule/runner/job-runner.ts',
-      from: 'return this.ids.has(id);',
-      to: 'return false;',
+      from: 'if (!this.told.add(job, id)) continue;',
+      to: 'this.told.add(job, id);',
     },
   },
   {

@@ -33,7 +33,7 @@ export function withoutRetries(record: JobRecord, dropped: readonly PendingRetry
   };
 }
 
-/** An attempt is dropped once, so the name of its report is unique. */
+/** An attempt is dropped once, so the name of its report is unique among those of its job. */
 function interruptionOf({ scheduledTime, attempt }: PendingRetry): UntoldReport {
   const id = `${scheduledTime}/${attempt}/interrupted`;
   return { id, reason: 'interrupted', times: [scheduledTime], isCapped: false };

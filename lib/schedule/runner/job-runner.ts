@@ -30,17 +30,17 @@ const MOST_REMEMBERED = 1_000;
  * store knows, and a store may go back to an earlier version.
  */
 export class ToldReports {
-  private readonly ids = new Set<string>();
+  private readonly names = new Set<string>();
 
-  has(id: string): boolean {
-    return this.ids.has(id);
-  }
-
-  add(id: string): void {
-    this.ids.add(id);
-    if (this.ids.size <= MOST_REMEMBERED) return;
-    const [oldest] = this.ids;
-    this.ids.delete(oldest!);
+  /** False if it was added before. Two jobs may have reports with the same id: of the same attempt of the same tick. */
+  add(job: string, id: string): boolean {
+    const name = `${id} ${job}`;
+    if (this.names.has(name)) return false;
+    this.names.add(name);
+    if (this.names.size <= MOST_REMEMBERED) return true;
+    const [oldest] = this.names;
+    this.names.delete(oldest!);
+    return true;
   }
 }
 
@@ -209,8 +209,7 @@ export class JobRunner {
   /** Beside the schedule, also while the job is suspended. */
   private honour(record: JobRecord | undefined, term: Term): void {
     const { trigger } = record ?? {};
-    if (trigger === undefined || this.told.has(trigger.id)) return;
-    this.told.add(trigger.id);
+    if (trigger === undefined || !this.told.add(this.job.name, trigger.id)) return;
     this.job.environment.leadership.track(this.job.honour(term, trigger));
   }
 
@@ -333,10 +332,10 @@ export class JobRunner {
    * a report may come twice, but none is lost.
    */
   private tell({ untold }: JobRecord, term: Term): void {
+    const { name: job } = this.job;
     for (const { id, reason, times, isCapped } of untold) {
-      if (this.told.has(id)) continue;
-      this.told.add(id);
-      this.report({ job: this.job.name, reason, ...missedTicks(times, isCapped) }, term);
+      if (!this.told.add(job, id)) continue;
+      this.report({ job, reason, ...missedTicks(times, isCapped) }, term);
     }
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { JobDefinition } from '../../../lib/schedule/runner/job-definition.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { ScheduledProcess } from '../support/scheduled-process.js';
+import { clockTime, ScheduledProcess } from '../support/scheduled-process.js';
 import { type Fate, ScriptedDocumentStore } from '../support/scripted-document-store.js';
 
 const MINUTE_MS = 60_000;
@@ -398,6 +398,34 @@ describe("when a run is interrupted and the job says onInterrupted: 'rerun'", ()
     expect(attempts).toEqual(['05:00 1', '05:00 2', '05:00 3', '05:00 4']);
     expect(process.missed).toMatchObject([{ reason: 'interrupted', count: 1 }]);
     expect((await process.record()).retries).toEqual([]);
+  });
+
+  it('is reported for each of two jobs whose attempts of the same tick give way to the next one', async () => {
+    const jobs = ['one', 'two'].map((name) => ({
+      ...RERUN,
+      name,
+      concurrencyPolicy: 'Replace' as const,
+      startingDeadlineMs: MINUTE_MS,
+    }));
+    const first = new ScheduledProcess('a');
+    first.handler = () => new Promise(() => {});
+    for (const job of jobs) await first.withJob(job);
+    await first.lead(1);
+    await first.clock.advance(MINUTE_MS);
+    await first.lose();
+    const second = new ScheduledProcess('b', first.clock, first.store);
+    for (const job of jobs) await second.withJob(job);
+    await first.clock.advance(MINUTE_MS);
+    await second.lead(2);
+    const times = second.missed.map(({ job, reason, times: [time] }) => [
+      job,
+      reason,
+      clockTime(time!),
+    ]);
+    expect(times).toEqual([
+      ['one', 'interrupted', '00:01:00'],
+      ['two', 'interrupted', '00:01:00'],
+    ]);
   });
 
   it('is run again once though two leaders take over', async () => {
