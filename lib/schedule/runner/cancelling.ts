@@ -51,9 +51,10 @@ export async function cancelRuns(
   return (await areOverBy(until, job, { ended, stored, change, caller })) ? 'ended' : 'asked';
 }
 
+/** Given up when the job is removed: the runs of one that is added again under its name would be unknown to this one. */
 async function readAndSubmit(job: Job, change: RunCancel): Promise<CancelledRuns | undefined> {
-  if (!(await job.read())) return undefined;
-  const stored = await job.submit(change);
+  if (!(await job.read()) || job.isStopped) return undefined;
+  const stored = await job.submit(change, job.stopped);
   return stored.kind === 'settled' ? stored.result : undefined;
 }
 

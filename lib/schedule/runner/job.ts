@@ -95,7 +95,12 @@ export class Job {
   }
 
   get isStopped(): boolean {
-    return this.stopping.signal.aborted;
+    return this.stopped.aborted;
+  }
+
+  /** Aborted when the job is no longer scheduled in this process. */
+  get stopped(): AbortSignal {
+    return this.stopping.signal;
   }
 
   /** What the fleet knows of it, as last read or written; undefined if nothing is known that can be read. */

@@ -313,6 +313,30 @@ describe('when a run is cancelled in another process', () => {
     expect(leader.started.map(({ signal }) => signal.aborted)).toEqual([true, false]);
   });
 
+  it('cancels no run of a job that was removed and added again under its name meanwhile', async () => {
+    const leader = await (await new ScheduledProcess('a').withJob()).lead();
+    const { clock, store } = leader;
+    obey(leader);
+    await clock.advance(MINUTE_MS - 2_000);
+    // So the cancel reads the record after the tick was claimed.
+    store.fatesOfReads.push('hangs');
+    const asked = cancel(leader);
+    await clock.settle();
+    leader.schedule.remove(JOB);
+    await clock.settle();
+    await leader.withJob();
+    await clock.advance(CHANGE_TIMEOUT_MS);
+    expect(leader.startedTimes).toEqual(['00:01:00']);
+    const { active, history } = await leader.record();
+    expect({ active: active.length, history, missed: leader.missed }).toEqual({
+      active: 1,
+      history: [],
+      missed: [],
+    });
+    expect(leader.started[0]!.signal.aborted).toBe(false);
+    expect(asked.result).toBeUndefined();
+  });
+
   it('says that it does not know when the store does not answer', async () => {
     const { leader, follower, clock } = await fleet();
     obey(leader);
