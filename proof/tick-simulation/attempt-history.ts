@@ -48,6 +48,7 @@ export class AttemptHistory {
   private readonly cancelled = new Set<string>();
   private readonly failures = new Map<string, number>();
   private readonly ended = new Set<string>();
+  private readonly begun = new Set<string>();
   private readonly planned = new Map<string, PendingRetry>();
   private outstanding: readonly PendingRetry[] = [];
 
@@ -70,6 +71,7 @@ export class AttemptHistory {
   }
 
   started(tick: number, attempt: number): void {
+    this.begun.add(nameOf(tick, attempt));
     const { retries, onInterrupted } = this.traits;
     const limit = retries.limit + 1;
     const most = onInterrupted === 'rerun' ? Math.max(MOST_ATTEMPTS_OF_RERUNS, limit) : limit;
@@ -86,8 +88,10 @@ export class AttemptHistory {
     this.ended.add(`${nameOf(tick, attempt)} ${by}`);
   }
 
+  /** After a restore the same attempt may fail again later, elsewhere: the next may follow the first failure. */
   failed(tick: number, attempt: number, wallMs: number): void {
-    this.failures.set(nameOf(tick, attempt), wallMs);
+    const name = nameOf(tick, attempt);
+    if (!this.failures.has(name)) this.failures.set(name, wallMs);
   }
 
   /** The caller of a cancel is told that the attempt is no longer to start. */
@@ -166,11 +170,19 @@ export class AttemptHistory {
     const isReturned = after.accountedThrough < before.accountedThrough;
     if (isReported || (isReturned && run?.cancellation === undefined)) return true;
     if (run !== undefined) {
-      return this.ended.has(`${nameOf(tick, attempt)} ${run.holderIdentity}`);
+      const name = nameOf(tick, attempt);
+      if (run.cancellation !== undefined || this.ended.has(`${name} ${run.holderIdentity}`))
+        return true;
+      // Its claimant has given it up before it began, and the attempt is open again and too late in the same write.
+      return !this.begun.has(name) && this.isTooLate(this.planned.get(name), trueMs);
     }
     if (retry!.isRerun) return false;
     const isReplaced = this.traits.isReplacing && after.accountedThrough > before.accountedThrough;
-    return isReplaced || trueMs + this.traits.skewMs > (retry!.notAfter ?? Infinity);
+    return isReplaced || this.isTooLate(retry, trueMs);
+  }
+
+  private isTooLate(retry: PendingRetry | undefined, trueMs: number): boolean {
+    return trueMs + this.traits.skewMs > (retry?.notAfter ?? Infinity);
   }
 }
 

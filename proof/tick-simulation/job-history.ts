@@ -1,4 +1,4 @@
-import type { ActiveRun, JobRecord } from '../../lib/schedule/ledger/job-record.js';
+import type { ActiveRun, JobRecord, PastRun } from '../../lib/schedule/ledger/job-record.js';
 import type { MissedReport } from '../../lib/schedule/runner/job-definition.js';
 import type { AskedRun } from './asked-run.js';
 import {
@@ -209,13 +209,13 @@ export class JobHistory {
   /** As long as no more runs end in one write than are remembered. */
   private checkRemembered(end: GoodEnd, before: JobRecord, after: JobRecord | undefined): void {
     if (this.traits.historyLimit < 10 || after === undefined) return;
-    // Given up before, or by a claimant that does not know that it has started.
-    const isGivenUp = JSON.stringify(after.lastFailed) !== JSON.stringify(before.lastFailed);
-    const isRemembered = after.history.some(
-      // Given up twice in the same millisecond, the record fails as it did before.
-      (run) => run.outcome !== 'failed' && nameOf(run) === nameOfEnd(end),
-    );
-    if (!isGivenUp && !isRemembered) this.misremembered.push(`${printed(end.time)} is forgotten`);
+    const isOfEnd = (run: PastRun): boolean => nameOf(run) === nameOfEnd(end);
+    const isRemembered = after.history.some((run) => run.outcome !== 'failed' && isOfEnd(run));
+    // It keeps the place it got when it was given up, and may be the oldest.
+    const wasRemembered = before.history.some(isOfEnd);
+    if (!isGivenUp(end, before, after) && !isRemembered && !wasRemembered) {
+      this.misremembered.push(`${printed(end.time)} is forgotten`);
+    }
   }
 
   overlapped(time: number): void {
@@ -270,6 +270,9 @@ export class JobHistory {
       misremembered: isRestored ? [] : this.misremembered,
       ...this.attempts.verdict(begin + end * 1_000, backups, (tick) => reported.has(tick)),
       ...this.broken,
+      // Where the first object has lost the mark, nothing shows that an attempt waits for no deadline.
+      early: backups.isUnmarked ? [] : this.broken.early,
+      late: backups.isUnmarked ? [] : this.broken.late,
       // A tick that is due once more is told of once more.
       retold: isRestored ? [] : this.broken.retold,
       unrecorded: isRestored ? [] : this.unrecorded(begin + (seconds + RECORDED_SECONDS) * 1_000),
@@ -298,14 +301,15 @@ function isDoubled(by: readonly string[], isRestored: boolean): boolean {
 }
 
 /** Recorded as a success, or given up by another leader first, or no longer there to be recorded. */
-function isAccounted(
-  { endedAt }: GoodEnd,
-  before: JobRecord,
-  after: JobRecord | undefined,
-): boolean {
+function isAccounted(end: GoodEnd, before: JobRecord, after: JobRecord | undefined): boolean {
   if (after === undefined) return true;
-  if ((after.lastSuccessfulTime ?? -Infinity) >= endedAt) return true;
-  return JSON.stringify(after.lastFailed) !== JSON.stringify(before.lastFailed);
+  return (after.lastSuccessfulTime ?? -Infinity) >= end.endedAt || isGivenUp(end, before, after);
+}
+
+/** Before, or by a claimant that does not know that it has started; two attempts perhaps by one change, at one time. */
+function isGivenUp({ time }: GoodEnd, before: JobRecord, { lastFailed }: JobRecord): boolean {
+  if (JSON.stringify(lastFailed) !== JSON.stringify(before.lastFailed)) return true;
+  return lastFailed?.scheduledTime === time && lastFailed.reason.startsWith('interrupted');
 }
 
 type NamedRun = Pick<ActiveRun, 'scheduledTime' | 'attempt' | 'holderIdentity'>;
