@@ -4,6 +4,7 @@ import { LeadershipHandlerError, LockRequestError, type ReportedError } from '..
 import type { Coordination, LeaderRequest } from '../core/lease-record.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import { messageOf, stackOf } from '../core/thrown-value.js';
+import { type ElectionLog, type LogEvent, LogLines, type SaidLine } from './log-entry.js';
 import type { LockRemark } from '../locks/lock-selection.js';
 import type { ResolvedElectionOptions } from '../core/election-options.js';
 
@@ -21,20 +22,6 @@ export type LoggedElection = Pick<
   'role' | 'identity' | 'application' | 'renewDeadlineMs' | 'ineligibleGraceMs'
 >;
 
-type Level = 'debug' | 'log' | 'warn';
-
-/** Where the lines go. It is foreign code, and what it throws becomes a warning of the process. */
-export interface ElectionLog {
-  /** Details, for whoever looks for a fault in the library. */
-  debug(text: string): void;
-  /** What happens as it should. */
-  log(text: string): void;
-  /** What works and needs attention. */
-  warn(text: string): void;
-  /** What failed. The stack is there if it points to the code of the application. */
-  error(text: string, stack?: string): void;
-}
-
 /** Those about eligibility come with a reason that the election does not know. */
 export type LoggedNotice = Exclude<
   ElectionNotice,
@@ -48,7 +35,8 @@ export class ElectionLogger {
   private lastLeader: string | undefined;
   /** The last leader of all; there may be none at present. */
   private lastKnownLeader: string | undefined;
-  protected readonly prefix: string;
+  private readonly lease: string;
+  private readonly lines: LogLines;
   private readonly application: string | undefined;
   private readonly otherApplications = new Set<string>();
   /** Of requests since the last successful one. */
@@ -62,50 +50,66 @@ export class ElectionLogger {
     lease: string,
     protected readonly clock: Clock,
     private readonly isLeaseLasting: boolean,
-    protected readonly logger: ElectionLog,
+    logger: ElectionLog,
   ) {
     this.renewDeadlineMs = renewDeadlineMs;
     this.ineligibleGraceMs = ineligibleGraceMs;
     this.identity = identity;
     this.application = application;
-    this.prefix = `Role "${role}", ${lease}, as ${identity}`;
+    this.lease = lease;
+    this.lines = new LogLines(logger, role, { role, lease, identity });
   }
 
   remarkOnLock({ level, text }: LockRemark): void {
-    this.write(level, text);
+    this.say({ event: 'lock.chosen', level, text });
   }
 
   started(): void {
-    this.write('log', 'competes for the lease');
+    const text = `competes for ${this.lease} as ${this.identity}`;
+    this.say({ event: 'election.started', level: 'log', text });
   }
 
   granted({ number, fencingToken }: Term): void {
     this.answered();
-    this.write('log', `became leader (term ${number}, fencing token ${fencingToken})`);
+    this.say({
+      event: 'leadership.granted',
+      level: 'log',
+      text: `became leader (term ${number}, fencing token ${fencingToken})`,
+      fields: { term: number, fencingToken: String(fencingToken) },
+    });
   }
 
   /** @param whyIneligible is asked for with the reason `ineligible` alone */
   revoked({ number }: Term, reason: RevocationReason, whyIneligible: string): void {
     const level = ON_PURPOSE.includes(reason) ? 'log' : 'warn';
-    this.write(
+    this.say({
+      event: 'leadership.revoked',
       level,
-      `lost leadership (term ${number}, ${reason}): ${this.whyLost(reason, whyIneligible)}`,
-    );
+      text: `lost leadership (term ${number}, ${reason}): ${this.whyLost(reason, whyIneligible)}`,
+      fields: { term: number, reason },
+    });
   }
 
   /** @param why this process is ineligible; undefined if it is eligible again */
   eligibilityChanged(why: string | undefined, isLeader: boolean): void {
-    if (why === undefined) return this.write('log', 'is eligible to lead');
-    if (isLeader) {
-      const text = `is ineligible to lead and still leads, as no other replica is known to be fit: ${why}`;
-      return this.write('warn', text);
+    if (why === undefined) {
+      const text = 'is eligible to lead';
+      return this.say({ event: 'eligibility.restored', level: 'log', text });
     }
-    this.write('log', `is ineligible to lead and leaves the lease to the other replicas: ${why}`);
+    const text = isLeader
+      ? `is ineligible to lead and still leads, as no other replica is known to be fit: ${why}`
+      : `is ineligible to lead and leaves the lease to the other replicas: ${why}`;
+    const level = isLeader ? 'warn' : 'log';
+    this.say({ event: 'eligibility.lost', level, text, fields: { reason: why } });
   }
 
   ineligibleAcquisition(term: number, why: string): void {
-    const text = `acquired the lease with term ${term} although this replica is ineligible, as no eligible one did: ${why}`;
-    this.write('warn', text);
+    this.say({
+      event: 'eligibility.overridden',
+      level: 'warn',
+      text: `acquired the lease although this replica is ineligible, as no eligible one did (term ${term}): ${why}`,
+      fields: { term, reason: why },
+    });
   }
 
   tell(notice: LoggedNotice): void {
@@ -121,10 +125,12 @@ export class ElectionLogger {
         return this.released(notice.term);
       // Every replica sees it, and each says so.
       case 'named-in-vain':
-        return this.write(
-          'debug',
-          `the release named the member ${notice.uid}, but ${notice.leader} became leader: the member is not named again before it has led`,
-        );
+        return this.say({
+          event: 'leadership.not-as-named',
+          level: 'debug',
+          text: `the release named the member ${notice.uid}, but ${notice.leader} became leader: the member is not named again before it has led`,
+          fields: { leader: notice.leader, successor: notice.uid },
+        });
       case 'unclean-acquisition':
         return this.uncleanAcquisition(notice.term, notice.was);
       case 'uncoordinated-acquisition':
@@ -144,12 +150,11 @@ export class ElectionLogger {
   ): void {
     const preferred =
       preferredHolder === undefined ? '' : ` and spec.preferredHolder is "${preferredHolder}"`;
-    this.write(
-      'warn',
-      `acquired the lease with term ${term} although spec.strategy is "${strategy}"${preferred}: with a strategy the API server ` +
-        'chooses the holder, and it has chosen none for a whole lease duration. Every handover waits that long in vain. ' +
-        'Remove spec.strategy and spec.preferredHolder from the lease (kubectl edit).',
-    );
+    const text =
+      `acquired the lease although spec.strategy is "${strategy}"${preferred} (term ${term}): with a strategy the API server ` +
+      'chooses the holder, and it has chosen none for a whole lease duration. Every handover waits that long in vain. ' +
+      'Remove spec.strategy and spec.preferredHolder from the lease (kubectl edit).';
+    this.say({ event: 'lease.coordinated', level: 'warn', text, fields: { term } });
   }
 
   /** Only the leadership of others; that of this process has its own lines. */
@@ -159,28 +164,40 @@ export class ElectionLogger {
     if (leader !== undefined) this.lastKnownLeader = leader;
     if (leader === this.identity || (leader === undefined && before === this.identity)) return;
     if (leader !== undefined) this.answered();
-    this.write('log', leader === undefined ? 'sees no leader' : `follows ${leader}`);
-    if (leader !== undefined && application !== undefined) this.followsApplication(application);
+    if (leader === undefined) {
+      return this.say({ event: 'leader.unknown', level: 'log', text: 'sees no leader' });
+    }
+    this.say({
+      event: 'leader.changed',
+      level: 'log',
+      text: `follows ${leader}`,
+      fields: { leader, application },
+    });
+    if (application !== undefined) this.followsApplication(application);
   }
 
   private requestAnswered({ asks, by, successor }: LeaderRequest, refused: string): void {
     if (asks !== 'step-down') return;
     const whom = successor === undefined ? '' : ` in favour of ${successor}`;
     const asked = `was asked to step down${whom}${by === undefined ? '' : ` by ${by}`}`;
-    if (refused === '') this.write('log', asked);
-    else this.write('warn', `${asked}, and did not: ${refused}`);
+    const text = refused === '' ? asked : `${asked}, and did not: ${refused}`;
+    const level = refused === '' ? 'log' : 'warn';
+    this.say({ event: 'leadership.asked-to-step-down', level, text, fields: { by, successor } });
   }
 
   private released(term: number): void {
     this.answered();
-    this.write('log', `released the lease of term ${term}`);
+    const text = `released the lease (term ${term})`;
+    this.say({ event: 'leadership.released', level: 'log', text, fields: { term } });
   }
 
   private settling(term: number, settleMs: number): void {
-    this.write(
-      'log',
-      `acquired the lease; becomes leader (term ${term}) in ${settleMs} ms, when no previous leader can be left (strict)`,
-    );
+    this.say({
+      event: 'leadership.settling',
+      level: 'log',
+      text: `acquired the lease (term ${term}); becomes leader in ${settleMs} ms, when no previous leader can be left (strict)`,
+      fields: { term },
+    });
   }
 
   /**
@@ -191,21 +208,23 @@ export class ElectionLogger {
     const isOthers = this.lastKnownLeader !== undefined && this.lastKnownLeader !== this.identity;
     const how = {
       missing: isOthers
-        ? `created the lease again with term ${term}, as it had been deleted`
-        : `created the lease with term ${term}`,
-      unheld: `acquired the lease, which shows no earlier holder, with term ${term}`,
-      emptied: `acquired the lease with term ${term} although its holder was cleared without a release`,
+        ? `created the lease again, as it had been deleted (term ${term})`
+        : `created the lease (term ${term})`,
+      unheld: `acquired the lease, which shows no earlier holder (term ${term})`,
+      emptied: `acquired the lease although its holder was cleared without a release (term ${term})`,
     }[was];
+    const event = was === 'missing' ? 'lease.created' : 'lease.without-holder';
     if (was === 'emptied' || isOthers) {
-      this.write(
-        'warn',
-        `${how}; the previous leader may still consider itself leader until it notices. Set strict: true to wait for it`,
-      );
-    } else if (this.isLeaseLasting) this.write('log', how);
+      const text = `${how}; the previous leader may still consider itself leader until it notices. Set strict: true to wait for it`;
+      this.say({ event, level: 'warn', text, fields: { term } });
+    } else if (this.isLeaseLasting) {
+      this.say({ event, level: 'log', text: how, fields: { term } });
+    }
   }
 
   notClosed(what: string, cause: unknown): void {
-    this.write('warn', `${what} did not close: ${messageOf(cause)}`);
+    const text = `${what} did not close: ${messageOf(cause)}`;
+    this.say({ event: 'lock.not-closed', level: 'warn', text });
   }
 
   /** What the election asked of the lock. */
@@ -229,9 +248,16 @@ export class ElectionLogger {
     }
     this.told.set(text, { at: now, unspoken: 0, isOfLock });
     const repeated = earlier?.unspoken ? ` (and ${earlier.unspoken} times before this)` : '';
-    logSafely('LeaderElection', () =>
-      this.logger.error(`${this.prefix}: ${text}${repeated}`, stackWorthTelling(error)),
-    );
+    this.say({
+      event: error instanceof LockRequestError ? 'request.failed' : 'work.failed',
+      level: 'error',
+      text: `${text}${repeated}`,
+      fields: {
+        code: error.code,
+        reason: error instanceof LockRequestError ? error.reason : undefined,
+      },
+      stack: stackWorthTelling(error),
+    });
   }
 
   protected whyLost(reason: RevocationReason, whyIneligible: string): string {
@@ -271,12 +297,16 @@ export class ElectionLogger {
     if (this.otherApplications.has(application)) return;
     this.otherApplications.add(application);
     const [theirs, ours] = [JSON.stringify(application), JSON.stringify(this.application)];
-    this.write(
-      'warn',
+    const text =
       `the leader belongs to application ${theirs}, and this is application ${ours}: they share one lease, and only one of them ` +
-        `ever leads. If they are two applications, give this one a leaseName of its own; if they are one, give both the ` +
-        `same name with the option application.`,
-    );
+      `ever leads. If they are two applications, give this one a leaseName of its own; if they are one, give both the ` +
+      `same name with the option application.`;
+    this.say({
+      event: 'leader.of-other-application',
+      level: 'warn',
+      text,
+      fields: { application },
+    });
   }
 
   /** The next failure of a request is news. This says nothing about a handler that failed. */
@@ -288,24 +318,12 @@ export class ElectionLogger {
       if (unspoken === 0) continue;
       const often = unspoken === 1 ? 'once' : `${unspoken} times`;
       const text = `the lock answers again; this error had occurred ${often} since it was logged: ${headOf(message)}`;
-      this.write('log', text);
+      this.say({ event: 'request.recovered', level: 'log', text });
     }
   }
 
-  protected write(level: Level, text: string): void {
-    logSafely('LeaderElection', () => this.logger[level](`${this.prefix}: ${text}`));
-  }
-}
-
-/**
- * The application's logger is foreign code in the middle of an election or a schedule, which must not suffer from its
- * faults.
- */
-export function logSafely(source: string, log: () => void): void {
-  try {
-    log();
-  } catch (error) {
-    process.emitWarning(`The application's logger threw: ${messageOf(error)}`, source);
+  protected say<E extends LogEvent>(line: SaidLine<E>): void {
+    this.lines.say(line);
   }
 }
 

@@ -11,7 +11,7 @@ export {
   type LeaderElectionOptions,
 } from './leader-election.js';
 export type { ElectionOptions, ElectionProfile } from '../core/election-options.js';
-export type { ElectionLog } from './election-logger.js';
+export type { ElectionLog, LogEntry, LogEvent } from './log-entry.js';
 export type { RevocationReason, Term } from '../core/term.js';
 export { currentTerm } from './current-term.js';
 export type {

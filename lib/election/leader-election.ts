@@ -35,7 +35,8 @@ import {
 import { MemoryLock } from '../locks/memory/memory.lock.js';
 import { ElectionChannels, sourceOf } from './election-channels.js';
 import { type ElectionHealth, type ElectionHealthOptions, healthOf } from './election-health.js';
-import { type ElectionLog, ElectionLogger } from './election-logger.js';
+import { ElectionLogger } from './election-logger.js';
+import type { ElectionLog } from './log-entry.js';
 import { ElectionProgress, type ElectionStatus, knownLeader } from './election-status.js';
 import { GATED_WORK, type GatedLeadership, OPEN_TERM, runGated } from './gated-work.js';
 import {
@@ -532,23 +533,10 @@ const LOG_METHODS = ['debug', 'log', 'warn', 'error'] as const;
 const WARNINGS_TO_CONSOLE: ElectionLog = {
   debug: () => {},
   log: () => {},
-  warn: (text) => console.warn(text),
-  error: (text, stack) => console.error(stack === undefined ? text : `${text}\n${stack}`),
+  warn: (entry) => console.warn(entry.toString()),
+  error: (entry) => console.error(entry.toString()),
 };
 /* eslint-enable no-console */
-
-/** A second argument that is not there would be printed by the console. */
-function adopted(logger: ElectionLog): ElectionLog {
-  return {
-    debug: (text) => logger.debug(text),
-    log: (text) => logger.log(text),
-    warn: (text) => logger.warn(text),
-    error: (text, stack) => {
-      if (stack === undefined) logger.error(text);
-      else logger.error(text, stack);
-    },
-  };
-}
 
 function readLogger(reader: OptionReader): ElectionLog {
   const logger = reader.get('logger');
@@ -556,7 +544,7 @@ function readLogger(reader: OptionReader): ElectionLog {
   const isObject = typeof logger === 'object' && logger !== null;
   const methods = (isObject ? logger : {}) as Record<string, unknown>;
   if (LOG_METHODS.every((method) => typeof methods[method] === 'function')) {
-    return adopted(logger as ElectionLog);
+    return logger as ElectionLog;
   }
   const rule = `must be an object with the methods ${LOG_METHODS.join(', ')}`;
   reader.fault('logger', logger, rule, 'use for example console, or leave it out');

@@ -13,7 +13,7 @@ import { messageOf } from '../core/thrown-value.js';
 import type { ResourceLock } from '../core/resource-lock.js';
 import { atHome } from '../elector/system-clock.js';
 import { ClusterLock } from '../locks/kubernetes/cluster-lock.js';
-import { logSafely } from '../election/election-logger.js';
+import { LogLines } from '../election/log-entry.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import { containerTold, endTold, membersTold, sourceMade, whyUnknown } from './told-members.js';
 
@@ -218,18 +218,24 @@ export class SharedMembers {
     this.toldProblem = error.message;
     this.current = undefined;
     this.toldNames = undefined;
-    logSafely('LeaderElection', () => this.logger.warn(`${this.whose}: ${error.message}`));
+    this.lines.say({
+      event: 'members.unknown',
+      level: 'warn',
+      text: error.message,
+      fields: { code: error.code },
+    });
     for (const requester of this.requesters) {
       requester.membersUnknown(error);
       if (wasKnown) requester.membersChanged(undefined);
     }
   }
 
-  private get whose(): string {
-    const roles = this.requesters.map(({ options }) => JSON.stringify(options.role));
+  /** About all roles that share them. */
+  private get lines(): LogLines {
+    const roles = this.requesters.map(({ options }) => options.role).join(', ');
     const selector = this.requesters[0]?.options.members?.labelSelector;
-    const selected = selector === undefined ? '' : `, members ${selector}`;
-    return `${roles.length === 1 ? 'Role' : 'Roles'} ${roles.join(', ')}${selected}`;
+    const subject = selector === undefined ? roles : `${roles}; members ${selector}`;
+    return new LogLines(this.logger, subject, { role: roles });
   }
 
   /** One line when the set changes; that a member is ready or not is no change of the set. */
@@ -245,7 +251,12 @@ export class SharedMembers {
       ...(left.length > 0 ? [`left: ${listed(left)}`] : []),
     ];
     const text = [`members (${names.length}): ${listed(names)}`, ...changes].join('; ');
-    logSafely('LeaderElection', () => this.logger.log(text));
+    this.lines.say({
+      event: 'members.changed',
+      level: 'log',
+      text,
+      fields: { members: names.length },
+    });
   }
 }
 

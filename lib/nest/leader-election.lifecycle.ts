@@ -1,3 +1,4 @@
+import { LogLines } from '../election/log-entry.js';
 import { setImmediate } from 'node:timers';
 import {
   Global,
@@ -66,10 +67,11 @@ export class BeginningWatch implements OnModuleInit, OnApplicationShutdown {
 
   private warn(): void {
     if (!this.isMade()) return;
-    new Logger('LeaderElection').warn(
+    const text =
       `the application has not been initialised within ${UNINITIALISED_AFTER_MS / 1_000} s, and does not compete for a lease until it is: ` +
-        'a hybrid application needs app.init() or app.listen() as well as app.startAllMicroservices()',
-    );
+      'a hybrid application needs app.init() or app.listen() as well as app.startAllMicroservices()';
+    const lines = new LogLines(new Logger('LeaderElection'), '', {});
+    lines.say({ event: 'election.waits-for-init', level: 'warn', text });
   }
 
   /** False while a provider is still being created, or if one could not be. */

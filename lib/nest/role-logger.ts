@@ -5,7 +5,6 @@ import {
   ElectionLogger,
   type LoggedElection,
   type LoggedNotice,
-  logSafely,
 } from '../election/election-logger.js';
 
 /** Methods that were skipped before a leader was known are named together, at the latest after this time. */
@@ -42,18 +41,21 @@ export class RoleLogger extends ElectionLogger {
 
   /** A prompt at which a person types is no place for the application's jobs. */
   standsAside(): void {
-    this.write(
-      'log',
-      'does not compete for the lease in a REPL; call leadership.start() to make it compete',
-    );
+    this.say({
+      event: 'election.waits-for-start',
+      level: 'log',
+      text: 'does not compete for the lease in a REPL; call leadership.start() to make it compete',
+    });
   }
 
   waitsEarly(): void {
-    this.write(
-      'warn',
-      'the onModuleInit hooks of the application have not ended, and the election starts after them. A hook that awaits ' +
+    this.say({
+      event: 'election.waits-for-hooks',
+      level: 'warn',
+      text:
+        'the onModuleInit hooks of the application have not ended, and the election starts after them. A hook that awaits ' +
         'waitForLeadership() never ends: await it in onApplicationBootstrap.',
-    );
+    });
   }
 
   /** One line for all methods: a tick that comes again does no harm, but work that should run once is lost. */
@@ -68,11 +70,13 @@ export class RoleLogger extends ElectionLogger {
     this.skipsDue.cancel();
     this.skipsDue = undefined;
     this.hasToldSkips = true;
-    this.write(
-      'warn',
-      `skipped ${[...this.skippedMethods].join(', ')} before it was known who leads, as every replica that starts does. ` +
+    this.say({
+      event: 'gates.skipped-early',
+      level: 'warn',
+      text:
+        `skipped ${[...this.skippedMethods].join(', ')} before it was known who leads, as every replica that starts does. ` +
         'Work that is not called again belongs in @OnGranted(), or after waitForLeadership().',
-    );
+    });
   }
 
   /** An error, as the logger of @nestjs/testing shows nothing less. */
@@ -80,7 +84,7 @@ export class RoleLogger extends ElectionLogger {
     const text =
       `does not call @OnGranted() ${handlers.join(', ')}: the test's replacement of LeadershipService is leader, but has ` +
       `neither a term nor granted$. Use leadershipStandIn() of 'nestjs-leader-election/testing' to have them called.`;
-    logSafely('LeaderElection', () => this.logger.error(`${this.prefix}: ${text}`));
+    this.say({ event: 'handlers.unheard', level: 'error', text });
   }
 
   /**
@@ -104,51 +108,68 @@ export class RoleLogger extends ElectionLogger {
       'wrap their functions in leadership.guard()';
     if (timers.every(({ rule }) => rule === 'claimed')) {
       const none = 'and finds no @Cron, @Interval or @Timeout that @nestjs/schedule runs';
-      return this.write('warn', `has gateSchedules: true ${none}. ${dynamic}`);
+      return this.say({
+        event: 'gates.listed',
+        level: 'warn',
+        text: `has gateSchedules: true ${none}. ${dynamic}`,
+      });
     }
     const what = isShadow
       ? "would gate the timers of this application without mode: 'shadow'. They would then run"
       : 'gates the timers of this application. They run';
-    this.write('log', `${what} ${listed}. ${dynamic}`);
+    this.say({ event: 'gates.listed', level: 'log', text: `${what} ${listed}. ${dynamic}` });
   }
 
   shadows(): void {
-    this.write(
-      'warn',
-      "has mode: 'shadow': it elects a leader and gates nothing. Every replica runs everything, and what gates would have " +
+    this.say({
+      event: 'shadow.on',
+      level: 'warn',
+      text:
+        "has mode: 'shadow': it elects a leader and gates nothing. Every replica runs everything, and what gates would have " +
         'skipped is logged and counted (leadership.shadowSkips)',
-    );
+    });
   }
 
   wouldHaveSkipped(method: string, count: number, leader: string | undefined): void {
     const why = leader === undefined ? 'no leader is known' : `${leader} leads`;
     const often = count === 1 ? '' : `, ${count} times so far`;
-    this.write('log', `would have skipped ${method}, as ${why} (mode: 'shadow')${often}`);
+    this.say({
+      event: 'shadow.skipped',
+      level: 'log',
+      text: `would have skipped ${method}, as ${why} (mode: 'shadow')${often}`,
+    });
   }
 
   shadowed(byMethod: ReadonlyMap<string, number>): void {
     const listed = [...byMethod].map(([method, count]) => `${method} (${count})`).join(', ');
     const what = listed === '' ? 'nothing' : listed;
-    this.write('log', `would have skipped in all, without mode: 'shadow': ${what}`);
+    this.say({
+      event: 'shadow.skipped',
+      level: 'log',
+      text: `would have skipped in all, without mode: 'shadow': ${what}`,
+    });
   }
 
   containerUnknown(why: string): void {
-    this.write(
-      'warn',
-      'if this process dies, the others wait for the lease to run out, although podWatch is on. The lease does not name ' +
+    this.say({
+      event: 'container.unknown',
+      level: 'warn',
+      text:
+        'if this process dies, the others wait for the lease to run out, although podWatch is on. The lease does not name ' +
         `the container of this process, because ${why}`,
-    );
+    });
   }
 
   watchdogFailed(error: unknown): void {
-    this.write(
-      'warn',
-      `is no longer watched, as the watchdog's thread failed: ${messageOf(error)}`,
-    );
+    this.say({
+      event: 'watchdog.failed',
+      level: 'warn',
+      text: `is no longer watched, as the watchdog's thread failed: ${messageOf(error)}`,
+    });
   }
 
   placementFailed(text: string): void {
-    this.write('warn', text);
+    this.say({ event: 'placement.failed', level: 'warn', text: text });
   }
 }
 

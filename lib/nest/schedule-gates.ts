@@ -3,7 +3,7 @@ import { ModulesContainer } from '@nestjs/core';
 import type { Clock } from '../core/clock.js';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import { messageOf } from '../core/thrown-value.js';
-import { logSafely } from '../election/election-logger.js';
+import { LogLines } from '../election/log-entry.js';
 import { within } from '../elector/work-in-flight.js';
 import {
   entryPointAt,
@@ -136,7 +136,7 @@ export class ScheduleGates implements OnModuleInit {
       } catch (error) {
         // A test's replacement of the service may throw; behind a timer that would end the process.
         const text = `${name} was skipped, as isLeader() threw: ${messageOf(error)}`;
-        logSafely('LeaderElection', () => new Logger('LeaderElection').error(text));
+        linesOf(election.role).say({ event: 'gates.failed', level: 'error', text });
       }
       return false;
     };
@@ -163,8 +163,9 @@ export class ScheduleGates implements OnModuleInit {
     const followed = this.followed(name, () => wrapAsTick(job, owner)());
     if (outcome === undefined) {
       await within(this.clock, FOLLOWER_LIMIT_MS, Promise.race([hasBegun, followed]), () => {
-        warn(
-          `what follows the runs of @nestjs/schedule has not called ${name} within ${FOLLOWER_LIMIT_MS} ms, so it is called without`,
+        this.observerFailed(
+          name,
+          `has not called ${name} within ${FOLLOWER_LIMIT_MS} ms, so it is called without`,
         );
       });
     }
@@ -175,8 +176,13 @@ export class ScheduleGates implements OnModuleInit {
     try {
       await call();
     } catch (error) {
-      warn(`what follows the runs of @nestjs/schedule failed for ${name}: ${messageOf(error)}`);
+      this.observerFailed(name, `failed for ${name}: ${messageOf(error)}`);
     }
+  }
+
+  private observerFailed(job: string, how: string): void {
+    const text = `what follows the runs of @nestjs/schedule ${how}`;
+    linesOf('').say({ event: 'gates.observer-failed', level: 'warn', text, fields: { job } });
   }
 
   private get gating(): RoleElection[] {
@@ -314,8 +320,9 @@ export class ScheduleGatesModule {}
 /** How long a run that has been claimed waits for an APM to call it. */
 const FOLLOWER_LIMIT_MS = 5_000;
 
-function warn(text: string): void {
-  logSafely('LeaderElection', () => new Logger('LeaderElection').warn(text));
+/** @param role empty for what belongs to no role */
+function linesOf(role: string): LogLines {
+  return new LogLines(new Logger('LeaderElection'), role, role === '' ? {} : { role });
 }
 
 const ALL_KINDS: readonly TimerKind[] = ['cron', 'interval', 'timeout'];

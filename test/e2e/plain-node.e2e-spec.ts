@@ -31,7 +31,7 @@ async function leaderAndStandby(): Promise<[NodeProgram, NodeProgram]> {
   const leader = start('worker-1');
   await leader.line(/^granted 1$/);
   const standby = start('worker-2');
-  await standby.line(/follows worker-1$/);
+  await standby.line(/^follows worker-1 \[reports\]$/);
   return [leader, standby];
 }
 

@@ -13,10 +13,12 @@ import {
   type RevocationReason,
   type Term,
 } from '../../lib/election/index.js';
+import type { LogEntry } from '../../lib/election/log-entry.js';
 import { leaderElectionWith } from '../../lib/election/leader-election.js';
 import { LeaderElector } from '../../lib/elector/leader-elector.js';
 import { memoryLeaseKey, MemoryLeaseStore } from '../../lib/locks/memory/memory.lock.js';
 import { editLease } from '../locks/edit-lease.js';
+import { withoutSubject } from '../nest/support/recorded-log.js';
 import { ManualClock } from '../support/manual-clock.js';
 
 const ROLE = 'billing';
@@ -44,9 +46,9 @@ describe('createLeaderElection', () => {
 
   const logger = {
     debug: () => {},
-    log: (text: string) => void lines.push(`log ${text}`),
-    warn: (text: string) => void lines.push(`warn ${text}`),
-    error: (text: string) => void lines.push(`error ${text}`),
+    log: (entry: LogEntry) => void lines.push(withoutSubject(`log ${entry.toString()}`)),
+    warn: (entry: LogEntry) => void lines.push(withoutSubject(`warn ${entry.toString()}`)),
+    error: (entry: LogEntry) => void lines.push(withoutSubject(`error ${entry.toString()}`)),
   };
 
   const create = async (options: Partial<LeaderElectionOptions> = {}): Promise<LeaderElection> => {
@@ -494,8 +496,8 @@ describe('createLeaderElection', () => {
     });
   });
 
-  describe('when there is no stack to log', () => {
-    it('gives the logger the text alone, as the console would print the rest', async () => {
+  describe('when work outlives its term', () => {
+    it('gives the logger one entry, which reads as a text and has its fields', async () => {
       const given: unknown[][] = [];
       const error = (...args: unknown[]): void => void given.push(args);
       const election = await leading({ logger: { ...logger, error } });
@@ -503,8 +505,11 @@ describe('createLeaderElection', () => {
       const stopped = election.stop();
       await clock.advance(DRAIN_MS + LEASE_MS);
       await stopped;
-      expect(given.map(({ length }) => length)).toEqual([1]);
-      expect(given[0]).toEqual([expect.stringContaining('is still running')]);
+      expect(given).toHaveLength(1);
+      const [entry, ...rest] = given[0]!;
+      expect(String(entry)).toMatch(/ is still running .* \[billing\]$/);
+      expect(entry).toMatchObject({ event: 'work.failed', role: ROLE, identity: 'pod-a' });
+      expect(rest).toEqual([]);
     });
   });
 

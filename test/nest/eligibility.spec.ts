@@ -37,7 +37,7 @@ describe('eligibility', () => {
       await elections.clock.advance(2_200);
       expect(leadership.isLeader()).toBe(true);
       expect(log.texts('log', 'warn').join('\n')).toMatch(
-        /is ineligible to lead and leaves the lease to the other replicas: database unreachable[^]*acquired the lease with term 2 although this replica is ineligible, as no eligible one did: database unreachable/,
+        /is ineligible to lead and leaves the lease to the other replicas: database unreachable[^]*acquired the lease although this replica is ineligible, as no eligible one did \(term 2\): database unreachable/,
       );
     });
 

@@ -76,8 +76,8 @@ describe('placement', () => {
         await first.close();
         await elections.clock.advance(1_000);
         expect(second.leadership().isLeader()).toBe(true);
-        const warnings = log.texts('warn').filter((text) => said.test(text));
-        expect(warnings.filter((text) => text.includes('as first'))).toHaveLength(1);
+        const warnings = log.entries.filter(({ msg }) => said.test(msg));
+        expect(warnings.filter(({ identity }) => identity === 'first')).toHaveLength(1);
       },
     );
 

@@ -447,7 +447,7 @@ describe('What the log says at the start', () => {
     const [entry, ...more] = log.texts('log').filter((text) => text.includes('timers'));
     expect(more).toEqual([]);
     expect(entry).toMatch(
-      / gates the timers of this application\. They run on the leader Mixed\.gated; on every replica \(@EveryReplica\) Mixed\.below, Mixed\.above, .*OfEveryReplica\.gated.*; on the leader of the role of their @LeaderOnly\(\) OfEveryReplica\.own \("plan-scheduler"\)\. Jobs that are added to SchedulerRegistry are not gated: wrap their functions in leadership\.guard\(\)$/,
+      /^gates the timers of this application\. They run on the leader Mixed\.gated; on every replica \(@EveryReplica\) Mixed\.below, Mixed\.above, .*OfEveryReplica\.gated.*; on the leader of the role of their @LeaderOnly\(\) OfEveryReplica\.own \("plan-scheduler"\)\. Jobs that are added to SchedulerRegistry are not gated: wrap their functions in leadership\.guard\(\)$/,
     );
   });
 

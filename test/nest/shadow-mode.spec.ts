@@ -253,7 +253,7 @@ describe("When a role has mode: 'shadow'", () => {
     expect(log.texts('warn').join()).toMatch(
       /has mode: 'shadow': it elects a leader and gates nothing/,
     );
-    const told = log.texts('log').map((text) => text.replace(/^[^:]*: /, ''));
+    const told = log.texts('log');
     expect(told.filter((text) => text.includes('skipped Jobs.strict'))).toEqual([
       "would have skipped Jobs.strict, as pod-b leads (mode: 'shadow')",
       "would have skipped Jobs.strict, as pod-b leads (mode: 'shadow'), 10 times so far",

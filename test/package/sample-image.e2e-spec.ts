@@ -173,7 +173,7 @@ describe('the image of the sample', () => {
       replica.signal('SIGTERM');
       await replica.exited;
       expect(replica.crash).toBeUndefined();
-      expect(replica.said()).toContain('released the lease of term 1');
+      expect(replica.said()).toContain('released the lease (term 1)');
     } finally {
       await replica.kill();
     }

@@ -85,7 +85,7 @@ for (const [name, make] of Object.entries(checks)) {
   const leads = await until(() => leadership.isLeader() && leadership.isEligible);
   isWell = false;
   const isUnfit = await until(() => !leadership.isEligible);
-  const why = logged.find((text) => text.includes('is ineligible to lead'))?.split('known to be fit: ')[1];
+  const why = logged.find((text) => text.includes('is ineligible to lead'))?.split('known to be fit: ')[1]?.replace(' [plan]', '');
   isWell = true;
   const isFit = await until(() => leadership.isEligible);
   console.log(JSON.stringify({ name, leads, isUnfit, isFit, why }));

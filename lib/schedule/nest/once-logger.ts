@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Clock } from '../../core/clock.js';
 import { messageOf, stackOf } from '../../core/thrown-value.js';
-import { logSafely } from '../../election/election-logger.js';
+import { type LogEvent, LogLines, type SaidLine } from '../../election/log-entry.js';
 import type { OnceRecord } from '../once/once-record.js';
 import type { ElectionSource } from '../../election/election-channels.js';
 import type { EndedRun, OnceObserver } from '../once/once-work.js';
@@ -12,92 +12,94 @@ const REPEAT_AFTER_MS = 60_000;
 
 /** One line for each run, as they are rare; the same failure once a minute. */
 export class OnceLogger implements OnceObserver {
-  private readonly logger = new Logger('LeaderSchedule');
+  private readonly lines: LogLines;
 
   constructor(
-    private readonly role: string,
+    role: string,
     private readonly key = '',
-  ) {}
+  ) {
+    this.lines = linesOf(role);
+  }
 
   onStarted(record: OnceRecord): void {
-    this.write('log', record, `started (attempt ${record.attempt})`);
+    const { attempt } = record;
+    this.say(record, {
+      event: 'once.started',
+      level: 'log',
+      text: `started (attempt ${attempt})`,
+      fields: { attempt },
+    });
   }
 
   onEnded(record: OnceRecord, { state, reason, error }: EndedRun): void {
-    if (state === 'succeeded') return this.write('log', record, 'succeeded');
+    if (state === 'succeeded') {
+      return this.say(record, { event: 'once.succeeded', level: 'log', text: 'succeeded' });
+    }
     const how = state === 'failed' ? 'failed' : 'was interrupted, as leadership ended';
-    this.write('error', record, `${how}: ${reason}`, stackOf(error));
+    const text = `${how}: ${reason}`;
+    this.say(record, {
+      event: 'once.failed',
+      level: 'error',
+      text,
+      fields: { reason: state },
+      stack: stackOf(error),
+    });
   }
 
   onUnrecorded(record: OnceRecord): void {
-    this.write(
-      'warn',
-      record,
-      'ended, and that could not be recorded: another replica has given it up as interrupted, or the application has closed',
-    );
+    const text =
+      'ended, and that could not be recorded: another replica has given it up as interrupted, or the application has closed';
+    this.say(record, { event: 'once.unrecorded', level: 'warn', text });
   }
 
   onReturned(record: OnceRecord): void {
-    this.write(
-      'log',
-      record,
-      'was handed back, as leadership or the wait for it ended before it was started',
-    );
+    const text = 'was handed back, as leadership or the wait for it ended before it was started';
+    this.say(record, { event: 'once.handed-back', level: 'log', text });
   }
 
   onSuperseded({ version, state, holderIdentity, startedAt }: OnceRecord, wanted: string): void {
     const claimed = `replica ${holderIdentity} claimed version ${version} at ${new Date(startedAt).toISOString()} (${state})`;
-    this.line('warn', wanted, `does not run: ${claimed}, and a version never goes back`);
+    const text = `does not run: ${claimed}, and a version never goes back`;
+    this.say({ version: wanted }, { event: 'once.superseded', level: 'warn', text });
   }
 
   notReady(error: unknown): void {
-    const line = `This replica is not ready: ${messageOf(error)}`;
-    logSafely('LeaderSchedule', () => this.logger.error(line));
+    const text = `this replica is not ready: ${messageOf(error)}`;
+    this.lines.say({ event: 'once.not-ready', level: 'error', text, fields: { key: this.key } });
   }
 
-  private write(
-    level: 'log' | 'warn' | 'error',
-    { version }: OnceRecord,
-    text: string,
-    stack?: string,
+  private say<E extends LogEvent>(
+    { version }: Pick<OnceRecord, 'version'>,
+    { text, fields, ...line }: SaidLine<E>,
   ): void {
-    this.line(level, version, text, stack);
-  }
-
-  private line(
-    level: 'log' | 'warn' | 'error',
-    version: string,
-    text: string,
-    stack?: string,
-  ): void {
-    const line = `Role "${this.role}": work "${this.key}", version ${version}, ${text}`;
-    logSafely('LeaderSchedule', () =>
-      stack === undefined ? this.logger[level](line) : this.logger[level](line, stack),
-    );
+    const { key } = this;
+    const said = `work "${key}", version ${version}, ${text}`;
+    this.lines.say<E>({ ...line, text: said, fields: { key, version, ...fields } });
   }
 }
 
 /** What concerns the work of a role as a whole. */
 export class OnceRoleLogger {
-  private readonly logger = new Logger('LeaderSchedule');
+  private readonly lines: LogLines;
   private readonly told = new Map<string, number>();
 
   constructor(
-    private readonly role: string,
+    role: string,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    this.lines = linesOf(role);
+  }
 
   competes(key: string, lease: string): void {
-    this.write('log', `work "${key}" has to run, and this replica competes for ${lease}`);
+    const text = `work "${key}" has to run, and this replica competes for ${lease}`;
+    this.lines.say({ event: 'once.competes', level: 'log', text, fields: { key, lease } });
   }
 
   /** The start of the application fails. */
   startFails(keys: readonly string[]): void {
     const works = keys.map((key) => `"${key}"`).join(', ');
-    this.write(
-      'error',
-      `the application does not start, as work that it waits for has failed. Before it ends, what runs here has to: ${works}`,
-    );
+    const text = `the application does not start, as work that it waits for has failed. Before it ends, what runs here has to: ${works}`;
+    this.lines.say({ event: 'once.start-fails', level: 'error', text });
   }
 
   failed(error: Error): void {
@@ -106,12 +108,12 @@ export class OnceRoleLogger {
     for (const [text, at] of this.told) if (now >= at + REPEAT_AFTER_MS) this.told.delete(text);
     if (this.told.has(message)) return;
     this.told.set(message, now);
-    this.write('error', message);
+    this.lines.say({ event: 'once.request-failed', level: 'error', text: message });
   }
+}
 
-  private write(level: 'log' | 'error', text: string): void {
-    logSafely('LeaderSchedule', () => this.logger[level](`Role "${this.role}": ${text}`));
-  }
+function linesOf(role: string): LogLines {
+  return new LogLines(new Logger('LeaderSchedule'), role, { role });
 }
 
 /** Logs what becomes of the runs of a key, and makes events of it. */

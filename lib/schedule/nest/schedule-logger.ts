@@ -20,7 +20,7 @@ import type {
 } from '../runner/job-definition.js';
 import { GRACE_MS } from '../runner/job-run.js';
 import { stackOf } from '../../core/thrown-value.js';
-import { logSafely } from '../../election/election-logger.js';
+import { type LogEvent, LogLines, type SaidLine } from '../../election/log-entry.js';
 
 const WHY: Readonly<Record<MissedReport['reason'], (it: string) => string>> = {
   'not-started': (it) => `no leader started ${it} in time`,
@@ -51,41 +51,73 @@ const MOST_LISTED = 5;
 
 /** One line per missed tick and failure; ordinary runs at debug only. */
 export class ScheduleLogger implements ScheduleObserver {
-  private readonly logger = new Logger('LeaderSchedule');
+  private readonly lines: LogLines;
   private lastError = '';
 
-  constructor(private readonly role: string) {}
+  constructor(role: string) {
+    this.lines = new LogLines(new Logger('LeaderSchedule'), role, { role });
+  }
 
   onStarted(run: ObservedRun): void {
     this.lastError = '';
-    this.write('debug', run.job, `started ${runOf(run)}`);
+    this.say(run.job, {
+      event: 'job.started',
+      level: 'debug',
+      text: `started ${runOf(run)}`,
+      fields: fieldsOf(run),
+    });
   }
 
   onEnded(run: ObservedRun, outcome: EndedOutcome): void {
     const { succeeded, error, failure, cancellation, retryAt } = outcome;
     const { job } = run;
+    const fields = fieldsOf(run);
     if (cancellation !== undefined)
-      return this.write('log', job, `ended ${runOf(run)}, ${failure}`);
-    if (succeeded) return this.write('debug', job, `finished ${runOf(run)}`);
+      return this.say(job, {
+        event: 'job.cancelled',
+        level: 'log',
+        text: `ended ${runOf(run)}, ${failure}`,
+        fields,
+      });
+    if (succeeded)
+      return this.say(job, {
+        event: 'job.succeeded',
+        level: 'debug',
+        text: `finished ${runOf(run)}`,
+        fields,
+      });
     const next =
       retryAt === null ? '' : `; attempt ${run.attempt + 1} may start at ${retryAt.toISOString()}`;
-    this.write('error', job, `failed in ${runOf(run)}: ${failure}${next}`, stackOf(error));
+    this.say(job, {
+      event: 'job.failed',
+      level: 'error',
+      text: `failed in ${runOf(run)}: ${failure}${next}`,
+      fields,
+      stack: stackOf(error),
+    });
   }
 
-  onRerun({ job, scheduledTime, attempt }: ObservedRun): void {
+  onRerun(run: ObservedRun): void {
+    const { job, scheduledTime, attempt } = run;
     const tick = tickOf(scheduledTime);
     const why = 'its leader never recorded an end of the run before';
-    this.write('warn', job, `runs ${tick} again, as attempt ${attempt}: ${why}`);
+    this.say(job, {
+      event: 'job.rerun',
+      level: 'warn',
+      text: `runs ${tick} again, as attempt ${attempt}: ${why}`,
+      fields: fieldsOf(run),
+    });
   }
 
-  onDropped(
-    job: string,
-    { scheduledTime, attempt }: PendingRetry,
-    cause: DropCause,
-    _term: Term | undefined,
-  ): void {
-    const tick = tickOf(new Date(scheduledTime));
-    this.write('warn', job, `gave up attempt ${attempt} of ${tick}: ${WHY_DROPPED[cause]}`);
+  onDropped(job: string, retry: PendingRetry, cause: DropCause, _term: Term | undefined): void {
+    const { attempt } = retry;
+    const scheduledTime = new Date(retry.scheduledTime);
+    this.say(job, {
+      event: 'job.attempt-dropped',
+      level: 'warn',
+      text: `gave up attempt ${attempt} of ${tickOf(scheduledTime)}: ${WHY_DROPPED[cause]}`,
+      fields: { ...fieldsOf({ scheduledTime, attempt }), reason: cause },
+    });
   }
 
   onMissed({ job, reason, count, times, isCapped }: MissedReport, _term: Term): void {
@@ -93,93 +125,115 @@ export class ScheduleLogger implements ScheduleObserver {
     const rest = count > listed.length || isCapped ? ' …' : '';
     const many = `${isCapped ? 'more than ' : ''}${count} ${count === 1 ? 'tick' : 'ticks'}`;
     const why = WHY[reason](count === 1 ? 'it' : 'them');
-    this.write('warn', job, `missed ${many} (${listed.join(', ')}${rest}): ${why}`);
+    this.say(job, {
+      event: 'job.missed',
+      level: 'warn',
+      text: `missed ${many} (${listed.join(', ')}${rest}): ${why}`,
+      fields: { reason, count },
+    });
   }
 
   onSkipped(run: ObservedRun, reason: SkipReason): void {
-    this.write('debug', run.job, `did not start ${runOf(run)}: ${WHY_SKIPPED[reason]}`);
+    this.say(run.job, {
+      event: 'job.skipped',
+      level: 'debug',
+      text: `did not start ${runOf(run)}: ${WHY_SKIPPED[reason]}`,
+      fields: { ...fieldsOf(run), reason },
+    });
   }
 
   onUnresolved(run: ObservedRun): void {
     const why = 'could not confirm that its claim was stored';
-    this.write('warn', run.job, `did not start ${attemptOf(run)}: ${why}`);
+    this.say(run.job, {
+      event: 'job.unresolved',
+      level: 'warn',
+      text: `did not start ${attemptOf(run)}: ${why}`,
+      fields: fieldsOf(run),
+    });
   }
 
   onCancelled(run: ObservedRun, cancellation: RunCancellation): void {
     const when = new Date(cancellation.at).toISOString();
-    const line = `aborts the signal of ${runOf(run)}, ${cancelledBy(cancellation)} (${when})`;
-    this.write('log', run.job, line);
+    const text = `aborts the signal of ${runOf(run)}, ${cancelledBy(cancellation)} (${when})`;
+    this.say(run.job, { event: 'job.cancelling', level: 'log', text, fields: fieldsOf(run) });
   }
 
   onOverdue(run: ObservedRun, cause: EndingCause): void {
     const ignored = `ignored its signal for ${GRACE_MS / 1_000} s in ${runOf(run)}`;
-    this.write(
-      'error',
-      run.job,
-      `${ignored}; the next run no longer waits for it (${WHY_ENDED[cause]})`,
-    );
+    const text = `${ignored}; the next run no longer waits for it (${WHY_ENDED[cause]})`;
+    this.say(run.job, {
+      event: 'job.overdue',
+      level: 'error',
+      text,
+      fields: { ...fieldsOf(run), reason: cause },
+    });
   }
 
   onUnrecorded(run: ObservedRun): void {
-    this.write('warn', run.job, `finished ${runOf(run)}, but the result could not be recorded`);
+    const text = `finished ${runOf(run)}, but the result could not be recorded`;
+    this.say(run.job, { event: 'job.unrecorded', level: 'warn', text, fields: fieldsOf(run) });
   }
 
   onReturned(run: ObservedRun, { isReturned, cause }: ReturnedTick): void {
     const { job } = run;
     const tick = attemptOf(run);
-    if (isReturned) {
-      this.write('log', job, `handed ${tick} back: ${cause} before the run started`);
-    } else {
-      this.write(
-        'warn',
-        job,
-        `claimed ${tick} and did not start it: ${cause} first, and handing it back failed`,
-      );
-    }
+    const text = isReturned
+      ? `handed ${tick} back: ${cause} before the run started`
+      : `claimed ${tick} and did not start it: ${cause} first, and handing it back failed`;
+    const level = isReturned ? 'log' : 'warn';
+    this.say(job, {
+      event: 'job.handed-back',
+      level,
+      text,
+      fields: { ...fieldsOf(run), reason: cause },
+    });
   }
 
   onSwitched(job: string, { isSuspended, at, by, reason }: ObservedSwitch): void {
     const what = isSuspended ? 'was suspended' : 'was resumed';
     const why = reason === '' ? '' : `: ${reason}`;
-    this.write('log', job, `${what} for all replicas by ${by} at ${at.toISOString()}${why}`);
+    const event = isSuspended ? 'job.suspended' : 'job.resumed';
+    const text = `${what} for all replicas by ${by} at ${at.toISOString()}${why}`;
+    this.say(job, {
+      event,
+      level: 'log',
+      text,
+      fields: { by, reason: reason === '' ? undefined : reason },
+    });
   }
 
   onCallbackFailed(job: string, error: unknown): void {
-    this.write('error', job, `onMissed failed: ${shortReason(error)}`, stackOf(error));
+    const text = `onMissed failed: ${shortReason(error)}`;
+    this.say(job, { event: 'job.callback-failed', level: 'error', text, stack: stackOf(error) });
   }
 
   onAhead(job: string, until: Date): void {
-    this.write(
-      'error',
-      job,
+    const text =
       `starts nothing until ${until.toISOString()}, as its record already accounts for every tick up to then: the clock of an ` +
-        'earlier leader was ahead, or the record was edited. To start sooner, check the clocks of all replicas, then delete ' +
-        "the schedule's object, with which every job starts as a new one (docs/scheduling.md)",
-    );
+      'earlier leader was ahead, or the record was edited. To start sooner, check the clocks of all replicas, then delete ' +
+      "the schedule's object, with which every job starts as a new one (docs/scheduling.md)";
+    this.say(job, { event: 'job.ahead', level: 'error', text });
   }
 
   onForgotten(job: string): void {
-    this.write('log', job, 'has been unknown to every leader for 30 days; its record was deleted');
+    const text = 'has been unknown to every leader for 30 days; its record was deleted';
+    this.say(job, { event: 'job.forgotten', level: 'log', text });
   }
 
   /** The same failure is logged once until a request has succeeded. */
   onError({ message }: LockRequestError): void {
     if (message === this.lastError) return;
     this.lastError = message;
-    logSafely('LeaderSchedule', () => this.logger.error(`Role "${this.role}": ${message}`));
+    this.lines.say({ event: 'schedule.request-failed', level: 'error', text: message });
   }
 
-  private write(
-    level: 'log' | 'warn' | 'debug' | 'error',
-    job: string,
-    text: string,
-    stack?: string,
-  ): void {
-    const line = `Role "${this.role}": job "${job}" ${text}`;
-    logSafely('LeaderSchedule', () =>
-      stack === undefined ? this.logger[level](line) : this.logger[level](line, stack),
-    );
+  private say<E extends LogEvent>(job: string, { text, fields, ...line }: SaidLine<E>): void {
+    this.lines.say<E>({ ...line, text: `job "${job}" ${text}`, fields: { job, ...fields } });
   }
+}
+
+function fieldsOf({ scheduledTime, attempt }: Pick<ObservedRun, 'scheduledTime' | 'attempt'>) {
+  return { scheduledTime: scheduledTime.toISOString(), attempt };
 }
 
 function tickOf(scheduledTime: Date): string {

@@ -184,7 +184,7 @@ describe('the log of the schedule', () => {
     ],
   ])('when it is of %s, says what happened', (_, tell, level, text) => {
     tell();
-    expect(lines).toEqual([`${level} Role "billing": job "close-day" ${text}`]);
+    expect(lines).toEqual([`${level} job "close-day" ${text} [billing]`]);
   });
 
   it('when runs are triggered, claims no tick for them', () => {

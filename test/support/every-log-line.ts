@@ -1,0 +1,219 @@
+import { Logger } from '@nestjs/common';
+import {
+  LeadershipHandlerError,
+  LockRequestError,
+  MembersUnknownError,
+} from '../../lib/core/errors.js';
+import { competingMember, type MemberObserver } from '../../lib/core/member.js';
+import { createTerm } from '../../lib/core/term.js';
+import type { LogEntry, LogLevel } from '../../lib/election/log-entry.js';
+import { ApplicationMembers } from '../../lib/nest/application-members.js';
+import { RoleLogger } from '../../lib/nest/role-logger.js';
+import { OnceLogger, OnceRoleLogger } from '../../lib/schedule/nest/once-logger.js';
+import { ScheduleLogger } from '../../lib/schedule/nest/schedule-logger.js';
+import type { OnceRecord } from '../../lib/schedule/once/once-record.js';
+import { ManualClock } from './manual-clock.js';
+
+export interface LoggedLine {
+  readonly level: LogLevel;
+  readonly entry: LogEntry;
+}
+
+const TERM = createTerm({
+  role: 'plans',
+  number: 3,
+  fencingToken: 4711n,
+  holderIdentity: 'pod-a',
+  grantedAt: new Date(0),
+  signal: new AbortController().signal,
+});
+const AT = new Date('2026-03-01T02:00:00.000Z');
+const RUN = { job: 'close-day', scheduledTime: AT, term: TERM, attempt: 1 };
+const RETRY = {
+  scheduledTime: AT.getTime(),
+  attempt: 3,
+  notBefore: 0,
+  notAfter: null,
+  isRerun: false,
+  returned: [],
+};
+const CANCELLATION = { at: AT.getTime() + 1_000, by: 'pod-b', reason: 'no paper' };
+const RECORD: OnceRecord = {
+  version: '2.1.0',
+  state: 'failed',
+  claim: '',
+  attempt: 1,
+  holderIdentity: 'pod-b',
+  term: 3,
+  fencingToken: '3',
+  startedAt: AT.getTime(),
+  endedAt: null,
+  reason: null,
+};
+
+/** One example of each line that the library logs, written by its own loggers. */
+export function everyLogLine(): LoggedLine[] {
+  const lines: LoggedLine[] = [];
+  const writer = (level: LogLevel) => (entry: LogEntry) => void lines.push({ level, entry });
+  Logger.overrideLogger({
+    debug: writer('debug'),
+    log: writer('log'),
+    warn: writer('warn'),
+    error: writer('error'),
+  });
+  sayElection();
+  sayMembers();
+  saySchedule();
+  sayOnce();
+  Logger.overrideLogger(true);
+  return lines;
+}
+
+function roleLogger(clock = new ManualClock()): RoleLogger {
+  const election = {
+    role: 'plans',
+    identity: 'pod-a',
+    application: 'plan-app',
+    renewDeadlineMs: 10_000,
+    ineligibleGraceMs: 5_000,
+  };
+  return new RoleLogger(election, 'Lease default/plans', clock, true);
+}
+
+function sayElection(): void {
+  const log = roleLogger();
+  const refused = new LockRequestError('replace leases default/plans: connection refused', {
+    reason: 'unreachable',
+  });
+  log.remarkOnLock({ level: 'log', text: 'uses the memory lock under Jest' });
+  log.started();
+  log.standsAside();
+  log.waitsEarly();
+  log.shadows();
+  log.gatesTimers([{ name: 'Plans.close', rule: 'gate', roles: [] }], []);
+  log.gatesTimers([], []);
+  log.skippedEarly('Plans.warmCache');
+  log.tell({ kind: 'leader-changed', leader: 'pod-b', application: 'mail-app' });
+  log.wouldHaveSkipped('Plans.close', 1, 'pod-b');
+  log.tell({ kind: 'leader-changed', leader: undefined, application: undefined });
+  log.tell({ kind: 'unclean-acquisition', term: 3, was: 'unheld' });
+  log.tell({ kind: 'unclean-acquisition', term: 3, was: 'emptied' });
+  log.tell({ kind: 'unclean-acquisition', term: 3, was: 'missing' });
+  roleLogger().tell({ kind: 'unclean-acquisition', term: 1, was: 'missing' });
+  log.tell({
+    kind: 'uncoordinated-acquisition',
+    term: 3,
+    coordination: { strategy: 'OldestEmulationVersion' },
+  });
+  log.tell({ kind: 'settling', term: 3, settleMs: 15_000 });
+  log.granted(TERM);
+  log.handlersUnheard(['Plans.start']);
+  for (let times = 0; times <= 12; times += 1) log.tell({ kind: 'failed', error: refused });
+  log.tell({ kind: 'renewed', term: 3 });
+  log.failed(new LeadershipHandlerError('plans', 'Plans.start', '@OnGranted()', 'no database'));
+  log.eligibilityChanged('database unreachable', true);
+  log.eligibilityChanged('database unreachable', false);
+  log.eligibilityChanged(undefined, false);
+  log.ineligibleAcquisition(4, 'database unreachable');
+  log.tell({
+    kind: 'request-answered',
+    request: { asks: 'step-down', by: 'kubectl' } as never,
+    refused: '',
+  });
+  log.tell({
+    kind: 'request-answered',
+    request: { asks: 'step-down', by: 'kubectl', successor: 'pod-x' } as never,
+    refused: 'there is no member pod-x',
+  });
+  log.revoked(TERM, 'stepped-down', '');
+  log.revoked(TERM, 'superseded', '');
+  log.tell({ kind: 'released', term: 3 });
+  log.tell({ kind: 'named-in-vain', uid: 'b4f1', leader: 'pod-b' } as never);
+  log.placementFailed('the placement function threw: no idea; releases name no successor');
+  log.containerUnknown('its id is not in /proc/self/cgroup');
+  log.watchdogFailed(new Error('out of memory'));
+  log.notClosed('the lock', new Error('stuck'));
+  log.shadowed(new Map([['Plans.close', 12]]));
+}
+
+function sayMembers(): void {
+  let observer: MemberObserver | undefined;
+  const source = { start: (its: MemberObserver) => (observer = its), close: async () => {} };
+  const members = new ApplicationMembers(new ManualClock(), Math.random, () => ({
+    key: [],
+    make: () => source,
+  }));
+  const nothing = (): void => {};
+  const shared = members.of({
+    options: {
+      role: 'plans',
+      identity: 'plan-1_x',
+      namespace: 'default',
+      members: { labelSelector: undefined },
+    },
+    lock: {} as never,
+    leader: undefined,
+    membersChanged: nothing,
+    leadersChanged: nothing,
+    membersUnknown: nothing,
+    containerEnded: nothing,
+  });
+  shared!.start();
+  const tell = (...names: string[]) =>
+    observer!.members(names.map((name) => competingMember(name, new Date(0), false)));
+  tell('plan-1', 'plan-2');
+  tell('plan-1', 'plan-3');
+  observer!.unknown(new MembersUnknownError('list pods of namespace default: connection refused'));
+}
+
+function saySchedule(): void {
+  const log = new ScheduleLogger('plans');
+  const ended = { retryAt: null, endedAt: 0, durationMs: 0, succeeded: true, failure: null };
+  const failed = { ...ended, succeeded: false, failure: 'no paper' };
+  log.onStarted(RUN);
+  log.onEnded(RUN, ended);
+  log.onEnded(RUN, failed);
+  log.onRerun({ ...RUN, attempt: 2 });
+  log.onDropped('close-day', RETRY, 'too-late', TERM);
+  const missed = { job: 'close-day', times: [AT], count: 1, isCapped: false } as const;
+  log.onMissed({ ...missed, reason: 'not-started' }, TERM);
+  log.onMissed({ ...missed, reason: 'interrupted' }, TERM);
+  log.onSkipped(RUN, 'taken');
+  log.onUnresolved(RUN);
+  log.onCancelled(RUN, CANCELLATION);
+  log.onEnded(RUN, {
+    ...failed,
+    failure: 'cancelled by pod-b: no paper',
+    cancellation: CANCELLATION,
+  });
+  log.onOverdue(RUN, 'cancelled');
+  log.onUnrecorded(RUN);
+  log.onReturned(RUN, { isReturned: true, cause: 'leadership ended' });
+  log.onReturned(RUN, { isReturned: false, cause: 'leadership ended' });
+  const switched = { at: AT, by: 'pod-b', reason: 'month end' };
+  log.onSwitched('close-day', { ...switched, isSuspended: true });
+  log.onSwitched('close-day', { ...switched, isSuspended: false });
+  log.onCallbackFailed('close-day', 'no mail server');
+  log.onAhead('close-day', AT);
+  log.onForgotten('close-day');
+  log.onError(
+    new LockRequestError('get leases default/plans-schedule: connection refused', {
+      reason: 'unreachable',
+    }),
+  );
+}
+
+function sayOnce(): void {
+  const role = new OnceRoleLogger('plans', new ManualClock());
+  const log = new OnceLogger('plans', 'migrate');
+  role.competes('migrate', 'Lease default/plans-once-migrate');
+  log.onStarted(RECORD);
+  log.onEnded(RECORD, { state: 'succeeded', reason: null, durationMs: 0 } as never);
+  log.onEnded(RECORD, { state: 'failed', reason: 'no disk', durationMs: 0 } as never);
+  log.onUnrecorded(RECORD);
+  log.onReturned(RECORD);
+  log.onSuperseded(RECORD, '2.0.0');
+  log.notReady(new Error('work "migrate" has failed'));
+  role.startFails(['migrate']);
+  role.failed(new Error('get leases default/plans-once: connection refused'));
+}
