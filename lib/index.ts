@@ -41,6 +41,7 @@ export type {
 export { EveryReplica } from './nest/every-replica.decorator.js';
 export { InjectLeadership } from './nest/leader-election.tokens.js';
 export { LeaderOnly, type LeaderOnlyOptions } from './nest/leader-only.decorator.js';
+export { LeaderGuard, type LeaderGuardOptions } from './nest/leader.guard.js';
 export { OnGranted } from './nest/leadership-handler.decorators.js';
 export { OnNewLeader } from './nest/leadership-handler.decorators.js';
 export { OnRevoked } from './nest/leadership-handler.decorators.js';

@@ -9,9 +9,13 @@ export const EVERY_REPLICA_MARKS = new MethodMarks<true>('nestjs-leader-election
  * A `@Cron`, `@Interval` or `@Timeout` method that runs on every replica, in an application whose timers are otherwise
  * gated by `gateSchedules: true`. On a class: each of its timers that has no `@LeaderOnly()` of its own.
  *
+ * It also leaves a handler out of a `LeaderGuard` of its class or of the whole application, and on a class all of its handlers
+ * out of that of the application: for probes, which every replica answers.
+ *
  * May be above or below other decorators. As with Nest's decorators, a subclass that overrides the method decorates it
- * again; the mark of a class holds for its subclasses. Where no role has `gateSchedules: true`, where it is not on a
- * timer, or together with `@LeaderOnly()` on the same method, the application does not start.
+ * again; the mark of a class holds for its subclasses. Where it would leave nothing out, as no role has
+ * `gateSchedules: true` and no guard is there, or together with `@LeaderOnly()` on the same method, the application does not
+ * start.
  *
  * @example
  * @EveryReplica()

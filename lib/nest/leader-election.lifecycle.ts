@@ -23,6 +23,7 @@ import { kernelRandom } from '../locks/kernel-entropy.js';
 import { ApplicationMembers } from './application-members.js';
 import { ApplicationReadiness } from '../election/leadership-handlers.dispatcher.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.tokens.js';
+import { GuardedHandlers } from './guarded-handlers.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { INSTANCE_ARRIVALS } from './method-marks.js';
 import { PodLabels } from './pod-labels.js';
@@ -227,6 +228,7 @@ const makeElector: ElectorFactory = (config, dependencies) =>
     { provide: INSTANCE_ARRIVALS, useExisting: RoleRegistry },
     LeadershipHandlersExplorer,
     LeaderElectionLifecycle,
+    GuardedHandlers,
     TransportRefusals,
   ],
   exports: [

@@ -3,6 +3,7 @@ import { ModulesContainer } from '@nestjs/core';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import { entryPointAt, isEntryPoint } from './entry-point.js';
 import { type Gate, GATES } from './gated-method.js';
+import { GuardedHandlers } from './guarded-handlers.js';
 import { ROLE_REGISTRATION } from './leader-election.tokens.js';
 import { classWithoutEntryPoints } from './leader-only.decorator.js';
 import type { HandlerKind, LeadershipHandler } from '../election/leadership-handlers.dispatcher.js';
@@ -44,6 +45,7 @@ export class LeadershipHandlersExplorer {
     private readonly modules: ModulesContainer,
     private readonly registry: RoleRegistry,
     private readonly scheduleGates: ScheduleGates,
+    private readonly guards: GuardedHandlers,
   ) {}
 
   /** @throws LeaderElectionOptionsError */
@@ -88,7 +90,9 @@ export class LeadershipHandlersExplorer {
       for (const gate of marks) this.exploreGate(gate, nameOf(key), instance);
     }
     this.checkGates(prototype, String(wrapper.name));
-    this.faults.push(...this.scheduleGates.markFaults(prototype, String(wrapper.name)));
+    this.checkGuards(prototype, String(wrapper.name));
+    const isOfGuard = this.guards.leftOutBy(prototype);
+    this.faults.push(...this.scheduleGates.markFaults(prototype, String(wrapper.name), isOfGuard));
     for (const { key, marks } of HANDLER_MARKS.all(prototype)) {
       const isGated = GATES.of(prototype, key).length > 0;
       for (const mark of marks) {
@@ -158,6 +162,15 @@ export class LeadershipHandlersExplorer {
       const isChosen = marks.some(({ onFollower }) => onFollower !== undefined);
       if (entryPoint.consumes === undefined || isChosen) continue;
       this.consumerFault(`@LeaderOnly() on ${owner}.${String(key)}`, entryPoint.consumes);
+    }
+  }
+
+  private checkGuards(prototype: object | null, owner: string): void {
+    const isGated = this.registry.elections.some(({ options }) => options.gateSchedules);
+    this.faults.push(...this.guards.faults(prototype, owner, isGated));
+    for (const role of this.guards.rolesOf(prototype)) {
+      const election = this.registry.find(role);
+      if (election !== undefined) this.gatedRoles.add(election.role);
     }
   }
 

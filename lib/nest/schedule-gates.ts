@@ -203,20 +203,31 @@ export class ScheduleGates implements OnModuleInit {
     ];
   }
 
-  /** What is wrong with the `@EveryReplica()` of a class and of its methods. */
-  markFaults(prototype: object | null, owner: string): OptionFault[] {
-    const marked = EVERY_REPLICA_MARKS.all(prototype);
+  /**
+   * What is wrong with the `@EveryReplica()` of a class and of its methods.
+   * @param isOfGuard whether a guard is what the mark leaves that method out of, or with no key the class
+   */
+  markFaults(
+    prototype: object | null,
+    owner: string,
+    isOfGuard: (key: string | symbol | undefined) => boolean,
+  ): OptionFault[] {
     const timers = classMethods(prototype).filter(({ method }) => timerKindOf(method));
-    const places = marked.map(({ key }) => `@EveryReplica() on ${owner}.${String(key)}`);
-    if (isClassOfEveryReplica(prototype)) places.push(`@EveryReplica() on ${owner}`);
-    if (places.length === 0) return [];
+    const marked: { readonly key: string | symbol | undefined; readonly field: string }[] =
+      EVERY_REPLICA_MARKS.all(prototype).map(({ key }) => ({
+        key,
+        field: `@EveryReplica() on ${owner}.${String(key)}`,
+      }));
+    if (isClassOfEveryReplica(prototype)) {
+      marked.push({ key: undefined, field: `@EveryReplica() on ${owner}` });
+    }
+    const places = marked.filter(({ key }) => !isOfGuard(key));
     if (this.gating.length === 0) {
       const rule = 'leaves a timer out of gateSchedules, which no role of this application has';
       const fix = 'add gateSchedules: true to LeaderElectionModule.forRoot, or remove it';
-      return places.map((field) => ({ field, value: undefined, rule, fix }));
+      return places.map(({ field }) => ({ field, value: undefined, rule, fix }));
     }
-    return places.flatMap((field, index) => {
-      const key = marked[index]?.key;
+    return places.flatMap(({ key, field }) => {
       const isOnTimer =
         key === undefined ? timers.length > 0 : timers.some((each) => each.key === key);
       if (!isOnTimer) {

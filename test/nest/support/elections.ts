@@ -1,4 +1,4 @@
-import type { INestApplication, ModuleMetadata, Type } from '@nestjs/common';
+import type { HttpServer, INestApplication, ModuleMetadata, Type } from '@nestjs/common';
 import { Test, type TestingModuleBuilder } from '@nestjs/testing';
 import { resolveElectionOptions } from '../../../lib/core/election-options.js';
 import { LeaderElector } from '../../../lib/elector/leader-elector.js';
@@ -39,9 +39,13 @@ export class Elections {
   }
 
   /** An application made, but not initialised. */
-  async create(metadata: ModuleMetadata): Promise<Application> {
+  async create(metadata: ModuleMetadata, adapter?: HttpServer): Promise<Application> {
     const compiled = await this.builder(metadata).compile();
-    const application = compiled.createNestApplication({ logger: false });
+    const options = { logger: false } as const;
+    const application =
+      adapter === undefined
+        ? compiled.createNestApplication(options)
+        : compiled.createNestApplication(adapter as never, options);
     this.applications.push(application);
     return Object.assign(application, {
       leadership: (role?: string) =>
@@ -66,8 +70,8 @@ export class Elections {
   }
 
   /** Another process that competes for the same lease. */
-  rival(identity: string, role = ROLE): LeaderElector {
-    const config = resolveElectionOptions({ role, identity }, identity);
+  rival(identity: string, role = ROLE, address?: string): LeaderElector {
+    const config = resolveElectionOptions({ role, identity, address }, identity);
     const lock = memoryLock(this.store)(config) as never;
     const { clock } = this;
     const rival = new LeaderElector(config, { lock, clock, random: () => 0, observer: {} });
@@ -76,8 +80,8 @@ export class Elections {
   }
 
   /** Another process that leads already. */
-  async leadingRival(identity: string, role = ROLE): Promise<LeaderElector> {
-    const rival = this.rival(identity, role);
+  async leadingRival(identity: string, role = ROLE, address?: string): Promise<LeaderElector> {
+    const rival = this.rival(identity, role, address);
     rival.start();
     await this.clock.settle();
     if (!rival.isLeader()) throw new Error('the rival does not lead');
