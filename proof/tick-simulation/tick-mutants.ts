@@ -351,8 +351,18 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
     breaks: 'the claim of an attempt removes it from those to come',
     patch: {
       file: 'schedule/ledger/retry-changes.ts',
-      from: 'const claimed = withoutRetry(record, retry);',
+      from: 'const claimed = withoutRetry(record, open);',
       to: 'const claimed = record;',
+    },
+  },
+  {
+    name: 'the attempt as it was read',
+    breaks: 'an attempt that is handed back names all runs that had claimed it',
+    seed: 6_000_757,
+    patch: {
+      file: 'schedule/ledger/retry-changes.ts',
+      from: 'this.claimed = open;',
+      to: '',
     },
   },
   {

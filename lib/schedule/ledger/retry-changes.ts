@@ -19,28 +19,38 @@ export type RetryClaimResult = 'won' | 'taken' | 'outdated';
  */
 export class RetryClaim implements LedgerChange<RetryClaimResult> {
   readonly beginning: string;
+  private claimed: PendingRetry;
 
   constructor(
     readonly job: string,
-    readonly retry: PendingRetry,
+    wanted: PendingRetry,
     private readonly run: ActiveRun,
     /** As of a `TickClaim`. */
     private readonly isOptionSuspend: boolean,
   ) {
     this.beginning = run.id;
+    this.claimed = wanted;
+  }
+
+  /**
+   * The attempt as the record had it when it was claimed: with the runs that had claimed it and handed it back since this
+   * process read it. An attempt that is handed back without their names is taken for an older one, and dropped.
+   */
+  get retry(): PendingRetry {
+    return this.claimed;
   }
 
   decide(record: JobRecord | undefined): Verdict<RetryClaimResult> {
-    const { retry, run } = this;
+    const { run } = this;
     if (record === undefined) return { kind: 'settled', result: 'outdated' };
     if (record.active.some(({ id }) => id === run.id)) return { kind: 'settled', result: 'won' };
-    if (!record.retries.some((each) => isSameAttempt(each, retry))) {
-      return { kind: 'settled', result: 'taken' };
-    }
+    const open = record.retries.find((each) => isSameAttempt(each, this.claimed));
+    if (open === undefined) return { kind: 'settled', result: 'taken' };
     if (isSuspended(record.fleetSwitch, this.isOptionSuspend)) {
       return { kind: 'settled', result: 'outdated' };
     }
-    const claimed = withoutRetry(record, retry);
+    this.claimed = open;
+    const claimed = withoutRetry(record, open);
     return { kind: 'write', record: { ...claimed, active: [...record.active, run] } };
   }
 }

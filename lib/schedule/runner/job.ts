@@ -185,14 +185,15 @@ export class Job {
     const { scheduledTime, attempt, notAfter } = retry;
     const run = this.newRun(term, scheduledTime, { attempt });
     this.active.reserve(run);
+    const claim = new RetryClaim(this.name, retry, run.record, this.isOptionSuspend);
     const claimed = await this.submitWhileScheduled(
-      new RetryClaim(this.name, retry, run.record, this.isOptionSuspend),
+      claim,
       term,
       notAfter === null ? undefined : Math.max(SHORTEST_CLAIM_MS, notAfter - this.now()),
     );
     if (claimed.kind === 'settled' && claimed.result === 'won') {
       if (retry.isRerun) this.environment.observer.onRerun(run);
-      const back = new RetryReturn(this.name, retry, run.record);
+      const back = new RetryReturn(this.name, claim.retry, run.record);
       return this.startClaimed(run, missedTicks([], false), back);
     }
     this.notStarted(run, claimed.kind === 'unresolved' ? claimed.kind : claimed.result);

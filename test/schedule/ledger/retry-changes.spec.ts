@@ -284,6 +284,20 @@ describe('when the claim of an attempt turns up after it was given up', () => {
     expect(recalled.isRecalled).toBe(true);
   });
 
+  it('is to start again although an earlier claim of it was given up since it was read', () => {
+    const memory = new LedgerMemory();
+    const open = record({ retries: [retry({ returned: ['earlier'] })] });
+    memory.saw('job', record({ active: [{ ...SECOND, id: 'earlier' }] }));
+    const claimed = claim();
+    const late = written(claimed.decide(open));
+    memory.gaveUp(claimed);
+    memory.saw('job', late);
+    const { retries } = memory.recall('job', late);
+    expect(retries).toEqual([retry({ returned: ['earlier', 'second'] })]);
+    const back = new RetryReturn('job', claimed.retry, SECOND);
+    expect(written(back.decide(late)).retries).toEqual(retries);
+  });
+
   it.each([
     ['and its tick is reported if it was to run an interrupted run again', true, ['interrupted']],
     ['and a failure before it is final', false, []],
