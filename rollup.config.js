@@ -96,7 +96,21 @@ function onwarn(warning) {
   throw new Error(warning.message, { cause: warning });
 }
 
-export default ['dist', 'dist-commonjs'].flatMap((dir) => {
-  rmSync(dir, { recursive: true, force: true });
-  return [scripts(dir, dir === 'dist' ? 'es' : 'cjs'), types(dir)];
-});
+/**
+ * The program is a bundle of its own: it shares no class with an application, and an application that does not start it
+ * loads none of it.
+ */
+const program = {
+  ...bundles('.js'),
+  input: { main: '.build/cli/main.js' },
+  plugins: [compiled],
+  output: { ...output('dist/cli', '.js'), format: 'es', manualChunks: undefined, sourcemap: false },
+};
+
+export default [
+  ...['dist', 'dist-commonjs'].flatMap((dir) => {
+    rmSync(dir, { recursive: true, force: true });
+    return [scripts(dir, dir === 'dist' ? 'es' : 'cjs'), types(dir)];
+  }),
+  program,
+];

@@ -43,7 +43,7 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
       ...FILES.flatMap((name) => [`${name}.js`, `${name}.js.map`]),
       ...TYPED.map((name) => `${name}.d.ts`),
     ];
-    if (dir === 'dist-commonjs') expected.push('package.json');
+    expected.push(dir === 'dist' ? 'cli' : 'package.json');
     expect(readdirSync(join(root, dir)).toSorted()).toEqual(expected.toSorted());
   });
 

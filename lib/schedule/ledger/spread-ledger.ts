@@ -7,7 +7,7 @@ import { within } from '../../elector/work-in-flight.js';
 import type { JobLedger, Sweep } from './job-ledger.js';
 import type { JobRecord } from './job-record.js';
 import type { LedgerChange } from './ledger-changes.js';
-import { readJobRecord } from './ledger-document.js';
+import { jobNames, readJobRecord } from './ledger-document.js';
 import { LedgerMemory } from './ledger-memory.js';
 import {
   isCutDown,
@@ -111,6 +111,24 @@ export class SpreadLedger implements JobLedger {
     const there = await this.ledger(first.movedTo).inspectAll(signal);
     const record = readJobRecord(there, job) ?? first;
     return isCutDown(record) ? undefined : record;
+  }
+
+  /** As {@link inspect}, of all jobs; undefined: of a record that cannot be read. */
+  async inspectJobs(signal: AbortSignal): Promise<ReadonlyMap<string, JobRecord | undefined>> {
+    const first = await this.first.inspectAll(signal);
+    const documents = new Map<number, JsonDocument>([[0, first]]);
+    const jobs = new Map<string, JobRecord | undefined>();
+    for (const job of jobNames(first)) {
+      let record = readJobRecord(first, job);
+      if (isMark(record)) {
+        const { movedTo } = record;
+        const there = documents.get(movedTo) ?? (await this.ledger(movedTo).inspectAll(signal));
+        documents.set(movedTo, there);
+        record = readJobRecord(there, job) ?? record;
+      }
+      if (record === undefined || !isCutDown(record)) jobs.set(job, record);
+    }
+    return jobs;
   }
 
   private get first(): ScheduleLedger {

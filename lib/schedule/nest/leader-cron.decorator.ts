@@ -10,9 +10,6 @@ export const LEADER_SCHEDULE_PRESENCE = Symbol.for(
   '@LeaderCron() and @LeaderOnce() need LeaderScheduleModule in the imports of the root module',
 );
 
-/** The suffix of the object beside the lease. */
-export const SCHEDULE_SUFFIX = 'schedule';
-
 /** One use of the decorator, unchecked. */
 export interface LeaderCronMark {
   readonly schedule: unknown;

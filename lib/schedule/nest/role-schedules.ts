@@ -10,7 +10,7 @@ import { RoleRegistry } from '../../nest/role-registry.js';
 import { isTerm } from '../../election/gated-work.js';
 import { KEPT_UNKNOWN_MS } from '../ledger/job-sweep.js';
 import { SpreadLedger } from '../ledger/spread-ledger.js';
-import { SCHEDULE_SUFFIX } from './leader-cron.decorator.js';
+import { suffixOf } from '../ledger/schedule-objects.js';
 import { RoleSchedule } from '../runner/role-schedule.js';
 import { RunEvents, RunReporter } from './run-events.js';
 
@@ -120,9 +120,4 @@ export class RoleSchedules {
     if (leadership$ !== undefined) leadership$.subscribe?.((leadership) => begin(leadership.term));
     else granted$?.subscribe?.(begin);
   }
-}
-
-/** The first object is the one that a role without `scheduleObjects` has. */
-function suffixOf(object: number): string {
-  return object === 0 ? SCHEDULE_SUFFIX : `${SCHEDULE_SUFFIX}-${object}`;
 }
