@@ -2,6 +2,7 @@ import { onAbort } from '../core/abort-signal.js';
 import type { Term } from '../core/term.js';
 import { adoptWork, type Adopted } from '../elector/work-in-flight.js';
 import { runInTerm } from './current-term.js';
+import { ELECTION_ACTIVITY, type ElectionActivity } from './election-activity.js';
 import { isAsyncIterator } from './run-to-end.js';
 
 /** Where a gate counts its work. A service without it, as in a unit test, has no term that waits for work. */
@@ -16,6 +17,7 @@ export interface GatedLeadership {
   readonly term?: Term | undefined;
   readonly [GATED_WORK]?: CountedWork;
   readonly [OPEN_TERM]?: Term | undefined;
+  readonly [ELECTION_ACTIVITY]?: Pick<ElectionActivity, 'observed'> | undefined;
 }
 
 /** Each `begin` has one `end` with the same name, so that a test can see what it left running. */
@@ -39,8 +41,19 @@ export function runGated<T>(
   work: () => T,
   adapt?: AdaptResult,
 ): Adopted<T> {
-  const inFlight = leadership[GATED_WORK];
   const term = openTermOf(leadership);
+  const observed = leadership[ELECTION_ACTIVITY]?.observed;
+  const call = (): Adopted<T> => callGated(leadership, name, work, { term, adapt });
+  return observed === undefined ? call() : observed.call('run', { method: name, term }, call);
+}
+
+function callGated<T>(
+  leadership: GatedLeadership,
+  name: string,
+  work: () => T,
+  { term, adapt }: SettledBy,
+): Adopted<T> {
+  const inFlight = leadership[GATED_WORK];
   inFlight?.begin(name);
   let result: T;
   try {

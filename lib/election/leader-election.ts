@@ -33,6 +33,7 @@ import {
   selectLock,
 } from '../locks/lock-selection.js';
 import { MemoryLock } from '../locks/memory/memory.lock.js';
+import { ELECTION_ACTIVITY, ElectionActivity } from './election-activity.js';
 import { ElectionChannels, sourceOf } from './election-channels.js';
 import { type ElectionHealth, type ElectionHealthOptions, healthOf } from './election-health.js';
 import { ElectionLogger } from './election-logger.js';
@@ -114,6 +115,8 @@ export class LeaderElection {
   private readonly log: PlainLogger;
   private readonly progress: ElectionProgress;
   private readonly channels: ElectionChannels;
+  /** @internal What it does, for metrics, traces and events. */
+  readonly [ELECTION_ACTIVITY]: ElectionActivity;
   private readonly eligibility: RoleEligibility;
   private readonly dispatcher: LeadershipHandlersDispatcher;
   private readonly gate: GatedLeadership;
@@ -136,13 +139,17 @@ export class LeaderElection {
     const isLeaseLasting = !(lock instanceof MemoryLock);
     this.log = new PlainLogger(options, this.description, clock, isLeaseLasting, options.logger);
     this.progress = new ElectionProgress(clock);
-    this.channels = new ElectionChannels(sourceOf(options, this.description), () => this.leader);
+    const source = sourceOf(options, this.description);
+    this.channels = new ElectionChannels(source, () => this.leader);
+    const activity = new ElectionActivity(source, clock);
+    this[ELECTION_ACTIVITY] = activity;
     const config = { ...options, isLockInProcess: lock.isInProcess === true };
     const elector = makeElector(config, { lock, clock, random, observer: this.observer() });
     this.elector = elector;
-    this.eligibility = new RoleEligibility(elector, (why) =>
-      this.log.eligibilityChanged(why, elector.isLeader()),
-    );
+    this.eligibility = new RoleEligibility(elector, (why) => {
+      this.log.eligibilityChanged(why, elector.isLeader());
+      activity.eligibilityChanged(why);
+    });
     this.dispatcher = new LeadershipHandlersDispatcher(options, ready(), {
       holds: (term) => term === elector.term,
       currentLeader: () => this.leader,
@@ -160,6 +167,7 @@ export class LeaderElection {
         return elector.openTerm;
       },
       [GATED_WORK]: elector.work,
+      [ELECTION_ACTIVITY]: activity,
     };
     this.coordinator = new LeaderRunCoordinator({
       get term() {
@@ -168,7 +176,8 @@ export class LeaderElection {
       work: elector.work,
       clock,
       lostAfterMs: options.drainTimeoutMs + options.leaseDurationMs,
-      skipped: (key) => this.channels.skipped(key),
+      allowed: (key) => activity.opened(key),
+      skipped: (key) => this.skipped(key),
     });
   }
 
@@ -265,6 +274,7 @@ export class LeaderElection {
     this.hasStarted = true;
     if (this.selected.remark !== undefined) this.log.remarkOnLock(this.selected.remark);
     this.log.started();
+    this[ELECTION_ACTIVITY].started();
     this.progress.started();
     this.elector.start();
   }
@@ -318,7 +328,7 @@ export class LeaderElection {
   runIfLeader<T>(work: (term: Term) => T): Adopted<T> | undefined {
     const { term } = this;
     if (term !== undefined) return runGated(this.gate, RUN_IF_LEADER, () => work(term));
-    this.channels.skipped(RUN_IF_LEADER);
+    this.skipped(RUN_IF_LEADER);
     return undefined;
   }
 
@@ -391,6 +401,7 @@ export class LeaderElection {
     await this.elector.drain();
     await this.elector.release();
     this.coordinator.close();
+    this[ELECTION_ACTIVITY].stopped();
     try {
       const { lock } = this.selected;
       await closeInTime(() => lock.close?.(), this.clock, this.options.requestTimeoutMs);
@@ -405,6 +416,7 @@ export class LeaderElection {
         this.progress.granted();
         this.log.granted(term);
         this.channels.granted(term);
+        this[ELECTION_ACTIVITY].granted(term);
         const handled = this.dispatcher.granted(term);
         for (const { resolve, ignoreAbort } of this.waiting) {
           ignoreAbort();
@@ -416,14 +428,23 @@ export class LeaderElection {
       onRevoked: (term, reason) => {
         this.log.revoked(term, reason, this.eligibility.why);
         this.channels.revoked(term, reason);
+        this[ELECTION_ACTIVITY].revoked(term, reason, () => this.elector.work.ended());
         return this.dispatcher.revoked(term, reason);
       },
       onNotice: (notice) => this.tell(notice),
+      onRequest: (request) => this[ELECTION_ACTIVITY].requested(request),
+      onAnswer: (id, outcome) => this[ELECTION_ACTIVITY].answered(id, outcome),
     };
+  }
+
+  private skipped(method: string): void {
+    this.channels.skipped(method);
+    this[ELECTION_ACTIVITY].closed('skipped', method);
   }
 
   private tell(notice: ElectionNotice): void {
     this.progress.tell(notice);
+    this[ELECTION_ACTIVITY].notice(notice, this.elector.isLeader());
     if (notice.kind === 'schedule-changed') return;
     if (notice.kind === 'eligibility-changed') return this.eligibility.announce();
     if (notice.kind === 'ineligible-acquisition') {
@@ -436,6 +457,7 @@ export class LeaderElection {
 
   private report(error: ReportedError): void {
     this.log.failed(error);
+    this[ELECTION_ACTIVITY].failed(error);
     this.emitError(error);
   }
 

@@ -24,6 +24,8 @@ interface CoordinatedElection {
   readonly clock: Clock;
   /** Time after the end of a term in which the lease has been released or has expired, whatever its work did. */
   readonly lostAfterMs: number;
+  /** A run was allowed. */
+  allowed(key: string): void;
   /** A run was refused, as this process does not lead. */
   skipped(key: string): void;
 }
@@ -56,6 +58,7 @@ export class LeaderRunCoordinator implements RunCoordinator {
     }
     // Two tasks of one name: the key is that of one run.
     if (this.runs.has(key)) return false;
+    this.election.allowed(key);
     work.begin(key);
     this.runs.set(key, {
       allowedAt: clock.now(),

@@ -18,7 +18,7 @@ import {
 import { type ElectionFailure, LeadershipRevokedError } from '../core/errors.js';
 import { leaderAddressOf } from '../core/leader-address.js';
 import type { LeaderRequest } from '../core/lease-record.js';
-import type { LeaseWatch, ResourceLock } from '../core/resource-lock.js';
+import type { LeaseWatch, ReadOutcome, ResourceLock, WriteOutcome } from '../core/resource-lock.js';
 import { createTerm, type RevocationReason, type Term } from '../core/term.js';
 import { guardedWatch, LockRequests } from './lock-requests.js';
 import { within, WorkInFlight } from './work-in-flight.js';
@@ -35,7 +35,16 @@ export interface ElectionObserver {
   onRevoked?(term: Term, reason: RevocationReason): void | Promise<void>;
   /** Everything that is only told, as the machine says it. */
   onNotice?(notice: ElectionNotice): void;
+  /** A request is on its way to the lock. */
+  onRequest?(request: SentRequest): void;
+  /** Its outcome, before anything follows from it; undefined: it was given up. At most one for each request. */
+  onAnswer?(id: number, outcome: ReadOutcome | WriteOutcome | undefined): void;
 }
+
+export type SentRequest = Pick<
+  Extract<ElectionEffect, { kind: 'request' }>,
+  'id' | 'purpose' | 'request'
+>;
 
 /** A term that lasts until its signal is aborted. */
 export interface OpenTerm {
@@ -134,9 +143,10 @@ export class LeaderElector {
     readonly config: ElectionConfig,
     private readonly dependencies: ElectorDependencies,
   ) {
-    this.requests = new LockRequests(dependencies.lock, dependencies.clock, (answer) =>
-      this.dispatch(answer),
-    );
+    this.requests = new LockRequests(dependencies.lock, dependencies.clock, (answer) => {
+      this.tellAnswer(answer.id, answer.outcome);
+      this.dispatch(answer);
+    });
   }
 
   /** Begins to compete. Never fails: what cannot be reached is reported to the observer and tried again. */
@@ -376,9 +386,11 @@ export class LeaderElector {
   private perform(effect: ElectionEffect): void {
     switch (effect.kind) {
       case 'request':
-        return this.requests.send(effect);
+        this.requests.send(effect);
+        return this.dependencies.observer.onRequest?.(effect);
       case 'abandon-request':
-        return this.requests.abandon(effect.id);
+        this.requests.abandon(effect.id);
+        return this.tellAnswer(effect.id, undefined);
       case 'wake':
         return this.wakeAt(effect.at);
       case 'grant':
@@ -391,6 +403,14 @@ export class LeaderElector {
         return this.onMachineStopped();
       default:
         return this.dependencies.observer.onNotice?.(effect);
+    }
+  }
+
+  private tellAnswer(id: number, outcome: ReadOutcome | WriteOutcome | undefined): void {
+    try {
+      this.dependencies.observer.onAnswer?.(id, outcome);
+    } catch (error) {
+      this.throwLater(error);
     }
   }
 

@@ -1,8 +1,10 @@
 import { EMPTY, Observable, throwError } from 'rxjs';
+import type { Term } from '../core/term.js';
 import { entryPointAt, isEntryPoint } from './entry-point.js';
 import { LeadershipUnavailableError, NotLeaderError } from './errors.js';
 import { injectLeadership, leadershipAt, leadershipKeyOf } from './gate-leadership.js';
 import { applyInTerm } from '../election/current-term.js';
+import { ELECTION_ACTIVITY } from '../election/election-activity.js';
 import { GATED_WORK, openTermOf } from '../election/gated-work.js';
 import {
   GATE_SKIPPED,
@@ -119,13 +121,25 @@ export function gateMethod(
       return runShadowed(leadership, shadow, name, () => Reflect.apply(original, this, args));
     }
     if (leadership?.isLeader() !== true) return answerOfClosedGate(method, this, leadership);
-    // As runGated() does, but without another function for each call.
-    const inFlight = leadership[GATED_WORK];
     const term = openTermOf(leadership);
+    const observed = leadership[ELECTION_ACTIVITY]?.observed;
+    if (observed === undefined) return callOpen(this, leadership, term, args);
+    const call = (): unknown => callOpen(this, leadership, term, args);
+    return observed.call('run', { method: counted, term }, call);
+  }
+
+  /** As runGated() does, but without another function for each call. */
+  function callOpen(
+    self: unknown,
+    leadership: GateLeadership,
+    term: Term | undefined,
+    args: unknown[],
+  ): unknown {
+    const inFlight = leadership[GATED_WORK];
     inFlight?.begin(counted);
     let result: unknown;
     try {
-      result = applyInTerm(term, original, this, args);
+      result = applyInTerm(term, original, self, args);
     } catch (error) {
       inFlight?.end(counted);
       throw error;
@@ -134,7 +148,7 @@ export function gateMethod(
       inFlight?.end(counted);
       return result;
     }
-    const onEnd = (): Error | undefined => endOfStream(method, this, leadership);
+    const onEnd = (): Error | undefined => endOfStream(method, self, leadership);
     return settleWork(leadership, term, counted, result, onEnd);
   }
 
@@ -163,6 +177,7 @@ function answerOfClosedGate(
     leadership[GATE_SKIPPED]?.(name);
     return shape.skipped();
   }
+  leadership[ELECTION_ACTIVITY]?.observed?.closed('rejected', name);
   return shape.failed(refusalFor(notLeader(leadership, gate, name), transports));
 }
 

@@ -2,6 +2,7 @@ import { defer, EMPTY, finalize, from, Observable, takeUntil, throwError } from 
 import { onAbort } from '../core/abort-signal.js';
 import type { Term } from '../core/term.js';
 import { runInTerm } from '../election/current-term.js';
+import { ELECTION_ACTIVITY } from '../election/election-activity.js';
 import {
   type EndReason,
   GATED_WORK,
@@ -52,9 +53,13 @@ export function runShadowed<T>(
   name: string,
   work: () => T,
 ): T {
-  if (leadership.isLeader()) return runInTerm(openTermOf(leadership), work);
-  shadow.count(name);
-  return work();
+  const observed = leadership[ELECTION_ACTIVITY]?.observed;
+  const isOfLeader = leadership.isLeader();
+  const term = isOfLeader ? openTermOf(leadership) : undefined;
+  if (!isOfLeader) shadow.count(name);
+  const call = (): T => (isOfLeader ? runInTerm(term, work) : work());
+  if (observed === undefined) return call();
+  return observed.call(isOfLeader ? 'run' : 'would-skip', { method: name, term }, call);
 }
 
 /**

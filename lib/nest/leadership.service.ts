@@ -3,6 +3,7 @@ import { onAbort } from '../core/abort-signal.js';
 import { ElectionStoppedError, type ReportedError } from '../core/errors.js';
 import { checkBoolean, checkedDurationMs } from '../core/option-reader.js';
 import type { MemberView } from '../core/member.js';
+import { ELECTION_ACTIVITY, type ElectionActivity } from '../election/election-activity.js';
 import { GATED_WORK, OPEN_TERM, type CountedWork } from '../election/gated-work.js';
 import { NotLeaderError } from './errors.js';
 import type { Leadership, Term } from '../core/term.js';
@@ -189,6 +190,7 @@ export class LeadershipService {
     const { term } = this;
     if (term === undefined) {
       this[ELECTION].channels.skipped(RUN_IF_LEADER);
+      this[ELECTION].activity.closed('skipped', RUN_IF_LEADER);
       return undefined;
     }
     return runGated(this, RUN_IF_LEADER, () => work(term));
@@ -215,8 +217,9 @@ export class LeadershipService {
    */
   assertLeader(): Term {
     const { term, leader, role } = this;
-    if (term === undefined) throw new NotLeaderError(role, leader);
-    return term;
+    if (term !== undefined) return term;
+    this[ELECTION].activity.closed('rejected', 'assertLeader()');
+    throw new NotLeaderError(role, leader);
   }
 
   /**
@@ -291,6 +294,11 @@ export class LeadershipService {
   /** @internal the term of a gate that `isLeader()` has just opened */
   get [OPEN_TERM](): Term | undefined {
     return this[ELECTION].elector.openTerm;
+  }
+
+  /** @internal what the election does, for metrics, traces and events */
+  get [ELECTION_ACTIVITY](): ElectionActivity {
+    return this[ELECTION].activity;
   }
 
   /** @internal where `@LeaderOnly()` reports that it has skipped a method */

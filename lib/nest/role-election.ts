@@ -15,6 +15,7 @@ import type { MembersUnknownError, ReportedError } from '../core/errors.js';
 import type { MemberView } from '../core/member.js';
 import type { ApplicationMembers, SharedMembers } from './application-members.js';
 import type { LockRemark, SelectedLock } from '../locks/lock-selection.js';
+import { ElectionActivity } from '../election/election-activity.js';
 import { ElectionChannels, type ElectionSource, sourceOf } from '../election/election-channels.js';
 import {
   type ElectionHealth,
@@ -69,6 +70,7 @@ export class RoleElection {
   /** Whose its events are. */
   readonly source: ElectionSource;
   readonly channels: ElectionChannels;
+  readonly activity: ElectionActivity;
   private readonly progress: ElectionProgress;
   private readonly eligibility: RoleEligibility;
   private readonly checks: EligibilityChecks;
@@ -108,6 +110,7 @@ export class RoleElection {
     this.log = new RoleLogger(options, description, clock, isLeaseLasting);
     this.source = sourceOf(options, description);
     this.channels = new ElectionChannels(this.source, () => this.leader);
+    this.activity = new ElectionActivity(this.source, clock);
     this.shadow =
       options.mode === 'shadow'
         ? new ShadowSkips((method, count) => this.log.wouldHaveSkipped(method, count, this.leader))
@@ -123,9 +126,10 @@ export class RoleElection {
       successorFor: (name) => this.placement?.directTo(name),
     });
     this.mark = podLabels.markOf(this, (error) => this.report(error));
-    this.eligibility = new RoleEligibility(this.elector, (why) =>
-      this.log.eligibilityChanged(why, this.elector.isLeader()),
-    );
+    this.eligibility = new RoleEligibility(this.elector, (why) => {
+      this.log.eligibilityChanged(why, this.elector.isLeader());
+      this.activity.eligibilityChanged(why);
+    });
     if (options.eligibility.length > 0) {
       this.eligibility.await('checks', 'the eligibility checks have not answered yet');
     }
@@ -246,11 +250,13 @@ export class RoleElection {
 
   private viewChanged(): void {
     this.placement?.review();
+    this.activity.membersChanged(() => this.memberViews);
     this.streams.membersChanged();
   }
 
   membersUnknown(error: MembersUnknownError): void {
     this.placement?.review();
+    this.activity.failed(error);
     this.streams.failed(error);
   }
 
@@ -296,6 +302,7 @@ export class RoleElection {
     this.started = true;
     this.waitsEarly?.cancel();
     this.log.started();
+    this.activity.started();
     this.progress.started();
     this.placement?.start();
     this.members?.start();
@@ -365,6 +372,7 @@ export class RoleElection {
   /** A gated method was skipped. Before the leader is known, this happens silently on every replica. */
   skipped(method: string): void {
     this.channels.skipped(method);
+    this.activity.closed('skipped', method);
     if (this.hasSeenLeader || this.stopping || this.replacement !== undefined) return;
     this.log.skippedEarly(method);
   }
@@ -380,7 +388,10 @@ export class RoleElection {
       .then(() => this.close('the source of the members', () => this.members?.leave()))
       .then(() => this.close('the watchdog', () => this.watchdog?.close()))
       .then(() => this.close('the lock', () => this.lock.close?.()))
-      .finally(() => this.streams.complete());
+      .finally(() => {
+        this.activity.stopped();
+        this.streams.complete();
+      });
     return this.released;
   }
 
@@ -407,6 +418,7 @@ export class RoleElection {
 
   private report(error: ReportedError): void {
     this.log.failed(error);
+    this.activity.failed(error);
     this.streams.failed(error);
   }
 
@@ -418,6 +430,7 @@ export class RoleElection {
         this.watchdog?.validFor(this.elector.remainingMs());
         this.log.granted(term);
         this.channels.granted(term);
+        this.activity.granted(term);
         this.mark?.lead();
         const handled = this.dispatcher.granted(term);
         this.streams.granted(term);
@@ -430,6 +443,7 @@ export class RoleElection {
         this.watchdog?.rest();
         this.log.revoked(term, reason, this.eligibility.why);
         this.channels.revoked(term, reason);
+        this.activity.revoked(term, reason, () => this.elector.work.ended());
         // Beside the drain: the release does not wait for it.
         this.mark?.leave();
         const handled = this.dispatcher.revoked(term, reason);
@@ -438,11 +452,14 @@ export class RoleElection {
         return handled;
       },
       onNotice: (notice) => this.tell(notice),
+      onRequest: (request) => this.activity.requested(request),
+      onAnswer: (id, outcome) => this.activity.answered(id, outcome),
     };
   }
 
   private tell(notice: ElectionNotice): void {
     this.progress.tell(notice);
+    this.activity.notice(notice, this.elector.isLeader());
     if (notice.kind === 'renewed') this.watchdog?.validFor(this.elector.remainingMs());
     const isOfLeader = notice.kind === 'leader-changed';
     if (isOfLeader) {
