@@ -4,7 +4,13 @@ import { LeadershipHandlerError, LockRequestError, type ReportedError } from '..
 import type { Coordination, LeaderRequest } from '../core/lease-record.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import { messageOf, stackOf } from '../core/thrown-value.js';
-import { type ElectionLog, type LogEvent, LogLines, type SaidLine } from './log-entry.js';
+import {
+  type ElectionLog,
+  type LogEvent,
+  LogLines,
+  type SaidLine,
+  shortIdentity,
+} from './log-entry.js';
 import type { LockRemark } from '../locks/lock-selection.js';
 import type { ResolvedElectionOptions } from '../core/election-options.js';
 
@@ -128,7 +134,7 @@ export class ElectionLogger {
         return this.say({
           event: 'leadership.not-as-named',
           level: 'debug',
-          text: `the release named the member ${notice.uid}, but ${notice.leader} became leader: the member is not named again before it has led`,
+          text: `the release named the member ${notice.uid}, but ${shortIdentity(notice.leader)} became leader: the member is not named again before it has led`,
           fields: { leader: notice.leader, successor: notice.uid },
         });
       case 'unclean-acquisition':
@@ -170,7 +176,7 @@ export class ElectionLogger {
     this.say({
       event: 'leader.changed',
       level: 'log',
-      text: `follows ${leader}`,
+      text: `follows ${shortIdentity(leader)}`,
       fields: { leader, application },
     });
     if (application !== undefined) this.followsApplication(application);
@@ -180,9 +186,13 @@ export class ElectionLogger {
     if (asks !== 'step-down') return;
     const whom = successor === undefined ? '' : ` in favour of ${successor}`;
     const asked = `was asked to step down${whom}${by === undefined ? '' : ` by ${by}`}`;
-    const text = refused === '' ? asked : `${asked}, and did not: ${refused}`;
-    const level = refused === '' ? 'log' : 'warn';
-    this.say({ event: 'leadership.asked-to-step-down', level, text, fields: { by, successor } });
+    const fields = { by, successor };
+    if (refused === '') {
+      this.say({ event: 'leadership.asked-to-step-down', level: 'log', text: asked, fields });
+    } else {
+      const text = `${asked}, and did not: ${refused}`;
+      this.say({ event: 'leadership.refused-to-step-down', level: 'warn', text, fields });
+    }
   }
 
   private released(term: number): void {
@@ -206,19 +216,29 @@ export class ElectionLogger {
    */
   private uncleanAcquisition(term: number, was: UncleanKind): void {
     const isOthers = this.lastKnownLeader !== undefined && this.lastKnownLeader !== this.identity;
-    const how = {
-      missing: isOthers
-        ? `created the lease again, as it had been deleted (term ${term})`
-        : `created the lease (term ${term})`,
-      unheld: `acquired the lease, which shows no earlier holder (term ${term})`,
-      emptied: `acquired the lease although its holder was cleared without a release (term ${term})`,
-    }[was];
-    const event = was === 'missing' ? 'lease.created' : 'lease.without-holder';
+    const fields = { term };
+    const unheld = `acquired the lease, which shows no earlier holder (term ${term})`;
     if (was === 'emptied' || isOthers) {
+      const [event, how] = (
+        {
+          missing: [
+            'lease.created-again',
+            `created the lease again, as it had been deleted (term ${term})`,
+          ],
+          unheld: ['lease.without-holder', unheld],
+          emptied: [
+            'lease.emptied',
+            `acquired the lease although its holder was cleared without a release (term ${term})`,
+          ],
+        } as const
+      )[was];
       const text = `${how}; the previous leader may still consider itself leader until it notices. Set strict: true to wait for it`;
-      this.say({ event, level: 'warn', text, fields: { term } });
+      this.say({ event, level: 'warn', text, fields });
+    } else if (this.isLeaseLasting && was === 'missing') {
+      const text = `created the lease (term ${term})`;
+      this.say({ event: 'lease.created', level: 'log', text, fields });
     } else if (this.isLeaseLasting) {
-      this.say({ event, level: 'log', text: how, fields: { term } });
+      this.say({ event: 'lease.without-holder', level: 'log', text: unheld, fields });
     }
   }
 

@@ -20,9 +20,12 @@ export const LOG_EVENTS = {
   'leadership.granted': ['log'],
   'leadership.revoked': ['log', 'warn'],
   'leadership.released': ['log'],
-  'leadership.asked-to-step-down': ['log', 'warn'],
+  'leadership.asked-to-step-down': ['log'],
+  'leadership.refused-to-step-down': ['warn'],
   'leadership.not-as-named': ['debug'],
-  'lease.created': ['log', 'warn'],
+  'lease.created': ['log'],
+  'lease.created-again': ['warn'],
+  'lease.emptied': ['warn'],
   'lease.without-holder': ['log', 'warn'],
   'lease.coordinated': ['warn'],
   'request.failed': ['error'],
@@ -38,13 +41,15 @@ export const LOG_EVENTS = {
   'placement.failed': ['warn'],
   'container.unknown': ['warn'],
   // Gates
-  'gates.listed': ['log', 'warn'],
+  'gates.listed': ['log'],
+  'gates.without-timers': ['warn'],
   'gates.skipped-early': ['warn'],
   'gates.failed': ['error'],
   'gates.observer-failed': ['warn'],
   'handlers.unheard': ['error'],
   'shadow.on': ['warn'],
   'shadow.skipped': ['log'],
+  'shadow.total': ['log'],
   // Scheduled work
   'job.started': ['debug'],
   'job.succeeded': ['debug'],
@@ -58,7 +63,8 @@ export const LOG_EVENTS = {
   'job.cancelled': ['log'],
   'job.overdue': ['error'],
   'job.unrecorded': ['warn'],
-  'job.handed-back': ['log', 'warn'],
+  'job.handed-back': ['log'],
+  'job.not-handed-back': ['warn'],
   'job.suspended': ['log'],
   'job.resumed': ['log'],
   'job.callback-failed': ['error'],
@@ -70,6 +76,7 @@ export const LOG_EVENTS = {
   'once.started': ['log'],
   'once.succeeded': ['log'],
   'once.failed': ['error'],
+  'once.interrupted': ['error'],
   'once.unrecorded': ['warn'],
   'once.handed-back': ['log'],
   'once.superseded': ['warn'],
@@ -175,6 +182,14 @@ export class LogLines {
       }
     }
   }
+}
+
+/**
+ * An identity as `localIdentity()` makes them, `<pod or host>_<uuid>`, without most of its uuid: what is left finds the
+ * whole one, which is in the fields and in the first line of that replica. Any other identity as it is.
+ */
+export function shortIdentity(identity: string): string {
+  return identity.replace(/(_[0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, '$1');
 }
 
 /** At the end of the first line; a remedy may have several. */

@@ -23,7 +23,7 @@ export class Watchdog {
   );
   private worker: Worker | undefined;
 
-  /** @param what is about to be ended, for the last words on stderr */
+  /** @param what is watched, for the last words on stderr */
   constructor(
     private readonly toleranceMs: number,
     private readonly what: string,
@@ -88,7 +88,7 @@ function watch(load: NodeJS.Require): void {
     } else if (Atomics.wait(cells, 1, seen, toleranceMs) === 'timed-out') {
       writeSync(
         2,
-        `${what}: the term ran out and the main thread did not answer for ${toleranceMs} ms: the watchdog ends this process\n`,
+        `the term ran out and the main thread did not answer for ${toleranceMs} ms: the watchdog ends this process [${what}]\n`,
       );
       process.kill(process.pid, 'SIGKILL');
     }

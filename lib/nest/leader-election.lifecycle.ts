@@ -1,9 +1,7 @@
-import { LogLines } from '../election/log-entry.js';
 import { setImmediate } from 'node:timers';
 import {
   Global,
   Injectable,
-  Logger,
   Module,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
@@ -27,6 +25,7 @@ import { GuardedHandlers } from './guarded-handlers.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { INSTANCE_ARRIVALS } from './method-marks.js';
 import { PodLabels } from './pod-labels.js';
+import { applicationLog } from './role-logger.js';
 import { RoleRegistry } from './role-registry.js';
 import { ScheduleGates, ScheduleGatesModule } from './schedule-gates.js';
 import { TransportRefusals } from './transport-refusals.js';
@@ -68,11 +67,7 @@ export class BeginningWatch implements OnModuleInit, OnApplicationShutdown {
 
   private warn(): void {
     if (!this.isMade()) return;
-    const text =
-      `the application has not been initialised within ${UNINITIALISED_AFTER_MS / 1_000} s, and does not compete for a lease until it is: ` +
-      'a hybrid application needs app.init() or app.listen() as well as app.startAllMicroservices()';
-    const lines = new LogLines(new Logger('LeaderElection'), '', {});
-    lines.say({ event: 'election.waits-for-init', level: 'warn', text });
+    applicationLog.notInitialised(UNINITIALISED_AFTER_MS);
   }
 
   /** False while a provider is still being created, or if one could not be. */

@@ -230,7 +230,7 @@ export class RoleElection {
   }: ResolvedModuleOptions): Watchdog | undefined {
     if (!watchdog) return undefined;
     const toleranceMs = Math.floor((leaseDurationMs - renewDeadlineMs) / 2);
-    return new Watchdog(toleranceMs, `Role "${role}"`, (error) => this.log.watchdogFailed(error));
+    return new Watchdog(toleranceMs, role, (error) => this.log.watchdogFailed(error));
   }
 
   containerEnded(end: ContainerEnd): void {

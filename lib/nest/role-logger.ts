@@ -6,6 +6,7 @@ import {
   type LoggedElection,
   type LoggedNotice,
 } from '../election/election-logger.js';
+import { LogLines, shortIdentity } from '../election/log-entry.js';
 
 /** Methods that were skipped before a leader was known are named together, at the latest after this time. */
 const SKIPS_TOLD_AFTER_MS = 10_000;
@@ -109,7 +110,7 @@ export class RoleLogger extends ElectionLogger {
     if (timers.every(({ rule }) => rule === 'claimed')) {
       const none = 'and finds no @Cron, @Interval or @Timeout that @nestjs/schedule runs';
       return this.say({
-        event: 'gates.listed',
+        event: 'gates.without-timers',
         level: 'warn',
         text: `has gateSchedules: true ${none}. ${dynamic}`,
       });
@@ -131,7 +132,7 @@ export class RoleLogger extends ElectionLogger {
   }
 
   wouldHaveSkipped(method: string, count: number, leader: string | undefined): void {
-    const why = leader === undefined ? 'no leader is known' : `${leader} leads`;
+    const why = leader === undefined ? 'no leader is known' : `${shortIdentity(leader)} leads`;
     const often = count === 1 ? '' : `, ${count} times so far`;
     this.say({
       event: 'shadow.skipped',
@@ -144,7 +145,7 @@ export class RoleLogger extends ElectionLogger {
     const listed = [...byMethod].map(([method, count]) => `${method} (${count})`).join(', ');
     const what = listed === '' ? 'nothing' : listed;
     this.say({
-      event: 'shadow.skipped',
+      event: 'shadow.total',
       level: 'log',
       text: `would have skipped in all, without mode: 'shadow': ${what}`,
     });
@@ -169,8 +170,33 @@ export class RoleLogger extends ElectionLogger {
   }
 
   placementFailed(text: string): void {
-    this.say({ event: 'placement.failed', level: 'warn', text: text });
+    this.say({ event: 'placement.failed', level: 'warn', text });
   }
+}
+
+/** What concerns no election, or a timer whose election cannot say it. */
+export const applicationLog = {
+  notInitialised(afterMs: number): void {
+    const text =
+      `the application has not been initialised within ${afterMs / 1_000} s, and does not compete for a lease until it is: ` +
+      'a hybrid application needs app.init() or app.listen() as well as app.startAllMicroservices()';
+    linesOf().say({ event: 'election.waits-for-init', level: 'warn', text });
+  },
+
+  gateFailed(role: string, timer: string, error: unknown): void {
+    const text = `${timer} was skipped, as isLeader() threw: ${messageOf(error)}`;
+    linesOf(role).say({ event: 'gates.failed', level: 'error', text });
+  },
+
+  /** @param how what an APM did instead of calling the timer */
+  observerFailed(job: string, how: string): void {
+    const text = `what follows the runs of @nestjs/schedule ${how}`;
+    linesOf().say({ event: 'gates.observer-failed', level: 'warn', text, fields: { job } });
+  },
+};
+
+function linesOf(role?: string): LogLines {
+  return new LogLines(new Logger('LeaderElection'), role ?? '', { role });
 }
 
 function named(timers: readonly ListedTimer[], rule: ListedTimer['rule']): string[] {

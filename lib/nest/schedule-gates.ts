@@ -1,9 +1,8 @@
-import { Inject, Injectable, Logger, Module, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, Module, type OnModuleInit } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { Clock } from '../core/clock.js';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import { messageOf } from '../core/thrown-value.js';
-import { LogLines } from '../election/log-entry.js';
 import { within } from '../elector/work-in-flight.js';
 import {
   entryPointAt,
@@ -17,7 +16,7 @@ import { type Gate, GATES } from './gated-method.js';
 import { GATE_SKIPPED, runGated, runShadowed, shadowOf } from './gated-work.js';
 import { ELECTION_CLOCK } from './leader-election.tokens.js';
 import { classMethod, classMethods, prototypeOf } from './method-marks.js';
-import type { ListedTimer } from './role-logger.js';
+import { applicationLog, type ListedTimer } from './role-logger.js';
 import type { RoleElection } from './role-election.js';
 import { RoleRegistry } from './role-registry.js';
 
@@ -135,8 +134,7 @@ export class ScheduleGates implements OnModuleInit {
         leadership[GATE_SKIPPED]?.(name);
       } catch (error) {
         // A test's replacement of the service may throw; behind a timer that would end the process.
-        const text = `${name} was skipped, as isLeader() threw: ${messageOf(error)}`;
-        linesOf(election.role).say({ event: 'gates.failed', level: 'error', text });
+        applicationLog.gateFailed(election.role, name, error);
       }
       return false;
     };
@@ -163,7 +161,7 @@ export class ScheduleGates implements OnModuleInit {
     const followed = this.followed(name, () => wrapAsTick(job, owner)());
     if (outcome === undefined) {
       await within(this.clock, FOLLOWER_LIMIT_MS, Promise.race([hasBegun, followed]), () => {
-        this.observerFailed(
+        applicationLog.observerFailed(
           name,
           `has not called ${name} within ${FOLLOWER_LIMIT_MS} ms, so it is called without`,
         );
@@ -176,13 +174,8 @@ export class ScheduleGates implements OnModuleInit {
     try {
       await call();
     } catch (error) {
-      this.observerFailed(name, `failed for ${name}: ${messageOf(error)}`);
+      applicationLog.observerFailed(name, `failed for ${name}: ${messageOf(error)}`);
     }
-  }
-
-  private observerFailed(job: string, how: string): void {
-    const text = `what follows the runs of @nestjs/schedule ${how}`;
-    linesOf('').say({ event: 'gates.observer-failed', level: 'warn', text, fields: { job } });
   }
 
   private get gating(): RoleElection[] {
@@ -330,11 +323,6 @@ export class ScheduleGatesModule {}
 
 /** How long a run that has been claimed waits for an APM to call it. */
 const FOLLOWER_LIMIT_MS = 5_000;
-
-/** @param role empty for what belongs to no role */
-function linesOf(role: string): LogLines {
-  return new LogLines(new Logger('LeaderElection'), role, role === '' ? {} : { role });
-}
 
 const ALL_KINDS: readonly TimerKind[] = ['cron', 'interval', 'timeout'];
 

@@ -45,7 +45,7 @@ describe('when a term runs out while the event loop is blocked', () => {
     await blocked.exited;
     expect(blocked.outcome).toBe('SIGKILL');
     await blocked.line(
-      /^Role "plan-scheduler": the term ran out and the main thread did not answer for 3000 ms: the watchdog ends this process$/,
+      /^the term ran out and the main thread did not answer for 3000 ms: the watchdog ends this process \[plan-scheduler\]$/,
     );
     await standby.line(/^granted$/);
   });

@@ -10,17 +10,10 @@ import { packedTarball } from './packed-tarball.js';
 
 const run = promisify(execFile);
 const VERSIONS: Record<string, string[]> = {
-  '11.0.0': [
-    '@nestjs/common@11.0.0',
-    '@nestjs/core@11.0.0',
-    'nestjs-pino@4.6.1',
-    'pino@10.4.0',
-    'pino-http@11.0.0',
-    'nest-winston@2.0.0',
-    'winston@3.19.0',
-  ],
-  '12.5.1': ['@nestjs/common@12.5.1', '@nestjs/core@12.5.1'],
+  '11.0.0': ['@nestjs/common@11.0.0', '@nestjs/core@11.0.0', 'nestjs-pino@4.6.1'],
+  '12.5.1': ['@nestjs/common@12.5.1', '@nestjs/core@12.5.1', 'nestjs-pino@5.2.1'],
 };
+const LOGGERS = ['pino@10.4.0', 'pino-http@11.0.0', 'nest-winston@2.0.0', 'winston@3.19.0'];
 const PEERS = ['reflect-metadata@0.2.2', 'rxjs@7.8.2'];
 const INSTALL_LIMIT_MS = 300_000;
 const RUN_LIMIT_MS = 60_000;
@@ -69,9 +62,13 @@ beforeAll(async () => {
     const cwd = join(folder, version);
     mkdirSync(cwd);
     writeFileSync(join(cwd, 'package.json'), '{"private":true}');
-    await run('npm', ['install', '--no-audit', '--no-fund', tarball, ...packages, ...PEERS], {
-      cwd,
-    });
+    await run(
+      'npm',
+      ['install', '--no-audit', '--no-fund', tarball, ...packages, ...LOGGERS, ...PEERS],
+      {
+        cwd,
+      },
+    );
     writeFileSync(join(cwd, 'main.mjs'), SCRIPT);
   }
 }, INSTALL_LIMIT_MS);
@@ -116,10 +113,11 @@ describe('when an application logs', () => {
   it.each([
     ['JSON with NestJS', '11.0.0', 'json', (line: Line) => line.message],
     ['JSON with NestJS', '12.5.1', 'json', (line: Line) => line.message],
-    ['with nestjs-pino on NestJS', '11.0.0', 'pino', (line: Line) => line],
+    ['with nestjs-pino 4 on NestJS', '11.0.0', 'pino', (line: Line) => line],
+    ['with nestjs-pino 5 on NestJS', '12.5.1', 'pino', (line: Line) => line],
     [
       'with nest-winston on NestJS',
-      '11.0.0',
+      '12.5.1',
       'winston',
       (line: Line) => ({ ...line, msg: line.message }),
     ],

@@ -6,9 +6,14 @@ import {
 } from '../../lib/core/errors.js';
 import { competingMember, type MemberObserver } from '../../lib/core/member.js';
 import { createTerm } from '../../lib/core/term.js';
-import type { LogEntry, LogLevel } from '../../lib/election/log-entry.js';
+import { LOG_EVENTS, type LogEntry, type LogLevel } from '../../lib/election/log-entry.js';
+import {
+  type LockRemark,
+  ProcessSurroundings,
+  selectLock,
+} from '../../lib/locks/lock-selection.js';
 import { ApplicationMembers } from '../../lib/nest/application-members.js';
-import { RoleLogger } from '../../lib/nest/role-logger.js';
+import { applicationLog, RoleLogger } from '../../lib/nest/role-logger.js';
 import { OnceLogger, OnceRoleLogger } from '../../lib/schedule/nest/once-logger.js';
 import { ScheduleLogger } from '../../lib/schedule/nest/schedule-logger.js';
 import type { OnceRecord } from '../../lib/schedule/once/once-record.js';
@@ -27,6 +32,7 @@ const TERM = createTerm({
   grantedAt: new Date(0),
   signal: new AbortController().signal,
 });
+const SOURCE = { role: 'plans', lock: 'Lease default/plans', holderIdentity: 'pod-a' };
 const AT = new Date('2026-03-01T02:00:00.000Z');
 const RUN = { job: 'close-day', scheduledTime: AT, term: TERM, attempt: 1 };
 const RETRY = {
@@ -51,8 +57,9 @@ const RECORD: OnceRecord = {
   reason: null,
 };
 
-/** One example of each line that the library logs, written by its own loggers. */
-export function everyLogLine(): LoggedLine[] {
+/** One example of each line that the library logs, written by its own loggers, in the order of LOG_EVENTS. */
+export async function everyLogLine(): Promise<LoggedLine[]> {
+  const remarks = await lockRemarks();
   const lines: LoggedLine[] = [];
   const writer = (level: LogLevel) => (entry: LogEntry) => void lines.push({ level, entry });
   Logger.overrideLogger({
@@ -61,12 +68,18 @@ export function everyLogLine(): LoggedLine[] {
     warn: writer('warn'),
     error: writer('error'),
   });
-  sayElection();
+  sayElection(remarks);
   sayMembers();
   saySchedule();
   sayOnce();
+  applicationLog.notInitialised(60_000);
+  applicationLog.gateFailed('plans', 'Plans.close', new Error('no term'));
+  applicationLog.observerFailed('close-day', 'failed for close-day: no span');
   Logger.overrideLogger(true);
-  return lines;
+  const order = Object.keys(LOG_EVENTS);
+  return lines.toSorted(
+    (one, other) => order.indexOf(one.entry.event) - order.indexOf(other.entry.event),
+  );
 }
 
 function roleLogger(clock = new ManualClock()): RoleLogger {
@@ -80,12 +93,24 @@ function roleLogger(clock = new ManualClock()): RoleLogger {
   return new RoleLogger(election, 'Lease default/plans', clock, true);
 }
 
-function sayElection(): void {
+/** Of a lock that was chosen, and of one that has limits. */
+async function lockRemarks(): Promise<LockRemark[]> {
+  const requester = { leaseName: 'plans', namespace: 'default', identity: 'pod-a' };
+  const machine = { exists: () => false, text: () => '' };
+  const production = new ProcessSurroundings({ NODE_ENV: 'production' }, '/app/main.js', machine);
+  const selected = [
+    await selectLock('auto', requester),
+    await selectLock('memory', requester, production),
+  ];
+  return selected.map(({ remark }) => remark!);
+}
+
+function sayElection(remarks: readonly LockRemark[]): void {
   const log = roleLogger();
   const refused = new LockRequestError('replace leases default/plans: connection refused', {
     reason: 'unreachable',
   });
-  log.remarkOnLock({ level: 'log', text: 'uses the memory lock under Jest' });
+  for (const remark of remarks) log.remarkOnLock(remark);
   log.started();
   log.standsAside();
   log.waitsEarly();
@@ -100,6 +125,7 @@ function sayElection(): void {
   log.tell({ kind: 'unclean-acquisition', term: 3, was: 'emptied' });
   log.tell({ kind: 'unclean-acquisition', term: 3, was: 'missing' });
   roleLogger().tell({ kind: 'unclean-acquisition', term: 1, was: 'missing' });
+  roleLogger().tell({ kind: 'unclean-acquisition', term: 1, was: 'unheld' });
   log.tell({
     kind: 'uncoordinated-acquisition',
     term: 3,
@@ -167,7 +193,7 @@ function sayMembers(): void {
 }
 
 function saySchedule(): void {
-  const log = new ScheduleLogger('plans');
+  const log = new ScheduleLogger(SOURCE);
   const ended = { retryAt: null, endedAt: 0, durationMs: 0, succeeded: true, failure: null };
   const failed = { ...ended, succeeded: false, failure: 'no paper' };
   log.onStarted(RUN);
@@ -204,12 +230,17 @@ function saySchedule(): void {
 }
 
 function sayOnce(): void {
-  const role = new OnceRoleLogger('plans', new ManualClock());
-  const log = new OnceLogger('plans', 'migrate');
+  const role = new OnceRoleLogger(SOURCE, new ManualClock());
+  const log = new OnceLogger(SOURCE, 'migrate');
   role.competes('migrate', 'Lease default/plans-once-migrate');
   log.onStarted(RECORD);
   log.onEnded(RECORD, { state: 'succeeded', reason: null, durationMs: 0 } as never);
   log.onEnded(RECORD, { state: 'failed', reason: 'no disk', durationMs: 0 } as never);
+  log.onEnded(RECORD, {
+    state: 'interrupted',
+    reason: 'the term ended: superseded',
+    durationMs: 0,
+  } as never);
   log.onUnrecorded(RECORD);
   log.onReturned(RECORD);
   log.onSuperseded(RECORD, '2.0.0');

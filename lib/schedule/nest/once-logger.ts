@@ -1,11 +1,11 @@
-import { Logger } from '@nestjs/common';
 import type { Clock } from '../../core/clock.js';
 import { messageOf, stackOf } from '../../core/thrown-value.js';
-import { type LogEvent, LogLines, type SaidLine } from '../../election/log-entry.js';
+import type { LogEvent, LogLines, SaidLine } from '../../election/log-entry.js';
 import type { OnceRecord } from '../once/once-record.js';
 import type { ElectionSource } from '../../election/election-channels.js';
 import type { EndedRun, OnceObserver } from '../once/once-work.js';
 import type { RunEvents, RunReport } from './run-events.js';
+import { type LoggedSource, scheduleLines } from './schedule-logger.js';
 
 /** The same failure is logged at most once in this time. */
 const REPEAT_AFTER_MS = 60_000;
@@ -15,10 +15,10 @@ export class OnceLogger implements OnceObserver {
   private readonly lines: LogLines;
 
   constructor(
-    role: string,
-    private readonly key = '',
+    source: LoggedSource,
+    private readonly key: string,
   ) {
-    this.lines = linesOf(role);
+    this.lines = scheduleLines(source);
   }
 
   onStarted(record: OnceRecord): void {
@@ -35,13 +35,12 @@ export class OnceLogger implements OnceObserver {
     if (state === 'succeeded') {
       return this.say(record, { event: 'once.succeeded', level: 'log', text: 'succeeded' });
     }
-    const how = state === 'failed' ? 'failed' : 'was interrupted, as leadership ended';
-    const text = `${how}: ${reason}`;
+    const isFailed = state === 'failed';
+    const how = isFailed ? 'failed' : 'was interrupted, as leadership ended';
     this.say(record, {
-      event: 'once.failed',
+      event: isFailed ? 'once.failed' : 'once.interrupted',
       level: 'error',
-      text,
-      fields: { reason: state },
+      text: `${how}: ${reason}`,
       stack: stackOf(error),
     });
   }
@@ -65,16 +64,16 @@ export class OnceLogger implements OnceObserver {
 
   notReady(error: unknown): void {
     const text = `this replica is not ready: ${messageOf(error)}`;
-    this.lines.say({ event: 'once.not-ready', level: 'error', text, fields: { key: this.key } });
+    this.lines.say({ event: 'once.not-ready', level: 'error', text, fields: { job: this.key } });
   }
 
   private say<E extends LogEvent>(
-    { version }: Pick<OnceRecord, 'version'>,
+    { version, term }: Pick<OnceRecord, 'version'> & Partial<Pick<OnceRecord, 'term'>>,
     { text, fields, ...line }: SaidLine<E>,
   ): void {
     const { key } = this;
     const said = `work "${key}", version ${version}, ${text}`;
-    this.lines.say<E>({ ...line, text: said, fields: { key, version, ...fields } });
+    this.lines.say<E>({ ...line, text: said, fields: { job: key, version, term, ...fields } });
   }
 }
 
@@ -84,15 +83,15 @@ export class OnceRoleLogger {
   private readonly told = new Map<string, number>();
 
   constructor(
-    role: string,
+    source: LoggedSource,
     private readonly clock: Clock,
   ) {
-    this.lines = linesOf(role);
+    this.lines = scheduleLines(source);
   }
 
   competes(key: string, lease: string): void {
     const text = `work "${key}" has to run, and this replica competes for ${lease}`;
-    this.lines.say({ event: 'once.competes', level: 'log', text, fields: { key, lease } });
+    this.lines.say({ event: 'once.competes', level: 'log', text, fields: { job: key, lease } });
   }
 
   /** The start of the application fails. */
@@ -112,10 +111,6 @@ export class OnceRoleLogger {
   }
 }
 
-function linesOf(role: string): LogLines {
-  return new LogLines(new Logger('LeaderSchedule'), role, { role });
-}
-
 /** Logs what becomes of the runs of a key, and makes events of it. */
 export class OnceReporter extends OnceLogger {
   constructor(
@@ -123,7 +118,7 @@ export class OnceReporter extends OnceLogger {
     private readonly events: RunEvents,
     private readonly job: string,
   ) {
-    super(source.role, job);
+    super(source, job);
   }
 
   override onStarted(record: OnceRecord): void {

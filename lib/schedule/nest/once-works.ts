@@ -179,7 +179,7 @@ export class OnceWorks {
         await role.wait(work, waitTimeoutMs);
       } catch (error) {
         if (error instanceof ElectionStoppedError) return;
-        new OnceLogger(registered.election.role, work.key).notReady(error);
+        new OnceLogger(registered.election.source, work.key).notReady(error);
       }
       const { end } = await work.over;
       if (end === 'succeeded' || end === 'superseded') return;
@@ -238,7 +238,7 @@ export class OnceWorks {
 function onceRoleOf(election: RoleElection, events: RunEvents): OnceOfRole {
   const { clock, options, lock } = election;
   const { identity, requestTimeoutMs, renewDeadlineMs, leaseDurationMs, retryPeriodMs } = options;
-  const log = new OnceRoleLogger(election.role, clock);
+  const log = new OnceRoleLogger(election.source, clock);
   const onError = (error: Error): void => log.failed(error);
   const ledger = new OnceLedger(lock.sibling!(ONCE_SUFFIX), clock, {
     requestTimeoutMs,

@@ -85,7 +85,7 @@ export class RunReporter extends ScheduleLogger {
     private readonly source: ElectionSource,
     private readonly events: RunEvents,
   ) {
-    super(source.role);
+    super(source);
   }
 
   override onStarted(run: ObservedRun): void {

@@ -20,7 +20,13 @@ import type {
 } from '../runner/job-definition.js';
 import { GRACE_MS } from '../runner/job-run.js';
 import { stackOf } from '../../core/thrown-value.js';
-import { type LogEvent, LogLines, type SaidLine } from '../../election/log-entry.js';
+import type { ElectionSource } from '../../election/election-channels.js';
+import {
+  type LogEvent,
+  type LogFields,
+  LogLines,
+  type SaidLine,
+} from '../../election/log-entry.js';
 
 const WHY: Readonly<Record<MissedReport['reason'], (it: string) => string>> = {
   'not-started': (it) => `no leader started ${it} in time`,
@@ -46,6 +52,8 @@ const WHY_DROPPED: Readonly<Record<DropCause, string>> = {
   replaced: "the next tick takes its place (concurrencyPolicy 'Replace')",
 };
 
+export type LoggedSource = Pick<ElectionSource, 'role' | 'lock' | 'holderIdentity'>;
+
 /** Times beyond this are counted, not listed. */
 const MOST_LISTED = 5;
 
@@ -54,8 +62,8 @@ export class ScheduleLogger implements ScheduleObserver {
   private readonly lines: LogLines;
   private lastError = '';
 
-  constructor(role: string) {
-    this.lines = new LogLines(new Logger('LeaderSchedule'), role, { role });
+  constructor(source: LoggedSource) {
+    this.lines = scheduleLines(source);
   }
 
   onStarted(run: ObservedRun): void {
@@ -109,18 +117,18 @@ export class ScheduleLogger implements ScheduleObserver {
     });
   }
 
-  onDropped(job: string, retry: PendingRetry, cause: DropCause, _term: Term | undefined): void {
+  onDropped(job: string, retry: PendingRetry, cause: DropCause, term: Term | undefined): void {
     const { attempt } = retry;
     const scheduledTime = new Date(retry.scheduledTime);
     this.say(job, {
       event: 'job.attempt-dropped',
       level: 'warn',
       text: `gave up attempt ${attempt} of ${tickOf(scheduledTime)}: ${WHY_DROPPED[cause]}`,
-      fields: { ...fieldsOf({ scheduledTime, attempt }), reason: cause },
+      fields: { ...fieldsOf({ scheduledTime, attempt, term }), reason: cause },
     });
   }
 
-  onMissed({ job, reason, count, times, isCapped }: MissedReport, _term: Term): void {
+  onMissed({ job, reason, count, times, isCapped }: MissedReport, term: Term): void {
     const listed = times.slice(0, MOST_LISTED).map((time) => time.toISOString());
     const rest = count > listed.length || isCapped ? ' …' : '';
     const many = `${isCapped ? 'more than ' : ''}${count} ${count === 1 ? 'tick' : 'ticks'}`;
@@ -129,7 +137,7 @@ export class ScheduleLogger implements ScheduleObserver {
       event: 'job.missed',
       level: 'warn',
       text: `missed ${many} (${listed.join(', ')}${rest}): ${why}`,
-      fields: { reason, count },
+      fields: { term: term.number, reason, count },
     });
   }
 
@@ -180,13 +188,9 @@ export class ScheduleLogger implements ScheduleObserver {
     const text = isReturned
       ? `handed ${tick} back: ${cause} before the run started`
       : `claimed ${tick} and did not start it: ${cause} first, and handing it back failed`;
-    const level = isReturned ? 'log' : 'warn';
-    this.say(job, {
-      event: 'job.handed-back',
-      level,
-      text,
-      fields: { ...fieldsOf(run), reason: cause },
-    });
+    const line = { text, fields: { ...fieldsOf(run), reason: cause } };
+    if (isReturned) this.say(job, { event: 'job.handed-back', level: 'log', ...line });
+    else this.say(job, { event: 'job.not-handed-back', level: 'warn', ...line });
   }
 
   onSwitched(job: string, { isSuspended, at, by, reason }: ObservedSwitch): void {
@@ -232,8 +236,18 @@ export class ScheduleLogger implements ScheduleObserver {
   }
 }
 
-function fieldsOf({ scheduledTime, attempt }: Pick<ObservedRun, 'scheduledTime' | 'attempt'>) {
-  return { scheduledTime: scheduledTime.toISOString(), attempt };
+/** @internal Whose schedule the lines are about. */
+export function scheduleLines({ role, lock, holderIdentity }: LoggedSource): LogLines {
+  const fields = { role, lease: lock, identity: holderIdentity };
+  return new LogLines(new Logger('LeaderSchedule'), role, fields);
+}
+
+interface LoggedRun extends Pick<ObservedRun, 'scheduledTime' | 'attempt'> {
+  readonly term: Term | undefined;
+}
+
+function fieldsOf({ scheduledTime, attempt, term }: LoggedRun): LogFields {
+  return { scheduledTime: scheduledTime.toISOString(), attempt, term: term?.number };
 }
 
 function tickOf(scheduledTime: Date): string {

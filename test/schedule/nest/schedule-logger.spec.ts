@@ -23,7 +23,11 @@ describe('the log of the schedule', () => {
   });
   afterEach(() => Logger.overrideLogger(false));
 
-  const log = new ScheduleLogger('billing');
+  const log = new ScheduleLogger({
+    role: 'billing',
+    lock: 'Lease default/billing',
+    holderIdentity: 'pod-a',
+  });
   const ended = { retryAt: null, endedAt: 0, durationMs: 0, succeeded: true, failure: null };
   const RETRY = {
     scheduledTime: AT.getTime(),
