@@ -11,6 +11,7 @@ describe('the main entry', () => {
         'LeaderElectionError',
         'LeaderElectionModule',
         'LeaderElectionOptionsError',
+        'LeaderGuard',
         'LeaderOnly',
         'LeadershipHandlerError',
         'LeadershipRevokedError',
