@@ -10,6 +10,7 @@ const ENTRIES = {
   index: '.build/index',
   core: '.build/election/index',
   health: '.build/health/index',
+  metrics: '.build/metrics/index',
   schedule: '.build/schedule/index',
   testing: '.build/testing/index',
 };

@@ -6,6 +6,7 @@ import type { ReadOutcome, WriteOutcome } from '../core/resource-lock.js';
 import type { RevocationReason, Term } from '../core/term.js';
 import { titleOf } from '../core/thrown-value.js';
 import type { ElectionSource } from './election-channels.js';
+import type { ElectionStatus } from './election-status.js';
 
 /** Where a service keeps its {@link ElectionActivity}. */
 export const ELECTION_ACTIVITY = Symbol.for('nestjs-leader-election:activity');
@@ -95,13 +96,32 @@ interface RequestActivity {
 /** A job of a role as this process sees it. */
 export interface JobActivity {
   readonly name: string;
+  /** Computes it: not for every job at every call. */
+  state(): JobState;
+}
+
+interface JobState {
   /** Whether this process would not start its ticks. */
   readonly isSuspended: boolean;
   /** When its next tick is due, milliseconds since the epoch; null if none is. */
   readonly nextTick: number | null;
+  /** From the next tick to the one after it; null if there are no two. */
+  readonly intervalMs: number | null;
   /** When a run of it last succeeded anywhere, as far as this process knows; null if it knows of none. */
   readonly lastSuccess: number | null;
 }
+
+/** The election as it is now. */
+export interface ActivitySubject {
+  readonly leaseDurationMs: number;
+  readonly renewDeadlineMs: number;
+  status(): ElectionStatus;
+}
+
+/** Token of a function that returns the activities of all roles of an application. */
+export const ELECTION_ACTIVITIES = Symbol.for(
+  'the elections of LeaderElectionModule.forRoot(), which is to be imported as well',
+);
 
 /** Hears what an election does. */
 export interface ActivityListener {
@@ -144,6 +164,7 @@ export class ElectionActivity {
     /** Whose events they are. */
     readonly source: ElectionSource,
     private readonly clock: Pick<Clock, 'now'>,
+    readonly subject: ActivitySubject,
   ) {}
 
   /** Hears everything from now on, until what this returns is called. */

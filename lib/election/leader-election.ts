@@ -141,7 +141,13 @@ export class LeaderElection {
     this.progress = new ElectionProgress(clock);
     const source = sourceOf(options, this.description);
     this.channels = new ElectionChannels(source, () => this.leader);
-    const activity = new ElectionActivity(source, clock);
+    const { leaseDurationMs, renewDeadlineMs } = options;
+    const status = (): ElectionStatus => this.status();
+    const activity = new ElectionActivity(source, clock, {
+      leaseDurationMs,
+      renewDeadlineMs,
+      status,
+    });
     this[ELECTION_ACTIVITY] = activity;
     const config = { ...options, isLockInProcess: lock.isInProcess === true };
     const elector = makeElector(config, { lock, clock, random, observer: this.observer() });

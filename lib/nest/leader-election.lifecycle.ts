@@ -18,6 +18,7 @@ import type { Clock } from '../core/clock.js';
 import { type ElectorFactory, LeaderElector } from '../elector/leader-elector.js';
 import { atHome, SystemClock } from '../elector/system-clock.js';
 import { kernelRandom } from '../locks/kernel-entropy.js';
+import { ELECTION_ACTIVITIES, type ElectionActivity } from '../election/election-activity.js';
 import { ApplicationMembers } from './application-members.js';
 import { ApplicationReadiness } from '../election/leadership-handlers.dispatcher.js';
 import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.tokens.js';
@@ -221,6 +222,12 @@ const makeElector: ElectorFactory = (config, dependencies) =>
     ApplicationReadiness,
     RoleRegistry,
     { provide: INSTANCE_ARRIVALS, useExisting: RoleRegistry },
+    {
+      provide: ELECTION_ACTIVITIES,
+      useFactory: (registry: RoleRegistry) => (): ElectionActivity[] =>
+        registry.elections.map(({ activity }) => activity),
+      inject: [RoleRegistry],
+    },
     LeadershipHandlersExplorer,
     LeaderElectionLifecycle,
     GuardedHandlers,
@@ -235,6 +242,7 @@ const makeElector: ElectorFactory = (config, dependencies) =>
     ApplicationReadiness,
     RoleRegistry,
     INSTANCE_ARRIVALS,
+    ELECTION_ACTIVITIES,
     ScheduleGatesModule,
   ],
 })

@@ -110,7 +110,13 @@ export class RoleElection {
     this.log = new RoleLogger(options, description, clock, isLeaseLasting);
     this.source = sourceOf(options, description);
     this.channels = new ElectionChannels(this.source, () => this.leader);
-    this.activity = new ElectionActivity(this.source, clock);
+    const { leaseDurationMs, renewDeadlineMs } = options;
+    const status = (): ElectionStatus => this.status;
+    this.activity = new ElectionActivity(this.source, clock, {
+      leaseDurationMs,
+      renewDeadlineMs,
+      status,
+    });
     this.shadow =
       options.mode === 'shadow'
         ? new ShadowSkips((method, count) => this.log.wouldHaveSkipped(method, count, this.leader))

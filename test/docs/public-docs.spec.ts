@@ -4,6 +4,7 @@ import ts from 'typescript';
 const ENTRIES = [
   'lib/index.ts',
   'lib/election/index.ts',
+  'lib/metrics/index.ts',
   'lib/schedule/index.ts',
   'lib/testing/index.ts',
 ];
@@ -59,7 +60,7 @@ describe('when an editor shows what the package exports', () => {
 });
 
 const UNIT_OR_COUNT =
-  /(Ms|Seconds|Micros|[cC]ount|\.number|[tT]erm|[tT]ransitions|candidates|attempt|version|[lL]imit|retries|Timers|Objects)$/;
+  /(Ms|Seconds|Micros|[cC]ount|\.number|[tT]erm|[tT]ransitions|candidates|attempt|version|[lL]imit|retries|Timers|Objects|maxJobs)$/;
 
 function compilerOptions(): ts.CompilerOptions {
   const { config } = ts.readConfigFile('tsconfig.json', (file) => ts.sys.readFile(file));

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const TYPED = ['core', 'health', 'index', 'nest', 'schedule', 'shared', 'testing'];
+const TYPED = ['core', 'health', 'index', 'metrics', 'nest', 'schedule', 'shared', 'testing'];
 /** What an application with a lock in a cluster loads, and no other. */
 const LAZY = 'kubernetes';
 const FILES = [...TYPED, LAZY];
@@ -14,6 +14,7 @@ const REQUIRED = /^(@nestjs\/common|@nestjs\/core|rxjs|node:.*)$/;
 /** The sub-path may ask for the optional peers that it exists for. */
 const OF_SCHEDULE = ['@nestjs/schedule', 'cron'];
 const OF_HEALTH = ['@nestjs/terminus'];
+const OF_METRICS = ['prom-client'];
 
 function text(file: string): string {
   return readFileSync(join(root, file), 'utf8');
@@ -48,7 +49,8 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
   });
 
   it.each(TYPED)('compiles against %s without any optional package that is not its own', (name) => {
-    expect(packagesOf(`${dir}/${name}.d.ts`)).toEqual(name === 'health' ? OF_HEALTH : []);
+    const own: Record<string, string[]> = { health: OF_HEALTH, metrics: OF_METRICS };
+    expect(packagesOf(`${dir}/${name}.d.ts`)).toEqual(own[name] ?? []);
   });
 
   it.each([
@@ -56,6 +58,7 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     ['testing', []],
     ['schedule', OF_SCHEDULE],
     ['health', OF_HEALTH],
+    ['metrics', OF_METRICS],
   ])('loads with %s no optional package but %j', (name, expected) => {
     expect(new Set(packagesOf(`${dir}/${name}.js`))).toEqual(new Set(expected));
   });
@@ -67,6 +70,11 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
       expect(others).toEqual([]);
     },
   );
+
+  it.each(['metrics.js', 'metrics.d.ts'])('loads with %s nothing of Nest, either', (file) => {
+    const others = loadedBy(`${dir}/${file}`).filter((name) => !name.startsWith('node:'));
+    expect(new Set(others)).toEqual(new Set(OF_METRICS));
+  });
 
   it('loads client-node only where a kubeconfig is to be read', () => {
     const mentioning = FILES.flatMap((name) =>

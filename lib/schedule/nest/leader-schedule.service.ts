@@ -52,6 +52,7 @@ interface RegisteredJob extends ScheduledJob {
 export class LeaderSchedule {
   private readonly jobs = new Map<string, RegisteredJob>();
   private readonly zones = new TimeZones();
+  private readonly told = new Set<RoleElection>();
   private readonly registry: SchedulerRegistry | undefined;
 
   /** @internal */
@@ -275,6 +276,7 @@ export class LeaderSchedule {
     const schedule = written.schedule as string | Date;
     const cronJob = new LeaderCronJob(schedule, read.timeZone, () => this.trigger(name));
     const roleSchedule = this.schedules.of(election);
+    this.tellJobs(election);
     const run = (context: LeaderCronContext): unknown => {
       cronJob.lastExecution = new Date(wallMs(this.clock));
       return runInTerm(context.term, () =>
@@ -291,6 +293,24 @@ export class LeaderSchedule {
     const role = { name: election.role, schedule: roleSchedule, election };
     this.jobs.set(name, { name, role, schedule, timeZone: read.timeZone, runner, cronJob });
     return [];
+  }
+
+  private tellJobs(election: RoleElection): void {
+    if (this.told.has(election)) return;
+    this.told.add(election);
+    election.activity.listJobsWith(() =>
+      [...this.jobs.values()]
+        .filter(({ role }) => role.election === election)
+        .map(({ name, runner }) => ({
+          name,
+          state: () => ({
+            isSuspended: runner.isSuspended,
+            nextTick: runner.nextTick(),
+            intervalMs: runner.interval(),
+            lastSuccess: runner.lastSuccess,
+          }),
+        })),
+    );
   }
 
   private isTaken(name: string): boolean {

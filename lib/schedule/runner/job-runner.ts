@@ -109,6 +109,18 @@ export class JobRunner {
     return this.schedule.next(this.job.now());
   }
 
+  /** From the next tick to the one after it, in milliseconds; null if there are no two. */
+  interval(): number | null {
+    const next = this.schedule.next(this.job.now());
+    const following = next === null ? null : this.schedule.next(next);
+    return next === null || following === null ? null : following - next;
+  }
+
+  /** When a run last succeeded anywhere, as far as this process has read the record; null if it knows of none. */
+  get lastSuccess(): number | null {
+    return this.job.record?.lastSuccessfulTime ?? null;
+  }
+
   /** This process is leader, and the ledger knows the document. */
   begin(term: Term): void {
     if (this.isStopped) return;
