@@ -14,7 +14,7 @@ import {
 } from './repetition.js';
 import { followersTimeoutMs } from './request-timeout.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
-import { writtenAnswer } from './leader-request.js';
+import { reviewRequest, writtenAnswer } from './leader-request.js';
 import { writtenGaveUp } from './resting.js';
 import { isNewer, type Step } from './step.js';
 import { monotonicElapsedMs } from './validity.js';
@@ -42,6 +42,8 @@ export function proceedFollowing(step: Step): number {
   if (orphan !== null) {
     if (step.now < nextAttemptAt) return nextAttemptAt;
     step.state.tenure = orphan;
+    // It may have come while this process held nothing, and is removed by the release.
+    reviewRequest(step);
     step.state.crowd = observation.lease?.record.crowd ?? UNKNOWN_CROWD;
     return proceedHolding(step);
   }

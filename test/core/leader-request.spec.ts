@@ -61,6 +61,15 @@ describe('when a person asks a leader to step down', () => {
     expect(run.of('request-answered')).toMatchObject([{ refused: '' }]);
   });
 
+  it('answers one that comes after its work has taken too long, with the release that follows', () => {
+    const run = MachineRun.leading({ drainTimeoutMs: 500 }).withdraw('stepped-down', 60_000);
+    run.at(500).tick();
+    expect(run.state.tenure).toBeNull();
+    hears(run, asked(), 11);
+    run.say({ kind: 'drained', term: 1 }).wake();
+    expect(run.written).toMatchObject({ holderIdentity: '', answer: { id: 'r1', refused: '' } });
+  });
+
   it('changes no timing, so a standby counts from what it has seen before', () => {
     const run = MachineRun.standingBy();
     const { since } = run.state.observation!;
