@@ -27,6 +27,7 @@ export type {
   ElectionHealthStatus,
 } from './election/election-health.js';
 export type { ElectionStatus, RecentFailures } from './election/election-status.js';
+export type { LogEntry, LogEvent } from './election/log-entry.js';
 export type { Leadership, RevocationReason, Term } from './core/term.js';
 export { currentTerm } from './election/current-term.js';
 export type { Revocation } from './nest/leadership-streams.js';

@@ -47,6 +47,18 @@ describe('the log', () => {
   const texts = (...levels: string[]) =>
     lines.filter(([level]) => levels.includes(level)).map(([, text]) => text);
 
+  describe('when a standby follows the same leader for an hour', () => {
+    it('has two lines of its start and no other', async () => {
+      await elections.start({ imports: [elections.module({ identity: 'pod-b' })] });
+      await logged({ imports: [elections.module({ identity: 'pod-a' })] });
+      await elections.clock.advance(3_600_000);
+      expect(texts('debug', 'log', 'warn', 'error')).toEqual([
+        `competes for in-memory lease default/${ROLE} as pod-a`,
+        'follows pod-b',
+      ]);
+    });
+  });
+
   describe('when leadership comes and goes', () => {
     it('has one line per transition', async () => {
       const app = await logged({ imports: [elections.module({ identity: 'pod-a' })] });

@@ -23,7 +23,7 @@ const SCRIPT = `
 import 'reflect-metadata';
 import { ConsoleLogger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { LeaderElectionModule, LeadershipService, memoryLock } from 'nestjs-leader-election';
+import { LeaderElectionModule, LeadershipService, memoryLock, OnGranted } from 'nestjs-leader-election';
 
 const strings = (text) => process.stdout.write(text.trim().toUpperCase() + '\\n');
 const loggers = {
@@ -41,15 +41,22 @@ const loggers = {
   },
 };
 const [imports, loggerOf] = await loggers[process.argv[2]]();
+class Plans {
+  start() {
+    if (process.argv[3] === 'fails') throw new Error('no database');
+  }
+}
+OnGranted()(Plans.prototype, 'start', Object.getOwnPropertyDescriptor(Plans.prototype, 'start'));
 class AppModule {}
 const election = LeaderElectionModule.forRoot({ role: 'plan', leaseName: 'plans', identity: 'pod-a', lock: memoryLock() });
 // nestjs-pino is in the application that it logs for.
 const isInside = process.argv[2] === 'pino';
 const options = isInside ? { bufferLogs: true } : { logger: loggerOf() };
-const app = await NestFactory.createApplicationContext({ module: AppModule, imports: [...imports, election] }, options);
+const app = await NestFactory.createApplicationContext({ module: AppModule, imports: [...imports, election], providers: [Plans] }, options);
 if (isInside) app.useLogger(loggerOf(app));
 const leadership = app.get(LeadershipService);
 await leadership.waitForLeadership();
+await new Promise((resolve) => setTimeout(resolve, 100));
 await app.close();
 `;
 
@@ -75,13 +82,10 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function written(version: string, logger: string): Promise<string[]> {
-  const { stdout, stderr } = await run(process.execPath, [
-    join(folder, version, 'main.mjs'),
-    logger,
-  ]);
-  expect(stderr).toBe('');
-  return stdout.trim().split('\n');
+async function written(version: string, logger: string, how = 'works'): Promise<string[]> {
+  const program = join(folder, version, 'main.mjs');
+  const { stdout, stderr } = await run(process.execPath, [program, logger, how]);
+  return `${stdout}${stderr}`.trim().split('\n');
 }
 
 /** What a logger writes, as far as it has been read. */
@@ -129,6 +133,38 @@ describe('when an application logs', () => {
       );
       expect(entries).toContainEqual(expect.objectContaining({ ...GRANTED, msg: SENTENCE }));
       expect(entries).toContainEqual(expect.objectContaining(REVOKED));
+    },
+    RUN_LIMIT_MS,
+  );
+
+  it.each([
+    ['JSON', 'json', (line: Line) => line.message],
+    ['with nestjs-pino', 'pino', (line: Line) => line],
+  ] as const)(
+    '%s, the stack of a handler that failed is a field',
+    async (_what, logger, entryOf) => {
+      const lines = await written('12.5.1', logger, 'fails');
+      expect(lines.map((line) => entryOf(JSON.parse(line) as Line))).toContainEqual(
+        expect.objectContaining({
+          event: 'work.failed',
+          code: 'ERR_LEADERSHIP_HANDLER',
+          stack: expect.stringMatching(/^Error: no database\n +at Plans\.start /),
+        }),
+      );
+    },
+    RUN_LIMIT_MS,
+  );
+
+  it(
+    'text, the stack of a handler that failed follows the sentence',
+    async () => {
+      const lines = await written('12.5.1', 'text', 'fails');
+      const sentence = lines.findIndex((line) => line.includes('ERROR [LeaderElection] '));
+      expect(lines.slice(sentence, sentence + 3)).toEqual([
+        expect.stringMatching(/ @OnGranted\(\) Plans\.start .*no database.* \[plan\]$/),
+        'Error: no database',
+        expect.stringMatching(/^ +at Plans\.start /),
+      ]);
     },
     RUN_LIMIT_MS,
   );
