@@ -16,6 +16,7 @@ const PROGRAM = file('support/stubborn-program.sh');
 const FAST = ['--profile', 'fast'];
 
 let cluster: ElectionCluster;
+let configMapUser: string;
 let directory: string;
 let journal: string;
 let processes: NodeProgram[];
@@ -24,6 +25,9 @@ let lease: string;
 
 beforeAll(async () => {
   cluster = await ElectionCluster.start();
+  const verbs = ['get', 'create', 'update', 'watch'];
+  const configMaps = { apiGroups: [''], resources: ['configmaps'], verbs };
+  configMapUser = await cluster.addAccount('config-map', [configMaps]);
 }, FIRST_START_LIMIT_MS);
 afterAll(() => cluster?.stop());
 
@@ -40,12 +44,13 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-type Lock = 'file' | 'lease';
+type Lock = 'file' | 'lease' | 'config-map';
 
 function placeOf(lock: Lock): string[] {
   if (lock === 'file') return ['--lock', lock, '--directory', directory, '--lease', lease];
-  const cluster_ = ['--kubeconfig', cluster.kubeConfigFile, '--namespace', NAMESPACE];
-  return ['--lock', lock, '--lease', cluster.leaseName, ...cluster_];
+  const name = lock === 'lease' ? cluster.leaseName : lease;
+  const user = lock === 'lease' ? cluster.kubeConfigFile : configMapUser;
+  return ['--lock', lock, '--lease', name, '--kubeconfig', user, '--namespace', NAMESPACE];
 }
 
 function cli(name: string, args: readonly string[]): NodeProgram {
@@ -181,6 +186,20 @@ function runs(pid: number): boolean {
   const stat = `/proc/${pid}/stat`;
   return existsSync(stat) && !/\) [ZX] /.test(readFileSync(stat, 'latin1'));
 }
+
+describe('when the lock is a ConfigMap', () => {
+  it('hands over when a person asks for it', async () => {
+    const [leader, standby] = await leaderAndStandby('config-map', 'obeys');
+    const asking = cli('step-down', ['step-down', ...placeOf('config-map')]);
+    await asking.exited;
+    expect(asking.lines.map(({ text }) => text)).toEqual([
+      'first has stepped down (term 1)',
+      'second leads now',
+    ]);
+    await leader.line(/^stopping$/);
+    expect(await overlapsWith(standby)).toBe(false);
+  });
+});
 
 describe('when the program ends by itself', () => {
   const ends = (options: readonly string[], ...program: string[]): NodeProgram =>

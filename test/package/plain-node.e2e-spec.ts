@@ -73,6 +73,18 @@ describe('when the package is installed without NestJS, RxJS and reflect-metadat
   );
 
   it(
+    `runs a program while leader by the command line, on Node.js ${OLDEST_NODE}`,
+    async () => {
+      const cli = join(folder, 'node_modules', '.bin', 'nestjs-leader-election');
+      const place = ['--lock', 'file', '--directory', join(folder, 'leases'), '--lease', 'cli'];
+      const program = ['sh', '-c', 'echo "term $LEADER_ELECTION_TERM"; exit 7'];
+      const ended = run(node, [cli, 'run', ...place, '--', ...program], { cwd: folder });
+      await expect(ended).rejects.toMatchObject({ code: 7, stdout: 'term 1\n' });
+    },
+    RUN_LIMIT_MS,
+  );
+
+  it(
     'compiles, with the types of libraries checked',
     async () => {
       const page = readFileSync(join('docs', 'plain-node.md'), 'utf8');
