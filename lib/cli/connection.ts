@@ -68,9 +68,7 @@ export function lockFactoryOf(call: CommandCall, { isOutlived = false } = {}): R
     const options = directory === undefined ? {} : { directory };
     return isOutlived ? fileLockOfOutlived(options) : fileLock(options);
   }
-  // A command that runs in a pod of the application is not that pod: it must not be written as the leader's.
-  const { POD_NAME: _podName, ...env } = call.env;
-  const pod = new PodEnvironment(env);
+  const pod = podOf(call);
   const cluster = clusterOptions(call, pod);
   if (name === 'lease') return leaseLockIn(pod, cluster);
   if (name !== 'config-map') {
@@ -80,7 +78,12 @@ export function lockFactoryOf(call: CommandCall, { isOutlived = false } = {}): R
   return configMapLockIn(pod, { ...cluster, ...(configMap !== undefined && { name: configMap }) });
 }
 
-function clusterOptions(call: CommandCall, pod: PodEnvironment): LeaseLockOptions {
+/** A command that runs in a pod of the application is not that pod: it must not be written as the leader's. */
+export function podOf({ env: { POD_NAME: _podName, ...env } }: CommandCall): PodEnvironment {
+  return new PodEnvironment(env);
+}
+
+export function clusterOptions(call: CommandCall, pod: PodEnvironment): LeaseLockOptions {
   const kubeConfigFile = textOf(call, 'kubeconfig');
   const context = textOf(call, 'context');
   const inContext = context === undefined ? {} : { context };

@@ -70,7 +70,7 @@ export async function openLock(
 }
 
 /** Which cluster checked options mean in this process. */
-function chooseCluster(
+export function chooseCluster(
   factory: ClusterLockFactory,
   { kubeConfig, kubeConfigFile, context }: LeaseLockOptions,
   pod: PodEnvironment,

@@ -1,0 +1,206 @@
+import { isJsonObject, type JsonDocument, partOf } from '../../core/json-document.js';
+import { collectionPath, objectPath, podAddress } from '../../kubernetes/object-request.js';
+import { bodyOf, type ClusterApi } from './cluster-api.js';
+import { fault, type Finding, ok, warning } from './finding.js';
+
+export interface Fleet {
+  /** Of the lease; empty if nobody holds it. */
+  readonly holderIdentity: string;
+  /** Of the pods of the application; undefined: the pod of the holder alone is looked at. */
+  readonly selector: string | undefined;
+  readonly drainTimeoutMs: number;
+  /** Between the end of the drain and the release. */
+  readonly requestTimeoutMs: number;
+}
+
+/** Kubernetes' default. */
+const DEFAULT_GRACE_SECONDS = 30;
+
+/** The pod of the holder, and those of the whole application. */
+export async function podFindings(api: ClusterApi, fleet: Fleet): Promise<readonly Finding[]> {
+  const [holder, pods] = await Promise.all([holderPod(api, fleet), podsOf(api, fleet)]);
+  const seen = pods ?? (holder.pod === undefined ? [] : [holder.pod]);
+  return [
+    ...holder.findings,
+    ...graceFindings(seen, fleet),
+    ...(pods === undefined ? [] : fleetFindings(pods, fleet)),
+  ];
+}
+
+interface HolderPod {
+  readonly pod: JsonDocument | undefined;
+  readonly findings: readonly Finding[];
+}
+
+/** By default an identity is `<pod>_<uuid>`. */
+async function holderPod(api: ClusterApi, { holderIdentity }: Fleet): Promise<HolderPod> {
+  const none = { pod: undefined, findings: [] };
+  if (holderIdentity === '') return none;
+  const name = holderIdentity.replace(/_[^_]*$/, '');
+  const answer = await api.ask({
+    method: 'GET',
+    path: objectPath(podAddress(api.namespace, name)),
+  });
+  const pod = bodyOf(answer, 200);
+  if (answer.kind === 'response' && answer.status === 404) {
+    const what = `the holder ${holderIdentity} is no pod of namespace ${api.namespace}: its pod is gone, or its identity does not begin with the name of the pod`;
+    const fix =
+      'Wait until the lease expires. If the identity is your own, begin it with the name of the pod, or ignore this.';
+    return { pod: undefined, findings: [warning('holder.no-pod', what, fix)] };
+  }
+  // Without the right to read pods nothing is known, which the feature pods of the rights says.
+  if (pod === undefined) return none;
+  return { pod, findings: stateOf(pod, name) };
+}
+
+function stateOf(pod: JsonDocument, name: string): Finding[] {
+  const status = partOf(pod, 'status');
+  const metadata = partOf(pod, 'metadata');
+  if (typeof metadata['deletionTimestamp'] === 'string') {
+    return [
+      ok('holder.terminating', `the pod ${name} of the holder is shutting down, and hands over`),
+    ];
+  }
+  if (status['phase'] === 'Failed' || status['phase'] === 'Succeeded') {
+    return [
+      warning(
+        'holder.ended',
+        `the pod ${name} of the holder has ended (${String(status['phase'])}) without a release`,
+        'Wait until the lease expires; podWatch: true makes that a second.',
+      ),
+    ];
+  }
+  return isReady(status)
+    ? []
+    : [
+        warning(
+          'holder.not-ready',
+          `the pod ${name} of the holder is not ready`,
+          'Look at its probes and its log.',
+        ),
+      ];
+}
+
+async function podsOf(
+  api: ClusterApi,
+  { selector }: Fleet,
+): Promise<readonly JsonDocument[] | undefined> {
+  if (selector === undefined) return undefined;
+  const list = await api.object(collectionPath(podAddress(api.namespace)), {
+    labelSelector: selector,
+    limit: '500',
+  });
+  const items = list?.['items'];
+  return Array.isArray(items) ? items.filter(isJsonObject).filter(isAlive) : undefined;
+}
+
+function isAlive(pod: JsonDocument): boolean {
+  const { phase } = partOf(pod, 'status');
+  return phase !== 'Failed' && phase !== 'Succeeded';
+}
+
+function graceFindings(pods: readonly JsonDocument[], fleet: Fleet): Finding[] {
+  const needMs = fleet.drainTimeoutMs + fleet.requestTimeoutMs;
+  const short = pods.filter((pod) => graceMs(pod) < needMs);
+  if (short.length === 0) return [];
+  const [first] = short;
+  return [
+    fault(
+      'pod.grace-period',
+      `pod ${nameOf(first!)} has ${graceMs(first!) / 1_000} s to shut down, and the drain and the release may take ${needMs / 1_000} s: it would be killed before it releases the lease`,
+      `Set terminationGracePeriodSeconds to at least ${Math.ceil(needMs / 1_000)} and a few seconds for the hooks of the application, or lower drainTimeoutMs.`,
+    ),
+  ];
+}
+
+function fleetFindings(
+  pods: readonly JsonDocument[],
+  { selector, holderIdentity }: Fleet,
+): Finding[] {
+  if (pods.length === 0) {
+    return [
+      fault(
+        'fleet.empty',
+        `no pod matches ${selector}`,
+        'Correct --selector, or start the application.',
+      ),
+    ];
+  }
+  const findings: Finding[] = [];
+  const ready = pods.filter((pod) => isReady(partOf(pod, 'status')));
+  if (ready.length === 0) {
+    findings.push(
+      fault(
+        'fleet.none-ready',
+        `none of the ${pods.length} pods that match ${selector} is ready`,
+        'Look at their probes and their logs.',
+      ),
+    );
+  } else if (ready.length === 1) {
+    findings.push(
+      warning(
+        'fleet.single',
+        `one pod that matches ${selector} is ready: no other takes over when it dies`,
+        'Run at least two replicas.',
+      ),
+    );
+  }
+  const images = new Set(pods.map(imagesOf));
+  if (images.size > 1) {
+    findings.push(
+      warning(
+        'fleet.mixed-images',
+        `the pods that match ${selector} run ${images.size} different images`,
+        'Finish the rollout. If they are two applications, give each a lease of its own.',
+      ),
+    );
+  }
+  const graces = new Set(pods.map(graceMs));
+  if (graces.size > 1) {
+    findings.push(
+      warning(
+        'fleet.mixed-pods',
+        'the pods have different terminationGracePeriodSeconds',
+        'Finish the rollout, or let one controller make them.',
+      ),
+    );
+  }
+  const holder = holderIdentity.replace(/_[^_]*$/, '');
+  if (holderIdentity !== '' && !pods.some((pod) => nameOf(pod) === holder)) {
+    findings.push(
+      warning(
+        'holder.other-fleet',
+        `the holder ${holderIdentity} is none of the pods that match ${selector}`,
+        'Another application may use this lease: compare the leaseName of both.',
+      ),
+    );
+  }
+  return findings.length > 0
+    ? findings
+    : [ok('fleet.ready', `${ready.length} of ${pods.length} pods are ready to lead`)];
+}
+
+function graceMs(pod: JsonDocument): number {
+  const { terminationGracePeriodSeconds: seconds } = partOf(pod, 'spec');
+  return (typeof seconds === 'number' ? seconds : DEFAULT_GRACE_SECONDS) * 1_000;
+}
+
+function nameOf(pod: JsonDocument): string {
+  return String(partOf(pod, 'metadata')['name']);
+}
+
+function imagesOf(pod: JsonDocument): string {
+  const { containers } = partOf(pod, 'spec');
+  return Array.isArray(containers)
+    ? containers
+        .filter(isJsonObject)
+        .map(({ image }) => String(image))
+        .join(' ')
+    : '';
+}
+
+function isReady({ conditions }: JsonDocument): boolean {
+  if (!Array.isArray(conditions)) return false;
+  const ready = conditions.filter(isJsonObject).find(({ type }) => type === 'Ready');
+  return ready?.['status'] === 'True';
+}
