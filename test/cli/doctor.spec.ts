@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { createServer as createHttps, type Server } from 'node:https';
 import { type AddressInfo, createServer as createTcp } from 'node:net';
@@ -348,7 +348,7 @@ describe('when the API server cannot be used', () => {
       kubeconfig({ server: `https://127.0.0.1:${port}` }),
     );
     plain.close();
-    expect(found(findings, 'server.not-tls').severity).toBe('error');
+    expect(found(findings, 'server.not-tls').fix).toContain('https://');
   });
 
   it('names what a pod lacks, and a token that has expired', async () => {
@@ -359,10 +359,8 @@ describe('when the API server cannot be used', () => {
     const env = { KUBERNETES_SERVICE_HOST: '127.0.0.1', POD_NAMESPACE: 'plans' };
     const call = callOf(['--namespace', 'default'], env);
     const findings = await examine(call, new PodEnvironment(env, directory));
-    const severities = ['pod.incomplete', 'token.expired', 'pod.other-namespace'].map(
-      (code) => found(findings, code).severity,
-    );
-    expect(severities).toEqual(['error', 'error', 'warning']);
+    for (const code of ['pod.incomplete', 'token.expired', 'pod.other-namespace'])
+      expect(found(findings, code).fix).not.toBe('');
   });
 });
 
@@ -422,6 +420,13 @@ describe('when rights are missing or too wide', () => {
     const { code: exit, findings } = await ask();
     expect(found(findings, code).severity).toBe('warning');
     expect(exit).toBe(0);
+  });
+
+  it('looks at the ConfigMap where that is the lock', async () => {
+    const { findings } = await ask('--lock', 'config-map', '--config-map', 'plan-leaders');
+    const { fix } = found(findings, 'rights.missing-update-configmaps');
+    expect(fix).toContain('resourceNames: ["plan-leaders"]');
+    expect(findings.map(({ code }) => code)).not.toContain('rights.missing-update-leases');
   });
 
   it('asks for a service account by its name', async () => {
@@ -613,7 +618,7 @@ describe('when the pods do not fit', () => {
     planted = ({ url: path }) =>
       path?.includes('/pods/plan-1') ? { body: { ...POD, status: podStatus } } : undefined;
     const { findings } = await ask();
-    expect(found(findings, code).severity).toBe('warning');
+    expect(found(findings, code).fix).not.toBe('');
   });
 });
 
@@ -681,5 +686,22 @@ describe('when a secret is among what is found', () => {
       kubeconfig({}, { token: secret }),
     ]);
     expect(JSON.stringify(findings)).not.toContain(secret);
+  });
+});
+
+describe('when the list of what it finds is read', () => {
+  it('has each code that the program knows', () => {
+    const folderOfChecks = new URL('../../lib/cli/doctor/', import.meta.url);
+    const source = readdirSync(folderOfChecks)
+      .map((name) => readFileSync(new URL(name, folderOfChecks), 'utf8'))
+      .join('\n');
+    const areas =
+      'clock|config|connection|credentials|certificate|file|fleet|holder|lease|lock|namespace|pod|rights|server|token|write';
+    const codes = [...source.matchAll(new RegExp(`'((?:${areas})\\.[a-z-]+)'`, 'g'))].map(
+      ([, code]) => code!,
+    );
+    expect(codes.length).toBeGreaterThan(60);
+    const page = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8');
+    expect([...new Set(codes)].filter((code) => !page.includes(`\`${code}\``))).toEqual([]);
   });
 });

@@ -4,7 +4,7 @@ import { type Finding, ok, warning } from './finding.js';
 
 /** The rules allow a clock to run so much faster or slower than true time (docs/rules.md). */
 const TOLERATED_RATE = 0.2;
-/** Nobody needs the wall clocks to agree; but times in records and logs are read by people. */
+/** The wall clocks need not agree; but times in records and logs are read by people. */
 const TOLERATED_SKEW_MS = 1_000;
 const TOLERATED_STEP_MS = 50;
 /** A Date header tells whole seconds: so often it is asked until the next one begins. */
@@ -50,7 +50,7 @@ export async function clockFindings(api: ClusterApi): Promise<readonly Finding[]
     : [ok('clock.sane', 'the clocks of this machine and of the API server agree')];
 }
 
-/** The wall clock's distance from a clock that nobody sets. */
+/** The wall clock's distance from a clock that is never set. */
 function offset(): number {
   return Date.now() - performance.now();
 }

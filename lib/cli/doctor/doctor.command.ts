@@ -141,7 +141,9 @@ async function examineCluster(
     const { lock } = opened;
     const outcome = await read(lock);
     const record = outcome.kind === 'found' ? outcome.stored.record : undefined;
+    const lockName = textOf(call, 'lock') ?? 'lease';
     const rights = {
+      configMap: lockName === 'config-map' ? (textOf(call, 'config-map') ?? 'leaders') : undefined,
       serviceAccount: textOf(call, 'service-account') ?? null,
       leaseName: name.leaseName,
       features,
@@ -152,10 +154,9 @@ async function examineCluster(
       drainTimeoutMs: options.drainTimeoutMs,
       requestTimeoutMs: options.requestTimeoutMs,
     };
-    const isLease = (textOf(call, 'lock') ?? 'lease') === 'lease';
     const found = await Promise.all([
       rightsFindings(api, rights),
-      isLease ? writeFindings(api, name.leaseName, options) : [],
+      lockName === 'lease' ? writeFindings(api, name.leaseName, options) : [],
       podFindings(api, fleet),
       clockFindings(api),
     ]);

@@ -4,7 +4,7 @@ import { bodyOf, type ClusterApi } from './cluster-api.js';
 import { fault, type Finding, ok, warning } from './finding.js';
 
 export interface Fleet {
-  /** Of the lease; empty if nobody holds it. */
+  /** Of the lease; empty if no process holds it. */
   readonly holderIdentity: string;
   /** Of the pods of the application; undefined: the pod of the holder alone is looked at. */
   readonly selector: string | undefined;
@@ -43,7 +43,7 @@ async function holderPod(api: ClusterApi, { holderIdentity }: Fleet): Promise<Ho
   });
   const pod = bodyOf(answer, 200);
   if (answer.kind === 'response' && answer.status === 404) {
-    const what = `the holder ${holderIdentity} is no pod of namespace ${api.namespace}: its pod is gone, or its identity does not begin with the name of the pod`;
+    const what = `the holder ${holderIdentity} is not a pod of namespace ${api.namespace}: its pod is gone, or its identity does not begin with the name of the pod`;
     const fix =
       'Wait until the lease expires. If the identity is your own, begin it with the name of the pod, or ignore this.';
     return { pod: undefined, findings: [warning('holder.no-pod', what, fix)] };

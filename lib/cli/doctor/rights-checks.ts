@@ -1,5 +1,6 @@
 import { isJsonObject } from '../../core/json-document.js';
 import {
+  configMapAddress,
   describeMissingRule,
   leaseAddress,
   podAddress,
@@ -18,6 +19,8 @@ export interface RightsOf {
   /** Null: those of the credentials in use. */
   readonly serviceAccount: string | null;
   readonly leaseName: string;
+  /** The ConfigMap that holds the lease; undefined for the Lease lock. */
+  readonly configMap?: string | undefined;
   readonly features: readonly Feature[];
 }
 
@@ -68,9 +71,17 @@ export async function rightsFindings(api: ClusterApi, of: RightsOf): Promise<rea
       ];
 }
 
-function needsOf(namespace: string, { leaseName, features }: RightsOf): Need[] {
-  const lease = leaseAddress(namespace, leaseName);
-  const schedule = leaseAddress(namespace, `${leaseName}-schedule`);
+function lockObject(namespace: string, { leaseName, configMap }: RightsOf): ObjectAddress {
+  return configMap === undefined
+    ? leaseAddress(namespace, leaseName)
+    : configMapAddress(namespace, configMap);
+}
+
+function needsOf(namespace: string, of: RightsOf): Need[] {
+  const { features } = of;
+  const lease = lockObject(namespace, of);
+  // What is beside a lease has its name, also where the lease is one of several in a ConfigMap.
+  const schedule = { ...lease, name: `${of.leaseName}-schedule` };
   const pods = podAddress(namespace);
   const events: ObjectAddress = {
     apiVersion: 'v1',
@@ -83,7 +94,7 @@ function needsOf(namespace: string, { leaseName, features }: RightsOf): Need[] {
   const leads = 'no replica can lead';
   const needs: Need[] = [
     { verb: 'get', address: lease, without: leads },
-    { verb: 'create', address: lease, without: `${leads} until somebody creates the lease` },
+    { verb: 'create', address: lease, without: `${leads} until the lease has been created` },
     { verb: 'update', address: lease, without: leads },
     {
       verb: 'watch',
@@ -151,7 +162,8 @@ interface Excess {
 
 async function widthOf(api: ClusterApi, of: RightsOf): Promise<Finding[]> {
   const { namespace } = api;
-  const lease = { namespace, group: 'coordination.k8s.io', resource: 'leases', name: of.leaseName };
+  const { apiGroup: group, resource, name } = lockObject(namespace, of);
+  const lease = { namespace, group, resource, name };
   const everything: Attributes = { namespace: '', verb: '*', group: '*', resource: '*', name: '' };
   if ((await isAllowed(api, of, everything)) === true) {
     const whose =
@@ -170,7 +182,7 @@ async function widthOf(api: ClusterApi, of: RightsOf): Promise<Finding[]> {
     {
       code: 'rights.any-lease',
       attributes: { ...lease, verb: 'update', name: '' },
-      what: 'may update every lease of the namespace',
+      what: `may update every object of ${resource} in the namespace`,
       fix: 'Name the lease in the rule (resourceNames); only create cannot be limited so.',
     },
     {
@@ -182,7 +194,7 @@ async function widthOf(api: ClusterApi, of: RightsOf): Promise<Finding[]> {
     {
       code: 'rights.other-namespaces',
       attributes: { ...lease, namespace: 'kube-system', verb: 'update', name: '' },
-      what: 'may update the leases of other namespaces, those of the control plane among them',
+      what: `may update ${resource} of other namespaces, those of the control plane among them`,
       fix: 'Bind a Role in this namespace instead of a ClusterRole.',
     },
     {

@@ -123,13 +123,13 @@ function versionOf(answer: ApiResponse, took: number, api: ClusterApi): Finding 
   if (typeof gitVersion === 'string') {
     return ok('server.reachable', `the API server answers within ${took} ms (${gitVersion})`);
   }
-  // Some clusters show their version to nobody, and every API server answers so.
+  // Some clusters show their version to no client, and every API server then answers so.
   if (status === 403 && bodyOf(answer, 403)?.['kind'] === 'Status') {
     return ok('server.reachable', `the API server answers within ${took} ms`);
   }
   return fault(
     'server.not-kubernetes',
-    `what answers (${status}) is no API server: a proxy, a gateway or another server`,
+    `what answers (${status}) is not an API server: a proxy, a gateway or another server`,
     'Correct the server URL and its path, or the proxies.',
   );
 }
