@@ -1,6 +1,6 @@
 /**
  * What a check of leadership costs on a leader: `isLeader()`, and a method behind `@LeaderOnly()` over the same method
- * without it. Medians of several rounds in one run; only the differences and ratios mean anything.
+ * without it, in an application without metrics and in one with them. Medians of several rounds in one run; only the differences and ratios mean anything.
  */
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -10,6 +10,8 @@ import {
   LeadershipService,
   memoryLock,
 } from 'nestjs-leader-election';
+import { LeaderElectionMetricsModule } from 'nestjs-leader-election/metrics';
+import { Registry } from 'prom-client';
 
 const CALLS = 2_000_000;
 const ROUNDS = 9;
@@ -36,6 +38,15 @@ class Job {
 })
 class BenchModule {}
 
+@Module({
+  imports: [
+    LeaderElectionModule.forRoot({ role: 'measured', lock: memoryLock() }),
+    LeaderElectionMetricsModule.forRoot({ registry: new Registry() }),
+  ],
+  providers: [Job],
+})
+class MeasuredModule {}
+
 function nanosecondsPerCall(call: () => unknown): number {
   const start = process.hrtime.bigint();
   for (let index = 0; index < CALLS; index += 1) call();
@@ -50,12 +61,18 @@ const app = await NestFactory.createApplicationContext(BenchModule, { logger: ['
 const leadership = app.get(LeadershipService);
 await leadership.waitForLeadership();
 const job = app.get(Job);
+const measuredApp = await NestFactory.createApplicationContext(MeasuredModule, {
+  logger: ['error'],
+});
+await measuredApp.get(LeadershipService).waitForLeadership();
+const measuredJob = measuredApp.get(Job);
 
 const cases: Record<string, () => unknown> = {
   'bare method': () => job.bare(1),
   'performance.now()': () => performance.now(),
   'leadership.isLeader()': () => leadership.isLeader(),
   '@LeaderOnly() method': () => job.gated(1),
+  'the same with metrics': () => measuredJob.gated(1),
 };
 const measured = new Map<string, number[]>(Object.keys(cases).map((name) => [name, []]));
 // Interleaved, so that a busy moment of the machine hits all of them.
@@ -64,6 +81,7 @@ for (let round = 0; round < ROUNDS; round += 1) {
     measured.get(name)!.push(nanosecondsPerCall(call));
 }
 await app.close();
+await measuredApp.close();
 
 const bare = median(measured.get('bare method')!);
 for (const [name, rounds] of measured) {

@@ -6,8 +6,8 @@ import { type BinaryName, buildWithGo, cachedBuildPath, demandedMinor } from './
 /** What setup-envtest ships, so only these may be demanded of its folder. */
 const ENVTEST_BINARIES: readonly BinaryName[] = ['etcd', 'kube-apiserver', 'kubectl'];
 
-/** Programs of this repository. */
-const OWN_BINARIES: readonly BinaryName[] = ['client-go-elector', 'chaos-judge'];
+/** Programs that setup-envtest does not know. */
+const OWN_BINARIES: readonly BinaryName[] = ['client-go-elector', 'chaos-judge', 'promtool'];
 
 /** There is none, and nothing to build it with. */
 export class MissingBinaryError extends Error {}

@@ -20,6 +20,7 @@ const JUDGE = 'proof/chaos/judge';
 const ELECTOR = 'proof/control-plane/client-go-elector';
 const KUBERNETES = 'k8s.io/kubernetes';
 const ETCD = 'go.etcd.io/etcd/server/v3';
+const PROMETHEUS = 'proof/prometheus';
 
 /** A module of its own each, as one build can hold one version of Kubernetes; the first is the default. */
 export const KUBERNETES_MINORS = ['1.37', '1.36', '1.35'] as const;
@@ -49,6 +50,7 @@ const PROGRAMS = {
   etcd: { module: SERVERS, package: ETCD },
   'client-go-elector': { module: SERVERS, package: `${ELECTOR}/main.go` },
   'chaos-judge': { module: JUDGE, package: '.' },
+  promtool: { module: PROMETHEUS, package: 'github.com/prometheus/prometheus/cmd/promtool' },
 };
 
 export type BinaryName = keyof typeof PROGRAMS;
@@ -63,6 +65,7 @@ function folderOf(name: BinaryName): string[] {
   if (name === 'client-go-elector') {
     return [name, `${versionOf(KUBERNETES)}-${hashOf(ELECTOR, ['main.go'])}`];
   }
+  if (name === 'promtool') return [name, hashOf(PROMETHEUS, ['go.mod', 'go.sum'])];
   if (name === 'chaos-judge') return [name, hashOf(JUDGE, ['go.mod', 'go.sum', 'main.go'])];
   return ['control-plane', `${versionOf(KUBERNETES)}-etcd-${versionOf(ETCD)}`];
 }
@@ -88,7 +91,7 @@ export async function buildWithGo(name: BinaryName): Promise<string> {
 async function build(name: BinaryName, target: string): Promise<void> {
   const prefix = `.${name}.building.`;
   removeLeftovers(dirname(target), prefix);
-  const note = name.startsWith('kube-') ? ', which takes minutes' : '';
+  const note = name.startsWith('kube-') || name === 'promtool' ? ', which takes minutes' : '';
   process.stderr.write(`Building ${name} with Go, once${note}.\n`);
   const output = join(dirname(target), prefix + randomUUID());
   const { module, package: program } = PROGRAMS[name];

@@ -1,8 +1,11 @@
 import { Module } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
 import { LeaderElectionModule } from 'nestjs-leader-election';
+import { LeaderElectionMetricsModule } from 'nestjs-leader-election/metrics';
+import { register } from 'prom-client';
 import { electionFromEnvironment } from './election-from-environment.js';
 import { HealthController } from './health.controller.js';
+import { MetricsController } from './metrics.controller.js';
 import { ReportWorker } from './report-worker.js';
 import { PlanScheduler } from './plan-scheduler.js';
 import { PlansController } from './plans.controller.js';
@@ -16,8 +19,9 @@ import { StatusLine } from './status-line.js';
       leaseName: 'plan-scheduler',
       ...electionFromEnvironment(process.env),
     }),
+    LeaderElectionMetricsModule.forRoot({ registry: register }),
   ],
-  controllers: [PlansController, HealthController],
+  controllers: [PlansController, HealthController, MetricsController],
   providers: [PlanScheduler, ReportWorker, StatusLine],
 })
 export class AppModule {}
