@@ -13,6 +13,7 @@ const ENTRIES = {
   metrics: '.build/metrics/index',
   schedule: '.build/schedule/index',
   testing: '.build/testing/index',
+  tracing: '.build/tracing/index',
 };
 
 function scripts(dir, format) {

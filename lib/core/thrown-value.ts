@@ -22,6 +22,11 @@ export function titleOf(thrown: unknown): string {
   return name === undefined || name === message ? message : `${name}: ${message}`;
 }
 
+/** Of its class, as a rule. */
+export function nameOf(thrown: unknown): string | undefined {
+  return textProperty(thrown, 'name');
+}
+
 export function stackOf(thrown: unknown): string | undefined {
   return textProperty(thrown, 'stack');
 }

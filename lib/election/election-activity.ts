@@ -26,6 +26,19 @@ export interface GatedCall {
   readonly method: string;
   /** Undefined only in shadow mode, on a process that does not lead. */
   readonly term: Term | undefined;
+  /** Present if it is a run of a job or of work that runs once. No gate decides about those: their claim does. */
+  readonly run?: ClaimedRun;
+}
+
+/** A run as its handler sees it. */
+interface ClaimedRun {
+  /** When the tick was due; absent for work that runs once. */
+  readonly scheduledTime?: Date;
+  /** Of work that runs once. */
+  readonly version?: string;
+  readonly attempt: number;
+  /** Aborted when the run is asked to end. */
+  readonly signal: AbortSignal;
 }
 
 /** The notices of the machine, except those that have a form of their own below. */
@@ -81,6 +94,13 @@ export type ElectionActivityEvent =
       readonly call: GatedCall;
       readonly durationMs: number;
       /** What it threw, in an object: anything can be thrown. */
+      readonly thrown?: { readonly error: unknown };
+    }
+  /** The same of a run of a job or of work that runs once. */
+  | {
+      readonly kind: 'run-ended';
+      readonly call: GatedCall;
+      readonly durationMs: number;
       readonly thrown?: { readonly error: unknown };
     }
   /** The lease is released or left to expire, and nothing comes after this. */
@@ -287,8 +307,16 @@ export class ElectionActivity {
    * @param proceed what it returns is adopted already: each `then` of it may be called
    */
   call<T>(decision: GateDecision, call: GatedCall, proceed: () => T): T {
-    const { method } = call;
-    this.tell({ kind: 'gate', decision, method });
+    this.tell({ kind: 'gate', decision, method: call.method });
+    return this.followCall('call-ended', call, proceed);
+  }
+
+  /** As {@link call}, for a run that is claimed. */
+  run<T>(call: GatedCall, proceed: () => T): T {
+    return this.observed === undefined ? proceed() : this.followCall('run-ended', call, proceed);
+  }
+
+  private followCall<T>(kind: 'call-ended' | 'run-ended', call: GatedCall, proceed: () => T): T {
     const startedAt = this.clock.now();
     let done: { readonly value: T } | { readonly error: unknown } | undefined;
     const once = (): void => {
@@ -305,7 +333,7 @@ export class ElectionActivity {
     once();
     const ended = (thrown?: { readonly error: unknown }): void => {
       const durationMs = this.clock.now() - startedAt;
-      this.tell({ kind: 'call-ended', call, durationMs, ...(thrown !== undefined && { thrown }) });
+      this.tell({ kind, call, durationMs, ...(thrown !== undefined && { thrown }) });
     };
     const outcome = done as unknown as { readonly value: T } | { readonly error: unknown };
     if ('error' in outcome) {

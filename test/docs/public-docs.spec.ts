@@ -7,6 +7,7 @@ const ENTRIES = [
   'lib/metrics/index.ts',
   'lib/schedule/index.ts',
   'lib/testing/index.ts',
+  'lib/tracing/index.ts',
 ];
 
 /** What users of the package can name: an export, or a member of one, of a part of one or of what a function takes. */

@@ -5,7 +5,17 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const TYPED = ['core', 'health', 'index', 'metrics', 'nest', 'schedule', 'shared', 'testing'];
+const TYPED = [
+  'core',
+  'health',
+  'index',
+  'metrics',
+  'nest',
+  'schedule',
+  'shared',
+  'testing',
+  'tracing',
+];
 /** What an application with a lock in a cluster loads, and no other. */
 const LAZY = 'kubernetes';
 const FILES = [...TYPED, LAZY];
@@ -15,6 +25,7 @@ const REQUIRED = /^(@nestjs\/common|@nestjs\/core|rxjs|node:.*)$/;
 const OF_SCHEDULE = ['@nestjs/schedule', 'cron'];
 const OF_HEALTH = ['@nestjs/terminus'];
 const OF_METRICS = ['prom-client'];
+const OF_TRACING = ['@opentelemetry/api'];
 
 function text(file: string): string {
   return readFileSync(join(root, file), 'utf8');
@@ -49,7 +60,11 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
   });
 
   it.each(TYPED)('compiles against %s without any optional package that is not its own', (name) => {
-    const own: Record<string, string[]> = { health: OF_HEALTH, metrics: OF_METRICS };
+    const own: Record<string, string[]> = {
+      health: OF_HEALTH,
+      metrics: OF_METRICS,
+      tracing: OF_TRACING,
+    };
     expect(packagesOf(`${dir}/${name}.d.ts`)).toEqual(own[name] ?? []);
   });
 
@@ -59,6 +74,7 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     ['schedule', OF_SCHEDULE],
     ['health', OF_HEALTH],
     ['metrics', OF_METRICS],
+    ['tracing', OF_TRACING],
   ])('loads with %s no optional package but %j', (name, expected) => {
     expect(new Set(packagesOf(`${dir}/${name}.js`))).toEqual(new Set(expected));
   });
@@ -71,9 +87,14 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     },
   );
 
-  it.each(['metrics.js', 'metrics.d.ts'])('loads with %s nothing of Nest, either', (file) => {
+  it.each([
+    ['metrics.js', OF_METRICS],
+    ['metrics.d.ts', OF_METRICS],
+    ['tracing.js', OF_TRACING],
+    ['tracing.d.ts', OF_TRACING],
+  ])('loads with %s nothing of Nest, either', (file, expected) => {
     const others = loadedBy(`${dir}/${file}`).filter((name) => !name.startsWith('node:'));
-    expect(new Set(others)).toEqual(new Set(OF_METRICS));
+    expect(new Set(others)).toEqual(new Set(expected));
   });
 
   it('loads client-node only where a kubeconfig is to be read', () => {

@@ -182,9 +182,9 @@ describe('when it is installed in an application without the optional peers', ()
   });
 
   it(
-    'leads with the main entry, and has the entry for tests',
+    'leads with the main entry, has the entry for tests, and loads that for traces only with its peer',
     async () => {
-      const expected = { work: 'done', standIn: 'test' };
+      const expected = { work: 'done', standIn: 'test', tracing: '@opentelemetry/api' };
       expect(await outputOf(consumer, 'required-peers')).toEqual(expected);
     },
     RUN_LIMIT_MS,

@@ -283,7 +283,9 @@ export class LeaderSchedule {
         this.gates.runAsTick(name, written.owner ?? this, () => {
           // What follows the runs may have kept this one waiting.
           context.signal.throwIfAborted();
-          return runToEnd(read.definition.run(context), context.signal);
+          const { term, scheduledTime, attempt, signal } = context;
+          const call = { method: name, term, run: { scheduledTime, attempt, signal } };
+          return election.activity.run(call, () => runToEnd(read.definition.run(context), signal));
         }),
       );
     };

@@ -267,8 +267,13 @@ function onceRoleOf(election: RoleElection, events: RunEvents): OnceOfRole {
       leaseDurationMs,
       lookMs: retryPeriodMs,
       observer: (key) => new OnceReporter(election.source, events, key),
-      call: async ({ run }, context) =>
-        runInTerm(context.term, () => runToEnd(run(context), context.signal)),
+      call: async ({ run }, context) => {
+        const { key, version, attempt, term, signal } = context;
+        const call = { method: key, term, run: { version, attempt, signal } };
+        return runInTerm(term, () =>
+          election.activity.run(call, () => runToEnd(run(context), signal)),
+        );
+      },
     },
   });
   return { role, ledger, log };

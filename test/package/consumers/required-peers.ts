@@ -24,12 +24,23 @@ class Job {
 })
 class AppModule {}
 
+/** The package that the sub-path asks for. */
+async function missingFor(subPath: string): Promise<string | undefined> {
+  try {
+    await import(`nestjs-leader-election/${subPath}`);
+    return undefined;
+  } catch (error) {
+    return /Cannot find package '([^']+)'/.exec((error as Error).message)?.[1];
+  }
+}
+
 async function main(): Promise<void> {
   const app = await NestFactory.createApplicationContext(AppModule, { logger: ['error', 'warn'] });
   await app.get(LeadershipService).waitForLeadership();
   const work = await app.get(Job).work();
   await app.close();
-  console.log(JSON.stringify({ work, standIn: leadershipStandIn().role }));
+  const standIn = leadershipStandIn().role;
+  console.log(JSON.stringify({ work, standIn, tracing: await missingFor('tracing') }));
 }
 
 void main();
