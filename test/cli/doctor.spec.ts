@@ -339,6 +339,16 @@ describe('when the API server cannot be used', () => {
     expect(err).toBe('');
   });
 
+  it('gives what is asked later only what is left of its time', async () => {
+    planted = ({ url: path }) => ({
+      ...(path!.startsWith('/version') && { body: { gitVersion: 'v1.37.0' } }),
+      delayMs: path!.startsWith('/version') ? 2_000 : 60_000,
+    });
+    const { what } = found((await ask()).findings, 'lease.unreadable');
+    const [, withinMs] = /(\d+) ms/.exec(what) ?? [];
+    expect(Number(withinMs)).toBeLessThanOrEqual(2_500);
+  });
+
   it('says that it does not speak TLS: server.not-tls', async () => {
     const plain = createTcp((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));

@@ -50,7 +50,7 @@ export class ClusterApi {
   }
 
   get leftMs(): number {
-    return Math.max(1, this.until - performance.now());
+    return Math.max(1, Math.floor(this.until - performance.now()));
   }
 
   /** Whose rights they are, without revealing them. */

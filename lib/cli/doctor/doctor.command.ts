@@ -101,7 +101,7 @@ async function examineFile(
   const directory = textOf(call, 'directory');
   const lock = await openLock(call, name);
   if (!('lock' in lock)) return lock.findings;
-  const outcome = await read(lock.lock);
+  const outcome = await read(lock.lock, LIMIT_MS);
   return [
     ...(directory === undefined ? [] : directoryFindings(directory)),
     ...leaseOf(call, lock.lock, outcome, options),
@@ -139,7 +139,7 @@ async function examineCluster(
     const opened = await openLock(call, name);
     if (!('lock' in opened)) return [...findings, ...opened.findings];
     const { lock } = opened;
-    const outcome = await read(lock);
+    const outcome = await read(lock, api.leftMs);
     const record = outcome.kind === 'found' ? outcome.stored.record : undefined;
     const lockName = textOf(call, 'lock') ?? 'lease';
     const rights = {
@@ -185,8 +185,8 @@ async function openLock(call: CommandCall, name: LeaseName): Promise<Opened> {
   }
 }
 
-function read(lock: ResourceLock): Promise<ReadOutcome> {
-  return lock.read({ timeoutMs: LIMIT_MS - 1_000, signal: new AbortController().signal });
+function read(lock: ResourceLock, timeoutMs: number): Promise<ReadOutcome> {
+  return lock.read({ timeoutMs, signal: new AbortController().signal });
 }
 
 function leaseOf(
