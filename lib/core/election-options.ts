@@ -97,9 +97,16 @@ export interface ElectionOptions {
    * @default 5_000
    */
   readonly ineligibleGraceMs?: number;
+  /**
+   * Record Kubernetes Events: on the Lease that this process became leader or stopped leading and why, and missed ticks on
+   * the object of the schedule. Needs the verbs create and patch on events. Without a Lease it does nothing.
+   * @default false
+   */
+  readonly events?: boolean;
 }
 
 export interface ResolvedElectionOptions extends ElectionConfig {
+  readonly events: boolean;
   readonly leaseName: string;
   readonly namespace: string | undefined;
 }
@@ -135,6 +142,7 @@ export const ELECTION_OPTION_NAMES = [
   'retryPeriodMs',
   'requestTimeoutMs',
   'drainTimeoutMs',
+  'events',
   'releaseOnShutdown',
   'strict',
   'ineligibleGraceMs',
@@ -163,6 +171,7 @@ export function readElectionOptions(
     releaseOnShutdown: reader.boolean('releaseOnShutdown', true),
     strict: reader.boolean('strict', false),
     ineligibleGraceMs: reader.milliseconds('ineligibleGraceMs', DEFAULT_INELIGIBLE_GRACE_MS, 0),
+    events: reader.boolean('events', false),
   };
 }
 

@@ -21,7 +21,7 @@ const REPEAT_AFTER_MS = 60_000;
 const LONGEST_HEAD = 160;
 
 /** Ends of a term that were requested. */
-const ON_PURPOSE: readonly RevocationReason[] = ['stepped-down', 'suspended', 'shutdown'];
+export const ON_PURPOSE: readonly RevocationReason[] = ['stepped-down', 'suspended', 'shutdown'];
 
 export type LoggedElection = Pick<
   ResolvedElectionOptions,
@@ -240,6 +240,12 @@ export class ElectionLogger {
     } else if (this.isLeaseLasting) {
       this.say({ event: 'lease.without-holder', level: 'log', text: unheld, fields });
     }
+  }
+
+  /** Once for each kind of failure. */
+  eventFailed(error: LockRequestError): void {
+    const text = `could not record a Kubernetes Event: ${messageOf(error)}`;
+    this.say({ event: 'events.failed', level: 'warn', text, fields: { reason: error.reason } });
   }
 
   notClosed(what: string, cause: unknown): void {

@@ -33,6 +33,7 @@ import {
   selectLock,
 } from '../locks/lock-selection.js';
 import { MemoryLock } from '../locks/memory/memory.lock.js';
+import { ClusterEvents } from './cluster-events.js';
 import { ELECTION_ACTIVITY, ElectionActivity } from './election-activity.js';
 import { ElectionChannels, sourceOf } from './election-channels.js';
 import { type ElectionHealth, type ElectionHealthOptions, healthOf } from './election-health.js';
@@ -122,6 +123,7 @@ export class LeaderElection {
   private readonly gate: GatedLeadership;
   private readonly coordinator: LeaderRunCoordinator;
   private readonly description: string;
+  private readonly events: ClusterEvents | undefined;
   private listeners: readonly Registration[] = [];
   private readonly waiting = new Set<Waiting>();
   private hasStarted = false;
@@ -149,6 +151,8 @@ export class LeaderElection {
       status,
     });
     this[ELECTION_ACTIVITY] = activity;
+    this.events = ClusterEvents.of(options, lock, clock, (error) => this.log.eventFailed(error));
+    this.events?.follow(activity);
     const config = { ...options, isLockInProcess: lock.isInProcess === true };
     const elector = makeElector(config, { lock, clock, random, observer: this.observer() });
     this.elector = elector;
@@ -406,6 +410,7 @@ export class LeaderElection {
     this.waiting.clear();
     await this.elector.drain();
     await this.elector.release();
+    await this.events?.close();
     this.coordinator.close();
     this[ELECTION_ACTIVITY].stopped();
     try {

@@ -32,6 +32,7 @@ export const LOG_EVENTS = {
   'request.recovered': ['log'],
   'work.failed': ['error'],
   'watchdog.failed': ['warn'],
+  'events.failed': ['warn'],
   // Who else is there, and who should lead
   'eligibility.lost': ['log', 'warn'],
   'eligibility.restored': ['log'],

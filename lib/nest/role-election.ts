@@ -15,6 +15,7 @@ import type { MembersUnknownError, ReportedError } from '../core/errors.js';
 import type { MemberView } from '../core/member.js';
 import type { ApplicationMembers, SharedMembers } from './application-members.js';
 import type { LockRemark, SelectedLock } from '../locks/lock-selection.js';
+import { ClusterEvents } from '../election/cluster-events.js';
 import { ElectionActivity } from '../election/election-activity.js';
 import { ElectionChannels, type ElectionSource, sourceOf } from '../election/election-channels.js';
 import {
@@ -71,6 +72,7 @@ export class RoleElection {
   readonly source: ElectionSource;
   readonly channels: ElectionChannels;
   readonly activity: ElectionActivity;
+  readonly events: ClusterEvents | undefined;
   private readonly progress: ElectionProgress;
   private readonly eligibility: RoleEligibility;
   private readonly checks: EligibilityChecks;
@@ -117,6 +119,8 @@ export class RoleElection {
       renewDeadlineMs,
       status,
     });
+    this.events = ClusterEvents.of(options, lock, clock, (error) => this.log.eventFailed(error));
+    this.events?.follow(this.activity);
     this.shadow =
       options.mode === 'shadow'
         ? new ShadowSkips((method, count) => this.log.wouldHaveSkipped(method, count, this.leader))
@@ -390,6 +394,7 @@ export class RoleElection {
     this.placement?.close();
     this.released ??= this.elector
       .release()
+      .then(() => this.close('the recorder of events', () => this.events?.close()))
       .then(() => this.close('the mark of the pod', () => this.mark?.close()))
       .then(() => this.close('the source of the members', () => this.members?.leave()))
       .then(() => this.close('the watchdog', () => this.watchdog?.close()))

@@ -27,6 +27,7 @@ const GOOD: Record<string, (random: RandomJson) => unknown> = {
   releaseOnShutdown: (random) => random.chance(0.5),
   strict: (random) => random.chance(0.5),
   ineligibleGraceMs: (random) => random.below(60_000),
+  events: (random) => random.below(2) === 0,
 };
 
 function randomOptions(random: RandomJson): Record<string, unknown> {

@@ -70,6 +70,7 @@ describe('the options of LeaderElectionModule', () => {
         requestTimeoutMs: 3_000,
         releaseOnShutdown: true,
         ineligibleGraceMs: 5_000,
+        events: false,
         eligibility: [],
         podWatch: false,
         placement: 'any',

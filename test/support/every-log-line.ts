@@ -158,6 +158,11 @@ function sayElection(remarks: readonly LockRemark[]): void {
   log.placementFailed('the placement function threw: no idea; releases name no successor');
   log.containerUnknown('its id is not in /proc/self/cgroup');
   log.watchdogFailed(new Error('out of memory'));
+  log.eventFailed(
+    new LockRequestError('replace leases default/plans: connection refused', {
+      reason: 'unreachable',
+    }),
+  );
   log.notClosed('the lock', new Error('stuck'));
   log.shadowed(new Map([['Plans.close', 12]]));
 }

@@ -1,5 +1,7 @@
 import type { Clock } from '../../core/clock.js';
 import type { MemberSource } from '../../core/member.js';
+import type { LockRequestError } from '../../core/errors.js';
+import type { EventRecorder } from '../../kubernetes/event-recorder.js';
 import type { LeaderMark } from '../../kubernetes/leader-mark.js';
 import type { PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
 import type { ClusterChoice } from './lease-target.js';
@@ -13,6 +15,14 @@ export interface PodSelection {
   readonly labelSelector: string | undefined;
   readonly podName: string;
   readonly isPodNameCertain: boolean;
+}
+
+/** Who records events, and who hears that one could not be recorded. */
+export interface EventReporter {
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly requestTimeoutMs: number;
+  readonly report: (error: LockRequestError) => void;
 }
 
 /** The pod of this process. */
@@ -35,4 +45,7 @@ export abstract class ClusterLock {
 
   /** What marks the pod as that of a leader. */
   abstract leaderMark(pod: OwnPod): LeaderMark;
+
+  /** Of Events on the Lease; undefined where the record is in an object of another kind. */
+  abstract eventRecorder(reporter: EventReporter): EventRecorder | undefined;
 }

@@ -12,6 +12,7 @@ import type {
   WriteOutcome,
 } from '../../core/resource-lock.js';
 import type { PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
+import { EventRecorder } from '../../kubernetes/event-recorder.js';
 import { LeaderMark } from '../../kubernetes/leader-mark.js';
 import { type ApiRequest, KubernetesTransport } from '../../kubernetes/kubernetes-transport.js';
 import { collectionPath, type ObjectAddress, objectPath } from '../../kubernetes/object-request.js';
@@ -19,7 +20,7 @@ import { factsOfThisProcess } from '../../members/container-death.js';
 import { ApiServerPods } from '../../members/pod-api.js';
 import { PodMembers } from '../../members/pod-members.js';
 import { DocumentStore } from '../document-store.js';
-import { ClusterLock, type OwnPod, type PodSelection } from './cluster-lock.js';
+import { ClusterLock, type EventReporter, type OwnPod, type PodSelection } from './cluster-lock.js';
 import { ConfigMapRecordCodec } from './config-map-record.codec.js';
 import {
   annotationsOf,
@@ -335,6 +336,13 @@ class ObjectLock extends ClusterLock implements ResourceLock {
     const api = new ApiServerPods({ connection, namespace, podName, random });
     const facts = () => factsOfThisProcess(this.pod.uid());
     return new PodMembers({ ...selection, api, podName, random, facts });
+  }
+
+  eventRecorder(reporter: EventReporter): EventRecorder | undefined {
+    const { target } = this;
+    if (target.kind !== 'Lease') return undefined;
+    const namespace = async () => (await target.address()).namespace;
+    return new EventRecorder({ ...reporter, connection: target.connection, namespace });
   }
 
   leaderMark(pod: OwnPod): LeaderMark {

@@ -1,0 +1,196 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { type ClusterEvent, EventRecorder } from '../../lib/kubernetes/event-recorder.js';
+import { EmulatedConnection } from '../../proof/api-emulator/emulated-cluster.js';
+import { eventually } from '../../proof/api-emulator/eventually.js';
+import { ManualClock } from '../support/manual-clock.js';
+
+interface StoredEvent {
+  readonly metadata: { readonly name: string };
+  readonly involvedObject: { readonly uid?: string; readonly name: string };
+  readonly message: string;
+  readonly count: number;
+  readonly reason: string;
+}
+
+/** What the server stores, and how it answers instead where a test plants that. */
+let events: Map<string, StoredEvent>;
+let requests: string[];
+let planted: ((method: string) => number | 'hang' | undefined) | undefined;
+let server: Server;
+let clock: ManualClock;
+let errors: string[];
+let recorder: EventRecorder;
+
+beforeEach(async () => {
+  [events, requests, errors, planted] = [new Map(), [], [], undefined];
+  clock = new ManualClock();
+  server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (chunk) => (body += String(chunk)));
+    request.on('end', () => {
+      const { method = '', url = '' } = request;
+      const [path] = url.split('?') as [string];
+      requests.push(`${method} ${path}`);
+      const answer = (status: number, object: unknown): void => {
+        response.writeHead(status, { 'content-type': 'application/json' });
+        response.end(JSON.stringify(object));
+      };
+      const status = planted?.(method);
+      if (status === 'hang') return;
+      if (status !== undefined) {
+        return answer(status, { kind: 'Status', message: `planted ${status}`, code: status });
+      }
+      const name = path.split('/').at(-1)!;
+      if (method === 'GET') return answer(200, { metadata: { uid: 'uid-of-the-lease' } });
+      const given = JSON.parse(body) as StoredEvent;
+      if (method === 'POST') {
+        events.set(given.metadata.name, given);
+        return answer(201, given);
+      }
+      const stored = events.get(name);
+      if (stored === undefined)
+        return answer(404, { kind: 'Status', reason: 'NotFound', code: 404 });
+      events.set(name, { ...stored, ...given });
+      return answer(200, events.get(name));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  recorder = new EventRecorder({
+    connection: new EmulatedConnection({ server: url }),
+    namespace: async () => 'plans',
+    instance: 'plan-1_x',
+    clock,
+    requestTimeoutMs: 3_000,
+    report: ({ message }) => void errors.push(message),
+  });
+});
+
+afterEach(() => {
+  recorder.abandon();
+  server.closeAllConnections();
+  server.close();
+});
+
+const event = (change: Partial<ClusterEvent> = {}): ClusterEvent => ({
+  type: 'Normal',
+  reason: 'LeaderElection',
+  message: 'plan-1_x became leader (term 3)',
+  lease: 'plan-scheduler',
+  ...change,
+});
+const stored = (): StoredEvent[] => [...events.values()];
+
+describe('when an event is recorded', () => {
+  it('is stored on the Lease, by the uid that kubectl describe looks for', async () => {
+    recorder.record(event());
+    await recorder.close();
+    expect(stored()).toMatchObject([
+      {
+        involvedObject: {
+          apiVersion: 'coordination.k8s.io/v1',
+          kind: 'Lease',
+          namespace: 'plans',
+          name: 'plan-scheduler',
+          uid: 'uid-of-the-lease',
+        },
+        type: 'Normal',
+        reason: 'LeaderElection',
+        message: 'plan-1_x became leader (term 3)',
+        count: 1,
+        source: { component: 'nestjs-leader-election', host: 'plan-1_x' },
+      },
+    ]);
+  });
+
+  it('is counted when it comes again, and stored again after ten minutes', async () => {
+    for (let times = 0; times < 3; times += 1) recorder.record(event());
+    await recorder.close();
+    expect(stored().map(({ count }) => count)).toEqual([3]);
+    await clock.advance(600_001);
+    recorder.record(event());
+    await recorder.close();
+    expect(stored().map(({ count }) => count)).toEqual([3, 1]);
+  });
+
+  it('is stored again if the one before was deleted', async () => {
+    recorder.record(event());
+    await recorder.close();
+    events.clear();
+    recorder.record(event());
+    await recorder.close();
+    expect(stored().map(({ count }) => count)).toEqual([1]);
+    expect(errors).toEqual([]);
+  });
+});
+
+describe('when there are many events', () => {
+  it('tells those that differ in their message alone as one, after the tenth', async () => {
+    for (let term = 1; term <= 20; term += 1) recorder.record(event({ message: `term ${term}` }));
+    await recorder.close();
+    expect(stored()).toHaveLength(11);
+    const { message, count } = stored().at(-1)!;
+    expect(message).toBe('(combined from similar events): term 20');
+    expect(count).toBe(10);
+  });
+
+  it('stores 25 about one object, then one in five minutes, and does not mind other objects', async () => {
+    const flood = async (lease: string): Promise<void> => {
+      for (let times = 0; times < 40; times += 1) recorder.record(event({ lease }));
+      await recorder.close();
+    };
+    await flood('plan-scheduler');
+    const counted = (lease: string): number =>
+      stored()
+        .filter(({ involvedObject }) => involvedObject.name === lease)
+        .reduce((sum, { count }) => sum + count, 0);
+    expect(counted('plan-scheduler')).toBe(25);
+    await clock.advance(300_000);
+    await flood('plan-scheduler');
+    expect(counted('plan-scheduler')).toBe(26);
+    await flood('mails');
+    expect(counted('mails')).toBe(25);
+  });
+});
+
+describe('when the API server does not take events', () => {
+  it('reports a missing right once, with the rule to add, and tries that event no more', async () => {
+    planted = (method) => (method === 'POST' ? 403 : undefined);
+    for (let term = 1; term <= 3; term += 1) {
+      recorder.record(event({ message: `term ${term}` }));
+      await recorder.close();
+    }
+    expect(requests.filter((each) => each.startsWith('POST'))).toHaveLength(3);
+    expect(errors).toEqual([expect.stringContaining('create events of namespace plans')]);
+  });
+
+  it('tries again after a pause, three times in all', async () => {
+    planted = (method) => (method === 'POST' ? 500 : undefined);
+    recorder.record(event());
+    const posts = (): number => requests.filter((each) => each.startsWith('POST')).length;
+    for (const expected of [1, 2, 3]) {
+      await eventually(() => expect(posts()).toBe(expected));
+      await pause(20);
+      await clock.advance(5_000);
+    }
+    await recorder.close();
+    expect(posts()).toBe(3);
+    expect(errors).toHaveLength(1);
+  });
+
+  it('holds nothing back: record() returns at once, and abandon() ends what hangs', async () => {
+    planted = () => 'hang';
+    for (let times = 0; times < 100; times += 1)
+      recorder.record(event({ message: `term ${times}` }));
+    await eventually(() => expect(requests).toHaveLength(1));
+    const closing = recorder.close();
+    recorder.abandon();
+    await closing;
+    recorder.record(event());
+    expect(requests).toHaveLength(1);
+    expect(errors).toEqual([]);
+  });
+});
