@@ -1,6 +1,7 @@
 /**
  * What a check of leadership costs on a leader: `isLeader()`, and a method behind `@LeaderOnly()` over the same method
- * without it, in an application without metrics and in one with them. Medians of several rounds in one run; only the differences and ratios mean anything.
+ * without it, in an application without metrics and traces, in one with metrics, and in one with everything on. Medians of
+ * several rounds in one run; only the differences and ratios mean anything.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable, Module } from '@nestjs/common';
@@ -12,6 +13,10 @@ import {
   memoryLock,
 } from 'nestjs-leader-election';
 import { LeaderElectionMetricsModule } from 'nestjs-leader-election/metrics';
+import { LeaderElectionTracingModule } from 'nestjs-leader-election/tracing';
+import { context } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { AlwaysOffSampler, TracerProvider } from '@opentelemetry/sdk-trace';
 import { Registry } from 'prom-client';
 
 const CALLS = 200_000;
@@ -48,6 +53,16 @@ class BenchModule {}
 })
 class MeasuredModule {}
 
+const everythingOn = (role: string, tracerProvider: TracerProvider) => ({
+  module: class {},
+  imports: [
+    LeaderElectionModule.forRoot({ role, lock: memoryLock() }),
+    LeaderElectionMetricsModule.forRoot({ registry: new Registry() }),
+    LeaderElectionTracingModule.forRoot({ tracerProvider }),
+  ],
+  providers: [Job],
+});
+
 function nanosecondsPerCall(call: () => unknown): number {
   const start = process.hrtime.bigint();
   for (let index = 0; index < CALLS; index += 1) call();
@@ -67,6 +82,20 @@ const measuredApp = await NestFactory.createApplicationContext(MeasuredModule, {
 });
 await measuredApp.get(LeadershipService).waitForLeadership();
 const measuredJob = measuredApp.get(Job);
+context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+const tracedApps = await Promise.all([
+  tracedApp('sampled', new TracerProvider()),
+  tracedApp('unsampled', new TracerProvider({ sampler: new AlwaysOffSampler() })),
+]);
+const [sampledJob, unsampledJob] = tracedApps.map((each) => each.get(Job));
+
+async function tracedApp(role: string, provider: TracerProvider) {
+  const made = await NestFactory.createApplicationContext(everythingOn(role, provider), {
+    logger: ['error'],
+  });
+  await made.get(LeadershipService).waitForLeadership();
+  return made;
+}
 
 const cases: Record<string, () => unknown> = {
   'bare method': () => job.bare(1),
@@ -74,6 +103,8 @@ const cases: Record<string, () => unknown> = {
   'leadership.isLeader()': () => leadership.isLeader(),
   '@LeaderOnly() method': () => job.gated(1),
   'the same with metrics': () => measuredJob.gated(1),
+  'metrics, unsampled spans': () => unsampledJob!.gated(1),
+  'metrics and spans': () => sampledJob!.gated(1),
 };
 const measured = new Map<string, number[]>(Object.keys(cases).map((name) => [name, []]));
 // Interleaved, so that a busy moment of the machine hits all of them.
@@ -86,6 +117,7 @@ for (let round = 0; round < ROUNDS; round += 1) {
 if (!leadership.isLeader()) throw new Error('leadership was lost while it was measured');
 await app.close();
 await measuredApp.close();
+await Promise.all(tracedApps.map((each) => each.close()));
 
 const bare = median(measured.get('bare method')!);
 for (const [name, rounds] of measured) {

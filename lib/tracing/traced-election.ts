@@ -192,6 +192,8 @@ export class TracedElection implements ActivityListener {
       drain.setStatus({ code: SpanStatusCode.ERROR, message });
       drain.end();
     }
+    // A watch may tell of the release before its answer comes.
+    if (isReleased) release?.setAttribute('leader_election.outcome', 'applied');
     release?.end();
     span.setAttribute('leader_election.released', isReleased);
     if (!INTENDED.includes(reason)) span.setStatus({ code: SpanStatusCode.ERROR, message: reason });
