@@ -12,7 +12,13 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const fixtures = join(root, 'test', 'package', 'consumers');
 const CONSUMERS = ['esm-nest-12', 'cjs-nest-11', 'cjs-nest-11-oldest-peers'];
-const OPTIONAL_PEERS = ['@kubernetes/client-node', '@nestjs/schedule', 'cron'];
+const OPTIONAL_PEERS = [
+  '@kubernetes/client-node',
+  '@nestjs/schedule',
+  '@opentelemetry/api',
+  'cron',
+  'prom-client',
+];
 const INSTALL_LIMIT_MS = 300_000;
 const RUN_LIMIT_MS = 60_000;
 
