@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { LeaderRequest, LeaseRecord, ObservedLease } from '../core/lease-record.js';
 import type { ResourceLock } from '../core/resource-lock.js';
+import { kernelUuid } from '../locks/kernel-entropy.js';
 import { type Command, CommandError, EXIT, millisecondsOf, textOf } from './command.js';
 import {
   CONNECTION_OPTIONS,
@@ -79,7 +79,7 @@ export async function askLeader(
   wanted: Partial<Pick<LeaderRequest, 'asks' | 'by' | 'successor'>>,
   until: number,
 ): Promise<LeaderRequest> {
-  const id = randomUUID();
+  const id = kernelUuid();
   for (let attempt = 0; attempt < CONFLICTS_IN_A_ROW; attempt += 1) {
     const lease = await readLease(lock);
     const request = requestTo(lease, lock, { id, ...wanted });

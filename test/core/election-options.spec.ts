@@ -29,6 +29,7 @@ describe('when only the role is given', () => {
       releaseOnShutdown: true,
       strict: false,
       ineligibleGraceMs: 5_000,
+      events: false,
     });
   });
 

@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -102,6 +102,29 @@ async function overlapsWith(standby: NodeProgram): Promise<boolean> {
 function guardOf({ pid }: NodeProgram): number {
   return Number(execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }));
 }
+
+describe('when nothing reads what is written to stderr', () => {
+  it('is killed in time all the same', async () => {
+    const unread = join(directory, 'stderr');
+    execFileSync('mkfifo', [unread]);
+    const stderr = openSync(unread, 'r+');
+    const fills = `head -c 4000000 /dev/zero >&2 & exec sh "${PROGRAM}" ignores "${journal}"`;
+    const own = ['run', ...placeOf('file'), '--identity', 'first', ...FAST];
+    const leader = spawn(process.execPath, [CLI, ...own, '--', 'sh', '-c', fills], {
+      stdio: ['ignore', 'ignore', stderr],
+    });
+    try {
+      await eventually(() => expect(beats('first').length).toBeGreaterThan(2), 30_000);
+      const standby = run('second', 'file');
+      await standby.line(/follows first/);
+      leader.kill('SIGSTOP');
+      expect(await overlapsWith(standby)).toBe(false);
+    } finally {
+      leader.kill('SIGKILL');
+      closeSync(stderr);
+    }
+  });
+});
 
 describe.each<Lock>(['file', 'lease'])(
   'when a program runs only while leader, on the %s lock',

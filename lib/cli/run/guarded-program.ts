@@ -18,6 +18,8 @@ export type ProgramEnd =
   | { readonly kind: 'exited'; readonly code: number }
   | { readonly kind: 'signalled'; readonly signal: string }
   | { readonly kind: 'not-started'; readonly code: string; readonly message: string }
+  /** Its guard found that the lease is no longer held for long enough to start it. */
+  | { readonly kind: 'not-held' }
   | { readonly kind: 'lost' };
 
 /** Pause between looks at what is left of the process group. */
@@ -92,7 +94,7 @@ export class GuardedProgram {
 
   private heard(report: GuardReport): void {
     if (report.kind === 'started') return this.onStarted(report.pid);
-    if (report.kind === 'not-started') this.end = report;
+    if (report.kind === 'not-started' || report.kind === 'not-held') this.end = report;
     else if (report.signal !== null) this.end = { kind: 'signalled', signal: report.signal };
     else this.end = { kind: 'exited', code: report.code ?? 0 };
   }

@@ -1,5 +1,9 @@
 import type { spawn as Spawn } from 'node:child_process';
-import type { readdirSync as ReadDirectory, readFileSync as ReadFile, writeSync } from 'node:fs';
+import type {
+  readdirSync as ReadDirectory,
+  readFileSync as ReadFile,
+  write as Write,
+} from 'node:fs';
 
 /** How long the lease is held without a further renewal, as of a moment on the clocks of the machine. All in milliseconds. */
 export interface Hold {
@@ -31,7 +35,9 @@ export type GuardOrder =
 export type GuardReport =
   | { readonly kind: 'started'; readonly pid: number }
   | { readonly kind: 'not-started'; readonly code: string; readonly message: string }
-  | { readonly kind: 'ended'; readonly code: number | null; readonly signal: string | null };
+  | { readonly kind: 'ended'; readonly code: number | null; readonly signal: string | null }
+  /** Nothing was started, as the lease is no longer held for long enough. */
+  | { readonly kind: 'not-held' };
 
 /**
  * Processes of a group that still run, without one of them. As text in the guard, too: it knows nothing but its own.
@@ -80,10 +86,12 @@ export function guard(
   const files = load('node:fs') as {
     readdirSync: typeof ReadDirectory;
     readFileSync: typeof ReadFile;
-    writeSync: typeof writeSync;
+    write: typeof Write;
   };
   const { uptime } = load('node:os') as { uptime: () => number };
   const LOOK_MS = 100;
+  /** The last line is written in this time, if anyone reads it. */
+  const WRITING_MS = 5;
   /** Boot time is read in steps, at another moment than the monotonic clock. */
   const NOISE_MS = 50;
   let settings: GuardSettings | undefined;
@@ -116,13 +124,15 @@ export function guard(
   }
 
   function killAll(why: string): void {
-    try {
-      files.writeSync(2, `nestjs-leader-election run: ${why}: killed it and its process group\n`);
-    } catch {
-      // There is no stderr to write to.
-    }
+    clearTimeout(timer);
+    // From the thread pool: whoever should read it may not, and the kill must not wait for that.
+    files.write(
+      2,
+      `nestjs-leader-election run: ${why}: killed it and its process group\n`,
+      () => {},
+    );
     // This process is one of the group.
-    signal(-process.pid, 'SIGKILL');
+    setTimeout(() => signal(-process.pid, 'SIGKILL'), WRITING_MS);
   }
 
   function look(): void {
@@ -193,6 +203,8 @@ export function guard(
     if (order.kind === 'start') {
       settings = order.settings;
       hold = order.hold;
+      // The machine may have slept since, or this process have waited for it: another process may lead by now.
+      if (leftMs() <= settings.stopBeforeMs) return report({ kind: 'not-held' }, finish);
       start();
     } else if (order.kind === 'hold') hold = order.hold;
     else if (order.kind === 'terminate') terminate();

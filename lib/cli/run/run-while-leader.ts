@@ -99,6 +99,10 @@ export class RunWhileLeader {
       const startedAt = performance.now();
       const end = await this.runOnce(term);
       this.lastEnd = end;
+      if (end.kind === 'not-held') {
+        await pauseWhile(term.signal, FIRST_RESTART_MS);
+        continue;
+      }
       this.tell({ event: 'ended', term: term.number, how: described(end) });
       if (end.kind === 'not-started') return this.finish(exitCodeOf(end));
       if (term.signal.aborted) break;
@@ -132,8 +136,8 @@ export class RunWhileLeader {
     this.program = program;
     const end = (why: string): void => {
       const { drainTimeoutMs } = this.order;
-      this.tell({ event: 'ending', term: term.number, why, drainTimeoutMs });
       program.terminate();
+      this.tell({ event: 'ending', term: term.number, why, drainTimeoutMs });
     };
     const ignoreEnd = onAbort(term.signal, () => end(whyOf(term)));
     const timer = setInterval(() => {
@@ -186,6 +190,8 @@ function exitCodeOf(end: ProgramEnd): number {
       return SIGNALLED + (constants.signals[end.signal as NodeJS.Signals] ?? 0);
     case 'not-started':
       return end.code === 'ENOENT' ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+    case 'not-held':
+      return EXIT_LEADERSHIP_LOST;
     case 'lost':
       return EXIT_GUARD_LOST;
     default:
@@ -201,6 +207,8 @@ function described(end: ProgramEnd): string {
       return `ended by ${end.signal}`;
     case 'not-started':
       return `could not be started: ${end.message}`;
+    case 'not-held':
+      return 'was not started, as the lease is no longer held for long enough';
     case 'lost':
       return 'ended, as its guard did; how is not known';
     default:

@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { LockRequestError } from '../../core/errors.js';
 import type { LeaderRequest } from '../../core/lease-record.js';
 import type { ResourceLock } from '../../core/resource-lock.js';
 import { SystemClock } from '../../elector/system-clock.js';
-import { kernelRandom } from '../../locks/kernel-entropy.js';
+import { kernelRandom, kernelUuid } from '../../locks/kernel-entropy.js';
 import { type CancelledRuns, RunCancel } from '../../schedule/ledger/cancel-changes.js';
 import type { JobRecord, TriggerAnswer } from '../../schedule/ledger/job-record.js';
 import { type LedgerChange, SwitchChange } from '../../schedule/ledger/ledger-changes.js';
@@ -108,7 +107,7 @@ export class FleetJobs {
   async trigger(name: string, timeoutMs: number): Promise<Triggered> {
     await this.job(name);
     const at = Date.now();
-    const request = { id: randomUUID(), at, by: this.by, notAfter: at + timeoutMs };
+    const request = { id: kernelUuid(), at, by: this.by, notAfter: at + timeoutMs };
     const asked = await this.submit(new TriggerAsk(name, request), name);
     if (asked === 'busy') {
       throw new CommandError(
