@@ -80,25 +80,41 @@ export async function askLeader(
   until: number,
 ): Promise<LeaderRequest> {
   const id = kernelUuid();
-  for (let attempt = 0; attempt < CONFLICTS_IN_A_ROW; attempt += 1) {
+  let bound: LeaderRequest | undefined;
+  for (let conflicts = 0; conflicts < CONFLICTS_IN_A_ROW;) {
     const lease = await readLease(lock);
-    const request = requestTo(lease, lock, { id, ...wanted });
+    // It is meant for the term that was read first: a write whose outcome was unknown may have been heard since, or the
+    // leader have gone, and the next one must not be asked instead.
+    if (bound !== undefined && isSettled(bound, lease)) return bound;
+    const request = bound?.asks === 'step-down' ? bound : requestTo(lease, lock, { id, ...wanted });
+    bound = request;
+    const { record } = lease!;
+    const standing = record.request;
     // Of another person, and the leader is about to answer it: one record has room for one.
-    const isBusy = lease!.record.request !== undefined && lease!.record.request.id !== id;
-    if (!isBusy || Date.now() + LOOK_MS > until) {
-      const outcome = await lock.replace({ ...lease!.record, request }, lease!, requestOptions());
-      if (outcome.kind === 'applied') return request;
-      if (outcome.kind === 'not-applied') throw failedRequest(outcome.error);
-      if (outcome.kind === 'unknown' && (await readLease(lock))?.record.request?.id === id) {
-        return request;
-      }
+    const isBusy = standing !== undefined && standing.id !== id && isTermOf(standing, record);
+    if (isBusy && Date.now() + LOOK_MS <= until) {
+      await pause(LOOK_MS);
+      continue;
     }
+    const outcome = await lock.replace({ ...record, request }, lease!, requestOptions());
+    if (outcome.kind === 'applied') return request;
+    if (outcome.kind === 'not-applied') throw failedRequest(outcome.error);
+    if (outcome.kind === 'unknown' && (await readLease(lock))?.record.request?.id === id) {
+      return request;
+    }
+    conflicts += 1;
     await pause(LOOK_MS);
   }
   throw new CommandError(
     `${lock.describe()}: something else writes it all the time, so the request could not be written`,
     EXIT.temporary,
   );
+}
+
+/** It was answered, or its term has ended; what asks for a look at the records is meant for whoever leads. */
+function isSettled(request: LeaderRequest, lease: ObservedLease | null): boolean {
+  if (lease?.record.answer?.id === request.id) return true;
+  return request.asks === 'step-down' && (lease === null || !isTermOf(request, lease.record));
 }
 
 function requestTo(

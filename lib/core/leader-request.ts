@@ -29,8 +29,8 @@ export function reviewRequest(step: Step): boolean {
   if (tenure === null || record?.request === undefined) return false;
   const request = requestOf(record);
   if (request === undefined || request.transitions !== tenure.term) return false;
-  if (request.id === heardRequest) return false;
-  step.state.heardRequest = request.id;
+  if (nameOf(request) === heardRequest) return false;
+  step.state.heardRequest = nameOf(request);
   if (request.asks === 'read-schedule') {
     if (tenure.stage === 'leading') step.emit({ kind: 'schedule-changed' });
     answer(step, request);
@@ -56,7 +56,7 @@ export function onSuccessorLookedUp(
 ): boolean {
   const { tenure, heardRequest } = step.state;
   const isOver = tenure === null || tenure.term !== request.transitions;
-  if (isOver || heardRequest !== request.id) return false;
+  if (isOver || heardRequest !== nameOf(request)) return false;
   if ('refused' in choice) {
     answer(step, request, choice.refused);
     return false;
@@ -64,6 +64,11 @@ export function onSuccessorLookedUp(
   step.state.successorUid = choice.uid;
   answer(step, request);
   return true;
+}
+
+/** People write requests by hand, and may use an id again: it is another request in another term. */
+function nameOf({ id, transitions }: LeaderRequest): string {
+  return `${transitions} ${id}`;
 }
 
 /** The next write says it, and that is due at once. */

@@ -17,6 +17,9 @@ import type { ResolvedElectionOptions } from '../core/election-options.js';
 /** The same message is logged at most once in this time. */
 const REPEAT_AFTER_MS = 60_000;
 
+/** Characters of what a request says. */
+const LONGEST_FOREIGN = 300;
+
 /** Characters of an error that no longer occurs. */
 const LONGEST_HEAD = 160;
 
@@ -185,12 +188,12 @@ export class ElectionLogger {
   private requestAnswered({ asks, by, successor }: LeaderRequest, refused: string): void {
     if (asks !== 'step-down') return;
     const whom = successor === undefined ? '' : ` in favour of ${successor}`;
-    const asked = `was asked to step down${whom}${by === undefined ? '' : ` by ${by}`}`;
+    const asked = onOneLine(`was asked to step down${whom}${by === undefined ? '' : ` by ${by}`}`);
     const fields = { by, successor };
     if (refused === '') {
       this.say({ event: 'leadership.asked-to-step-down', level: 'log', text: asked, fields });
     } else {
-      const text = `${asked}, and did not: ${refused}`;
+      const text = `${asked}, and did not: ${onOneLine(refused)}`;
       this.say({ event: 'leadership.refused-to-step-down', level: 'warn', text, fields });
     }
   }
@@ -357,6 +360,12 @@ export class ElectionLogger {
 function stackWorthTelling(error: ReportedError): string | undefined {
   if (!(error instanceof LeadershipHandlerError)) return undefined;
   return stackOf(error.cause);
+}
+
+/** Whoever may write the lease wrote a part of it, and must not write lines of their own. */
+function onOneLine(text: string): string {
+  const line = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ');
+  return line.length > LONGEST_FOREIGN ? `${line.slice(0, LONGEST_FOREIGN)}…` : line;
 }
 
 /** Enough to recognise the error; its remedy is no longer needed. */

@@ -54,6 +54,13 @@ describe('when a person asks a leader to step down', () => {
     expect(run.of('request-answered')).toHaveLength(1);
   });
 
+  it('hears it again under the same id in a later term', () => {
+    const run = MachineRun.leading();
+    Object.assign(run.state, { heardRequest: '0 r1' });
+    hears(run, asked(), 11);
+    expect(run.of('request-answered')).toHaveLength(1);
+  });
+
   it('answers one that comes while it hands over already', () => {
     const run = MachineRun.leading().withdraw('stepped-down');
     hears(run, asked(), 11);

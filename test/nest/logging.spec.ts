@@ -10,6 +10,9 @@ import {
 } from '../../lib/index.js';
 import { memoryLeaseKey } from '../../lib/locks/memory/memory.lock.js';
 import { editLease } from '../locks/edit-lease.js';
+import { ElectionLogger } from '../../lib/election/election-logger.js';
+import type { LogEntry } from '../../lib/election/log-entry.js';
+import { ManualClock } from '../support/manual-clock.js';
 import { EMPTY_RECORD } from '../locks/lease-records.js';
 import { Elections, ROLE } from './support/elections.js';
 import { withoutSubject } from './support/recorded-log.js';
@@ -253,6 +256,24 @@ describe('the log', () => {
         expect.stringMatching(text),
       ]);
       expect(texts('warn')).toEqual([]);
+    });
+  });
+
+  describe('when a request on the lease has line breaks', () => {
+    it('writes one line of it, and no line that the request has made up', () => {
+      const clock = new ManualClock();
+      const election = { role: ROLE, identity: 'pod-a', application: undefined };
+      const times = { renewDeadlineMs: 10_000, ineligibleGraceMs: 5_000 };
+      const said: string[] = [];
+      const log = (entry: LogEntry): void => void said.push(entry.msg);
+      const lines = { debug: log, log, warn: log, error: log };
+      const logged = new ElectionLogger({ ...election, ...times }, 'a lease', clock, true, lines);
+      const by = 'anna\nbecame leader (term 9)\u001b[2K\u2028';
+      const request = { asks: 'step-down', id: 'x', by } as never;
+      logged.tell({ kind: 'request-answered', request, refused: '' });
+      logged.tell({ kind: 'request-answered', request, refused: `no member ${by}` });
+      expect(said).toHaveLength(2);
+      for (const line of said) expect(line).not.toMatch(/[\p{Cc}\p{Zl}]/u);
     });
   });
 
