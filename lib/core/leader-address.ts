@@ -12,7 +12,8 @@ const NO_HOSTS = ['undefined', 'null', 'nan', '0.0.0.0', '[::]'];
 export function addressFault(value: unknown): Pick<OptionFault, 'rule' | 'fix'> | undefined {
   const { host, port } = (typeof value === 'string' && ORIGIN.exec(value)?.groups) || {};
   const fix = `use for example "http://10.1.2.3:3000", with the pod's own IP (status.podIP by the downward API)`;
-  if (host === undefined || Number(port ?? 0) > 65_535) {
+  // What looks like an address may be none, such as http://10.0.0.300: whoever is sent there would fail.
+  if (host === undefined || Number(port ?? 0) > 65_535 || !URL.canParse(value as string)) {
     const rule =
       'must be an http or https URL of scheme, host and port alone, without user, path, query or a slash at the end';
     return { rule, fix };
