@@ -108,8 +108,8 @@ export function transition(
   expireTenure(step);
   // Not after the grant: who hears of it finds this process leading.
   reviewEligibility(step);
-  grantIfSettled(step);
   if (reviewRequest(step)) stepDownAsAsked(step);
+  grantIfSettled(step);
   // 3. What to do about it: at most one request in flight.
   const wakeAt = proceed(step);
   // 4. Whom others take for the leader.

@@ -287,8 +287,8 @@ export interface ElectionState {
   /** Containers of which it is proved that they have ended; those that ended last, if there are too many (R24). */
   readonly endedContainers: readonly ContainerEnd[];
   readonly eligibility: Eligibility;
-  /** The id of the last request that this process has heard as the holder; null: of none (R27). */
-  readonly heardRequest: string | null;
+  /** The last requests that this process has heard as the holder, with their terms (R27). */
+  readonly heardRequests: readonly string[];
   /** What came of it, or of an earlier one. */
   readonly answer: RequestAnswer | null;
   /** The leader last announced. */
@@ -342,7 +342,7 @@ export const INITIAL_STATE: ElectionState = {
     hasHandedOver: false,
     letGoTerm: null,
   },
-  heardRequest: null,
+  heardRequests: [],
   answer: null,
   leader: undefined,
 };

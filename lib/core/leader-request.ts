@@ -14,6 +14,9 @@ import type { Step } from './step.js';
  * answers with another mark, which stays until the end of the next term.
  */
 
+/** A late read may show an earlier request once more, after several others. */
+const MOST_HEARD = 8;
+
 /** The request of a record, if it is meant for the holder that the record names, and its present term. */
 function requestOf(record: LeaseRecord): LeaderRequest | undefined {
   const { request, holderIdentity, leaseTransitions } = record;
@@ -24,13 +27,13 @@ function requestOf(record: LeaseRecord): LeaderRequest | undefined {
 
 /** After the holder's tenure was reviewed: what is observed is its own record. True: it is to step down now. */
 export function reviewRequest(step: Step): boolean {
-  const { tenure, observation, heardRequest } = step.state;
+  const { tenure, observation, heardRequests } = step.state;
   const record = observation?.lease?.record;
   if (tenure === null || record?.request === undefined) return false;
   const request = requestOf(record);
   if (request === undefined || request.transitions !== tenure.term) return false;
-  if (nameOf(request) === heardRequest) return false;
-  step.state.heardRequest = nameOf(request);
+  if (heardRequests.includes(nameOf(request))) return false;
+  step.state.heardRequests = [...heardRequests, nameOf(request)].slice(-MOST_HEARD);
   if (request.asks === 'read-schedule') {
     if (tenure.stage === 'leading') step.emit({ kind: 'schedule-changed' });
     answer(step, request);
@@ -54,9 +57,9 @@ export function onSuccessorLookedUp(
   request: LeaderRequest,
   choice: SuccessorChoice,
 ): boolean {
-  const { tenure, heardRequest } = step.state;
+  const { tenure, heardRequests } = step.state;
   const isOver = tenure === null || tenure.term !== request.transitions;
-  if (isOver || heardRequest !== nameOf(request)) return false;
+  if (isOver || heardRequests.at(-1) !== nameOf(request)) return false;
   if ('refused' in choice) {
     answer(step, request, choice.refused);
     return false;

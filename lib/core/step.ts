@@ -194,7 +194,7 @@ function copyOfState(state: ElectionState): Draft {
     resting: state.resting,
     endedContainers: state.endedContainers,
     eligibility: state.eligibility,
-    heardRequest: state.heardRequest,
+    heardRequests: state.heardRequests,
     answer: state.answer,
     leader: state.leader,
   };

@@ -58,7 +58,7 @@ export const MUTANTS_OF_PLACEMENT: readonly Mutant[] = [
     patches: [
       {
         file: REQUESTS,
-        from: 'if (nameOf(request) === heardRequest) return false;',
+        from: 'if (heardRequests.includes(nameOf(request))) return false;',
         to: "if (request.id === '') return false;",
       },
     ],

@@ -48,15 +48,33 @@ describe('when a person asks a leader to step down', () => {
     expect(run.written.answer).toBeUndefined();
   });
 
+  it('grants no term that it was asked to give up before it knew that it had it', () => {
+    const run = new MachineRun().start().reads(null);
+    const { written } = run;
+    run.watch(representation({ ...written, request: asked() }, 11));
+    run.applied(10);
+    expect(run.of('grant')).toEqual([]);
+    expect(run.of('request-answered')).toMatchObject([{ request: { id: 'r1' }, refused: '' }]);
+    expect(run.written).toMatchObject({ holderIdentity: '', answer: { id: 'r1' } });
+  });
+
   it('hears it once, however often it is shown', () => {
     const run = leaderAsked(asked());
     hears(run, asked(), 12);
     expect(run.of('request-answered')).toHaveLength(1);
   });
 
+  it('hears it once, though a late read shows it after another one', () => {
+    const run = leaderAsked(asked());
+    hears(run, asked({ id: 'r2' }), 12);
+    const { record } = run.state.observation!.lease!;
+    run.reads(representation({ ...record, request: asked() }, 11));
+    expect(run.of('request-answered').map(({ request }) => request.id)).toEqual(['r1', 'r2']);
+  });
+
   it('hears it again under the same id in a later term', () => {
     const run = MachineRun.leading();
-    Object.assign(run.state, { heardRequest: '0 r1' });
+    Object.assign(run.state, { heardRequests: ['0 r1'] });
     hears(run, asked(), 11);
     expect(run.of('request-answered')).toHaveLength(1);
   });
