@@ -33,6 +33,8 @@ export function reviewRequest(step: Step): boolean {
   const request = requestOf(record);
   if (request === undefined || request.transitions !== tenure.term) return false;
   if (heardRequests.includes(nameOf(request))) return false;
+  // Who is to follow is looked up by the shell, which is then in the middle of the grant: heard with the next event after it.
+  if (request.successor !== undefined && tenure.stage === 'settling') return false;
   step.state.heardRequests = [...heardRequests, nameOf(request)].slice(-MOST_HEARD);
   if (request.asks === 'read-schedule') {
     if (tenure.stage === 'leading') step.emit({ kind: 'schedule-changed' });

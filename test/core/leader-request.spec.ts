@@ -58,6 +58,16 @@ describe('when a person asks a leader to step down', () => {
     expect(run.written).toMatchObject({ holderIdentity: '', answer: { id: 'r1' } });
   });
 
+  it('grants a term before it looks up who is to follow in it', () => {
+    const run = new MachineRun().start().reads(null);
+    const request = asked({ successor: 'pod-b' });
+    run.watch(representation({ ...run.written, request }, 11)).applied(10);
+    expect(run.of('grant')).toHaveLength(1);
+    expect(run.of('choose-successor')).toEqual([]);
+    run.at(2_000).tick();
+    expect(run.of('choose-successor')).toHaveLength(1);
+  });
+
   it('hears it once, however often it is shown', () => {
     const run = leaderAsked(asked());
     hears(run, asked(), 12);
