@@ -51,13 +51,13 @@ export class ClusterEvents {
     });
   }
 
-  /** Of a job of `@LeaderCron()`, on the object that its record is in. */
-  missed(job: string, why: string, times: readonly Date[]): void {
+  /**
+   * Of a job of `@LeaderCron()`, on the first object of the schedule. Without the times, which the log and the record have: an
+   * event that differs each time is never counted.
+   */
+  missed(job: string, why: string, count: number): void {
     const { leaseName } = this.options;
-    const [first] = times;
-    const many = times.length === 1 ? 'a tick' : `${times.length} ticks`;
-    const since = first === undefined ? '' : `, the first due at ${first.toISOString()}`;
-    const message = `job "${job}" missed ${many} (${why})${since}`;
+    const message = `job "${job}" missed ${count === 1 ? 'a tick' : 'ticks'} (${why})`;
     const lease = `${leaseName}-schedule`;
     this.recorder.record({ type: 'Warning', reason: 'MissedTick', message, lease });
   }

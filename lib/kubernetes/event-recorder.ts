@@ -71,7 +71,6 @@ export class EventRecorder {
   private readonly stored = new Map<string, Stored>();
   private readonly similar = new Map<string, { fromMs: number; readonly messages: Set<string> }>();
   private readonly budgets = new Map<string, { tokens: number; atMs: number }>();
-  private readonly uids = new Map<string, string>();
   private readonly reported = new Set<string>();
   private readonly stop = new AbortController();
   private pause: { readonly timer: Timer; readonly end: () => void } | undefined;
@@ -217,19 +216,15 @@ export class EventRecorder {
     return true;
   }
 
-  /** `kubectl describe` looks for events by the uid. Without one they are in `kubectl get events` alone. */
+  /** Asked for each event that is stored, as the lease may have been created again. `kubectl describe` looks for events by it. Without one they are in `kubectl get events` alone. */
   private async uidOf(namespace: string, lease: string): Promise<string | undefined> {
-    const known = this.uids.get(lease);
-    if (known !== undefined) return known;
     const answer = await this.send({
       method: 'GET',
       path: objectPath(leaseAddress(namespace, lease)),
     });
     if (answer.kind !== 'response' || answer.status !== 200) return undefined;
     const { uid } = partOf(parseDocument(answer.body), 'metadata');
-    if (typeof uid !== 'string') return undefined;
-    this.uids.set(lease, uid);
-    return uid;
+    return typeof uid === 'string' ? uid : undefined;
   }
 
   private async namespaceOf(): Promise<string | undefined> {

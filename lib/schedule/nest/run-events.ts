@@ -128,7 +128,7 @@ export class RunReporter extends ScheduleLogger {
   override onMissed(report: MissedReport, term: Term): void {
     super.onMissed(report, term);
     const { job, times, reason } = report;
-    this.clusterEvents?.missed(job, reason, times);
+    this.clusterEvents?.missed(job, reason, times.length);
     for (const scheduledTime of times) {
       this.tell(() => ({
         kind: 'missed',
