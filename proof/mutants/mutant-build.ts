@@ -29,14 +29,21 @@ export class MutantBuild {
   private constructor(
     private readonly folder: string,
     private readonly parts: readonly string[],
+    private readonly isOfOtherProcesses: boolean,
   ) {}
 
-  /** @param parts folders below `lib/`, all that the copies import */
-  static async open(parts: readonly string[]): Promise<MutantBuild> {
+  /**
+   * @param parts folders below `lib/`, all that the copies import
+   * @param isOfOtherProcesses the copies run in processes of their own, and share nothing with this one
+   */
+  static async open(
+    parts: readonly string[],
+    { isOfOtherProcesses = false } = {},
+  ): Promise<MutantBuild> {
     const folder = await mkdtemp(join(tmpdir(), 'mutants-'));
     await writeFile(join(folder, 'package.json'), '{"type":"module"}');
     await symlink(resolve('node_modules'), join(folder, 'node_modules'));
-    return new MutantBuild(folder, parts);
+    return new MutantBuild(folder, parts, isOfOtherProcesses);
   }
 
   /** @throws Error if a patch does not fit: a mutant that changes nothing would survive unnoticed */
@@ -50,7 +57,7 @@ export class MutantBuild {
         const file = `${part}/${entry}`;
         const own = patches.filter((patch) => patch.file === file);
         for (const patch of own) unused.delete(patch);
-        const isShared = file === SHARED && own.length === 0;
+        const isShared = file === SHARED && own.length === 0 && !this.isOfOtherProcesses;
         const text = isShared ? sharedErrors() : await this.compile(name, file, own);
         await writeFile(join(target, file.replace(/ts$/, 'js')), text);
       }

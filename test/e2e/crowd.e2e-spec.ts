@@ -35,7 +35,7 @@ const figures = new Figures();
 beforeAll(async () => {
   await findBinary('client-go-elector');
   cluster = await ElectionCluster.start();
-  build = await MutantBuild.open(PARTS);
+  build = await MutantBuild.open(PARTS, { isOfOtherProcesses: true });
   await build.build(BEFORE_CROWDS.name, BEFORE_CROWDS.patches);
   before = pathToFileURL(`${build.folderOf(BEFORE_CROWDS.name)}/`).href;
 }, FIRST_START_LIMIT_MS);
