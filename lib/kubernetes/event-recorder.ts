@@ -8,6 +8,7 @@ import { type ApiRequest, KubernetesTransport } from './kubernetes-transport.js'
 import {
   type ApiAnswer,
   collectionPath,
+  eventAddress,
   leaseAddress,
   type ObjectAddress,
   objectPath,
@@ -162,7 +163,7 @@ export class EventRecorder {
       }
       // Events are kept for an hour, and anyone may delete one.
       if (answer.kind !== 'response' || answer.status !== 404) {
-        return this.failed(answer, 'patch', addressOf(namespace, known.name));
+        return this.failed(answer, 'patch', eventAddress(namespace, known.name));
       }
     }
     return this.isCreated(namespace, event, key);
@@ -175,14 +176,14 @@ export class EventRecorder {
       lastTimestamp,
       message: message.slice(0, LONGEST_MESSAGE),
     };
-    const path = objectPath(addressOf(namespace, known.name));
+    const path = objectPath(eventAddress(namespace, known.name));
     return this.send({ method: 'PATCH', path, body });
   }
 
   private async isCreated(namespace: string, event: ClusterEvent, key: string): Promise<boolean> {
     const { instance, clock } = this.its;
     const { type, reason, message, lease } = event;
-    const address = addressOf(namespace, this.nameFor(lease));
+    const address = eventAddress(namespace, this.nameFor(lease));
     const at = this.nowText();
     const uid = await this.uidOf(namespace, lease);
     const { apiVersion, kind } = leaseAddress(namespace, lease);
@@ -270,8 +271,4 @@ export class EventRecorder {
     const micros = Math.round(wallMs(this.its.clock) * 1_000) + (this.names += 1);
     return `${lease}.${micros.toString(16)}`;
   }
-}
-
-function addressOf(namespace: string, name: string): ObjectAddress {
-  return { apiVersion: 'v1', apiGroup: '', resource: 'events', kind: 'Event', namespace, name };
 }

@@ -38,6 +38,11 @@ export function podAddress(namespace: string, name = ''): ObjectAddress {
   return { apiVersion: 'v1', apiGroup: '', resource: 'pods', kind: 'Pod', namespace, name };
 }
 
+/** An Event; with an empty name all of the namespace. */
+export function eventAddress(namespace: string, name = ''): ObjectAddress {
+  return { apiVersion: 'v1', apiGroup: '', resource: 'events', kind: 'Event', namespace, name };
+}
+
 /** Path of the collection; creates, lists and watches go here. */
 export function collectionPath(address: ObjectAddress): string {
   const root = address.apiGroup === '' ? '/api' : '/apis';

@@ -2,6 +2,7 @@ import { isJsonObject } from '../../core/json-document.js';
 import {
   configMapAddress,
   describeMissingRule,
+  eventAddress,
   leaseAddress,
   podAddress,
   type ObjectAddress,
@@ -83,14 +84,7 @@ function needsOf(namespace: string, of: RightsOf): Need[] {
   // What is beside a lease has its name, also where the lease is one of several in a ConfigMap.
   const schedule = { ...lease, name: `${of.leaseName}-schedule` };
   const pods = podAddress(namespace);
-  const events: ObjectAddress = {
-    apiVersion: 'v1',
-    apiGroup: '',
-    resource: 'events',
-    kind: 'Event',
-    namespace,
-    name: '',
-  };
+  const events = eventAddress(namespace);
   const leads = 'no replica can lead';
   const needs: Need[] = [
     { verb: 'get', address: lease, without: leads },
