@@ -68,7 +68,7 @@ export function lockFactoryOf(call: CommandCall, { isOutlived = false } = {}): R
     const options = directory === undefined ? {} : { directory };
     return isOutlived ? fileLockOfOutlived(options) : fileLock(options);
   }
-  const pod = podOf(call);
+  const pod = podEnvironmentOf(call);
   const cluster = clusterOptions(call, pod);
   if (name === 'lease') return leaseLockIn(pod, cluster);
   if (name !== 'config-map') {
@@ -79,7 +79,9 @@ export function lockFactoryOf(call: CommandCall, { isOutlived = false } = {}): R
 }
 
 /** A command that runs in a pod of the application is not that pod: it must not be written as the leader's. */
-export function podOf({ env: { POD_NAME: _podName, ...env } }: CommandCall): PodEnvironment {
+export function podEnvironmentOf({
+  env: { POD_NAME: _podName, ...env },
+}: CommandCall): PodEnvironment {
   return new PodEnvironment(env);
 }
 

@@ -7,6 +7,7 @@ import { collectionPath, leaseAddress, podAddress } from '../kubernetes/object-r
 import { FileLockDirectory } from '../locks/file/lease-paths.js';
 import { localFileSystem } from '../locks/file/system-call-failure.js';
 import { DOCUMENT_ANNOTATION } from '../locks/kubernetes/lease-store.js';
+import { isReady } from '../members/pod.js';
 import type { JobRecord } from '../schedule/ledger/job-record.js';
 import {
   type Command,
@@ -24,7 +25,7 @@ import {
   leaseNameOf,
   lockFactoryOf,
   operatorName,
-  podOf,
+  podEnvironmentOf,
   readLease,
 } from './connection.js';
 import { bodyOf, ClusterApi } from './doctor/cluster-api.js';
@@ -258,15 +259,7 @@ async function membersOf(call: CommandCall): Promise<Members | undefined> {
     path: collectionPath(podAddress(namespace)),
     query: { labelSelector },
   }));
-  const ready = pods.filter((pod) => {
-    const { conditions } = partOf(pod, 'status');
-    return (
-      Array.isArray(conditions) &&
-      conditions.some(
-        (each) => isJsonObject(each) && each['type'] === 'Ready' && each['status'] === 'True',
-      )
-    );
-  });
+  const ready = pods.filter((pod) => isReady(partOf(pod, 'status')));
   return { ready: ready.length, all: pods.length };
 }
 
@@ -274,7 +267,7 @@ async function itemsOf(
   call: CommandCall,
   request: (namespace: string) => { path: string; query: Record<string, string> },
 ): Promise<readonly Record<string, unknown>[]> {
-  const pod = podOf(call);
+  const pod = podEnvironmentOf(call);
   const requester = {
     leaseName: 'status',
     role: 'status',

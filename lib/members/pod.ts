@@ -37,17 +37,23 @@ export function parsePod(object: unknown): ObservedPod {
       ...(typeof templateHash === 'string' && { templateHash }),
       ...(typeof nodeName === 'string' && nodeName !== '' && { node: nodeName }),
     },
-    isOver: status['phase'] === 'Succeeded' || status['phase'] === 'Failed',
+    isOver: isOver(status),
     endedContainers: isJsonObject(object) ? endedContainers(object) : [],
     labels,
     resourceVersion,
   };
 }
 
-function isReady({ conditions }: JsonDocument): boolean {
+/** By the status of a pod. */
+export function isReady({ conditions }: JsonDocument): boolean {
   if (!Array.isArray(conditions)) return false;
   const ready = conditions.filter(isJsonObject).find(({ type }) => type === 'Ready');
   return ready?.['status'] === 'True';
+}
+
+/** By the status of a pod: {@link ObservedPod.isOver}. */
+export function isOver({ phase }: JsonDocument): boolean {
+  return phase === 'Succeeded' || phase === 'Failed';
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   lockFactoryOf,
   type LeaseName,
   operatorName,
-  podOf,
+  podEnvironmentOf,
 } from '../connection.js';
 import { clockFindings } from './clock-checks.js';
 import { ClusterApi, isOpenFailure } from './cluster-api.js';
@@ -80,7 +80,7 @@ export const DOCTOR: Command = {
 /** @param pod where the command runs; a test's own */
 export async function examine(
   call: CommandCall,
-  pod: PodEnvironment = podOf(call),
+  pod: PodEnvironment = podEnvironmentOf(call),
 ): Promise<readonly Finding[]> {
   const name = leaseNameOf(call);
   const features = featuresOf(call);

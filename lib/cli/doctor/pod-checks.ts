@@ -1,5 +1,7 @@
 import { isJsonObject, type JsonDocument, partOf } from '../../core/json-document.js';
+import { podOf } from '../../core/member.js';
 import { collectionPath, objectPath, podAddress } from '../../kubernetes/object-request.js';
+import { isOver, isReady } from '../../members/pod.js';
 import { bodyOf, type ClusterApi } from './cluster-api.js';
 import { fault, type Finding, ok, warning } from './finding.js';
 
@@ -36,7 +38,7 @@ interface HolderPod {
 async function holderPod(api: ClusterApi, { holderIdentity }: Fleet): Promise<HolderPod> {
   const none = { pod: undefined, findings: [] };
   if (holderIdentity === '') return none;
-  const name = holderIdentity.replace(/_[^_]*$/, '');
+  const name = podOf(holderIdentity);
   const answer = await api.ask({
     method: 'GET',
     path: objectPath(podAddress(api.namespace, name)),
@@ -61,7 +63,7 @@ function stateOf(pod: JsonDocument, name: string): Finding[] {
       ok('holder.terminating', `the pod ${name} of the holder is shutting down, and hands over`),
     ];
   }
-  if (status['phase'] === 'Failed' || status['phase'] === 'Succeeded') {
+  if (isOver(status)) {
     return [
       warning(
         'holder.ended',
@@ -91,12 +93,8 @@ async function podsOf(
     limit: '500',
   });
   const items = list?.['items'];
-  return Array.isArray(items) ? items.filter(isJsonObject).filter(isAlive) : undefined;
-}
-
-function isAlive(pod: JsonDocument): boolean {
-  const { phase } = partOf(pod, 'status');
-  return phase !== 'Failed' && phase !== 'Succeeded';
+  if (!Array.isArray(items)) return undefined;
+  return items.filter(isJsonObject).filter((pod) => !isOver(partOf(pod, 'status')));
 }
 
 function graceFindings(pods: readonly JsonDocument[], fleet: Fleet): Finding[] {
@@ -165,7 +163,7 @@ function fleetFindings(
       ),
     );
   }
-  const holder = holderIdentity.replace(/_[^_]*$/, '');
+  const holder = podOf(holderIdentity);
   if (holderIdentity !== '' && !pods.some((pod) => nameOf(pod) === holder)) {
     findings.push(
       warning(
@@ -197,10 +195,4 @@ function imagesOf(pod: JsonDocument): string {
         .map(({ image }) => String(image))
         .join(' ')
     : '';
-}
-
-function isReady({ conditions }: JsonDocument): boolean {
-  if (!Array.isArray(conditions)) return false;
-  const ready = conditions.filter(isJsonObject).find(({ type }) => type === 'Ready');
-  return ready?.['status'] === 'True';
 }
