@@ -1,5 +1,5 @@
 import type { OptionFault } from './errors.js';
-import type { LeaseRecord } from './lease-record.js';
+import { isOfAcquisition, type LeaseRecord } from './lease-record.js';
 
 /** Scheme, host and port alone: what a client asked for is appended, so anything more would be guessed at. */
 const ORIGIN =
@@ -23,15 +23,12 @@ export function addressFault(value: unknown): Pick<OptionFault, 'rule' | 'fix'> 
 }
 
 /**
- * Where the present holder answers requests. As for its container, others may have kept the mark of a former holder (R24);
- * and whoever may write the lease could have written it, so it is checked again.
+ * Where the present holder answers requests. Whoever may write the lease could have written the mark, so it is checked
+ * again.
  */
 export function leaderAddressOf(record: LeaseRecord): string | undefined {
-  const { address, holderIdentity, leaseTransitions, acquireTimeMicros } = record;
-  const isHolders =
-    holderIdentity !== '' &&
-    address?.holderIdentity === holderIdentity &&
-    address.transitions === leaseTransitions &&
-    address.acquireTimeMicros === acquireTimeMicros;
-  return isHolders && addressFault(address.url) === undefined ? address.url : undefined;
+  const { address } = record;
+  if (!isOfAcquisition(address, record) || addressFault(address?.url) !== undefined)
+    return undefined;
+  return address?.url;
 }

@@ -77,8 +77,11 @@ export interface GivenUp {
   readonly count: number;
 }
 
-/** The container of one acquisition: others may have kept the mark on a later record, and then it counts for nothing. */
-export interface HoldersContainer extends ContainerMark {
+/**
+ * Which acquisition a mark is about. Other clients, and older versions of this library, write back what they do not
+ * understand, so a record may carry the mark of an earlier one: see {@link isOfAcquisition}.
+ */
+interface AcquisitionMark {
   /** Who has acquired the lease. */
   readonly holderIdentity: string;
   /** Of the record with that acquisition: its term. */
@@ -87,16 +90,13 @@ export interface HoldersContainer extends ContainerMark {
   readonly acquireTimeMicros: number;
 }
 
+/** The container of one acquisition, which counts for nothing on a later record. */
+export interface HoldersContainer extends ContainerMark, AcquisitionMark {}
+
 /** The address of one acquisition, which counts for nothing on a later record. */
-export interface HoldersAddress {
+export interface HoldersAddress extends AcquisitionMark {
   /** Scheme, host and port: `http://10.1.2.3:3000`. */
   readonly url: string;
-  /** Who has acquired the lease. */
-  readonly holderIdentity: string;
-  /** Of the record with that acquisition: its term. */
-  readonly transitions: number;
-  /** Of that acquisition, as the record says it. */
-  readonly acquireTimeMicros: number;
 }
 
 /** A request to the leader of one term, written by a person or the command line (R27). */
@@ -272,18 +272,23 @@ export function gaveUpOf({ gaveUp, leaseTransitions }: LeaseRecord): GivenUp | u
   return gaveUp !== undefined && isOfTermOrBefore(gaveUp, leaseTransitions) ? gaveUp : undefined;
 }
 
-/**
- * In which container the present holder runs. Other clients, and older versions of this library, write back what they do
- * not understand, and the container of a former holder says nothing about the present one (R24).
- */
-export function containerOf(record: LeaseRecord): ContainerMark | undefined {
-  const { container, holderIdentity, leaseTransitions, acquireTimeMicros } = record;
-  const isHolders =
+/** True if the record is of that acquisition, and its holder still holds the lease. */
+export function isOfAcquisition(
+  mark: AcquisitionMark | undefined,
+  { holderIdentity, leaseTransitions, acquireTimeMicros }: LeaseRecord,
+): boolean {
+  return (
     holderIdentity !== '' &&
-    container?.holderIdentity === holderIdentity &&
-    container.transitions === leaseTransitions &&
-    container.acquireTimeMicros === acquireTimeMicros;
-  return isHolders ? container : undefined;
+    mark?.holderIdentity === holderIdentity &&
+    mark.transitions === leaseTransitions &&
+    mark.acquireTimeMicros === acquireTimeMicros
+  );
+}
+
+/** In which container the present holder runs: that of a former one says nothing about it (R24). */
+export function containerOf(record: LeaseRecord): ContainerMark | undefined {
+  const { container } = record;
+  return isOfAcquisition(container, record) ? container : undefined;
 }
 
 export function isOfTermOrBefore(

@@ -90,8 +90,8 @@ export const MUTANTS_OF_DEATH: readonly Mutant[] = [
     patches: [
       {
         file: 'core/lease-record.ts',
-        from: 'return isHolders ? container : undefined;',
-        to: 'return isHolders || container !== undefined ? container : undefined;',
+        from: 'return isOfAcquisition(container, record) ? container : undefined;',
+        to: 'return container;',
       },
     ],
     traits: TRAITS,
