@@ -83,10 +83,17 @@ describe('when a person asks a leader to step down', () => {
   });
 
   it('hears it again under the same id in a later term', () => {
-    const run = MachineRun.leading();
-    Object.assign(run.state, { heardRequests: ['0 r1'] });
-    hears(run, asked(), 11);
-    expect(run.of('request-answered')).toHaveLength(1);
+    const run = leaderAsked(asked()).applied(12).say({ kind: 'drained', term: 1 }).applied(13);
+    run.at(4_000).tick().reads(run.state.observation!.lease).applied(14);
+    expect(run.in('leading').term).toBe(2);
+    expect(run.isLeader()).toBe(true);
+    hears(run, asked({ transitions: 2 }), 15);
+    expect(run.isLeader()).toBe(false);
+    const heard = run.of('request-answered').map(({ request }) => request);
+    expect(heard.map(({ id, transitions }) => [id, transitions])).toEqual([
+      ['r1', 1],
+      ['r1', 2],
+    ]);
   });
 
   it('answers one that comes while it hands over already', () => {
