@@ -14,7 +14,6 @@ import {
 } from './connection.js';
 
 const LOOK_MS = 250;
-const CONFLICTS_IN_A_ROW = 20;
 /** A leader hears of a request within a retry period: even with the quiet profile that is less. */
 const DEFAULT_TIMEOUT_MS = 30_000;
 
@@ -69,19 +68,28 @@ export const STEP_DOWN: Command = {
     }),
 };
 
+/** Tests bring their own time. */
+interface Waiting {
+  now(): number;
+  pause(ms: number): Promise<unknown>;
+}
+
 /**
  * Writes a request to the present leader, by a compare-and-set that changes nothing else.
  *
- * @throws CommandError if there is no leader, or it cannot be written
+ * @param until when it gives up, by the wall clock
+ * @throws CommandError if there is no leader, or it cannot be written in time
  */
 export async function askLeader(
   lock: ResourceLock,
   wanted: Partial<Pick<LeaderRequest, 'asks' | 'by' | 'successor'>>,
   until: number,
+  waiting: Waiting = { now: Date.now, pause },
 ): Promise<LeaderRequest> {
+  const isLast = (): boolean => waiting.now() + LOOK_MS > until;
   const id = kernelUuid();
   let bound: LeaderRequest | undefined;
-  for (let conflicts = 0; conflicts < CONFLICTS_IN_A_ROW;) {
+  for (;;) {
     const lease = await readLease(lock);
     // It is meant for the term that was read first: a write whose outcome was unknown may have been heard since, or the
     // leader have gone, and the next one must not be asked instead.
@@ -92,21 +100,19 @@ export async function askLeader(
     const standing = record.request;
     // Of another person, and the leader is about to answer it: one record has room for one.
     const isBusy = standing !== undefined && standing.id !== id && isTermOf(standing, record);
-    if (isBusy && Date.now() + LOOK_MS <= until) {
-      await pause(LOOK_MS);
-      continue;
+    if (!isBusy || isLast()) {
+      const outcome = await lock.replace({ ...record, request }, lease!, requestOptions());
+      if (outcome.kind === 'applied') return request;
+      if (outcome.kind === 'not-applied') throw failedRequest(outcome.error);
+      if (outcome.kind === 'unknown' && (await readLease(lock))?.record.request?.id === id) {
+        return request;
+      }
+      if (isLast()) break;
     }
-    const outcome = await lock.replace({ ...record, request }, lease!, requestOptions());
-    if (outcome.kind === 'applied') return request;
-    if (outcome.kind === 'not-applied') throw failedRequest(outcome.error);
-    if (outcome.kind === 'unknown' && (await readLease(lock))?.record.request?.id === id) {
-      return request;
-    }
-    conflicts += 1;
-    await pause(LOOK_MS);
+    await waiting.pause(LOOK_MS);
   }
   throw new CommandError(
-    `${lock.describe()}: something else writes it all the time, so the request could not be written`,
+    `${lock.describe()}: something else writes it all the time, so the request could not be written in time`,
     EXIT.temporary,
   );
 }

@@ -31,7 +31,30 @@ async function held(record: Partial<LeaseRecord> = {}) {
   return { lock, now, edit };
 }
 
+/** The lease is written between each read and write, until then. */
+async function writtenUntil(end: number) {
+  const { lock } = await held();
+  const waiting = virtualTime();
+  const contended: ResourceLock = Object.assign(Object.create(lock) as ResourceLock, {
+    replace: async (...args: Parameters<ResourceLock['replace']>): Promise<WriteOutcome> =>
+      waiting.now() < end ? { kind: 'conflict' } : lock.replace(...args),
+  });
+  return { lock: contended, waiting };
+}
+
 const soon = (): number => Date.now() + 10_000;
+
+/** Time that passes by waiting alone. */
+function virtualTime(onPause: (now: number) => Promise<void> = async () => {}) {
+  let now = 0;
+  return {
+    now: () => now,
+    pause: async (ms: number): Promise<void> => {
+      now += ms;
+      await onPause(now);
+    },
+  };
+}
 
 describe('when a leader is asked to step down', () => {
   it('asks no later leader, though another request was answered first', async () => {
@@ -74,7 +97,36 @@ describe('when a leader is asked to step down', () => {
   it('does not wait for a request that no leader will answer', async () => {
     const old = { id: 'x', asks: 'step-down', transitions: 2, holderIdentity: 'gone', by: 'b' };
     const { lock, now } = await held({ request: old as never });
-    const request = await askLeader(lock, { by: 'anna' }, soon());
+    const waiting = virtualTime();
+    const request = await askLeader(lock, { by: 'anna' }, 30_000, waiting);
     expect((await now()).record.request?.id).toBe(request.id);
+    expect(waiting.now()).toBe(0);
+  });
+
+  it('waits for another request that the leader is about to answer', async () => {
+    const other = { id: 'x', asks: 'step-down', transitions: 4, holderIdentity: 'pod-a', by: 'b' };
+    const { lock, now, edit } = await held({ request: other as never });
+    const waiting = virtualTime(async (at) => {
+      if (at === 2_000) await edit({ request: undefined });
+    });
+    const request = await askLeader(lock, { by: 'anna' }, 30_000, waiting);
+    expect((await now()).record.request?.id).toBe(request.id);
+    expect(waiting.now()).toBe(2_000);
+  });
+
+  it('tries again for as long as it may, however often the lease is written in between', async () => {
+    const { lock, waiting } = await writtenUntil(20_000);
+    const request = await askLeader(lock, { by: 'anna' }, 60_000, waiting);
+    expect(request).toMatchObject({ transitions: 4, holderIdentity: 'pod-a' });
+    expect(waiting.now()).toBe(20_000);
+  });
+
+  it('gives up at its time limit if the lease is written all the time', async () => {
+    const { lock, waiting } = await writtenUntil(20_000);
+    await expect(askLeader(lock, { by: 'anna' }, 1_000, waiting)).rejects.toMatchObject({
+      exitCode: 75,
+      message: expect.stringContaining('something else writes it all the time'),
+    });
+    expect(waiting.now()).toBe(1_000);
   });
 });
