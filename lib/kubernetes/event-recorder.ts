@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../core/clock.js';
+import type { Clock } from '../core/clock.js';
 import { wallMs } from '../core/clock.js';
 import { LockRequestError } from '../core/errors.js';
 import { parseDocument, partOf } from '../core/json-document.js';
@@ -14,6 +14,7 @@ import {
   objectPath,
   type Verb,
 } from './object-request.js';
+import { pause } from './pause.js';
 
 /** One thing to tell those who look at an object with kubectl. */
 export interface ClusterEvent {
@@ -74,7 +75,8 @@ export class EventRecorder {
   private readonly budgets = new Map<string, { tokens: number; atMs: number }>();
   private readonly reported = new Set<string>();
   private readonly stop = new AbortController();
-  private pause: { readonly timer: Timer; readonly end: () => void } | undefined;
+  /** Of the present pause alone. */
+  private hurry = new AbortController();
   private writing: Promise<void> | undefined;
   private names = 0;
 
@@ -91,14 +93,14 @@ export class EventRecorder {
 
   /** Waits for what is recorded already, as long as the caller does. */
   async close(): Promise<void> {
-    this.pause?.end();
+    this.hurry.abort();
     await this.writing;
   }
 
   /** Ends at once: what is under way is abandoned. */
   abandon(): void {
     this.stop.abort();
-    this.pause?.end();
+    this.hurry.abort();
     this.transport.close();
   }
 
@@ -136,14 +138,8 @@ export class EventRecorder {
   }
 
   private wait(): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (): void => {
-        this.pause?.timer.cancel();
-        this.pause = undefined;
-        resolve();
-      };
-      this.pause = { timer: this.its.clock.setTimer(end, PAUSE_MS), end };
-    });
+    this.hurry = new AbortController();
+    return pause(this.its.clock, PAUSE_MS, this.hurry.signal);
   }
 
   /** True also where another attempt would change nothing. */

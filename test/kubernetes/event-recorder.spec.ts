@@ -1,6 +1,5 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type ClusterEvent, EventRecorder } from '../../lib/kubernetes/event-recorder.js';
 import { EmulatedConnection } from '../../proof/api-emulator/emulated-cluster.js';
@@ -167,18 +166,35 @@ describe('when the API server does not take events', () => {
     expect(errors).toEqual([expect.stringContaining('create events of namespace plans')]);
   });
 
+  const posts = (): number => requests.filter((each) => each.startsWith('POST')).length;
+  const pausing = () => eventually(() => expect(clock.pendingTimers).toBe(1));
+
   it('tries again after a pause, three times in all', async () => {
     planted = (method) => (method === 'POST' ? 500 : undefined);
     recorder.record(event());
-    const posts = (): number => requests.filter((each) => each.startsWith('POST')).length;
-    for (const expected of [1, 2, 3]) {
-      await eventually(() => expect(posts()).toBe(expected));
-      await pause(20);
+    for (const expected of [1, 2]) {
+      await pausing();
+      expect(posts()).toBe(expected);
       await clock.advance(5_000);
     }
     await recorder.close();
     expect(posts()).toBe(3);
     expect(errors).toHaveLength(1);
+  });
+
+  it('tries at once when it is closed in a pause, and pauses again after that', async () => {
+    planted = (method) => (method === 'POST' ? 500 : undefined);
+    recorder.record(event());
+    await pausing();
+    const closing = recorder.close();
+    await eventually(() => expect(posts()).toBe(2));
+    await pausing();
+    await clock.advance(4_999);
+    expect(clock.pendingTimers).toBe(1);
+    expect(posts()).toBe(2);
+    await clock.advance(1);
+    await closing;
+    expect(posts()).toBe(3);
   });
 
   it('holds nothing back: record() returns at once, and abandon() ends what hangs', async () => {
