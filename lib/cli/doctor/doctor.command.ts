@@ -1,6 +1,5 @@
 import type { ResolvedElectionOptions } from '../../core/election-options.js';
-import { LeaderElectionOptionsError } from '../../core/errors.js';
-import { messageOf } from '../../core/thrown-value.js';
+import { LeaderElectionOptionsError, type LockRequestError } from '../../core/errors.js';
 import type { ReadOutcome, ResourceLock } from '../../core/resource-lock.js';
 import type { PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
 import { type Command, type CommandCall, EXIT, isSet, textOf, UsageError } from '../command.js';
@@ -124,13 +123,7 @@ async function examineCluster(
     if (!isOpenFailure(error)) throw error;
     // What a pod lacks has been found already, one by one.
     if (findings.some(({ code }) => code === 'pod.incomplete')) return findings;
-    const faults = error instanceof LeaderElectionOptionsError ? optionFindings(error) : [];
-    return [
-      ...findings,
-      ...(faults.length > 0
-        ? faults
-        : [fault('connection.unusable', messageOf(error), 'Mend what the message names.')]),
-    ];
+    return [...findings, ...openFindings(error, 'connection.unusable')];
   }
   try {
     const server = await serverFindings(api);
@@ -175,14 +168,17 @@ async function openLock(call: CommandCall, name: LeaseName): Promise<Opened> {
     return { lock: await factory({ ...name, identity: operatorName(call), createLease: false }) };
   } catch (error) {
     if (!isOpenFailure(error)) throw error;
-    const faults = error instanceof LeaderElectionOptionsError ? optionFindings(error) : [];
-    return {
-      findings:
-        faults.length > 0
-          ? faults
-          : [fault('lock.unusable', messageOf(error), 'Mend what the message names.')],
-    };
+    return { findings: openFindings(error, 'lock.unusable') };
   }
+}
+
+/** Each option that is wrong, or why it could not be opened. */
+function openFindings(
+  error: LeaderElectionOptionsError | LockRequestError,
+  code: string,
+): readonly Finding[] {
+  const faults = error instanceof LeaderElectionOptionsError ? optionFindings(error) : [];
+  return faults.length > 0 ? faults : [fault(code, error.message, 'Mend what the message names.')];
 }
 
 function read(lock: ResourceLock, timeoutMs: number): Promise<ReadOutcome> {
