@@ -8,6 +8,7 @@ import { LeaderElectionOptionsError } from '../../core/errors.js';
 import { claimsOf, type PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
 import { type CommandCall, millisecondsOf, textOf } from '../command.js';
 import type { LeaseName } from '../connection.js';
+import { electionTimesOf, given } from '../election-options.js';
 import { fault, type Finding, ok, warning } from './finding.js';
 
 export interface Configuration {
@@ -21,24 +22,23 @@ export function configurationFindings(
   call: CommandCall,
   { role, leaseName, namespace }: LeaseName,
 ): Configuration {
-  const given = {
+  const options = {
+    ...electionTimesOf(call),
     role,
     leaseName,
-    ...(namespace !== undefined && { namespace }),
-    ...optional('profile', textOf(call, 'profile')),
-    ...optional('leaseDurationMs', millisecondsOf(call, 'lease-duration-ms')),
-    ...optional('renewDeadlineMs', millisecondsOf(call, 'renew-deadline-ms')),
-    ...optional('retryPeriodMs', millisecondsOf(call, 'retry-period-ms')),
-    ...optional('requestTimeoutMs', millisecondsOf(call, 'request-timeout-ms')),
-    ...optional('drainTimeoutMs', millisecondsOf(call, 'drain-timeout-ms')),
-    ...optional('application', textOf(call, 'application')),
+    ...given({
+      namespace,
+      requestTimeoutMs: millisecondsOf(call, 'request-timeout-ms'),
+      drainTimeoutMs: millisecondsOf(call, 'drain-timeout-ms'),
+      application: textOf(call, 'application'),
+    }),
   };
   try {
-    const options = resolveElectionOptions(given as never, hostname());
-    const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = options;
+    const resolved = resolveElectionOptions(options, hostname());
+    const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = resolved;
     const times = `${leaseDurationMs / 1_000} s, ${renewDeadlineMs / 1_000} s and ${retryPeriodMs / 1_000} s`;
     return {
-      options,
+      options: resolved,
       findings: [
         ok(
           'config.fit',
@@ -56,13 +56,6 @@ export function optionFindings({ faults }: LeaderElectionOptionsError): Finding[
   return faults.map(({ field, value, rule, fix }) =>
     fault(`config.${field}`, `${field} = ${JSON.stringify(value) ?? 'undefined'} ${rule}`, fix),
   );
-}
-
-function optional(
-  name: string,
-  value: string | number | undefined,
-): Record<string, string | number> {
-  return value === undefined ? {} : { [name]: value };
 }
 
 /** What the pod gives its processes, if this is one. */

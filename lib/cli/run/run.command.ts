@@ -15,6 +15,7 @@ import {
   UsageError,
 } from '../command.js';
 import { CONNECTION_OPTIONS, leaseNameOf, lockFactoryOf } from '../connection.js';
+import { electionTimesOf, given } from '../election-options.js';
 import { type RestartPolicy, type RunEvent, RunWhileLeader } from './run-while-leader.js';
 
 const RESTART_POLICIES: readonly RestartPolicy[] = ['never', 'on-failure', 'always'];
@@ -64,11 +65,15 @@ export const RUN: Command = {
     const restart = restartOf(call);
     const { leaseName, role, namespace } = leaseNameOf(call);
     const options = {
-      ...electionOptionsOf(call),
+      ...electionTimesOf(call),
       role,
       leaseName,
       ...applicationOf(command),
-      ...(namespace !== undefined && { namespace }),
+      ...given({
+        namespace,
+        identity: textOf(call, 'identity'),
+        strict: isSet(call, 'strict') ? true : undefined,
+      }),
       drainTimeoutMs: drainTimeoutMs + AFTER_DRAIN_MS,
     };
     const lock = lockFactoryOf(call, { isOutlived: true });
@@ -107,24 +112,6 @@ function restartOf(call: CommandCall): RestartPolicy {
     throw new UsageError(`--restart ${text}: must be one of ${RESTART_POLICIES.join(', ')}`);
   }
   return policy;
-}
-
-type Times = Pick<
-  LeaderElectionOptions,
-  'profile' | 'identity' | 'leaseDurationMs' | 'renewDeadlineMs' | 'retryPeriodMs' | 'strict'
->;
-
-/** What was not given is left out; what was given is checked with all other options of the election. */
-function electionOptionsOf(call: CommandCall): Times {
-  const given = {
-    profile: textOf(call, 'profile') as Times['profile'],
-    identity: textOf(call, 'identity'),
-    leaseDurationMs: millisecondsOf(call, 'lease-duration-ms'),
-    renewDeadlineMs: millisecondsOf(call, 'renew-deadline-ms'),
-    retryPeriodMs: millisecondsOf(call, 'retry-period-ms'),
-    strict: isSet(call, 'strict') ? true : undefined,
-  };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 /** Followers log whose leader they follow: the program, and not the command line that runs it. */
