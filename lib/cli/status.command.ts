@@ -29,6 +29,7 @@ import {
   readLease,
 } from './connection.js';
 import { bodyOf, ClusterApi } from './doctor/cluster-api.js';
+import { leaseAge, msOf } from './lease-times.js';
 import { duration, table } from './output.js';
 import { FleetJobs } from './schedule/fleet-jobs.js';
 
@@ -308,7 +309,7 @@ function show(call: CommandCall, leases: readonly LeaseStatus[]): void {
 /** What has to change for the status to be another one. */
 function factsOf({ lease, record, jobs, members, problem }: LeaseStatus): unknown {
   const { holderIdentity, leaseTransitions } = record ?? {};
-  const isValid = record !== undefined && (validMs(record, Date.now()) ?? 0) > 0;
+  const isValid = record !== undefined && (leaseAge(record, Date.now())?.validMs ?? 0) > 0;
   return [lease, holderIdentity, leaseTransitions, isValid, jobs && jobsOf(jobs), members, problem];
 }
 
@@ -325,7 +326,7 @@ function row({ lease, record, jobs, members, problem }: LeaseStatus, now: number
     leader,
     record === undefined ? '-' : String(record.leaseTransitions),
     isHeld ? ago(msOf(record!.acquireTimeMicros), now) : '-',
-    isHeld ? validity(validMs(record!, now)) : '-',
+    isHeld ? validity(leaseAge(record!, now)?.validMs) : '-',
     compete,
     pods,
     jobs === undefined ? '?' : ago(lastTick, now),
@@ -345,13 +346,6 @@ function jobsOf(jobs: ReadonlyMap<string, JobRecord | undefined>): {
   };
 }
 
-/** Negative once it has expired; undefined if the record does not say. */
-function validMs(record: LeaseRecord, now: number): number | undefined {
-  const renewedAt = msOf(record.renewTimeMicros);
-  if (renewedAt === null || record.leaseDurationSeconds === null) return undefined;
-  return renewedAt + record.leaseDurationSeconds * 1_000 - now;
-}
-
 function validity(ms: number | undefined): string {
   if (ms === undefined) return '?';
   return ms > 0 ? duration(ms) : 'expired';
@@ -359,10 +353,6 @@ function validity(ms: number | undefined): string {
 
 function ago(at: number | null, now: number): string {
   return at === null ? '-' : `${duration(Math.max(0, now - at))} ago`;
-}
-
-function msOf(micros: number | null): number | null {
-  return micros === null ? null : micros / 1_000;
 }
 
 function timeOf(ms: number | null): string | null {
@@ -379,7 +369,8 @@ function asJson({ lease, record, jobs, members, problem }: LeaseStatus, now: num
     term: record?.leaseTransitions ?? null,
     since: timeOf(msOf(record?.acquireTimeMicros ?? null)),
     renewedAt: timeOf(msOf(record?.renewTimeMicros ?? null)),
-    validForMs: (record && holderOf(record) !== undefined && validMs(record, now)) ?? null,
+    validForMs:
+      (record && holderOf(record) !== undefined && leaseAge(record, now)?.validMs) ?? null,
     candidates: record?.crowd?.candidates ?? null,
     pods: members ?? null,
     jobs: jobs && { count: jobs.size, lastTick: timeOf(lastTick), missed },

@@ -1,6 +1,7 @@
 import type { LeaseRecord, ObservedLease } from '../../core/lease-record.js';
 import { isJsonObject, type JsonDocument, partOf } from '../../core/json-document.js';
 import type { ReadOutcome } from '../../core/resource-lock.js';
+import { leaseAge } from '../lease-times.js';
 import { duration } from '../output.js';
 import { fault, type Finding, ok, warning } from './finding.js';
 
@@ -47,7 +48,7 @@ export function leaseFindings(
 
 function stateOf(record: LeaseRecord, place: string, now: number): Finding[] {
   const { holderIdentity, leaseTransitions: term } = record;
-  const renewedAt = timeOf(record.renewTimeMicros);
+  const age = leaseAge(record, now);
   if (holderIdentity === '') {
     const isReleased = record.releasedTransitions === term;
     return [
@@ -60,7 +61,7 @@ function stateOf(record: LeaseRecord, place: string, now: number): Finding[] {
           ),
     ];
   }
-  if (renewedAt === undefined || record.leaseDurationSeconds === null) {
+  if (age === undefined) {
     return [
       warning(
         'lease.malformed',
@@ -69,8 +70,7 @@ function stateOf(record: LeaseRecord, place: string, now: number): Finding[] {
       ),
     ];
   }
-  const ageMs = now - renewedAt;
-  const durationMs = record.leaseDurationSeconds * 1_000;
+  const { ageMs, validMs } = age;
   if (ageMs < -TOLERATED_FUTURE_MS) {
     return [
       warning(
@@ -80,11 +80,11 @@ function stateOf(record: LeaseRecord, place: string, now: number): Finding[] {
       ),
     ];
   }
-  if (ageMs > durationMs) {
+  if (validMs < 0) {
     return [
       warning(
         'lease.expired',
-        `${place} expired ${duration(ageMs - durationMs)} ago: ${holderIdentity} has not renewed it, and no process has taken it`,
+        `${place} expired ${duration(-validMs)} ago: ${holderIdentity} has not renewed it, and no process has taken it`,
         'Start a replica, or look at the log of the replicas for request.failed.',
       ),
     ];
@@ -92,7 +92,7 @@ function stateOf(record: LeaseRecord, place: string, now: number): Finding[] {
   return [
     ok(
       'lease.held',
-      `${holderIdentity} leads in term ${term}; renewed ${duration(Math.max(0, ageMs))} ago, valid for ${duration(durationMs - ageMs)} more`,
+      `${holderIdentity} leads in term ${term}; renewed ${duration(Math.max(0, ageMs))} ago, valid for ${duration(validMs)} more`,
     ),
   ];
 }
@@ -174,8 +174,4 @@ function objectOf(source: ObservedLease['source'], place: string): Finding[] {
     );
   }
   return findings;
-}
-
-function timeOf(micros: number | null | bigint): number | undefined {
-  return micros === null ? undefined : Number(micros) / 1_000;
 }
