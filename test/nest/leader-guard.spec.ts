@@ -1,4 +1,4 @@
-import { type EventEmitter, once } from 'node:events';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import {
   type CallHandler,
@@ -6,8 +6,6 @@ import {
   type ExecutionContext,
   Get,
   Injectable,
-  Logger,
-  type LoggerService,
   type NestInterceptor,
   Post,
   Sse,
@@ -18,21 +16,14 @@ import {
 import { APP_GUARD } from '@nestjs/core';
 import { CommandHandler, CqrsModule } from '@nestjs/cqrs';
 import { OnEvent } from '@nestjs/event-emitter';
-import {
-  AbstractGraphQLDriver,
-  GraphQLModule,
-  GraphQLSchemaHost,
-  Query,
-  Resolver,
-} from '@nestjs/graphql';
-import { ClientProxyFactory, EventPattern, MessagePattern, Transport } from '@nestjs/microservices';
+import { GraphQLModule, GraphQLSchemaHost, Query, Resolver } from '@nestjs/graphql';
+import { EventPattern, MessagePattern } from '@nestjs/microservices';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { WsAdapter } from '@nestjs/platform-ws';
 import { Cron } from '@nestjs/schedule';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { graphql } from 'graphql';
-import { concat, firstValueFrom, interval, map, NEVER, Observable, of } from 'rxjs';
+import { concat, interval, map, NEVER, Observable, of } from 'rxjs';
 import {
   currentTerm,
   EveryReplica,
@@ -45,19 +36,9 @@ import {
   type LeadershipService,
   memoryLock,
 } from '../../lib/index.js';
-import { Elections, ROLE } from './support/elections.js';
+import { ANSWER, answerOf, AskedElections, SchemaOnly } from './support/asked-elections.js';
+import { ROLE } from './support/elections.js';
 
-class Lines implements LoggerService {
-  readonly errors: unknown[] = [];
-  log(): void {}
-  warn(): void {}
-  debug(): void {}
-  error(...line: unknown[]): void {
-    this.errors.push(line);
-  }
-}
-
-const ANSWER = 'Only the leader answers this request.';
 const REFUSAL = { statusCode: 503, error: 'Service Unavailable', message: ANSWER, role: ROLE };
 const LEADER = 'http://10.1.2.3:3000';
 
@@ -75,30 +56,19 @@ class Work {
 }
 
 describe('LeaderGuard', () => {
-  let elections: Elections;
-  let lines: Lines;
+  let elections: AskedElections;
   beforeEach(() => {
-    elections = new Elections();
-    lines = new Lines();
-    Logger.overrideLogger(lines);
+    elections = new AskedElections();
   });
-  afterEach(async () => {
-    await elections.end();
-    Logger.overrideLogger(false);
-  });
+  afterEach(() => elections.end());
 
-  async function started(
-    metadata: Parameters<Elections['create']>[0],
+  function started(
+    metadata: Parameters<AskedElections['create']>[0],
     options: Partial<LeaderElectionModuleOptions> = {},
-    adapter?: Parameters<Elections['create']>[1],
+    adapter?: Parameters<AskedElections['create']>[1],
   ) {
     const { imports = [], ...rest } = metadata;
-    const app = await elections.create(
-      { imports: [elections.module(options), ...imports], ...rest },
-      adapter,
-    );
-    Logger.overrideLogger(lines);
-    return app;
+    return elections.create({ imports: [elections.module(options), ...imports], ...rest }, adapter);
   }
 
   async function listening(...given: Parameters<typeof started>) {
@@ -161,7 +131,7 @@ describe('LeaderGuard', () => {
       expect([answer.status, await answer.json()]).toEqual([503, REFUSAL]);
       expect(answer.headers.get('location')).toBeNull();
       expect((await fetch(`${url}/plans/health`)).status).toBe(200);
-      expect(lines.errors).toEqual([]);
+      expect(elections.errors).toEqual([]);
     });
 
     it('redirects to the leader if it is asked for: same path and query, same method', async () => {
@@ -173,7 +143,7 @@ describe('LeaderGuard', () => {
         `${LEADER}/plans/close?plan=a%20b&x=//evil.example`,
       );
       expect(await answer.json()).toMatchObject({ statusCode: 307, role: ROLE });
-      expect(lines.errors).toEqual([]);
+      expect(elections.errors).toEqual([]);
     });
 
     it.each<[string, string | undefined, string, string]>([
@@ -425,18 +395,7 @@ describe('LeaderGuard', () => {
 
     async function send() {
       const app = await started({ controllers: [Messages] });
-      const options = { host: '127.0.0.1', port: 0 };
-      const microservice = app.connectMicroservice({ transport: Transport.TCP, options });
-      await app.startAllMicroservices();
-      await app.init();
-      await elections.clock.settle();
-      const server = microservice.unwrap<{ address(): { port: number } }>();
-      const client = ClientProxyFactory.create({
-        transport: Transport.TCP,
-        options: { host: '127.0.0.1', port: server.address().port },
-      });
-      const answer = firstValueFrom(client.send('close', {}), { defaultValue: 'empty' });
-      return answer.finally(() => client.close());
+      return elections.answerOverTcp(app, 'close');
     }
 
     it('lets the leader answer', async () => {
@@ -451,7 +410,7 @@ describe('LeaderGuard', () => {
         message: ANSWER,
         role: ROLE,
       });
-      expect(lines.errors).toEqual([]);
+      expect(elections.errors).toEqual([]);
     });
   });
 
@@ -464,25 +423,10 @@ describe('LeaderGuard', () => {
         return { event: 'closed', data: currentTerm()?.number };
       }
     }
-    interface ClientSocket extends EventEmitter {
-      send(text: string): void;
-      terminate(): void;
-    }
 
     async function send() {
       const app = await started({ providers: [Gateway] });
-      app.useWebSocketAdapter(new WsAdapter(app));
-      await app.listen(0, '127.0.0.1');
-      await elections.clock.settle();
-      const { WebSocket } = (await import('ws' as string)) as {
-        WebSocket: new (url: string) => ClientSocket;
-      };
-      const socket = new WebSocket((await app.getUrl()).replace('http', 'ws'));
-      await once(socket, 'open');
-      socket.send(JSON.stringify({ event: 'close', data: 7 }));
-      const [message] = (await once(socket, 'message')) as [Buffer];
-      socket.terminate();
-      return JSON.parse(message.toString()) as object;
+      return answerOf(await elections.openSocket(app), 'close');
     }
 
     it('lets the leader answer', async () => {
@@ -495,7 +439,7 @@ describe('LeaderGuard', () => {
         event: 'exception',
         data: { status: 'error', message: ANSWER, cause: { pattern: 'close', data: 7 } },
       });
-      expect(lines.errors).toEqual([]);
+      expect(elections.errors).toEqual([]);
     });
   });
 
@@ -507,10 +451,6 @@ describe('LeaderGuard', () => {
       plan(): string {
         return `term ${currentTerm()?.number}`;
       }
-    }
-    class SchemaOnly extends AbstractGraphQLDriver {
-      async start(): Promise<void> {}
-      async stop(): Promise<void> {}
     }
 
     async function ask() {
@@ -532,7 +472,7 @@ describe('LeaderGuard', () => {
       const { errors } = await ask();
       expect(errors).toMatchObject([{ extensions: { code: 'ERR_NOT_LEADER', role: ROLE } }]);
       expect(errors![0]!.message).not.toContain('pod-b');
-      expect(lines.errors).toEqual([]);
+      expect(elections.errors).toEqual([]);
     });
   });
 

@@ -1,14 +1,4 @@
-import { type EventEmitter, once } from 'node:events';
-import {
-  Controller,
-  Get,
-  Injectable,
-  Logger,
-  type LoggerService,
-  Post,
-  SetMetadata,
-  Sse,
-} from '@nestjs/common';
+import { Controller, Get, Injectable, Post, SetMetadata, Sse } from '@nestjs/common';
 import { Processor, WorkerHost } from '@nestjs/bullmq';
 import {
   CommandBus,
@@ -20,7 +10,6 @@ import {
 } from '@nestjs/cqrs';
 import { OnEvent } from '@nestjs/event-emitter';
 import {
-  AbstractGraphQLDriver,
   Field,
   GraphQLModule,
   GraphQLSchemaHost,
@@ -31,17 +20,10 @@ import {
   Resolver,
 } from '@nestjs/graphql';
 import { ApolloServer } from '@apollo/server';
-import {
-  ClientProxyFactory,
-  EventPattern,
-  MessagePattern,
-  RpcException,
-  Transport,
-} from '@nestjs/microservices';
-import { WsAdapter } from '@nestjs/platform-ws';
+import { EventPattern, MessagePattern, RpcException } from '@nestjs/microservices';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { graphql } from 'graphql';
-import { firstValueFrom, interval, map, type Observable } from 'rxjs';
+import { interval, map, type Observable } from 'rxjs';
 import {
   type LeadershipService,
   InjectLeadership,
@@ -51,7 +33,8 @@ import {
   NotLeaderError,
 } from '../../lib/index.js';
 import { LeaderCron, LeaderSchedule, LeaderScheduleModule } from '../../lib/schedule/index.js';
-import { Elections, ROLE } from './support/elections.js';
+import { ANSWER, answerOf, AskedElections, SchemaOnly } from './support/asked-elections.js';
+import { ROLE } from './support/elections.js';
 
 /** A decorator of the kind that puts another function around the method and copies nothing: tracing, retries. */
 const Wrapped = (): MethodDecorator => (_target, _key, descriptor) => {
@@ -61,52 +44,17 @@ const Wrapped = (): MethodDecorator => (_target, _key, descriptor) => {
   } as never;
 };
 
-interface ClientSocket extends EventEmitter {
-  send(text: string): void;
-  terminate(): void;
-}
-
-/** The package has no types of its own. */
-async function openSocket(url: string): Promise<ClientSocket> {
-  const { WebSocket } = (await import('ws' as string)) as {
-    WebSocket: new (url: string) => ClientSocket;
-  };
-  const socket = new WebSocket(url);
-  await once(socket, 'open');
-  return socket;
-}
-
-class Lines implements LoggerService {
-  readonly errors: unknown[] = [];
-  log(): void {}
-  warn(): void {}
-  debug(): void {}
-  error(...line: unknown[]): void {
-    this.errors.push(line);
-  }
-}
-
-const ANSWER = 'Only the leader answers this request.';
-
 describe('A follower', () => {
-  let elections: Elections;
-  let lines: Lines;
+  let elections: AskedElections;
   beforeEach(() => {
-    elections = new Elections();
-    lines = new Lines();
-    Logger.overrideLogger(lines);
+    elections = new AskedElections();
   });
-  afterEach(async () => {
-    await elections.end();
-    Logger.overrideLogger(false);
-  });
+  afterEach(() => elections.end());
 
-  async function followers(metadata: Parameters<Elections['create']>[0]) {
+  async function followers(metadata: Parameters<AskedElections['create']>[0]) {
     const { imports = [], ...rest } = metadata;
     await elections.leadingRival('pod-b');
-    const app = await elections.create({ imports: [elections.module(), ...imports], ...rest });
-    Logger.overrideLogger(lines);
-    return app;
+    return elections.create({ imports: [elections.module(), ...imports], ...rest });
   }
 
   describe('when a request comes by HTTP', () => {
@@ -186,7 +134,7 @@ describe('A follower', () => {
           message: ANSWER,
           role: ROLE,
         });
-        expect(lines.errors).toEqual([]);
+        expect(elections.errors).toEqual([]);
       },
     );
 
@@ -241,24 +189,14 @@ describe('A follower', () => {
       'answers the pattern %s with a refusal and logs nothing, also in a hybrid application',
       async (pattern) => {
         const app = await followers({ controllers: [Messages] });
-        const options = { host: '127.0.0.1', port: 0 };
-        const microservice = app.connectMicroservice({ transport: Transport.TCP, options });
-        await app.startAllMicroservices();
-        await app.init();
-        const server = microservice.unwrap<{ address(): { port: number } }>();
-        const client = ClientProxyFactory.create({
-          transport: Transport.TCP,
-          options: { host: '127.0.0.1', port: server.address().port },
-        });
-        const answer = firstValueFrom(client.send(pattern, {}), { defaultValue: 'empty' });
+        const answer = elections.answerOverTcp(app, pattern);
         await expect(answer).rejects.toEqual({
           status: 'error',
           code: 'ERR_NOT_LEADER',
           message: ANSWER,
           role: ROLE,
         });
-        await client.close();
-        expect(lines.errors).toEqual([]);
+        expect(elections.errors).toEqual([]);
       },
     );
 
@@ -290,17 +228,11 @@ describe('A follower', () => {
       'tells the client of %s and which message was refused, and logs nothing',
       async (event) => {
         const app = await followers({ providers: [Gateway] });
-        app.useWebSocketAdapter(new WsAdapter(app));
-        await app.listen(0, '127.0.0.1');
-        const socket = await openSocket((await app.getUrl()).replace('http', 'ws'));
-        socket.send(JSON.stringify({ event, data: 7 }));
-        const [message] = (await once(socket, 'message')) as [Buffer];
-        expect(JSON.parse(message.toString())).toEqual({
+        expect(await answerOf(await elections.openSocket(app), event)).toEqual({
           event: 'exception',
           data: { status: 'error', message: ANSWER, cause: { pattern: event, data: 7 } },
         });
-        socket.terminate();
-        expect(lines.errors).toEqual([]);
+        expect(elections.errors).toEqual([]);
       },
     );
   });
@@ -338,10 +270,6 @@ describe('A follower', () => {
         return 'ran';
       }
     }
-    class SchemaOnly extends AbstractGraphQLDriver {
-      async start(): Promise<void> {}
-      async stop(): Promise<void> {}
-    }
 
     it.each(['{ gated }', 'mutation { asserting }', '{ plan { field } }'])(
       'answers %s with an error of its own code and logs nothing',
@@ -361,7 +289,7 @@ describe('A follower', () => {
         expect(response.body).toMatchObject({
           singleResult: { errors: [{ extensions: { code: 'ERR_NOT_LEADER', role: ROLE } }] },
         });
-        expect(lines.errors).toEqual([]);
+        expect(elections.errors).toEqual([]);
       },
     );
   });
@@ -402,7 +330,7 @@ describe('A follower', () => {
       await expect(commands.execute(new Close())).rejects.toThrow(NotLeaderError);
       await expect(commands.execute(new Reopen())).rejects.toThrow(NotLeaderError);
       await expect(queries.execute(new Count())).rejects.toThrow(NotLeaderError);
-      expect(lines.errors).toEqual([]);
+      expect(elections.errors).toEqual([]);
     });
   });
 
