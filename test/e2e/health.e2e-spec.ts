@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
-import { ElectionCluster } from '../../proof/fleet/election-cluster.js';
 import type { ReplicaServer } from '../../proof/fleet/replica-server.js';
 import { until } from '../../proof/kubernetes/until.js';
 import type { WebSettings } from './support/web-application.js';
-import { WebReplica } from './support/web-replica.js';
+import { WebCluster } from './support/web-cluster.js';
+import type { WebReplica } from './support/web-replica.js';
 
 /** What Terminus answers, as far as it is asked for here. */
 interface HealthAnswer {
@@ -20,35 +20,21 @@ interface HealthAnswer {
   };
 }
 
-let cluster: ElectionCluster;
-let replicas: WebReplica[] = [];
+let web: WebCluster;
 
 beforeAll(async () => {
-  cluster = await ElectionCluster.start();
+  web = await WebCluster.start();
 }, FIRST_START_LIMIT_MS);
-
-afterEach(async () => {
-  await Promise.all(replicas.map((replica) => replica.kill()));
-  replicas = [];
-  await cluster.deleteLease();
-});
-
-afterAll(() => cluster?.stop());
+afterEach(() => web.endReplicas());
+afterAll(() => web?.stop());
 
 async function start(
   name: string,
   change: Partial<WebSettings> = {},
 ): Promise<{ readonly replica: WebReplica; readonly server: ReplicaServer }> {
-  const server = await cluster.connect();
+  const server = await web.cluster.connect();
   const { kubeConfigFile } = server;
-  const replica = await WebReplica.start(name, {
-    leaseName: cluster.leaseName,
-    kubeConfigFile,
-    ...change,
-  });
-  replicas.push(replica);
-  await replica.line(/^listens$/);
-  return { replica, server };
+  return { replica: await web.startReplica(name, { kubeConfigFile, ...change }), server };
 }
 
 async function health({ url }: WebReplica, withinMs = 60_000): Promise<HealthAnswer> {

@@ -1,31 +1,18 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
-import { ElectionCluster } from '../../proof/fleet/election-cluster.js';
-import { WebReplica } from './support/web-replica.js';
+import { WebCluster } from './support/web-cluster.js';
+import type { WebReplica } from './support/web-replica.js';
 
-let cluster: ElectionCluster;
-let replicas: WebReplica[] = [];
+let web: WebCluster;
 
 beforeAll(async () => {
-  cluster = await ElectionCluster.start();
+  web = await WebCluster.start();
 }, FIRST_START_LIMIT_MS);
+afterEach(() => web.endReplicas());
+afterAll(() => web?.stop());
 
-afterEach(async () => {
-  await Promise.all(replicas.map((replica) => replica.kill()));
-  replicas = [];
-  await cluster.deleteLease();
-});
-
-afterAll(() => cluster?.stop());
-
-async function start(name: string, saysAddress: boolean): Promise<WebReplica> {
-  const { kubeConfigFile, leaseName } = cluster;
-  const settings = { kubeConfigFile, leaseName, saysAddress };
-  const replica = await WebReplica.start(name, settings);
-  replicas.push(replica);
-  await replica.line(/^listens$/);
-  return replica;
-}
+const start = (name: string, saysAddress: boolean): Promise<WebReplica> =>
+  web.startReplica(name, { saysAddress });
 
 const close = ({ url }: WebReplica, redirect: 'follow' | 'manual' = 'follow') =>
   fetch(`${url}/plans/a%20b/close?by=anna%26co`, {
@@ -38,7 +25,7 @@ const close = ({ url }: WebReplica, redirect: 'follow' | 'manual' = 'follow') =>
 const ADDRESS = 'nestjs-leader-election/address';
 
 async function writtenAddress(): Promise<string> {
-  const { annotations } = (await cluster.lease()).metadata as Record<string, object>;
+  const { annotations } = (await web.cluster.lease()).metadata as Record<string, object>;
   return (annotations as Record<string, string>)[ADDRESS]!;
 }
 
@@ -89,7 +76,7 @@ describe('when a request for the leader comes to a follower in another process',
     const second = await start('pod-b', true);
     await second.line(/^leader pod-a$/);
     const forged = (await writtenAddress()).replace(first.url, 'http://anna:secret@evil.example');
-    await cluster.server.request('PATCH', cluster.leasePath, {
+    await web.cluster.server.request('PATCH', web.cluster.leasePath, {
       metadata: { annotations: { [ADDRESS]: forged } },
     });
     const location = async () => (await close(second, 'manual')).headers.get('location');

@@ -33,9 +33,11 @@ const TERM = createTerm({
   signal: new AbortController().signal,
 });
 const SOURCE = { role: 'plans', lock: 'Lease default/plans', holderIdentity: 'pod-a' };
-const AT = new Date('2026-03-01T02:00:00.000Z');
+/** When a job of this log was due. */
+export const AT = new Date('2026-03-01T02:00:00.000Z');
 const RUN = { job: 'close-day', scheduledTime: AT, term: TERM, attempt: 1 };
-const RETRY = {
+/** An attempt to come of that run. */
+export const RETRY = {
   scheduledTime: AT.getTime(),
   attempt: 3,
   notBefore: 0,
@@ -43,7 +45,7 @@ const RETRY = {
   isRerun: false,
   returned: [],
 };
-const CANCELLATION = { at: AT.getTime() + 1_000, by: 'pod-b', reason: 'no paper' };
+export const CANCELLATION = { at: AT.getTime() + 1_000, by: 'pod-b', reason: 'no paper' };
 const RECORD: OnceRecord = {
   version: '2.1.0',
   state: 'failed',

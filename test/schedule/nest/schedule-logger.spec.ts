@@ -2,12 +2,11 @@ import { Logger } from '@nestjs/common';
 import { testTerm } from '../../../lib/testing/index.js';
 import type { MissedReport } from '../../../lib/schedule/index.js';
 import { ScheduleLogger } from '../../../lib/schedule/nest/schedule-logger.js';
+import { AT, CANCELLATION, RETRY } from '../../support/every-log-line.js';
 
-const AT = new Date('2026-03-01T02:00:00.000Z');
 const NEXT = new Date('2026-03-01T02:00:01.000Z');
 const TERM = testTerm();
 const RUN = { job: 'close-day', scheduledTime: AT, term: TERM, attempt: 1 };
-const CANCELLATION = { at: NEXT.getTime(), by: 'pod-b', reason: 'no paper' };
 
 describe('the log of the schedule', () => {
   const lines: string[] = [];
@@ -29,14 +28,6 @@ describe('the log of the schedule', () => {
     holderIdentity: 'pod-a',
   });
   const ended = { retryAt: null, endedAt: 0, durationMs: 0, succeeded: true, failure: null };
-  const RETRY = {
-    scheduledTime: AT.getTime(),
-    attempt: 3,
-    notBefore: 0,
-    notAfter: null,
-    isRerun: false,
-    returned: [],
-  };
   const missed = (reason: MissedReport['reason'], times: Date[]): MissedReport => ({
     job: 'close-day',
     reason,
