@@ -456,8 +456,10 @@ export type ElectionNotice =
   | { readonly kind: 'schedule-changed' }
   /** An ineligible process leads, as no eligible one has taken the lease (R25). */
   | { readonly kind: 'ineligible-acquisition'; readonly term: number }
-  /** Something failed; the election continues by itself. */
-  | { readonly kind: 'failed'; readonly error: ElectionFailure };
+  /** Something failed; the election continues by itself. `of`: what, if it was no request. */
+  | { readonly kind: 'failed'; readonly error: ElectionFailure; readonly of?: 'watch' }
+  /** The watch of the lease, which had failed, is open again. */
+  | { readonly kind: 'watch-recovered' };
 
 /** How an attempt to acquire failed. `late`: it succeeded, too late to be granted (R20). */
 export type AttemptFailure =

@@ -3,7 +3,7 @@ import type { RoleElector } from '../elector/leader-elector.js';
 import type { ElectionProgress, ElectionStatus, StatusSubject } from './election-status.js';
 
 /**
- * - `up`: this process leads and renews, or follows.
+ * - `up`: this process leads and renews, or follows. A watch that has failed changes nothing: the lease is read instead.
  * - `degraded`: it works and needs attention, though a restart would not help.
  * - `down`: it cannot know whether it leads, and only a restart is sure to end what it does.
  */
@@ -47,7 +47,7 @@ export function healthOf(
   const status = progress.statusOf(subject);
   // A term has begun, and its end has not been announced in this process.
   const hasOpenTerm = subject.elector.openTerm !== undefined;
-  const { isLeader, failures, leaderlessMs } = status;
+  const { isLeader, failures, watchFailures, leaderlessMs } = status;
   if (!isLeader && hasOpenTerm && sinceRenewalMs > leaseDurationMs + toleranceMs) {
     const reason = `its term was not renewed for ${seconds(sinceRenewalMs)} and has not ended here: the event loop is blocked`;
     return { ...status, status: 'down', reason };
@@ -57,11 +57,11 @@ export function healthOf(
     return { ...status, status: 'degraded', reason };
   }
   if (leaderlessMs !== undefined && leaderlessMs > leaseDurationMs) {
-    const last = failures === undefined ? '' : `: ${failures.message}`;
+    const last = failures ?? watchFailures;
     return {
       ...status,
       status: 'degraded',
-      reason: `no leader is known for ${seconds(leaderlessMs)}${last}`,
+      reason: `no leader is known for ${seconds(leaderlessMs)}${last ? `: ${last.message}` : ''}`,
     };
   }
   return { ...status, status: 'up' };

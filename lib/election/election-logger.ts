@@ -146,6 +146,9 @@ export class ElectionLogger {
         return this.uncoordinatedAcquisition(notice.term, notice.coordination);
       case 'request-answered':
         return this.requestAnswered(notice.request, notice.refused);
+      // The next answer of the lock tells how often it had failed.
+      case 'watch-recovered':
+        return;
       case 'failed':
         return this.requestFailed(notice.error);
       default:

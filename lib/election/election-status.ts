@@ -1,11 +1,10 @@
 import type { Clock } from '../core/clock.js';
 import type { ElectionNotice } from '../core/election-state.js';
-import type { ReportedError } from '../core/errors.js';
 import type { ResolvedElectionOptions } from '../core/election-options.js';
 import { titleOf } from '../core/thrown-value.js';
 import type { RoleElector } from '../elector/leader-elector.js';
 
-/** What has failed since this process last renewed the lease, or since the leader last changed. */
+/** Failures of one kind. */
 export interface RecentFailures {
   /** One line: what failed last. */
   readonly message: string;
@@ -35,8 +34,13 @@ export interface ElectionStatus {
   readonly lastRenewal?: Date;
   /** Milliseconds since the last leader ended; absent while one is known, and before the election has started. */
   readonly leaderlessMs?: number;
-  /** Absent if nothing has. */
+  /** What has failed since this process last renewed the lease, or since the leader last changed; absent if nothing has. */
   readonly failures?: RecentFailures;
+  /**
+   * The watch of the lease has failed and is not open again: changes are heard at the next read, up to a retry period late.
+   * Absent while it has not.
+   */
+  readonly watchFailures?: RecentFailures;
   /** Whether this process may compete for the lease. */
   readonly isEligible: boolean;
 }
@@ -61,6 +65,7 @@ export function knownLeader(
 /** What an election has been through, as far as its status and its health go by it. */
 export class ElectionProgress {
   private failures: RecentFailures | undefined;
+  private watchFailures: RecentFailures | undefined;
   private renewed: { readonly now: number; readonly at: Date } | undefined;
   private leaderlessSince: number | undefined;
 
@@ -72,7 +77,7 @@ export class ElectionProgress {
   }
 
   statusOf({ options, lock, leader, elector }: StatusSubject): ElectionStatus {
-    const { failures, renewed, leaderlessSince } = this;
+    const { failures, watchFailures, renewed, leaderlessSince } = this;
     const { role, identity } = options;
     const { term, isEligible } = elector;
     return Object.freeze({
@@ -86,6 +91,7 @@ export class ElectionProgress {
       ...(renewed !== undefined && { lastRenewal: renewed.at }),
       ...(leaderlessSince !== undefined && { leaderlessMs: this.clock.now() - leaderlessSince }),
       ...(failures !== undefined && { failures }),
+      ...(watchFailures !== undefined && { watchFailures }),
       isEligible,
     });
   }
@@ -98,18 +104,26 @@ export class ElectionProgress {
     this.succeeded();
   }
 
-  failed(error: ReportedError): void {
-    const count = (this.failures?.count ?? 0) + 1;
-    this.failures = { message: titleOf(error), at: this.wallTime(), count };
-  }
-
   tell(notice: ElectionNotice): void {
     if (notice.kind === 'renewed') this.succeeded();
-    else if (notice.kind === 'failed') this.failed(notice.error);
+    else if (notice.kind === 'failed') this.failed(notice);
+    else if (notice.kind === 'watch-recovered') this.watchFailures = undefined;
     else if (notice.kind === 'leader-changed') {
       this.leaderlessSince = notice.leader === undefined ? this.clock.now() : undefined;
       this.failures = undefined;
     }
+  }
+
+  private failed({ error, of }: Extract<ElectionNotice, { readonly kind: 'failed' }>): void {
+    const what = titleOf(error);
+    if (of === 'watch') {
+      const message = `changes of the lease are heard late: ${what}`;
+      this.watchFailures = this.oneMore(this.watchFailures, message);
+    } else this.failures = this.oneMore(this.failures, what);
+  }
+
+  private oneMore(before: RecentFailures | undefined, message: string): RecentFailures {
+    return { message, at: this.wallTime(), count: (before?.count ?? 0) + 1 };
   }
 
   private succeeded(): void {

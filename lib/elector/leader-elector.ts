@@ -15,7 +15,7 @@ import {
   type SuccessorChoice,
   type WithdrawalReason,
 } from '../core/election-state.js';
-import { type ElectionFailure, LeadershipRevokedError } from '../core/errors.js';
+import { LeadershipRevokedError } from '../core/errors.js';
 import { leaderAddressOf } from '../core/leader-address.js';
 import type { LeaderRequest } from '../core/lease-record.js';
 import type { LeaseWatch, ReadOutcome, ResourceLock, WriteOutcome } from '../core/resource-lock.js';
@@ -125,6 +125,7 @@ export class LeaderElector {
   private current: OpenTerm | undefined;
   private wakeUp: { readonly at: number; readonly timer: Timer } | undefined;
   private watch: Pick<LeaseWatch, 'close'> | undefined;
+  private hasWatchFailed = false;
   private readonly requests: LockRequests;
   /** For work that is to count before it is called; `track()` is for a promise that exists already. */
   readonly work = new WorkInFlight();
@@ -339,11 +340,6 @@ export class LeaderElector {
     this.enqueue(effects);
   }
 
-  /** Reports what fails outside the machine in the same order as what it decides. */
-  private report(error: ElectionFailure): void {
-    this.enqueue([{ kind: 'failed', error }]);
-  }
-
   private enqueue(effects: readonly ElectionEffect[]): void {
     this.effects.push(...effects);
     if (this.performing) return;
@@ -470,11 +466,18 @@ export class LeaderElector {
       this.dependencies.lock,
       {
         opening: () => this.dispatch({ kind: 'watch-opening' }),
-        opened: () => this.dispatch({ kind: 'watch-opened' }),
+        opened: () => {
+          if (this.hasWatchFailed) this.enqueue([{ kind: 'watch-recovered' }]);
+          this.hasWatchFailed = false;
+          this.dispatch({ kind: 'watch-opened' });
+        },
         changed: (lease, revision) => this.dispatch({ kind: 'watch-changed', lease, revision }),
         holderDied: (timingKey) => this.dispatch({ kind: 'holder-died', timingKey }),
         interrupted: (error) => {
-          if (error !== undefined) this.report(error);
+          if (error !== undefined) {
+            this.hasWatchFailed = true;
+            this.enqueue([{ kind: 'failed', error, of: 'watch' }]);
+          }
           this.dispatch({ kind: 'watch-interrupted' });
         },
       },

@@ -1,4 +1,9 @@
-import { LockRequestError, memoryLock, type ResourceLock } from '../../lib/index.js';
+import {
+  type LeaseWatchObserver,
+  LockRequestError,
+  memoryLock,
+  type ResourceLock,
+} from '../../lib/index.js';
 import { LeaderElectionOptionsError } from '../../lib/index.js';
 import { Elections, ROLE } from './support/elections.js';
 
@@ -8,6 +13,7 @@ const RETRY_MS = 2_000;
 describe('the health of an election', () => {
   let elections: Elections;
   let isStoreGone: boolean;
+  let watching: LeaseWatchObserver;
   beforeEach(() => {
     elections = new Elections();
     isStoreGone = false;
@@ -27,8 +33,15 @@ describe('the health of an election', () => {
       read: orGone((options) => real.read(options)),
       create: orGone((record, options) => real.create(record, options)),
       replace: orGone((record, expected, options) => real.replace(record, expected, options)),
+      watch: (observer, options) => {
+        watching = observer;
+        return real.watch!(observer, options);
+      },
     };
   };
+
+  const cutWatch = () =>
+    watching.interrupted(new LockRequestError('watch cut', { reason: 'unreachable' }));
 
   const start = async () => {
     const app = await elections.start({ imports: [elections.module({ identity: 'pod-a', lock })] });
@@ -86,6 +99,63 @@ describe('the health of an election', () => {
       await elections.clock.advance(RETRY_MS);
       expect(leadership.health()).toMatchObject({ status: 'up', isLeader: true });
       expect(leadership.health()).not.toHaveProperty('failures');
+    });
+  });
+
+  describe('when only the watch fails', () => {
+    const late = 'changes of the lease are heard late: LockRequestError: watch cut';
+
+    it('is up on a leader, whose renewals succeed, and says that changes are heard late', async () => {
+      const leadership = await start();
+      cutWatch();
+      cutWatch();
+      await elections.clock.settle();
+      const health = leadership.health();
+      expect(health).toMatchObject({
+        status: 'up',
+        isLeader: true,
+        watchFailures: { message: late, count: 2, at: elections.clock.date() },
+      });
+      expect(health).not.toHaveProperty('reason');
+      expect(health).not.toHaveProperty('failures');
+      await elections.clock.advance(3 * RETRY_MS);
+      expect(leadership.health()).toMatchObject({ status: 'up', watchFailures: { count: 2 } });
+    });
+
+    it('is up on a follower, which reads the lease instead', async () => {
+      await elections.leadingRival('pod-b');
+      const leadership = await start();
+      cutWatch();
+      await elections.clock.advance(2 * LEASE_MS);
+      expect(leadership.health()).toMatchObject({
+        status: 'up',
+        leader: 'pod-b',
+        watchFailures: { message: late, count: 1 },
+      });
+    });
+
+    it('no longer says so once the watch is open again', async () => {
+      const leadership = await start();
+      cutWatch();
+      watching.opened();
+      await elections.clock.settle();
+      expect(leadership.health()).not.toHaveProperty('watchFailures');
+    });
+  });
+
+  describe('when renewals and the watch fail', () => {
+    it('counts the renewals, and names what failed of them', async () => {
+      const leadership = await start();
+      isStoreGone = true;
+      await elections.clock.advance(RETRY_MS);
+      const { failures } = leadership.status();
+      cutWatch();
+      await elections.clock.settle();
+      const health = leadership.health();
+      expect(health).toMatchObject({ status: 'degraded', failures, watchFailures: { count: 1 } });
+      expect(health.reason).toMatch(
+        /^renewals fail \(2\); .* LockRequestError: connection refused$/,
+      );
     });
   });
 

@@ -167,6 +167,8 @@ function wordsOf(effect: Exclude<ElectionEffect, { kind: 'wake' }>): string {
       return `tells: ${effect.refused === '' ? 'does what it was asked for' : `refuses, as ${effect.refused}`}`;
     case 'schedule-changed':
       return 'tells: others have changed the schedule';
+    case 'watch-recovered':
+      return 'tells: the watch is open again';
     case 'failed':
       return `tells: failed, ${effect.error.code}`;
     default:
