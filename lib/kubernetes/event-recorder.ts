@@ -3,6 +3,7 @@ import { wallMs } from '../core/clock.js';
 import { LockRequestError } from '../core/errors.js';
 import { parseDocument, partOf } from '../core/json-document.js';
 import { explainNoAnswer, explainResponse } from './answer-messages.js';
+import { isVersionConflict, provesNotApplied } from './api-status.js';
 import type { ClusterConnection } from './connection/cluster-connection.js';
 import { type ApiRequest, KubernetesTransport } from './kubernetes-transport.js';
 import {
@@ -42,6 +43,19 @@ interface Stored {
   readonly name: string;
   count: number;
   lastMs: number;
+}
+
+/** An event on its way. Its attempts write the same, so that a write whose answer was lost is not done twice. */
+interface Telling {
+  readonly event: ClusterEvent;
+  /** Events with the same one are counted. */
+  readonly key: string;
+  /** Where it is counted; undefined where it is stored by itself. */
+  countedIn: Stored | undefined;
+  /** Under which it is stored, once that was tried. */
+  name: string | undefined;
+  /** An attempt under that name may have stored it, and its answer does not tell. */
+  isPerhapsStored: boolean;
 }
 
 /** As client-go's recorder has it: so many events about one object at once, and then one in so much time. */
@@ -130,11 +144,26 @@ export class EventRecorder {
 
   private async write(): Promise<void> {
     for (let event = this.waiting.shift(); event !== undefined; event = this.waiting.shift()) {
+      const telling = this.tellingOf(event);
       for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
-        if (this.stop.signal.aborted || (await this.isTold(event))) break;
+        if (this.stop.signal.aborted || (await this.isTold(telling))) break;
         if (attempt < ATTEMPTS) await this.wait();
       }
     }
+  }
+
+  private tellingOf(event: ClusterEvent): Telling {
+    const isCombined = event.message.startsWith(COMBINED);
+    const key = `${event.lease} ${event.reason} ${isCombined ? COMBINED : event.message}`;
+    const known = this.stored.get(key);
+    const isSame = known !== undefined && this.its.clock.now() - known.lastMs <= SAME_WITHIN_MS;
+    return {
+      event,
+      key,
+      countedIn: isSame ? known : undefined,
+      name: undefined,
+      isPerhapsStored: false,
+    };
   }
 
   private wait(): Promise<void> {
@@ -143,26 +172,23 @@ export class EventRecorder {
   }
 
   /** True also where another attempt would change nothing. */
-  private async isTold(event: ClusterEvent): Promise<boolean> {
+  private async isTold(telling: Telling): Promise<boolean> {
     const namespace = await this.namespaceOf();
     if (namespace === undefined) return false;
-    const { clock } = this.its;
-    const isCombined = event.message.startsWith(COMBINED);
-    const key = `${event.lease} ${event.reason} ${isCombined ? COMBINED : event.message}`;
-    const known = this.stored.get(key);
-    if (known !== undefined && clock.now() - known.lastMs <= SAME_WITHIN_MS) {
-      const answer = await this.counted(namespace, event, known);
-      if (answer.kind === 'response' && answer.status === 200) {
-        known.count += 1;
-        known.lastMs = clock.now();
-        return true;
-      }
-      // Events are kept for an hour, and anyone may delete one.
-      if (answer.kind !== 'response' || answer.status !== 404) {
-        return this.failed(answer, 'patch', eventAddress(namespace, known.name));
-      }
+    const { event, countedIn } = telling;
+    if (countedIn === undefined) return this.isCreated(namespace, telling);
+    const answer = await this.counted(namespace, event, countedIn);
+    if (answer.kind === 'response' && answer.status === 200) {
+      countedIn.count += 1;
+      countedIn.lastMs = this.its.clock.now();
+      return true;
     }
-    return this.isCreated(namespace, event, key);
+    if (answer.kind !== 'response' || answer.status !== 404) {
+      return this.failed(answer, 'patch', eventAddress(namespace, countedIn.name));
+    }
+    // Events are kept for an hour, and anyone may delete one.
+    telling.countedIn = undefined;
+    return this.isCreated(namespace, telling);
   }
 
   private counted(namespace: string, { message }: ClusterEvent, known: Stored): Promise<ApiAnswer> {
@@ -176,10 +202,10 @@ export class EventRecorder {
     return this.send({ method: 'PATCH', path, body });
   }
 
-  private async isCreated(namespace: string, event: ClusterEvent, key: string): Promise<boolean> {
+  private async isCreated(namespace: string, telling: Telling): Promise<boolean> {
     const { instance, clock } = this.its;
-    const { type, reason, message, lease } = event;
-    const address = eventAddress(namespace, this.nameFor(lease));
+    const { type, reason, message, lease } = telling.event;
+    const address = eventAddress(namespace, (telling.name ??= this.nameFor(lease)));
     const at = this.nowText();
     const uid = await this.uidOf(namespace, lease);
     const { apiVersion, kind } = leaseAddress(namespace, lease);
@@ -205,9 +231,19 @@ export class EventRecorder {
       reportingInstance: instance.slice(0, LONGEST_INSTANCE),
     };
     const answer = await this.send({ method: 'POST', path: collectionPath(address), body });
-    if (answer.kind !== 'response' || answer.status !== 201)
+    const response = answer.kind === 'response' ? answer : undefined;
+    const isNameTaken = response !== undefined && isVersionConflict('create', response, address);
+    if (isNameTaken && !telling.isPerhapsStored) {
+      // By another process.
+      telling.name = undefined;
+      return false;
+    }
+    if (response?.status !== 201 && !isNameTaken) {
+      telling.isPerhapsStored ||=
+        response === undefined ? answer.kind === 'unanswered' : !provesNotApplied(response);
       return this.failed(answer, 'create', address);
-    this.stored.set(key, { name: address.name, count: 1, lastMs: clock.now() });
+    }
+    this.stored.set(telling.key, { name: address.name, count: 1, lastMs: clock.now() });
     const [oldest] = this.stored.keys();
     if (this.stored.size > MOST_REMEMBERED) this.stored.delete(oldest!);
     return true;
@@ -262,7 +298,7 @@ export class EventRecorder {
     return new Date(wallMs(this.its.clock)).toISOString().replace(/\.\d+Z$/, 'Z');
   }
 
-  /** Unique in the namespace: two processes do not tell of one lease in the same microsecond of their clocks. */
+  /** Another process may choose the same one, if it tells of the same lease in the same millisecond. */
   private nameFor(lease: string): string {
     const micros = Math.round(wallMs(this.its.clock) * 1_000) + (this.names += 1);
     return `${lease}.${micros.toString(16)}`;

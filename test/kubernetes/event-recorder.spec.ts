@@ -14,17 +14,22 @@ interface StoredEvent {
   readonly reason: string;
 }
 
+/** A status is answered and nothing is stored; `lost` stores and loses the answer; `hang` does neither. */
+type Planted = number | 'hang' | 'lost' | { readonly status: number; readonly reason: string };
+
 /** What the server stores, and how it answers instead where a test plants that. */
 let events: Map<string, StoredEvent>;
 let requests: string[];
-let planted: ((method: string) => number | 'hang' | undefined) | undefined;
+/** The names under which events were sent to be stored. */
+let posted: string[];
+let planted: ((method: string) => Planted | undefined) | undefined;
 let server: Server;
 let clock: ManualClock;
 let errors: string[];
 let recorder: EventRecorder;
 
 beforeEach(async () => {
-  [events, requests, errors, planted] = [new Map(), [], [], undefined];
+  [events, requests, posted, errors, planted] = [new Map(), [], [], [], undefined];
   clock = new ManualClock();
   server = createServer((request, response) => {
     let body = '';
@@ -34,26 +39,28 @@ beforeEach(async () => {
       const [path] = url.split('?') as [string];
       requests.push(`${method} ${path}`);
       const answer = (status: number, object: unknown): void => {
-        response.writeHead(status, { 'content-type': 'application/json' });
+        response.writeHead(status, {
+          'content-type': 'application/json',
+          ...(status === 429 && { 'retry-after': '1' }),
+        });
         response.end(JSON.stringify(object));
       };
-      const status = planted?.(method);
-      if (status === 'hang') return;
-      if (status !== undefined) {
-        return answer(status, { kind: 'Status', message: `planted ${status}`, code: status });
+      if (method === 'POST') posted.push((JSON.parse(body) as StoredEvent).metadata.name);
+      const fault = planted?.(method);
+      if (fault === 'hang') return;
+      if (fault !== undefined && fault !== 'lost') {
+        const { status, reason } = typeof fault === 'number' ? { status: fault } : fault;
+        const message = `planted ${status}`;
+        return answer(status, { kind: 'Status', reason, message, code: status });
       }
       const name = path.split('/').at(-1)!;
       if (method === 'GET') return answer(200, { metadata: { uid: 'uid-of-the-lease' } });
       const given = JSON.parse(body) as StoredEvent;
-      if (method === 'POST') {
-        events.set(given.metadata.name, given);
-        return answer(201, given);
-      }
-      const stored = events.get(name);
-      if (stored === undefined)
-        return answer(404, { kind: 'Status', reason: 'NotFound', code: 404 });
-      events.set(name, { ...stored, ...given });
-      return answer(200, events.get(name));
+      const status = stores(method, given, name);
+      if (fault === 'lost') return request.socket.destroy();
+      const reason = { 404: 'NotFound', 409: 'AlreadyExists' }[status];
+      const kind = reason === undefined ? 'Event' : 'Status';
+      return answer(status, { ...given, kind, reason, code: status });
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -67,6 +74,19 @@ beforeEach(async () => {
     report: ({ message }) => void errors.push(message),
   });
 });
+
+/** As the API server does; answers its status. */
+function stores(method: string, given: StoredEvent, name: string): number {
+  if (method === 'POST') {
+    if (events.has(given.metadata.name)) return 409;
+    events.set(given.metadata.name, given);
+    return 201;
+  }
+  const stored = events.get(name);
+  if (stored === undefined) return 404;
+  events.set(name, { ...stored, ...given });
+  return 200;
+}
 
 afterEach(() => {
   recorder.abandon();
@@ -82,6 +102,9 @@ const event = (change: Partial<ClusterEvent> = {}): ClusterEvent => ({
   ...change,
 });
 const stored = (): StoredEvent[] => [...events.values()];
+const counts = (): number[] => stored().map(({ count }) => count);
+const sent = (method: string): number => requests.filter((each) => each.startsWith(method)).length;
+const pausing = () => eventually(() => expect(clock.pendingTimers).toBe(1));
 
 describe('when an event is recorded', () => {
   it('is stored on the Lease, by the uid that kubectl describe looks for', async () => {
@@ -108,11 +131,11 @@ describe('when an event is recorded', () => {
   it('is counted when it comes again, and stored again after ten minutes', async () => {
     for (let times = 0; times < 3; times += 1) recorder.record(event());
     await recorder.close();
-    expect(stored().map(({ count }) => count)).toEqual([3]);
+    expect(counts()).toEqual([3]);
     await clock.advance(600_001);
     recorder.record(event());
     await recorder.close();
-    expect(stored().map(({ count }) => count)).toEqual([3, 1]);
+    expect(counts()).toEqual([3, 1]);
   });
 
   it('is stored again if the one before was deleted', async () => {
@@ -121,8 +144,81 @@ describe('when an event is recorded', () => {
     events.clear();
     recorder.record(event());
     await recorder.close();
-    expect(stored().map(({ count }) => count)).toEqual([1]);
+    expect(counts()).toEqual([1]);
     expect(errors).toEqual([]);
+  });
+});
+
+/** Answers to writes as they are planted, one after the other, and after that as the server does. */
+function plant(...faults: (Planted | undefined)[]): void {
+  planted = (method) => (method === 'GET' ? undefined : faults.shift());
+}
+
+describe('when the answer to a write is lost', () => {
+  const toldAfter = async (pauses: number): Promise<void> => {
+    recorder.record(event());
+    for (let pause = 0; pause < pauses; pause += 1) {
+      await pausing();
+      await clock.advance(5_000);
+    }
+    await recorder.close();
+  };
+
+  it('stores an event once, though it is sent again', async () => {
+    plant('lost');
+    await toldAfter(1);
+    expect(sent('POST')).toBe(2);
+    expect(counts()).toEqual([1]);
+    await toldAfter(0);
+    expect(counts()).toEqual([2]);
+  });
+
+  it('stores an event once, though the server was too busy for the attempt between', async () => {
+    plant('lost', 429);
+    await toldAfter(2);
+    expect(sent('POST')).toBe(3);
+    expect(counts()).toEqual([1]);
+    await toldAfter(0);
+    expect(counts()).toEqual([2]);
+  });
+
+  it('counts an event once, though its count is sent again', async () => {
+    await toldAfter(0);
+    plant('lost');
+    await toldAfter(1);
+    expect(sent('PATCH')).toBe(2);
+    expect(counts()).toEqual([2]);
+  });
+
+  it('counts an event once, though ten minutes are over when its count is sent again', async () => {
+    await toldAfter(0);
+    await clock.advance(599_000);
+    plant('lost');
+    await toldAfter(1);
+    expect(counts()).toEqual([2]);
+  });
+});
+
+describe('when the server answers 409', () => {
+  it('stores the event under another name, as the one that has its name is not of this process', async () => {
+    plant({ status: 409, reason: 'AlreadyExists' });
+    recorder.record(event());
+    await pausing();
+    await recorder.close();
+    expect(new Set(posted).size).toBe(2);
+    expect(counts()).toEqual([1]);
+    expect(errors).toEqual([]);
+  });
+
+  it('takes the event for stored only if its name is taken: a quota answers 409 too', async () => {
+    plant(500, { status: 409, reason: 'Conflict' });
+    recorder.record(event());
+    await pausing();
+    await recorder.close();
+    recorder.record(event());
+    await recorder.close();
+    expect(sent('PATCH')).toBe(0);
+    expect(counts()).toEqual([1]);
   });
 });
 
@@ -162,23 +258,20 @@ describe('when the API server does not take events', () => {
       recorder.record(event({ message: `term ${term}` }));
       await recorder.close();
     }
-    expect(requests.filter((each) => each.startsWith('POST'))).toHaveLength(3);
+    expect(sent('POST')).toBe(3);
     expect(errors).toEqual([expect.stringContaining('create events of namespace plans')]);
   });
-
-  const posts = (): number => requests.filter((each) => each.startsWith('POST')).length;
-  const pausing = () => eventually(() => expect(clock.pendingTimers).toBe(1));
 
   it('tries again after a pause, three times in all', async () => {
     planted = (method) => (method === 'POST' ? 500 : undefined);
     recorder.record(event());
     for (const expected of [1, 2]) {
       await pausing();
-      expect(posts()).toBe(expected);
+      expect(sent('POST')).toBe(expected);
       await clock.advance(5_000);
     }
     await recorder.close();
-    expect(posts()).toBe(3);
+    expect(sent('POST')).toBe(3);
     expect(errors).toHaveLength(1);
   });
 
@@ -187,14 +280,14 @@ describe('when the API server does not take events', () => {
     recorder.record(event());
     await pausing();
     const closing = recorder.close();
-    await eventually(() => expect(posts()).toBe(2));
+    await eventually(() => expect(sent('POST')).toBe(2));
     await pausing();
     await clock.advance(4_999);
     expect(clock.pendingTimers).toBe(1);
-    expect(posts()).toBe(2);
+    expect(sent('POST')).toBe(2);
     await clock.advance(1);
     await closing;
-    expect(posts()).toBe(3);
+    expect(sent('POST')).toBe(3);
   });
 
   it('holds nothing back: record() returns at once, and abandon() ends what hangs', async () => {
