@@ -8,7 +8,13 @@ import type {
 } from '../core/resource-lock.js';
 import { LockRequestError } from '../core/errors.js';
 import { PodEnvironment } from '../kubernetes/connection/pod-environment.js';
-import { fileLock, fileLockOfOutlived } from '../locks/file/file.lock.js';
+import {
+  fileLockOfOutlived,
+  fileLockOfVisitor,
+  type FileLockOptions,
+  visitedDirectory,
+} from '../locks/file/file.lock.js';
+import type { FileLockDirectory } from '../locks/file/lease-paths.js';
 import { configMapLockIn } from '../locks/kubernetes/config-map.lock.js';
 import { leaseLockIn, type LeaseLockOptions } from '../locks/kubernetes/lease.lock.js';
 import {
@@ -55,18 +61,20 @@ export function leaseNameOf(call: CommandCall): LeaseName {
   return { leaseName, role: role ?? leaseName, namespace: textOf(call, 'namespace') };
 }
 
+/** Of a command that looks at what others have made, or competes in its own right. */
+type LockUser = 'visitor' | 'competitor';
+
 /**
  * The lock that the options of the command line mean. In a pod that is the cluster of the pod, and anywhere else the
  * kubeconfig: whoever calls a command asks for it.
  *
- * @param isOutlived the work of the holder is in another process, which outlives it
+ * @param user a competitor's work is in another process, which outlives this one
  */
-export function lockFactoryOf(call: CommandCall, { isOutlived = false } = {}): ResourceLockFactory {
+export function lockFactoryOf(call: CommandCall, user: LockUser = 'visitor'): ResourceLockFactory {
   const name = textOf(call, 'lock') ?? 'lease';
-  const directory = textOf(call, 'directory');
   if (name === 'file') {
-    const options = directory === undefined ? {} : { directory };
-    return isOutlived ? fileLockOfOutlived(options) : fileLock(options);
+    const options = fileLockOptions(call);
+    return user === 'competitor' ? fileLockOfOutlived(options) : fileLockOfVisitor(options);
   }
   const pod = podEnvironmentOf(call);
   const cluster = clusterOptions(call, pod);
@@ -76,6 +84,16 @@ export function lockFactoryOf(call: CommandCall, { isOutlived = false } = {}): R
   }
   const configMap = textOf(call, 'config-map');
   return configMapLockIn(pod, { ...cluster, ...(configMap !== undefined && { name: configMap }) });
+}
+
+function fileLockOptions(call: CommandCall): FileLockOptions {
+  const directory = textOf(call, 'directory');
+  return directory === undefined ? {} : { directory };
+}
+
+/** Of the file lock. */
+export function leaseDirectoryOf(call: CommandCall): FileLockDirectory {
+  return visitedDirectory(fileLockOptions(call));
 }
 
 /** A command that runs in a pod of the application is not that pod: it must not be written as the leader's. */
@@ -111,7 +129,11 @@ export function requestOptions(timeoutMs = REQUEST_TIMEOUT_MS): LockRequestOptio
   return { timeoutMs, signal: new AbortController().signal };
 }
 
-/** Opens the lock for a command, and closes it after it. */
+/**
+ * Opens the lock for a command, and closes it after it.
+ *
+ * @throws CommandError if the lock refuses, or does not answer
+ */
 export async function withLock<T>(
   call: CommandCall,
   use: (lock: ResourceLock, lease: LeaseName) => Promise<T>,
@@ -121,6 +143,8 @@ export async function withLock<T>(
   const lock = await lockFactoryOf(call)(requester);
   try {
     return await use(lock, lease);
+  } catch (error) {
+    throw error instanceof LockRequestError ? failedRequest(error) : error;
   } finally {
     await lock.close?.();
   }

@@ -4,7 +4,6 @@ import { LockRequestError } from '../core/errors.js';
 import type { LeaseRecord } from '../core/lease-record.js';
 import type { LeaseWatch, ResourceLock } from '../core/resource-lock.js';
 import { collectionPath, leaseAddress, podAddress } from '../kubernetes/object-request.js';
-import { FileLockDirectory } from '../locks/file/lease-paths.js';
 import { localFileSystem } from '../locks/file/system-call-failure.js';
 import { DOCUMENT_ANNOTATION } from '../locks/kubernetes/lease-store.js';
 import { isReady } from '../members/pod.js';
@@ -21,7 +20,9 @@ import {
 import {
   clusterOptions,
   CONNECTION_OPTIONS,
+  failedRequest,
   holderOf,
+  leaseDirectoryOf,
   leaseNameOf,
   lockFactoryOf,
   operatorName,
@@ -209,10 +210,11 @@ async function statusOfLease(
 
 /** Those that are named, or all that this library has written. */
 async function leasesOf(call: CommandCall): Promise<readonly string[]> {
+  const lock = textOf(call, 'lock') ?? 'lease';
+  const directory = lock === 'file' ? await usableDirectory(call) : undefined;
   const named = textOf(call, 'lease') ?? textOf(call, 'role');
   if (named !== undefined) return named.split(',').filter((name) => name !== '');
-  const lock = textOf(call, 'lock') ?? 'lease';
-  if (lock === 'file') return leasesOfDirectory(call);
+  if (directory !== undefined) return leasesOfDirectory(call, directory);
   if (lock !== 'lease') throw new UsageError(`--lock ${lock}: name the leases with --lease`);
   const items = await itemsOf(call, (namespace) => ({
     path: collectionPath(leaseAddress(namespace, '')),
@@ -229,13 +231,28 @@ async function leasesOf(call: CommandCall): Promise<readonly string[]> {
   });
 }
 
-async function leasesOfDirectory(call: CommandCall): Promise<readonly string[]> {
-  const { path } = new FileLockDirectory(textOf(call, 'directory'), localFileSystem);
+/** @throws CommandError that says why it is none */
+async function usableDirectory(call: CommandCall): Promise<string> {
+  const directory = leaseDirectoryOf(call);
+  try {
+    await directory.prepare();
+  } catch (error) {
+    throw unreadableDirectory(error);
+  }
+  return directory.path;
+}
+
+function unreadableDirectory(error: unknown): CommandError {
+  if (error instanceof LockRequestError) return failedRequest(error);
+  return new CommandError(`the directory of leases cannot be read: ${(error as Error).message}`);
+}
+
+async function leasesOfDirectory(call: CommandCall, path: string): Promise<readonly string[]> {
   let names: readonly string[];
   try {
     names = await localFileSystem.readdir(path);
   } catch (error) {
-    throw new CommandError(`the directory of leases cannot be read: ${(error as Error).message}`);
+    throw unreadableDirectory(error);
   }
   const namespace = textOf(call, 'namespace') ?? 'default';
   const leases = names.flatMap((each) => {

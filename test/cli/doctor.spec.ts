@@ -13,6 +13,7 @@ import { latencyFinding } from '../../lib/cli/doctor/write-checks.js';
 import type { CommandCall } from '../../lib/cli/command.js';
 import { outputTo } from '../../lib/cli/output.js';
 import { PodEnvironment } from '../../lib/kubernetes/connection/pod-environment.js';
+import { visitedDirectory } from '../../lib/locks/file/file.lock.js';
 import { type Certificate, selfSignedCertificate } from '../../proof/api-emulator/certificate.js';
 
 interface Reply {
@@ -655,32 +656,38 @@ describe('when clocks differ', () => {
 });
 
 describe('when the lock is a file', () => {
-  it('says what it holds, and names a directory that cannot be used', async () => {
+  const inDirectory = (directory: string) =>
+    doctor(['--lease', LEASE, '--lock', 'file', '--directory', directory]);
+
+  it('says that the first candidate creates a lease, where the directory has others', async () => {
     const directory = join(folder, 'leases');
-    const { code, findings } = await doctor([
-      '--lease',
-      LEASE,
-      '--lock',
-      'file',
-      '--directory',
-      directory,
-    ]);
-    found(findings, 'lease.missing');
+    mkdirSync(directory, { recursive: true });
+    const { code, findings } = await inDirectory(directory);
+    expect(findings.map((each) => each.code)).toEqual(['config.fit', 'lease.missing']);
     expect(code).toBe(0);
-    writeFileSync(join(folder, 'no-directory'), '');
-    const wrong = await doctor([
-      '--lease',
-      LEASE,
-      '--lock',
-      'file',
-      '--directory',
-      join(folder, 'no-directory'),
-    ]);
-    expect(wrong.code).toBe(1);
+    expect(readdirSync(directory)).toEqual([]);
   });
 
-  it('warns of a directory that other machines share: file.network', () => {
-    const findings = directoryFindings('/mnt/leases', () => ({ type: 0x6969 }));
+  it('says that no process elects in a directory that is not there, and makes none: file.no-directory', async () => {
+    const directory = join(folder, 'nowhere', 'leases');
+    const { code, findings } = await inDirectory(directory);
+    const { severity, what, fix } = found(findings, 'file.no-directory');
+    expect(what).toBe(`${directory} does not exist, so no process elects a leader there`);
+    expect(fix).toMatch(/^Name the directory that the application uses; /);
+    expect([severity, code]).toEqual(['warning', 0]);
+    expect(readdirSync(folder)).not.toContain('nowhere');
+  });
+
+  it('names a directory that is none', async () => {
+    writeFileSync(join(folder, 'no-directory'), '');
+    const { code, findings } = await inDirectory(join(folder, 'no-directory'));
+    expect(found(findings, 'lease.unreadable').what).toContain('it is not a directory');
+    expect(code).toBe(1);
+  });
+
+  it('warns of a directory that other machines share: file.network', async () => {
+    const directory = visitedDirectory({ directory: folder });
+    const findings = await directoryFindings(directory, () => ({ type: 0x6969 }));
     expect(found(findings, 'file.network').what).toContain('NFS');
   });
 });

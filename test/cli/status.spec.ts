@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -79,6 +79,21 @@ async function status(...args: string[]) {
   return { code, out, err };
 }
 
+function watching(isTerminal: boolean) {
+  let out = '';
+  const stream = { write: (text: string) => void (out += text) };
+  const call: CommandCall = {
+    values: { lock: 'file', directory, lease: 'plan' },
+    positionals: [],
+    program: undefined,
+    env: {},
+    output: outputTo({ stdout: stream, stderr: stream }, false),
+  };
+  const stop = new AbortController();
+  const ended = watchStatus(call, stop.signal, isTerminal);
+  return { out: () => out, end: () => (stop.abort(), ended) };
+}
+
 describe('when a lease is named', () => {
   it('shows who leads it, since when, in which term and for how long', async () => {
     await held('plan', 'plan-1_x');
@@ -149,21 +164,6 @@ describe('when several leases are shown', () => {
 });
 
 describe('when it is watched', () => {
-  function watching(isTerminal: boolean) {
-    let out = '';
-    const stream = { write: (text: string) => void (out += text) };
-    const call: CommandCall = {
-      values: { lock: 'file', directory, lease: 'plan' },
-      positionals: [],
-      program: undefined,
-      env: {},
-      output: outputTo({ stdout: stream, stderr: stream }, false),
-    };
-    const stop = new AbortController();
-    const ended = watchStatus(call, stop.signal, isTerminal);
-    return { out: () => out, end: () => (stop.abort(), ended) };
-  }
-
   it('shows a new leader, and nothing while nothing changes', async () => {
     const { lock, lease } = await held('plan', 'plan-1_x');
     const watched = watching(false);
@@ -181,6 +181,71 @@ describe('when it is watched', () => {
     await eventually(() => expect(watched.out()).toContain('\u001B[H\u001B[2J'));
     await watched.end();
     expect(watched.out()).toContain('plan-1_x');
+  });
+});
+
+describe('when the directory of the file lock is not there', () => {
+  const missing = () => join(directory, 'not-there', 'leases');
+
+  async function cli(line: string) {
+    let [out, err] = ['', ''];
+    const stdout = { write: (text: string) => void (out += text) };
+    const stderr = { write: (text: string) => void (err += text) };
+    const place = ['--lock', 'file', '--directory', missing()];
+    const code = await runCli([...line.split(' '), ...place], { env: {}, stdout, stderr });
+    return { code, out, err };
+  }
+
+  it.each([
+    'status',
+    'status --lease plan',
+    'status --lease plan --watch',
+    'jobs --lease plan',
+    'suspend report --lease plan',
+    'resume report --lease plan',
+    'cancel report --lease plan',
+    'trigger report --lease plan',
+    'step-down --lease plan',
+  ])('%s says so and what to do, ends with 1, and makes none', async (line) => {
+    const { code, out, err } = await cli(line);
+    expect(err).toBe(
+      `nestjs-leader-election ${line.split(' ')[0]}: ${missing()} does not exist, so no process elects a leader there. ` +
+        'Fix: name the directory that the application uses; the application makes it when it starts.\n',
+    );
+    expect([out, code]).toEqual(['', 1]);
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it('is refused by status as by every other command if its path is not absolute', async () => {
+    const { code, err } = await status('--directory', 'leases');
+    expect(err).toContain('fileLock.directory = "leases": must be an absolute path');
+    expect(code).toBe(2);
+  });
+});
+
+describe('when a directory has no lease of that name', () => {
+  it.each([
+    'status --lease plan',
+    'jobs --lease plan',
+    'doctor --lease plan',
+    'suspend report --lease plan',
+    'step-down --lease plan',
+  ])('%s makes no file in it', async (line) => {
+    const nowhere = { write: () => undefined };
+    const place = ['--lock', 'file', '--directory', directory];
+    const surroundings = { env: {}, stdout: nowhere, stderr: nowhere };
+    await runCli([...line.split(' '), ...place], surroundings);
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it('is watched without a file of it, and shown when a process leads', async () => {
+    const watched = watching(false);
+    await eventually(() => expect(watched.out()).toContain('(no lease)'));
+    await pause(100);
+    expect(readdirSync(directory)).toEqual([]);
+    await held('plan', 'plan-1_x');
+    await eventually(() => expect(watched.out()).toContain('plan-1_x'));
+    await watched.end();
   });
 });
 

@@ -6,6 +6,7 @@ import {
 } from '../../core/election-options.js';
 import { LeaderElectionOptionsError } from '../../core/errors.js';
 import { claimsOf, type PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
+import type { FileLockDirectory } from '../../locks/file/lease-paths.js';
 import { type CommandCall, millisecondsOf, textOf } from '../command.js';
 import type { LeaseName } from '../connection.js';
 import { electionTimesOf, given } from '../election-options.js';
@@ -139,13 +140,24 @@ const NETWORK_FILE_SYSTEMS: Readonly<Record<number, string>> = {
 };
 
 /** @param statfs of the directory; a test's own */
-export function directoryFindings(
-  directory: string,
+export async function directoryFindings(
+  directory: FileLockDirectory,
   statfs: (path: string) => { readonly type: number } = statfsSync,
+): Promise<Finding[]> {
+  // What cannot be looked at is found by the first request.
+  if (await directory.exists().catch(() => true)) return networkFindings(directory, statfs);
+  const { what, fix } = directory.describeMissing();
+  return [warning('file.no-directory', what, `${fix[0]!.toUpperCase()}${fix.slice(1)}.`)];
+}
+
+function networkFindings(
+  { path, isDefault }: FileLockDirectory,
+  statfs: (path: string) => { readonly type: number },
 ): Finding[] {
+  if (isDefault) return [];
   let type: number;
   try {
-    ({ type } = statfs(directory));
+    ({ type } = statfs(path));
   } catch {
     // That it cannot be read is found by the first request.
     return [];
@@ -155,7 +167,7 @@ export function directoryFindings(
   return [
     warning(
       'file.network',
-      `${directory} is on ${name}: the file lock is for processes of one machine`,
+      `${path} is on ${name}: the file lock is for processes of one machine`,
       'Choose a directory on a local disk, or a Lease for several machines.',
     ),
   ];

@@ -6,6 +6,7 @@ import { type Command, type CommandCall, EXIT, isSet, textOf, UsageError } from 
 import {
   clusterOptions,
   CONNECTION_OPTIONS,
+  leaseDirectoryOf,
   leaseNameOf,
   lockFactoryOf,
   type LeaseName,
@@ -97,14 +98,14 @@ async function examineFile(
   name: LeaseName,
   options: ResolvedElectionOptions,
 ): Promise<readonly Finding[]> {
-  const directory = textOf(call, 'directory');
-  const lock = await openLock(call, name);
-  if (!('lock' in lock)) return lock.findings;
-  const outcome = await read(lock.lock, LIMIT_MS);
-  return [
-    ...(directory === undefined ? [] : directoryFindings(directory)),
-    ...leaseOf(call, lock.lock, outcome, options),
-  ];
+  const opened = await openLock(call, name);
+  if (!('lock' in opened)) return opened.findings;
+  const { lock } = opened;
+  const directory = leaseDirectoryOf(call);
+  const findings = await directoryFindings(directory);
+  const isMissing = findings.some(({ code }) => code === 'file.no-directory');
+  const outcome: ReadOutcome = isMissing ? { kind: 'absent' } : await read(lock, LIMIT_MS);
+  return [...findings, ...leaseOf(call, lock, outcome, options)];
 }
 
 async function examineCluster(

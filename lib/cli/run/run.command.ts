@@ -76,7 +76,7 @@ export const RUN: Command = {
       }),
       drainTimeoutMs: drainTimeoutMs + AFTER_DRAIN_MS,
     };
-    const lock = lockFactoryOf(call, { isOutlived: true });
+    const lock = lockFactoryOf(call, 'competitor');
     const line = (entry: LogEntry): void => say(call, entry, String(entry));
     const logger = { debug: () => {}, log: line, warn: line, error: line };
     const election = await createLeaderElection({ ...options, lock, logger });

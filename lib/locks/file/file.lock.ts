@@ -158,8 +158,30 @@ export function fileLock(options: FileLockOptions = {}): ResourceLockFactory {
  */
 export function fileLockOfOutlived(options: FileLockOptions = {}): ResourceLockFactory {
   checkFileLockOptions(options);
-  return (requester) => new FileLock(options, requester, localFileSystem, hostKernel, true);
+  return (requester) => new FileLock(options, requester, localFileSystem, hostKernel, 'outlived');
 }
+
+/**
+ * The same, for a process that never competes: it looks at what is there, and may ask something of the leader. It makes no
+ * directory, and one that is missing is refused.
+ */
+export function fileLockOfVisitor(options: FileLockOptions = {}): ResourceLockFactory {
+  checkFileLockOptions(options);
+  return (requester) => new FileLock(options, requester, localFileSystem, hostKernel, 'visitor');
+}
+
+/**
+ * The directory of {@link fileLockOfVisitor}.
+ *
+ * @throws LeaderElectionOptionsError with every fault at once
+ */
+export function visitedDirectory(options: FileLockOptions = {}): FileLockDirectory {
+  checkFileLockOptions(options);
+  return new FileLockDirectory(options.directory, localFileSystem, undefined, true);
+}
+
+/** Whose lock it is: a competitor's, with its work in this process or outlived by it, or a visitor's. */
+type FileLockUser = 'competitor' | 'outlived' | 'visitor';
 
 export class FileLock implements ResourceLock {
   private readonly directory: FileLockDirectory;
@@ -176,11 +198,12 @@ export class FileLock implements ResourceLock {
     { leaseName, namespace = 'default', identity }: LockRequester,
     private readonly files: LeaseFileSystem = localFileSystem,
     private readonly readKernel: () => HostKernel = hostKernel,
-    private readonly isOutlived = false,
+    private readonly user: FileLockUser = 'competitor',
   ) {
     this.identity = identity;
     this.labels = { namespace, leaseName };
-    this.directory = new FileLockDirectory(options.directory, files);
+    const isVisited = user === 'visitor';
+    this.directory = new FileLockDirectory(options.directory, files, undefined, isVisited);
     this.lease = this.filesOf(leaseName, 'lease');
     this.socket = new HolderSocket(this.directory, this.lease.store.directory);
   }
@@ -239,7 +262,7 @@ export class FileLock implements ResourceLock {
   leaseBeside(suffix: string, identity: string): FileLock {
     const { namespace, leaseName } = this.labels;
     const requester = { namespace, leaseName: `${leaseName}-${suffix}`, identity };
-    return new FileLock(this.options, requester, this.files, this.readKernel, this.isOutlived);
+    return new FileLock(this.options, requester, this.files, this.readKernel, this.user);
   }
 
   competitors(): CompetingProcesses {
@@ -294,7 +317,7 @@ export class FileLock implements ResourceLock {
       const isSame = record.holderIdentity === expected?.record.holderIdentity;
       return isSame && isLeaseFileSource(expected.source) ? expected.source.holderProcess : null;
     }
-    if (this.isOutlived) return null;
+    if (this.user === 'outlived') return null;
     this.ownSocket = await this.socket.listen();
     if (this.ownSocket === null) return null;
     return { kernel: this.kernel.name, pid: process.pid, socket: this.ownSocket };

@@ -114,7 +114,7 @@ const LONGEST_REPAIR_MS = 2000;
 /** What the watch needs of the lock it belongs to. */
 export interface LeaseFileView {
   readonly directory: string;
-  /** Makes the directory if it is missing, and looks. */
+  /** Makes the directory if it is missing and the lock's user competes, and looks. */
   look(): Promise<ObservedLeaseFile | null>;
   revisionOfDeletion(): bigint;
   /**
@@ -247,7 +247,8 @@ export class LeaseFileWatch implements LeaseWatch {
       notifier.on('error', () => this.stopNotifier());
       this.notifier = notifier;
     } catch {
-      // There is no inotify watch left, or the file system has none. The repair interval finds every change, later.
+      // There is no inotify watch left, the file system has none, or no process has made the directory yet. The repair
+      // interval finds every change, later.
     }
   }
 

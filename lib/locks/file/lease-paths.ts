@@ -30,6 +30,8 @@ export class FileLockDirectory {
     directory: string | undefined,
     private readonly files: LeaseFileSystem,
     temporaryDirectory = tmpdir(),
+    /** By a process that looks at what others have made there, and makes no directory: a misspelt one would stay. */
+    private readonly isVisited = false,
   ) {
     this.isDefault = directory === undefined;
     this.isSharedByDefault = isAbsolute(temporaryDirectory);
@@ -37,7 +39,7 @@ export class FileLockDirectory {
   }
 
   /**
-   * Makes the directory. In a place where all users may write, the name may already belong to another user, who could
+   * Makes the directory, unless it is visited: then it must be there. In a place where all users may write, the name may already belong to another user, who could
    * then grant and withhold leadership. Such a directory is refused.
    */
   async prepare(): Promise<void> {
@@ -45,10 +47,24 @@ export class FileLockDirectory {
     else await this.prepareNamed();
   }
 
-  /** Makes a directory in it. */
+  /** Makes a directory in it, unless it is visited. */
   async make(path: string): Promise<void> {
-    await this.files.mkdir(path, { recursive: true, mode: this.mode });
+    if (!this.isVisited) await this.files.mkdir(path, { recursive: true, mode: this.mode });
     await this.check(path);
+  }
+
+  async exists(): Promise<boolean> {
+    return (await this.unlessMissing(this.files.stat(this.path))) !== undefined;
+  }
+
+  /** What it means for whoever looks that it does not exist. */
+  describeMissing(): { readonly what: string; readonly fix: string } {
+    const named = 'name the directory that the application uses';
+    const own = 'run this as the user of the application and with its TMPDIR';
+    return {
+      what: `${this.path} does not exist, so no process elects a leader there`,
+      fix: `${this.isDefault ? `${named}, or if it names none ${own}` : named}; the application makes it when it starts`,
+    };
   }
 
   /**
@@ -57,13 +73,8 @@ export class FileLockDirectory {
    */
   async check(path: string): Promise<void> {
     if (process.platform === 'win32') return;
-    let stats: Stats;
-    try {
-      stats = await this.files.lstat(path);
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return;
-      throw error;
-    }
+    const stats = await this.unlessMissing(this.files.lstat(path));
+    if (stats === undefined) return;
     if (stats.isSymbolicLink()) {
       throw this.refusal('it is a symbolic link, which is not followed', 'remove it', path);
     }
@@ -83,12 +94,34 @@ export class FileLockDirectory {
    * and files in it have the same rights. Where others may write but not remove, each has their own.
    */
   private async prepareNamed(): Promise<void> {
-    await this.files.mkdir(this.path, { recursive: true, mode: 0o700 });
+    await this.makeOrVisit();
     if (process.platform === 'win32') return;
     const { mode } = await this.files.stat(this.path);
     const isSticky = (mode & STICKY) !== 0;
     const given = [0o070, 0o007].filter((whose) => !isSticky && mode & whose & WRITABLE_BY_OTHERS);
     this.mode = given.reduce((all, whose) => all | (mode & whose), 0o700);
+  }
+
+  private async makeOrVisit(): Promise<void> {
+    if (!this.isVisited) {
+      await this.files.mkdir(this.path, { recursive: true, mode: 0o700 });
+      return;
+    }
+    const stats = await this.unlessMissing(this.files.stat(this.path));
+    if (stats === undefined) {
+      const { what, fix } = this.describeMissing();
+      throw new LockRequestError(`${what}. Fix: ${fix}.`, { reason: 'rejected' });
+    }
+    if (!stats.isDirectory()) throw this.refusal('it is not a directory', 'remove it');
+  }
+
+  private async unlessMissing(asked: Promise<Stats>): Promise<Stats | undefined> {
+    try {
+      return await asked;
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
   }
 
   private async prepareDefault(): Promise<void> {
@@ -98,7 +131,7 @@ export class FileLockDirectory {
         'set TMPDIR to an absolute path',
       );
     }
-    await this.files.mkdir(this.path, { recursive: true, mode: 0o700 });
+    await this.makeOrVisit();
     this.checkOwned(await this.files.lstat(this.path), this.path);
   }
 

@@ -13,7 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { FileLock } from '../../../lib/locks/file/file.lock.js';
+import { FileLock, fileLockOfVisitor } from '../../../lib/locks/file/file.lock.js';
+import { FileLockDirectory } from '../../../lib/locks/file/lease-paths.js';
 import {
   type LeaseFileSystem,
   localFileSystem,
@@ -241,5 +242,85 @@ describe('When the directory of a lease is that of somebody else', () => {
     for (const message of await errorsOf(lockIn())) {
       expect(message).toMatch(/other users may write to it\. Fix: .*\(chmod go-w .*plans\.plan/);
     }
+  });
+});
+
+describe('When a visitor looks, who never competes', () => {
+  async function visitor(): Promise<FileLock> {
+    const lock = (await fileLockOfVisitor({ directory })({ ...LEASE, role: 'plan' })) as FileLock;
+    locks.push(lock);
+    return lock;
+  }
+
+  it('is told that a directory does not exist, at each request, and makes none', async () => {
+    for (const message of await errorsOf(await visitor())) {
+      expect(message).toMatch(
+        /leases does not exist, so no process elects a leader there\. Fix: name/,
+      );
+    }
+    expect(await readdir(folder)).toEqual(['elsewhere']);
+  });
+
+  it('makes no directory of a lease: to read and to watch find none, and a write is not applied', async () => {
+    await mkdir(directory);
+    const said = await errorsOf(await visitor());
+    expect(said.map((each) => each.replace(/ENOENT.*/, 'ENOENT'))).toEqual([
+      'absent',
+      expect.stringMatching(/^Cannot create the lease in .*plans\.plan: ENOENT$/),
+      'absent',
+      expect.stringMatching(/^Cannot create the lease in .*plans\.plan-schedule: ENOENT$/),
+      'opened',
+    ]);
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  it('does not follow a symbolic link in place of a lease', async () => {
+    await mkdir(directory);
+    await symlink(elsewhere, lease());
+    await symlink(elsewhere, join(directory, 'plans.plan-schedule'));
+    for (const message of await errorsOf(await visitor())) {
+      expect(message).toMatch(/it is a symbolic link, which is not followed/);
+    }
+  });
+
+  it('refuses a directory that is a file', async () => {
+    await writeFile(directory, '');
+    for (const message of await errorsOf(await visitor())) {
+      expect(message).toMatch(/it is not a directory\. Fix: remove it, or name a directory/);
+    }
+  });
+
+  it('asks something of the leader in what the leader has made', async () => {
+    await lockIn().create(held('first'), request());
+    const lock = await visitor();
+    const read = await lock.read(request());
+    if (read.kind !== 'found') throw new Error(read.kind);
+    const { stored } = read;
+    const written = await lock.replace(
+      { ...stored.record, leaseTransitions: 9 },
+      stored,
+      request(),
+    );
+    expect(written).toMatchObject({ kind: 'applied' });
+  });
+
+  describe('in the default directory', () => {
+    const path = () => join(folder, `nestjs-leader-election-${process.getuid?.() ?? ''}`);
+    const prepared = () =>
+      new FileLockDirectory(undefined, localFileSystem, folder, true).prepare();
+
+    it('is told whose directory it is, and makes none', async () => {
+      await expect(prepared()).rejects.toThrow(/does not exist.* run this as the user .* TMPDIR;/);
+      await expect(lstat(path())).rejects.toThrow('ENOENT');
+    });
+
+    it('refuses a symbolic link, and one that others may write to', async () => {
+      await symlink(elsewhere, path());
+      await expect(prepared()).rejects.toThrow('it is not a directory');
+      await rm(path());
+      await mkdir(path());
+      await chmod(path(), 0o777);
+      await expect(prepared()).rejects.toThrow('other users may write to it');
+    });
   });
 });
