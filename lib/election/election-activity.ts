@@ -71,6 +71,18 @@ export type ElectionActivityEvent =
       readonly waitedMs: number;
       readonly leaderlessMs?: number;
     }
+  /**
+   * A term has begun in the election for a lease beside that of the role, for work that runs once. `waitedMs`: since this
+   * process began to compete for it. `askedMs`: since the request that got the lease was sent.
+   */
+  | {
+      readonly kind: 'granted-beside';
+      readonly term: Term;
+      /** What the lock of that lease calls itself. */
+      readonly lease: string;
+      readonly waitedMs: number;
+      readonly askedMs: number;
+    }
   /** A term has ended; its drain begins. `heldMs`: how long it lasted. */
   | {
       readonly kind: 'revoked';
@@ -221,6 +233,22 @@ export class ElectionActivity {
       term,
       waitedMs: now - competingSince,
       ...(leaderlessSince !== undefined && { leaderlessMs: now - leaderlessSince }),
+    });
+  }
+
+  /** @param from when this process began to compete, and sent the request that got the lease */
+  grantedBeside(
+    term: Term,
+    lease: string,
+    from: { readonly competingSince: number; readonly askedAt: number },
+  ): void {
+    const now = this.clock.now();
+    this.tell({
+      kind: 'granted-beside',
+      term,
+      lease,
+      waitedMs: now - from.competingSince,
+      askedMs: now - from.askedAt,
     });
   }
 

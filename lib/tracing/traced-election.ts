@@ -45,11 +45,17 @@ interface Handover {
   drainedAt?: number;
 }
 
-/** Makes the spans of one election. */
+interface Acquisition {
+  readonly context: SpanContext;
+  /** What everything in its term has in place of the attributes of the role. */
+  readonly attributes: Attributes;
+}
+
+/** Makes the spans of one election, and of the work that runs once under its role. */
 export class TracedElection implements ActivityListener {
   private readonly tracer: Tracer;
   private readonly common: Attributes;
-  private readonly acquisitions = new WeakMap<Term, SpanContext>();
+  private readonly acquisitions = new WeakMap<Term, Acquisition>();
   private readonly calls = new WeakMap<GatedCall, Span>();
   private term: Term | undefined;
   /** When the last request for the lease was sent, on the clock of the election. */
@@ -76,6 +82,8 @@ export class TracedElection implements ActivityListener {
         return this.answered(event);
       case 'granted':
         return this.granted(event, at);
+      case 'granted-beside':
+        return this.acquired(event, event.askedMs, event.lease);
       case 'revoked':
         return this.revoked(event);
       case 'drained':
@@ -151,18 +159,28 @@ export class TracedElection implements ActivityListener {
     }
   }
 
-  private granted({ term, leaderlessMs = 0, waitedMs }: Event<'granted'>, at: number): void {
+  private granted(event: Event<'granted'>, at: number): void {
     this.handedOver({ isReleased: false });
-    this.term = term;
+    this.term = event.term;
+    const { leaderlessMs = 0 } = event;
+    this.acquired(event, Math.max(leaderlessMs, at - (this.acquiringSince ?? at)));
+  }
+
+  /** @param lease absent: that of the role */
+  private acquired(
+    { term, waitedMs }: Event<'granted' | 'granted-beside'>,
+    tookMs: number,
+    lease?: string,
+  ): void {
+    const own: Attributes = lease === undefined ? {} : { 'leader_election.lease': lease };
     const endedAt = Date.now();
-    const askedMs = at - (this.acquiringSince ?? at);
     const span = this.begin('leader_election.acquire', {
       term,
       parent: ROOT_CONTEXT,
-      startTime: endedAt - Math.max(leaderlessMs, askedMs),
-      attributes: { 'leader_election.waited_ms': waitedMs },
+      startTime: endedAt - tookMs,
+      attributes: { ...own, 'leader_election.waited_ms': waitedMs },
     });
-    this.acquisitions.set(term, span.spanContext());
+    this.acquisitions.set(term, { context: span.spanContext(), attributes: own });
     span.end(endedAt);
   }
 
@@ -210,8 +228,9 @@ export class TracedElection implements ActivityListener {
 
   private begin(name: string, { term, parent, startTime, attributes }: SpanParts): Span {
     const acquired = term && this.acquisitions.get(term);
-    const links: Link[] = acquired === undefined ? [] : [{ context: acquired }];
-    const all = { ...this.common, ...(term && termAttributes(term)), ...attributes };
+    const links: Link[] = acquired === undefined ? [] : [{ context: acquired.context }];
+    const ofTerm = term && { ...termAttributes(term), ...acquired?.attributes };
+    const all = { ...this.common, ...ofTerm, ...attributes };
     return this.tracer.startSpan(name, { startTime, links, attributes: all }, parent);
   }
 }
@@ -224,8 +243,9 @@ interface SpanParts {
   readonly attributes?: Attributes;
 }
 
-function termAttributes({ number, fencingToken }: Term): Attributes {
+function termAttributes({ number, fencingToken, holderIdentity }: Term): Attributes {
   return {
+    'leader_election.identity': holderIdentity,
     'leader_election.term': number,
     // A 64-bit number is no number of JavaScript.
     'leader_election.fencing_token': String(fencingToken),

@@ -14,14 +14,20 @@ import {
   LeaderOnly,
   LockRequestError,
   type ResourceLockFactory,
+  type Term,
 } from '../../lib/index.js';
 import { memoryLock } from '../../lib/election/index.js';
 import { leaderElectionWith } from '../../lib/election/leader-election.js';
 import { LeaderElector } from '../../lib/elector/leader-elector.js';
-import { LeaderSchedule, LeaderScheduleModule } from '../../lib/schedule/index.js';
+import {
+  LeaderSchedule,
+  LeaderScheduleModule,
+  type OnceContext,
+} from '../../lib/schedule/index.js';
 import { LeaderElectionTracingModule, traceElection } from '../../lib/tracing/index.js';
 import { VERSION } from '../../lib/tracing/traced-election.js';
 import { Elections, ROLE } from '../nest/support/elections.js';
+import { drainAndRelease } from '../support/stop-election.js';
 
 const MINUTE_MS = 60_000;
 const manager = new AsyncLocalStorageContextManager().enable();
@@ -390,6 +396,51 @@ describe('the spans of an application', () => {
         'leader_election.job.attempt': 1,
         'leader_election.term': expect.any(Number),
       });
+    });
+
+    it('links work that runs once to the acquisition of its own lease, which has a span of its own', async () => {
+      const application = await started();
+      application.leadership().stepDown({ cooldownMs: 0 });
+      await elections.clock.advance(MINUTE_MS);
+      let term: Term | undefined;
+      const work = (context: OnceContext): void => void (term = context.term);
+      const ran = application.get(LeaderSchedule).once('migrate', '1.4', work);
+      await elections.clock.advance(MINUTE_MS);
+      expect(await ran).toBe('ran');
+      const run = spans.one('migrate');
+      const acquired = spans.named('leader_election.acquire').at(-1)!;
+      expect(linksOf(run)).toEqual([idOf(acquired)]);
+      expect(acquired.parentSpanContext).toBeUndefined();
+      for (const span of [acquired, run]) {
+        expect(span.attributes).toMatchObject({
+          'leader_election.role': ROLE,
+          'leader_election.lease': expect.stringContaining('migrate'),
+          'leader_election.identity': term!.holderIdentity,
+          'leader_election.term': 1,
+          'leader_election.fencing_token': String(term!.fencingToken),
+        });
+      }
+      // The role was acquired twice, and its own spans are as they were.
+      const [first, second] = spans.named('leader_election.acquire');
+      for (const span of [first!, second!]) {
+        expect(span.attributes['leader_election.lease']).toBe(`in-memory lease default/${ROLE}`);
+      }
+      expect(linksOf(spans.one('leader_election.handover'))).toEqual([idOf(first!)]);
+    });
+
+    it('has a span of the acquisition of such a lease from its request on, and how long it was waited for', async () => {
+      const holder = await elections.leadingRival('pod-b', `${ROLE}-once-migrate`);
+      const application = await started();
+      const ran = application.get(LeaderSchedule).once('migrate', '1.4', () => undefined);
+      await elections.clock.advance(20_000);
+      const released = drainAndRelease(holder);
+      await elections.clock.advance(MINUTE_MS);
+      await released;
+      expect(await ran).toBe('ran');
+      const acquired = spans.named('leader_election.acquire').at(-1)!;
+      expect(linksOf(spans.one('migrate'))).toEqual([idOf(acquired)]);
+      expect(acquired.attributes['leader_election.waited_ms']).toBeGreaterThanOrEqual(20_000);
+      expect(milliseconds(acquired)).toBeLessThan(20_000);
     });
   });
 

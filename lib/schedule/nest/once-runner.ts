@@ -32,7 +32,7 @@ export class OnceRunners {
   }
 
   readonly compete: Compete = async (key, onGranted, signal) => {
-    const { clock, options } = this.election;
+    const { activity, clock, options } = this.election;
     const { requestTimeoutMs, role } = options;
     const { lock, isOwnLease } = await this.lockFor(key, signal);
     const close = async (): Promise<void> => {
@@ -52,6 +52,9 @@ export class OnceRunners {
       }
     }
     const granted = new GrantedTerms(onGranted, isOther === true);
+    const lease = lock.describe();
+    const competingSince = clock.now();
+    let askedAt = competingSince;
     const elector = new LeaderElector(
       {
         ...options,
@@ -64,7 +67,11 @@ export class OnceRunners {
         clock,
         random: kernelRandom,
         observer: {
+          onRequest: ({ purpose }) => {
+            if (purpose === 'acquire') askedAt = clock.now();
+          },
           onGranted: (term) => {
+            activity.grantedBeside(term, lease, { competingSince, askedAt });
             granted.begin(term);
             if (granted.isKnown) return;
             // Nothing was there to compare before this lease was made.
@@ -86,7 +93,7 @@ export class OnceRunners {
       },
     );
     elector.start();
-    this.listener.onCompeting(key, lock.describe());
+    this.listener.onCompeting(key, lease);
     const runner: RunnerElection = {
       get term() {
         return granted.isKnown ? elector.term : undefined;
