@@ -16,6 +16,13 @@ export interface ClusterEventsOptions {
   readonly requestTimeoutMs: number;
 }
 
+/** Ticks of one job that were missed for one reason. */
+interface MissedTicksOfJob {
+  readonly job: string;
+  readonly reason: string;
+  readonly count: number;
+}
+
 /** What the end of the process waits for the last events, at most. */
 const LAST_EVENT_MS = 1_000;
 
@@ -52,13 +59,13 @@ export class ClusterEvents {
   }
 
   /**
-   * Of a job of `@LeaderCron()`, on the first object of the schedule. Without the times, which the log and the record have: an
-   * event that differs each time is never counted.
+   * Of a job of `@LeaderCron()`, on the object beside the Lease that has its record. Without the times, which the log and the
+   * record have: an event that differs each time is never counted.
    */
-  missed(job: string, why: string, count: number): void {
+  missed({ job, reason: why, count }: MissedTicksOfJob, suffix: string): void {
     const { leaseName } = this.options;
     const message = `job "${job}" missed ${count === 1 ? 'a tick' : 'ticks'} (${why})`;
-    const lease = `${leaseName}-schedule`;
+    const lease = `${leaseName}-${suffix}`;
     this.recorder.record({ type: 'Warning', reason: 'MissedTick', message, lease });
   }
 

@@ -67,6 +67,11 @@ export class SpreadLedger implements JobLedger {
     return this.isToMove(job) ? undefined : this.first.known(job);
   }
 
+  /** The object that has the record of a job, as far as this process knows. */
+  placeOf(job: string): number {
+    return this.mark(job)?.movedTo ?? 0;
+  }
+
   async submit<R>(change: LedgerChange<R>, options: SubmitOptions): Promise<Submitted<R>> {
     const submitted = await this.submitWhereItIs(change, options);
     // It may have been written to the first object before the record moved.

@@ -74,7 +74,9 @@ export class RoleSchedules {
     const { clock, elector, options, lock } = election;
     const service = this.registry.service(election);
     const { requestTimeoutMs, renewDeadlineMs, leaseDurationMs } = options;
-    const observer = new RunReporter(election.source, this.events, election.events);
+    const observer = new RunReporter(election.source, this.events, (report) =>
+      election.events?.missed(report, suffixOf(ledger.placeOf(report.job))),
+    );
     const ledger = new SpreadLedger(clock, {
       objects: options.scheduleObjects,
       open: (object) => lock.sibling!(suffixOf(object)),

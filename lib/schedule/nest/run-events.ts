@@ -1,7 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
 import { Injectable } from '@nestjs/common';
 import { type Observable, Subject } from 'rxjs';
-import type { ClusterEvents } from '../../election/cluster-events.js';
 import type { ElectionSource } from '../../election/election-channels.js';
 import { tellSubscribers } from '../../nest/leadership-streams.js';
 import type {
@@ -85,7 +84,7 @@ export class RunReporter extends ScheduleLogger {
   constructor(
     private readonly source: ElectionSource,
     private readonly events: RunEvents,
-    private readonly clusterEvents?: ClusterEvents,
+    private readonly tellCluster: (report: MissedReport) => void = () => {},
   ) {
     super(source);
   }
@@ -128,7 +127,7 @@ export class RunReporter extends ScheduleLogger {
   override onMissed(report: MissedReport, term: Term): void {
     super.onMissed(report, term);
     const { job, times, reason } = report;
-    this.clusterEvents?.missed(job, reason, times.length);
+    this.tellCluster(report);
     for (const scheduledTime of times) {
       this.tell(() => ({
         kind: 'missed',
