@@ -1,15 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { LockRequestError } from '../../core/errors.js';
-import type { LeaderRequest } from '../../core/lease-record.js';
 import type { ResourceLock } from '../../core/resource-lock.js';
 import { SystemClock } from '../../elector/system-clock.js';
 import { kernelRandom, kernelUuid } from '../../locks/kernel-entropy.js';
 import { type CancelledRuns, RunCancel } from '../../schedule/ledger/cancel-changes.js';
-import type { JobRecord, TriggerAnswer } from '../../schedule/ledger/job-record.js';
+import type { JobRecord } from '../../schedule/ledger/job-record.js';
 import { type LedgerChange, SwitchChange } from '../../schedule/ledger/ledger-changes.js';
+import { type AskedOutcome, RunAsker } from '../../schedule/ledger/run-asker.js';
 import { suffixOf } from '../../schedule/ledger/schedule-objects.js';
 import { SpreadLedger } from '../../schedule/ledger/spread-ledger.js';
-import { TriggerAsk, TriggerRefusal } from '../../schedule/ledger/trigger-changes.js';
 import { type CommandCall, CommandError, EXIT } from '../command.js';
 import { failedRequest, holderOf, operatorName, readLease, withLock } from '../connection.js';
 import { askLeader, untilAnswered } from '../step-down.command.js';
@@ -18,12 +17,10 @@ const REQUEST_TIMEOUT_MS = 5_000;
 const CHANGE_TIMEOUT_MS = 15_000;
 const RETRY_MS = 250;
 const LOOK_MS = 500;
+/** So long the record may not be readable while the end of runs is awaited. */
+const UNREAD_MS = 60_000;
 /** A leader hears of what was changed within a retry period. */
 const HEARD_WITHIN_MS = 10_000;
-
-/** How a run that was asked for stands. */
-export type Triggered =
-  { readonly kind: 'answered'; readonly answer: TriggerAnswer } | { readonly kind: 'silent' };
 
 /** The jobs of a role as the fleet has recorded them, changed as by any replica. */
 export class FleetJobs {
@@ -31,6 +28,7 @@ export class FleetJobs {
   private readonly ledger: SpreadLedger;
   private readonly refused = new AbortController();
   private lastError: LockRequestError | undefined;
+  private onError: (error: LockRequestError) => void = () => {};
 
   private constructor(
     private readonly call: CommandCall,
@@ -95,47 +93,48 @@ export class FleetJobs {
   /** Resolves once none of these runs is recorded as active; false if some are after that time. */
   async untilEnded(name: string, runs: readonly string[], waitMs: number): Promise<boolean> {
     const until = Date.now() + waitMs;
+    let readUntil = Date.now() + UNREAD_MS;
     for (;;) {
-      const { active } = await this.job(name);
-      if (!active.some(({ id }) => runs.includes(id))) return true;
+      const record = await this.job(name).catch((error: unknown) => {
+        // Whoever waits for a run need not begin again after one read that has failed.
+        if (Date.now() >= Math.min(until, readUntil) || !isPassing(error)) throw error;
+      });
+      if (record !== undefined) {
+        if (!record.active.some(({ id }) => runs.includes(id))) return true;
+        readUntil = Date.now() + UNREAD_MS;
+      }
       if (Date.now() >= until) return false;
       await pause(LOOK_MS);
     }
   }
 
-  /** Asks the leader for a run, and waits for its answer. */
-  async trigger(name: string, timeoutMs: number): Promise<Triggered> {
+  /**
+   * Asks the leader for a run, and waits for its answer.
+   *
+   * @throws CommandError if nothing is stored
+   */
+  async trigger(name: string, timeoutMs: number): Promise<AskedOutcome> {
     await this.job(name);
-    const at = Date.now();
-    const request = { id: kernelUuid(), at, by: this.by, notAfter: at + timeoutMs };
-    const asked = await this.submit(new TriggerAsk(name, request), name);
-    if (asked === 'busy') {
-      throw new CommandError(
-        `job ${name} has been asked for another run, which has not started yet`,
-        EXIT.temporary,
-      );
-    }
-    await this.tellLeader();
-    while (Date.now() < at + timeoutMs) {
-      const { triggered } = await this.job(name);
-      if (triggered?.id === request.id) return { kind: 'answered', answer: triggered };
-      await pause(LOOK_MS);
-    }
-    const back = { at: Date.now(), by: this.by, refused: 'taken back, as no leader had answered' };
-    await this.submit(new TriggerRefusal(name, request, back), name);
-    const { triggered } = await this.job(name);
-    const isRun = triggered?.id === request.id && triggered.run !== '';
-    return isRun ? { kind: 'answered', answer: triggered } : { kind: 'silent' };
+    const heardWithinMs = Math.min(HEARD_WITHIN_MS, timeoutMs);
+    const asker = new RunAsker(this.ledger, this.clock, () => this.tellLeader(heardWithinMs));
+    this.onError = (error) => asker.failed(error);
+    const { by } = this;
+    const outcome = await asker.ask({ job: name, id: kernelUuid(), by, timeoutMs });
+    if (outcome.kind !== 'not-asked') return outcome;
+    if (this.lastError !== undefined) throw failedRequest(this.lastError);
+    throw new CommandError(
+      `job ${name}: no run could be asked for within ${timeoutMs} ms. None will start.`,
+      EXIT.temporary,
+    );
   }
 
   /**
    * Lets the leader read what was changed, by a request on the lease. Without that, it hears of it when it reads for another
    * reason.
    */
-  async tellLeader(): Promise<boolean> {
+  async tellLeader(withinMs = HEARD_WITHIN_MS): Promise<boolean> {
     const { lock, call } = this;
-    const until = Date.now() + HEARD_WITHIN_MS;
-    let request: LeaderRequest;
+    const until = Date.now() + withinMs;
     try {
       const lease = await readLease(lock);
       if (holderOf(lease?.record) === undefined) {
@@ -144,18 +143,18 @@ export class FleetJobs {
         );
         return false;
       }
-      request = await askLeader(lock, { asks: 'read-schedule', by: this.by }, until);
+      const request = await askLeader(lock, { asks: 'read-schedule', by: this.by }, until);
+      const answered = await untilAnswered(lock, request, until);
+      if (answered.kind !== 'silent') return true;
+      call.output.warn(
+        `${request.holderIdentity} did not say within ${withinMs} ms that it has read it: it may be an older version, ` +
+          'stopped or cut off',
+      );
     } catch (error) {
+      // What was changed is stored all the same.
       if (!(error instanceof CommandError)) throw error;
       call.output.warn(`the leader could not be told to read it at once: ${error.message}`);
-      return false;
     }
-    const answered = await untilAnswered(lock, request, until);
-    if (answered.kind !== 'silent') return true;
-    call.output.warn(
-      `${request.holderIdentity} did not say within ${HEARD_WITHIN_MS} ms that it has read it: it may be an older version, ` +
-        'stopped or cut off',
-    );
     return false;
   }
 
@@ -173,6 +172,7 @@ export class FleetJobs {
   /** What the store refuses it would refuse again: whoever has no right need not wait. */
   private failed(error: LockRequestError): void {
     this.lastError = error;
+    this.onError(error);
     if (error.reason === 'rejected') this.refused.abort();
   }
 
@@ -184,4 +184,8 @@ export class FleetJobs {
       EXIT.temporary,
     );
   }
+}
+
+function isPassing(error: unknown): boolean {
+  return error instanceof LockRequestError && error.reason !== 'rejected';
 }

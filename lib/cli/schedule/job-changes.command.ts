@@ -1,4 +1,4 @@
-import { LONGEST_REASON } from '../../schedule/ledger/job-record.js';
+import { LONGEST_REASON, type TriggerAnswer } from '../../schedule/ledger/job-record.js';
 import {
   type Command,
   type CommandCall,
@@ -13,6 +13,7 @@ import {
 } from '../command.js';
 import { CONNECTION_OPTIONS } from '../connection.js';
 import { FleetJobs } from './fleet-jobs.js';
+import { interruption, known, notAnswered, notStarted } from './asked-run.js';
 
 const REASON: CommandOptions = {
   reason: {
@@ -111,7 +112,9 @@ export const TRIGGER: Command = {
   name: 'trigger',
   summary: 'Let the leader start one run of a job now, beside its schedule.',
   usage: 'JOB --lease NAME [--wait] [options]',
-  details: `${RIGHTS} The leader claims the request by a compare-and-set, so the run starts once or not at all.`,
+  details:
+    `${RIGHTS} The leader claims the request by a compare-and-set, so the run starts once or not at all. ` +
+    'Ends with 75 if that is not known, or if none was started in time: it says which.',
   options: {
     ...CONNECTION_OPTIONS,
     'timeout-ms': { type: 'string', value: 'N', help: 'until when it may start; default: 60000' },
@@ -121,25 +124,19 @@ export const TRIGGER: Command = {
     const job = jobOf(call);
     const timeoutMs = millisecondsOf(call, 'timeout-ms') ?? DEFAULT_TRIGGER_MS;
     return FleetJobs.open(call, async (fleet) => {
-      const triggered = await fleet.trigger(job, timeoutMs);
-      if (triggered.kind === 'silent') {
-        throw new CommandError(
-          `job ${job}: no leader started a run within ${timeoutMs} ms, and the request was taken back. Either no process leads, ` +
-            'or the leader is an older version of the library, which ignores it, or it does not know the job, or it is stopped ' +
-            'or cut off.',
-          EXIT.temporary,
-        );
-      }
-      const { answer } = triggered;
-      if (answer.refused !== '') {
+      const outcome = await fleet.trigger(job, timeoutMs);
+      if (outcome.kind !== 'answered') throw notAnswered(job, outcome, timeoutMs);
+      const { answer } = outcome;
+      if (answer.state === 'refused') {
         throw new CommandError(`job ${job}: ${answer.by} started no run: ${answer.refused}`);
       }
-      call.output.say(`${job}: ${answer.by} has started a run`);
-      if (!isSet(call, 'wait')) {
-        call.output.result({ ok: true, job, by: answer.by, run: answer.run });
-        return EXIT.done;
-      }
-      return ended(call, fleet, job, answer);
+      if (answer.state === 'not-started') throw notStarted(job, answer);
+      call.output.say(`${job}: ${known(answer)}`);
+      if (isSet(call, 'wait')) return ended(call, fleet, job, answer);
+      const { by, run, state } = answer;
+      const isStarted = state !== 'claimed' && state !== 'interrupted';
+      call.output.result({ ok: isStarted, job, by, run, state });
+      return isStarted ? EXIT.done : EXIT.temporary;
     });
   },
 };
@@ -148,15 +145,20 @@ async function ended(
   { output }: CommandCall,
   fleet: FleetJobs,
   job: string,
-  { at, by, run }: { readonly at: number; readonly by: string; readonly run: string },
+  { id, at, by, run }: TriggerAnswer,
 ): Promise<number> {
   await fleet.untilEnded(job, [run], LONGEST_RUN_MS);
-  const { history } = await fleet.job(job);
+  const { history, triggered } = await fleet.job(job);
   const past = history.findLast((each) => each.isTriggered === true && each.startedAt === at);
-  if (past === undefined) {
+  const answer = triggered?.id === id ? triggered : undefined;
+  if (answer?.state === 'not-started') throw notStarted(job, answer);
+  const outcome = past?.outcome ?? answer?.state;
+  if (outcome === undefined || outcome === 'claimed' || outcome === 'started') {
     throw new CommandError(`${job}: its run has ended; how is not recorded`, EXIT.temporary);
   }
-  const { outcome, reason } = past;
+  if (outcome === 'interrupted')
+    throw new CommandError(`${job}: ${interruption(by)}`, EXIT.temporary);
+  const reason = past?.reason ?? '';
   output.say(`${job}: ${outcome}${reason === '' ? '' : `: ${reason}`}`);
   output.result({ ok: outcome === 'succeeded', job, by, run, outcome, reason });
   return outcome === 'succeeded' ? EXIT.done : EXIT.refused;

@@ -141,6 +141,7 @@ function asJson(name: string, record: JobRecord | undefined, now: number): objec
     triggered: triggered && {
       at: time(triggered.at),
       by: triggered.by,
+      state: triggered.state,
       run: triggered.run,
       refused: triggered.refused,
     },

@@ -11,6 +11,7 @@ import type {
   RunCancellation,
   TriggerAnswer,
   TriggerRequest,
+  TriggerState,
   UntoldReport,
 } from './job-record.js';
 
@@ -106,6 +107,8 @@ const MOST_OBJECTS = 16;
 
 const REASONS: readonly MissedReason[] = ['not-started', 'forbidden', 'interrupted'];
 const OUTCOMES: readonly PastOutcome[] = ['succeeded', 'failed', 'cancelled', 'interrupted'];
+/** Of an answer, where they are stored. */
+const STATES: readonly TriggerState[] = ['started', 'not-started', ...OUTCOMES];
 
 /** Why a stored record decides nothing; undefined if it can be read. */
 export function recordFault(stored: unknown): string | undefined {
@@ -438,13 +441,25 @@ function readTriggered(value: unknown): TriggerAnswer | undefined {
   const at = parseTime(value['at']);
   if (id === '' || at === undefined) return undefined;
   const [by, run, refused] = [value['by'], value['run'], value['refused']].map(readText);
-  return { id, at, by: by!, run: run!, refused: refused!, source: value };
+  const known = STATES.find((each) => each === value['state']) ?? 'claimed';
+  const state = run === '' ? 'refused' : known;
+  return { id, at, by: by!, state, run: run!, refused: refused!, source: value };
 }
 
-function printTriggered({ source, id, at, by, run, refused }: TriggerAnswer): JsonDocument {
-  const { run: _run, refused: _refused, ...rest } = source ?? {};
-  const what = run === '' ? { refused } : { run };
-  return { ...rest, id, at: printTime(at), by, ...what };
+/** A state that a later version has written is kept with the answer that it belongs to. */
+function printTriggered({ source, id, at, by, state, run, refused }: TriggerAnswer): JsonDocument {
+  const { run: _run, refused: _refused, state: written, ...rest } = source ?? {};
+  const isUnknown = state === 'claimed' && written !== undefined;
+  const stored = STATES.includes(state) ? state : isUnknown ? written : undefined;
+  return {
+    ...rest,
+    id,
+    at: printTime(at),
+    by,
+    ...(run !== '' && { run }),
+    ...(stored !== undefined && { state: stored }),
+    ...((run === '' || refused !== '') && { refused }),
+  };
 }
 
 function readFailure(value: unknown): FailedRun | null {

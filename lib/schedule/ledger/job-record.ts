@@ -148,6 +148,14 @@ export interface TriggerRequest {
   readonly source?: JsonDocument;
 }
 
+/**
+ * What is known of the run that was asked for.
+ * - `refused`: none was claimed. - `claimed`: its leader may start it, and has not said that it has.
+ * - `started`: its handler was called. - `not-started`: it was claimed, and its handler was not called and never will be.
+ * - otherwise how it ended. An `interrupted` one that was claimed may have run in part, in full, or not at all.
+ */
+export type TriggerState = 'refused' | 'claimed' | 'started' | 'not-started' | PastOutcome;
+
 /** What a leader did about the last such request. */
 export interface TriggerAnswer {
   /** Of the request. */
@@ -155,9 +163,11 @@ export interface TriggerAnswer {
   readonly at: number;
   /** That leader. */
   readonly by: string;
-  /** The id of the run; empty if none was started. */
+  /** Not stored while `refused` or `claimed`, which a leader of an older version says of a run until the next request. */
+  readonly state: TriggerState;
+  /** The id of the run; empty if it was refused. */
   readonly run: string;
-  /** Why none was started; empty if one was. */
+  /** Why none was started; empty unless it was refused or not started. */
   readonly refused: string;
   /** The stored object, as in {@link JobRecord}. */
   readonly source?: JsonDocument;
@@ -191,7 +201,7 @@ export interface JobRecord {
   readonly fleetSwitch: FleetSwitch | null;
   /** Absent if no run is asked for. A leader of an older version leaves it as it is, and starts none. */
   readonly trigger?: TriggerRequest;
-  /** Absent if no run was ever asked for. */
+  /** The answer to the last request; absent if no run was ever asked for. */
   readonly triggered?: TriggerAnswer;
   /** The object of the role to which it has moved; absent where the record is. See `moved-record.ts`. */
   readonly movedTo?: number;

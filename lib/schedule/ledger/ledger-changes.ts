@@ -5,11 +5,13 @@ import {
   type JobRecord,
   type MissedReason,
   NEVER_RUN,
+  type PastOutcome,
   type PastRun,
   type PendingRetry,
   type RunCancellation,
 } from './job-record.js';
 import { withoutRetries, withRetry } from './pending-retries.js';
+import { answerOf } from './trigger-answer.js';
 
 /**
  * One change of one job's record, as a decision about whatever the record turns out to be. It is asked again after
@@ -127,6 +129,10 @@ export function withGivenUp(
     history: over
       .map((run) => interrupted(run, now))
       .reduce((history, past) => remembering(history, past, historyLimit), record.history),
+    ...over.reduce<Pick<JobRecord, 'triggered'>>(
+      (answer, run) => ({ ...answer, ...answerOf(record, run.id, interrupted(run, now).outcome) }),
+      {},
+    ),
   };
 }
 
@@ -411,6 +417,8 @@ export interface EndedRun {
   readonly historyLimit: number;
   /** The attempt that follows it; absent if none does. */
   readonly retry?: PendingRetry | undefined;
+  /** Its handler was not called, for the reason that is given as its failure. */
+  readonly isNotStarted?: boolean;
 }
 
 /**
@@ -443,7 +451,7 @@ export function lacksEnd(record: JobRecord, { run, ...ended }: EndedRun): boolea
 }
 
 export function withEnd(record: JobRecord, ended: EndedRun): JobRecord {
-  const { run, endedAt, failure, cancellation, retry } = ended;
+  const { run, endedAt, failure, cancellation, retry, isNotStarted = false } = ended;
   const { id, scheduledTime } = run;
   // A run that was given up may have been followed by another attempt: only the change that removes it adds one.
   const recorded = record.active.find((each) => each.id === id);
@@ -456,6 +464,7 @@ export function withEnd(record: JobRecord, ended: EndedRun): JobRecord {
     claimNonce: record.claimNonce === id ? '' : record.claimNonce,
     active: record.active.filter((each) => each.id !== id),
     history: historyWith(record, ended),
+    ...answerOf(record, id, isNotStarted ? 'not-started' : outcomeOf(ended), failure ?? ''),
     ...(failure === null &&
       cancellation === undefined && {
         lastSuccessfulTime: Math.max(endedAt, record.lastSuccessfulTime ?? endedAt),
@@ -464,15 +473,15 @@ export function withEnd(record: JobRecord, ended: EndedRun): JobRecord {
   };
 }
 
-function historyWith(
-  { active, history }: JobRecord,
-  { run, endedAt, failure, cancellation, historyLimit }: EndedRun,
-): readonly PastRun[] {
-  const ended = { ...pastPart(run), endedAt, reason: failure ?? '' };
-  const past: PastRun =
-    cancellation === undefined
-      ? { ...ended, outcome: failure === null ? 'succeeded' : 'failed' }
-      : { ...ended, outcome: 'cancelled', cancellation };
+function outcomeOf({ failure, cancellation }: EndedRun): PastOutcome {
+  if (cancellation !== undefined) return 'cancelled';
+  return failure === null ? 'succeeded' : 'failed';
+}
+
+function historyWith({ active, history }: JobRecord, ending: EndedRun): readonly PastRun[] {
+  const { run, endedAt, failure, cancellation, historyLimit } = ending;
+  const ended = { ...pastPart(run), endedAt, reason: failure ?? '', outcome: outcomeOf(ending) };
+  const past: PastRun = cancellation === undefined ? ended : { ...ended, cancellation };
   const isKnown = active.some(({ id }) => id === run.id) || history.some(isRunOf(past));
   return isKnown ? remembering(history, past, historyLimit) : history;
 }

@@ -1,6 +1,7 @@
 import type { ActiveRun, JobRecord, PendingRetry, UntoldReport } from './job-record.js';
 import { type EndedRun, lacksEnd, type LedgerChange, withEnd } from './ledger-changes.js';
 import { withoutRetries, withRetryReturned } from './pending-retries.js';
+import { answerOf } from './trigger-answer.js';
 
 /** Runs and jobs beyond this are forgotten, the oldest first: a store that goes back does not go back far. */
 const MOST_REMEMBERED = { runs: 1_000, jobs: 16_000 };
@@ -140,7 +141,10 @@ function withoutBeginning(
     return { ...known, isRecalled: true };
   }
   const active = record.active.filter((run) => run.id !== id);
-  if (isTriggered === true) return { ...record, active, isRecalled: true };
+  if (isTriggered === true) {
+    const answer = answerOf(record, id, 'not-started', 'its claim could not be confirmed in time');
+    return { ...record, active, ...answer, isRecalled: true };
+  }
   const report: UntoldReport = {
     id: `${id}/not-started`,
     reason: 'not-started',

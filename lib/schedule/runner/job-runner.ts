@@ -20,29 +20,9 @@ import { type CancelOrder, type CancelResult, cancelRuns } from './cancelling.js
 import type { ClaimOrder, FleetWish, Job, TriggerResult } from './job.js';
 import { type MissedReport, missedTicks } from './job-definition.js';
 import { RunWaiter } from './job-run.js';
+import { AskedRuns } from './asked-runs.js';
+import type { ToldReports } from './told-reports.js';
 import { dueRetry, nextRetryAt, rerunAfter } from './retries.js';
-
-/** Beyond this the oldest are forgotten: they were removed from the store long ago. */
-const MOST_REMEMBERED = 1_000;
-
-/**
- * The reports that this process has delivered, for as long as it lives: a job may be removed and added again before the
- * store knows, and a store may go back to an earlier version.
- */
-export class ToldReports {
-  private readonly names = new Set<string>();
-
-  /** False if it was added before. Two jobs may have reports with the same id: of the same attempt of the same tick. */
-  add(job: string, id: string): boolean {
-    const name = `${id} ${job}`;
-    if (this.names.has(name)) return false;
-    this.names.add(name);
-    if (this.names.size <= MOST_REMEMBERED) return true;
-    const [oldest] = this.names;
-    this.names.delete(oldest!);
-    return true;
-  }
-}
 
 /** A replica whose clock is ahead may have resumed the job: then the time says nothing. */
 function resumedAt({ fleetSwitch }: JobRecord, now: number): number {
@@ -85,6 +65,7 @@ export class JobRunner {
   private toldAhead = -Infinity;
   /** The last time that the fleet suspended or resumed the job, once that has been reported. */
   private toldSwitch = '';
+  private readonly asked: AskedRuns;
 
   constructor(
     private readonly job: Job,
@@ -92,6 +73,7 @@ export class JobRunner {
     private readonly told: ToldReports,
   ) {
     this.schedule = job.definition.schedule;
+    this.asked = new AskedRuns(job, told, () => this.evaluate());
     job.active.follow(() => this.evaluate());
   }
 
@@ -149,6 +131,7 @@ export class JobRunner {
   /** Schedules no further tick. What runs continues. */
   stop(): void {
     this.timer?.cancel();
+    this.asked.rest();
     this.unfollow();
     this.job.stop();
   }
@@ -180,6 +163,7 @@ export class JobRunner {
     if (this.term !== term) return;
     this.term = undefined;
     this.timer?.cancel();
+    this.asked.rest();
   }
 
   private evaluate(): void {
@@ -195,7 +179,7 @@ export class JobRunner {
     const isOver = job.environment.leadership.term !== term;
     if (isOver || this.writesInARow >= MOST_WRITES_IN_A_ROW) return this.lookAfter(PAUSE_MS);
     const { record } = job;
-    this.honour(record, term);
+    this.asked.look(record, term);
     this.tellSwitch(record);
     if (job.isSuspendedBy(record)) return this.heed(term);
     // What is recalled is reported once it is stored: until then another leader may run the tick again instead.
@@ -216,13 +200,6 @@ export class JobRunner {
   /** Others have changed the records, and those of today are known. */
   review(): void {
     this.evaluate();
-  }
-
-  /** Beside the schedule, also while the job is suspended. */
-  private honour(record: JobRecord | undefined, term: Term): void {
-    const { trigger } = record ?? {};
-    if (trigger === undefined || !this.told.add(this.job.name, trigger.id)) return;
-    this.job.environment.leadership.track(this.job.honour(term, trigger));
   }
 
   /** Another replica may resume the job, which only the store tells: it is read when a tick is due, once a minute at least. */

@@ -18,7 +18,7 @@ import {
   TickClaim,
   TickReturn,
 } from '../ledger/ledger-changes.js';
-import { TriggerClaim, TriggerRefusal } from '../ledger/trigger-changes.js';
+import { TriggerClaim, TriggerRefusal, TriggerStarted } from '../ledger/trigger-changes.js';
 import { RetryClaim, RetryDrop, RetryReturn } from '../ledger/retry-changes.js';
 import type { Submitted } from '../ledger/pending-changes.js';
 import type { JobLedger } from '../ledger/job-ledger.js';
@@ -38,6 +38,9 @@ import { retryAfter } from './retries.js';
 
 /** A tick that may still start gets at least one request. */
 const SHORTEST_CLAIM_MS = 1_000;
+
+const HEARD_TOO_LATE = 'the leader heard of it too late';
+const ENDED_TOO_LATE = 'the run that made way for it ended too late';
 
 /** To suspend a job for the whole fleet, or to resume it. */
 export type FleetWish = Pick<FleetSwitch, 'isSuspended' | 'by' | 'reason'>;
@@ -345,14 +348,19 @@ export class Job {
 
   /**
    * One run now, as another process has asked the leader for by the record (R27). Started at most once: the claim takes the
-   * request out of the record.
+   * request out of the record. False: it may stand as before, and is to be tried again.
    */
-  async honour(term: Term, request: TriggerRequest): Promise<void> {
+  async honour(term: Term, request: TriggerRequest): Promise<boolean> {
     const { observer } = this.environment;
-    if (this.now() > request.notAfter) {
-      return this.refuse(term, request, 'the leader heard of it too late');
+    if (this.isTooLate(request)) return this.refuse(term, request, HEARD_TOO_LATE);
+    if (this.definition.concurrencyPolicy === 'Replace' && this.awaited.length > 0) {
+      // As for a tick, what runs ends before the next is claimed: not for a request that has gone in the meantime.
+      const { record } = (await this.read()) ? this : {};
+      if (record === undefined || term.signal.aborted) return false;
+      if (record.trigger?.id !== request.id) return true;
+      await this.endRunning(undefined);
+      if (this.isTooLate(request)) return this.refuse(term, request, ENDED_TOO_LATE);
     }
-    if (this.definition.concurrencyPolicy === 'Replace') await this.endRunning(undefined);
     const run = this.newRun(term, this.now(), { isTriggered: true });
     if (!this.isFree(term)) {
       observer.onSkipped(run, 'forbidden');
@@ -360,17 +368,28 @@ export class Job {
     }
     this.active.reserve(run);
     const claim = new TriggerClaim(this.name, request, run.record);
-    const claimed = await this.submit(claim, term.signal);
+    const leftMs = Math.max(SHORTEST_CLAIM_MS, request.notAfter - this.now());
+    const timeoutMs = Math.min(this.environment.changeTimeoutMs, leftMs);
+    const claimed = await this.submit(claim, term.signal, timeoutMs);
     const isWon = claimed.kind === 'settled' && claimed.result === 'won';
-    const isStarted = await this.startStored(run, term, isWon);
+    const isStarted = await this.startStored(run, term, isWon, request);
     this.active.freed();
-    if (!isStarted)
-      observer.onSkipped(run, isWon || claimed.kind === 'unresolved' ? 'unresolved' : 'taken');
+    if (isStarted) await this.submit(new TriggerStarted(this.name, run.record.id));
+    else {
+      const isUnresolved = isWon || claimed.kind === 'unresolved';
+      observer.onSkipped(run, isUnresolved ? 'unresolved' : 'taken');
+    }
+    return claimed.kind === 'settled';
   }
 
-  private async refuse(term: Term, request: TriggerRequest, refused: string): Promise<void> {
+  private isTooLate({ notAfter }: TriggerRequest): boolean {
+    return this.now() > notAfter;
+  }
+
+  private async refuse(term: Term, request: TriggerRequest, refused: string): Promise<boolean> {
     const answer = { at: this.now(), by: term.holderIdentity, refused };
-    await this.submitWhileScheduled(new TriggerRefusal(this.name, request, answer), term);
+    const refusal = new TriggerRefusal(this.name, request, answer);
+    return (await this.submitWhileScheduled(refusal, term)).kind === 'settled';
   }
 
   private async triggerFor(caller: RunWaiter | undefined, term: Term): Promise<TriggerResult> {
@@ -391,8 +410,13 @@ export class Job {
     return concurrencyPolicy === 'Allow' || this.active.count(this.record, term) === 0;
   }
 
+  /** What runs, and has not ignored for too long that it was asked to end. */
+  private get awaited(): JobRun[] {
+    return this.active.running.filter(({ isOverdue }) => !isOverdue);
+  }
+
   private async endRunning(caller: RunWaiter | undefined): Promise<void> {
-    const running = this.active.running.filter(({ isOverdue }) => !isOverdue);
+    const running = this.awaited;
     if (caller !== undefined && running.some(({ waiter }) => waiter.needs(caller))) {
       throw new JobWaitsForItselfError(this.name);
     }
@@ -425,15 +449,23 @@ export class Job {
     return this.startStored(run, term, stored.kind === 'settled');
   }
 
-  private async startStored(run: JobRun, term: Term, isStored: boolean): Promise<boolean> {
+  /** `request`: of one that was asked for by the record, which must not start later. */
+  private async startStored(
+    run: JobRun,
+    term: Term,
+    isStored: boolean,
+    request?: TriggerRequest,
+  ): Promise<boolean> {
     const mayStart = this.environment.leadership.term === term && !this.isStopped;
-    if (isStored && mayStart) {
+    const isLate = request !== undefined && this.isTooLate(request);
+    if (isStored && mayStart && !isLate) {
       this.start(run, missedTicks([], false));
       return true;
     }
     if (isStored) {
-      const failure = 'not started: leadership or the job has ended';
-      await this.recordEnd(run, { failure, endedAt: this.now() });
+      const why = mayStart ? 'its claim was confirmed too late' : 'leadership or the job has ended';
+      const failure = `not started: ${why}`;
+      await this.recordEnd(run, { failure, endedAt: this.now(), isNotStarted: true });
     }
     this.active.forget(run);
     return false;
@@ -488,10 +520,16 @@ export class Job {
 
   private recordEnd(
     { record: run }: JobRun,
-    { endedAt, failure, cancellation, retry }: Omit<EndedRun, 'run' | 'historyLimit'>,
+    {
+      endedAt,
+      failure,
+      cancellation,
+      retry,
+      isNotStarted = false,
+    }: Omit<EndedRun, 'run' | 'historyLimit'>,
   ): Promise<Submitted<void>> {
     const { historyLimit } = this.definition;
-    const ended = { run, endedAt, historyLimit, retry };
+    const ended = { run, endedAt, historyLimit, retry, isNotStarted };
     const how = cancellation === undefined ? { failure } : { failure: null, cancellation };
     return this.submit(new RunEnd(this.name, { ...ended, ...how }));
   }

@@ -7,10 +7,11 @@ import { nextTurn, PORTION } from '../ledger/portions.js';
 import type { JobLedger } from '../ledger/job-ledger.js';
 import type { JobRecord } from '../ledger/job-record.js';
 import type { JobDefinition, ScheduleEnvironment } from './job-definition.js';
-import { JobRunner, ToldReports } from './job-runner.js';
+import { JobRunner } from './job-runner.js';
 import { ActiveRuns } from './active-runs.js';
 import { CancelWatch } from './cancel-watch.js';
 import { Job } from './job.js';
+import { ToldReports } from './told-reports.js';
 
 /** All jobs of one role in one process. */
 export class RoleSchedule {

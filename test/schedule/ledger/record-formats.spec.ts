@@ -47,6 +47,12 @@ describe('when a record was written by a version that knows more', () => {
     ],
     ['a request for a run at another time', { trigger: { id: 't', at: AT, notAfter: 5 } }],
     ['a field of an answer', { triggered: { id: 't', at: AT, by: 'b', run: 'r', later: 1 } }],
+    ['how a run ended', { triggered: { id: 't', at: AT, by: 'b', run: 'r', state: 'failed' } }],
+    ['a state of later', { triggered: { id: 't', at: AT, by: 'b', run: 'r', state: 'paused' } }],
+    [
+      'why a claimed run did not start',
+      { triggered: { id: 't', at: AT, by: 'b', run: 'r', state: 'not-started', refused: 'late' } },
+    ],
     ['a refusal', { triggered: { id: 't', at: AT, by: 'b', refused: 'too late' } }],
     ['an answer to no request', { triggered: { at: AT } }],
     ['attempts to come that are none', { retries: { next: RETRY } }],
