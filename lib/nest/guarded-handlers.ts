@@ -6,6 +6,7 @@ import { EVERY_REPLICA_MARKS, isClassOfEveryReplica } from './every-replica.deco
 import { GATES } from './gated-method.js';
 import { GuardedTerm } from './guarded-term.js';
 import type { Redirect } from './guard-redirect.js';
+import { watchHandler } from './handler-call.js';
 import { classMethods, type InstanceWrapper } from './method-marks.js';
 
 /** What a class of guards was made with. */
@@ -75,13 +76,16 @@ export class GuardedHandlers {
   private install(metatype: unknown): void {
     if (typeof metatype !== 'function') return;
     const ofClass = this.globals.length > 0 || guardsOn(metatype).length > 0;
-    for (const { key, method } of classMethods(metatype.prototype as object | null)) {
+    for (const found of classMethods(metatype.prototype as object | null)) {
+      const { key, method } = found;
       if (!ofClass && guardsOn(method).length === 0) continue;
       if (!isGuarded(metatype.prototype as object, key)) continue;
       const interceptors = (Reflect.getMetadata(INTERCEPTORS, method) ?? []) as unknown[];
-      if (interceptors.includes(TERM)) continue;
-      // The innermost: what others do before has been done when leadership is asked for again.
-      Reflect.defineMetadata(INTERCEPTORS, [...interceptors, TERM], method);
+      if (!interceptors.includes(TERM)) {
+        // The innermost: what others do before has been done when leadership is asked for again.
+        Reflect.defineMetadata(INTERCEPTORS, [...interceptors, TERM], method);
+      }
+      watchHandler(found);
     }
   }
 

@@ -1,10 +1,12 @@
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
-import { Observable, type Subscription } from 'rxjs';
+import { defer, Observable, type Subscription } from 'rxjs';
 import { onAbort } from '../core/abort-signal.js';
 import { runInTerm } from '../election/current-term.js';
 import { GATED_WORK, openTermOf, settleWork } from '../election/gated-work.js';
 import { isAsyncIterator } from '../election/run-to-end.js';
 import { type GateLeadership, shadowOf } from './gated-work.js';
+import { HandlerCall } from './handler-call.js';
+import { isStreamOfRxjs } from './run-to-end.js';
 
 /** A handler that a guard has let through. */
 export interface Admission {
@@ -38,17 +40,22 @@ export class GuardedTerm implements NestInterceptor {
     const key = callOf(context);
     const admissions = ADMITTED.get(key) ?? [];
     ADMITTED.delete(key);
-    const isStream = isDeclaredStream(context);
-    const endsQuietly = isStream === 'sse' || context.getType() === 'ws';
-    return admissions.reduceRight<() => Observable<unknown>>(
-      (handle, admission) => () => guarded(admission, handle, isStream !== undefined, endsQuietly),
-      () => next.handle(),
-    )();
+    const declared = declaredStream(context);
+    const isStream = declared !== undefined;
+    const endsQuietly = declared === 'sse' || context.getType() === 'ws';
+    // Interceptors around this one may subscribe again, which is another call.
+    return defer(() => {
+      const call = new HandlerCall();
+      return admissions.reduceRight<() => Observable<unknown>>(
+        (handle, admission) => () => guarded(admission, handle, { call, isStream, endsQuietly }),
+        () => call.answer(next),
+      )();
+    });
   }
 }
 
-/** An Observable has no end of its own that could be waited for. Undefined: what the handler returns is not declared. */
-function isDeclaredStream(context: ExecutionContext): 'sse' | 'observable' | undefined {
+/** A stream has no end of its own that could be waited for. Undefined: what the handler returns is known when it has. */
+function declaredStream(context: ExecutionContext): 'sse' | 'observable' | undefined {
   const handler = context.getHandler();
   if (Reflect.hasMetadata('__sse__', handler)) return 'sse';
   const { prototype } = context.getClass() as { readonly prototype: object };
@@ -57,15 +64,21 @@ function isDeclaredStream(context: ExecutionContext): 'sse' | 'observable' | und
   return isObservable ? 'observable' : undefined;
 }
 
+interface GuardedCall {
+  readonly call: HandlerCall;
+  /** Declared as one. */
+  readonly isStream: boolean;
+  readonly endsQuietly: boolean;
+}
+
 /**
- * The answer of a handler. A promise is waited for beyond the end of the term, and its answer given. A stream, which has
- * emitted already or is declared as one, ends with the term.
+ * The answer of a handler. A promise is waited for beyond the end of the term and without a consumer, and its answer given.
+ * A stream ends with the term, or with its consumer.
  */
 function guarded(
   { leadership, name, refusal }: Admission,
   handle: () => Observable<unknown>,
-  isStream: boolean,
-  endsQuietly: boolean,
+  { call, isStream: isDeclared, endsQuietly }: GuardedCall,
 ): Observable<unknown> {
   if (shadowOf(leadership) !== undefined) return runInTerm(openTermOf(leadership), handle);
   return new Observable((subscriber) => {
@@ -74,8 +87,10 @@ function guarded(
     if (!leadership.isLeader()) return subscriber.error(refusal());
     const inFlight = leadership[GATED_WORK];
     inFlight?.begin(name);
+    let isStream = isDeclared;
     let hasEmitted = false;
     let isRevoked = false;
+    let isLeft = false;
     let running: Subscription | undefined;
     let ignoreAbort = (): void => {};
     let isCounted = true;
@@ -88,14 +103,25 @@ function guarded(
       if (endsQuietly) subscriber.complete();
       else subscriber.error(refusal());
     };
+    const stop = (): void => {
+      running?.unsubscribe();
+      end();
+    };
     ignoreAbort = onAbort(term?.signal, () => {
       isRevoked = true;
       if (isStream || hasEmitted) cut();
+    });
+    call.onSettled((value) => {
+      isStream ||= isStreamOfRxjs(value);
+      // Nest does not subscribe to it then.
+      if (isLeft) stop();
+      else if (isRevoked && isStream) cut();
     });
     running = runInTerm(openTermOf(leadership), () =>
       handle().subscribe({
         next: (value) => {
           hasEmitted = true;
+          if (isLeft) return stop();
           if (isAsyncIterator(value)) {
             inFlight?.begin(name);
             const onEnd = () => (endsQuietly ? undefined : refusal());
@@ -115,10 +141,9 @@ function guarded(
       }),
     );
     return () => {
-      // The client has gone, and the handler runs on if it is no stream.
-      if (!isStream && !hasEmitted) return;
-      running?.unsubscribe();
-      end();
+      isLeft = true;
+      // Until then it is a promise that runs on, or waits for pipes.
+      if (call.isSettled || hasEmitted) stop();
     };
   });
 }

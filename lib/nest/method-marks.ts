@@ -8,6 +8,8 @@ export type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[numbe
 
 export interface ClassMethod {
   readonly key: string | symbol;
+  /** The prototype that has it. */
+  readonly level: object;
   readonly method: (this: unknown, ...args: unknown[]) => unknown;
   readonly descriptor: PropertyDescriptor;
 }
@@ -26,7 +28,7 @@ export function classMethods(prototype: object | null): ClassMethod[] {
       const descriptor = Object.getOwnPropertyDescriptor(level, key)!;
       const method: unknown = descriptor.value;
       if (typeof method !== 'function') continue;
-      methods.push({ key, method: method as ClassMethod['method'], descriptor });
+      methods.push({ key, level, method: method as ClassMethod['method'], descriptor });
     }
   }
   return methods;

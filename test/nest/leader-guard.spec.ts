@@ -7,7 +7,9 @@ import {
   Get,
   Injectable,
   type NestInterceptor,
+  Param,
   Post,
+  SetMetadata,
   Sse,
   type Type,
   UseGuards,
@@ -321,6 +323,18 @@ describe('LeaderGuard', () => {
         work.begun += 1;
         return concat(of('part'), NEVER);
       }
+
+      @Get('silent')
+      silent() {
+        work.begun += 1;
+        return NEVER;
+      }
+
+      @Get('later')
+      async later() {
+        await work.begin();
+        return NEVER;
+      }
     }
 
     it('waits for the handler before the lease is released, and gives its answer', async () => {
@@ -360,15 +374,19 @@ describe('LeaderGuard', () => {
       expect(elections.holder()).toBe('');
     });
 
-    it.each(['stream', 'undeclared'])('answers no part of /%s for the whole', async (path) => {
-      const { app, url } = await listening({ controllers: [Slow] });
-      const answer = fetch(`${url}/${path}`);
-      await waiting(() => work.begun > 0);
-      app.leadership().stepDown();
-      expect((await answer).status).toBe(503);
-      await elections.clock.settle();
-      expect(elections.holder()).toBe('');
-    });
+    it.each(['stream', 'undeclared', 'silent', 'later'])(
+      'answers no part of /%s for the whole',
+      async (path) => {
+        const { app, url } = await listening({ controllers: [Slow] });
+        const answer = fetch(`${url}/${path}`);
+        await waiting(() => work.begun > 0);
+        app.leadership().stepDown();
+        work.finish('');
+        expect((await answer).status).toBe(503);
+        await elections.clock.settle();
+        expect(elections.holder()).toBe('');
+      },
+    );
 
     it('has nothing left in flight of a handler that threw', async () => {
       const { app, url } = await listening({ controllers: [Slow] });
@@ -605,6 +623,46 @@ describe('LeaderGuard', () => {
     }
     const app = await started({ controllers: [Events] });
     await expect(app.init()).rejects.toThrow(/Events\.closed.*must say onFollower/s);
+  });
+
+  it('leaves a handler what decorators put on it, and calls of it what they return', async () => {
+    const Marked = (): MethodDecorator => (_target, _key, descriptor) => {
+      Object.assign(descriptor.value as object, { isMarked: true });
+    };
+    let seen: unknown[] = [];
+    @Injectable()
+    class Looking implements NestInterceptor {
+      intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+        const handler = context.getHandler() as Type & { isMarked?: boolean };
+        const kind: unknown = Reflect.getMetadata('kind', handler);
+        seen = [handler.name, handler.length, handler.isMarked, kind];
+        return next.handle();
+      }
+    }
+    @Controller()
+    class Plans {
+      readonly answer = NEVER;
+
+      @UseInterceptors(Looking)
+      @UseGuards(LeaderGuard)
+      @SetMetadata('kind', 'plans')
+      @Marked()
+      @Get()
+      list(@Param() _all: object): string {
+        return 'ran';
+      }
+
+      @UseGuards(LeaderGuard)
+      @Get('stream')
+      stream() {
+        return this.answer;
+      }
+    }
+    const { app, url } = await listening({ controllers: [Plans] });
+    expect(await (await fetch(url)).text()).toBe('ran');
+    expect(seen).toEqual(['list', 1, true, 'plans']);
+    const plans = app.get(Plans);
+    expect(plans.stream()).toBe(plans.answer);
   });
 
   it('fails closed without a service', () => {
