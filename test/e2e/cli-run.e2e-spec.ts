@@ -1,5 +1,15 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -103,11 +113,64 @@ function guardOf({ pid }: NodeProgram): number {
   return Number(execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }));
 }
 
+/** A pipe of which nothing reads, yet: an end for the processes, and one of the test that never waits. */
+function unreadPipe(): { readonly stderr: number; readonly reader: number } {
+  const pipe = join(directory, 'unread');
+  execFileSync('mkfifo', [pipe]);
+  const reader = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  return { stderr: openSync(pipe, 'r+'), reader };
+}
+
+function fill(reader: number): void {
+  try {
+    for (;;) writeSync(reader, '.');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+  }
+}
+
+function takenFrom(reader: number): string {
+  const taken = Buffer.alloc(1_048_576);
+  try {
+    return taken.toString('utf8', 0, readSync(reader, taken));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return '';
+    throw error;
+  }
+}
+
 describe('when nothing reads what is written to stderr', () => {
+  it('ends with the code of its program, and a command that reports waits for its reader', async () => {
+    const { stderr, reader } = unreadPipe();
+    fill(reader);
+    const ended = (child: ChildProcess): Promise<number | null> =>
+      new Promise((resolve) => child.once('exit', resolve));
+    const help = spawn(process.execPath, [CLI, 'doctor', '--help'], {
+      stdio: ['ignore', stderr, stderr],
+    });
+    const own = ['run', ...placeOf('file'), '--identity', 'first', ...FAST];
+    const program = spawn(process.execPath, [CLI, ...own, '--', 'sh', '-c', 'exit 3'], {
+      stdio: ['ignore', 'ignore', stderr],
+    });
+    try {
+      const endOfHelp = ended(help);
+      expect(await ended(program)).toBe(3);
+      expect(help.exitCode).toBeNull();
+      let text = '';
+      await eventually(() => {
+        text += takenFrom(reader).replace(/^\.+/, '');
+        expect(text).toMatch(/--help +show this text\n$/);
+      }, 30_000);
+      expect(await endOfHelp).toBe(0);
+      expect(text).not.toContain('the program exited');
+    } finally {
+      for (const child of [help, program]) child.kill('SIGKILL');
+      for (const each of [stderr, reader]) closeSync(each);
+    }
+  });
+
   it('is killed in time all the same', async () => {
-    const unread = join(directory, 'stderr');
-    execFileSync('mkfifo', [unread]);
-    const stderr = openSync(unread, 'r+');
+    const { stderr, reader } = unreadPipe();
     const fills = `head -c 4000000 /dev/zero >&2 & exec sh "${PROGRAM}" ignores "${journal}"`;
     const own = ['run', ...placeOf('file'), '--identity', 'first', ...FAST];
     const leader = spawn(process.execPath, [CLI, ...own, '--', 'sh', '-c', fills], {
@@ -121,7 +184,7 @@ describe('when nothing reads what is written to stderr', () => {
       expect(await overlapsWith(standby)).toBe(false);
     } finally {
       leader.kill('SIGKILL');
-      closeSync(stderr);
+      for (const each of [stderr, reader]) closeSync(each);
     }
   });
 });
