@@ -1,4 +1,3 @@
-import { LeaderElectionOptionsError, LockRequestError } from '../../core/errors.js';
 import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 import type { LockRequester } from '../../core/resource-lock.js';
 import type { PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
@@ -73,10 +72,4 @@ export function bodyOf(answer: ApiAnswer, ...statuses: number[]): JsonDocument |
     // A proxy that answers in HTML.
     return undefined;
   }
-}
-
-export function isOpenFailure(
-  error: unknown,
-): error is LeaderElectionOptionsError | LockRequestError {
-  return error instanceof LeaderElectionOptionsError || error instanceof LockRequestError;
 }

@@ -1,5 +1,5 @@
 import type { ResolvedElectionOptions } from '../../core/election-options.js';
-import { LeaderElectionOptionsError, type LockRequestError } from '../../core/errors.js';
+import { LeaderElectionOptionsError, LockRequestError } from '../../core/errors.js';
 import type { ReadOutcome, ResourceLock } from '../../core/resource-lock.js';
 import type { PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
 import { type Command, type CommandCall, EXIT, isSet, textOf, UsageError } from '../command.js';
@@ -14,7 +14,7 @@ import {
   podEnvironmentOf,
 } from '../connection.js';
 import { clockFindings } from './clock-checks.js';
-import { ClusterApi, isOpenFailure } from './cluster-api.js';
+import { ClusterApi } from './cluster-api.js';
 import {
   configurationFindings,
   directoryFindings,
@@ -121,10 +121,10 @@ async function examineCluster(
     const requester = { ...name, identity: operatorName(call), createLease: false };
     api = await ClusterApi.open(clusterOptions(call, pod), requester, pod, LIMIT_MS);
   } catch (error) {
-    if (!isOpenFailure(error)) throw error;
+    const unopened = openFindings(error);
     // What a pod lacks has been found already, one by one.
     if (findings.some(({ code }) => code === 'pod.incomplete')) return findings;
-    return [...findings, ...openFindings(error, 'connection.unusable')];
+    return [...findings, ...unopened];
   }
   try {
     const server = await serverFindings(api);
@@ -168,18 +168,19 @@ async function openLock(call: CommandCall, name: LeaseName): Promise<Opened> {
     const factory = lockFactoryOf(call);
     return { lock: await factory({ ...name, identity: operatorName(call), createLease: false }) };
   } catch (error) {
-    if (!isOpenFailure(error)) throw error;
-    return { findings: openFindings(error, 'lock.unusable') };
+    return { findings: openFindings(error) };
   }
 }
 
-/** Each option that is wrong, or why it could not be opened. */
-function openFindings(
-  error: LeaderElectionOptionsError | LockRequestError,
-  code: string,
-): readonly Finding[] {
-  const faults = error instanceof LeaderElectionOptionsError ? optionFindings(error) : [];
-  return faults.length > 0 ? faults : [fault(code, error.message, 'Mend what the message names.')];
+/**
+ * Each option that is wrong, or why there is no connection.
+ *
+ * @throws what is neither
+ */
+function openFindings(error: unknown): readonly Finding[] {
+  if (error instanceof LeaderElectionOptionsError) return optionFindings(error);
+  if (!(error instanceof LockRequestError)) throw error;
+  return [fault('connection.unusable', error.message, 'Mend what the message names.')];
 }
 
 function read(lock: ResourceLock, timeoutMs: number): Promise<ReadOutcome> {

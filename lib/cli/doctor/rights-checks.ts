@@ -9,7 +9,7 @@ import {
   type Verb,
 } from '../../kubernetes/object-request.js';
 import { bodyOf, type ClusterApi } from './cluster-api.js';
-import { fault, type Finding, ok, warning } from './finding.js';
+import { fault, type FaultCode, type Finding, ok, warning } from './finding.js';
 
 /** What an application uses beside the election. */
 export const FEATURES = ['schedule', 'pods', 'pod-label', 'events'] as const;
@@ -137,7 +137,7 @@ async function missingOf(api: ClusterApi, of: RightsOf, need: Need): Promise<Fin
       ? address.resource
       : `${address.resource} "${address.name}"`;
   const what = `${subjectOf(of)} may not ${verb} ${named} in namespace ${address.namespace}: ${without}`;
-  const code = `rights.missing-${verb}-${address.resource}`;
+  const code = `rights.missing-${verb}-${address.resource}` as const;
   const fix = describeMissingRule(
     verb,
     address,
@@ -148,7 +148,7 @@ async function missingOf(api: ClusterApi, of: RightsOf, need: Need): Promise<Fin
 
 /** A right that nothing of this library needs. */
 interface Excess {
-  readonly code: string;
+  readonly code: FaultCode;
   readonly attributes: Attributes;
   readonly what: string;
   readonly fix: string;

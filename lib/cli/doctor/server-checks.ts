@@ -5,7 +5,7 @@ import { ProxyFailure } from '../../kubernetes/http/proxy.js';
 import type { ApiAnswer, ApiResponse } from '../../kubernetes/object-request.js';
 import { RequestTimedOut } from '../../kubernetes/object-request.js';
 import { bodyOf, type ClusterApi } from './cluster-api.js';
-import { fault, type Finding, ok, warning } from './finding.js';
+import { fault, type FaultCode, type Finding, ok, warning } from './finding.js';
 
 /** Where the API server is found, and by what the library would see that it is not. */
 export async function serverFindings(api: ClusterApi): Promise<readonly Finding[]> {
@@ -17,7 +17,7 @@ export async function serverFindings(api: ClusterApi): Promise<readonly Finding[
 }
 
 /** What to do is in the message where the library knows it; this is for everything else. */
-const FIX_BY_CODE: Readonly<Record<string, string>> = {
+const FIX_BY_CODE = {
   'server.refused': 'Start the API server, or correct its address and port.',
   'server.name': 'Correct the name in the server URL, or mend the DNS.',
   'server.no-route': 'Allow the way to the API server in the network policy and the firewall.',
@@ -36,9 +36,11 @@ const FIX_BY_CODE: Readonly<Record<string, string>> = {
     'Set the clock of this machine, or the one that issued the certificate.',
   'credentials.unreadable': 'Mend what the message names.',
   'server.unreachable': 'Mend what the message names.',
-};
+} as const satisfies Partial<Record<FaultCode, string>>;
 
-const BY_ERROR: Readonly<Record<string, string>> = {
+type FailureCode = keyof typeof FIX_BY_CODE;
+
+const BY_ERROR: Readonly<Record<string, FailureCode>> = {
   ECONNREFUSED: 'server.refused',
   ENOTFOUND: 'server.name',
   EAI_AGAIN: 'server.name',
@@ -65,14 +67,14 @@ function unreachable({ cause }: Exclude<ApiAnswer, ApiResponse>): Finding {
   return fault(
     code,
     `no answer from the API server: ${describeTransportFailure(cause)}`,
-    FIX_BY_CODE[code]!,
+    FIX_BY_CODE[code],
   );
 }
 
 /** Errors are wrapped a few times. */
 const DEEPEST = 5;
 
-function codeOfFailure(cause: unknown): string {
+function codeOfFailure(cause: unknown): FailureCode {
   if (cause instanceof RequestTimedOut) return 'server.timeout';
   if (cause instanceof ProxyFailure) return 'server.proxy';
   for (let [error, depth] = [cause, 0]; error !== undefined && depth < DEEPEST; depth += 1) {
