@@ -68,6 +68,22 @@ describe('when the API server is slow', () => {
   });
 });
 
+describe('when an answer that tells the time is late', () => {
+  it('does not take that for a clock that runs at another rate', async () => {
+    const seconds = new Set<string>();
+    site.planted = (request, body) => {
+      const date = new Date().toUTCString();
+      const isNew = request.url!.startsWith('/version') && !seconds.has(date);
+      if (isNew) seconds.add(date);
+      const answer = { ...site.wellAnswer(request, body), headers: { date } };
+      // The first beginning of a second that doctor sees.
+      return isNew && seconds.size === 2 ? { ...answer, delayMs: 700 } : answer;
+    };
+    const codes = (await site.ask()).findings.map(({ code }) => code);
+    expect(codes).toContain('clock.sane');
+  });
+});
+
 describe('when rights are looked at', () => {
   it('names the rule to add, with this verb alone', async () => {
     const granted = site.allowed;

@@ -13,11 +13,20 @@ const ASKED_EVERY_MS = 90;
 const SECONDS = 2;
 const LONGEST_MS = 3_600;
 
-/** The beginning of a second of the server's clock. */
+/** Not before and not after. */
+interface Bounds {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * The beginning of a second of the server's clock: after the last request whose answer named the second before was sent, and
+ * before the first answer that names it came. Only what is so anywhere between is found, as a busy machine may be late.
+ */
 interface Beginning {
   readonly serverMs: number;
-  readonly wallMs: number;
-  readonly monotonicMs: number;
+  readonly wallMs: Bounds;
+  readonly monotonicMs: Bounds;
 }
 
 /** The clock of this machine beside that of the API server. */
@@ -58,22 +67,39 @@ function offset(): number {
 async function observe(api: ClusterApi): Promise<readonly Beginning[]> {
   const beginnings: Beginning[] = [];
   const end = performance.now() + Math.min(LONGEST_MS, api.leftMs - 300);
-  let last: number | undefined;
+  let last: { readonly serverMs: number; readonly sent: Instant } | undefined;
   while (performance.now() < end && beginnings.length <= SECONDS) {
+    const sent = instant();
     const answer = await api.ask({ method: 'GET', path: '/version' }, 1_000);
-    const [wallMs, monotonicMs] = [Date.now(), performance.now()];
+    const came = instant();
     const serverMs = answer.kind === 'response' ? Date.parse(answer.headers.date ?? '') : NaN;
     if (Number.isNaN(serverMs)) return beginnings;
-    if (last !== undefined && serverMs > last) beginnings.push({ serverMs, wallMs, monotonicMs });
-    last = serverMs;
+    if (last !== undefined && serverMs > last.serverMs) {
+      beginnings.push({
+        serverMs,
+        wallMs: { from: last.sent.wallMs, to: came.wallMs },
+        monotonicMs: { from: last.sent.monotonicMs, to: came.monotonicMs },
+      });
+    }
+    last = { serverMs, sent };
     await pause(ASKED_EVERY_MS);
   }
   return beginnings;
 }
 
+interface Instant {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+function instant(): Instant {
+  return { wallMs: Date.now(), monotonicMs: performance.now() };
+}
+
 function skewOf([first]: readonly Beginning[]): Finding[] {
   if (first === undefined) return [];
-  const skewMs = first.wallMs - first.serverMs;
+  const { serverMs, wallMs } = first;
+  const skewMs = nearest(0, { from: wallMs.from - serverMs, to: wallMs.to - serverMs });
   if (Math.abs(skewMs) <= TOLERATED_SKEW_MS) return [];
   const how = skewMs > 0 ? 'ahead of' : 'behind';
   return [
@@ -88,7 +114,10 @@ function skewOf([first]: readonly Beginning[]): Finding[] {
 function rateOf(beginnings: readonly Beginning[]): Finding[] {
   const [first, last] = [beginnings[0], beginnings.at(-1)];
   if (first === undefined || last === undefined || first === last) return [];
-  const rate = (last.serverMs - first.serverMs) / (last.monotonicMs - first.monotonicMs);
+  const passedMs = last.serverMs - first.serverMs;
+  const leastMs = last.monotonicMs.from - first.monotonicMs.to;
+  const mostMs = last.monotonicMs.to - first.monotonicMs.from;
+  const rate = passedMs / nearest(passedMs, { from: leastMs, to: mostMs });
   if (Math.abs(rate - 1) <= TOLERATED_RATE) return [];
   const percent = Math.round(100 * Math.abs(rate - 1));
   return [
@@ -98,4 +127,9 @@ function rateOf(beginnings: readonly Beginning[]): Finding[] {
       'One leader at a time is promised while no clock runs more than 20 % fast or slow: mend the clock of the machine that differs from others.',
     ),
   ];
+}
+
+/** What between these bounds is nearest to it. */
+function nearest(value: number, { from, to }: Bounds): number {
+  return Math.min(Math.max(value, from), to);
 }
