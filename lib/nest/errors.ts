@@ -40,6 +40,9 @@ export class NotLeaderError extends ServiceUnavailableException {
     this.extensions = { code: this.code, role };
     this.message = `${what} runs only on the leader of role "${role}", and this process is not leader.`;
     Object.defineProperty(this, 'leader', { value: leader, enumerable: false });
+    // Where it is found, the Apollo driver of Nest puts a code of its own in place of that of the extensions. Nest itself
+    // asks getResponse().
+    Reflect.deleteProperty(this, 'response');
   }
 
   /** The body of the HTTP response. */

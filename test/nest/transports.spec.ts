@@ -20,6 +20,7 @@ import {
   Resolver,
 } from '@nestjs/graphql';
 import { ApolloServer } from '@apollo/server';
+import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { EventPattern, MessagePattern, RpcException } from '@nestjs/microservices';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { graphql } from 'graphql';
@@ -289,6 +290,47 @@ describe('A follower', () => {
         expect(response.body).toMatchObject({
           singleResult: { errors: [{ extensions: { code: 'ERR_NOT_LEADER', role: ROLE } }] },
         });
+        expect(elections.errors).toEqual([]);
+      },
+    );
+  });
+
+  describe('when a query comes by GraphQL to the Apollo driver of Nest', () => {
+    @Resolver()
+    class Plans {
+      constructor(@InjectLeadership() private readonly leadership: LeadershipService) {}
+
+      @Query(() => String, { nullable: true })
+      @LeaderOnly()
+      gated(): string {
+        return 'ran';
+      }
+
+      @Query(() => String, { nullable: true })
+      asserting(): string {
+        this.leadership.assertLeader();
+        return 'ran';
+      }
+    }
+
+    it.each(['gated', 'asserting'])(
+      'answers { %s } with its own code, though the driver knows one for 503',
+      async (field) => {
+        const driver = { driver: ApolloDriver, autoSchemaFile: true, playground: false };
+        const app = await followers({
+          imports: [GraphQLModule.forRoot<ApolloDriverConfig>(driver)],
+          providers: [Plans],
+        });
+        await app.listen(0, '127.0.0.1');
+        const answer = await fetch(`${await app.getUrl()}/graphql`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ query: `{ ${field} }` }),
+        });
+        expect([answer.status, await answer.json()]).toMatchObject([
+          200,
+          { errors: [{ extensions: { code: 'ERR_NOT_LEADER', role: ROLE } }] },
+        ]);
         expect(elections.errors).toEqual([]);
       },
     );
