@@ -156,8 +156,8 @@ export function isOfEveryReplica(
 
 const KEYS = new WeakMap<object, string | symbol>();
 
-/** Another decorator may have put a function of another name in place of the method. */
-function keyOf(prototype: object, handler: { readonly name: string }): string | symbol {
+/** The name of its method: another decorator may have put a function of another name in its place. */
+export function keyOf(prototype: object, handler: { readonly name: string }): string | symbol {
   const known = KEYS.get(handler);
   if (known !== undefined) return known;
   const found = classMethods(prototype).find(({ method }) => method === handler);

@@ -11,6 +11,7 @@ import {
   GUARD_SETTINGS,
   type GuardSettings,
   isOfEveryReplica,
+  keyOf,
   settingsOf,
 } from './guarded-handlers.js';
 import { admit } from './guarded-term.js';
@@ -96,7 +97,7 @@ export class LeaderGuard implements CanActivate {
     const owner = context.getClass();
     const handler = context.getHandler();
     if (isOfEveryReplica(owner, handler)) return true;
-    const name = `${owner.name}.${handler.name}`;
+    const name = `${owner.name}.${String(keyOf(owner.prototype as object, handler))}`;
     if (typeof leadership?.isLeader !== 'function') throw new LeadershipUnavailableError(name);
     const isLeader = leadership.isLeader() === true;
     const shadow = shadowOf(leadership);

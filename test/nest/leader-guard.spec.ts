@@ -495,11 +495,16 @@ describe('LeaderGuard', () => {
   });
 
   describe('when the role is in shadow mode', () => {
-    it('lets every call through on a follower, and counts it', async () => {
+    it('lets every call through on a follower, and counts it by the name of the method', async () => {
+      const Wrapped = (): MethodDecorator => (_target, _key, descriptor) => {
+        const original = descriptor.value as unknown as () => unknown;
+        Object.assign(descriptor, { value: [() => original()][0] });
+      };
       @Controller()
       class Plans {
         @UseGuards(LeaderGuard)
         @Get()
+        @Wrapped()
         list(): string {
           return 'ran';
         }
