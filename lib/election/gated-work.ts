@@ -113,6 +113,8 @@ export function settleWork<T>(
   );
 }
 
+const NO_REASON: EndReason = () => undefined;
+
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /** When the term ends the source is made to return, even while its consumer does not ask for more. */
@@ -146,6 +148,8 @@ class IteratorOfTerm implements AsyncIterableIterator<unknown> {
     const returned = await this.passOn(
       runInTerm(this.term, () => this.source.return?.(value)) ??
         Promise.resolve({ done: true, value }),
+      // Whoever leaves waits for nothing more that could be refused.
+      NO_REASON,
     );
     this.end();
     return returned;
@@ -157,12 +161,15 @@ class IteratorOfTerm implements AsyncIterableIterator<unknown> {
     );
   }
 
-  private async passOn(asked: Promise<IteratorResult<unknown>>): Promise<IteratorResult<unknown>> {
+  private async passOn(
+    asked: Promise<IteratorResult<unknown>>,
+    onEnd = this.onEnd,
+  ): Promise<IteratorResult<unknown>> {
     try {
       const result = await asked;
       if (result.done !== true) return result;
       this.end();
-      return this.isRevoked() ? this.tellEnd() : result;
+      return this.isRevoked() ? this.tellEnd(onEnd) : result;
     } catch (error) {
       this.end();
       throw error;
@@ -197,10 +204,10 @@ class IteratorOfTerm implements AsyncIterableIterator<unknown> {
     return this.state === 'revoked';
   }
 
-  private tellEnd(): IteratorResult<unknown> {
+  private tellEnd(onEnd = this.onEnd): IteratorResult<unknown> {
     this.state = 'over';
     if (this.failure !== undefined) throw this.failure.error;
-    const reason = this.onEnd();
+    const reason = onEnd();
     if (reason !== undefined) throw reason;
     return DONE;
   }

@@ -325,6 +325,16 @@ describe('when the consumer of a GraphQL subscription goes away', () => {
     expect(await isReleased()).toBe(true);
   });
 
+  it('tells it of no refusal when the term has ended before', async () => {
+    const values = await subscribed('changed');
+    const first = values.next();
+    await until(() => work.begun > 0);
+    work.emit('a');
+    await first;
+    expect(await isReleased()).toBe(true);
+    expect(await values.return()).toEqual({ done: true, value: undefined });
+  });
+
   it('waits for the promise of the subscription', async () => {
     const values = subscribed('later');
     await until(() => work.begun > 0);
