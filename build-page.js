@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { build } from 'esbuild';
+
+/**
+ * Makes one HTML document of `lib/dashboard/page`. Script and style are in it, so that the page loads nothing else, and their
+ * hashes let a strict Content-Security-Policy allow these two and no other. The same sources make the same bytes.
+ */
+const FOLDER = 'lib/dashboard/page';
+const notice = readFileSync('node_modules/preact/LICENSE', 'utf8').trim();
+
+const script = await bundled(`${FOLDER}/main.tsx`, { js: `/*! Preact\n${notice}\n*/` });
+const style = await bundled(`${FOLDER}/page.css`);
+
+const html = readFileSync(`${FOLDER}/shell.html`, 'utf8')
+  .replace(/\n\s*/g, '')
+  .replace('<style></style>', () => `<style>${style}</style>`)
+  .replace('<script type="module"></script>', () => `<script type="module">${script}</script>`);
+
+const page = { html, scriptHashes: [hashOf(script)], styleHashes: [hashOf(style)] };
+writeFileSync(
+  `${FOLDER}/page.generated.ts`,
+  `/** Made by build-page.js of the files beside it. */
+export const PAGE: {
+  readonly html: string;
+  readonly scriptHashes: readonly string[];
+  readonly styleHashes: readonly string[];
+} = ${JSON.stringify(page)};
+`,
+);
+console.log(`dashboard page: ${Buffer.byteLength(html)} bytes`);
+
+async function bundled(entry, banner = {}) {
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: 'esm',
+    target: 'es2022',
+    charset: 'utf8',
+    legalComments: 'inline',
+    tsconfig: `${FOLDER}/tsconfig.json`,
+    banner,
+    logLevel: 'warning',
+  });
+  const text = outputFiles[0].text.trim();
+  if (/<\/(script|style)|<!--/i.test(text)) throw new Error(`${entry} would end its own element.`);
+  return text;
+}
+
+function hashOf(text) {
+  return `sha256-${createHash('sha256').update(text).digest('base64')}`;
+}
