@@ -3,12 +3,13 @@ import { dts } from 'rollup-plugin-dts';
 import typescript from 'typescript';
 
 /**
- * One file per entry and two that they share, so that the package loads at once and a class is the same class in every
+ * One file per entry and three that they share, so that the package loads at once and a class is the same class in every
  * entry. The input is what the compiler made of `lib`, with the metadata of decorators and the names of classes.
  */
 const ENTRIES = {
   index: '.build/index',
   core: '.build/election/index',
+  dashboard: '.build/dashboard/index',
   health: '.build/health/index',
   metrics: '.build/metrics/index',
   schedule: '.build/schedule/index',
@@ -49,15 +50,19 @@ function output(dir, extension) {
   };
 }
 
+/** Entries that read the records of jobs, which the main entry does not load. */
+const OF_JOBS = /[\\/](schedule|dashboard)[\\/]index\.(js|d\.ts)$/;
+
 /**
  * What one entry alone reaches is in its file. The rest is in one file that all of them share, but for what needs a package
- * of Nest, which an entry without Nest must not load. What is only imported when it is needed is in a file of its own.
+ * of Nest, which an entry without Nest must not load, and for the records of jobs. What is only imported when it is needed is in a file of its own.
  */
 function manualChunks(id, { getModuleInfo }) {
   const reaching = reached(id, (each) => getModuleInfo(each).importers);
   const entries = reaching.filter((each) => getModuleInfo(each).isEntry);
   if (entries.length === 0) return 'kubernetes';
   if (entries.length === 1) return undefined;
+  if (entries.every((each) => OF_JOBS.test(each))) return 'jobs';
   const needed = reached(id, (each) => getModuleInfo(each).importedIds);
   const isOfNest = needed.some((each) => !/^[./]|^node:/.test(each));
   return isOfNest ? 'nest' : 'shared';

@@ -145,7 +145,10 @@ export interface JobView {
   }[];
 }
 
-/** POST <path>/actions, as JSON. */
+/**
+ * POST <path>/actions, as JSON.
+ * @public
+ */
 export type DashboardAction =
   | { readonly action: 'step-down'; readonly role: string; readonly to?: string }
   | { readonly action: 'trigger' | 'resume'; readonly role: string; readonly job: string }
@@ -156,7 +159,10 @@ export type DashboardAction =
       readonly reason: string;
     };
 
-/** Its answer, with status 200, 4xx or 5xx. */
+/**
+ * Its answer, with status 200, 4xx or 5xx.
+ * @public
+ */
 export interface ActionResult {
   readonly isDone: boolean;
   /** One sentence for a person: what came of it, or why nothing did and what to do. */

@@ -17,7 +17,7 @@ import {
 } from '../core/election-state.js';
 import { LeadershipRevokedError } from '../core/errors.js';
 import { leaderAddressOf } from '../core/leader-address.js';
-import type { LeaderRequest } from '../core/lease-record.js';
+import type { LeaderRequest, ObservedLease } from '../core/lease-record.js';
 import type { LeaseWatch, ReadOutcome, ResourceLock, WriteOutcome } from '../core/resource-lock.js';
 import { createTerm, type RevocationReason, type Term } from '../core/term.js';
 import { guardedWatch, LockRequests } from './lock-requests.js';
@@ -81,6 +81,7 @@ export type RoleElector = Pick<
   | 'leaderAddress'
   | 'namedInVain'
   | 'nominate'
+  | 'observed'
   | 'openTerm'
   | 'release'
   | 'remainingMs'
@@ -106,6 +107,14 @@ export type ElectorFactory = (
 const MEMBERS_UNKNOWN: SuccessorChoice = {
   refused: 'this leader knows no other members (option "members"): ask without naming one',
 };
+
+/** What an election has seen of its lease. */
+export interface ObservedState {
+  /** Null: there is none. */
+  readonly lease: ObservedLease | null;
+  /** When it first saw these times and this holder, on the clock of the election; each renewal changes them. */
+  readonly since: number;
+}
 
 /** What the elector believes, with the very reading of the clock that decided it. */
 export interface ElectionProbe {
@@ -198,6 +207,14 @@ export class LeaderElector {
     const record = this.state.observation?.lease?.record;
     const isLeaders = record !== undefined && record.holderIdentity === this.state.leader;
     return isLeaders ? leaderAddressOf(record) : undefined;
+  }
+
+  /** The lease as this process last saw it, for people; undefined before it has seen anything. */
+  get observed(): ObservedState | undefined {
+    const { observation } = this.state;
+    return observation === null
+      ? undefined
+      : { lease: observation.lease, since: observation.since };
   }
 
   /** Milliseconds for which leadership is certain if no further renewal succeeds; 0 when not leading. */

@@ -71,6 +71,7 @@ export class ControlledElector implements RoleElector {
   readonly namedInVain: readonly string[] = [];
   readonly resting: readonly never[] = [];
   readonly wasNamed = false;
+  readonly observed = undefined;
   private drained: Promise<void> = Promise.resolve();
 
   constructor(

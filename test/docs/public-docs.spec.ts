@@ -3,6 +3,7 @@ import ts from 'typescript';
 
 const ENTRIES = [
   'lib/index.ts',
+  'lib/dashboard/index.ts',
   'lib/election/index.ts',
   'lib/metrics/index.ts',
   'lib/schedule/index.ts',

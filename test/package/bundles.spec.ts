@@ -7,6 +7,7 @@ import { describe, expect, it } from '@jest/globals';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const TYPED = [
   'core',
+  'dashboard',
   'health',
   'index',
   'metrics',
@@ -18,7 +19,9 @@ const TYPED = [
 ];
 /** What an application with a lock in a cluster loads, and no other. */
 const LAZY = 'kubernetes';
-const FILES = [...TYPED, LAZY];
+/** What reads the records of jobs; no type of it is public. */
+const OF_JOBS = 'jobs';
+const FILES = [...TYPED, OF_JOBS, LAZY];
 /** What a user's installation has in any case: the peers that are not optional. */
 const REQUIRED = /^(@nestjs\/common|@nestjs\/core|rxjs|node:.*)$/;
 /** The sub-path may ask for the optional peers that it exists for. */
@@ -50,7 +53,7 @@ function loadedBy(file: string, seen = new Set<string>()): string[] {
 }
 
 describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s', (dir) => {
-  it('has one file per entry, two that they share and one for clusters, with types and source maps', () => {
+  it('has one file per entry, three that they share and one for clusters, with types and source maps', () => {
     const expected = [
       ...FILES.flatMap((name) => [`${name}.js`, `${name}.js.map`]),
       ...TYPED.map((name) => `${name}.d.ts`),
@@ -71,6 +74,7 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
   it.each([
     ['index', []],
     ['testing', []],
+    ['dashboard', []],
     ['schedule', OF_SCHEDULE],
     ['health', OF_HEALTH],
     ['metrics', OF_METRICS],
@@ -95,6 +99,11 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
   ])('loads with %s nothing of Nest, either', (file, expected) => {
     const others = loadedBy(`${dir}/${file}`).filter((name) => !name.startsWith('node:'));
     expect(new Set(others)).toEqual(new Set(expected));
+  });
+
+  it('loads the records of jobs only with the entries that read them', () => {
+    const withThem = TYPED.filter((name) => text(`${dir}/${name}.js`).includes(`./${OF_JOBS}.js`));
+    expect(withThem).toEqual(['dashboard', 'schedule']);
   });
 
   it('loads client-node only where a kubeconfig is to be read', () => {

@@ -1,6 +1,5 @@
 import type { JobRecord } from '../../schedule/ledger/job-record.js';
-import { cronSchedule } from '../../schedule/tick/tick-schedule.js';
-import { isTimeZone, TimeZone } from '../../schedule/tick/time-zone.js';
+import { recordedSchedule } from '../../schedule/tick/recorded-schedule.js';
 import { type Command, EXIT } from '../command.js';
 import { CONNECTION_OPTIONS } from '../connection.js';
 import { duration, table } from '../output.js';
@@ -77,16 +76,7 @@ function isSuspendedByFleet({ fleetSwitch }: JobRecord): boolean {
 /** Null also where the schedule is one that this version cannot read. */
 function nextTick(record: JobRecord, now: number): number | null {
   if (isSuspendedByFleet(record)) return null;
-  const date = Date.parse(/^(\d{4}-\S+)( once .*)?$/s.exec(record.schedule)?.[1] ?? '');
-  if (!Number.isNaN(date)) return date > now ? date : null;
-  const [, expression, zone] = /^(.*\S)\s+(\S+)$/s.exec(record.schedule.trim()) ?? [];
-  if (expression === undefined || zone === undefined || !isTimeZone(zone)) return null;
-  try {
-    return cronSchedule(expression, new TimeZone(zone)).next(now);
-  } catch {
-    // Of a later version of this library.
-    return null;
-  }
+  return recordedSchedule(record.schedule)?.next(now) ?? null;
 }
 
 function ago(at: number | null, now: number): string {

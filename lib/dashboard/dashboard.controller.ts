@@ -1,0 +1,47 @@
+import {
+  Controller,
+  Get,
+  Inject,
+  Req,
+  Res,
+  type Type,
+  UseGuards,
+  VERSION_NEUTRAL,
+} from '@nestjs/common';
+import type { Dashboard } from './dashboard.js';
+import type { DashboardOptions } from './dashboard.options.js';
+import { PAGE } from './page/page.generated.js';
+import { rawExchange, writeAnswer, writeHead, writePage } from './raw-http.js';
+import { foreignReader } from './same-origin.js';
+
+export const DASHBOARD = Symbol.for('LEADER_ELECTION: dashboard');
+
+type PlatformRequest = Parameters<typeof rawExchange>[0];
+type PlatformResponse = Parameters<typeof rawExchange>[1];
+
+/** A class of its own for each `forRoot()`: the path and the guards are marks on the class. */
+export function dashboardController({ path, guards }: DashboardOptions): Type<unknown> {
+  @Controller({ path, version: VERSION_NEUTRAL })
+  @UseGuards(...guards)
+  class LeaderDashboardController {
+    constructor(@Inject(DASHBOARD) private readonly dashboard: Dashboard) {}
+
+    @Get()
+    page(@Req() request: PlatformRequest, @Res() response: PlatformResponse): void {
+      writePage(rawExchange(request, response), PAGE);
+    }
+
+    @Get('stream')
+    stream(@Req() request: PlatformRequest, @Res() response: PlatformResponse): void {
+      const exchange = rawExchange(request, response);
+      const foreign = foreignReader(exchange.request.headers);
+      if (foreign !== undefined) return writeAnswer(exchange, 403, { message: foreign });
+      const refusal = this.dashboard.refusal();
+      if (refusal !== undefined) return writeAnswer(exchange, 503, { message: refusal });
+      writeHead(exchange.response, 200, 'text/event-stream; charset=utf-8');
+      if (exchange.request.method === 'HEAD') exchange.response.end();
+      else void this.dashboard.watch(exchange.response);
+    }
+  }
+  return LeaderDashboardController;
+}
