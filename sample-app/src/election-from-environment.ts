@@ -4,12 +4,13 @@ import { fileLock, leaseLock, type LeaderElectionModuleOptions } from 'nestjs-le
 export function electionFromEnvironment(
   environment: NodeJS.ProcessEnv,
 ): Omit<LeaderElectionModuleOptions, 'role'> {
-  const { MEMBERS, POD_WATCH, POD_LABEL, CREATE_LEASE } = environment;
+  const { MEMBERS, POD_WATCH, POD_LABEL, EVENTS, CREATE_LEASE } = environment;
   return {
     ...lockFrom(environment),
     members: MEMBERS === 'true',
     podWatch: POD_WATCH === 'true',
     podLabel: POD_LABEL === 'true',
+    events: EVENTS === 'true',
     createLease: CREATE_LEASE !== 'false',
   };
 }

@@ -185,6 +185,7 @@ describe('the rights of the overlays', () => {
       plain: rules,
       members: [...rules, on('pods', 'get', 'list', 'watch')],
       'pod-label': [...rules, on('pods', 'patch')],
+      events: [...rules, on('events', 'create', 'patch')],
       'config-map': [
         { ...on('configmaps', 'get', 'update', 'watch'), resourceNames: ['leaders'] },
         on('configmaps', 'create'),
@@ -260,6 +261,24 @@ describe('when the overlay members is applied', () => {
     }, LIMIT_MS);
     expect(errorsOf()).toEqual([]);
   }, 90_000);
+});
+
+describe('when the overlay events is applied', () => {
+  it('shows on the Lease who leads, with exactly these rights', async () => {
+    const namespace = await namespaceFor('events');
+    const manifests = await applied(server, 'events', namespace);
+    await untilAllowed(namespace, find(manifests, 'Role').rules!);
+    await replicasIn(namespace, manifests, 1);
+    await fleet.leader();
+    const { body: lease } = await server.request('GET', leasePath(namespace));
+    const about = `involvedObject.uid=${String(lease.metadata?.['uid'])}`;
+    const path = `/api/v1/namespaces/${namespace}/events?fieldSelector=${encodeURIComponent(about)}`;
+    await eventually(async () => {
+      const { body } = await server.request<{ items: { message: string }[] }>('GET', path);
+      const became = `${String(lease.spec?.['holderIdentity'])} became leader (term 1)`;
+      expect(body.items.map(({ message }) => message)).toEqual([became]);
+    }, LIMIT_MS);
+  }, 60_000);
 });
 
 describe('when the overlay config-map is applied', () => {

@@ -9,7 +9,14 @@ import type { PolicyRule } from '../../../proof/control-plane/access-control.js'
 import { findBinary } from '../../../proof/control-plane/binaries.js';
 import type { ControlPlane } from '../../../proof/control-plane/control-plane.js';
 
-export const OVERLAYS = ['plain', 'members', 'pod-label', 'config-map', 'locked-down'] as const;
+export const OVERLAYS = [
+  'plain',
+  'members',
+  'pod-label',
+  'events',
+  'config-map',
+  'locked-down',
+] as const;
 export type Overlay = (typeof OVERLAYS)[number];
 
 const MANIFESTS = fileURLToPath(new URL('../../../sample-app/k8s/', import.meta.url));

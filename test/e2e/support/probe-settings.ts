@@ -15,7 +15,7 @@ export interface ProbeSettings {
   readonly isConfigMap?: boolean;
   readonly inCluster?: Pick<
     LeaderElectionModuleOptions,
-    'createLease' | 'members' | 'podLabel' | 'podWatch'
+    'createLease' | 'events' | 'members' | 'podLabel' | 'podWatch'
   >;
   /** How long the `@OnRevoked` handler takes. */
   readonly slowRevokeMs?: number;
