@@ -40,6 +40,16 @@ export class ChaosCluster {
     return this.cluster.connect(this.cluster.kubeConfigFile, number);
   }
 
+  /** Of those who may ask the leader, as docs/cli.md says. */
+  operatorsKubeConfigFile(): Promise<string> {
+    const resourceNames = [this.leaseName];
+    const verbs = ['get', 'update'];
+    const apiGroups = ['coordination.k8s.io'];
+    return this.cluster.addAccount('operator', [
+      { apiGroups, resources: ['leases'], resourceNames, verbs },
+    ]);
+  }
+
   /** A line is written a moment after its answer, and a killed server never writes it. */
   auditLog(): Promise<AuditEntry[]> {
     return this.cluster.server.auditLog();

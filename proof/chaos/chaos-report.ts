@@ -26,7 +26,14 @@ export interface ChaosReport
     readonly mostRequestsInTenSeconds: number;
   };
   /** Operations that it ordered; what it found is among the violations. */
-  readonly secondJudge: 'not asked' | { readonly lock: number; readonly register: number };
+  readonly secondJudge:
+    | 'not asked'
+    | {
+        readonly lock: number;
+        readonly register: number;
+        /** Those of people to the leader, by what came of them. */
+        readonly requests: Readonly<Record<string, number>>;
+      };
   readonly violations: readonly string[];
   /** Where the histories, logs and faults are; only of a failure. */
   readonly kept?: string;
@@ -67,6 +74,7 @@ export function describeReport(report: ChaosReport): string {
         ? secondJudge
         : `${secondJudge.lock} operations of the lock, ${secondJudge.register} of the register`,
     ],
+    ['requests', secondJudge === 'not asked' ? secondJudge : listed(secondJudge.requests)],
     ['violations', violations.length === 0 ? 'none' : violations.length],
     ...violations.slice(0, 20).map((violation): [string, string] => ['', violation]),
     ...(kept === undefined ? [] : [['kept in', kept] as [string, string]]),

@@ -43,6 +43,7 @@ export class ChaosRun {
       world.cluster,
       world.disk,
       world.clockSteps,
+      world.operator,
       events,
       (error) => this.complaints.push(`a fault could not be taken away: ${String(error)}`),
     );

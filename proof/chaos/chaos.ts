@@ -88,6 +88,7 @@ function judge(
     ...(verdict.ticks === 0 && !interrupted ? ['no tick was ever started'] : []),
     ...(judgement?.lock.violations ?? []).map((violation) => `second judge: ${violation}`),
     ...(judgement?.register.violations ?? []).map((violation) => `second judge: ${violation}`),
+    ...(judgement?.requests.violations ?? []).map((violation) => `second judge: ${violation}`),
     ...run.complaints,
     ...fleet.complaints,
   ];
@@ -114,7 +115,11 @@ function judge(
     secondJudge:
       judgement === undefined
         ? 'not asked'
-        : { lock: judgement.lock.operations, register: judgement.register.operations },
+        : {
+            lock: judgement.lock.operations,
+            register: judgement.register.operations,
+            requests: judgement.requests.counts,
+          },
     api: {
       writes: api.writes,
       takeovers: api.takeovers,

@@ -4,14 +4,17 @@ import type { ReplicaSlot } from '../fleet/replica-slot.js';
 import type { ChaosCluster } from './chaos-cluster.js';
 import {
   isLeaseFault,
+  isRequestFault,
   isServerFault,
   type LeaseFault,
   type PlannedFault,
   type ReplicaFault,
+  type RequestFault,
   type ServerFault,
 } from './fault.js';
 import type { HistoryRecorder } from './history-recorder.js';
 import type { InjectedFault } from './leadership-changes.js';
+import type { Operator } from './operator.js';
 import type { ReplicaProcess } from './replica-process.js';
 import { afflict } from './replica-affliction.js';
 import type { SmallDisk } from './small-disk.js';
@@ -31,13 +34,15 @@ export class FaultInjector {
     private readonly cluster: ChaosCluster | undefined,
     private readonly disk: SmallDisk | undefined,
     private readonly clockSteps: WallClockSteps,
+    private readonly operator: Operator,
     private readonly events: HistoryRecorder,
     private readonly failed: (error: unknown) => void,
   ) {}
 
   inject(planned: PlannedFault): void {
     const { fault } = planned;
-    if (isServerFault(fault)) this.hitServers(fault);
+    if (isRequestFault(fault)) this.ask(fault, planned);
+    else if (isServerFault(fault)) this.hitServers(fault);
     else if (isLeaseFault(fault)) this.hitLease(fault);
     else this.hitReplica(fault, planned);
   }
@@ -71,6 +76,23 @@ export class FaultInjector {
       injected,
       over.finally(() => (slot.isBusy = false)),
     );
+  }
+
+  /** Whatever else happens to the leader. */
+  private ask(fault: RequestFault, { which }: PlannedFault): void {
+    const { slots, operator } = this;
+    const leader = slots.find(({ process }) => process.leads)?.process;
+    const injected = this.note(fault.kind, leader?.name);
+    if (fault.kind === 'ask-again') {
+      const asked = operator.askAgain(which).then((wasWritten) => {
+        if (!wasWritten) this.missed += 1;
+      });
+      return this.follow(injected, asked);
+    }
+    const standbys = slots.filter(({ process }) => process !== leader && process.isReady);
+    const standby = standbys[Math.floor(which * standbys.length)]?.process.name;
+    const named = { none: undefined, standby, stranger: 'a stranger' };
+    this.follow(injected, operator.ask(named[fault.successor]));
   }
 
   private hitServers(fault: ServerFault): void {

@@ -22,6 +22,7 @@ const OF_PROCESSES = [
   'exhaust-files',
   'wall-clock-step',
 ];
+const OF_OPERATORS = ['ask', 'ask-again'];
 const OF_THE_NETWORK = [
   'partition',
   'delay',
@@ -50,7 +51,8 @@ describe('when faults are planned', () => {
   });
 
   it('ends, stops and isolates replicas, both ways and one way, and ends and stops servers', () => {
-    expect(kinds(onLease)).toEqual(new Set([...OF_PROCESSES, ...OF_THE_NETWORK, ...OF_SERVERS]));
+    const all = [...OF_PROCESSES, ...OF_THE_NETWORK, ...OF_SERVERS, ...OF_OPERATORS];
+    expect(kinds(onLease)).toEqual(new Set(all));
     const cuts = onLease.flatMap((fault) => (fault.kind === 'partition' ? [fault.direction] : []));
     expect(new Set(cuts)).toEqual(new Set(['both', 'to-server', 'to-client']));
   });
@@ -63,9 +65,18 @@ describe('when faults are planned', () => {
     ]);
   });
 
+  it('asks the leader to step down, for a standby, a stranger or whoever comes first', () => {
+    const named = onLease.flatMap((fault) => (fault.kind === 'ask' ? [fault.successor] : []));
+    expect(new Set(named)).toEqual(new Set(['none', 'standby', 'stranger']));
+  });
+
+  it('writes no request again where terms may begin again', () => {
+    expect(kinds(faults({ lock: 'lease', strict: true })).has('ask-again')).toBe(false);
+  });
+
   it('leaves network and servers alone where the lock has none, and fills its disk', () => {
     expect(kinds(faults({ lock: 'file', strict: false }))).toEqual(
-      new Set([...OF_PROCESSES, 'disk-full']),
+      new Set([...OF_PROCESSES, ...OF_OPERATORS, 'disk-full']),
     );
   });
 

@@ -133,6 +133,22 @@ const BY_PEOPLE: readonly Choice[] = [
   },
 ];
 
+const OF_OPERATORS: readonly Choice[] = [
+  {
+    weight: 20,
+    leaderShare: 0,
+    draw: (random) => ({
+      kind: 'ask',
+      successor: random.pick(['none', 'none', 'standby', 'standby', 'stranger']),
+    }),
+  },
+];
+
+/** Where people edit the lease, its terms begin again, and an earlier request may be meant for a later one. */
+const OF_OPERATORS_ON_AN_UNEDITED_LEASE: readonly Choice[] = [
+  { weight: 5, leaderShare: 0, draw: () => ({ kind: 'ask-again' }) },
+];
+
 /** The faults of one seed: the same ones whatever becomes of them. */
 export class FaultPlan {
   private readonly choices: readonly Choice[];
@@ -145,7 +161,8 @@ export class FaultPlan {
     this.choices = [
       ...OF_PROCESSES,
       ...(lock === 'lease' ? [...OF_THE_NETWORK, ...OF_SERVERS] : OF_DISKS),
-      ...(strict ? BY_PEOPLE : []),
+      ...OF_OPERATORS,
+      ...(strict ? BY_PEOPLE : OF_OPERATORS_ON_AN_UNEDITED_LEASE),
     ];
     this.total = this.choices.reduce((sum, { weight }) => sum + weight, 0);
   }

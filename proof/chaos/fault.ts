@@ -73,7 +73,13 @@ export type LeaseFault =
       readonly edit: 'empty-holder' | 'stranger' | 'standby' | 'transitions' | 'duration' | 'times';
     };
 
-export type Fault = ReplicaFault | ServerFault | LeaseFault;
+/** What people ask whoever leads for. */
+export type RequestFault =
+  | { readonly kind: 'ask'; readonly successor: 'none' | 'standby' | 'stranger' }
+  /** An earlier request is written once more. */
+  | { readonly kind: 'ask-again' };
+
+export type Fault = ReplicaFault | ServerFault | LeaseFault | RequestFault;
 
 export interface PlannedFault {
   readonly fault: Fault;
@@ -87,6 +93,10 @@ export interface PlannedFault {
 
 export function isServerFault(fault: Fault): fault is ServerFault {
   return /^(api-server|etcd|token|disk)-/.test(fault.kind);
+}
+
+export function isRequestFault(fault: Fault): fault is RequestFault {
+  return fault.kind.startsWith('ask');
 }
 
 export function isLeaseFault(fault: Fault): fault is LeaseFault {

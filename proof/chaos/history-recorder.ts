@@ -1,6 +1,8 @@
 import { openSync, writeSync } from 'node:fs';
 import { monotonicNs } from '../fleet/monotonic-clock.js';
+import type { LeaderRequest } from '../../lib/core/lease-record.js';
 import type { InjectedFault } from './leadership-changes.js';
+import type { RequestOutcome } from './operator.js';
 
 /**
  * Appends to a history, in the form that judge/FORMAT.md describes. A line is in the file when the call returns, so that
@@ -52,6 +54,21 @@ export class HistoryRecorder {
 
   was(id: number, token: bigint, process: string): void {
     this.append('was', `"id":${id},"token":"${token}","process":${JSON.stringify(process)}`);
+  }
+
+  /** As a leader, of the request by that operator. */
+  heard(by: string, isRefused: boolean): void {
+    this.append('heard', `"by":${JSON.stringify(by)},"refused":${isRefused}`);
+  }
+
+  /** Of the run: a request is about to be written. */
+  requested({ by = '', transitions, holderIdentity }: LeaderRequest): void {
+    const holder = JSON.stringify(holderIdentity);
+    this.append('requested', `"by":${JSON.stringify(by)},"term":${transitions},"holder":${holder}`);
+  }
+
+  requestEnded(by: string, outcome: RequestOutcome): void {
+    this.append('request-ended', `"by":${JSON.stringify(by)},"outcome":"${outcome}"`);
   }
 
   ended(process: string): void {

@@ -19,6 +19,21 @@ const was = (from: number, to: number, id: number, token: string, process: strin
   { type: 'was', at: to, id, token, process },
 ];
 
+const requested = (at: number, by: string, term: number, holder: string) => ({
+  type: 'requested',
+  at,
+  by,
+  term,
+  holder,
+});
+const heard = (at: number, by: string, refused = false) => ({ type: 'heard', at, by, refused });
+const told = (at: number, by: string, outcome: string) => ({
+  type: 'request-ended',
+  at,
+  by,
+  outcome,
+});
+
 describe('the second judge', () => {
   let directory: string;
 
@@ -166,6 +181,94 @@ describe('the second judge', () => {
         ]).flat();
       expect((await judged({ a: long(-1) })).register.result).toBe('ok');
       expect((await judged({ a: long(3_210) })).register.result).toBe('violated');
+    });
+  });
+
+  describe('when a leader is asked to step down', () => {
+    const asked = requested(12, 'o', 1, 'a');
+    const honoured = [...A.slice(0, 3), heard(20, 'o'), revoked(21, 1)];
+    const done = [asked, told(22, 'o', 'done')];
+
+    it('counts what was asked, and finds nothing where each is heard once and answered', async () => {
+      const refused = [granted(30, 2, '200'), heard(33, 'p', true), believed(40, 2)];
+      const run = [
+        ...done,
+        requested(32, 'p', 2, 'b'),
+        told(35, 'p', 'refused'),
+        requested(36, 'q', 2, 'b'),
+        ended(41, 'b'),
+        told(50, 'q', 'void'),
+        requested(51, 'o', 1, 'a'),
+        requested(60, 'r', 3, 'c'),
+        told(61, 'r', 'not-made'),
+      ];
+      expect((await judged({ a: honoured, b: refused, run })).requests).toEqual({
+        result: 'ok',
+        operations: 4,
+        violations: [],
+        counts: {
+          made: 4,
+          honoured: 1,
+          refused: 1,
+          answered: 2,
+          void: 1,
+          unsure: 1,
+          'written again': 1,
+        },
+      });
+    });
+
+    it('takes one that was heard while the term ended, or before its grant that never came', async () => {
+      const late = [...A, heard(22, 'o')];
+      expect((await judged({ a: late, run: done })).requests.violations).toEqual([]);
+      const early = [heard(20, 'o')];
+      expect((await judged({ a: early, run: done })).requests.violations).toEqual([]);
+    });
+
+    it.each<[string, Record<string, readonly Line[]>, string]>([
+      [
+        'it was honoured twice',
+        { a: [...honoured, heard(22, 'o')], run: done },
+        'o was heard 2 times: honoured 2, refused 0',
+      ],
+      [
+        'it was honoured in a later term',
+        {
+          a: [...A, granted(25, 3, '300'), heard(26, 'o'), revoked(27, 3)],
+          run: done,
+        },
+        'a heard o, which was meant for a in term 1',
+      ],
+      [
+        'another process honoured it',
+        { a: A, b: [...B.slice(0, 2), heard(31, 'o'), revoked(32, 2)], run: [asked] },
+        'b heard o, which was meant for a in term 1',
+      ],
+      [
+        'its term was not over for the leader',
+        { a: [...A.slice(0, 2), heard(15, 'o'), ...A.slice(2)], run: done },
+        'a considered itself leader in term 1, which it had given up for o',
+      ],
+      [
+        'its term was granted after it',
+        { a: [heard(9, 'o'), ...A], run: done },
+        'a was granted term 1, which it had given up for o',
+      ],
+      [
+        'it had no answer while its term went on',
+        { a: A, run: [asked, told(22, 'o', 'unanswered')] },
+        'o had no answer of a, though term 1 was not over',
+      ],
+      [
+        'it was answered and never honoured',
+        { a: A, run: done },
+        'o was told "done", and a has not heard it',
+      ],
+      ['it was never made', { a: honoured, run: [] }, 'a heard "o", which nobody asked'],
+    ])('finds that %s', async (_, histories, violation) => {
+      const { requests } = await judged(histories);
+      expect(requests.result).toBe('violated');
+      expect(requests.violations).toContain(violation);
     });
   });
 

@@ -5,6 +5,7 @@ import { findBinary, MissingBinaryError } from '../control-plane/binaries.js';
 export interface Judgement {
   readonly lock: PartOfJudgement;
   readonly register: PartOfJudgement;
+  readonly requests: PartOfJudgement & { readonly counts: Readonly<Record<string, number>> };
 }
 
 interface PartOfJudgement {

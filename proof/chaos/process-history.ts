@@ -7,7 +7,7 @@ type HistoryLine = { readonly at: number } & (
   | { readonly type: 'believed'; readonly term: number }
   | { readonly type: 'tick'; readonly term: number; readonly token: string; readonly tick: number }
   | { readonly type: 'log'; readonly level: string; readonly text: string }
-  | { readonly type: 'write' | 'written' | 'read' | 'was' }
+  | { readonly type: 'write' | 'written' | 'read' | 'was' | 'heard' }
 );
 
 /** What a process logged at level warn or error. Times in milliseconds of the monotonic clock. */
@@ -64,7 +64,8 @@ export class ProcessHistory {
       case 'written':
       case 'read':
       case 'was':
-        return; // What the register accepted is known from the register, and the judge reads these.
+      case 'heard':
+        return; // What the register accepted is known from the register, and the second judge reads these.
       default:
         this.violate(`has an unknown line: ${line}`);
     }

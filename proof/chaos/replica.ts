@@ -91,6 +91,8 @@ class Probe implements OnApplicationBootstrap {
       role: 'chaos',
       leaseName: settings.leaseName,
       ...settings.options,
+      // Without pods there are members on the file lock alone. Nothing but a request names one.
+      ...(settings.lockDirectory !== undefined && { members: true, placement: 'any' as const }),
       lock:
         settings.lockDirectory === undefined
           ? leaseLock({ kubeConfigFile: settings.kubeConfigFile! })
@@ -109,10 +111,23 @@ class RecordingLogger extends ConsoleLogger {
     super.error(...args);
   }
 
+  override log(...args: Parameters<ConsoleLogger['log']>): void {
+    hear(args[0]);
+    super.log(...args);
+  }
+
   override warn(...args: Parameters<ConsoleLogger['warn']>): void {
+    hear(args[0]);
     history.logged('warn', String(args[0]));
     super.warn(...args);
   }
+}
+
+/** The election says it before it does what it was asked for. */
+function hear(said: unknown): void {
+  const { event, by } = said as { event?: string; by?: string };
+  if (event === 'leadership.asked-to-step-down') history.heard(String(by), false);
+  if (event === 'leadership.refused-to-step-down') history.heard(String(by), true);
 }
 
 function blockLoop(ms: number): void {

@@ -29,6 +29,10 @@ type line struct {
 	Accepted bool   `json:"accepted"`
 	Process  string `json:"process"`
 	Reason   string `json:"reason"`
+	By       string `json:"by"`
+	Holder   string `json:"holder"`
+	Refused  bool   `json:"refused"`
+	Outcome  string `json:"outcome"`
 }
 
 type verdict struct {
@@ -37,9 +41,26 @@ type verdict struct {
 	Violations []string `json:"violations"`
 }
 
+type requestVerdict struct {
+	verdict
+	Counts requestCounts `json:"counts"`
+}
+
+// Made: written, or perhaps. Honoured and refused by processes; answered, void and unsure are what was learned of it.
+type requestCounts struct {
+	Made     int `json:"made"`
+	Honoured int `json:"honoured"`
+	Refused  int `json:"refused"`
+	Answered int `json:"answered"`
+	Void     int `json:"void"`
+	Unsure   int `json:"unsure"`
+	Again    int `json:"written again"`
+}
+
 type report struct {
-	Lock     verdict `json:"lock"`
-	Register verdict `json:"register"`
+	Lock     verdict        `json:"lock"`
+	Register verdict        `json:"register"`
+	Requests requestVerdict `json:"requests"`
 }
 
 func main() {
@@ -47,15 +68,19 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: chaos-judge <directory with the histories>")
 		os.Exit(2)
 	}
-	histories, ends, err := readRun(os.Args[1])
+	histories, run, err := readRun(os.Args[1])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	result := report{Lock: judgeLock(histories, ends), Register: judgeRegister(histories)}
+	result := report{
+		Lock:     judgeLock(histories, endsOf(run)),
+		Register: judgeRegister(histories),
+		Requests: judgeRequests(histories, run),
+	}
 	text, _ := json.Marshal(result)
 	fmt.Println(string(text))
-	if len(result.Lock.Violations)+len(result.Register.Violations) > 0 {
+	if len(result.Lock.Violations)+len(result.Register.Violations)+len(result.Requests.Violations) > 0 {
 		os.Exit(1)
 	}
 }
@@ -67,33 +92,40 @@ type history struct {
 	lines   []line
 }
 
-func readRun(directory string) ([]history, map[string]int64, error) {
+// The histories of the processes, and that of the run.
+func readRun(directory string) ([]history, []line, error) {
 	files, err := filepath.Glob(filepath.Join(directory, "*.jsonl"))
 	if err != nil {
 		return nil, nil, err
 	}
 	var histories []history
-	ends := map[string]int64{}
+	var run []line
 	for _, file := range files {
 		lines, err := readLines(file)
 		if err != nil {
 			return nil, nil, err
 		}
 		process := strings.TrimSuffix(filepath.Base(file), ".jsonl")
-		if process != "run" {
+		if process == "run" {
+			run = lines
+		} else {
 			histories = append(histories, history{process, lines})
-			continue
-		}
-		for _, line := range lines {
-			if line.Type == "ended" {
-				ends[line.Process] = line.At
-			}
 		}
 	}
 	if len(histories) == 0 {
 		return nil, nil, fmt.Errorf("%s has no histories (*.jsonl)", directory)
 	}
-	return histories, ends, nil
+	return histories, run, nil
+}
+
+func endsOf(run []line) map[string]int64 {
+	ends := map[string]int64{}
+	for _, line := range run {
+		if line.Type == "ended" {
+			ends[line.Process] = line.At
+		}
+	}
+	return ends
 }
 
 func readLines(file string) ([]line, error) {
@@ -280,6 +312,123 @@ func release(client int, process string, term *term, ends map[string]int64) (por
 		Call:     term.last,
 		Return:   end,
 	}, true
+}
+
+// --- requests to the leader (R27)
+
+type request struct {
+	term    int64
+	holder  string
+	outcome string
+	// How often a process said that it heard it, and whether it refused.
+	honoured int
+	refused  int
+}
+
+// A leader heeds a request once, and only the holder and the term that it names do. Whoever asks learns of an answer, or
+// that the term is over; and an answer is that of a leader that has heard it.
+func judgeRequests(histories []history, run []line) requestVerdict {
+	result := requestVerdict{verdict{Result: "ok", Violations: []string{}}, requestCounts{}}
+	violate := func(format string, arguments ...interface{}) {
+		result.Violations = append(result.Violations, fmt.Sprintf(format, arguments...))
+	}
+	requests := map[string]*request{}
+	var order []string
+	for _, line := range run {
+		switch line.Type {
+		case "requested":
+			// Written again, by hand or as its write was lost, it is the same request.
+			if known := requests[line.By]; known == nil {
+				requests[line.By] = &request{term: line.Term, holder: line.Holder}
+				order = append(order, line.By)
+			} else if known.term != line.Term || known.holder != line.Holder {
+				violate("%s asked %s in term %d, and then %s in term %d", line.By, known.holder, known.term, line.Holder, line.Term)
+			} else if known.outcome != "" {
+				result.Counts.Again++
+			}
+		case "request-ended":
+			if known := requests[line.By]; known != nil {
+				known.outcome = line.Outcome
+			}
+		}
+	}
+	for _, history := range histories {
+		for _, violation := range heardIn(history, requests) {
+			violate("%s", violation)
+		}
+	}
+	for _, by := range order {
+		asked := requests[by]
+		result.Operations++
+		result.Counts.Made++
+		result.Counts.Honoured += min(asked.honoured, 1)
+		result.Counts.Refused += min(asked.refused, 1)
+		switch asked.outcome {
+		case "done", "refused":
+			result.Counts.Answered++
+		case "void":
+			result.Counts.Void++
+		case "not-made":
+			result.Counts.Unsure++
+		}
+		if asked.honoured+asked.refused > 1 {
+			violate("%s was heard %d times: honoured %d, refused %d", by, asked.honoured+asked.refused, asked.honoured, asked.refused)
+		}
+		switch {
+		case asked.outcome == "unanswered":
+			violate("%s had no answer of %s, though term %d was not over", by, asked.holder, asked.term)
+		case asked.outcome == "done" && asked.honoured == 0, asked.outcome == "refused" && asked.refused == 0:
+			violate("%s was told %q, and %s has not heard it", by, asked.outcome, asked.holder)
+		}
+	}
+	if len(result.Violations) > 0 {
+		result.Result = "violated"
+	}
+	return result
+}
+
+// What a process did about requests, which it also counts.
+func heardIn(history history, requests map[string]*request) []string {
+	var violations []string
+	violate := func(format string, arguments ...interface{}) {
+		violations = append(violations, history.process+" "+fmt.Sprintf(format, arguments...))
+	}
+	// The present term, or that before the next; 0: none yet.
+	var open, latest int64
+	given := map[int64]string{}
+	for _, line := range history.lines {
+		switch line.Type {
+		case "granted":
+			open, latest = line.Term, line.Term
+			if by, isGiven := given[line.Term]; isGiven {
+				violate("was granted term %d, which it had given up for %s", line.Term, by)
+			}
+		case "revoked":
+			open = 0
+		case "believed":
+			if by, isGiven := given[line.Term]; isGiven {
+				violate("considered itself leader in term %d, which it had given up for %s", line.Term, by)
+			}
+		case "heard":
+			asked := requests[line.By]
+			if asked == nil {
+				violate("heard %q, which nobody asked", line.By)
+				continue
+			}
+			if line.Refused {
+				asked.refused++
+			} else {
+				asked.honoured++
+				given[asked.term] = line.By
+			}
+			// Between two terms it may drain the last one, or have the next one and not know it yet.
+			isItsTerm := asked.term == open || open == 0 && asked.term >= latest
+			if asked.holder != history.process || !isItsTerm {
+				violate("heard %s, which was meant for %s in term %d", line.By, asked.holder, asked.term)
+			}
+		}
+	}
+	return violations
 }
 
 // --- the register
