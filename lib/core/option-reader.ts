@@ -44,9 +44,12 @@ export class OptionReader {
     return this.found.length;
   }
 
-  /** Throws all faults found so far, if any. */
-  check(): void {
-    if (this.found.length > 0) throw new LeaderElectionOptionsError(this.found);
+  /**
+   * Throws all faults found so far, if any.
+   * @param receiver what the options were given to; absent: the module
+   */
+  check(receiver?: string): void {
+    if (this.found.length > 0) throw new LeaderElectionOptionsError(this.found, receiver);
   }
 
   boolean(field: string, otherwise: boolean): boolean {

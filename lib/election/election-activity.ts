@@ -1,6 +1,10 @@
 import type { Clock } from '../core/clock.js';
 import type { ElectionNotice, LockRequest, Purpose } from '../core/election-state.js';
-import type { LockRequestError, ReportedError } from '../core/errors.js';
+import {
+  LeaderElectionOptionsError,
+  type LockRequestError,
+  type ReportedError,
+} from '../core/errors.js';
 import type { MemberView } from '../core/member.js';
 import type { ReadOutcome, WriteOutcome } from '../core/resource-lock.js';
 import type { RevocationReason, Term } from '../core/term.js';
@@ -10,6 +14,21 @@ import type { ElectionStatus } from './election-status.js';
 
 /** Where a service keeps its {@link ElectionActivity}. */
 export const ELECTION_ACTIVITY = Symbol.for('nestjs-leader-election:activity');
+
+/**
+ * That of what `createLeaderElection()` resolved with, or of a `LeadershipService`.
+ * @param field how the receiver calls it
+ * @throws LeaderElectionOptionsError if it is no election of this package
+ */
+export function activityOf(election: unknown, field: string, receiver: string): ElectionActivity {
+  const activity = (election as { [ELECTION_ACTIVITY]?: ElectionActivity } | undefined)?.[
+    ELECTION_ACTIVITY
+  ];
+  if (activity !== undefined) return activity;
+  const rule = 'must be an election';
+  const fix = 'pass what createLeaderElection() resolved with, or a LeadershipService';
+  throw new LeaderElectionOptionsError([{ field, value: election, rule, fix }], receiver);
+}
 
 /** What is known of a request that is over; `abandoned`: the election no longer wanted its answer. */
 type RequestOutcome = (ReadOutcome | WriteOutcome)['kind'] | 'abandoned';

@@ -1,12 +1,13 @@
 import type { Registry } from 'prom-client';
-import { LeaderElectionOptionsError } from '../core/errors.js';
+import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import { OptionReader } from '../core/option-reader.js';
-import { ELECTION_ACTIVITY, type ElectionActivity } from '../election/election-activity.js';
+import { activityOf, type ElectionActivity } from '../election/election-activity.js';
 import { messageOf } from '../core/thrown-value.js';
 import { MeasuredElection } from './measured-election.js';
 import { MetricFamilies } from './metric-families.js';
 
 const MOST_JOBS = 100;
+const RECEIVER = 'LeadershipMetrics';
 
 /** Options of {@link LeadershipMetrics}. */
 export interface LeadershipMetricsOptions {
@@ -64,15 +65,7 @@ export class LeadershipMetrics {
    * @throws LeaderElectionOptionsError if it is no election of this package, or the registry has one of its role
    */
   observe(election: MeasurableElection): void {
-    const activity = (election as { [ELECTION_ACTIVITY]?: ElectionActivity } | undefined)?.[
-      ELECTION_ACTIVITY
-    ];
-    if (activity === undefined) {
-      const rule = 'must be an election';
-      const fix = 'pass what createLeaderElection() resolved with, or a LeadershipService';
-      throw refused({ field: 'observe.election', value: election, rule, fix });
-    }
-    this.record(activity);
+    this.record(activityOf(election, 'observe.election', RECEIVER));
   }
 
   /** @internal */
@@ -122,12 +115,7 @@ function checked(options: unknown): { readonly registry: Registry; readonly maxJ
   if (!Number.isInteger(maxJobs) || Number(maxJobs) < 0) {
     reader.fault('maxJobs', maxJobs, 'must be a whole number, zero or more', `use ${MOST_JOBS}`);
   }
-  try {
-    reader.check();
-  } catch (error) {
-    if (!(error instanceof LeaderElectionOptionsError)) throw error;
-    throw refused(...error.faults);
-  }
+  reader.check(RECEIVER);
   return { registry: registry as Registry, maxJobs: Number(maxJobs) };
 }
 
@@ -137,6 +125,6 @@ function isRegistry(value: unknown): boolean {
   return typeof registerMetric === 'function' && typeof getSingleMetric === 'function';
 }
 
-function refused(...faults: LeaderElectionOptionsError['faults']): LeaderElectionOptionsError {
-  return new LeaderElectionOptionsError(faults, 'LeadershipMetrics');
+function refused(fault: OptionFault): LeaderElectionOptionsError {
+  return new LeaderElectionOptionsError([fault], RECEIVER);
 }

@@ -1,7 +1,6 @@
 import { trace, type TracerProvider } from '@opentelemetry/api';
-import { LeaderElectionOptionsError } from '../core/errors.js';
 import { OptionReader } from '../core/option-reader.js';
-import { ELECTION_ACTIVITY, type ElectionActivity } from '../election/election-activity.js';
+import { activityOf } from '../election/election-activity.js';
 import { TracedElection } from './traced-election.js';
 
 /** Options of {@link traceElection} and of `LeaderElectionTracingModule.forRoot()`. */
@@ -37,15 +36,7 @@ export function traceElection(
   options: LeaderElectionTracingOptions = {},
 ): () => void {
   const { tracerProvider } = checkedOptions(options, 'traceElection()');
-  const activity = (election as { [ELECTION_ACTIVITY]?: ElectionActivity } | undefined)?.[
-    ELECTION_ACTIVITY
-  ];
-  if (activity === undefined) {
-    const rule = 'must be an election';
-    const fix = 'pass what createLeaderElection() resolved with, or a LeadershipService';
-    const fault = { field: 'election', value: election, rule, fix };
-    throw new LeaderElectionOptionsError([fault], 'traceElection()');
-  }
+  const activity = activityOf(election, 'election', 'traceElection()');
   return activity.subscribe(new TracedElection(activity.source, tracerProvider));
 }
 
@@ -60,12 +51,7 @@ export function checkedOptions(
     const fix = 'leave it out, or pass for example a BasicTracerProvider';
     reader.fault('tracerProvider', tracerProvider, 'must have a method getTracer', fix);
   }
-  try {
-    reader.check();
-  } catch (error) {
-    if (!(error instanceof LeaderElectionOptionsError)) throw error;
-    throw new LeaderElectionOptionsError(error.faults, place);
-  }
+  reader.check(place);
   return { tracerProvider: tracerProvider as TracerProvider };
 }
 
