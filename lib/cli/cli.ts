@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { LeaderElectionOptionsError, LockRequestError } from '../core/errors.js';
+import { FleetError } from '../fleet/fleet-error.js';
 import { type Command, CommandError, type CommandOptions, EXIT, UsageError } from './command.js';
 import { COMMANDS } from './commands.js';
 import { type Output, outputTo, WIDTH } from './output.js';
@@ -82,12 +83,16 @@ function failed(command: Command, error: unknown, output: Output): number {
     output.result({ ok: false, error: error.message });
     return EXIT.usage;
   }
-  const isKnown = error instanceof CommandError || error instanceof LockRequestError;
+  const isKnown =
+    error instanceof CommandError ||
+    error instanceof FleetError ||
+    error instanceof LockRequestError;
   const isOption = error instanceof LeaderElectionOptionsError;
   if (!isKnown && !isOption) throw error;
   output.warn(`${place}: ${error.message}`);
   output.result({ ok: false, error: error.message });
   if (error instanceof CommandError) return error.exitCode;
+  if (error instanceof FleetError && !error.isTemporary) return EXIT.refused;
   return isOption ? EXIT.usage : EXIT.temporary;
 }
 

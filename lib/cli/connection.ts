@@ -1,11 +1,5 @@
 import { userInfo } from 'node:os';
-import type { LeaseRecord, ObservedLease } from '../core/lease-record.js';
-import type {
-  LockRequestOptions,
-  LockRequester,
-  ResourceLock,
-  ResourceLockFactory,
-} from '../core/resource-lock.js';
+import type { LockRequester, ResourceLock, ResourceLockFactory } from '../core/resource-lock.js';
 import { LockRequestError } from '../core/errors.js';
 import { PodEnvironment } from '../kubernetes/connection/pod-environment.js';
 import {
@@ -17,14 +11,8 @@ import {
 import type { FileLockDirectory } from '../locks/file/lease-paths.js';
 import { configMapLockIn } from '../locks/kubernetes/config-map.lock.js';
 import { leaseLockIn, type LeaseLockOptions } from '../locks/kubernetes/lease.lock.js';
-import {
-  type CommandCall,
-  CommandError,
-  type CommandOptions,
-  EXIT,
-  textOf,
-  UsageError,
-} from './command.js';
+import { failedRequest } from '../fleet/fleet-error.js';
+import { type CommandCall, type CommandOptions, textOf, UsageError } from './command.js';
 
 /** Which lease a command is about, and where it is: of every command. */
 export const CONNECTION_OPTIONS: CommandOptions = {
@@ -123,16 +111,10 @@ export function operatorName({ env }: CommandCall): string {
   }
 }
 
-const REQUEST_TIMEOUT_MS = 5_000;
-
-export function requestOptions(timeoutMs = REQUEST_TIMEOUT_MS): LockRequestOptions {
-  return { timeoutMs, signal: new AbortController().signal };
-}
-
 /**
  * Opens the lock for a command, and closes it after it.
  *
- * @throws CommandError if the lock refuses, or does not answer
+ * @throws FleetError if the lock refuses, or does not answer
  */
 export async function withLock<T>(
   call: CommandCall,
@@ -148,23 +130,4 @@ export async function withLock<T>(
   } finally {
     await lock.close?.();
   }
-}
-
-/** @throws CommandError if it cannot be read; null if there is none */
-export async function readLease(lock: ResourceLock): Promise<ObservedLease | null> {
-  const outcome = await lock.read(requestOptions());
-  if (outcome.kind === 'failed') throw failedRequest(outcome.error);
-  return outcome.kind === 'found' ? outcome.stored : null;
-}
-
-/** Why the store was not asked, or did not do it, with the rule to add where a right is missing. */
-export function failedRequest(error: LockRequestError): CommandError {
-  return new CommandError(
-    error.message,
-    error.reason === 'rejected' ? EXIT.refused : EXIT.temporary,
-  );
-}
-
-export function holderOf(record: LeaseRecord | undefined): string | undefined {
-  return record === undefined || record.holderIdentity === '' ? undefined : record.holderIdentity;
 }

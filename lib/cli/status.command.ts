@@ -3,6 +3,8 @@ import { isJsonObject, partOf } from '../core/json-document.js';
 import { LockRequestError } from '../core/errors.js';
 import type { LeaseRecord } from '../core/lease-record.js';
 import type { LeaseWatch, ResourceLock } from '../core/resource-lock.js';
+import { failedRequest, FleetError } from '../fleet/fleet-error.js';
+import { holderOf, readLease } from '../fleet/leader-requests.js';
 import { collectionPath, leaseAddress, podAddress } from '../kubernetes/object-request.js';
 import { localFileSystem } from '../locks/file/system-call-failure.js';
 import { DOCUMENT_ANNOTATION } from '../locks/kubernetes/lease-store.js';
@@ -20,19 +22,16 @@ import {
 import {
   clusterOptions,
   CONNECTION_OPTIONS,
-  failedRequest,
-  holderOf,
   leaseDirectoryOf,
   leaseNameOf,
   lockFactoryOf,
   operatorName,
   podEnvironmentOf,
-  readLease,
 } from './connection.js';
 import { bodyOf, ClusterApi } from './doctor/cluster-api.js';
 import { leaseAge, msOf } from './lease-times.js';
 import { duration, table } from './output.js';
-import { FleetJobs } from './schedule/fleet-jobs.js';
+import { withFleetJobs } from './schedule/fleet.js';
 
 const ANNOTATIONS = 'nestjs-leader-election/';
 const LOOK_MS = 2_000;
@@ -194,16 +193,16 @@ async function statusOfLease(
   try {
     record = (await readLease(lock))?.record;
   } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
+    if (!(error instanceof FleetError)) throw error;
     return { lease, record: undefined, jobs: undefined, members, problem: error.message };
   } finally {
     await lock.close?.();
   }
   try {
-    const jobs = await FleetJobs.open(call, (fleet) => fleet.list());
+    const jobs = await withFleetJobs(call, (fleet) => fleet.list());
     return { lease, record, jobs, members, problem: undefined };
   } catch (error) {
-    if (!(error instanceof CommandError || error instanceof LockRequestError)) throw error;
+    if (!(error instanceof FleetError)) throw error;
     return { lease, record, jobs: undefined, members, problem: error.message };
   }
 }
@@ -231,7 +230,7 @@ async function leasesOf(call: CommandCall): Promise<readonly string[]> {
   });
 }
 
-/** @throws CommandError that says why it is none */
+/** @throws CommandError or FleetError that says why it is none */
 async function usableDirectory(call: CommandCall): Promise<string> {
   const directory = leaseDirectoryOf(call);
   try {
@@ -242,7 +241,7 @@ async function usableDirectory(call: CommandCall): Promise<string> {
   return directory.path;
 }
 
-function unreadableDirectory(error: unknown): CommandError {
+function unreadableDirectory(error: unknown): CommandError | FleetError {
   if (error instanceof LockRequestError) return failedRequest(error);
   return new CommandError(`the directory of leases cannot be read: ${(error as Error).message}`);
 }

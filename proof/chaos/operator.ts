@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { CommandError } from '../../lib/cli/command.js';
-import { requestOptions } from '../../lib/cli/connection.js';
-import { askLeader, untilAnswered } from '../../lib/cli/step-down.command.js';
 import type { LeaderRequest } from '../../lib/core/lease-record.js';
 import type { ResourceLock } from '../../lib/core/resource-lock.js';
+import { FleetError } from '../../lib/fleet/fleet-error.js';
+import { askLeader, requestOptions, untilAnswered } from '../../lib/fleet/leader-requests.js';
 import type { HistoryRecorder } from './history-recorder.js';
 
 /** For the request to be written. */
@@ -56,7 +55,7 @@ export class Operator {
     try {
       request = await askLeader(this.lock, { by, successor }, Date.now() + WRITING_LIMIT_MS);
     } catch (error) {
-      if (error instanceof CommandError) return 'not-made';
+      if (error instanceof FleetError) return 'not-made';
       throw error;
     }
     this.made.push(request);
@@ -67,7 +66,7 @@ export class Operator {
         return kind === 'silent' ? 'unanswered' : kind;
       } catch (error) {
         // The servers are away for everyone.
-        if (!(error instanceof CommandError)) throw error;
+        if (!(error instanceof FleetError)) throw error;
         if (Date.now() >= until) return 'unanswered';
         await delay(PAUSE_MS);
       }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { type Command, CommandError, UsageError } from '../../lib/cli/command.js';
+import { FleetError } from '../../lib/fleet/fleet-error.js';
 import { COMMANDS } from '../../lib/cli/commands.js';
 import { runCli } from '../../lib/cli/cli.js';
 import { duration, table, WIDTH } from '../../lib/cli/output.js';
@@ -92,6 +93,8 @@ describe('when a command ends', () => {
     ['a wrong call', new UsageError('no'), 2],
     ['a refusal', new CommandError('no'), 1],
     ['no answer', new CommandError('no', 75), 75],
+    ['a refusal of the fleet', new FleetError('no'), 1],
+    ['no answer of the fleet', new FleetError('no', true), 75],
   ])('says why on stderr, and as JSON if asked for: %s', async (_, error, code) => {
     const failing = [command(() => Promise.reject(error))];
     const ended = await cli(['do', '--json'], failing);

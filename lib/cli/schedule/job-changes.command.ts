@@ -1,3 +1,5 @@
+import { interruption, known, notAnswered, notStarted } from '../../fleet/asked-run.js';
+import type { FleetJobs } from '../../fleet/fleet-jobs.js';
 import { LONGEST_REASON, type TriggerAnswer } from '../../schedule/ledger/job-record.js';
 import {
   type Command,
@@ -12,8 +14,7 @@ import {
   UsageError,
 } from '../command.js';
 import { CONNECTION_OPTIONS } from '../connection.js';
-import { FleetJobs } from './fleet-jobs.js';
-import { interruption, known, notAnswered, notStarted } from './asked-run.js';
+import { withFleetJobs } from './fleet.js';
 
 const REASON: CommandOptions = {
   reason: {
@@ -57,7 +58,7 @@ export const RESUME: Command = {
 function switched(call: CommandCall, isSuspended: boolean): Promise<number> {
   const job = jobOf(call);
   const reason = reasonOf(call);
-  return FleetJobs.open(call, async (fleet) => {
+  return withFleetJobs(call, async (fleet) => {
     await fleet.switchTo(job, isSuspended, reason);
     // No claim is written on a record that says so, whether the leader has read it or not.
     const isHeard = await fleet.tellLeader();
@@ -88,7 +89,7 @@ export const CANCEL: Command = {
     const reason = reasonOf(call);
     const waitMs = millisecondsOf(call, 'wait-ms') ?? DEFAULT_WAIT_MS;
     const { output } = call;
-    return FleetJobs.open(call, async (fleet) => {
+    return withFleetJobs(call, async (fleet) => {
       const { found, active } = await fleet.cancel(job, reason);
       if (found === 0) {
         output.say(`${job}: no run is active`);
@@ -123,7 +124,7 @@ export const TRIGGER: Command = {
   run: (call) => {
     const job = jobOf(call);
     const timeoutMs = millisecondsOf(call, 'timeout-ms') ?? DEFAULT_TRIGGER_MS;
-    return FleetJobs.open(call, async (fleet) => {
+    return withFleetJobs(call, async (fleet) => {
       const outcome = await fleet.trigger(job, timeoutMs);
       if (outcome.kind !== 'answered') throw notAnswered(job, outcome, timeoutMs);
       const { answer } = outcome;

@@ -3,7 +3,7 @@ import { recordedSchedule } from '../../schedule/tick/recorded-schedule.js';
 import { type Command, EXIT } from '../command.js';
 import { CONNECTION_OPTIONS } from '../connection.js';
 import { duration, table } from '../output.js';
-import { FleetJobs } from './fleet-jobs.js';
+import { withFleetJobs } from './fleet.js';
 
 const TITLES = ['JOB', 'SCHEDULE', 'STATE', 'LAST', 'SUCCESS', 'ACTIVE', 'MISSED', 'NEXT'];
 
@@ -16,7 +16,7 @@ export const JOBS: Command = {
     'tick is due by the recorded schedule. Needs the verb get on the objects beside the lease.',
   options: CONNECTION_OPTIONS,
   run: (call) =>
-    FleetJobs.open(call, async (fleet) => {
+    withFleetJobs(call, async (fleet) => {
       const jobs = [...(await fleet.list())].toSorted(([one], [other]) => (one < other ? -1 : 1));
       const now = Date.now();
       const { output } = call;

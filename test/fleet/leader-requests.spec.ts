@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { askLeader, untilAnswered } from '../../lib/cli/step-down.command.js';
+import { askLeader, untilAnswered } from '../../lib/fleet/leader-requests.js';
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
 import type { ResourceLock, WriteOutcome } from '../../lib/core/resource-lock.js';
 import { LockRequestError } from '../../lib/core/errors.js';
@@ -124,7 +124,7 @@ describe('when a leader is asked to step down', () => {
   it('gives up at its time limit if the lease is written all the time', async () => {
     const { lock, waiting } = await writtenUntil(20_000);
     await expect(askLeader(lock, { by: 'anna' }, 1_000, waiting)).rejects.toMatchObject({
-      exitCode: 75,
+      isTemporary: true,
       message: expect.stringContaining('something else writes it all the time'),
     });
     expect(waiting.now()).toBe(1_000);

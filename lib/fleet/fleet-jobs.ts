@@ -1,17 +1,23 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import { LockRequestError } from '../../core/errors.js';
-import type { ResourceLock } from '../../core/resource-lock.js';
-import { SystemClock } from '../../elector/system-clock.js';
-import { kernelRandom, kernelUuid } from '../../locks/kernel-entropy.js';
-import { type CancelledRuns, RunCancel } from '../../schedule/ledger/cancel-changes.js';
-import type { JobRecord } from '../../schedule/ledger/job-record.js';
-import { type LedgerChange, SwitchChange } from '../../schedule/ledger/ledger-changes.js';
-import { type AskedOutcome, RunAsker } from '../../schedule/ledger/run-asker.js';
-import { suffixOf } from '../../schedule/ledger/schedule-objects.js';
-import { SpreadLedger } from '../../schedule/ledger/spread-ledger.js';
-import { type CommandCall, CommandError, EXIT } from '../command.js';
-import { failedRequest, holderOf, operatorName, readLease, withLock } from '../connection.js';
-import { askLeader, untilAnswered } from '../step-down.command.js';
+import { onAbort } from '../core/abort-signal.js';
+import type { Clock } from '../core/clock.js';
+import { LockRequestError } from '../core/errors.js';
+import type { ResourceLock } from '../core/resource-lock.js';
+import { kernelRandom, kernelUuid } from '../locks/kernel-entropy.js';
+import { type CancelledRuns, RunCancel } from '../schedule/ledger/cancel-changes.js';
+import type { JobRecord } from '../schedule/ledger/job-record.js';
+import { type LedgerChange, SwitchChange } from '../schedule/ledger/ledger-changes.js';
+import { type AskedOutcome, RunAsker } from '../schedule/ledger/run-asker.js';
+import { suffixOf } from '../schedule/ledger/schedule-objects.js';
+import { SpreadLedger } from '../schedule/ledger/spread-ledger.js';
+import { failedRequest, FleetError } from './fleet-error.js';
+import {
+  askLeader,
+  holderOf,
+  readLease,
+  untilAnswered,
+  type Waiting,
+  waitingBy,
+} from './leader-requests.js';
 
 const REQUEST_TIMEOUT_MS = 5_000;
 const CHANGE_TIMEOUT_MS = 15_000;
@@ -22,19 +28,32 @@ const UNREAD_MS = 60_000;
 /** A leader hears of what was changed within a retry period. */
 const HEARD_WITHIN_MS = 10_000;
 
+/** Who changes jobs. */
+export interface FleetCaller {
+  /** As it is written in records and logs. */
+  readonly by: string;
+  readonly clock: Clock;
+  /** What whoever asked should know, though it was done. */
+  warn(text: string): void;
+}
+
 /** The jobs of a role as the fleet has recorded them, changed as by any replica. */
 export class FleetJobs {
-  private readonly clock = new SystemClock();
+  private readonly clock: Clock;
+  private readonly waiting: Waiting;
   private readonly ledger: SpreadLedger;
   private readonly refused = new AbortController();
   private lastError: LockRequestError | undefined;
   private onError: (error: LockRequestError) => void = () => {};
 
-  private constructor(
-    private readonly call: CommandCall,
+  /** @throws FleetError if the lock keeps no jobs */
+  constructor(
     private readonly lock: ResourceLock,
+    private readonly caller: FleetCaller,
   ) {
-    if (lock.sibling === undefined) throw new CommandError(`${lock.describe()} keeps no jobs`);
+    if (lock.sibling === undefined) throw new FleetError(`${lock.describe()} keeps no jobs`);
+    this.clock = caller.clock;
+    this.waiting = waitingBy(caller.clock);
     this.ledger = new SpreadLedger(this.clock, {
       objects: 1,
       open: (object) => lock.sibling!(suffixOf(object)),
@@ -47,27 +66,19 @@ export class FleetJobs {
     });
   }
 
-  static open<T>(call: CommandCall, use: (jobs: FleetJobs) => Promise<T>): Promise<T> {
-    return withLock(call, (lock) => use(new FleetJobs(call, lock)));
-  }
-
-  get by(): string {
-    return operatorName(this.call);
-  }
-
   /** @throws LockRequestError */
   list(): Promise<ReadonlyMap<string, JobRecord | undefined>> {
     return this.ledger.inspectJobs(new AbortController().signal);
   }
 
-  /** @throws CommandError if the fleet has recorded no such job, or its record cannot be read */
+  /** @throws FleetError if the fleet has recorded no such job, or its record cannot be read */
   async job(name: string): Promise<JobRecord> {
     const jobs = await this.list();
     const record = jobs.get(name);
     if (record !== undefined) return record;
-    if (jobs.has(name)) throw new CommandError(`the record of job ${name} cannot be read`);
+    if (jobs.has(name)) throw new FleetError(`the record of job ${name} cannot be read`);
     const known = [...jobs.keys()].join(', ');
-    throw new CommandError(
+    throw new FleetError(
       `the fleet has recorded no job ${name}${known === '' ? ', nor any other' : `; there are ${known}`}. ` +
         'A job is recorded once a leader knows it.',
     );
@@ -75,16 +86,16 @@ export class FleetJobs {
 
   async switchTo(name: string, isSuspended: boolean, reason: string): Promise<void> {
     const { schedule } = await this.job(name);
-    const at = Date.now();
+    const at = this.waiting.now();
     // Whether the options of the job say suspend is known to its leader, who drops this where they do not.
     const liftsOption = !isSuspended;
-    const wanted = { isSuspended, at, by: this.by, reason, liftsOption };
+    const wanted = { isSuspended, at, by: this.caller.by, reason, liftsOption };
     await this.submit(new SwitchChange(name, schedule, wanted), name);
   }
 
   async cancel(name: string, reason: string): Promise<CancelledRuns> {
     await this.job(name);
-    const cancellation = { at: Date.now(), by: this.by, reason };
+    const cancellation = { at: this.waiting.now(), by: this.caller.by, reason };
     const all = (): boolean => true;
     const change = new RunCancel({ job: name, cancellation, isCandidate: all, leader: null });
     return this.submit(change, name);
@@ -92,39 +103,39 @@ export class FleetJobs {
 
   /** Resolves once none of these runs is recorded as active; false if some are after that time. */
   async untilEnded(name: string, runs: readonly string[], waitMs: number): Promise<boolean> {
-    const until = Date.now() + waitMs;
-    let readUntil = Date.now() + UNREAD_MS;
+    const until = this.waiting.now() + waitMs;
+    let readUntil = this.waiting.now() + UNREAD_MS;
     for (;;) {
       const record = await this.job(name).catch((error: unknown) => {
         // Whoever waits for a run need not begin again after one read that has failed.
-        if (Date.now() >= Math.min(until, readUntil) || !isPassing(error)) throw error;
+        if (this.waiting.now() >= Math.min(until, readUntil) || !isPassing(error)) throw error;
       });
       if (record !== undefined) {
         if (!record.active.some(({ id }) => runs.includes(id))) return true;
-        readUntil = Date.now() + UNREAD_MS;
+        readUntil = this.waiting.now() + UNREAD_MS;
       }
-      if (Date.now() >= until) return false;
-      await pause(LOOK_MS);
+      if (this.waiting.now() >= until) return false;
+      await this.waiting.pause(LOOK_MS);
     }
   }
 
   /**
    * Asks the leader for a run, and waits for its answer.
    *
-   * @throws CommandError if nothing is stored
+   * @throws FleetError if nothing is stored
    */
   async trigger(name: string, timeoutMs: number): Promise<AskedOutcome> {
     await this.job(name);
     const heardWithinMs = Math.min(HEARD_WITHIN_MS, timeoutMs);
     const asker = new RunAsker(this.ledger, this.clock, () => this.tellLeader(heardWithinMs));
     this.onError = (error) => asker.failed(error);
-    const { by } = this;
+    const { by } = this.caller;
     const outcome = await asker.ask({ job: name, id: kernelUuid(), by, timeoutMs });
     if (outcome.kind !== 'not-asked') return outcome;
     if (this.lastError !== undefined) throw failedRequest(this.lastError);
-    throw new CommandError(
+    throw new FleetError(
       `job ${name}: no run could be asked for within ${timeoutMs} ms. None will start.`,
-      EXIT.temporary,
+      true,
     );
   }
 
@@ -133,35 +144,43 @@ export class FleetJobs {
    * reason.
    */
   async tellLeader(withinMs = HEARD_WITHIN_MS): Promise<boolean> {
-    const { lock, call } = this;
-    const until = Date.now() + withinMs;
+    const { lock, caller, waiting } = this;
+    const until = waiting.now() + withinMs;
     try {
       const lease = await readLease(lock);
       if (holderOf(lease?.record) === undefined) {
-        call.output.warn(
-          'no process leads at present: the next leader reads it when its term begins',
-        );
+        caller.warn('no process leads at present: the next leader reads it when its term begins');
         return false;
       }
-      const request = await askLeader(lock, { asks: 'read-schedule', by: this.by }, until);
-      const answered = await untilAnswered(lock, request, until);
+      const request = await askLeader(
+        lock,
+        { asks: 'read-schedule', by: caller.by },
+        until,
+        waiting,
+      );
+      const answered = await untilAnswered(lock, request, until, waiting);
       if (answered.kind !== 'silent') return true;
-      call.output.warn(
+      caller.warn(
         `${request.holderIdentity} did not say within ${withinMs} ms that it has read it: it may be an older version, ` +
           'stopped or cut off',
       );
     } catch (error) {
       // What was changed is stored all the same.
-      if (!(error instanceof CommandError)) throw error;
-      call.output.warn(`the leader could not be told to read it at once: ${error.message}`);
+      if (!(error instanceof FleetError)) throw error;
+      caller.warn(`the leader could not be told to read it at once: ${error.message}`);
     }
     return false;
   }
 
   private async submit<R>(change: LedgerChange<R>, name: string): Promise<R> {
     const { refused } = this;
-    const limit = AbortSignal.any([refused.signal, AbortSignal.timeout(CHANGE_TIMEOUT_MS)]);
-    const isRead = await this.ledger.refresh(limit, name);
+    const limit = new AbortController();
+    const end = (): void => limit.abort();
+    const ignoreAbort = onAbort(refused.signal, end);
+    const timer = this.clock.setTimer(end, CHANGE_TIMEOUT_MS);
+    const isRead = await this.ledger.refresh(limit.signal, name);
+    timer.cancel();
+    ignoreAbort();
     if (!isRead) throw this.notStored(name);
     const deadline = this.clock.now() + CHANGE_TIMEOUT_MS;
     const stored = await this.ledger.submit(change, { deadline, signal: refused.signal });
@@ -176,12 +195,12 @@ export class FleetJobs {
     if (error.reason === 'rejected') this.refused.abort();
   }
 
-  private notStored(name: string): CommandError {
+  private notStored(name: string): FleetError {
     if (this.lastError !== undefined) return failedRequest(this.lastError);
-    return new CommandError(
+    return new FleetError(
       `job ${name}: it could not be confirmed within ${CHANGE_TIMEOUT_MS} ms that it is stored. Call it again: this does no ` +
         'harm if it is.',
-      EXIT.temporary,
+      true,
     );
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { known, notAnswered, notStarted } from '../../lib/cli/schedule/asked-run.js';
+import { known, notAnswered, notStarted } from '../../lib/fleet/asked-run.js';
 import type { TriggerAnswer } from '../../lib/schedule/ledger/job-record.js';
 import type { AskedOutcome } from '../../lib/schedule/ledger/run-asker.js';
 
@@ -29,7 +29,7 @@ describe('when a person has asked for a run', () => {
     expect(error.message).toMatch(
       /pod-a claimed a run and did not start it: too late\. It will not/,
     );
-    expect(error.exitCode).toBe(75);
+    expect(error.isTemporary).toBe(true);
   });
 
   it.each<[Unanswered, RegExp]>([
@@ -42,8 +42,8 @@ describe('when a person has asked for a run', () => {
     [{ kind: 'busy' }, /This one was not asked for/],
     [{ kind: 'unknown' }, /record of the job has been removed/],
   ])('says whether it may still start if no leader has answered: %j', (outcome, words) => {
-    const { message, exitCode } = notAnswered('report', outcome, 1_000);
+    const { message, isTemporary } = notAnswered('report', outcome, 1_000);
     expect(message).toMatch(words);
-    expect(exitCode).toBe(75);
+    expect(isTemporary).toBe(true);
   });
 });

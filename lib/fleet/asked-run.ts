@@ -1,6 +1,6 @@
-import type { TriggerAnswer } from '../../schedule/ledger/job-record.js';
-import type { AskedOutcome } from '../../schedule/ledger/run-asker.js';
-import { CommandError, EXIT } from '../command.js';
+import type { TriggerAnswer } from '../schedule/ledger/job-record.js';
+import type { AskedOutcome } from '../schedule/ledger/run-asker.js';
+import { FleetError } from './fleet-error.js';
 
 type Unanswered = Exclude<AskedOutcome, { readonly kind: 'answered' }>;
 
@@ -18,13 +18,13 @@ export function interruption(by: string): string {
   return `${by} claimed a run and recorded no end of it: the work may be done in part, in full or not at all`;
 }
 
-export function notStarted(job: string, { by, refused }: TriggerAnswer): CommandError {
+export function notStarted(job: string, { by, refused }: TriggerAnswer): FleetError {
   const why = `${by} claimed a run and did not start it: ${refused}`;
-  return new CommandError(`job ${job}: ${why}. It will not start; ask again.`, EXIT.temporary);
+  return new FleetError(`job ${job}: ${why}. It will not start; ask again.`, true);
 }
 
-export function notAnswered(job: string, outcome: Unanswered, timeoutMs: number): CommandError {
-  return new CommandError(`job ${job}: ${whyNotAnswered(outcome, timeoutMs)}`, EXIT.temporary);
+export function notAnswered(job: string, outcome: Unanswered, timeoutMs: number): FleetError {
+  return new FleetError(`job ${job}: ${whyNotAnswered(outcome, timeoutMs)}`, true);
 }
 
 function whyNotAnswered(outcome: Unanswered, timeoutMs: number): string {
