@@ -145,10 +145,7 @@ export interface JobView {
   }[];
 }
 
-/**
- * POST <path>/actions, as JSON.
- * @public
- */
+/** POST <path>/actions, as JSON. */
 export type DashboardAction =
   | { readonly action: 'step-down'; readonly role: string; readonly to?: string }
   | { readonly action: 'trigger' | 'resume'; readonly role: string; readonly job: string }
@@ -159,10 +156,7 @@ export type DashboardAction =
       readonly reason: string;
     };
 
-/**
- * Its answer, with status 200, 4xx or 5xx.
- * @public
- */
+/** Its answer, with status 200, 4xx or 5xx. */
 export interface ActionResult {
   readonly isDone: boolean;
   /** One sentence for a person: what came of it, or why nothing did and what to do. */

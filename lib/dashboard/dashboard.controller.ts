@@ -2,6 +2,7 @@ import {
   Controller,
   Get,
   Inject,
+  Post,
   Req,
   Res,
   type Type,
@@ -9,10 +10,12 @@ import {
   VERSION_NEUTRAL,
 } from '@nestjs/common';
 import type { Dashboard } from './dashboard.js';
+import type { ActionResult } from './dashboard-view.js';
 import type { DashboardOptions } from './dashboard.options.js';
 import { PAGE } from './page/page.generated.js';
-import { rawExchange, writeAnswer, writeHead, writePage } from './raw-http.js';
-import { foreignReader } from './same-origin.js';
+import { type RawExchange, rawExchange, writeAnswer, writeHead, writePage } from './raw-http.js';
+import { readBody } from './request-body.js';
+import { foreignAction, foreignReader } from './same-origin.js';
 
 export const DASHBOARD = Symbol.for('LEADER_ELECTION: dashboard');
 
@@ -20,7 +23,7 @@ type PlatformRequest = Parameters<typeof rawExchange>[0];
 type PlatformResponse = Parameters<typeof rawExchange>[1];
 
 /** A class of its own for each `forRoot()`: the path and the guards are marks on the class. */
-export function dashboardController({ path, guards }: DashboardOptions): Type<unknown> {
+export function dashboardController({ path, guards, actions }: DashboardOptions): Type<unknown> {
   @Controller({ path, version: VERSION_NEUTRAL })
   @UseGuards(...guards)
   class LeaderDashboardController {
@@ -42,6 +45,30 @@ export function dashboardController({ path, guards }: DashboardOptions): Type<un
       if (exchange.request.method === 'HEAD') exchange.response.end();
       else void this.dashboard.watch(exchange.response);
     }
+
+    /** Answers later by itself: what the application does about slow handlers would answer a second time. */
+    act(@Req() request: PlatformRequest, @Res() response: PlatformResponse): void {
+      void answerAction(this.dashboard, request, rawExchange(request, response));
+    }
+  }
+  if (actions) {
+    const { prototype } = LeaderDashboardController;
+    Post('actions')(prototype, 'act', Object.getOwnPropertyDescriptor(prototype, 'act')!);
   }
   return LeaderDashboardController;
+}
+
+async function answerAction(
+  { actions }: Dashboard,
+  { body: parsed }: PlatformRequest & { readonly body?: unknown },
+  exchange: RawExchange,
+): Promise<void> {
+  const refuse = (status: number, message: string): void =>
+    writeAnswer(exchange, status, { isDone: false, message } satisfies ActionResult);
+  const foreign = foreignAction(exchange.request.headers);
+  if (foreign !== undefined) return refuse(403, foreign);
+  const body = await readBody(parsed, exchange.request);
+  if (body.kind === 'unreadable') return refuse(body.status, body.message);
+  const { status, ...result } = await actions.perform(body.value);
+  writeAnswer(exchange, status, result);
 }

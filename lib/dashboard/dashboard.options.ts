@@ -19,16 +19,23 @@ export interface LeaderDashboardOptions {
    * @default none
    */
   readonly imports?: DynamicModule['imports'];
+  /**
+   * Lets whoever passes the guards ask a leader to step down or to hand over, and trigger, suspend, resume and cancel jobs,
+   * as the command line does. Needs `guards`.
+   * @default false
+   */
+  readonly actions?: boolean;
 }
 
 export interface DashboardOptions {
+  readonly actions: boolean;
   readonly path: string;
   readonly guards: readonly (CanActivate | Type<CanActivate>)[];
   readonly imports: NonNullable<DynamicModule['imports']>;
 }
 
 const PLACE = 'LeaderDashboardModule.forRoot()';
-const FIELDS: readonly (keyof LeaderDashboardOptions)[] = ['path', 'guards', 'imports'];
+const FIELDS: readonly (keyof LeaderDashboardOptions)[] = ['path', 'guards', 'imports', 'actions'];
 const DEFAULT_PATH = '/leader';
 /** No parameter and no wildcard: the page asks for its data by its own address. */
 const PATH = /^\/?[A-Za-z0-9._~-]+(?:\/[A-Za-z0-9._~-]+)*$|^\/$/;
@@ -47,6 +54,11 @@ export function checkedDashboardOptions(options: unknown): DashboardOptions {
     const rule = 'must be a class or an object with a method canActivate';
     reader.fault(`guards[${index}]`, guard, rule, 'use what @UseGuards() takes');
   }
+  const actions = reader.boolean('actions', false);
+  if (actions && guards.length === 0) {
+    const rule = 'needs guards, as whoever reaches the page could end the term of a leader';
+    reader.fault('actions', true, rule, 'add for example guards: [AdminGuard], or remove it');
+  }
   const imports = listOf(reader, 'imports', 'list the modules that export what the guards inject');
   try {
     reader.check();
@@ -54,7 +66,7 @@ export function checkedDashboardOptions(options: unknown): DashboardOptions {
     if (!(error instanceof LeaderElectionOptionsError)) throw error;
     throw new LeaderElectionOptionsError(error.faults, PLACE);
   }
-  return { path, guards, imports } as DashboardOptions;
+  return { path, guards, imports, actions } as DashboardOptions;
 }
 
 function listOf(reader: OptionReader, field: string, fix: string): readonly unknown[] {

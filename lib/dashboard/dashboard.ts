@@ -5,6 +5,7 @@ import { titleOf } from '../core/thrown-value.js';
 import { atHome } from '../elector/system-clock.js';
 import { shortIdentity } from '../election/log-entry.js';
 import { DashboardStream } from './dashboard-stream.js';
+import { DashboardActions } from './dashboard-actions.js';
 import { type Hello, type Part, PROTOCOL } from './dashboard-view.js';
 import { type PartSink, RoleFeed } from './role-feed.js';
 import { VERSION } from './version.js';
@@ -29,6 +30,10 @@ export class Dashboard implements PartSink {
   private known: Promise<unknown> = Promise.resolve();
   private isClosed = false;
   private hasFailed = false;
+  readonly actions = new DashboardActions(
+    () => this.elections,
+    (role) => this.acted(role),
+  );
 
   constructor(
     private readonly clock: Clock,
@@ -80,7 +85,13 @@ export class Dashboard implements PartSink {
   /** Ends all streams, which the HTTP server would wait for. */
   async close(): Promise<void> {
     this.isClosed = true;
+    this.actions.close();
     await Promise.all([...this.streams].map((stream) => stream.end()));
+  }
+
+  private acted(role: string): void {
+    if (this.streams.size === 0) return;
+    for (const feed of this.feeds) if (feed.role === role) feed.lookAgain();
   }
 
   private hello(): Hello {

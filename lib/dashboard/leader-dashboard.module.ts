@@ -5,13 +5,17 @@ import { ELECTION_CLOCK } from '../nest/leader-election.tokens.js';
 import { RoleRegistry } from '../nest/role-registry.js';
 import { Dashboard } from './dashboard.js';
 import { DASHBOARD, dashboardController } from './dashboard.controller.js';
-import { checkedDashboardOptions, type LeaderDashboardOptions } from './dashboard.options.js';
+import {
+  checkedDashboardOptions,
+  type DashboardOptions,
+  type LeaderDashboardOptions,
+} from './dashboard.options.js';
 
 const LIFECYCLE = Symbol.for('LEADER_ELECTION: life of the dashboard');
 
 /**
  * A page in your application that shows who leads each role, since when and for how long, the members, the terms, the
- * jobs with their runs, and what has happened lately. It changes nothing. Whoever reaches the page sees all of it: give it
+ * jobs with their runs, and what has happened lately. It changes nothing unless `actions` are asked for. Whoever reaches the page sees all of it: give it
  * guards, or a port of its own.
  */
 @Module({})
@@ -32,7 +36,7 @@ export class LeaderDashboardModule {
       providers: [
         {
           provide: DASHBOARD,
-          useFactory: dashboardOf,
+          useFactory: dashboardOf(checked),
           inject: [
             { token: RoleRegistry, optional: true },
             { token: ELECTION_CLOCK, optional: true },
@@ -44,13 +48,15 @@ export class LeaderDashboardModule {
   }
 }
 
-function dashboardOf(registry: RoleRegistry | undefined, clock: Clock): Dashboard {
-  if (registry !== undefined) return new Dashboard(clock, () => registry.elections, false);
-  const rule = 'needs an election, and the application has none';
-  const fix = "import LeaderElectionModule.forRoot({ role: 'plan-scheduler' })";
-  throw new LeaderElectionOptionsError([
-    { field: 'LeaderDashboardModule', value: undefined, rule, fix },
-  ]);
+function dashboardOf({ actions }: DashboardOptions) {
+  return (registry: RoleRegistry | undefined, clock: Clock): Dashboard => {
+    if (registry !== undefined) return new Dashboard(clock, () => registry.elections, actions);
+    const rule = 'needs an election, and the application has none';
+    const fix = "import LeaderElectionModule.forRoot({ role: 'plan-scheduler' })";
+    throw new LeaderElectionOptionsError([
+      { field: 'LeaderDashboardModule', value: undefined, rule, fix },
+    ]);
+  };
 }
 
 /**

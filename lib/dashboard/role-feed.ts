@@ -71,6 +71,16 @@ export class RoleFeed {
     await this.poll.start();
   }
 
+  get role(): string {
+    return this.election.role;
+  }
+
+  /** Something was changed from here. */
+  lookAgain(): void {
+    this.look();
+    this.poll.soon();
+  }
+
   /** No one does any longer. */
   stop(): void {
     this.sink = undefined;
@@ -104,13 +114,17 @@ export class RoleFeed {
       const { view, facts } = roleView(election);
       sink.publish(`role/${name}`, view, facts);
       sink.publish(`terms/${name}`, this.terms.view(), String(this.terms.version));
-      sink.publish(`events/${name}`, this.events.view(), String(this.events.version));
+      this.publishEvents(sink);
     } catch (error) {
       // What it looks at may be foreign: a lock, a source of members, a logger that throws.
       sink.failed(error);
     }
     const { retryPeriodMs } = election.options;
     this.lookIn(Math.max(FEWEST_MS_BETWEEN_LOOKS, retryPeriodMs / LOOKS_PER_RETRY));
+  }
+
+  private publishEvents(sink: PartSink): void {
+    sink.publish(`events/${this.name}`, this.events.view(), String(this.events.version));
   }
 
   private readJobs(jobs: RecordedJobs): void {
@@ -136,10 +150,12 @@ export class RoleFeed {
       if (!jobs.has(job)) sink.publish(`job/${name}/${encodeURIComponent(job)}`, null);
     }
     this.jobs = jobs;
+    this.publishEvents(sink);
   }
 
   private jobsFailed(error: unknown): void {
     const at = wallMs(this.election.clock);
     this.events.failed(at, `the records of the jobs could not be read: ${titleOf(error)}`);
+    if (this.sink !== undefined) this.publishEvents(this.sink);
   }
 }

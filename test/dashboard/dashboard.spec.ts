@@ -393,6 +393,9 @@ describe('the dashboard', () => {
       [{ guards: [null] }, 'guards[0]'],
       [{ imports: 'AuthModule' }, 'imports'],
       [{ guard: [] }, 'guard'],
+      [{ actions: true }, 'add for example guards: [AdminGuard], or remove it'],
+      [{ actions: true, guards: [] }, 'actions'],
+      [{ actions: 'yes', guards: [PasswordGuard] }, 'actions'],
       ['leader', 'options'],
     ])('names the fault of %j', (options, field) => {
       expect(faultsOf(options)).toContain(field);

@@ -1,4 +1,10 @@
-import type { HttpServer, INestApplication, ModuleMetadata, Type } from '@nestjs/common';
+import type {
+  HttpServer,
+  INestApplication,
+  ModuleMetadata,
+  NestApplicationOptions,
+  Type,
+} from '@nestjs/common';
 import { Test, type TestingModuleBuilder } from '@nestjs/testing';
 import { resolveElectionOptions } from '../../../lib/core/election-options.js';
 import { LeaderElector } from '../../../lib/elector/leader-elector.js';
@@ -39,9 +45,13 @@ export class Elections {
   }
 
   /** An application made, but not initialised. */
-  async create(metadata: ModuleMetadata, adapter?: HttpServer): Promise<Application> {
+  async create(
+    metadata: ModuleMetadata,
+    adapter?: HttpServer,
+    more: NestApplicationOptions = {},
+  ): Promise<Application> {
     const compiled = await this.builder(metadata).compile();
-    const options = { logger: false } as const;
+    const options = { ...more, logger: false } as const;
     const application =
       adapter === undefined
         ? compiled.createNestApplication(options)
