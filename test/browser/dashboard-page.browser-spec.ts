@@ -96,6 +96,29 @@ describe('when the clock of the browser is wrong', () => {
   });
 });
 
+describe('when the first term has just begun', () => {
+  it('fills the timeline with it, and with an hour when there is one', async () => {
+    const server = fake();
+    const now = Date.now();
+    const [last] = terms(now).slice(-1);
+    const key = keyOf('terms', ROLE);
+    const young = { ...last!, from: now - 50_000, isFromRecord: true };
+    server.say(rolePart(roleView(ROLE)), {
+      key,
+      value: { role: ROLE, seenSince: now, terms: [young] },
+    });
+    const page = await open(await server.start());
+    const chosen = page.locator('.terms :checked + span');
+    await shows(page, '1 term of 1 replica, never without a leader');
+    expect(await chosen.innerText()).toBe('All');
+    server.say({ key, value: { role: ROLE, seenSince: 0, terms: terms(now) } });
+    await shows(page, '4 terms of 3 replicas, without a leader 3 times, 16,282 ms in all');
+    expect(await chosen.innerText()).toBe('1 h');
+    await page.locator('label').filter({ hasText: '15 min' }).click();
+    await shows(page, '1 term of 1 replica');
+  });
+});
+
 describe('when leadership changes', () => {
   it('shows the next leader, and says it once to screen readers', async () => {
     const server = fake();

@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { gunzipSync } from 'node:zlib';
 import {
   type CallHandler,
   type CanActivate,
@@ -153,6 +157,24 @@ describe('the dashboard', () => {
       const [, script] = /<script type="module">(.*)<\/script>/s.exec(PAGE.html)!;
       const hash = createHash('sha256').update(script!).digest('base64');
       expect(PAGE.scriptHashes).toEqual([`sha256-${hash}`]);
+    });
+
+    it.each([
+      [undefined, null],
+      ['gzip, deflate, br', 'gzip'],
+      ['br;q=1.0, gzip;q=0.8', 'gzip'],
+      ['gzip;q=0, identity', null],
+    ])('packs the page for who accepts %s', async (accepted, encoding) => {
+      const { url } = await serving();
+      const headers = accepted === undefined ? {} : { 'accept-encoding': accepted };
+      const [answer] = (await once(
+        get(`${url}/leader`, { headers, agent: false }),
+        'response',
+      )) as [IncomingMessage];
+      const body = await buffer(answer);
+      expect(answer.headers['content-encoding'] ?? null).toBe(encoding);
+      expect(answer.headers.vary).toBe('Accept-Encoding');
+      expect(String(encoding === null ? body : gunzipSync(body))).toBe(PAGE.html);
     });
 
     it('says hello, then each part, then that this is all', async () => {

@@ -19,7 +19,7 @@ const MOST_LANES = 8;
 
 export function Timeline({ view }: { readonly view: RoleView }) {
   useTopics(`terms/${encodeURIComponent(view.role)}`, 'connection');
-  const [range, setRange] = useState<Range>('60');
+  const [chosen, setRange] = useState<Range>();
   const [isWhole, setWhole] = useState(false);
   const [pointed, setPointed] = useState<number>();
   const [canvas, width, zoom] = useWidth();
@@ -28,6 +28,7 @@ export function Timeline({ view }: { readonly view: RoleView }) {
   const now = state.now() - state.ahead;
   const history = state.history(view.role);
   const course = courseOf(history, view.leader === null, now);
+  const range = chosen ?? fittingRange(history, now);
   const start = startOf(range, history, now);
   // All in pixels. Above the lanes are the lengths of gaps, below them the times.
   const isWide = width >= 640 * zoom;
@@ -157,6 +158,11 @@ export function Timeline({ view }: { readonly view: RoleView }) {
       {isEmpty ? null : <AsTable course={course} start={start} now={now} />}
     </Section>
   );
+}
+
+/** What has just begun would be a dot at the end of an hour. */
+function fittingRange({ terms }: TermHistory, now: number): Range {
+  return now - (terms[0]?.from ?? now) < 15 * MINUTE ? 'all' : '60';
 }
 
 function startOf(range: Range, { terms }: TermHistory, now: number): number {
