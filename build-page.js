@@ -3,32 +3,35 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
 /**
- * Makes one HTML document of `lib/dashboard/page`. Script and style are in it, so that the page loads nothing else, and their
- * hashes let a strict Content-Security-Policy allow these two and no other. The same sources make the same bytes.
+ * Makes one HTML document of each page. Script and style are in it, so that the page loads nothing else, and their hashes let
+ * a strict Content-Security-Policy allow these two and no other. The same sources make the same bytes.
  */
-const FOLDER = 'lib/dashboard/page';
+const PAGES = ['lib/dashboard/page', 'sample-app/src/control-room/page'];
 const notice = readFileSync('node_modules/preact/LICENSE', 'utf8').trim();
+for (const folder of PAGES) await make(folder);
 
-const script = await bundled(`${FOLDER}/main.tsx`, { js: `/*! Preact\n${notice}\n*/` });
-const style = await bundled(`${FOLDER}/page.css`);
+async function make(folder) {
+  const script = await bundled(`${folder}/main.tsx`, { js: `/*! Preact\n${notice}\n*/` });
+  const style = await bundled(`${folder}/page.css`);
 
-const html = readFileSync(`${FOLDER}/shell.html`, 'utf8')
-  .replace(/\n\s*/g, '')
-  .replace('<style></style>', () => `<style>${style}</style>`)
-  .replace('<script type="module"></script>', () => `<script type="module">${script}</script>`);
+  const html = readFileSync(`${folder}/shell.html`, 'utf8')
+    .replace(/\n\s*/g, '')
+    .replace('<style></style>', () => `<style>${style}</style>`)
+    .replace('<script type="module"></script>', () => `<script type="module">${script}</script>`);
 
-const page = { html, scriptHashes: [hashOf(script)], styleHashes: [hashOf(style)] };
-writeFileSync(
-  `${FOLDER}/page.generated.ts`,
-  `/** Made by build-page.js of the files beside it. */
+  const page = { html, scriptHashes: [hashOf(script)], styleHashes: [hashOf(style)] };
+  writeFileSync(
+    `${folder}/page.generated.ts`,
+    `/** Made by build-page.js of the files beside it. */
 export const PAGE: {
   readonly html: string;
   readonly scriptHashes: readonly string[];
   readonly styleHashes: readonly string[];
 } = ${JSON.stringify(page)};
 `,
-);
-console.log(`dashboard page: ${Buffer.byteLength(html)} bytes`);
+  );
+  console.log(`${folder}: ${Buffer.byteLength(html)} bytes`);
+}
 
 async function bundled(entry, banner = {}) {
   const { outputFiles } = await build({

@@ -9,7 +9,6 @@ import { MetricsController } from './metrics.controller.js';
 import { ReportWorker } from './report-worker.js';
 import { PlanScheduler } from './plan-scheduler.js';
 import { PlansController } from './plans.controller.js';
-import { StatusLine } from './status-line.js';
 
 @Module({
   imports: [
@@ -22,6 +21,6 @@ import { StatusLine } from './status-line.js';
     LeaderElectionMetricsModule.forRoot({ registry: register }),
   ],
   controllers: [PlansController, HealthController, MetricsController],
-  providers: [PlanScheduler, ReportWorker, StatusLine],
+  providers: [PlanScheduler, ReportWorker],
 })
 export class AppModule {}

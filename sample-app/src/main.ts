@@ -9,5 +9,3 @@ const port = process.env['PORT'] ?? 0;
 // A pod is reached by its own address, a laptop by itself alone.
 if (process.env['KUBERNETES_SERVICE_HOST']) await app.listen(port);
 else await app.listen(port, '127.0.0.1');
-// Under `npm start`: do not outlive a parent that was killed.
-process.once('disconnect', () => void app.close());

@@ -1,75 +1,67 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { styleText } from 'node:util';
+import { parseArgs, styleText } from 'node:util';
+import { controlPlaneGround } from './control-room/control-plane-ground.js';
+import { ControlRoomServer } from './control-room/control-room-server.js';
+import { Fleet } from './control-room/fleet.js';
+import { fileGround } from './control-room/ground.js';
 
-const COLOURS = ['cyan', 'magenta', 'yellow'] as const;
+const { values } = parseArgs({
+  options: {
+    /** Elect the leader with a Lease on the test control plane. */
+    lease: { type: 'boolean', default: false },
+    /** Of the control room; any that is free if absent. */
+    port: { type: 'string', default: '0' },
+  },
+});
 
-/** What Nest says of its own start would hide what this sample is about. */
-const FRAMEWORK = /\[(NestFactory|InstanceLoader|RoutesResolver|RouterExplorer|NestApplication)\]/;
+const COLOURS = ['cyan', 'magenta', 'yellow', 'blue', 'white', 'gray'] as const;
+type Colour = (typeof COLOURS)[number] | 'green';
 
-/** One replica process and its output, each line with the replica's name and a star while it leads. */
-class Replica {
-  private readonly process: ChildProcess;
-  private isLeader = false;
-  readonly ended: Promise<void>;
+/** What Nest says of its own start, and the counted job of its ticks, would hide what this sample is about. */
+const ASIDE =
+  /\[(NestFactory|InstanceLoader|RoutesResolver|RouterExplorer|NestApplication|LeaderSchedule)\]/;
 
-  constructor(
-    private readonly name: string,
-    private readonly colour: (typeof COLOURS)[number],
-  ) {
-    this.process = fork(fileURLToPath(new URL('./main.js', import.meta.url)), {
-      // A process group of its own: Ctrl+C reaches this program alone, which then ends each replica once.
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      // Named, so that it runs anywhere: in a container, with NODE_ENV=production, in a pod.
-      env: { LOCK: 'file', ...process.env, ...(process.stdout.isTTY ? {} : { NO_COLOR: '1' }) },
-    });
-    for (const stream of [this.process.stdout!, this.process.stderr!]) {
-      createInterface({ input: stream }).on('line', (line) => {
-        if (!FRAMEWORK.test(line)) this.print(line);
-      });
-    }
-    this.process.on('message', (message: { isLeader: boolean }) => this.report(message.isLeader));
-    this.ended = new Promise((resolve) => {
-      this.process.on('exit', (code, signal) => {
-        this.print(`has ended (${signal ?? `exit code ${code}`})`);
-        resolve();
-      });
-    });
-  }
+const LEASE_DURATIONS: Readonly<Record<string, number>> = {
+  fast: 5_000,
+  default: 15_000,
+  quiet: 60_000,
+};
 
-  stop(): void {
-    this.process.kill('SIGTERM');
-  }
-
-  private report(isLeader: boolean): void {
-    if (isLeader && !this.isLeader) {
-      const { pid } = this.process;
-      print(
-        'green',
-        `★ ${this.name} leads. To see another take over: kill -9 ${pid} (a crash) or kill ${pid} (a handover)`,
-      );
-    }
-    this.isLeader = isLeader;
-  }
-
-  private print(line: string): void {
-    print(this.colour, `${this.name} ${this.isLeader ? '★' : '·'} `, line);
-  }
-}
-
-function print(colour: (typeof COLOURS)[number] | 'green', prefix: string, line = ''): void {
+function print(colour: Colour, prefix: string, line = ''): void {
   const text = process.stdout.isTTY ? styleText(colour, prefix) : prefix;
   process.stdout.write(`${text}${line}\n`);
 }
 
-const replicas = COLOURS.map((colour, index) => new Replica(`replica-${index + 1}`, colour));
+/** Each line with the replica's name, and a star while it leads. */
+const printer = {
+  line(name: string, isLeader: boolean, line: string): void {
+    if (ASIDE.test(line)) return;
+    const colour = COLOURS[(Number(name.split('-')[1]) - 1) % COLOURS.length]!;
+    print(colour, `${name} ${isLeader ? '★' : '·'} `, line);
+  },
+  leads(name: string, pid: number): void {
+    print(
+      'green',
+      `★ ${name} leads. To see another take over: kill -9 ${pid} (a crash) or kill ${pid} (a handover)`,
+    );
+  },
+};
 
-function stopAll(): void {
+const ground = values.lease ? await controlPlaneGround((line) => print('green', line)) : fileGround;
+const leaseDurationMs = LEASE_DURATIONS[process.env['PROFILE'] ?? 'fast'] ?? 5_000;
+const fleet = new Fleet(ground, leaseDurationMs, printer);
+const room = await ControlRoomServer.start(fleet, Number(values.port));
+
+async function stopAll(): Promise<void> {
   print('green', 'Stopping: the leader stops its work first, then hands over.');
-  for (const replica of replicas) replica.stop();
+  await fleet.close();
+  await room.stop();
+  await ground.stop();
 }
-process.once('SIGINT', stopAll);
-process.once('SIGTERM', stopAll);
-await Promise.all(replicas.map((replica) => replica.ended));
+process.once('SIGINT', () => void stopAll());
+process.once('SIGTERM', () => void stopAll());
+
+print(
+  'green',
+  `★ The control room: ${room.url} shows the replicas, and has buttons to disturb them.`,
+);
+for (let replica = 1; replica <= 3; replica += 1) await fleet.add();

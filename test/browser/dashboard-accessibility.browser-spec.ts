@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import axe from 'axe-core';
 import type { Page } from 'playwright-core';
 import type { Part } from '../../lib/dashboard/dashboard-view.js';
-import { LAPTOP, PHONE, useBrowser } from './support/browser.js';
+import { violations } from './support/axe.js';
+import { useBrowser } from './support/browser.js';
 import { FakeDashboard } from './support/fake-dashboard.js';
 import { crowdedScene, emptyScene, failingScene, fullScene, rolesScene } from './support/scenes.js';
 
@@ -43,35 +43,6 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const { server } of servers.values()) await server.stop();
 });
-
-const SIZES = { laptop: LAPTOP, phone: PHONE };
-const THEMES = ['light', 'dark'] as const;
-
-/** What axe finds wrong with the page as it is, in each theme and size. */
-async function violations(page: Page): Promise<string[]> {
-  const found: string[] = [];
-  await page.evaluate(axe.source);
-  for (const [size, viewport] of Object.entries(SIZES)) {
-    await page.setViewportSize(viewport);
-    for (const colorScheme of THEMES) {
-      await page.emulateMedia({ colorScheme });
-      // Widths that are measured are drawn in the next frame.
-      await page.evaluate(() => new Promise(requestAnimationFrame));
-      const result = await page.evaluate(() =>
-        (window as unknown as { axe: typeof axe }).axe.run(document, {
-          resultTypes: ['violations'],
-          runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-        }),
-      );
-      for (const { id, nodes } of result.violations) {
-        found.push(
-          ...nodes.map(({ target }) => `${size}, ${colorScheme}: ${id} at ${target.join(' ')}`),
-        );
-      }
-    }
-  }
-  return found;
-}
 
 describe('when the page is on a laptop or a phone, in the light or the dark theme', () => {
   it.each(Object.keys(SCREENS))('axe finds nothing wrong with %s', async (name) => {

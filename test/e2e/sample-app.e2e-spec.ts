@@ -53,7 +53,8 @@ describe('when the sample runs with three replicas on a file lock', () => {
   let sample: Sample;
 
   beforeEach(() => {
-    sample = new Sample({ LOCK: 'file', LOCK_DIRECTORY: directory });
+    // The control room would choose shorter times, and the first test is about a lease of 15 s.
+    sample = new Sample({ LOCK: 'file', LOCK_DIRECTORY: directory, PROFILE: 'default' });
   });
 
   afterEach(() => sample.killAll());

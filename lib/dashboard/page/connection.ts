@@ -12,8 +12,11 @@ const SILENCE_MS = 35_000;
 const SHORTEST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 5_000;
 
+/** Hears what comes, and why the stream has ended. */
+export type StreamListener = Pick<DashboardState, 'take' | 'lose'>;
+
 /** Listens for as long as the page is open, and begins again whenever it ends. */
-export async function listen(base: string, state: DashboardState): Promise<never> {
+export async function listen(base: string, state: StreamListener): Promise<never> {
   let pause = SHORTEST_PAUSE_MS;
   for (;;) {
     const why = await follow(`${base}/stream`, state, () => (pause = SHORTEST_PAUSE_MS));
@@ -24,7 +27,7 @@ export async function listen(base: string, state: DashboardState): Promise<never
 }
 
 /** Returns why it ended. */
-async function follow(url: string, state: DashboardState, begun: () => void): Promise<string> {
+async function follow(url: string, state: StreamListener, begun: () => void): Promise<string> {
   const controller = new AbortController();
   let heard = Date.now();
   const giveUpOnSilence = () => {

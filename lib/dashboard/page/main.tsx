@@ -6,8 +6,9 @@ import { Asking } from './asking.js';
 import { baseOf, listen } from './connection.js';
 import { state, useTopics } from './hooks.js';
 import { Jobs } from './jobs.js';
-import { Choice, Glyph, Live, Name, Notice, Validity } from './parts.js';
+import { Glyph, Live, Name, Notice, Validity } from './parts.js';
 import { Events, Leader, Lease, Members, sinceOf } from './role.js';
+import { Theme } from './theme.js';
 import { Timeline } from './timeline.js';
 import { ago, timeOfDay, timer } from './words.js';
 
@@ -74,40 +75,6 @@ function titleOf(roles: readonly RoleView[]): string {
   if (state.connection.kind === 'lost') return `Connection lost – ${name}`;
   const vacant = roles.filter(({ leader }) => leader === null).map(({ role }) => role);
   return vacant.length === 0 ? name : `No leader: ${vacant.join(', ')} – ${name}`;
-}
-
-const THEMES = [
-  ['auto', 'Auto'],
-  ['light', 'Light'],
-  ['dark', 'Dark'],
-] as const;
-type ThemeName = (typeof THEMES)[number][0];
-const THEME_KEY = 'leader-dashboard-theme';
-
-function Theme() {
-  const [theme, setTheme] = useState(storedTheme);
-  const choose = (value: ThemeName) => {
-    setTheme(value);
-    document.documentElement.dataset['theme'] = value;
-    try {
-      localStorage.setItem(THEME_KEY, value);
-    } catch {
-      // A browser without storage keeps it for as long as the page is open.
-    }
-  };
-  return <Choice name="theme" legend="Colours" value={theme} options={THEMES} onChoose={choose} />;
-}
-
-function storedTheme(): ThemeName {
-  let stored: string | null = null;
-  try {
-    stored = localStorage.getItem(THEME_KEY);
-  } catch {
-    // It follows the system.
-  }
-  const theme = stored === 'light' || stored === 'dark' ? stored : 'auto';
-  document.documentElement.dataset['theme'] = theme;
-  return theme;
 }
 
 function Connection() {

@@ -14,14 +14,15 @@ export interface OpenPage extends Page {
   readonly complaints: string[];
 }
 
-/** Opens pages in the one browser, and closes them after each test. */
-export function useBrowser() {
+/** Opens pages in the one browser, and closes them after each test unless they are for all. */
+export function useBrowser({ closesAfterEach = true } = {}) {
   let browser: Browser;
   beforeAll(async () => {
     mkdirSync(PICTURES, { recursive: true });
     browser = await chromium.connect(process.env['CHROMIUM_ENDPOINT']!);
   });
   afterEach(async () => {
+    if (!closesAfterEach) return;
     for (const context of browser.contexts()) await context.close();
   });
   afterAll(() => browser.close());
