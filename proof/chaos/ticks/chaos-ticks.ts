@@ -69,7 +69,13 @@ async function runOnLease(): Promise<LockReport> {
 
 function runOnFile(): Promise<LockReport> {
   const lockDirectory = join(directory.path, 'locks');
-  return runOn('file', (fleet) => ({ leaseName: fleet, lockDirectory }));
+  return runOn('file', (fleet) => {
+    return {
+      leaseName: fleet,
+      lockDirectory,
+      cliOptions: { lease: fleet, lock: 'file', directory: lockDirectory },
+    };
+  });
 }
 
 async function runOn(

@@ -1,5 +1,10 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { outputTo } from '../../../lib/cli/output.js';
+import { withFleetJobs } from '../../../lib/cli/schedule/fleet.js';
+import { LockRequestError } from '../../../lib/core/errors.js';
+import { FleetError } from '../../../lib/fleet/fleet-error.js';
+import type { AskedOutcome } from '../../../lib/schedule/ledger/run-asker.js';
 import type { Lifeline } from '../../control-plane/lifeline.js';
 import { Fleet } from '../../fleet/fleet.js';
 import type { ReplicaServer } from '../../fleet/replica-server.js';
@@ -9,7 +14,8 @@ import { type Fates, openEnds } from './job-check.js';
 import { JobHistory, type Start, TickHistory } from './tick-history.js';
 import { type TickJob, tickJobs } from './tick-jobs.js';
 import { TickReplicaProcess } from './tick-replica-process.js';
-import type { Request } from './tick-replica-settings.js';
+import { REQUESTED_JOB, type Request } from './tick-replica-settings.js';
+import type { RequestedRun } from './trigger-check.js';
 
 const POLL_MS = 20;
 const SETTLE_POLL_MS = 250;
@@ -17,6 +23,32 @@ const SETTLE_POLL_MS = 250;
 const ANSWER_MS = 4_000;
 /** The judge finds it too long before. */
 const LONGEST_CANCEL_MS = 16_000;
+
+/** Until when a leader may start a run that was asked for. */
+const TRIGGER_MS = 6_000;
+const SILENT = { write: () => {} };
+const CALL = {
+  positionals: [],
+  program: undefined,
+  env: {},
+  output: outputTo({ stdout: SILENT, stderr: SILENT }, false),
+};
+
+function outcomeOf(asked: AskedOutcome): RequestedRun['outcome'] {
+  switch (asked.kind) {
+    case 'answered': {
+      const { state } = asked.answer;
+      if (state === 'refused' || state === 'not-started') return 'none';
+      // It may have been claimed by a process that has ended before it called the handler.
+      return state === 'claimed' || state === 'interrupted' ? 'unknown' : 'started';
+    }
+    case 'overtaken':
+    case 'unresolved':
+      return 'unknown';
+    default:
+      return 'none';
+  }
+}
 
 type TickSlot = ReplicaSlot<TickReplicaProcess>;
 
@@ -26,6 +58,8 @@ export interface TickGround {
   readonly lockDirectory?: string;
   /** A way of one's own to the API server. */
   readonly connect?: () => Promise<ReplicaServer>;
+  /** How the command line finds it. */
+  readonly cliOptions: Readonly<Record<string, string>>;
 }
 
 export interface TickFleetSettings {
@@ -46,6 +80,8 @@ export interface TickFleetSettings {
 export class TickFleet extends Fleet<TickReplicaProcess> {
   readonly name: string;
   readonly jobs: readonly TickJob[];
+  /** One after the other. */
+  readonly requestedRuns: RequestedRun[] = [];
   private readonly stopped = new Map<string, number>();
   private orders = 0;
 
@@ -184,6 +220,21 @@ export class TickFleet extends Fleet<TickReplicaProcess> {
       await this.sleep(POLL_MS);
     }
     return process.history.look().answers.get(id) === true;
+  }
+
+  /** As the command `trigger` does, through the objects of the fleet. */
+  async requestRun(): Promise<void> {
+    const call = { ...CALL, values: this.settings.ground.cliOptions };
+    const askedAt = Date.now();
+    const outcome = await withFleetJobs(call, (jobs) =>
+      jobs.trigger(REQUESTED_JOB.name, TRIGGER_MS),
+    ).then(outcomeOf, (error: unknown) => {
+      // Nothing is stored.
+      if (error instanceof FleetError) return 'none' as const;
+      if (error instanceof LockRequestError) return 'unknown' as const;
+      throw error;
+    });
+    this.requestedRuns.push({ askedAt, endedAt: Date.now(), outcome });
   }
 
   async end({ process }: TickSlot, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {

@@ -23,7 +23,8 @@ export async function groundOn(cluster: ElectionCluster, fleet: string): Promise
       verbs: ['get', 'update', 'watch'],
     },
   ]);
-  return { leaseName: fleet, connect: () => cluster.connect(kubeConfigFile) };
+  const cliOptions = { lease: fleet, kubeconfig: kubeConfigFile, namespace: NAMESPACE };
+  return { leaseName: fleet, connect: () => cluster.connect(kubeConfigFile), cliOptions };
 }
 
 /** Requests of all replicas for their lease and for their schedule, from the server's own log. */

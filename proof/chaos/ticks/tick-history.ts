@@ -72,6 +72,8 @@ export class JobHistory {
 export class TickHistory {
   readonly jobs = new Map<string, JobHistory>();
   readonly once: readonly At<OnceEvent>[];
+  /** Of the job that runs when people ask for it. */
+  readonly requestedRuns: readonly { readonly at: number }[];
   /** How often leadership was taken up. */
   readonly grants: number;
 
@@ -104,6 +106,7 @@ export class TickHistory {
       suspensions.push(...suspensionsOf(events, name));
       cancellations.push(...cancellationsOf(events, name));
     }
+    this.requestedRuns = events.filter(({ event }) => event === 'requested-run');
     this.once = events.flatMap((event) => ('version' in event ? [event] : []));
     this.grants = events.filter(({ event }) => event === 'granted').length;
   }

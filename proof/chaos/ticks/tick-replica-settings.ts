@@ -81,6 +81,14 @@ export interface OnceEvent {
   readonly result?: string;
 }
 
+/** The handler of {@link REQUESTED_JOB} was called. */
+interface RequestedRunEvent {
+  readonly event: 'requested-run';
+}
+
+/** A job that runs when people ask for it, and on a day on which no chaos runs. */
+export const REQUESTED_JOB = { name: 'by request', expression: '0 0 29 2 1' };
+
 /** The key is what becomes of a run that is interrupted. */
 export const ONCE_KEYS = ['fail', 'rerun'] as const;
 export type OnceKey = (typeof ONCE_KEYS)[number];
@@ -100,4 +108,5 @@ export type ToldEvent =
   | MissedEvent
   | OrderEvent
   | InspectedEvent
+  | RequestedRunEvent
   | OnceEvent;

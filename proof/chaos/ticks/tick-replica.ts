@@ -22,6 +22,7 @@ import {
   ONCE_KEYS,
   type OnceKey,
   type Order,
+  REQUESTED_JOB,
   type TickReplicaSettings,
   type ToldEvent,
 } from './tick-replica-settings.js';
@@ -42,6 +43,16 @@ class TickJobs implements OnModuleInit {
 
   onModuleInit(): void {
     for (const job of tickJobs(settings.jobs, settings.startingDeadlineSeconds)) this.add(job);
+    // `Allow`: a run that was interrupted does not stand in the way of the next.
+    this.schedule.add(
+      REQUESTED_JOB.name,
+      REQUESTED_JOB.expression,
+      async () => {
+        tell({ event: 'requested-run' });
+        await delay(Math.random() * LONGEST_WORK_MS);
+      },
+      { concurrencyPolicy: 'Allow' },
+    );
   }
 
   private add({ name: job, kind, options }: TickJob): void {

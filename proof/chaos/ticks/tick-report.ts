@@ -20,7 +20,7 @@ type Row = readonly (string | number)[];
 
 /** As Markdown, so that a page can record it. */
 export function describeLock(report: LockReport): string {
-  const { handovers, jobs, once, grants, latenessMs, requests, seconds } = report;
+  const { handovers, jobs, once, requested, grants, latenessMs, requests, seconds } = report;
   return [
     `### ${TITLES[report.lock]}`,
     table(
@@ -61,6 +61,7 @@ export function describeLock(report: LockReport): string {
       }),
     ),
     [
+      `${grouped(requested.requested)} runs asked for: ${grouped(requested.started)} started, ${grouped(requested.none)} refused or taken back, ${grouped(requested.unknown)} without a clear answer; ${grouped(requested.runs)} runs`,
       `${Math.round(seconds)} s; leadership was taken up ${grouped(grants)} times`,
       `the plain jobs started ${latenessMs.p50} ms late (median), ${latenessMs.p99} ms (p99), ${latenessMs.max} ms (at most)`,
       ...(requests ? [`requests: ${describeCounts(requests)}`] : []),

@@ -62,6 +62,7 @@ async function runFleet(
     };
     const endSuspending = beside(suspendNowAndThen);
     const endCancelling = beside(cancelNowAndThen);
+    const endRequesting = beside(requestNowAndThen);
     for (let round = 0; !isReached(goal, round, ticksSince(fleet, begun)); round += 1) {
       for (const kind of random.shuffle([...kinds])) {
         handovers.push(await handOver(fleet, kind, random));
@@ -71,6 +72,7 @@ async function runFleet(
     }
     await endSuspending();
     await endCancelling();
+    await endRequesting();
     for (const { name } of fleet.jobs.filter(({ kind }) => kind === 'cancel')) {
       await fleet.cancelThroughAnother(name, random);
     }
@@ -84,10 +86,10 @@ async function runFleet(
     if (!abort.signal.aborted) failure = String(error);
     abort.abort();
   }
-  const { name, jobs, fates } = fleet;
+  const { name, jobs, fates, requestedRuns } = fleet;
   const history = fleet.history();
   await fleet.kill();
-  return { name, jobs, history, handovers, settledTick, fates, failure };
+  return { name, jobs, history, handovers, settledTick, fates, requestedRuns, failure };
 }
 
 function isReached(goal: Goal, rounds: number, ticks: number): boolean {
@@ -130,6 +132,18 @@ async function cancelNowAndThen(
   while (!over.aborted) {
     await pause(fleet, random.between(1_000, 3_000), over);
     await orderAll(fleet, 'cancel', 'cancel', random);
+  }
+}
+
+/** A person asks for one run after the other, through the command line. */
+async function requestNowAndThen(
+  fleet: TickFleet,
+  random: RandomStream,
+  over: AbortSignal,
+): Promise<void> {
+  while (!over.aborted) {
+    await pause(fleet, random.between(200, 3_000), over);
+    await fleet.requestRun();
   }
 }
 

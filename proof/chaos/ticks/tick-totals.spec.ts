@@ -16,6 +16,7 @@ function outcome(
     handovers,
     settledTick: undefined,
     fates: { stopped: new Map(), gone: new Set() },
+    requestedRuns: [],
     failure: undefined,
   };
 }

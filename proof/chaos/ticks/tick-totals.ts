@@ -3,6 +3,7 @@ import { type Fates, jobViolations } from './job-check.js';
 import { judgeOnce, type OnceTotals } from './once-check.js';
 import { accountOf, JobHistory, type TickAccount, type TickHistory } from './tick-history.js';
 import { dueAt, historyLimitOf, JOB_KINDS, type JobKind, type TickJob } from './tick-jobs.js';
+import { judgeTriggers, type RequestedRun, type TriggerTotals } from './trigger-check.js';
 import { ONCE_KEYS, type OnceKey } from './tick-replica-settings.js';
 
 /** What one fleet has done: an application of its own, so that the same second is another tick in another fleet. */
@@ -14,6 +15,7 @@ export interface FleetOutcome {
   /** Each tick up to this one had the time to be accounted for; undefined if the run broke off. */
   readonly settledTick: number | undefined;
   readonly fates: Fates;
+  readonly requestedRuns: readonly RequestedRun[];
   readonly failure: string | undefined;
 }
 
@@ -42,6 +44,7 @@ export interface LockTotals {
   /** All ticks of all jobs of a kind. */
   readonly jobs: Readonly<Record<JobKind, JobTotals>>;
   readonly once: Readonly<Record<OnceKey, OnceTotals>>;
+  readonly requested: TriggerTotals;
   /** How often leadership was taken up, at the start and unasked for too. */
   readonly grants: number;
   /** Of the plain jobs. */
@@ -115,6 +118,12 @@ export function totalsOf(outcomes: readonly FleetOutcome[]): LockTotals {
     violations.push(...broken.map((violation) => `${name}, ${violation}`));
     return totals;
   });
+  const requested = outcomes.map(({ name, history, requestedRuns }) => {
+    const { totals, violations: broken } = judgeTriggers(history, requestedRuns);
+    violations.push(...broken.map((violation) => `${name}, ${violation}`));
+    return totals;
+  });
+  const requestedTotals = sumOf(requested);
   for (const outcome of outcomes) {
     const { name, settledTick, fates, failure } = outcome;
     for (const { job, history } of jobsOf(outcome)) {
@@ -134,6 +143,7 @@ export function totalsOf(outcomes: readonly FleetOutcome[]): LockTotals {
     handovers: handoverTotals(outcomes),
     jobs,
     once: onceTotals,
+    requested: requestedTotals,
     grants: outcomes.reduce((total, { history }) => total + history.grants, 0),
     latenessMs: quantiles(
       outcomes
@@ -146,6 +156,7 @@ export function totalsOf(outcomes: readonly FleetOutcome[]): LockTotals {
         (kind) => `${kind}: no ${SHOWN_BY[kind].what}`,
       ),
       ...(onceTotals.fail.interrupted === 0 ? ['once, fail: no version interrupted'] : []),
+      ...(requestedTotals.runs === 0 ? ['requests: no run was asked for and started'] : []),
       ...(onceTotals.rerun.rerun === 0 ? ['once, rerun: no version run again'] : []),
     ],
   };
