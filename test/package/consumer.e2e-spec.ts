@@ -159,6 +159,20 @@ describe.each(CONSUMERS)(
     );
 
     it(
+      'serves the dashboard behind its guard, and ends while someone looks',
+      async () => {
+        expect(await outputOf(consumer, 'dashboard')).toEqual({
+          page: [200, true],
+          isStrict: true,
+          withoutPassword: 403,
+          events: ['hello', 'part', 'part', 'part', 'ready'],
+          action: 403,
+        });
+      },
+      RUN_LIMIT_MS,
+    );
+
+    it(
       'ends handlers and work before a pool closes in onModuleDestroy, in a root, a feature and a global module',
       async () => {
         const inOrder = [
@@ -188,9 +202,14 @@ describe('when it is installed in an application without the optional peers', ()
   });
 
   it(
-    'leads with the main entry, has the entry for tests, and loads that for traces only with its peer',
+    'leads with the main entry, has the entries for tests and the dashboard, and loads that for traces only with its peer',
     async () => {
-      const expected = { work: 'done', standIn: 'test', tracing: '@opentelemetry/api' };
+      const expected = {
+        work: 'done',
+        standIn: 'test',
+        dashboard: 1,
+        tracing: '@opentelemetry/api',
+      };
       expect(await outputOf(consumer, 'required-peers')).toEqual(expected);
     },
     RUN_LIMIT_MS,

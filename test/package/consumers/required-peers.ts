@@ -8,6 +8,7 @@ import {
   LeadershipService,
   memoryLock,
 } from 'nestjs-leader-election';
+import { LeaderDashboardModule } from 'nestjs-leader-election/dashboard';
 import { leadershipStandIn } from 'nestjs-leader-election/testing';
 
 @Injectable()
@@ -40,7 +41,9 @@ async function main(): Promise<void> {
   const work = await app.get(Job).work();
   await app.close();
   const standIn = leadershipStandIn().role;
-  console.log(JSON.stringify({ work, standIn, tracing: await missingFor('tracing') }));
+  const dashboard = LeaderDashboardModule.forRoot().controllers?.length;
+  const tracing = await missingFor('tracing');
+  console.log(JSON.stringify({ work, standIn, dashboard, tracing }));
 }
 
 void main();
