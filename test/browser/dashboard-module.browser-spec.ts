@@ -119,7 +119,6 @@ describe('when the module of three real replicas serves the page', () => {
     await end(first, 'SIGKILL');
     const second = await nextLeader(page, first);
     expect(replicas.has(second)).toBe(true);
-    await page.locator('.gap text').filter({ hasText: / ms$/ }).first().waitFor();
     await ticked(page);
     expect(await page.locator('#announcer').textContent()).toBe(`plans: ${second} is leader.`);
 
@@ -134,6 +133,34 @@ describe('when the module of three real replicas serves the page', () => {
     expect(holders).toEqual([third, second, first]);
     await ticked(page);
     await page.screenshot({ path: `${PICTURES}/module.png`, fullPage: true });
+    expect(page.complaints).toEqual([]);
+  });
+
+  it('does what a person asks for', async () => {
+    await startReplica('replica-4');
+    const page = await open(service.url);
+    const before = await leaderOn(page);
+    await page.getByText('2 of 2 ready').waitFor();
+
+    await page.locator('[data-job="tick"]').click();
+    await page.getByRole('button', { name: 'Suspend…' }).click();
+    await page.getByLabel('Reason').fill('ticket 4711');
+    await page.getByRole('button', { name: 'Suspend', exact: true }).click();
+    await page.locator('dialog .is-done').waitFor();
+    await page.getByRole('button', { name: 'Close' }).last().click();
+    await page.locator('.condition').filter({ hasText: 'ticket 4711' }).waitFor();
+    await page.getByRole('button', { name: 'Resume…' }).click();
+    await page.getByRole('button', { name: 'Resume', exact: true }).click();
+    await page.locator('dialog .is-done').waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Escape');
+    await ticked(page);
+
+    await page.getByRole('button', { name: 'Hand over to…' }).click();
+    await page.getByLabel('New leader').selectOption('replica-4');
+    await page.getByRole('button', { name: 'Hand over', exact: true }).click();
+    expect(await nextLeader(page, before)).toBe('replica-4');
+    await page.locator('dialog .is-done').waitFor();
     expect(page.complaints).toEqual([]);
   });
 });

@@ -233,7 +233,7 @@ function Row(props: { job: JobView; index: number; onOpen: (job: string) => void
         >
           <Glyph sign={sign} />
           <span class="title">{job.job}</span>
-          <span class="unseen">, {words}</span>
+          <span class="unseen">{words}</span>
         </button>
         <span class="code">{job.schedule}</span>
       </th>

@@ -35,7 +35,7 @@ Module({
       retryPeriodMs: 400,
     }),
     LeaderScheduleModule,
-    LeaderDashboardModule.forRoot({ path: '/leader', guards: [Everyone] }),
+    LeaderDashboardModule.forRoot({ path: '/leader', guards: [Everyone], actions: true }),
   ],
   providers: [Jobs],
 })(AppModule);
