@@ -16,9 +16,9 @@ const { values } = parseArgs({
 const COLOURS = ['cyan', 'magenta', 'yellow', 'blue', 'white', 'gray'] as const;
 type Colour = (typeof COLOURS)[number] | 'green';
 
-/** What Nest says of its own start, and the counted job of its ticks, would hide what this sample is about. */
+/** What Nest says of its own start, and what the page of the control room shows, would hide what this sample is about. */
 const ASIDE =
-  /\[(NestFactory|InstanceLoader|RoutesResolver|RouterExplorer|NestApplication|LeaderSchedule)\]/;
+  /\[(NestFactory|InstanceLoader|RoutesResolver|RouterExplorer|NestApplication|LeaderSchedule)\]|\] members \(\d+\): /;
 
 const LEASE_DURATIONS: Readonly<Record<string, number>> = {
   fast: 5_000,

@@ -17,7 +17,7 @@ describe('when the page says how many ticks ran', () => {
     ],
     [
       { ran: 1, missed: 1 },
-      '1 tick since 04:20:11 ran on exactly one replica, 0 ran twice, 1 was missed, as no replica could run them within 3 s.',
+      '1 tick since 04:20:11 ran on exactly one replica, 0 ran twice, 1 was missed, as no replica ran it within 3 s.',
     ],
     [
       { ran: 4, twice: 2, interrupted: 2 },

@@ -135,6 +135,16 @@ describe('when a tick leaves no trace', () => {
   });
 });
 
+describe('when someone triggers a run', () => {
+  it('counts no tick', () => {
+    ran('a_1', 0.25);
+    expect(book.counts(second(1))).toBeNull();
+    ran('a_1', 1);
+    ran('a_1', 1.25);
+    expect(book.counts(second(1))).toMatchObject({ ran: 1, twice: 0 });
+  });
+});
+
 describe('when the fleet runs for long', () => {
   it('counts every tick once, and again what a replica that was frozen says of an old one', () => {
     for (let tick = 0; tick < 600; tick += 1) {

@@ -21,7 +21,7 @@ export const fileGround: Ground = {
   lock: 'file',
   connect: () =>
     Promise.resolve({
-      env: { SIMULATED_NETWORK: 'true' },
+      env: { SIMULATED_NETWORK: 'true', MEMBERS: 'true' },
       cut: (tell) => tell({ order: 'cut' }),
       heal: (tell) => tell({ order: 'heal' }),
     }),

@@ -11,7 +11,7 @@ import { Reporter } from './reporter.js';
   imports: [
     AppModule,
     LeaderScheduleModule,
-    LeaderDashboardModule.forRoot({ path: '/leader', guards: [LoopbackGuard] }),
+    LeaderDashboardModule.forRoot({ path: '/leader', guards: [LoopbackGuard], actions: true }),
   ],
   providers: [CountedJob, Reporter],
 })

@@ -34,7 +34,7 @@ export class TickBook {
   constructor(private readonly nameOf: (holder: string) => string) {}
 
   ran(holder: string, { tick, isCaughtUp }: TickRun): void {
-    this.first ??= this.nextUnsettled = tick;
+    if (isTick(tick)) this.first ??= this.nextUnsettled = tick;
     this.hear(tick, ({ runs }) => runs.push({ holder, isCaughtUp }));
   }
 
@@ -102,7 +102,7 @@ export class TickBook {
 
   /** A process that was frozen for long may speak of ticks that were counted without it. */
   private hear(tick: number, note: (evidence: Evidence) => unknown): void {
-    if (this.first === undefined || tick < this.first) return;
+    if (this.first === undefined || tick < this.first || !isTick(tick)) return;
     const isSettled = tick < this.nextUnsettled;
     if (isSettled) add(this.settled, this.viewOf(tick, Infinity).state, -1);
     let evidence = this.evidence.get(tick);
@@ -113,6 +113,11 @@ export class TickBook {
     note(evidence);
     if (isSettled) add(this.settled, this.viewOf(tick, Infinity).state, 1);
   }
+}
+
+/** A run that someone has triggered belongs to the moment at which that was. */
+function isTick(time: number): boolean {
+  return time % JOB.intervalMs === 0;
 }
 
 const NOTHING: Evidence = { runs: [], claims: new Map(), isMissed: false };

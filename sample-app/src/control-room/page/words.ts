@@ -10,7 +10,9 @@ export function proofOf(counts: TickCounts | null): string {
   const first = `${counted(ran, 'tick')} since ${timeOfDay(since)} ran on exactly one replica, ${count(twice)} ran twice`;
   const late = `${count(missed)} ${missed === 1 ? 'was' : 'were'} missed`;
   const why =
-    missed === 0 ? '' : `, as no replica could run them within ${JOB.startingDeadlineSeconds} s`;
+    missed === 0
+      ? ''
+      : `, as no replica ran ${missed === 1 ? 'it' : 'them'} within ${JOB.startingDeadlineSeconds} s`;
   const open =
     interrupted === 0
       ? ''
