@@ -99,7 +99,8 @@ export interface ElectionOptions {
   readonly ineligibleGraceMs?: number;
   /**
    * Record Kubernetes Events: on the Lease that this process became leader or stopped leading and why, and missed ticks on
-   * the object of the schedule. Needs the verbs create and patch on events. Without a Lease it does nothing.
+   * the object with the record of their job. No election waits for them, and one may be lost. Needs the verbs create and patch
+   * on events. Without a Lease it does nothing.
    * @default false
    */
   readonly events?: boolean;
