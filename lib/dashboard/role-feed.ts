@@ -61,7 +61,7 @@ export class RoleFeed {
       read: (jobs) => this.readJobs(jobs),
       failed: (error) => this.jobsFailed(error),
     });
-    activity.subscribe({ hear: (event) => this.hear(event) });
+    activity.subscribe({ ignoresCalls: true, hear: (event) => this.hear(event) });
   }
 
   /** Someone watches. Resolves when all that can be known has been published once. */

@@ -176,6 +176,8 @@ export const ELECTION_ACTIVITIES = Symbol.for(
 
 /** Hears what an election does. */
 export interface ActivityListener {
+  /** True: calls of gates are nothing to it, and cost no more than without it. It may hear them for another listener. */
+  readonly ignoresCalls?: boolean;
   /**
    * Called in the middle of what it is about, and not waited for.
    * @param at the monotonic clock of the election, milliseconds
@@ -208,7 +210,7 @@ export class ElectionActivity {
   private grantedAt = 0;
   private leaderlessSince: number | undefined;
   private jobLists: readonly (() => readonly JobActivity[])[] = [];
-  /** Itself where it is listened to: a gate asks this at each call. */
+  /** Itself where calls are listened to: a gate asks this at each call. */
   observed: this | undefined;
 
   constructor(
@@ -246,7 +248,7 @@ export class ElectionActivity {
     const { leaderlessSince, competingSince } = this;
     this.grantedAt = now;
     this.leaderlessSince = undefined;
-    if (this.observed === undefined) return;
+    if (!this.isHeard) return;
     this.tell({
       kind: 'granted',
       term,
@@ -275,7 +277,7 @@ export class ElectionActivity {
   revoked(term: Term, reason: RevocationReason, drained: () => Promise<void>): void {
     const endedAt = this.clock.now();
     this.competingSince = endedAt;
-    if (this.observed === undefined) return;
+    if (!this.isHeard) return;
     this.tell({ kind: 'revoked', term, reason, heldMs: endedAt - this.grantedAt });
     void drained().then(() => {
       this.competingSince = this.clock.now();
@@ -298,7 +300,7 @@ export class ElectionActivity {
   }
 
   requested({ id, purpose, request }: RequestTold): void {
-    if (this.observed === undefined) return;
+    if (!this.isHeard) return;
     this.pending = { id, purpose, verb: request.verb, at: this.clock.now() };
     this.tell({ kind: 'request-started', id, purpose, verb: request.verb });
   }
@@ -308,7 +310,7 @@ export class ElectionActivity {
     const { pending } = this;
     if (pending?.id !== id) return;
     this.pending = undefined;
-    if (this.observed === undefined) return;
+    if (!this.isHeard) return;
     const { purpose, verb, at } = pending;
     this.tell({
       kind: 'request-ended',
@@ -322,7 +324,7 @@ export class ElectionActivity {
   }
 
   failed(error: ReportedError): void {
-    if (this.observed !== undefined) this.tell({ kind: 'failed', error });
+    if (this.isHeard) this.tell({ kind: 'failed', error });
   }
 
   /** @param why not; undefined if it is eligible */
@@ -332,7 +334,7 @@ export class ElectionActivity {
   }
 
   membersChanged(members: () => readonly MemberView[] | undefined): void {
-    if (this.observed !== undefined) this.tell({ kind: 'members-changed', members: members() });
+    if (this.isHeard) this.tell({ kind: 'members-changed', members: members() });
   }
 
   /** A gate has kept a call from its method. */
@@ -403,8 +405,12 @@ export class ElectionActivity {
     };
   }
 
+  private get isHeard(): boolean {
+    return this.subscriptions.length > 0;
+  }
+
   private tell(event: ElectionActivityEvent): void {
-    if (this.observed === undefined) return;
+    if (!this.isHeard) return;
     const at = this.clock.now();
     for (const subscription of this.subscriptions) {
       try {
@@ -417,7 +423,8 @@ export class ElectionActivity {
 
   private listenWith(subscriptions: readonly Subscription[]): void {
     this.subscriptions = subscriptions;
-    this.observed = subscriptions.length > 0 ? this : undefined;
+    const isCalled = subscriptions.some(({ listener }) => listener.ignoresCalls !== true);
+    this.observed = isCalled ? this : undefined;
   }
 }
 

@@ -26,6 +26,7 @@ import { map, type Observable } from 'rxjs';
 import { LeaderDashboardModule, type LeaderDashboardOptions } from '../../lib/dashboard/index.js';
 import { PAGE } from '../../lib/dashboard/page/page.generated.js';
 import { VERSION } from '../../lib/dashboard/version.js';
+import { ELECTION_ACTIVITY } from '../../lib/election/election-activity.js';
 import {
   type LeaderElectionModuleOptions,
   LeaderElectionOptionsError,
@@ -346,7 +347,7 @@ describe('the dashboard', () => {
   });
 
   describe('when no one looks', () => {
-    it('reads nothing, and sets no timer', async () => {
+    it('reads nothing, sets no timer, and makes no gate slower', async () => {
       const reads: string[] = [];
       const app = await elections.create({
         imports: [
@@ -358,6 +359,7 @@ describe('the dashboard', () => {
         providers: [Jobs],
       });
       await app.listen(0, '127.0.0.1');
+      expect(app.leadership()[ELECTION_ACTIVITY].observed).toBeUndefined();
       await elections.clock.advance(MINUTE_MS);
       const { port } = (app.getHttpServer() as { address(): AddressInfo }).address();
       const quiet = reads.length;

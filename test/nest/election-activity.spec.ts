@@ -108,6 +108,26 @@ describe('the activity of an election', () => {
     });
   });
 
+  describe('when a listener ignores calls', () => {
+    it('hears the election, and gates do not ask for it', async () => {
+      const hear = (event: ElectionActivityEvent): void => void heard.push(event);
+      const application = await watched({ ignoresCalls: true, hear });
+      expect(kinds()).toContain('granted');
+      heard.length = 0;
+      application.get(Plans).close();
+      application.leadership().runIfLeader(() => 1);
+      expect(heard).toEqual([]);
+      expect(activityOf(application).observed).toBeUndefined();
+    });
+
+    it('keeps no call from another listener', async () => {
+      const application = await watched({ ignoresCalls: true });
+      activityOf(application).subscribe({ hear: (event) => void heard.push(event) });
+      application.get(Plans).close();
+      expect(kinds()).toEqual(['run', 'call-ended']);
+    });
+  });
+
   describe('when a gate decides', () => {
     it('tells a call on the leader, and its end', async () => {
       const application = await watched();
