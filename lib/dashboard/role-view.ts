@@ -66,7 +66,8 @@ function leaderOf(election: WatchedElection): RoleView['leader'] {
   }
   const record = elector.observed?.lease?.record;
   if (leader === undefined || record === undefined) return null;
-  const since = record.acquireTimeMicros === null ? null : record.acquireTimeMicros / 1_000;
+  const since =
+    record.acquireTimeMicros === null ? null : Math.round(record.acquireTimeMicros / 1_000);
   return {
     identity: leader,
     isThisReplica: false,

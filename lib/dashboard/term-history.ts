@@ -52,7 +52,7 @@ export class TermHistory {
       return this.end(at, isReleased ? 'released' : 'expired');
     }
     const term = record?.leaseTransitions ?? 0;
-    const acquiredAt = (record?.acquireTimeMicros ?? Infinity) / 1_000;
+    const acquiredAt = Math.round((record?.acquireTimeMicros ?? Infinity) / 1_000);
     if (this.spans.length === 0 && acquiredAt < this.seenSince) {
       return this.begin(term, leader, acquiredAt, true);
     }
