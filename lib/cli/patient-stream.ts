@@ -25,8 +25,10 @@ export function patientStream(descriptor: number): PatientStream {
   const waiting: string[] = [];
   let isWriting = false;
   let isOver = false;
+  /** Before the next try, after one for which there was no room. */
   let pause: NodeJS.Timeout | undefined;
   let onTaken = (): void => {};
+  let onLastTry = (): void => {};
 
   function next(): void {
     const text = waiting.shift();
@@ -36,9 +38,10 @@ export function patientStream(descriptor: number): PatientStream {
   }
 
   function put(left: Buffer): void {
+    pause = undefined;
     write(own ?? descriptor, left, (error, written) => {
-      if (isOver) return;
-      if (error?.code === 'EAGAIN') pause = setTimeout(() => put(left), PAUSE_MS);
+      if (isOver) onLastTry();
+      else if (error?.code === 'EAGAIN') pause = setTimeout(() => put(left), PAUSE_MS);
       else if (error === null && written < left.length) put(left.subarray(written));
       // If its reader has gone away, there is no better place for it.
       else next();
@@ -56,8 +59,11 @@ export function patientStream(descriptor: number): PatientStream {
         if (!isWriting) return resolve(true);
         const timer = setTimeout(() => {
           isOver = true;
+          if (own === undefined) return resolve(false);
+          // A try that is under way does not wait for the reader, so it is over at once.
+          onLastTry = () => resolve(true);
+          if (pause !== undefined) onLastTry();
           clearTimeout(pause);
-          resolve(own !== undefined);
         }, idleMs);
         onTaken = () => {
           timer.refresh();
