@@ -11,6 +11,7 @@ import {
   type LeaderDashboardOptions,
 } from './dashboard.options.js';
 
+const OPTIONS = Symbol.for('LEADER_ELECTION: options of the dashboard');
 const LIFECYCLE = Symbol.for('LEADER_ELECTION: life of the dashboard');
 
 /**
@@ -34,10 +35,13 @@ export class LeaderDashboardModule {
       imports: [...checked.imports],
       controllers: [dashboardController(checked)],
       providers: [
+        // By its path Nest tells two dashboards of one application apart, whichever way it identifies modules.
+        { provide: OPTIONS, useValue: { path: checked.path, actions: checked.actions } },
         {
           provide: DASHBOARD,
-          useFactory: dashboardOf(checked),
+          useFactory: dashboardOf,
           inject: [
+            OPTIONS,
             { token: RoleRegistry, optional: true },
             { token: ELECTION_CLOCK, optional: true },
           ],
@@ -48,15 +52,17 @@ export class LeaderDashboardModule {
   }
 }
 
-function dashboardOf({ actions }: DashboardOptions) {
-  return (registry: RoleRegistry | undefined, clock: Clock): Dashboard => {
-    if (registry !== undefined) return new Dashboard(clock, () => registry.elections, actions);
-    const rule = 'needs an election, and the application has none';
-    const fix = "import LeaderElectionModule.forRoot({ role: 'plan-scheduler' })";
-    throw new LeaderElectionOptionsError([
-      { field: 'LeaderDashboardModule', value: undefined, rule, fix },
-    ]);
-  };
+function dashboardOf(
+  { actions }: Pick<DashboardOptions, 'actions'>,
+  registry: RoleRegistry | undefined,
+  clock: Clock,
+): Dashboard {
+  if (registry !== undefined) return new Dashboard(clock, () => registry.elections, actions);
+  const rule = 'needs an election, and the application has none';
+  const fix = "import LeaderElectionModule.forRoot({ role: 'plan-scheduler' })";
+  throw new LeaderElectionOptionsError([
+    { field: 'LeaderDashboardModule', value: undefined, rule, fix },
+  ]);
 }
 
 /**

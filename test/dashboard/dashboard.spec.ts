@@ -18,7 +18,7 @@ import {
   type NestInterceptor,
   VersioningType,
 } from '@nestjs/common';
-import { APP_INTERCEPTOR } from '@nestjs/core';
+import { APP_INTERCEPTOR, NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { ScheduleModule } from '@nestjs/schedule';
@@ -344,6 +344,44 @@ describe('the dashboard', () => {
       expect(seen.lease.words.slice(0, 1)).toEqual(own.lease.words.slice(0, 1));
       expect(seen.validity!.remainingMs).toBeGreaterThan(5_000);
     });
+  });
+
+  describe('when an application has two of them', () => {
+    it.each(['reference', 'deep-hash'] as const)(
+      'serves each at its own path, with its own guards and actions (modules by %s)',
+      async (moduleIdGeneratorAlgorithm) => {
+        const imports = [
+          elections.module(),
+          LeaderDashboardModule.forRoot({ path: '/all' }),
+          LeaderDashboardModule.forRoot({
+            path: '/ops',
+            guards: [new PasswordGuard({ password: 'open sesame' })],
+            actions: true,
+          }),
+        ];
+        @Module({ imports })
+        class AppModule {}
+        const options = { moduleIdGeneratorAlgorithm, logger: false } as const;
+        const app = await NestFactory.create(AppModule, new ExpressAdapter(), options);
+        elections.applications.push(app);
+        await app.listen(0, '127.0.0.1');
+        const { port } = (app.getHttpServer() as { address(): AddressInfo }).address();
+        const url = `http://127.0.0.1:${port}`;
+        const post = { method: 'POST' };
+        const statuses = [
+          await fetch(`${url}/all`),
+          await fetch(`${url}/all/actions`, post),
+          await fetch(`${url}/ops`),
+          await fetch(`${url}/ops`, { headers: { authorization: 'open sesame' } }),
+        ].map(({ status }) => status);
+        expect(statuses).toEqual([200, 404, 403, 200]);
+        const viewer = look(`${url}/all/stream`);
+        await until(() => viewer.isReady);
+        expect(viewer.hello.hasActions).toBe(false);
+        viewer.close();
+        await app.close();
+      },
+    );
   });
 
   describe('when no one looks', () => {
