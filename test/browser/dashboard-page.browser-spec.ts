@@ -158,6 +158,9 @@ describe('when leadership changes', () => {
     server.say(rolePart(roleView(ROLE)));
     await shows(page, 'Valid for 15 s');
     expect(await width()).toBeGreaterThan(late * 2);
+    server.say(rolePart(roleView(ROLE, { validity: { remainingMs: 0, ofMs: 10_000 } })));
+    await shows(page, 'Not renewed for 10 s: the leader has given up or is gone');
+    expect(await width()).toBe(0);
   });
 
   it('steps the bar without motion for who wants less of it', async () => {

@@ -222,7 +222,8 @@ export function validityInWords(view: RoleView, now: number): string {
   if (view.leader === null) return 'No replica holds the lease';
   if (view.validity === null) return 'How long the lease is valid is not known';
   const left = validityLeft(view, now);
-  if (left === 0) return 'The lease has expired';
-  const time = `${wholeSeconds(left + 999)} of ${wholeSeconds(view.validity.ofMs)}`;
+  const whole = wholeSeconds(view.validity.ofMs);
+  if (left === 0) return `Not renewed for ${whole}: the leader has given up or is gone`;
+  const time = `${wholeSeconds(left + 999)} of ${whole}`;
   return isLate(view, left) ? `Renewal is late: valid for ${time}` : `Valid for ${time}`;
 }
