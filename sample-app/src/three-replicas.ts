@@ -57,8 +57,10 @@ async function stopAll(): Promise<void> {
   await room.stop();
   await ground.stop();
 }
-process.once('SIGINT', () => void stopAll());
-process.once('SIGTERM', () => void stopAll());
+// SIGHUP is the end of the terminal: a replica that is frozen would otherwise outlive it.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => void stopAll());
+}
 
 print(
   'green',

@@ -99,6 +99,15 @@ describe('when the sample runs with three replicas on a file lock', () => {
     expect(files.filter((name) => name.startsWith('s/'))).toEqual([]);
   }, 60_000);
 
+  it('leaves no process when its terminal ends while a replica stands still', async () => {
+    await sample.line(TICK);
+    const pids = sample.replicaPids;
+    process.kill(pids[0]!, 'SIGSTOP');
+    sample.signal('SIGHUP');
+    await sample.exited;
+    for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+  }, 60_000);
+
   it('stops the worker of the old leader before the next one starts', async () => {
     const first = await sample.line(LEADS);
     process.kill(Number(first.match[2]), 'SIGTERM');

@@ -118,9 +118,9 @@ export class Lane {
     this.tell({ order: 'block', ms });
   }
 
-  /** Ends it in good order, whatever was done to it. */
+  /** Ends it in good order, whatever was done to it, here or by someone's own kill -STOP. */
   async close(): Promise<void> {
-    if (this.isFrozen) this.thaw();
+    this.thaw();
     if (this.isCut) this.heal();
     this.stop();
     await this.exited;
