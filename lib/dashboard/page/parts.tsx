@@ -222,7 +222,7 @@ export function validityInWords(view: RoleView, now: number): string {
   if (view.leader === null) return 'No replica holds the lease';
   if (view.validity === null) return 'How long the lease is valid is not known';
   const left = validityLeft(view, now);
-  const whole = wholeSeconds(view.validity.ofMs);
+  const whole = wholeSeconds(view.validity.ofMs + 999);
   if (left === 0) return `Not renewed for ${whole}: the leader has given up or is gone`;
   const time = `${wholeSeconds(left + 999)} of ${whole}`;
   return isLate(view, left) ? `Renewal is late: valid for ${time}` : `Valid for ${time}`;
