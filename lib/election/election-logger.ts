@@ -150,7 +150,7 @@ export class ElectionLogger {
       case 'watch-recovered':
         return;
       case 'failed':
-        return this.requestFailed(notice.error);
+        return this.requestFailed(notice.error, notice.of);
       default:
         return notice satisfies never;
     }
@@ -260,9 +260,10 @@ export class ElectionLogger {
   }
 
   /** What the election asked of the lock. */
-  private requestFailed(error: ReportedError): void {
+  private requestFailed(error: ReportedError, of: 'watch' | undefined): void {
     const isOfLock = error instanceof LockRequestError;
-    if (isOfLock) this.lastFailure = messageOf(error);
+    // No renewal has failed with the watch.
+    if (isOfLock && of !== 'watch') this.lastFailure = messageOf(error);
     this.failed(error, isOfLock);
   }
 

@@ -122,7 +122,7 @@ export const FAMILIES = {
   leader_election_failures_total: {
     type: 'counter',
     labels: [...NAME, 'reason'],
-    help: 'Failed requests, drains that took too long and handlers that threw, by the reason.',
+    help: 'Requests and watches that failed, drains that took too long and handlers that threw, by the reason.',
   },
   leader_election_gate_decisions_total: {
     type: 'counter',

@@ -232,6 +232,30 @@ describe('the log', () => {
       ]);
     });
 
+    it('does not blame a watch that is cut, which renews nothing', async () => {
+      let cut = (): void => {};
+      const factory = memoryLock(elections.store);
+      const lock: LockChoice = (requester) => {
+        const real = factory(requester) as ResourceLock;
+        const watch = real.watch!.bind(real);
+        return Object.assign(real, {
+          watch: ((observer, options) => {
+            const error = new LockRequestError('the watch is cut', { reason: 'unreachable' });
+            cut = () => observer.interrupted(error);
+            return watch(observer, options);
+          }) satisfies ResourceLock['watch'],
+        });
+      };
+      const app = await logged({ imports: [elections.module({ lock })] });
+      expect(app.leadership().isLeader()).toBe(true);
+      cut();
+      await elections.clock.settle();
+      expect(texts('error')).toContainEqual(expect.stringContaining('the watch is cut'));
+      elections.clock.stall(11_000);
+      await elections.clock.advance(1);
+      expect(lost()).toEqual([expect.stringMatching(/no request failed/)]);
+    });
+
     it('forgets what failed before the last renewal', async () => {
       let isDown = false;
       await logged({ imports: [elections.module({ lock: lasting(() => isDown) })] });
