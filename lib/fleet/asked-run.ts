@@ -39,16 +39,22 @@ function whyNotAnswered(outcome: Unanswered, timeoutMs: number): string {
       );
     case 'overtaken':
       return (
-        'the request is no longer in the record, and a later one was answered since. A leader may have started the run: ' +
-        '`jobs --json` lists the last runs. None will start later.'
+        'the request is no longer in the record, and the answer there is that to another one. ' +
+        mayStart(outcome.notAfter)
       );
     case 'unresolved':
       return (
-        'it is not known whether the request is stored, and it could not be taken back. A run may have started, or may ' +
-        `still start until ${new Date(outcome.notAfter).toISOString()} by the clock of the leader. Do not ask again before ` +
-        'that: a second run could start.'
+        'it is not known whether the request is stored, and it could not be taken back. ' +
+        mayStart(outcome.notAfter)
       );
     default:
       return 'the record of the job has been removed.';
   }
+}
+
+function mayStart(notAfter: number): string {
+  return (
+    `A run may have started, or may still start until ${new Date(notAfter).toISOString()} by the clock of the leader. Do ` +
+    'not ask again before `jobs --json` shows whether it has: a second run could start.'
+  );
 }

@@ -1,3 +1,4 @@
+import type { AskedRun } from './asked-run.js';
 import type { RandomStream } from '../simulation/random-stream.js';
 
 /**
@@ -18,6 +19,10 @@ export class CancellableRun {
   id = '';
   abortedAt: number | undefined;
   endedAt: number | undefined;
+  /** What became of it, as its handler sees it. */
+  became: 'succeeded' | 'failed' | 'cancelled' | undefined;
+  /** The call of `trigger()` that it is the run of. */
+  asked: AskedRun | undefined;
   /** The library holds it to be cancelled. */
   isCancelled = false;
   /** The library no longer lets it keep another run from starting. */

@@ -8,9 +8,10 @@ import {
   type Backups,
 } from './attempt-history.js';
 import { CancelHistory } from './cancel-history.js';
+import { RequestHistory, type RequestVerdict } from './request-history.js';
 import type { RecordLife } from './record-life.js';
 
-export interface HistoryVerdict extends AttemptVerdict {
+export interface HistoryVerdict extends AttemptVerdict, RequestVerdict {
   readonly ticks: number;
   readonly started: number;
   /** Attempts of a tick that were started more than once. */
@@ -69,6 +70,8 @@ const REVIVED_MS = 30_000;
 const RECORDED_SECONDS = 60;
 
 interface HistoryTraits extends AttemptTraits {
+  /** Some runs are cancelled. */
+  readonly mayBeCancelled: boolean;
   readonly everySeconds: number;
   readonly historyLimit: number;
   /** With 'all': how old a tick is, by every clock, when it may no longer start; otherwise null. */
@@ -102,12 +105,14 @@ export class JobHistory {
   private readonly overlaps: number[] = [];
   private readonly asked: AskedRun[] = [];
   readonly cancels = new CancelHistory();
+  readonly requests: RequestHistory;
 
   constructor(
     readonly job: string,
     private readonly traits: HistoryTraits,
     readonly life: RecordLife,
   ) {
+    this.requests = new RequestHistory(traits);
     this.attempts = new AttemptHistory(traits, (trueMs) => this.cancels.hasUnknownAt(trueMs));
   }
 
@@ -149,6 +154,7 @@ export class JobHistory {
   /** Every step of the stored record; only those in which a run is active no more matter here. */
   written(before: JobRecord | undefined, after: JobRecord | undefined, trueMs: number): void {
     this.cancels.written(before, after, trueMs);
+    this.requests.written(before, after);
     this.checkReports(before, after, trueMs);
     this.checkHistory(after);
     this.checkSuspension(before, after);
@@ -269,6 +275,7 @@ export class JobHistory {
       mistaken: this.mistaken,
       misremembered: isRestored ? [] : this.misremembered,
       ...this.attempts.verdict(begin + end * 1_000, backups, (tick) => reported.has(tick)),
+      ...this.requests.verdict(until, isRestored),
       ...this.broken,
       // Where the first object has lost the mark, nothing shows that an attempt waits for no deadline.
       early: backups.isUnmarked ? [] : this.broken.early,

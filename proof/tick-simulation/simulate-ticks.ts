@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { RunAsker } from '../../lib/schedule/ledger/run-asker.js';
 import { SpreadLedger } from '../../lib/schedule/ledger/spread-ledger.js';
 import { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
 import { MutantBuild } from '../mutants/mutant-build.js';
@@ -31,6 +32,11 @@ const LABELS: Readonly<Record<Fault, string>> = {
   unsuspended: 'claimed while suspended for all',
   mistaken: 'missed ticks against the policy',
   misremembered: 'past runs told wrongly',
+  repeated: 'requests with more than one run',
+  expired: 'requests started too late',
+  untrue: 'requests answered wrongly',
+  unanswered: 'requests not answered',
+  misinformed: 'requests told wrongly',
   dead: 'jobs dead after the faults',
   hasty: 'processes that ask too often',
 };
@@ -45,7 +51,7 @@ const { values } = parseArgs({
   },
 });
 
-const own: ScheduleEngine = { RoleSchedule, SpreadLedger };
+const own: ScheduleEngine = { RoleSchedule, SpreadLedger, RunAsker };
 const firstSeed = Number(values.seed ?? 1);
 const total = {
   ticks: 0,

@@ -3,6 +3,7 @@ import { type Clock, wallMs } from '../../lib/core/clock.js';
 import type { Term } from '../../lib/core/term.js';
 import type { JobDefinition, LeaderCronContext } from '../../lib/schedule/runner/job-definition.js';
 import { GRACE_MS } from '../../lib/schedule/runner/job-run.js';
+import type { ActiveRun } from '../../lib/schedule/ledger/job-record.js';
 import type { JobRunner } from '../../lib/schedule/runner/job-runner.js';
 import type { TriggerResult } from '../../lib/schedule/runner/job.js';
 import type { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
@@ -161,9 +162,17 @@ export class SimulatedJob {
   }
 
   /** Its handler has just been called. */
-  started(id: string): void {
-    this.latest!.id = id;
-    this.history.cancels.started(this.latest!);
+  started({ id, scheduledTime: time, attempt = 1 }: ActiveRun): void {
+    const { history, host } = this;
+    const run = this.latest!;
+    run.id = id;
+    history.cancels.started(run);
+    if (history.requests.begun(run, host.identity, wallMs(host.clock))) return;
+    run.asked = this.takeAsked(time);
+    if (run.asked !== undefined) return;
+    history.tickStarted(time, attempt, host.identity);
+    if (attempt === 1) this.judgeTick(time);
+    else this.judgeAttempt(time, attempt);
   }
 
   cancelled(id: string, by: string): void {
@@ -224,13 +233,7 @@ export class SimulatedJob {
     const run = new CancellableRun(this.host.isDead);
     this.latest = run;
     onAbort(signal, () => (run.abortedAt = this.host.trueMs()));
-    const asked = this.takeAsked(time);
     if (!this.host.leads()) this.history.startedUnled(time);
-    if (asked === undefined) {
-      this.history.tickStarted(time, attempt, identity);
-      if (attempt === 1) this.judgeTick(time);
-      else this.judgeAttempt(time, attempt);
-    }
     const isInTheWay = [...this.running].some(({ isOverdue }) => !isOverdue);
     if (policy !== 'Allow' && isInTheWay) this.history.overlapped(time);
     this.running.add(run);
@@ -241,7 +244,8 @@ export class SimulatedJob {
     const fails = random.chance(this.traits.retries.limit > 0 ? 0.3 : 0.05);
     this.running.delete(run);
     run.endedAt = this.host.trueMs();
-    if (asked !== undefined) asked.became = becomes(run, fails);
+    run.became = becomes(run, fails);
+    if (run.asked !== undefined) run.asked.became = run.became;
     const endedAt = wallMs(clock);
     this.history.attempts.endedIn(identity, time, attempt);
     if (fails) {
@@ -303,7 +307,10 @@ export class SimulatedJob {
   }
 }
 
-function becomes({ isCancelled }: CancellableRun, fails: boolean): AskedRun['became'] {
+function becomes(
+  { isCancelled }: CancellableRun,
+  fails: boolean,
+): CancellableRun['became'] & string {
   if (isCancelled) return 'cancelled';
   return fails ? 'failed' : 'succeeded';
 }

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Term } from '../../lib/core/term.js';
+import type { RunAsker } from '../../lib/schedule/ledger/run-asker.js';
 import type { SpreadLedger } from '../../lib/schedule/ledger/spread-ledger.js';
 import type { ObservedRun } from '../../lib/schedule/runner/job-definition.js';
 import { GRACE_MS, type JobRun } from '../../lib/schedule/runner/job-run.js';
@@ -23,6 +24,7 @@ import {
 export interface ScheduleEngine {
   readonly RoleSchedule: typeof RoleSchedule;
   readonly SpreadLedger: typeof SpreadLedger;
+  readonly RunAsker: typeof RunAsker;
 }
 
 export interface ProcessTraits extends JobTraits {
@@ -132,6 +134,12 @@ export class SimulatedProcess extends SimulatedHost {
   /** As many requests as it made in any ten seconds to one object. */
   get busiest(): number {
     return Math.max(...this.stores.map(({ busiest }) => busiest));
+  }
+
+  /** It is asked to read the records, a while after that was written on the lease. */
+  readSoon(): void {
+    const { queue, random } = this.traits;
+    queue.after(random.between(20, 1_500), this, () => this.role.readNow());
   }
 
   /** It resumes every job, for all processes. */
@@ -248,7 +256,7 @@ export class SimulatedProcess extends SimulatedHost {
       leadership: termsOf(() => this.believed),
       observer: {
         ...SILENT,
-        onStarted: (run) => this.jobs[historyOf(run.job)]?.started(idOf(run)),
+        onStarted: (run) => this.jobs[historyOf(run.job)]?.started((run as JobRun).record),
         onCancelled: (run, { by }) => this.jobs[historyOf(run.job)]?.cancelled(idOf(run), by),
         onOverdue: (run) => this.jobs[historyOf(run.job)]?.overdue(idOf(run)),
         onMissed: (report) => histories[historyOf(report.job)]?.missed(report, this.identity),

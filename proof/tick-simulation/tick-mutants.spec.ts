@@ -18,6 +18,7 @@ it('when a mutant is built, the copy of the library can be loaded', async () => 
     expect(engine).toEqual({
       RoleSchedule: expect.any(Function),
       SpreadLedger: expect.any(Function),
+      RunAsker: expect.any(Function),
     });
   } finally {
     await build.close();

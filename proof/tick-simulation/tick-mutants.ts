@@ -1,3 +1,4 @@
+import type { RunAsker } from '../../lib/schedule/ledger/run-asker.js';
 import type { SpreadLedger } from '../../lib/schedule/ledger/spread-ledger.js';
 import type { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
 import type { MutantBuild, SourcePatch } from '../mutants/mutant-build.js';
@@ -584,6 +585,117 @@ export const TICK_MUTANTS: readonly TickMutant[] = [
       to: "return { kind: 'settled', result: 'won' };",
     },
   },
+  {
+    name: 'leave a claimed request',
+    breaks: 'the claim of a request removes it',
+    patch: {
+      file: 'schedule/ledger/trigger-changes.ts',
+      from: 'const { trigger: _trigger, ...others } = record;\n    const answer',
+      to: 'const others = record;\n    const answer',
+    },
+  },
+  {
+    name: 'start for another request',
+    breaks: 'a request is claimed by one run',
+    patch: {
+      file: 'schedule/ledger/trigger-changes.ts',
+      from: "return { kind: 'settled', result: 'gone' };",
+      to: "return { kind: 'settled', result: 'won' };",
+    },
+  },
+  {
+    name: 'no request is too late',
+    breaks: 'no run starts after the time of its request',
+    patch: {
+      file: 'schedule/runner/job.ts',
+      from: 'return this.now() > notAfter;',
+      to: 'return this.now() > notAfter + 9_999_999;',
+    },
+  },
+  {
+    name: 'the time before the claim',
+    seed: 5,
+    breaks: 'no run starts after the time of its request, however long its claim takes',
+    patch: {
+      file: 'schedule/runner/job.ts',
+      from: 'if (isStored && mayStart && !isLate) {',
+      to: 'if (isStored && mayStart) {',
+    },
+  },
+  {
+    name: 'a claim is a start',
+    breaks: 'a run that was asked for is told as started once it is',
+    patch: {
+      file: 'schedule/ledger/trigger-changes.ts',
+      from: "state: 'claimed', run: run.id",
+      to: "state: 'started', run: run.id",
+    },
+  },
+  {
+    name: 'answer by any run',
+    breaks: 'the answer to a request is about its run',
+    patch: {
+      file: 'schedule/ledger/trigger-answer.ts',
+      from: 'triggered === undefined || triggered.run !== run',
+      to: 'triggered === undefined',
+    },
+  },
+  {
+    name: 'a lost claim stays a claim',
+    seed: 5,
+    breaks: 'a claim that was not confirmed in time is answered as not started',
+    patch: {
+      file: 'schedule/ledger/ledger-memory.ts',
+      from: 'return { ...record, active, ...answer, isRecalled: true };',
+      to: 'return { ...record, active, triggered: record.triggered ?? answer.triggered!, isRecalled: true };',
+    },
+  },
+  {
+    name: 'refuse without an answer',
+    breaks: 'a request is removed with an answer',
+    patch: {
+      file: 'schedule/ledger/trigger-changes.ts',
+      from: 'triggered: refusal(id, this.answer) } };',
+      to: "...(id === '' && { triggered: refusal(id, this.answer) }) } };",
+    },
+  },
+  {
+    name: 'hear of no request',
+    breaks: 'a leader that reads a request answers it',
+    patch: {
+      file: 'schedule/runner/job-runner.ts',
+      from: 'this.asked.look(record, term);',
+      to: '',
+    },
+  },
+  {
+    name: 'ask again whatever was answered',
+    seed: 2,
+    breaks: 'a request that may have been answered is not sent again',
+    patch: {
+      file: 'schedule/ledger/trigger-changes.ts',
+      from: 'return !this.wasProposed || triggered?.id === this.answeredBefore;',
+      to: 'return !this.wasProposed || triggered?.id !== this.request.id;',
+    },
+  },
+  {
+    name: 'taken back for all that is known',
+    breaks: 'what could not be taken back is told as that',
+    patch: {
+      file: 'schedule/ledger/run-asker.ts',
+      from: "return { kind: 'unresolved', notAfter };",
+      to: "return { kind: 'taken-back' };",
+    },
+  },
+  {
+    name: 'ask under another id',
+    breaks: 'a request that is sent again is the same one',
+    patch: {
+      file: 'schedule/ledger/trigger-changes.ts',
+      from: 'const isStored = trigger?.id === request.id || triggered?.id === request.id;',
+      to: 'const isStored = false;',
+    },
+  },
 ];
 
 /** The part of the library that the simulation drives. */
@@ -606,5 +718,10 @@ export async function engineOf(
   const ledger = (await load('schedule/ledger/spread-ledger.ts')) as {
     SpreadLedger: typeof SpreadLedger;
   };
-  return { RoleSchedule: role.RoleSchedule, SpreadLedger: ledger.SpreadLedger };
+  const asker = (await load('schedule/ledger/run-asker.ts')) as { RunAsker: typeof RunAsker };
+  return {
+    RoleSchedule: role.RoleSchedule,
+    SpreadLedger: ledger.SpreadLedger,
+    RunAsker: asker.RunAsker,
+  };
 }

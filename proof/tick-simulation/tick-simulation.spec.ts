@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
+import { RunAsker } from '../../lib/schedule/ledger/run-asker.js';
 import { SpreadLedger } from '../../lib/schedule/ledger/spread-ledger.js';
 import { RoleSchedule } from '../../lib/schedule/runner/role-schedule.js';
 import { FaultCount, SOMETIMES } from './network-faults.js';
 import { FAULTS, faultsOf, simulateTicks } from './tick-simulation.js';
 
-const engine = { RoleSchedule, SpreadLedger };
+const engine = { RoleSchedule, SpreadLedger, RunAsker };
 const SEEDS = Array.from({ length: 12 }, (_, index) => index + 1);
 const SECONDS = 120;
 const SOUND = Object.fromEntries(FAULTS.map((fault) => [fault, []]));

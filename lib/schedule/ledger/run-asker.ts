@@ -15,13 +15,14 @@ const STARTED_WITHIN_MS = 5_000;
  * What is known of a run that was asked for.
  * - `answered`: by a leader, perhaps that it has claimed the run and not more. - `not-asked`: nothing is stored.
  * - `unknown`: the fleet has no such job. - `busy`: it has been asked for another run. - `taken-back`: no leader had claimed it,
- *   and none will. - `overtaken`: it is no longer in the record, and the answer is that to a later request.
- * - `unresolved`: a leader may have started it, or may start it until `notAfter`.
+ *   and none will. - `overtaken`: the record says nothing of it, and the answer there is that to another request.
+ * - `unresolved`: it is not known whether it is stored. In both cases a leader may have claimed the run, and may start it until
+ *   `notAfter`.
  */
 export type AskedOutcome =
   | { readonly kind: 'answered'; readonly answer: TriggerAnswer }
-  | { readonly kind: 'not-asked' | 'unknown' | 'busy' | 'taken-back' | 'overtaken' }
-  | { readonly kind: 'unresolved'; readonly notAfter: number };
+  | { readonly kind: 'not-asked' | 'unknown' | 'busy' | 'taken-back' }
+  | { readonly kind: 'overtaken' | 'unresolved'; readonly notAfter: number };
 
 export interface RunRequest {
   readonly job: string;
@@ -62,7 +63,12 @@ export class RunAsker {
     if (!(await this.read(job, until, refused.signal))) return { kind: 'not-asked' };
     const options = { deadline: until, signal: refused.signal };
     const asked = await this.ledger.submit(ask, options);
-    if (asked.kind === 'settled' && asked.result !== 'stored') return { kind: asked.result };
+    if (asked.kind === 'settled' && asked.result !== 'stored') {
+      // Of a record that is gone it is not known what it said last.
+      const isGone = asked.result === 'unknown' && ask.isProposed;
+      const kind = isGone ? 'overtaken' : asked.result;
+      return kind === 'overtaken' ? { kind, notAfter: ask.request.notAfter } : { kind };
+    }
     if (asked.kind === 'settled') {
       await this.tellLeader();
       const outcome = await this.answerTo(ask, until);
@@ -93,7 +99,7 @@ export class RunAsker {
         }
       } else if (record !== undefined && !ask.isUnanswered(record)) {
         return claimed === undefined
-          ? { kind: 'overtaken' }
+          ? { kind: 'overtaken', notAfter: request.notAfter }
           : { kind: 'answered', answer: claimed.answer };
       }
       if (now >= (claimed?.until ?? until)) {
@@ -107,9 +113,10 @@ export class RunAsker {
     const { clock, ledger } = this;
     const deadline = clock.now() + TAKE_BACK_MS;
     const back = await ledger.submit(new TriggerTakeBack(ask, wallMs(clock)), { deadline });
-    if (back.kind === 'unresolved') return { kind: 'unresolved', notAfter: ask.request.notAfter };
+    const { notAfter } = ask.request;
+    if (back.kind === 'unresolved') return { kind: 'unresolved', notAfter };
     const { result: answer } = back;
-    if (answer === undefined) return { kind: 'overtaken' };
+    if (answer === undefined) return { kind: 'overtaken', notAfter };
     return isTakenBack(answer) ? { kind: 'taken-back' } : { kind: 'answered', answer };
   }
 

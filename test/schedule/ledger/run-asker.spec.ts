@@ -106,7 +106,7 @@ describe('when a person asks for a run', () => {
     expect(person.leader.started).toHaveLength(1);
     await other.asked();
     expect(other.outcome).toMatchObject({ kind: 'answered' });
-    expect(person.outcome).toEqual({ kind: 'overtaken' });
+    expect(person.outcome).toMatchObject({ kind: 'overtaken' });
     expect(person.leader.started).toHaveLength(2);
   });
 
