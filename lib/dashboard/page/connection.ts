@@ -21,7 +21,7 @@ export async function listen(base: string, state: StreamListener): Promise<never
   for (;;) {
     const why = await follow(`${base}/stream`, state, () => (pause = SHORTEST_PAUSE_MS));
     state.lose(why);
-    await pausedFor(pause * (0.75 + Math.random() / 2));
+    await pausedFor(pause);
     pause = Math.min(LONGEST_PAUSE_MS, pause * 2);
   }
 }
