@@ -55,7 +55,7 @@ export class RoleFeed {
   constructor(private readonly election: WatchedElection) {
     const { role, options, activity, clock } = election;
     this.name = encodeURIComponent(role);
-    this.terms = new TermHistory(role, options.identity, wallMs(clock));
+    this.terms = new TermHistory(role, options.identity, wallMs(clock), options.leaseDurationMs);
     this.events = new RecentEvents(role, options.identity);
     this.poll = new JobPoll(election, {
       read: (jobs) => this.readJobs(jobs),
@@ -92,7 +92,9 @@ export class RoleFeed {
   private hear(event: ElectionActivityEvent): void {
     const { clock, elector } = this.election;
     const at = wallMs(clock);
-    this.terms.hear(event, at, elector.observed?.lease?.record);
+    const { observed } = elector;
+    const since = Math.round(at - (clock.now() - (observed?.since ?? clock.now())));
+    this.terms.hear(event, at, { record: observed?.lease?.record, since });
     this.events.hear(event, at);
     if (this.sink === undefined || UNSEEN.includes(event.kind)) return;
     if (CHANGES_OF_JOBS.includes(event.kind)) this.poll.soon();

@@ -5,9 +5,16 @@ import type { TermSpan, TermsView } from './dashboard-view.js';
 
 const MOST_TERMS = 500;
 
+/** What is stored of a lease, and since when it has been so, as this process saw it; milliseconds since the epoch. */
+interface SeenLease {
+  readonly record: LeaseRecord | undefined;
+  readonly since: number;
+}
+
 /** Who led a role when, as this process has seen it. */
 export class TermHistory {
   private spans: TermSpan[] = [];
+  private lastHeard = Infinity;
   /** Another one whenever the view is. */
   version = 0;
 
@@ -16,17 +23,23 @@ export class TermHistory {
     private readonly role: string,
     private readonly identity: string,
     private readonly seenSince: number,
+    private readonly leaseDurationMs: number,
   ) {}
 
-  /** @param record of the lease as it was last seen */
-  hear(event: ElectionActivityEvent, at: number, record: LeaseRecord | undefined): void {
+  /** @param seen the lease as it was last seen; undefined before that */
+  hear(event: ElectionActivityEvent, at: number, seen: SeenLease | undefined): void {
     switch (event.kind) {
+      case 'request-started':
+        // What it then writes takes the place of what it had heard of the last leader.
+        if (event.purpose === 'acquire' && seen !== undefined) this.lastHeard = seen.since;
+        return;
       case 'granted':
+        if (this.hasExpired(at, this.lastHeard)) this.end(this.lastHeard, 'expired');
         return this.begin(event.term.number, this.identity, at);
       case 'revoked':
         return this.end(at, event.reason);
       case 'leader-changed':
-        return this.leaderChanged(event.leader, at, record);
+        return this.leaderChanged(event.leader, at, seen);
       default:
         return;
     }
@@ -40,16 +53,14 @@ export class TermHistory {
     return this.spans.at(-1);
   }
 
-  private leaderChanged(
-    leader: string | undefined,
-    at: number,
-    record: LeaseRecord | undefined,
-  ): void {
+  private leaderChanged(leader: string | undefined, at: number, seen: SeenLease | undefined): void {
+    const { record, since = at } = seen ?? {};
     // Its own terms begin and end with what it was granted.
     if (leader === this.identity || this.leadsItself) return;
     if (leader === undefined) {
       const isReleased = record !== undefined && isCleanRelease(record);
-      return this.end(at, isReleased ? 'released' : 'expired');
+      if (isReleased) return this.end(at, 'released');
+      return this.end(this.hasExpired(at, since) ? since : at, 'expired');
     }
     const term = record?.leaseTransitions ?? 0;
     const acquiredAt = Math.round((record?.acquireTimeMicros ?? Infinity) / 1_000);
@@ -74,6 +85,11 @@ export class TermHistory {
     const span = { term, holder, from, isFromRecord, to: null, reason: null };
     this.spans = [...this.spans, span].slice(-MOST_TERMS);
     this.version += 1;
+  }
+
+  /** Who is proved to have died did so just now. Otherwise it is not known when, but nothing was heard of it since. */
+  private hasExpired(at: number, lastHeard: number): boolean {
+    return at - lastHeard >= this.leaseDurationMs;
   }
 
   private end(at: number, reason: string | null): void {

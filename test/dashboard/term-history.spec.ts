@@ -17,7 +17,7 @@ function record(
 
 describe('the terms that a process has seen', () => {
   let history: TermHistory;
-  beforeEach(() => (history = new TermHistory('plans', 'pod-a', START)));
+  beforeEach(() => (history = new TermHistory('plans', 'pod-a', START, 15_000)));
 
   const granted = (number: number, at: number): void => {
     const { term } = openTerm({
@@ -27,14 +27,19 @@ describe('the terms that a process has seen', () => {
       holderIdentity: 'pod-a',
       grantedAt: new Date(at),
     });
-    history.hear({ kind: 'granted', term, waitedMs: 0 }, at, record('pod-a', number));
+    history.hear({ kind: 'granted', term, waitedMs: 0 }, at, seenAt(at, record('pod-a', number)));
   };
   const revoked = (at: number, reason: 'shutdown' | 'superseded'): void => {
     const term = { number: 1 } as never;
     history.hear({ kind: 'revoked', term, reason, heldMs: 0 }, at, undefined);
   };
-  const leads = (leader: string | undefined, at: number, seen?: LeaseRecord): void =>
-    history.hear({ kind: 'leader-changed', leader, application: undefined }, at, seen);
+  const seenAt = (since: number, stored: LeaseRecord | undefined) => ({ record: stored, since });
+  const leads = (leader: string | undefined, at: number, stored?: LeaseRecord, since = at): void =>
+    history.hear(
+      { kind: 'leader-changed', leader, application: undefined },
+      at,
+      seenAt(since, stored),
+    );
   const terms = () =>
     history
       .view()
@@ -72,6 +77,32 @@ describe('the terms that a process has seen', () => {
       leads('pod-b', START + 10, record('pod-b', 1));
       leads(undefined, START + 100, record('pod-b', 1));
       expect(terms()).toEqual([[1, 'pod-b', START + 10, START + 100, 'expired']]);
+    });
+
+    it.each([
+      ['was last heard of, if it did not renew the lease for its whole duration', 15_000, 0],
+      ['ended, if that is proved before', 14_999, 14_999],
+    ])('ends its term when it %s', (_when, heardLater, endsLater) => {
+      const lastRenewal = START + 50;
+      leads('pod-b', START + 10, record('pod-b', 1));
+      leads(undefined, lastRenewal + heardLater, record('pod-b', 1), lastRenewal);
+      expect(terms()).toEqual([[1, 'pod-b', START + 10, lastRenewal + endsLater, 'expired']]);
+    });
+
+    it('leaves the time between the last renewal of its leader and an own term without one', () => {
+      leads('pod-b', START + 10, record('pod-b', 1));
+      const asked = {
+        kind: 'request-started',
+        id: 1,
+        purpose: 'acquire',
+        verb: 'replace',
+      } as const;
+      history.hear(asked, START + 15_060, seenAt(START + 50, record('pod-b', 1)));
+      granted(2, START + 15_070);
+      expect(terms()).toEqual([
+        [1, 'pod-b', START + 10, START + 50, 'expired'],
+        [2, 'pod-a', START + 15_070, null, null],
+      ]);
     });
 
     it('continues a term whose leader was only out of sight', () => {
