@@ -51,6 +51,7 @@ export class ClusterEvents {
 
   follow(activity: ElectionActivity): void {
     activity.subscribe({
+      ignoresCalls: true,
       hear: (event) => {
         if (event.kind === 'granted') this.granted(event.term);
         if (event.kind === 'revoked') this.revoked(event.term, event.reason);

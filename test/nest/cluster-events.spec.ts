@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { leaderElectionWith } from '../../lib/election/leader-election.js';
+import { ELECTION_ACTIVITY } from '../../lib/election/election-activity.js';
+import { type LeaderElection, leaderElectionWith } from '../../lib/election/leader-election.js';
 import { LeaderElector } from '../../lib/elector/leader-elector.js';
 import { leaseLock } from '../../lib/index.js';
 import { ApiEmulator } from '../../proof/api-emulator/api-emulator.js';
@@ -54,7 +55,7 @@ const optionsOf = () => ({
   ...TIMES,
 });
 
-async function inPlainNode(): Promise<Candidate> {
+async function inPlainNode(): Promise<LeaderElection> {
   const nothing = (): void => {};
   const logger = { debug: nothing, log: nothing, warn: nothing, error: nothing };
   const election = await leaderElectionWith(
@@ -124,5 +125,14 @@ describe.each([
     expect(clock.now() - releasedAt).toBeLessThan(30_000);
     // That of the grant hangs still, and that of the end waits for it.
     expect(events()).toHaveLength(1);
+  });
+});
+
+describe('when Events are all that hears of an election', () => {
+  it('builds nothing at the calls of its gates', async () => {
+    const election = await inPlainNode();
+    const { observed } = election[ELECTION_ACTIVITY];
+    stopping = election.stop();
+    expect(observed).toBeUndefined();
   });
 });
