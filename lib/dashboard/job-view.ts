@@ -1,5 +1,5 @@
 import type { JobRecord } from '../schedule/ledger/job-record.js';
-import { recordedSchedule } from '../schedule/tick/recorded-schedule.js';
+import type { RecordedSchedules } from '../schedule/tick/recorded-schedule.js';
 import type { JobView } from './dashboard-view.js';
 import type { BuiltView } from './role-view.js';
 
@@ -12,15 +12,23 @@ export interface JobPlace {
 }
 
 /** @param record undefined: it cannot be read */
-export function jobView(place: JobPlace, record: JobRecord | undefined): BuiltView<JobView> {
-  const view = record === undefined ? unreadable(place) : readable(place, record);
+export function jobView(
+  place: JobPlace,
+  record: JobRecord | undefined,
+  schedules: RecordedSchedules,
+): BuiltView<JobView> {
+  const view = record === undefined ? unreadable(place) : readable(place, record, schedules);
   return { view, facts: JSON.stringify({ ...view, at: 0 }) };
 }
 
-function readable({ role, job, at, isSuspendedHere }: JobPlace, record: JobRecord): JobView {
+function readable(
+  { role, job, at, isSuspendedHere }: JobPlace,
+  record: JobRecord,
+  schedules: RecordedSchedules,
+): JobView {
   const { fleetSwitch, lastFailed, unknownSince } = record;
   const isSuspended = fleetSwitch === null ? isSuspendedHere : fleetSwitch.isSuspended;
-  const schedule = isSuspended ? undefined : recordedSchedule(record.schedule);
+  const schedule = isSuspended ? undefined : schedules.of(record.schedule);
   const nextTick = schedule?.next(at) ?? null;
   const afterThat = nextTick === null ? null : (schedule?.next(nextTick) ?? null);
   const isKnown = unknownSince === null;

@@ -1,6 +1,7 @@
 import { type Timer, wallMs } from '../core/clock.js';
 import { titleOf } from '../core/thrown-value.js';
 import type { ElectionActivityEvent } from '../election/election-activity.js';
+import { RecordedSchedules } from '../schedule/tick/recorded-schedule.js';
 import type { Part } from './dashboard-view.js';
 import { JobPoll, type RecordedJobs } from './job-reader.js';
 import { jobChanges, jobView } from './job-view.js';
@@ -51,6 +52,7 @@ export class RoleFeed {
   private timer: Timer | undefined;
   private isLookingSoon = false;
   private jobs: RecordedJobs = new Map();
+  private readonly schedules = new RecordedSchedules();
 
   constructor(private readonly election: WatchedElection) {
     const { role, options, activity, clock } = election;
@@ -145,7 +147,7 @@ export class RoleFeed {
         this.events.say(at, tone, text);
       }
       const place = { role, job, at, isSuspendedHere: suspended.has(job) };
-      const { view, facts } = jobView(place, record);
+      const { view, facts } = jobView(place, record, this.schedules);
       sink.publish(`job/${name}/${encodeURIComponent(job)}`, view, facts);
     }
     for (const job of this.jobs.keys()) {

@@ -1,3 +1,4 @@
+import { RecordedSchedules } from '../../lib/schedule/tick/recorded-schedule.js';
 import { jobChanges, jobView } from '../../lib/dashboard/job-view.js';
 import {
   type FleetSwitch,
@@ -21,7 +22,8 @@ const SUSPENDED: FleetSwitch = {
 };
 
 function view(record: JobRecord | undefined, isSuspendedHere = false) {
-  return jobView({ role: 'plans', job: 'close', at: AT, isSuspendedHere }, record).view;
+  const place = { role: 'plans', job: 'close', at: AT, isSuspendedHere };
+  return jobView(place, record, new RecordedSchedules()).view;
 }
 
 describe('a job as the dashboard shows it', () => {
@@ -70,7 +72,9 @@ describe('a job as the dashboard shows it', () => {
   describe('when only time has passed', () => {
     it('is the same', () => {
       const place = { role: 'plans', job: 'close', isSuspendedHere: false };
-      const facts = [AT, AT + 1_000].map((at) => jobView({ ...place, at }, RECORD).facts);
+      const facts = [AT, AT + 1_000].map(
+        (at) => jobView({ ...place, at }, RECORD, new RecordedSchedules()).facts,
+      );
       expect(facts[0]).toBe(facts[1]);
     });
   });
