@@ -1,4 +1,4 @@
-import { onAbort } from '../core/abort-signal.js';
+import { withTimeLimit } from '../core/abort-signal.js';
 import type { Clock } from '../core/clock.js';
 import { LockRequestError } from '../core/errors.js';
 import type { ResourceLock } from '../core/resource-lock.js';
@@ -173,17 +173,13 @@ export class FleetJobs {
   }
 
   private async submit<R>(change: LedgerChange<R>, name: string): Promise<R> {
-    const { refused } = this;
-    const limit = new AbortController();
-    const end = (): void => limit.abort();
-    const ignoreAbort = onAbort(refused.signal, end);
-    const timer = this.clock.setTimer(end, CHANGE_TIMEOUT_MS);
-    const isRead = await this.ledger.refresh(limit.signal, name);
-    timer.cancel();
-    ignoreAbort();
+    const { clock, ledger } = this;
+    const { signal } = this.refused;
+    const read = (limit: AbortSignal): Promise<boolean> => ledger.refresh(limit, name);
+    const isRead = await withTimeLimit(clock, CHANGE_TIMEOUT_MS, read, signal);
     if (!isRead) throw this.notStored(name);
-    const deadline = this.clock.now() + CHANGE_TIMEOUT_MS;
-    const stored = await this.ledger.submit(change, { deadline, signal: refused.signal });
+    const deadline = clock.now() + CHANGE_TIMEOUT_MS;
+    const stored = await ledger.submit(change, { deadline, signal });
     if (stored.kind !== 'settled') throw this.notStored(name);
     return stored.result;
   }

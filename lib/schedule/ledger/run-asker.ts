@@ -1,4 +1,4 @@
-import { onAbort } from '../../core/abort-signal.js';
+import { withTimeLimit } from '../../core/abort-signal.js';
 import { type Clock, wallMs } from '../../core/clock.js';
 import type { LockRequestError } from '../../core/errors.js';
 import type { JobLedger } from './job-ledger.js';
@@ -121,16 +121,10 @@ export class RunAsker {
   }
 
   /** False: it could not be read by then. */
-  private async read(job: string, until: number, given?: AbortSignal): Promise<boolean> {
+  private read(job: string, until: number, signal?: AbortSignal): Promise<boolean> {
     const { clock, ledger } = this;
-    const limit = new AbortController();
-    const end = (): void => limit.abort();
-    const ignoreAbort = given === undefined ? () => {} : onAbort(given, end);
-    const timer = clock.setTimer(end, Math.max(0, until - clock.now()));
-    const isRead = await ledger.refresh(limit.signal, job);
-    timer.cancel();
-    ignoreAbort();
-    return isRead;
+    const leftMs = Math.max(0, until - clock.now());
+    return withTimeLimit(clock, leftMs, (limit) => ledger.refresh(limit, job), signal);
   }
 
   private pause(ms: number): Promise<void> {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { onAbort } from '../../core/abort-signal.js';
+import { withTimeLimit } from '../../core/abort-signal.js';
 import type { Clock } from '../../core/clock.js';
 import type { JsonDocument } from '../../core/json-document.js';
 import type { Store, StoredDocument } from '../../core/resource-lock.js';
@@ -228,14 +228,9 @@ export class SpreadLedger implements JobLedger {
     return isRead;
   }
 
-  private async readInTime(object: number, { deadline, signal }: SubmitOptions): Promise<boolean> {
-    const limit = new AbortController();
-    const end = (): void => limit.abort();
-    const ignoreAbort = signal === undefined ? () => {} : onAbort(signal, end);
-    const timer = this.clock.setTimer(end, deadline - this.clock.now());
-    const isRead = await this.read(object, limit.signal);
-    timer.cancel();
-    ignoreAbort();
-    return isRead;
+  private readInTime(object: number, { deadline, signal }: SubmitOptions): Promise<boolean> {
+    const { clock } = this;
+    const read = (limit: AbortSignal): Promise<boolean> => this.read(object, limit);
+    return withTimeLimit(clock, deadline - clock.now(), read, signal);
   }
 }

@@ -1,3 +1,4 @@
+import { withTimeLimit } from '../../core/abort-signal.js';
 import { wallMs } from '../../core/clock.js';
 import type { Term } from '../../core/term.js';
 import {
@@ -143,13 +144,9 @@ export class Job {
   }
 
   /** Reads the record once it can be read; false if it could not within the time that a change may take. */
-  async read(): Promise<boolean> {
+  read(): Promise<boolean> {
     const { clock, changeTimeoutMs } = this.environment;
-    const limit = new AbortController();
-    const timer = clock.setTimer(() => limit.abort(), changeTimeoutMs);
-    const isRead = await this.ledger.refresh(limit.signal, this.name);
-    timer.cancel();
-    return isRead;
+    return withTimeLimit(clock, changeTimeoutMs, (limit) => this.ledger.refresh(limit, this.name));
   }
 
   /** Claims no further tick. What runs continues. */
