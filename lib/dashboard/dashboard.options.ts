@@ -1,5 +1,4 @@
 import type { CanActivate, DynamicModule, Type } from '@nestjs/common';
-import { LeaderElectionOptionsError } from '../core/errors.js';
 import { OptionReader } from '../core/option-reader.js';
 
 /** Options of {@link LeaderDashboardModule.forRoot}. */
@@ -60,12 +59,7 @@ export function checkedDashboardOptions(options: unknown): DashboardOptions {
     reader.fault('actions', true, rule, 'add for example guards: [AdminGuard], or remove it');
   }
   const imports = listOf(reader, 'imports', 'list the modules that export what the guards inject');
-  try {
-    reader.check();
-  } catch (error) {
-    if (!(error instanceof LeaderElectionOptionsError)) throw error;
-    throw new LeaderElectionOptionsError(error.faults, PLACE);
-  }
+  reader.check(PLACE);
   return { path, guards, imports, actions } as DashboardOptions;
 }
 
