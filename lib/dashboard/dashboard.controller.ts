@@ -13,7 +13,7 @@ import type { Dashboard } from './dashboard.js';
 import type { ActionResult } from './dashboard-view.js';
 import type { DashboardOptions } from './dashboard.options.js';
 import { PAGE } from './page/page.generated.js';
-import { type RawExchange, rawExchange, writeAnswer, writeHead, writePage } from './raw-http.js';
+import { pageWriter, type RawExchange, rawExchange, writeAnswer, writeHead } from './raw-http.js';
 import { readBody } from './request-body.js';
 import { foreignAction, foreignReader } from './same-origin.js';
 
@@ -24,6 +24,8 @@ type PlatformResponse = Parameters<typeof rawExchange>[1];
 
 /** A class of its own for each `forRoot()`: the path and the guards are marks on the class. */
 export function dashboardController({ path, guards, actions }: DashboardOptions): Type<unknown> {
+  const writePage = pageWriter(PAGE);
+
   @Controller({ path, version: VERSION_NEUTRAL })
   @UseGuards(...guards)
   class LeaderDashboardController {
@@ -31,7 +33,7 @@ export function dashboardController({ path, guards, actions }: DashboardOptions)
 
     @Get()
     page(@Req() request: PlatformRequest, @Res() response: PlatformResponse): void {
-      writePage(rawExchange(request, response), PAGE);
+      writePage(rawExchange(request, response));
     }
 
     @Get('stream')
