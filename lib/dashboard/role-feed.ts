@@ -8,7 +8,7 @@ import { jobChanges, jobView } from './job-view.js';
 import { RecentEvents } from './recent-events.js';
 import { roleView } from './role-view.js';
 import { TermHistory } from './term-history.js';
-import type { WatchedElection } from './watched-election.js';
+import { lastSeen, type WatchedElection } from './watched-election.js';
 
 /** Where the parts of a role go. */
 export interface PartSink {
@@ -94,9 +94,8 @@ export class RoleFeed {
   private hear(event: ElectionActivityEvent): void {
     const { clock, elector } = this.election;
     const at = wallMs(clock);
-    const { observed } = elector;
-    const since = Math.round(at - (clock.now() - (observed?.since ?? clock.now())));
-    this.terms.hear(event, at, { record: observed?.lease?.record, since });
+    const record = elector.observed?.lease?.record;
+    this.terms.hear(event, at, { record, since: lastSeen(this.election, at) ?? at });
     this.events.hear(event, at);
     if (this.sink === undefined || UNSEEN.includes(event.kind)) return;
     if (CHANGES_OF_JOBS.includes(event.kind)) this.poll.soon();

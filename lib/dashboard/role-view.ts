@@ -2,7 +2,7 @@ import { wallMs } from '../core/clock.js';
 import type { MemberView } from '../core/member.js';
 import type { MemberRow, RoleView } from './dashboard-view.js';
 import { leaseWords, rawLease } from './lease-words.js';
-import type { WatchedElection } from './watched-election.js';
+import { lastSeen, type WatchedElection } from './watched-election.js';
 
 /** What the page shows, and what it goes by: equal while nothing but time has passed. */
 export interface BuiltView<View> {
@@ -42,7 +42,7 @@ export function roleView(election: WatchedElection): BuiltView<RoleView> {
           : leaseWords(observed.lease, source.lock),
       raw: observed?.lease == null ? null : rawLease(observed.lease),
       failure: failures === undefined ? null : failures.message,
-      readAt: observed === undefined ? null : Math.round(at - (clock.now() - observed.since)),
+      readAt: lastSeen(election, at) ?? null,
     },
   };
   // An instant that is counted back from now differs by a millisecond from one reading to the next.

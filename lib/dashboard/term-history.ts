@@ -26,12 +26,12 @@ export class TermHistory {
     private readonly leaseDurationMs: number,
   ) {}
 
-  /** @param seen the lease as it was last seen; undefined before that */
-  hear(event: ElectionActivityEvent, at: number, seen: SeenLease | undefined): void {
+  /** @param seen the lease as it was last seen */
+  hear(event: ElectionActivityEvent, at: number, seen: SeenLease): void {
     switch (event.kind) {
       case 'request-started':
         // What it then writes takes the place of what it had heard of the last leader.
-        if (event.purpose === 'acquire' && seen !== undefined) this.lastHeard = seen.since;
+        if (event.purpose === 'acquire') this.lastHeard = seen.since;
         return;
       case 'granted':
         if (this.hasExpired(at, this.lastHeard)) this.end(this.lastHeard, 'expired');
@@ -53,8 +53,11 @@ export class TermHistory {
     return this.spans.at(-1);
   }
 
-  private leaderChanged(leader: string | undefined, at: number, seen: SeenLease | undefined): void {
-    const { record, since = at } = seen ?? {};
+  private leaderChanged(
+    leader: string | undefined,
+    at: number,
+    { record, since }: SeenLease,
+  ): void {
     // Its own terms begin and end with what it was granted.
     if (leader === this.identity || this.leadsItself) return;
     if (leader === undefined) {

@@ -15,3 +15,14 @@ export type WatchedElection = Pick<
   | 'source'
   | 'status'
 > & { readonly elector: Pick<RoleElection['elector'], 'observed' | 'remainingMs' | 'term'> };
+
+/**
+ * When the lease was last seen to change, each renewal being one, by the clock that says `at` now; undefined before it was
+ * seen.
+ */
+export function lastSeen(
+  { clock, elector: { observed } }: Pick<WatchedElection, 'clock' | 'elector'>,
+  at: number,
+): number | undefined {
+  return observed && Math.round(at - (clock.now() - observed.since));
+}

@@ -31,7 +31,7 @@ describe('the terms that a process has seen', () => {
   };
   const revoked = (at: number, reason: 'shutdown' | 'superseded'): void => {
     const term = { number: 1 } as never;
-    history.hear({ kind: 'revoked', term, reason, heldMs: 0 }, at, undefined);
+    history.hear({ kind: 'revoked', term, reason, heldMs: 0 }, at, seenAt(at, undefined));
   };
   const seenAt = (since: number, stored: LeaseRecord | undefined) => ({ record: stored, since });
   const leads = (leader: string | undefined, at: number, stored?: LeaseRecord, since = at): void =>
