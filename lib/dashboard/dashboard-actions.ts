@@ -5,7 +5,7 @@ import { textFault } from '../core/option-reader.js';
 import { titleOf } from '../core/thrown-value.js';
 import { atHome } from '../elector/system-clock.js';
 import { shortIdentity } from '../election/log-entry.js';
-import { known, notAnswered, notStarted } from '../fleet/asked-run.js';
+import { isStarted, known, notAnswered, notStarted } from '../fleet/asked-run.js';
 import { failedRequest, FleetError } from '../fleet/fleet-error.js';
 import { FleetJobs } from '../fleet/fleet-jobs.js';
 import { handOver, waitingBy } from '../fleet/leader-requests.js';
@@ -220,6 +220,5 @@ async function trigger(
     );
   }
   const text = `job ${job}: ${known(answer)}`;
-  const isStarted = answer.state !== 'claimed' && answer.state !== 'interrupted';
-  return isStarted ? done(text, ...warnings) : refused(503, sentence(text));
+  return isStarted(answer) ? done(text, ...warnings) : refused(503, sentence(text));
 }

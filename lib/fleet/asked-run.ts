@@ -14,6 +14,18 @@ export function known({ by, state }: TriggerAnswer): string {
   );
 }
 
+const NOT_KNOWN_AS_STARTED: readonly TriggerAnswer['state'][] = [
+  'refused',
+  'claimed',
+  'not-started',
+  'interrupted',
+];
+
+/** True if it is known that its handler was called. */
+export function isStarted({ state }: TriggerAnswer): boolean {
+  return !NOT_KNOWN_AS_STARTED.includes(state);
+}
+
 export function interruption(by: string): string {
   return `${by} claimed a run and recorded no end of it: the work may be done in part, in full or not at all`;
 }

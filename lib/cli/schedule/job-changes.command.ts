@@ -1,4 +1,4 @@
-import { interruption, known, notAnswered, notStarted } from '../../fleet/asked-run.js';
+import { interruption, isStarted, known, notAnswered, notStarted } from '../../fleet/asked-run.js';
 import type { FleetJobs } from '../../fleet/fleet-jobs.js';
 import { LONGEST_REASON, type TriggerAnswer } from '../../schedule/ledger/job-record.js';
 import {
@@ -135,9 +135,9 @@ export const TRIGGER: Command = {
       call.output.say(`${job}: ${known(answer)}`);
       if (isSet(call, 'wait')) return ended(call, fleet, job, answer);
       const { by, run, state } = answer;
-      const isStarted = state !== 'claimed' && state !== 'interrupted';
-      call.output.result({ ok: isStarted, job, by, run, state });
-      return isStarted ? EXIT.done : EXIT.temporary;
+      const ok = isStarted(answer);
+      call.output.result({ ok, job, by, run, state });
+      return ok ? EXIT.done : EXIT.temporary;
     });
   },
 };
