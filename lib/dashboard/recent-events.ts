@@ -2,7 +2,7 @@ import { titleOf } from '../core/thrown-value.js';
 import type { LeaderRequest } from '../core/lease-record.js';
 import type { RevocationReason } from '../core/term.js';
 import type { ElectionActivityEvent } from '../election/election-activity.js';
-import { ON_PURPOSE } from '../election/election-logger.js';
+import { askedToStepDown, ON_PURPOSE } from '../election/election-logger.js';
 import { shortIdentity } from '../election/log-entry.js';
 import type { DashboardEvent, EventsView } from './dashboard-view.js';
 
@@ -134,10 +134,9 @@ export class RecentEvents {
     this.say(at, 'good', `${this.self} follows ${shortIdentity(leader)}`);
   }
 
-  private requestAnswered({ asks, by, successor }: LeaderRequest, refused: string, at: number) {
-    if (asks !== 'step-down') return;
-    const whom = successor === undefined ? '' : ` in favour of ${successor}`;
-    const asked = `${this.self} was asked to step down${whom}${by === undefined ? '' : ` by ${by}`}`;
+  private requestAnswered(request: LeaderRequest, refused: string, at: number): void {
+    if (request.asks !== 'step-down') return;
+    const asked = `${this.self} ${askedToStepDown(request)}`;
     if (refused === '') return this.say(at, 'plain', asked);
     this.say(at, 'warning', `${asked}, and did not: ${refused}`);
   }

@@ -26,6 +26,15 @@ const LONGEST_HEAD = 160;
 /** Ends of a term that were requested. */
 export const ON_PURPOSE: readonly RevocationReason[] = ['stepped-down', 'suspended', 'shutdown'];
 
+/** What a person has written, which may have line breaks. */
+export function askedToStepDown({
+  by,
+  successor,
+}: Pick<LeaderRequest, 'by' | 'successor'>): string {
+  const whom = successor === undefined ? '' : ` in favour of ${successor}`;
+  return `was asked to step down${whom}${by === undefined ? '' : ` by ${by}`}`;
+}
+
 export type LoggedElection = Pick<
   ResolvedElectionOptions,
   'role' | 'identity' | 'application' | 'renewDeadlineMs' | 'ineligibleGraceMs'
@@ -190,8 +199,7 @@ export class ElectionLogger {
 
   private requestAnswered({ asks, by, successor }: LeaderRequest, refused: string): void {
     if (asks !== 'step-down') return;
-    const whom = successor === undefined ? '' : ` in favour of ${successor}`;
-    const asked = onOneLine(`was asked to step down${whom}${by === undefined ? '' : ` by ${by}`}`);
+    const asked = onOneLine(askedToStepDown({ by, successor }));
     const fields = { by, successor };
     if (refused === '') {
       this.say({ event: 'leadership.asked-to-step-down', level: 'log', text: asked, fields });
