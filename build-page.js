@@ -6,16 +6,21 @@ import { build } from 'esbuild';
  * Makes one HTML document of each page. Script and style are in it, so that the page loads nothing else, and their hashes let
  * a strict Content-Security-Policy allow these two and no other. The same sources make the same bytes.
  */
-const PAGES = ['lib/dashboard/page', 'sample-app/src/control-room/page'];
+const PAGES = [
+  { folder: 'lib/dashboard/page', title: 'Leader election', name: 'dashboard' },
+  { folder: 'sample-app/src/control-room/page', title: 'Control room', name: 'control room' },
+];
+const shell = readFileSync('lib/dashboard/page/shell.html', 'utf8').replace(/\n\s*/g, '');
 const notice = readFileSync('node_modules/preact/LICENSE', 'utf8').trim();
-for (const folder of PAGES) await make(folder);
+for (const page of PAGES) await make(page);
 
-async function make(folder) {
+async function make({ folder, title, name }) {
   const script = await bundled(`${folder}/main.tsx`, { js: `/*! Preact\n${notice}\n*/` });
   const style = await bundled(`${folder}/page.css`);
 
-  const html = readFileSync(`${folder}/shell.html`, 'utf8')
-    .replace(/\n\s*/g, '')
+  const html = shell
+    .replace('{title}', title)
+    .replace('{name}', name)
     .replace('<style></style>', () => `<style>${style}</style>`)
     .replace('<script type="module"></script>', () => `<script type="module">${script}</script>`);
 
