@@ -115,6 +115,31 @@ export function Table({ heads, children }: Containing & { readonly heads: readon
   );
 }
 
+/** What fills a gap without a leader, in the colour that the style gives this id. */
+export function Hatch({ id }: { readonly id: string }) {
+  return (
+    <pattern
+      id={id}
+      width="6"
+      height="6"
+      patternUnits="userSpaceOnUse"
+      patternTransform="rotate(45)"
+    >
+      <path d="M0 0v6" />
+    </pattern>
+  );
+}
+
+/** For how long there has been a leader, or none. */
+export function LeaderFor({ isVacant, children }: Containing & { readonly isVacant: boolean }) {
+  return (
+    <div class="for">
+      <p class="eyebrow">{isVacant ? 'Without a leader for' : 'Leader for'}</p>
+      <p class="display">{children}</p>
+    </div>
+  );
+}
+
 /** One that is not possible now keeps its place and the focus. */
 export function Button({
   isPossible = true,

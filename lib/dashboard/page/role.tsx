@@ -6,6 +6,7 @@ import {
   Button,
   Glyph,
   Live,
+  LeaderFor,
   Name,
   nameOf,
   Notice,
@@ -66,12 +67,9 @@ export function Leader({ view }: { readonly view: RoleView }) {
         </p>
       </div>
       {since === null ? null : (
-        <div class="for">
-          <p class="eyebrow">{leader === null ? 'Without a leader for' : 'Leader for'}</p>
-          <p class="display">
-            <Live say={(now) => timer(now - since)} />
-          </p>
-        </div>
+        <LeaderFor isVacant={leader === null}>
+          <Live say={(now) => timer(now - since)} />
+        </LeaderFor>
       )}
       <Validity view={view} />
       <p class="legend">

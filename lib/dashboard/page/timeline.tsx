@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import type { RoleView } from '../dashboard-view.js';
 import { state, useSecond, useTopics, useWidth } from './hooks.js';
-import { Button, Choice, Name, nameOf, Scroll, Section, Table } from './parts.js';
+import { Button, Choice, Hatch, Name, nameOf, Scroll, Section, Table } from './parts.js';
 import { type Course, courseOf, type TermHistory } from './term-history.js';
 import { timelineLayout } from './timeline-layout.js';
 import { count, counted, duration, milliseconds, moment, nameParts, shortened } from './words.js';
@@ -85,16 +85,7 @@ export function Timeline({ view }: { readonly view: RoleView }) {
             onPointerLeave={() => setPointed(undefined)}
           >
             {['hatch', 'pale'].map((id) => (
-              <pattern
-                key={id}
-                id={id}
-                width="6"
-                height="6"
-                patternUnits="userSpaceOnUse"
-                patternTransform="rotate(45)"
-              >
-                <path d="M0 0v6" />
-              </pattern>
+              <Hatch key={id} id={id} />
             ))}
             <pattern id="dots" width="6" height="6" patternUnits="userSpaceOnUse">
               <path d="M2 3h2" />

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { onTick, useMedia, useWidth } from '../../../../lib/dashboard/page/hooks.js';
-import { Button, Glyph, Section, type Sign } from '../../../../lib/dashboard/page/parts.js';
+import { Button, Glyph, Hatch, Section, type Sign } from '../../../../lib/dashboard/page/parts.js';
 import { count, milliseconds, timeOfDay } from '../../../../lib/dashboard/page/words.js';
 import type {
   FleetView,
@@ -213,15 +213,7 @@ function Chart(props: {
       width={width}
       height={(2 * HALF_LANE + head) * zoom}
     >
-      <pattern
-        id="hatch"
-        width="6"
-        height="6"
-        patternUnits="userSpaceOnUse"
-        patternTransform="rotate(45)"
-      >
-        <path d="M0 0v6" />
-      </pattern>
+      <Hatch id="hatch" />
       <g ref={group}>
         <g transform={`translate(0 ${(HALF_LANE + head) * zoom})`}>{children}</g>
       </g>

@@ -4,6 +4,7 @@ import { onTick } from '../../../../lib/dashboard/page/hooks.js';
 import {
   Button,
   Glyph,
+  LeaderFor,
   Notice,
   Scroll,
   Section,
@@ -109,12 +110,9 @@ function Leader({ view }: { readonly view: FleetView }) {
         </p>
       </div>
       {since === null ? null : (
-        <div class="for">
-          <p class="eyebrow">{leader === null ? 'Without a leader for' : 'Leader for'}</p>
-          <p class="display">
-            <Since at={since} />
-          </p>
-        </div>
+        <LeaderFor isVacant={leader === null}>
+          <Since at={since} />
+        </LeaderFor>
       )}
       <p class="legend">
         {lock === 'file' ? 'A lock file on this machine' : 'A Lease on a real API server'}. A leader
