@@ -23,7 +23,7 @@ export const STEP_DOWN: Command = {
       const timeoutMs = millisecondsOf(call, 'timeout-ms') ?? DEFAULT_TIMEOUT_MS;
       const to = textOf(call, 'to');
       const asked = await handOver(lock, { by: operatorName(call), to, timeoutMs });
-      const { leader, term, isAnswered, next } = asked;
+      const { leader, term, isAnswered, next, isAsAsked } = asked;
       const result = { ok: true, lease: leaseName, steppedDown: leader, term, leader: next };
       output.result({ ...result, answered: isAnswered });
       if (!isAnswered) {
@@ -34,7 +34,7 @@ export const STEP_DOWN: Command = {
         return EXIT.temporary;
       }
       output.say(`${next} leads now`);
-      if (to !== undefined && !next.startsWith(to)) {
+      if (!isAsAsked) {
         output.warn(`${to} did not acquire the lease in time, so ${next} did`);
         return EXIT.refused;
       }

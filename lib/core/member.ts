@@ -1,5 +1,6 @@
 import type { ContainerEnd, ContainerMark, ContainerUnknown } from './container.js';
 import type { MembersUnknownError } from './errors.js';
+import type { LeaseRecord } from './lease-record.js';
 
 /** One process of the deployment: a pod, or on the file and memory locks a process that competes. */
 export interface Member {
@@ -74,6 +75,14 @@ export function memberHolding(
 ): Member | undefined {
   if (holderIdentity === undefined) return undefined;
   return byName.get(holderIdentity) ?? byName.get(podOf(holderIdentity));
+}
+
+/** Whether this names the holder of a lease: by its identity or its pod, whole, or by the uid that its record has. */
+export function namesHolder(
+  name: string,
+  { holderIdentity, memberUid }: Pick<LeaseRecord, 'holderIdentity' | 'memberUid'>,
+): boolean {
+  return name === holderIdentity || name === podOf(holderIdentity) || name === memberUid;
 }
 
 /** What stands before the underscore. */

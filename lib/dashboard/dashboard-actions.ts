@@ -147,7 +147,8 @@ async function stepDown(
   by: string,
 ): Promise<ActionAnswer> {
   const request = { by, to, timeoutMs: HANDOVER_MS };
-  const { leader, term, isAnswered, next } = await handOver(lock, request, waitingBy(clock));
+  const asked = await handOver(lock, request, waitingBy(clock));
+  const { leader, term, isAnswered, next, isAsAsked } = asked;
   const before = shortIdentity(leader);
   const first = isAnswered
     ? `${before} has stepped down (term ${term})`
@@ -156,7 +157,7 @@ async function stepDown(
     return done(first, 'No process leads yet: its work ends, or no other process competes');
   }
   const follows = `${shortIdentity(next)} leads now`;
-  if (to === undefined || next === to || podOf(next) === to) return done(first, follows);
+  if (isAsAsked) return done(first, follows);
   const message = [first, `${to} did not acquire the lease in time`, follows].map(sentence);
   return refused(409, message.join(' '));
 }

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Clock, wallMs } from '../core/clock.js';
 import type { LeaderRequest, LeaseRecord, ObservedLease } from '../core/lease-record.js';
+import { namesHolder } from '../core/member.js';
 import type { LockRequestOptions, ResourceLock } from '../core/resource-lock.js';
 import { kernelUuid } from '../locks/kernel-entropy.js';
 import { failedRequest, FleetError } from './fleet-error.js';
@@ -39,11 +40,13 @@ export interface Handover {
   readonly isAnswered: boolean;
   /** Who leads now; undefined if no process does yet. */
   readonly next: string | undefined;
+  /** False: whoever leads now is not the one that was to follow. */
+  readonly isAsAsked: boolean;
 }
 
 export interface HandoverRequest {
   readonly by: string;
-  /** The pod or the identity that is to follow; undefined: whoever comes first. */
+  /** The pod, its uid or the identity that is to follow; undefined: whoever comes first. */
   readonly to: string | undefined;
   readonly timeoutMs: number;
 }
@@ -66,8 +69,11 @@ export async function handOver(
     throw new FleetError(`${leader} (term ${term}) refused: ${answered.why}`);
   }
   if (answered.kind === 'silent') throw await noAnswer(lock, asked, timeoutMs);
-  const next = await untilFollowed(lock, asked, until, waiting);
-  return { leader, term, isAnswered: answered.kind === 'done', next };
+  const follower = await untilFollowed(lock, asked, until, waiting);
+  const isAsAsked =
+    successor === undefined || follower === undefined || namesHolder(successor, follower);
+  const next = follower?.holderIdentity;
+  return { leader, term, isAnswered: answered.kind === 'done', next, isAsAsked };
 }
 
 export function requestOptions(timeoutMs = REQUEST_TIMEOUT_MS): LockRequestOptions {
@@ -170,17 +176,16 @@ function isTermOf({ transitions, holderIdentity }: LeaderRequest, record: LeaseR
   return record.leaseTransitions === transitions && record.holderIdentity === holderIdentity;
 }
 
-/** Who leads after that term; undefined if no process does in time. */
+/** The record of whoever leads after that term; undefined if no process does in time. */
 async function untilFollowed(
   lock: ResourceLock,
   request: LeaderRequest,
   until: number,
   waiting: Waiting,
-): Promise<string | undefined> {
+): Promise<LeaseRecord | undefined> {
   for (;;) {
     const record = (await readLease(lock))?.record;
-    const holder = holderOf(record);
-    if (holder !== undefined && !isTermOf(request, record!)) return holder;
+    if (holderOf(record) !== undefined && !isTermOf(request, record!)) return record;
     if (waiting.now() >= until) return undefined;
     await waiting.pause(LOOK_MS);
   }
