@@ -8,6 +8,8 @@ import { failedRequest, FleetError } from './fleet-error.js';
 
 const LOOK_MS = 250;
 const REQUEST_TIMEOUT_MS = 5_000;
+/** A leader that does not answer may still renew its lease, once a retry period. */
+const TAKE_BACK_TRIES = 5;
 
 /** The time by which it is waited: milliseconds since the epoch. */
 export interface Waiting {
@@ -115,9 +117,10 @@ export async function askLeader(
     bound = request;
     const { record } = lease!;
     const standing = record.request;
-    // Of another person, and the leader is about to answer it: one record has room for one.
+    // Of another person, who waits for the answer: one record has room for one.
     const isBusy = standing !== undefined && standing.id !== id && isTermOf(standing, record);
-    if (!isBusy || isLast()) {
+    if (isBusy && isLast()) throw busy(standing);
+    if (!isBusy) {
       const outcome = await lock.replace({ ...record, request }, lease!, requestOptions());
       if (outcome.kind === 'applied') return request;
       if (outcome.kind === 'not-applied') throw failedRequest(outcome.error);
@@ -130,6 +133,14 @@ export async function askLeader(
   }
   throw new FleetError(
     `${lock.describe()}: something else writes it all the time, so the request could not be written in time`,
+    true,
+  );
+}
+
+function busy({ holderIdentity, transitions, by }: LeaderRequest): FleetError {
+  return new FleetError(
+    `${holderIdentity} (term ${transitions}) has not answered what ${by ?? 'another client'} asked of it before, and ` +
+      'nothing was written over that. Ask again when it is answered, or when another term has begun.',
     true,
   );
 }
@@ -191,22 +202,26 @@ async function untilFollowed(
   }
 }
 
-/** Takes the request back, so that it is not honoured when its sender has gone away, and says why there may be no answer. */
+/** Takes the own request back, so that it is not honoured when its sender has gone away, and says why there may be no answer. */
 async function noAnswer(
   lock: ResourceLock,
   request: LeaderRequest,
   timeoutMs: number,
 ): Promise<FleetError> {
-  const lease = await readLease(lock);
-  let takenBack = '';
-  if (lease?.record.request?.id === request.id) {
-    const outcome = await lock.replace(
-      { ...lease.record, request: undefined },
-      lease,
-      requestOptions(),
-    );
-    if (outcome.kind === 'applied') takenBack = ' The request was taken back.';
+  let lease = await readLease(lock);
+  let isTakenBack = false;
+  for (
+    let tries = 0;
+    lease?.record.request?.id === request.id && tries < TAKE_BACK_TRIES;
+    tries++
+  ) {
+    const record = { ...lease.record, request: undefined };
+    const outcome = await lock.replace(record, lease, requestOptions());
+    isTakenBack = outcome.kind === 'applied';
+    if (outcome.kind !== 'conflict') break;
+    lease = await readLease(lock);
   }
+  const takenBack = isTakenBack ? ' The request was taken back.' : '';
   const { holderIdentity, transitions } = request;
   const renewedMs = lease?.record.renewTimeMicros;
   const since =

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { askLeader, untilAnswered } from '../../lib/fleet/leader-requests.js';
+import { askLeader, handOver, untilAnswered } from '../../lib/fleet/leader-requests.js';
 import type { LeaseRecord, ObservedLease } from '../../lib/core/lease-record.js';
 import type { ResourceLock, WriteOutcome } from '../../lib/core/resource-lock.js';
 import { LockRequestError } from '../../lib/core/errors.js';
@@ -112,6 +112,60 @@ describe('when a leader is asked to step down', () => {
     const request = await askLeader(lock, { by: 'anna' }, 30_000, waiting);
     expect((await now()).record.request?.id).toBe(request.id);
     expect(waiting.now()).toBe(2_000);
+  });
+
+  it('writes over no request of another person, though its time is over', async () => {
+    const other = { id: 'x', asks: 'step-down', transitions: 4, holderIdentity: 'pod-a', by: 'b' };
+    const { lock, now } = await held({ request: other as never });
+    const waiting = virtualTime();
+    await expect(askLeader(lock, { by: 'anna' }, 30_000, waiting)).rejects.toMatchObject({
+      isTemporary: true,
+      message: expect.stringContaining('pod-a (term 4) has not answered what b asked of it before'),
+    });
+    expect((await now()).record.request).toEqual(other);
+    expect(waiting.now()).toBe(30_000);
+  });
+
+  it('takes back no request but its own', async () => {
+    const other = { id: 'x', asks: 'step-down', transitions: 4, holderIdentity: 'pod-a', by: 'b' };
+    const { lock, now, edit } = await held();
+    const waiting = virtualTime(async (at) => {
+      if (at === 5_000) await edit({ request: other as never });
+    });
+    const asked = { by: 'anna', to: undefined, timeoutMs: 30_000 };
+    await expect(handOver(lock, asked, waiting)).rejects.toMatchObject({
+      isTemporary: true,
+      message: expect.not.stringContaining('taken back'),
+    });
+    expect((await now()).record.request).toEqual(other);
+  });
+
+  it('takes its own request back at its time limit', async () => {
+    const { lock, now } = await held();
+    const asked = { by: 'anna', to: undefined, timeoutMs: 30_000 };
+    await expect(handOver(lock, asked, virtualTime())).rejects.toMatchObject({
+      isTemporary: true,
+      message: expect.stringContaining('The request was taken back.'),
+    });
+    expect((await now()).record.request).toBeUndefined();
+  });
+
+  it('takes it back although the lease is written at the same time', async () => {
+    const { lock, now, edit } = await held();
+    const replace = lock.replace.bind(lock);
+    let renewals = 0;
+    const contended: ResourceLock = Object.assign(Object.create(lock) as ResourceLock, {
+      replace: async (...args: Parameters<ResourceLock['replace']>): Promise<WriteOutcome> => {
+        if (args[0].request === undefined && renewals++ < 2)
+          await edit({ renewTimeMicros: renewals });
+        return replace(...args);
+      },
+    });
+    const asked = { by: 'anna', to: undefined, timeoutMs: 30_000 };
+    await expect(handOver(contended, asked, virtualTime())).rejects.toMatchObject({
+      message: expect.stringContaining('The request was taken back.'),
+    });
+    expect((await now()).record.request).toBeUndefined();
   });
 
   it('tries again for as long as it may, however often the lease is written in between', async () => {
