@@ -1,3 +1,4 @@
+import './nestjs-locks.js';
 import type { CanActivate, DynamicModule } from '@nestjs/common';
 import type { LeadershipService } from 'nestjs-leader-election';
 import type { LeaderCronContext } from 'nestjs-leader-election/schedule';
@@ -33,6 +34,15 @@ declare global {
     readonly polls: number;
   }
   const electionModule: DynamicModule;
+
+  function sendInvoices(signal?: AbortSignal): Promise<void>;
+  function subscribeToFeed(options: { signal: AbortSignal }): Promise<void>;
+
+  /** From `ioredis`. */
+  const redis: {
+    set(key: string, value: string, px: 'PX', ttlMs: number, nx: 'NX'): Promise<'OK' | null>;
+    del(key: string): Promise<number>;
+  };
 
   /** From `@sentry/nestjs`. */
   function SentryTraced(): MethodDecorator;
