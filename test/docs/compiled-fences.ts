@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import ts from 'typescript';
 import type { Fence } from './fences.js';
 
@@ -41,10 +41,13 @@ export function faultsOf(fences: readonly Fence[]): Faults {
   const first = ts.createProgram([...IMPLIED_FILE.keys()], OPTIONS, hostOf(IMPLIED_FILE));
   const importsOf = impliedImports(first);
   const named = fences.map((fence, index) => {
-    const name = join(ROOT, 'docs', `${fence.file.replace(/\W/g, '-')}.${fence.line}.ts`);
+    const name = join(folderOf(fence), `${fence.line}.ts`);
     return { fence, name, text: fileOf(chainOf(fences, index), importsOf) };
   });
-  const texts = new Map(named.map(({ name, text }) => [name, text]));
+  const texts = new Map([
+    ...named.map(({ name, text }) => [name, text] as const),
+    ...fences.flatMap(filesOf),
+  ]);
   const program = ts.createProgram([...texts.keys(), READERS_OWN], OPTIONS, hostOf(texts), first);
   return {
     fences: named.map(({ fence, name }) => faultsIn(program, name, fence)),
@@ -72,11 +75,30 @@ function compilerOptions(): ts.CompilerOptions {
   };
 }
 
+/** Where the compiler finds the files of a page, which no folder holds. */
+function folderOf({ file }: Fence): string {
+  return join(ROOT, 'docs', file.replace(/\W/g, '-'));
+}
+
+/** A fence that names its file in its first line is that file to the others of its page, beside the files of `nest new`. */
+function filesOf(fence: Fence): (readonly [string, string])[] {
+  const folder = folderOf(fence);
+  const [, name] = /^\/\/ src\/(\S+\.ts)\n/.exec(fence.code) ?? [];
+  if (name === undefined) return [];
+  return [
+    [join(folder, 'app.controller.ts'), 'export class AppController {}'],
+    [join(folder, 'app.service.ts'), 'export class AppService {}'],
+    [join(folder, name), fence.code],
+  ];
+}
+
 /** Finds these files beside those of the disk. */
 function hostOf(texts: ReadonlyMap<string, string>): ts.CompilerHost {
   const host = ts.createCompilerHost(OPTIONS);
+  const folders = new Set([...texts.keys()].map((file) => dirname(file)));
   return {
     ...host,
+    directoryExists: (folder) => folders.has(folder) || host.directoryExists!(folder),
     fileExists: (file) => texts.has(file) || host.fileExists(file),
     readFile: (file) => texts.get(file) ?? host.readFile(file),
     getSourceFile: (file, version, ...rest) => {

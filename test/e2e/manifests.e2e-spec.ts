@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { loadAllYaml } from '@kubernetes/client-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { PolicyRule } from '../../proof/control-plane/access-control.js';
 import { ControlPlane, FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
@@ -6,7 +8,14 @@ import { resolveElectionOptions } from '../../lib/core/election-options.js';
 import { CONTAINER_ANNOTATION } from '../../lib/locks/kubernetes/lease-object.js';
 import { firstProcessStartMs } from '../../lib/members/container-death.js';
 import { eventually } from '../../proof/api-emulator/eventually.js';
-import { applied, built, type Manifest, type Overlay, OVERLAYS } from './support/kustomize.js';
+import {
+  applied,
+  apply,
+  built,
+  type Manifest,
+  type Overlay,
+  OVERLAYS,
+} from './support/kustomize.js';
 import { PodOnPaper } from './support/pods.js';
 import { ProbeFleet } from './support/probe-fleet.js';
 import { readmeRole } from '../../proof/fleet/readme-role.js';
@@ -38,7 +47,7 @@ afterEach(async () => {
 
 afterAll(() => server?.stop());
 
-async function namespaceFor(overlay: Overlay): Promise<string> {
+async function namespaceFor(overlay: Overlay | 'page'): Promise<string> {
   const name = `${overlay}-${++namespaces}`;
   await server.createNamespace(name);
   return name;
@@ -105,11 +114,15 @@ async function replicasIn(
 }
 
 /** Waits for the authorizer, which follows Roles by watch. */
-async function untilAllowed(namespace: string, rules: readonly PolicyRule[]): Promise<void> {
+async function untilAllowed(
+  namespace: string,
+  rules: readonly PolicyRule[],
+  account = ACCOUNT,
+): Promise<void> {
   const { apiGroups, resources, resourceNames = [], verbs } = rules.at(-1)!;
   const review = {
     spec: {
-      user: `system:serviceaccount:${namespace}:${ACCOUNT}`,
+      user: `system:serviceaccount:${namespace}:${account}`,
       resourceAttributes: {
         namespace,
         group: apiGroups[0],
@@ -165,6 +178,30 @@ describe.each(OVERLAYS)('when the overlay %s is applied to a namespace', (overla
     const at = leader.signal('SIGTERM');
     expect((await fleet.grantedSince(at)).replica).not.toBe(leader);
     expect(errorsOf()).toEqual([]);
+  }, 60_000);
+});
+
+describe('when the manifest of docs/getting-started.md is applied to a namespace', () => {
+  it('elects and hands over with the Role of the README, in time for the end of its pods', async () => {
+    const page = readFileSync('docs/getting-started.md', 'utf8');
+    const [, text] = /```yaml\n([^]*?)```/.exec(page)!;
+    const manifests = loadAllYaml(text!) as Manifest[];
+    const namespace = await namespaceFor('page');
+    await apply(server, manifests, namespace);
+    expect(find(manifests, 'Role').rules).toEqual(readmeRole().rules);
+    await untilAllowed(namespace, readmeRole().rules, 'plan-service');
+
+    const { replicas, template } = find(manifests, 'Deployment')['spec'];
+    await replicasIn(namespace, manifests, replicas);
+    const leader = await fleet.leader();
+    await fleet.settled();
+    const at = leader.signal('SIGTERM');
+    expect((await fleet.grantedSince(at)).replica).not.toBe(leader);
+    expect(errorsOf()).toEqual([]);
+    const { drainTimeoutMs, requestTimeoutMs } = resolveElectionOptions({ role: 'x' }, 'x');
+    expect(template.spec.terminationGracePeriodSeconds).toBeGreaterThan(
+      (drainTimeoutMs + 2 * requestTimeoutMs) / 1_000,
+    );
   }, 60_000);
 });
 

@@ -55,13 +55,22 @@ export async function applied(
   namespace: string,
 ): Promise<Manifest[]> {
   const manifests = await built(overlay, namespace);
+  await apply(server, manifests, namespace);
+  return manifests;
+}
+
+/** Server-side apply of each manifest, in their order. */
+export async function apply(
+  server: ControlPlane,
+  manifests: readonly Manifest[],
+  namespace: string,
+): Promise<void> {
   for (const manifest of manifests) {
     const path = `${pathOf(manifest, namespace)}?fieldManager=test&force=true`;
     const contentType = 'application/apply-patch+yaml';
     const { status, body } = await server.request('PATCH', path, manifest, { contentType });
     if (status > 201) throw new Error(`${manifest.kind}: ${status} ${JSON.stringify(body)}`);
   }
-  return manifests;
 }
 
 const RESOURCES: Readonly<Record<string, string>> = {
