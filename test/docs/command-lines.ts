@@ -8,7 +8,7 @@ const COMMON = { json: { type: 'boolean' }, help: { type: 'boolean' } } as const
 export function wrongCallsIn(text: string): string[] {
   const calls = text
     .replaceAll('\\\n', ' ')
-    .matchAll(/npx nestjs-leader-election[ \t]+([a-z][^\n`|;&]*)/g);
+    .matchAll(/(?:npx |\.bin\/)nestjs-leader-election[ \t]+([a-z][^\n`|;&]*)/g);
   return [...calls].flatMap(([, call]) => {
     const fault = faultOf(
       call!
