@@ -43,6 +43,8 @@ export function dashboardController({ path, guards, actions }: DashboardOptions)
       if (foreign !== undefined) return writeAnswer(exchange, 403, { message: foreign });
       const refusal = this.dashboard.refusal();
       if (refusal !== undefined) return writeAnswer(exchange, 503, { message: refusal });
+      // A proxy such as nginx would hold events back until its buffer is full.
+      exchange.response.setHeader('X-Accel-Buffering', 'no');
       writeHead(exchange.response, 200, 'text/event-stream; charset=utf-8');
       if (exchange.request.method === 'HEAD') exchange.response.end();
       else void this.dashboard.watch(exchange.response);

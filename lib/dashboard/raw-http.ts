@@ -35,11 +35,12 @@ const HEADERS: Readonly<Record<string, string>> = {
 };
 /** Of every answer but the page. */
 const NOTHING_ALLOWED = "default-src 'none'; frame-ancestors 'none'";
-/** The application may share what it serves with other sites. This it does not. */
-const SHARING = [
+/** The application may share what it serves with other sites, and try a policy for its own pages. This does neither. */
+const OTHERS_HEADERS = [
   'access-control-allow-origin',
   'access-control-allow-credentials',
   'access-control-expose-headers',
+  'content-security-policy-report-only',
 ];
 
 /** A page, and the hashes of what it may run. */
@@ -70,10 +71,20 @@ export function writeHead(
   contentType: string,
   policy = NOTHING_ALLOWED,
 ): void {
-  for (const name of SHARING) response.removeHeader(name);
+  for (const name of OTHERS_HEADERS) response.removeHeader(name);
   const headers = { ...HEADERS, 'Content-Security-Policy': policy, 'Content-Type': contentType };
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   response.writeHead(status);
+  ignoreLaterHeaders(response);
+}
+
+/**
+ * An interceptor of the application may add a header when the handler is over. Node.js throws then, as the head is sent, and
+ * NestJS ends a response whose handler has thrown: no stream would last.
+ */
+function ignoreLaterHeaders(response: ServerResponse): void {
+  const ignore = (): ServerResponse => response;
+  Object.assign(response, { setHeader: ignore, appendHeader: ignore, removeHeader: ignore });
 }
 
 const GZIP = /(?:^|[\s,])gzip(?!\s*;\s*q=0(?:\.0+)?\s*(?:,|$))/i;
