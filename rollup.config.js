@@ -3,7 +3,7 @@ import { dts } from 'rollup-plugin-dts';
 import typescript from 'typescript';
 
 /**
- * One file per entry and three that they share, so that the package loads at once and a class is the same class in every
+ * One file per entry and what they share, so that the package loads at once and a class is the same class in every
  * entry. The input is what the compiler made of `lib`, with the metadata of decorators and the names of classes.
  */
 const ENTRIES = {
@@ -17,9 +17,12 @@ const ENTRIES = {
   tracing: '.build/tracing/index',
 };
 
+/** The program, of the same files: a copy of its own would make the package a tenth larger. */
+const PROGRAM = { 'cli/main': '.build/cli/main' };
+
 function scripts(dir, format) {
   return {
-    ...bundles('.js'),
+    ...bundles('.js', format === 'cjs' ? ENTRIES : { ...ENTRIES, ...PROGRAM }),
     plugins: [compiled, ...(format === 'cjs' ? [commonjsScope] : [])],
     output: { ...output(dir, '.js'), format, minifyInternalExports: false },
   };
@@ -27,14 +30,14 @@ function scripts(dir, format) {
 
 function types(dir) {
   return {
-    ...bundles('.d.ts'),
+    ...bundles('.d.ts', ENTRIES),
     plugins: [dts()],
     output: { ...output(dir, '.d.ts'), format: 'es', sourcemap: false },
   };
 }
 
-function bundles(extension) {
-  const input = Object.entries(ENTRIES).map(([name, path]) => [name, path + extension]);
+function bundles(extension, entries) {
+  const input = Object.entries(entries).map(([name, path]) => [name, path + extension]);
   return { input: Object.fromEntries(input), external: (id) => !/^[./]/.test(id), onwarn };
 }
 
@@ -52,16 +55,30 @@ function output(dir, extension) {
 
 /** Entries that read the records of jobs, which the main entry does not load. */
 const OF_JOBS = /[\\/](schedule|dashboard)[\\/]index\.(js|d\.ts)$/;
+const OF_CORE = /[\\/]election[\\/]index\.js$/;
+const OF_PROGRAM = /[\\/]cli[\\/]main\.js$/;
+/** What only a lock in a cluster needs, which is imported when there is one. */
+const OF_CLUSTER = /[\\/]lease-store\.(js|d\.ts)$/;
 
 /**
  * What one entry alone reaches is in its file. The rest is in one file that all of them share, but for what needs a package
- * of Nest, which an entry without Nest must not load, and for the records of jobs. What is only imported when it is needed is in a file of its own.
+ * of Nest, which an entry without Nest must not load, and for the records of jobs. What is only imported when it is needed is in
+ * a file of its own. The program changes none of this: what it shares with one entry alone stays with /core, or leaves the
+ * dashboard, which needs Nest, for a file that both load.
  */
 function manualChunks(id, { getModuleInfo }) {
   const reaching = reached(id, (each) => getModuleInfo(each).importers);
-  const entries = reaching.filter((each) => getModuleInfo(each).isEntry);
-  if (entries.length === 0) return 'kubernetes';
-  if (entries.length === 1) return undefined;
+  const entries = reaching.filter((each) => getModuleInfo(each).isEntry && !OF_PROGRAM.test(each));
+  const isOfProgram = reaching.some((each) => OF_PROGRAM.test(each));
+  if (entries.length === 0) {
+    return isOfProgram && !reaching.some((each) => OF_CLUSTER.test(each))
+      ? undefined
+      : 'kubernetes';
+  }
+  if (entries.length === 1) {
+    if (OF_CORE.test(entries[0])) return 'core';
+    return isOfProgram ? 'fleet' : undefined;
+  }
   if (entries.every((each) => OF_JOBS.test(each))) return 'jobs';
   const needed = reached(id, (each) => getModuleInfo(each).importedIds);
   const isOfNest = needed.some((each) => !/^[./]|^node:/.test(each));
@@ -103,21 +120,7 @@ function onwarn(warning) {
   throw new Error(warning.message, { cause: warning });
 }
 
-/**
- * The program is a bundle of its own: it shares no class with an application, and an application that does not start it
- * loads none of it.
- */
-const program = {
-  ...bundles('.js'),
-  input: { main: '.build/cli/main.js' },
-  plugins: [compiled],
-  output: { ...output('dist/cli', '.js'), format: 'es', manualChunks: undefined, sourcemap: false },
-};
-
-export default [
-  ...['dist', 'dist-commonjs'].flatMap((dir) => {
-    rmSync(dir, { recursive: true, force: true });
-    return [scripts(dir, dir === 'dist' ? 'es' : 'cjs'), types(dir)];
-  }),
-  program,
-];
+export default ['dist', 'dist-commonjs'].flatMap((dir) => {
+  rmSync(dir, { recursive: true, force: true });
+  return [scripts(dir, dir === 'dist' ? 'es' : 'cjs'), types(dir)];
+});

@@ -22,6 +22,8 @@ const LAZY = 'kubernetes';
 /** What reads the records of jobs; no type of it is public. */
 const OF_JOBS = 'jobs';
 const FILES = [...TYPED, OF_JOBS, LAZY];
+/** What the dashboard and the program load, which is only in one of the two builds. */
+const OF_FLEET = 'fleet';
 /** What a user's installation has in any case: the peers that are not optional. */
 const REQUIRED = /^(@nestjs\/common|@nestjs\/core|rxjs|node:.*)$/;
 /** The sub-path may ask for the optional peers that it exists for. */
@@ -53,9 +55,10 @@ function loadedBy(file: string, seen = new Set<string>()): string[] {
 }
 
 describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s', (dir) => {
-  it('has one file per entry, three that they share and one for clusters, with types and source maps', () => {
+  it('has one file per entry, those that they share and one for clusters, with types and source maps', () => {
+    const files = dir === 'dist' ? [...FILES, OF_FLEET] : FILES;
     const expected = [
-      ...FILES.flatMap((name) => [`${name}.js`, `${name}.js.map`]),
+      ...files.flatMap((name) => [`${name}.js`, `${name}.js.map`]),
       ...TYPED.map((name) => `${name}.d.ts`),
     ];
     expected.push(dir === 'dist' ? 'cli' : 'package.json');
@@ -141,6 +144,11 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     ).toEqual([]);
   });
 
+  it('names in its source maps no content, which would double the package', () => {
+    const maps = readdirSync(join(root, dir)).filter((file) => file.endsWith('.map'));
+    expect(maps.filter((map) => 'sourcesContent' in JSON.parse(text(`${dir}/${map}`)))).toEqual([]);
+  });
+
   it('shows in a stack the line of the source', () => {
     const entry = JSON.stringify(join(root, dir, 'index.js'));
     const script = `
@@ -155,5 +163,21 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     const stack = execFileSync(process.execPath, program, { encoding: 'utf8' });
     const [, file, line] = /(lib\/[\w/.-]+\.ts):(\d+)/.exec(stack) ?? [stack];
     expect(text(file!).split('\n')[Number(line) - 1]).toMatch(/new LeaderElectionOptionsError/);
+  });
+});
+
+describe('when the program has been built', () => {
+  it('is one file beside those of the library, and loads at once nothing but Node.js itself', () => {
+    expect(readdirSync(join(root, 'dist/cli')).toSorted()).toEqual(['main.js', 'main.js.map']);
+    const others = loadedBy('dist/cli/main.js').filter((name) => !name.startsWith('node:'));
+    expect(others).toEqual([]);
+  });
+
+  it('leaves to it what no entry of the library needs', () => {
+    const ofProgram = FILES.filter((name) => {
+      const { sources } = JSON.parse(text(`dist/${name}.js.map`)) as { sources: string[] };
+      return sources.some((source) => source.includes('/lib/cli/'));
+    });
+    expect(ofProgram).toEqual([]);
   });
 });
