@@ -156,11 +156,13 @@ describe('when leadership changes', () => {
       late,
     );
     server.say(rolePart(roleView(ROLE)));
-    await shows(page, 'Valid for 15 s');
+    await shows(page, 'Valid for 14 s of 15 s');
     expect(await width()).toBeGreaterThan(late * 2);
     server.say(rolePart(roleView(ROLE, { validity: { remainingMs: 0, ofMs: 10_000 } })));
     await shows(page, 'Not renewed for 10 s: the leader has given up or is gone');
     expect(await width()).toBe(0);
+    server.say(rolePart(roleView(ROLE, { validity: { remainingMs: 0, ofMs: 3_300 } })));
+    await shows(page, 'Not renewed for 3.3 s:');
   });
 
   it('steps the bar without motion for who wants less of it', async () => {
@@ -212,6 +214,9 @@ describe('when the replica that serves the page is killed', () => {
     expect(rows.map((row) => row.split('\t')[0])).toEqual(['19', '18', '17', '16', '15']);
     // What only the first replica had is gone with it.
     expect(await page.locator('.jobs .empty').innerText()).toContain('No jobs');
+    expect(await page.locator('.events header').innerText()).toContain(
+      'of plan-7d9f8b6c5-q8w4z alone',
+    );
     expect(await page.locator('.notice').count()).toBe(0);
   });
 

@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { RoleView } from '../dashboard-view.js';
 import { onTick, state, useMedia, useTopics } from './hooks.js';
-import { nameParts, wholeSeconds } from './words.js';
+import { nameParts, seconds, setting } from './words.js';
 
 /** Text that depends on the time. It is written into its element, and nothing else is rendered for it. */
 export function Live({ say }: { readonly say: (now: number) => string }) {
@@ -210,8 +210,7 @@ export function Validity({ view }: { readonly view: RoleView }) {
     const step = () => {
       const left = validityLeft(view, state.now());
       element.classList.toggle('is-late', isLate(view, left));
-      if (isStill)
-        element.style.transform = scaled(Math.min(ofMs, Math.ceil(left / 1_000) * 1_000));
+      if (isStill) element.style.transform = scaled(Math.floor(left / 1_000) * 1_000);
     };
     step();
     const ends = [onTick(step)];
@@ -247,8 +246,8 @@ export function validityInWords(view: RoleView, now: number): string {
   if (view.leader === null) return 'No replica holds the lease';
   if (view.validity === null) return 'How long the lease is valid is not known';
   const left = validityLeft(view, now);
-  const whole = wholeSeconds(view.validity.ofMs + 999);
+  const whole = setting(view.validity.ofMs);
   if (left === 0) return `Not renewed for ${whole}: the leader has given up or is gone`;
-  const time = `${wholeSeconds(left + 999)} of ${whole}`;
+  const time = `${left === view.validity.ofMs ? whole : seconds(left)} of ${whole}`;
   return isLate(view, left) ? `Renewal is late: valid for ${time}` : `Valid for ${time}`;
 }

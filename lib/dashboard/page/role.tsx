@@ -16,7 +16,7 @@ import {
   Validity,
   validityInWords,
 } from './parts.js';
-import { ago, count, counted, duration, moment, timer } from './words.js';
+import { ago, count, counted, moment, setting, timer } from './words.js';
 
 /** Since when a role has its leader, or none. */
 export function sinceOf({ leader, leaderlessSince }: RoleView): number | null {
@@ -75,7 +75,7 @@ export function Leader({ view }: { readonly view: RoleView }) {
       <p class="legend">
         <Live say={(now) => validityInWords(view, now)} />
         {leader === null ? null : (
-          <span class="soft">, renewed every {duration(view.timing.retryPeriodMs)}</span>
+          <span class="soft">, renewed every {setting(view.timing.retryPeriodMs)}</span>
         )}
       </p>
       {state.hello?.hasActions ? <RoleActions view={view} /> : null}
@@ -207,8 +207,8 @@ export function Lease({ view: { lease, lock, timing } }: { readonly view: RoleVi
         <p key={sentence}>{sentence}</p>
       ))}
       <p class="soft">
-        It expires {duration(timing.leaseDurationMs)} after a renewal. The leader renews it every{' '}
-        {duration(timing.retryPeriodMs)} and steps down after {duration(timing.renewDeadlineMs)}{' '}
+        It expires {setting(timing.leaseDurationMs)} after a renewal. The leader renews it every{' '}
+        {setting(timing.retryPeriodMs)} and steps down after {setting(timing.renewDeadlineMs)}{' '}
         without one.
       </p>
       {raw === null || raw === undefined ? null : (
@@ -228,8 +228,19 @@ export function Events({ role }: { readonly role: string }) {
   const [isWhole, setWhole] = useState(false);
   const events = [...(state.events(role)?.events ?? [])].reverse();
   const shown = isWhole ? events : events.slice(0, FIRST_EVENTS);
+  const replica = state.hello?.replica;
   return (
-    <Section id="events" title="Events" aside="as this replica saw them">
+    <Section
+      id="events"
+      title="Events"
+      aside={
+        replica === undefined ? null : (
+          <>
+            of <Name identity={replica} /> alone
+          </>
+        )
+      }
+    >
       {events.length === 0 ? (
         <p class="empty">Nothing has happened since this replica began.</p>
       ) : (
@@ -253,6 +264,7 @@ export function Events({ role }: { readonly role: string }) {
           {isWhole ? 'Show the latest' : `Show all ${counted(events.length, 'event')}`}
         </Button>
       ) : null}
+      <p class="soft">Each replica keeps its own. Terms and jobs are those of all replicas.</p>
     </Section>
   );
 }

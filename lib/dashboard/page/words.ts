@@ -5,28 +5,37 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** `640 ms`, `8.2 s`, `45 s`, `3 min 20 s`, `2 h 5 min`, `4 d 2 h` */
+/**
+ * `640 ms`, `8.2 s`, `45 s`, `3 min 20 s`, `2 h 5 min`, `4 d 2 h`: in the parts of a length that are over, so never more than it
+ * is.
+ */
 export function duration(ms: number): string {
   const length = Math.max(0, ms);
-  if (length < SECOND) return `${Math.round(length)} ms`;
-  // What would be rounded up to the next unit is said in that unit.
-  if (length < 9_950) return `${Math.round(length / 100) / 10} s`;
-  if (length < MINUTE - SECOND / 2) return `${Math.round(length / SECOND)} s`;
+  if (length < SECOND) return `${Math.floor(length)} ms`;
+  if (length < MINUTE) return seconds(length);
   const [unit, name, part, partName] =
-    length < HOUR - SECOND / 2
+    length < HOUR
       ? ([MINUTE, 'min', SECOND, 's'] as const)
-      : length < DAY - MINUTE / 2
+      : length < DAY
         ? ([HOUR, 'h', MINUTE, 'min'] as const)
         : ([DAY, 'd', HOUR, 'h'] as const);
-  const parts = Math.round(length / part);
-  const [whole, rest] = [Math.floor((parts * part) / unit), parts % (unit / part)];
-  return rest === 0 ? `${whole} ${name}` : `${whole} ${name} ${rest} ${partName}`;
+  const rest = Math.floor((length % unit) / part);
+  const whole = `${Math.floor(length / unit)} ${name}`;
+  return rest === 0 ? whole : `${whole} ${rest} ${partName}`;
 }
 
-/** In whole seconds, so that it does not flicker: `0 s`, `45 s`, `3 min 20 s` */
-export function wholeSeconds(ms: number): string {
-  const length = Math.max(0, Math.floor(ms / SECOND) * SECOND);
-  return length < MINUTE ? `${length / SECOND} s` : duration(length);
+/** `0.6 s`, `8.2 s`, `45 s`: no more than it is. */
+export function seconds(ms: number): string {
+  const tenths = Math.floor(Math.max(0, ms) / 100);
+  return `${tenths < 100 ? tenths / 10 : Math.floor(tenths / 10)} s`;
+}
+
+/** `400 ms`, `3.3 s`, `12.25 s`, `1 min 30.5 s`: as it was configured, without rounding. */
+export function setting(ms: number): string {
+  if (ms < SECOND) return `${ms} ms`;
+  if (ms < MINUTE) return `${ms / SECOND} s`;
+  const rest = ms % MINUTE;
+  return rest === 0 ? duration(ms) : `${duration(ms - rest)} ${rest / SECOND} s`;
 }
 
 /** `1,240 ms`: a gap is always said in milliseconds. */
@@ -47,8 +56,14 @@ export function timer(ms: number): string {
 /** `in 12 s`, `due`, `12 s late` */
 export function countdown(to: number, now: number): string {
   const left = to - now;
-  if (left > 0) return `in ${wholeSeconds(left + SECOND - 1)}`;
+  if (left > 0) return `in ${untilThen(left)}`;
   return left > -2 * SECOND ? 'due' : `${coarse(-left)} late`;
+}
+
+/** In seconds that have begun: there is something left of what is counted down. */
+function untilThen(ms: number): string {
+  const whole = Math.ceil(ms / SECOND) * SECOND;
+  return whole < 10 * SECOND ? `${whole / SECOND} s` : duration(whole);
 }
 
 /** `just now`, `12 s ago`, `3 min ago`, `4 h ago`, `2 d ago` */

@@ -8,9 +8,10 @@ import {
   milliseconds,
   moment,
   nameParts,
+  seconds,
+  setting,
   shortened,
   timer,
-  wholeSeconds,
 } from '../../../lib/dashboard/page/words.js';
 
 const MINUTE = 60_000;
@@ -25,26 +26,43 @@ describe('when a length of time is said', () => {
     [2_000, '2 s'],
     [8_240, '8.2 s'],
     [9_949, '9.9 s'],
-    [9_960, '10 s'],
-    [45_400, '45 s'],
-    [59_600, '1 min'],
+    [9_999, '9.9 s'],
+    [10_000, '10 s'],
+    [45_900, '45 s'],
+    [59_999, '59 s'],
+    [60_000, '1 min'],
     [3 * MINUTE + 20_000, '3 min 20 s'],
-    [HOUR - 400, '1 h'],
+    [HOUR - 1, '59 min 59 s'],
+    [HOUR, '1 h'],
     [2 * HOUR + 5 * MINUTE, '2 h 5 min'],
-    [DAY - 1, '1 d'],
+    [DAY - 1, '23 h 59 min'],
+    [DAY, '1 d'],
     [4 * DAY + 2 * HOUR, '4 d 2 h'],
   ])('says %d ms as %s', (ms, words) => {
     expect(duration(ms)).toBe(words);
   });
 
-  it('says a second that has begun as one that is not over', () => {
-    expect([0, 999, 1_000, 59_999, MINUTE].map(wholeSeconds)).toEqual([
-      '0 s',
-      '0 s',
-      '1 s',
-      '59 s',
-      '1 min',
-    ]);
+  it.each([
+    [-1, '0 s'],
+    [640, '0.6 s'],
+    [3_299, '3.2 s'],
+    [3_300, '3.3 s'],
+    [9_999, '9.9 s'],
+    [14_999, '14 s'],
+  ])('says what is left, %d ms, as %s, and no more than that', (ms, words) => {
+    expect(seconds(ms)).toBe(words);
+  });
+
+  it.each([
+    [400, '400 ms'],
+    [3_300, '3.3 s'],
+    [12_250, '12.25 s'],
+    [15_000, '15 s'],
+    [MINUTE, '1 min'],
+    [90_500, '1 min 30.5 s'],
+    [2 * HOUR + MINUTE, '2 h 1 min'],
+  ])('says a setting of %d ms exactly, as %s', (ms, words) => {
+    expect(setting(ms)).toBe(words);
   });
 
   it('says a gap in milliseconds however long it is', () => {
@@ -66,6 +84,7 @@ describe('when a time is said beside now', () => {
   it.each([
     [12_000, 'in 12 s'],
     [11_001, 'in 12 s'],
+    [59_001, 'in 1 min'],
     [1, 'in 1 s'],
     [0, 'due'],
     [-1_999, 'due'],

@@ -11,7 +11,7 @@ import {
   Table,
 } from '../../../../lib/dashboard/page/parts.js';
 import { Theme } from '../../../../lib/dashboard/page/theme.js';
-import { duration, timeOfDay, timer } from '../../../../lib/dashboard/page/words.js';
+import { setting, timeOfDay, timer } from '../../../../lib/dashboard/page/words.js';
 import type { FleetView } from '../fleet-view.js';
 import { Lanes } from './lanes.js';
 import { room, useRoom } from './room.js';
@@ -116,7 +116,7 @@ function Leader({ view }: { readonly view: FleetView }) {
       )}
       <p class="legend">
         {lock === 'file' ? 'A lock file on this machine' : 'A Lease on a real API server'}. A leader
-        that falls silent is replaced after {duration(leaseDurationMs)}
+        that falls silent is replaced after {setting(leaseDurationMs)}
         <span class="soft"> (profile: 'fast' for this demonstration; the default is 15 s).</span>
       </p>
       <div class="buttons">
