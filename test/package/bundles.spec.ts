@@ -118,6 +118,13 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     expect(mentioning).toEqual(["const importPackage = () => import('@kubernetes/client-node');"]);
   });
 
+  it('imports no createRequire by its name, as webpack reads its calls then and warns of these', () => {
+    const named = FILES.filter((name) =>
+      /import \{[^}]*createRequire/.test(text(`${dir}/${name}.js`)),
+    );
+    expect(named).toEqual([]);
+  });
+
   it('loads what only a cluster needs with the first lock in one', () => {
     const lines = FILES.flatMap((name) => text(`${dir}/${name}.js`).split('\n'));
     const loading = lines.filter((line) => line.includes(`./${LAZY}.js`));

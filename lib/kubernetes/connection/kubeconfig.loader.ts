@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+// Not `createRequire` by its name: webpack would read its calls, and warn of those whose argument it does not know.
+import nodeModule from 'node:module';
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { LockRequestError } from '../../core/errors.js';
@@ -181,11 +182,13 @@ function isOldNode(): boolean {
 /** What the main script would find of the package, and of the undici that its version 2 needs. */
 function installed(): { readonly version: string; readonly undici?: string } | undefined {
   try {
-    const main = createRequire(resolve(process.argv[1] ?? 'main.js'));
+    const main = nodeModule.createRequire(resolve(process.argv[1] ?? 'main.js'));
     const file = main.resolve(`${PACKAGE}/package.json`);
     const { version } = main(file) as { version: string };
     if (version.startsWith('1.')) return { version };
-    const { version: undici } = createRequire(file)('undici/package.json') as { version: string };
+    const { version: undici } = nodeModule.createRequire(file)('undici/package.json') as {
+      version: string;
+    };
     return { version, undici };
   } catch {
     // It is not installed, or in a way that cannot be looked into; the import shows which.
