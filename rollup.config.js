@@ -8,6 +8,7 @@ import typescript from 'typescript';
  */
 const ENTRIES = {
   index: '.build/index',
+  contracts: '.build/contracts/index',
   core: '.build/election/index',
   dashboard: '.build/dashboard/index',
   health: '.build/health/index',
@@ -60,11 +61,14 @@ const OF_PROGRAM = /[\\/]cli[\\/]main\.js$/;
 /** What only a lock in a cluster needs, which is imported when there is one. */
 const OF_CLUSTER = /[\\/]lease-store\.(js|d\.ts)$/;
 
+/** Entries for tests, which an application does not load. */
+const OF_TESTS = /[\\/](contracts|testing)[\\/]index\.(js|d\.ts)$/;
+
 /**
  * What one entry alone reaches is in its file. The rest is in one file that all of them share, but for what needs a package
- * of Nest, which an entry without Nest must not load, and for the records of jobs. What is only imported when it is needed is in
- * a file of its own. The program changes none of this: what it shares with one entry alone stays with /core, or leaves the
- * dashboard, which needs Nest, for a file that both load.
+ * of Nest, which an entry without Nest must not load, for the records of jobs and for what is only for tests. What is only
+ * imported when it is needed is in a file of its own. The program changes none of this: what it shares with one entry alone
+ * stays with /core, or leaves the dashboard, which needs Nest, for a file that both load.
  */
 function manualChunks(id, { getModuleInfo }) {
   const reaching = reached(id, (each) => getModuleInfo(each).importers);
@@ -80,6 +84,7 @@ function manualChunks(id, { getModuleInfo }) {
     return isOfProgram ? 'fleet' : undefined;
   }
   if (entries.every((each) => OF_JOBS.test(each))) return 'jobs';
+  if (entries.every((each) => OF_TESTS.test(each))) return 'kit';
   const needed = reached(id, (each) => getModuleInfo(each).importedIds);
   const isOfNest = needed.some((each) => !/^[./]|^node:/.test(each));
   return isOfNest ? 'nest' : 'shared';

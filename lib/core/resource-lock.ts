@@ -117,7 +117,7 @@ export interface Store<Content, Version> {
   describe(): string;
 }
 
-/** The store of one lease. Every lock passes the same contract suite (`test/locks/resource-lock.contract.ts`). */
+/** The store of one lease. Every lock passes `lockContract()` of `nestjs-leader-election/contracts`. */
 export interface ResourceLock extends Store<LeaseRecord, ObservedLease> {
   /**
    * Says that the lease is kept in this process, where a write in vain costs nothing. Candidates then don't wait a random
@@ -138,7 +138,7 @@ export interface ResourceLock extends Store<LeaseRecord, ObservedLease> {
   /**
    * The store of a document beside this lease, in an object of its own named `<leaseName>-<suffix>`. Uses what this
    * lock holds, and is of no use after `close()`. A lock without it cannot carry `@LeaderCron` jobs. Every such store
-   * passes the same contract suite (`test/locks/document-store.contract.ts`).
+   * passes `documentStoreContract()` of `nestjs-leader-election/contracts`.
    */
   sibling?(suffix: string): Store<JsonDocument, StoredDocument>;
   /**

@@ -14,7 +14,16 @@ export {
   LeaderElectionTestingModule,
   type LeaderElectionTestingModuleOptions,
 } from './leader-election-testing.module.js';
-export { ManualClock } from './manual-clock.js';
+export { ManualClock } from '../contracts/manual-clock.js';
+export {
+  RecordingStore,
+  type FaultScope,
+  type RecordedRequest,
+  type RecordedWrite,
+  type RecordingStoreOptions,
+  type StoreOutcome,
+  type StoreVerb,
+} from '../contracts/recording.store.js';
 export type { Clock, Timer } from '../core/clock.js';
 export {
   TestElection,

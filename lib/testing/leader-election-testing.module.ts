@@ -15,7 +15,7 @@ import {
 import type { LockBeside, SelectedLock } from '../locks/lock-selection.js';
 import { ControlledElector } from './controlled.elector.js';
 import { ControlledMembers, type TestMember } from './controlled-members.js';
-import { ManualClock } from './manual-clock.js';
+import { ManualClock } from '../contracts/manual-clock.js';
 
 /** How a {@link TestElection} begins. */
 export interface TestElectionOptions {

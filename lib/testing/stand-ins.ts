@@ -9,7 +9,7 @@ import { LeadershipService } from '../nest/leadership.service.js';
 import { leadershipNow, type RoleElection } from '../nest/role-election.js';
 import type { LeaderCronContext } from '../schedule/runner/job-definition.js';
 import { ControlledElector } from './controlled.elector.js';
-import { ManualClock } from './manual-clock.js';
+import { ManualClock } from '../contracts/manual-clock.js';
 
 /**
  * A term for a handler that is called directly. What is not given is: role `'test'`, number 1, the number as fencing

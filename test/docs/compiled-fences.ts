@@ -8,6 +8,7 @@ export const ENTRIES: Readonly<Record<string, string>> = {
   'nestjs-leader-election/schedule': 'lib/schedule/index.ts',
   'nestjs-leader-election/testing': 'lib/testing/index.ts',
   'nestjs-leader-election/core': 'lib/election/index.ts',
+  'nestjs-leader-election/contracts': 'lib/contracts/index.ts',
   'nestjs-leader-election/dashboard': 'lib/dashboard/index.ts',
   'nestjs-leader-election/health': 'lib/health/index.ts',
   'nestjs-leader-election/metrics': 'lib/metrics/index.ts',

@@ -3,6 +3,7 @@ import ts from 'typescript';
 
 const ENTRIES = [
   'lib/index.ts',
+  'lib/contracts/index.ts',
   'lib/dashboard/index.ts',
   'lib/election/index.ts',
   'lib/metrics/index.ts',

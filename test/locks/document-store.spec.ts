@@ -8,49 +8,66 @@ import { MemoryLeaseStore, memoryLock } from '../../lib/locks/memory/memory.lock
 import { leaseLock } from '../../lib/locks/kubernetes/lease.lock.js';
 import { ApiEmulator } from '../../proof/api-emulator/api-emulator.js';
 import { kubeConfigTo } from '../../proof/api-emulator/emulated-cluster.js';
+import { storeFaultsOf } from './emulated-faults.js';
+import { FaultyDisk } from './faulty-disk.js';
 import { describeDocumentStore } from './document-store.contract.js';
 import { request } from './lock-request.js';
 
 const REQUESTER = { leaseName: 'plan', namespace: 'default', identity: 'first' };
 const ANNOTATION = 'nestjs-leader-election/schedule';
 
-describeDocumentStore('memoryLock().sibling()', async () => {
-  const store = new MemoryLeaseStore();
-  const makeLock = memoryLock(store);
-  return {
-    first: await makeLock(REQUESTER),
-    second: await makeLock({ ...REQUESTER, identity: 'second' }),
-    deleteByHand: () => Promise.resolve(void store.documents.delete('default/plan-schedule')),
-    dispose: () => Promise.resolve(),
-  };
-});
+describeDocumentStore(
+  'memoryLock().sibling()',
+  async () => {
+    const store = new MemoryLeaseStore();
+    const makeLock = memoryLock(store);
+    return {
+      first: await makeLock(REQUESTER),
+      second: await makeLock({ ...REQUESTER, identity: 'second' }),
+      deleteByHand: () => Promise.resolve(void store.documents.delete('default/plan-schedule')),
+      dispose: () => Promise.resolve(),
+    };
+  },
+  ['lost-answers', 'outages', 'spoiling'],
+);
 
-describeDocumentStore('fileLock().sibling()', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'document-store-'));
-  const documentDirectory = join(directory, 'default.plan-schedule');
-  return {
-    first: new FileLock({ directory }, REQUESTER),
-    second: new FileLock({ directory }, { ...REQUESTER, identity: 'second' }),
-    deleteByHand: () => rm(documentDirectory, { recursive: true }),
-    spoilByHand: async () => {
-      const { versions } = sortLeaseFileNames(await readdir(documentDirectory));
-      await writeFile(join(documentDirectory, versions.at(-1)!.name), '{"document":');
-    },
-    dispose: () => rm(directory, { recursive: true }),
-  };
-});
+describeDocumentStore(
+  'fileLock().sibling()',
+  async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'document-store-'));
+    const documentDirectory = join(directory, 'default.plan-schedule');
+    const disk = new FaultyDisk();
+    return {
+      first: new FileLock({ directory }, REQUESTER, disk.calls),
+      second: new FileLock({ directory }, { ...REQUESTER, identity: 'second' }),
+      deleteByHand: () => rm(documentDirectory, { recursive: true }),
+      spoilByHand: async () => {
+        const { versions } = sortLeaseFileNames(await readdir(documentDirectory));
+        await writeFile(join(documentDirectory, versions.at(-1)!.name), '{"document":');
+      },
+      ...disk.faults,
+      dispose: () => rm(directory, { recursive: true }),
+    };
+  },
+  [],
+);
 
-describeDocumentStore('leaseLock().sibling() on the API emulator', async () => {
-  const emulator = await ApiEmulator.start();
-  const lock = () => leaseLock({ kubeConfig: kubeConfigTo(emulator.url) });
-  return {
-    first: await lock()(REQUESTER),
-    second: await lock()({ ...REQUESTER, identity: 'second' }),
-    deleteByHand: async () => void emulator.store.delete('default', 'plan-schedule'),
-    spoilByHand: async () => annotate(emulator, { [ANNOTATION]: 'not json' }),
-    dispose: () => emulator.stop(),
-  };
-});
+describeDocumentStore(
+  'leaseLock().sibling() on the API emulator',
+  async () => {
+    const emulator = await ApiEmulator.start();
+    const lock = () => leaseLock({ kubeConfig: kubeConfigTo(emulator.url) });
+    return {
+      first: await lock()(REQUESTER),
+      second: await lock()({ ...REQUESTER, identity: 'second' }),
+      deleteByHand: async () => void emulator.store.delete('default', 'plan-schedule'),
+      spoilByHand: async () => annotate(emulator, { [ANNOTATION]: 'not json' }),
+      ...storeFaultsOf(emulator),
+      dispose: () => emulator.stop(),
+    };
+  },
+  [],
+);
 
 describe('leaseLock().sibling(), when it talks to the API server', () => {
   it('keeps what others put on the object, and names version and uid in every PUT', async () => {

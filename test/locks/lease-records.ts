@@ -1,7 +1,6 @@
 import type { LeaseRecord } from '../../lib/core/lease-record.js';
 
-/** 2026-01-02T03:04:05.678901Z */
-export const NOW_MICROS = 1_767_323_045_678_901;
+export { held, NOW_MICROS } from '../../lib/contracts/lease-records.js';
 
 /** What is read where nobody has written a field that can be understood. */
 export const EMPTY_RECORD: LeaseRecord = {
@@ -12,15 +11,3 @@ export const EMPTY_RECORD: LeaseRecord = {
   leaseTransitions: 0,
   releasedTransitions: null,
 };
-
-export function held(holderIdentity: string, change: Partial<LeaseRecord> = {}): LeaseRecord {
-  return {
-    holderIdentity,
-    leaseDurationSeconds: 15,
-    acquireTimeMicros: NOW_MICROS,
-    renewTimeMicros: NOW_MICROS,
-    leaseTransitions: 1,
-    releasedTransitions: null,
-    ...change,
-  };
-}

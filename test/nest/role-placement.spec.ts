@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { RestingMember } from '../../lib/core/election-state.js';
 import type { MemberView } from '../../lib/core/member.js';
 import { type Placement, RolePlacement } from '../../lib/nest/role-placement.js';
-import { ManualClock } from '../../lib/testing/manual-clock.js';
+import { ManualClock } from '../../lib/contracts/manual-clock.js';
 
 const pod = (uid: string, second: number, templateHash = 'v1'): MemberView => ({
   name: uid,

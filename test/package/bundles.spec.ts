@@ -6,10 +6,12 @@ import { describe, expect, it } from '@jest/globals';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const TYPED = [
+  'contracts',
   'core',
   'dashboard',
   'health',
   'index',
+  'kit',
   'metrics',
   'nest',
   'schedule',
@@ -76,6 +78,7 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
 
   it.each([
     ['index', []],
+    ['contracts', []],
     ['testing', []],
     ['dashboard', []],
     ['schedule', OF_SCHEDULE],
@@ -86,8 +89,8 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     expect(new Set(packagesOf(`${dir}/${name}.js`))).toEqual(new Set(expected));
   });
 
-  it.each(['core.js', 'core.d.ts', `${LAZY}.js`])(
-    'loads with %s, which an application without Nest loads, nothing but Node.js itself',
+  it.each(['core.js', 'core.d.ts', 'contracts.js', 'contracts.d.ts', `${LAZY}.js`])(
+    'loads with %s, which an application without Nest may load, nothing but Node.js itself',
     (file) => {
       const others = loadedBy(`${dir}/${file}`).filter((name) => !name.startsWith('node:'));
       expect(others).toEqual([]);
@@ -107,6 +110,14 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
   it('loads the records of jobs only with the entries that read them', () => {
     const withThem = TYPED.filter((name) => text(`${dir}/${name}.js`).includes(`./${OF_JOBS}.js`));
     expect(withThem).toEqual(['dashboard', 'schedule']);
+  });
+
+  it('loads what is only for tests with the entries for tests alone', () => {
+    const withIt = FILES.filter((name) => text(`${dir}/${name}.js`).includes('./kit.js'));
+    expect(withIt).toEqual(['contracts', 'testing']);
+    const production = FILES.filter((name) => !['contracts', 'kit', 'testing'].includes(name));
+    const testing = production.filter((name) => /node:assert/.test(text(`${dir}/${name}.js`)));
+    expect(testing).toEqual([]);
   });
 
   it('loads client-node only where a kubeconfig is to be read', () => {

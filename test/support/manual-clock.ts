@@ -1,2 +1,2 @@
 /** The clock that users' tests have. */
-export { ManualClock } from '../../lib/testing/manual-clock.js';
+export { ManualClock } from '../../lib/contracts/manual-clock.js';

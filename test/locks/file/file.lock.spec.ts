@@ -37,29 +37,36 @@ import {
 import { EMPTY_RECORD, held } from '../lease-records.js';
 import { request } from '../lock-request.js';
 import { RecordedWatch } from '../recorded-watch.js';
+import { FaultyDisk } from '../faulty-disk.js';
 import { describeResourceLock } from '../resource-lock.contract.js';
 
 const LEASE = { namespace: 'plans', leaseName: 'plan-scheduler' };
 const MOST_FILES = 8;
 
-describeResourceLock('fileLock()', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'file-lock-'));
-  const leaseDirectory = join(directory, 'plans.plan-scheduler');
-  return {
-    first: new FileLock({ directory }, { ...LEASE, identity: 'first' }),
-    firstIdentity: 'first',
-    second: new FileLock({ directory }, { ...LEASE, identity: 'second' }),
-    secondIdentity: 'second',
-    name: 'plans.plan-scheduler',
-    deleteByHand: () => rm(leaseDirectory, { recursive: true }),
-    editByHand: async (change) => {
-      const path = await newestFile(leaseDirectory);
-      const fields = JSON.parse(await readFile(path, 'utf8')) as object;
-      await writeFile(path, JSON.stringify({ ...fields, ...change }));
-    },
-    dispose: () => rm(directory, { recursive: true }),
-  };
-});
+describeResourceLock(
+  'fileLock()',
+  async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'file-lock-'));
+    const leaseDirectory = join(directory, 'plans.plan-scheduler');
+    const disk = new FaultyDisk();
+    return {
+      first: new FileLock({ directory }, { ...LEASE, identity: 'first' }, disk.calls),
+      firstIdentity: 'first',
+      second: new FileLock({ directory }, { ...LEASE, identity: 'second' }),
+      secondIdentity: 'second',
+      name: 'plans.plan-scheduler',
+      deleteByHand: () => rm(leaseDirectory, { recursive: true }),
+      editByHand: async (change) => {
+        const path = await newestFile(leaseDirectory);
+        const fields = JSON.parse(await readFile(path, 'utf8')) as object;
+        await writeFile(path, JSON.stringify({ ...fields, ...change }));
+      },
+      ...disk.faults,
+      dispose: () => rm(directory, { recursive: true }),
+    };
+  },
+  [],
+);
 
 describe('When fileLock() is given options that name no directory', () => {
   it.each([

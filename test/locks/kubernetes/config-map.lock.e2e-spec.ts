@@ -42,47 +42,55 @@ describe.each([
   ['its own annotation', false],
   ["client-go's annotation", true],
 ])('configMapLock() in %s', (_, isClientGo) => {
-  describeResourceLock('on a real API server', async () => {
-    const name = `contract-${++made}`;
-    // The leases beside it are objects that are named after it, and stay.
-    const leaseName = `plan-${made}`;
-    const address = configMapAddress(NAMESPACE, name);
-    const path = objectPath(address);
-    const entry = { leaseName, role: leaseName, isClientGo, podName: undefined };
-    const codec = new ConfigMapRecordCodec(entry);
+  describeResourceLock(
+    'on a real API server',
+    async () => {
+      const name = `contract-${++made}`;
+      // The leases beside it are objects that are named after it, and stay.
+      const leaseName = `plan-${made}`;
+      const address = configMapAddress(NAMESPACE, name);
+      const path = objectPath(address);
+      const entry = { leaseName, role: leaseName, isClientGo, podName: undefined };
+      const codec = new ConfigMapRecordCodec(entry);
+      const remove = async () => void (await controlPlane.request('DELETE', path));
+      return {
+        ...(await contenders(name, isClientGo, leaseName)),
+        firstIdentity: 'first',
+        secondIdentity: 'second',
+        name: `${NAMESPACE}/${name}`,
+        deleteByHand: remove,
+        editByHand: async (change) => {
+          const { body } = await controlPlane.request('GET', path);
+          const stored = codec.decode(body, address);
+          if (stored.kind === 'unusable') throw new Error(stored.problem);
+          const record = { ...stored.lease.record, ...change };
+          await controlPlane.request('PUT', path, codec.replaced(record, stored.lease, address));
+        },
+        dispose: remove,
+      };
+    },
+    ['competitors', 'lost-answers', 'outages'],
+  );
+});
+
+describeDocumentStore(
+  'configMapLock().sibling() on a real API server',
+  async () => {
+    const leaseName = `document-${++made}`;
+    const path = objectPath(configMapAddress(NAMESPACE, `${leaseName}-schedule`));
     const remove = async () => void (await controlPlane.request('DELETE', path));
     return {
-      ...(await contenders(name, isClientGo, leaseName)),
-      firstIdentity: 'first',
-      secondIdentity: 'second',
-      name: `${NAMESPACE}/${name}`,
+      ...(await contenders('leaders', false, leaseName)),
       deleteByHand: remove,
-      editByHand: async (change) => {
-        const { body } = await controlPlane.request('GET', path);
-        const stored = codec.decode(body, address);
-        if (stored.kind === 'unusable') throw new Error(stored.problem);
-        const record = { ...stored.lease.record, ...change };
-        await controlPlane.request('PUT', path, codec.replaced(record, stored.lease, address));
+      spoilByHand: async () => {
+        const annotations = { [DOCUMENT_ANNOTATION]: 'not json' };
+        await controlPlane.request('PATCH', path, { metadata: { annotations } });
       },
       dispose: remove,
     };
-  });
-});
-
-describeDocumentStore('configMapLock().sibling() on a real API server', async () => {
-  const leaseName = `document-${++made}`;
-  const path = objectPath(configMapAddress(NAMESPACE, `${leaseName}-schedule`));
-  const remove = async () => void (await controlPlane.request('DELETE', path));
-  return {
-    ...(await contenders('leaders', false, leaseName)),
-    deleteByHand: remove,
-    spoilByHand: async () => {
-      const annotations = { [DOCUMENT_ANNOTATION]: 'not json' };
-      await controlPlane.request('PATCH', path, { metadata: { annotations } });
-    },
-    dispose: remove,
-  };
-});
+  },
+  ['lost-answers', 'outages'],
+);
 
 describe('configMapLock(), on a real API server', () => {
   const rule = (...verbs: string[]) => ({ apiGroups: [''], resources: ['configmaps'], verbs });

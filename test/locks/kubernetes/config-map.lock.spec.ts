@@ -17,6 +17,7 @@ import { describeDocumentStore } from '../document-store.contract.js';
 import { held, NOW_MICROS } from '../lease-records.js';
 import { request } from '../lock-request.js';
 import { RecordedWatch } from '../recorded-watch.js';
+import { storeFaultsOf } from '../emulated-faults.js';
 import { describeResourceLock } from '../resource-lock.contract.js';
 
 const CLIENT_GO = 'control-plane.alpha.kubernetes.io/leader';
@@ -53,41 +54,51 @@ describe.each([
   ['its own annotation', false],
   ["client-go's annotation", true],
 ])('configMapLock() in %s', (_, isClientGo) => {
-  describeResourceLock('on the API emulator', async () => {
-    const emulator = await ApiEmulator.start();
-    const entry = { leaseName: 'plan', role: 'plan', isClientGo, podName: undefined };
-    const codec = new ConfigMapRecordCodec(entry);
-    return {
-      first: await lockTo(emulator, {}, { clientGo: isClientGo }),
-      firstIdentity: 'first',
-      second: await lockTo(emulator, { identity: 'second' }, { clientGo: isClientGo }),
-      secondIdentity: 'second',
-      name: 'default/leaders',
-      deleteByHand: async () => void emulator.configMaps.delete('default', 'leaders'),
-      editByHand: async (change) => {
-        const found = codec.decode(stored(emulator), ADDRESS);
-        if (found.kind === 'unusable') throw new Error(found.problem);
-        const body = codec.replaced({ ...found.lease.record, ...change }, found.lease, ADDRESS);
-        emulator.configMaps.update('default', 'leaders', body as never, 'kubectl-edit');
-      },
-      dispose: () => emulator.stop(),
-    };
-  });
+  describeResourceLock(
+    'on the API emulator',
+    async () => {
+      const emulator = await ApiEmulator.start();
+      const entry = { leaseName: 'plan', role: 'plan', isClientGo, podName: undefined };
+      const codec = new ConfigMapRecordCodec(entry);
+      return {
+        first: await lockTo(emulator, {}, { clientGo: isClientGo }),
+        firstIdentity: 'first',
+        second: await lockTo(emulator, { identity: 'second' }, { clientGo: isClientGo }),
+        secondIdentity: 'second',
+        name: 'default/leaders',
+        deleteByHand: async () => void emulator.configMaps.delete('default', 'leaders'),
+        editByHand: async (change) => {
+          const found = codec.decode(stored(emulator), ADDRESS);
+          if (found.kind === 'unusable') throw new Error(found.problem);
+          const body = codec.replaced({ ...found.lease.record, ...change }, found.lease, ADDRESS);
+          emulator.configMaps.update('default', 'leaders', body as never, 'kubectl-edit');
+        },
+        ...storeFaultsOf(emulator),
+        dispose: () => emulator.stop(),
+      };
+    },
+    ['competitors'],
+  );
 });
 
-describeDocumentStore('configMapLock().sibling() on the API emulator', async () => {
-  const emulator = await ApiEmulator.start();
-  return {
-    first: await lockTo(emulator),
-    second: await lockTo(emulator, { identity: 'second' }),
-    deleteByHand: async () => void emulator.configMaps.delete('default', 'plan-schedule'),
-    spoilByHand: async () => {
-      const annotations = { [DOCUMENT_ANNOTATION]: 'not json' };
-      edit(emulator, { metadata: { annotations } }, 'plan-schedule');
-    },
-    dispose: () => emulator.stop(),
-  };
-});
+describeDocumentStore(
+  'configMapLock().sibling() on the API emulator',
+  async () => {
+    const emulator = await ApiEmulator.start();
+    return {
+      first: await lockTo(emulator),
+      second: await lockTo(emulator, { identity: 'second' }),
+      deleteByHand: async () => void emulator.configMaps.delete('default', 'plan-schedule'),
+      spoilByHand: async () => {
+        const annotations = { [DOCUMENT_ANNOTATION]: 'not json' };
+        edit(emulator, { metadata: { annotations } }, 'plan-schedule');
+      },
+      ...storeFaultsOf(emulator),
+      dispose: () => emulator.stop(),
+    };
+  },
+  [],
+);
 
 describe('configMapLock(), when it talks to the API server', () => {
   let emulator: ApiEmulator;

@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it, expect } from '@jest/globals';
 import { leaseAddress, objectPath } from '../../../lib/kubernetes/object-request.js';
 import {
@@ -7,6 +9,7 @@ import {
 import { DOCUMENT_ANNOTATION } from '../../../lib/locks/kubernetes/lease-store.js';
 import { leaseLock } from '../../../lib/locks/kubernetes/lease.lock.js';
 import { ControlPlane, FIRST_START_LIMIT_MS } from '../../../proof/control-plane/control-plane.js';
+import { HttpFaultFront } from '../../../proof/fault-proxy/http-fault-front.js';
 import { describeDocumentStore } from '../document-store.contract.js';
 import { held } from '../lease-records.js';
 import { request } from '../lock-request.js';
@@ -17,14 +20,31 @@ const NAMESPACE = 'lease-lock';
 const RECORD = held('first');
 
 let controlPlane: ControlPlane;
+/** A load balancer on the way of the first candidate to the server. */
+let front: HttpFaultFront;
+let firstKubeconfig: string;
 let leases = 0;
 
 beforeAll(async () => {
   controlPlane = await ControlPlane.start();
   await controlPlane.createNamespace(NAMESPACE);
+  const { directory, caFile, adminKubeconfig, ports } = controlPlane;
+  const [cert, key, ca] = [
+    join(directory, 'apiserver.crt'),
+    join(directory, 'apiserver.key'),
+    caFile,
+  ].map((path) => readFileSync(path, 'utf8')) as [string, string, string];
+  front = await HttpFaultFront.start({ cert, key, ca }, () => ports[0]!);
+  const config = JSON.parse(readFileSync(adminKubeconfig, 'utf8'));
+  config.clusters[0].cluster.server = `https://127.0.0.1:${front.port}`;
+  firstKubeconfig = join(directory, 'first.kubeconfig');
+  writeFileSync(firstKubeconfig, JSON.stringify(config), { mode: 0o600 });
 }, FIRST_START_LIMIT_MS);
 
-afterAll(() => controlPlane?.stop());
+afterAll(async () => {
+  await front?.stop();
+  await controlPlane?.stop();
+});
 
 function requester(leaseName: string, identity = 'first') {
   return { leaseName, namespace: NAMESPACE, identity };
@@ -32,50 +52,71 @@ function requester(leaseName: string, identity = 'first') {
 
 /** Two candidates of one lease, with a connection each. */
 async function contenders(leaseName: string) {
-  const lock = () => leaseLock({ kubeConfigFile: controlPlane.adminKubeconfig });
+  const lock = (kubeConfigFile: string) => leaseLock({ kubeConfigFile });
   return {
-    first: await lock()(requester(leaseName)),
-    second: await lock()(requester(leaseName, 'second')),
+    first: await lock(firstKubeconfig)(requester(leaseName)),
+    second: await lock(controlPlane.adminKubeconfig)(requester(leaseName, 'second')),
   };
 }
 
-describeResourceLock('leaseLock() on a real API server', async () => {
-  const leaseName = `contract-${++leases}`;
-  const address = leaseAddress(NAMESPACE, leaseName);
-  const path = objectPath(address);
-  const remove = async () => void (await controlPlane.request('DELETE', path));
-  return {
-    ...(await contenders(leaseName)),
-    firstIdentity: 'first',
-    secondIdentity: 'second',
-    name: `${NAMESPACE}/${leaseName}`,
-    deleteByHand: remove,
-    editByHand: async (change) => {
-      const { body } = await controlPlane.request('GET', path);
-      const stored = decodeLease(body, address);
-      if (stored.kind === 'unusable') throw new Error(stored.problem);
-      const { record } = stored.lease;
-      const edited = encodeReplacement({ ...record, ...change }, stored.lease, address);
-      await controlPlane.request('PUT', path, edited);
-    },
-    dispose: remove,
-  };
-});
+/** The load balancer fails after or before the server has the request. */
+const faults = {
+  loseAnswer: async () => front.answer({ status: 503, reachesServer: true }),
+  interrupt: async () => {
+    front.answer({ status: 503, reachesServer: false });
+    return async () => front.answer(undefined);
+  },
+};
 
-describeDocumentStore('leaseLock().sibling() on a real API server', async () => {
-  const leaseName = `contract-${++leases}`;
-  const path = objectPath(leaseAddress(NAMESPACE, `${leaseName}-schedule`));
-  const remove = async () => void (await controlPlane.request('DELETE', path));
-  return {
-    ...(await contenders(leaseName)),
-    deleteByHand: remove,
-    spoilByHand: async () => {
-      const annotations = { [DOCUMENT_ANNOTATION]: 'not json' };
-      await controlPlane.request('PATCH', path, { metadata: { annotations } });
-    },
-    dispose: remove,
-  };
-});
+describeResourceLock(
+  'leaseLock() on a real API server',
+  async () => {
+    front.answer(undefined);
+    const leaseName = `contract-${++leases}`;
+    const address = leaseAddress(NAMESPACE, leaseName);
+    const path = objectPath(address);
+    const remove = async () => void (await controlPlane.request('DELETE', path));
+    return {
+      ...(await contenders(leaseName)),
+      firstIdentity: 'first',
+      secondIdentity: 'second',
+      name: `${NAMESPACE}/${leaseName}`,
+      deleteByHand: remove,
+      editByHand: async (change) => {
+        const { body } = await controlPlane.request('GET', path);
+        const stored = decodeLease(body, address);
+        if (stored.kind === 'unusable') throw new Error(stored.problem);
+        const { record } = stored.lease;
+        const edited = encodeReplacement({ ...record, ...change }, stored.lease, address);
+        await controlPlane.request('PUT', path, edited);
+      },
+      ...faults,
+      dispose: remove,
+    };
+  },
+  ['competitors'],
+);
+
+describeDocumentStore(
+  'leaseLock().sibling() on a real API server',
+  async () => {
+    front.answer(undefined);
+    const leaseName = `contract-${++leases}`;
+    const path = objectPath(leaseAddress(NAMESPACE, `${leaseName}-schedule`));
+    const remove = async () => void (await controlPlane.request('DELETE', path));
+    return {
+      ...(await contenders(leaseName)),
+      deleteByHand: remove,
+      spoilByHand: async () => {
+        const annotations = { [DOCUMENT_ANNOTATION]: 'not json' };
+        await controlPlane.request('PATCH', path, { metadata: { annotations } });
+      },
+      ...faults,
+      dispose: remove,
+    };
+  },
+  [],
+);
 
 describe('leaseLock(), as a service account of a real API server', () => {
   const rule = (...verbs: string[]) => ({

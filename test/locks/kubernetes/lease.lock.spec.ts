@@ -22,31 +22,38 @@ import type { FaultKind } from '../../../proof/api-emulator/fault.js';
 import { held } from '../lease-records.js';
 import { request } from '../lock-request.js';
 import { RecordedWatch } from '../recorded-watch.js';
+import { storeFaultsOf } from '../emulated-faults.js';
 import { describeResourceLock } from '../resource-lock.contract.js';
 
 const REQUESTER: LockRequester = { leaseName: 'plan', namespace: 'default', identity: 'first' };
 const RECORD = held('first');
 const ADDRESS = leaseAddress('default', 'plan');
 
-describeResourceLock('leaseLock() on the API emulator', async () => {
-  const emulator = await ApiEmulator.start();
-  const lock = () => leaseLock({ kubeConfig: kubeConfigTo(emulator.url) });
-  return {
-    first: await lock()(REQUESTER),
-    firstIdentity: 'first',
-    second: await lock()({ ...REQUESTER, identity: 'second' }),
-    secondIdentity: 'second',
-    name: 'default/plan',
-    deleteByHand: async () => void emulator.store.delete('default', 'plan'),
-    editByHand: async (change) => {
-      const stored = decodeLease(emulator.store.get('default', 'plan'), ADDRESS);
-      if (stored.kind === 'unusable') throw new Error(stored.problem);
-      const body = encodeReplacement({ ...stored.lease.record, ...change }, stored.lease, ADDRESS);
-      emulator.store.update('default', 'plan', body, 'kubectl-edit');
-    },
-    dispose: () => emulator.stop(),
-  };
-});
+describeResourceLock(
+  'leaseLock() on the API emulator',
+  async () => {
+    const emulator = await ApiEmulator.start();
+    const lock = () => leaseLock({ kubeConfig: kubeConfigTo(emulator.url) });
+    return {
+      first: await lock()(REQUESTER),
+      firstIdentity: 'first',
+      second: await lock()({ ...REQUESTER, identity: 'second' }),
+      secondIdentity: 'second',
+      name: 'default/plan',
+      deleteByHand: async () => void emulator.store.delete('default', 'plan'),
+      editByHand: async (change) => {
+        const stored = decodeLease(emulator.store.get('default', 'plan'), ADDRESS);
+        if (stored.kind === 'unusable') throw new Error(stored.problem);
+        const { lease } = stored;
+        const body = encodeReplacement({ ...lease.record, ...change }, lease, ADDRESS);
+        emulator.store.update('default', 'plan', body, 'kubectl-edit');
+      },
+      ...storeFaultsOf(emulator),
+      dispose: () => emulator.stop(),
+    };
+  },
+  ['competitors'],
+);
 
 describe('leaseLock(), when it talks to the API server', () => {
   let emulator: ApiEmulator;
