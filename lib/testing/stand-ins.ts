@@ -36,6 +36,11 @@ export interface LeaderCronContextOptions {
    */
   readonly scheduledTime?: Date;
   /**
+   * Whether someone asked for the run.
+   * @default false
+   */
+  readonly isTriggered?: boolean;
+  /**
    * Nominal times of ticks that were missed before this one.
    * @default none
    */
@@ -60,6 +65,7 @@ export interface LeaderCronContextOptions {
 /** What a `@LeaderCron()` handler is called with, to call it directly. */
 export function leaderCronContext({
   scheduledTime = new Date(),
+  isTriggered = false,
   missed = [],
   attempt = 1,
   term = testTerm(),
@@ -67,6 +73,7 @@ export function leaderCronContext({
 }: LeaderCronContextOptions = {}): LeaderCronContext {
   return {
     scheduledTime,
+    isTriggered,
     attempt,
     missed: { count: missed.length, times: missed, isCapped: false },
     term,

@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { NodeProgram } from '../../proof/fleet/node-program.js';
-import type { FleetView, TickState } from '../../sample-app/src/control-room/fleet-view.js';
+import type {
+  FleetView,
+  TickState,
+  TickView,
+} from '../../sample-app/src/control-room/fleet-view.js';
+import { JOB } from '../../sample-app/src/control-room/messages.js';
 import { violations } from './support/axe.js';
 import { LAPTOP, type OpenPage, PHONE, PICTURES, useBrowser } from './support/browser.js';
 
@@ -95,6 +100,20 @@ async function doubts(): Promise<string[]> {
   ];
 }
 
+/**
+ * Ticks that no replica ran although one was at work in time: the next run that was told of came before they were too late. A
+ * process may stand still for longer than that on a busy machine, whether it leads or is about to, and then misses them.
+ */
+function lostTicks(ticks: readonly TickView[]): number[] {
+  const isLost = (missed: number): boolean => {
+    const next = ticks.find(({ tick, ranAt }) => tick > missed && ranAt !== null);
+    return next !== undefined && next.ranAt! <= missed + JOB.startingDeadlineSeconds * 1_000;
+  };
+  return ticks
+    .filter(({ state, tick }) => state === 'missed' && isLost(tick))
+    .map(({ tick }) => tick);
+}
+
 describe('when npm start runs and its page is open', () => {
   it('shows one leader, and two replicas that follow', async () => {
     await nextLeader();
@@ -112,10 +131,7 @@ describe('when npm start runs and its page is open', () => {
     await isState(leader, 'ended');
     expect(await lane(leader).innerText()).toContain('ended (SIGKILL)');
     expect(await doubts()).toEqual([]);
-    const [{ gapMs }] = (await view()).terms.slice(-1) as [FleetView['terms'][number]];
-    // Ticks are caught up for 3 s; a machine that was busy for longer misses some, and the page says so.
-    const missed = (await tickLine()).filter(([, state]) => state === 'missed');
-    expect(gapMs! > 2_000 || missed.length === 0).toBe(true);
+    expect(lostTicks((await view()).ticks)).toEqual([]);
     await button(`Start ${leader}`).click();
     await isState(leader, 'running');
   });
@@ -159,7 +175,10 @@ describe('when npm start runs and its page is open', () => {
     await nextLeader(leader);
     await isState(leader, 'ended');
     expect(await doubts()).toEqual([]);
-    expect(await page.locator('.terms tbody tr').count()).toBe(6);
+    // One for each test until here, and one more for each time that this machine stood still for too long.
+    const terms = (await view()).terms.length;
+    expect(terms).toBeGreaterThanOrEqual(6);
+    expect(await page.locator('.terms tbody tr').count()).toBe(terms);
   });
 
   it('links the dashboard of each replica, which is for this machine alone', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { eventually } from '../../proof/api-emulator/eventually.js';
 import { findFreePort } from '../../proof/control-plane/free-port.js';
 import { monotonicMs } from '../../proof/fleet/monotonic-clock.js';
 import { NodeProgram } from '../../proof/fleet/node-program.js';
@@ -19,7 +20,10 @@ class Sample extends NodeProgram {
 
   get replicaPids(): number[] {
     const children = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8');
-    return children.trim().split(' ').filter(Boolean).map(Number);
+    const pids = children.trim().split(' ').filter(Boolean).map(Number);
+    return pids.filter((pid) =>
+      readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('replica.js'),
+    );
   }
 
   async killAll(): Promise<void> {
@@ -35,6 +39,15 @@ function killIfRunning(pid: number): void {
     process.kill(pid, 'SIGKILL');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** Of a process whose parent is gone: whoever adopts it may let it wait in vain to be asked how it ended. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
   }
 }
 
@@ -106,6 +119,19 @@ describe('when the sample runs with three replicas on a file lock', () => {
     sample.signal('SIGHUP');
     await sample.exited;
     for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+  }, 60_000);
+
+  it('leaves no process when it is killed by kill -9 while a replica stands still', async () => {
+    await sample.line(TICK);
+    const pids = sample.replicaPids;
+    expect(pids).toHaveLength(3);
+    process.kill(pids[0]!, 'SIGSTOP');
+    await sample.kill();
+    try {
+      await eventually(() => expect(pids.filter(isRunning)).toEqual([]), 30_000);
+    } finally {
+      for (const pid of pids) killIfRunning(pid);
+    }
   }, 60_000);
 
   it('stops the worker of the old leader before the next one starts', async () => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { RecordedTicks } from '../../sample-app/src/control-room/messages.js';
+import type { RecordedTicks, TickRun } from '../../sample-app/src/control-room/messages.js';
 import { TickBook } from '../../sample-app/src/control-room/tick-book.js';
 
 const START = 1_000_000;
@@ -11,8 +11,10 @@ beforeEach(() => {
   book = new TickBook((holder) => holder.replace(/_.*/, ''));
 });
 
-function ran(holder: string, tick: number, isCaughtUp = false): void {
-  book.ran(holder, { kind: 'ran', tick: second(tick), at: second(tick), term: 1, isCaughtUp });
+function ran(holder: string, tick: number, more: Partial<TickRun> = {}): void {
+  const at = second(tick);
+  const run = { tick: at, at, term: 1, isTriggered: false, isCaughtUp: false, ...more };
+  book.ran(holder, { kind: 'ran', ...run });
 }
 
 function recorded(
@@ -38,7 +40,8 @@ describe('when a replica tells of a tick and the record does too', () => {
   it('counts one run', () => {
     ran('a_1', 0);
     recorded([[0, 'a_1']]);
-    expect(book.view(0, second(0))).toEqual([{ tick: second(0), state: 'ran', replicas: ['a'] }]);
+    const only = { tick: second(0), state: 'ran', replicas: ['a'], ranAt: second(0) };
+    expect(book.view(0, second(0))).toEqual([only]);
     expect(book.counts(second(0))).toEqual({
       since: second(0),
       ran: 1,
@@ -129,18 +132,19 @@ describe('when a tick leaves no trace', () => {
 
   it('ran if a replica says so later', () => {
     book.missed(second(1));
-    ran('a_1', 1, true);
+    ran('a_1', 1, { isCaughtUp: true });
     expect(statesAt(1)).toEqual(['ran', 'caught-up']);
     expect(book.counts(second(1))).toMatchObject({ ran: 2, caughtUp: 1, missed: 0 });
   });
 });
 
 describe('when someone triggers a run', () => {
-  it('counts no tick', () => {
-    ran('a_1', 0.25);
+  it.each([0.25, 0])('counts no tick, also at the very time of one: %d s after it', (after) => {
+    const isTriggered = true;
+    ran('a_1', after, { isTriggered });
     expect(book.counts(second(1))).toBeNull();
     ran('a_1', 1);
-    ran('a_1', 1.25);
+    ran('a_1', 1 + after, { isTriggered });
     expect(book.counts(second(1))).toMatchObject({ ran: 1, twice: 0 });
   });
 });

@@ -17,8 +17,10 @@ export interface MissedTicks {
 
 /** What a job's handler is called with. */
 export interface LeaderCronContext {
-  /** The nominal time of this tick. */
+  /** The nominal time of this tick; of a triggered run, when it was triggered. */
   readonly scheduledTime: Date;
+  /** True if someone asked for this run: it belongs to no tick, though a tick may have the same time. */
+  readonly isTriggered: boolean;
   /** 1 for the first run of the tick, 2 for the first one after that (`retries`, `onInterrupted: 'rerun'`). */
   readonly attempt: number;
   /** Ticks missed since the last one that ran and that were not reported before; none in a later attempt. */

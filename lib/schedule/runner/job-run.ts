@@ -216,9 +216,11 @@ export class JobRun implements ObservedRun {
   /** Calls the handler, once. From its first line on the handler may ask which run it is. */
   start(missed: MissedTicks): void {
     const { definition, term, linked, scheduledTime, attempt } = this;
+    const isTriggered = this.record.isTriggered === true;
     this.state = 'running';
     linked.follow(term.signal);
-    const context = { scheduledTime, attempt, missed, term, signal: linked.signal };
+    const { signal } = linked;
+    const context = { scheduledTime, isTriggered, attempt, missed, term, signal };
     void this.call(() => definition.run(context)).then((outcome) => {
       this.grace?.cancel();
       this.finish(outcome);

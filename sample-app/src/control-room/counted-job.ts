@@ -12,9 +12,9 @@ export class CountedJob {
     missed: 'all',
     historyLimit: 30,
   })
-  count({ scheduledTime, term }: LeaderCronContext): void {
+  count({ scheduledTime, isTriggered, term }: LeaderCronContext): void {
     const [at, tick] = [Date.now(), scheduledTime.getTime()];
     const isCaughtUp = tick < term.grantedAt.getTime() || at - tick >= JOB.intervalMs;
-    report({ kind: 'ran', tick, at, term: term.number, isCaughtUp });
+    report({ kind: 'ran', tick, isTriggered, at, term: term.number, isCaughtUp });
   }
 }

@@ -68,6 +68,8 @@ export interface TickView {
   readonly state: TickState;
   /** Who ran it; of one that was interrupted, who claimed it. */
   readonly replicas: readonly string[];
+  /** When its handler was first called; null if no replica has told of that. */
+  readonly ranAt: number | null;
 }
 
 export interface TickCounts {

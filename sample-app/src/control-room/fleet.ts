@@ -9,6 +9,7 @@ import type { Ground } from './ground.js';
 import { Lane, type LaneObserver } from './lane.js';
 import type { ReplicaMessage } from './messages.js';
 import { TermBook } from './term-book.js';
+import { ThawKeeper } from './thaw-keeper.js';
 import { TickBook } from './tick-book.js';
 
 export interface FleetPrinter {
@@ -32,6 +33,7 @@ export class Fleet implements LaneObserver {
   private readonly leading = new Set<Lane>();
   private readonly events: FleetEvent[] = [];
   private readonly listeners = new Set<() => void>();
+  private readonly keeper = new ThawKeeper();
   private countEvents = 0;
   private isClosing = false;
 
@@ -191,6 +193,7 @@ export class Fleet implements LaneObserver {
 
   private start(lane: Lane): void {
     lane.start();
+    this.keeper.keep(lane.pid);
     this.names.set(lane.identity, lane.name);
     this.changed();
   }

@@ -20,6 +20,8 @@ export interface TickRun {
   readonly kind: 'ran';
   /** The nominal time of the tick, which is its identity in the whole fleet. */
   readonly tick: number;
+  /** Someone has asked for this run: it is that of no tick, though it may have the time of one. */
+  readonly isTriggered: boolean;
   readonly at: number;
   readonly term: number;
   /** It was due before the term began, or the next one was due already. */

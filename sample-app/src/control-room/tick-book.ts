@@ -4,7 +4,7 @@ import { JOB, type RecordedTicks, type TickRun } from './messages.js';
 /** All that is known of one tick, from whichever side. */
 interface Evidence {
   /** Each call of the job that a replica has told of. */
-  readonly runs: { readonly holder: string; readonly isCaughtUp: boolean }[];
+  readonly runs: { readonly holder: string; readonly at: number; readonly isCaughtUp: boolean }[];
   /** By the record: who claimed it, and whether its end is unknown. */
   readonly claims: Map<string, { readonly isInterrupted: boolean }>;
   isMissed: boolean;
@@ -33,9 +33,10 @@ export class TickBook {
 
   constructor(private readonly nameOf: (holder: string) => string) {}
 
-  ran(holder: string, { tick, isCaughtUp }: TickRun): void {
-    if (isTick(tick)) this.first ??= this.nextUnsettled = tick;
-    this.hear(tick, ({ runs }) => runs.push({ holder, isCaughtUp }));
+  ran(holder: string, { tick, at, isTriggered, isCaughtUp }: TickRun): void {
+    if (isTriggered) return;
+    this.first ??= this.nextUnsettled = tick;
+    this.hear(tick, ({ runs }) => runs.push({ holder, at, isCaughtUp }));
   }
 
   missed(tick: number): void {
@@ -81,7 +82,8 @@ export class TickBook {
       if (silent.length === 1) return claims.get(silent[0]!)!.isInterrupted ? 'interrupted' : 'ran';
       return isMissed || this.isWithoutTrace(tick, now) ? 'missed' : 'due';
     };
-    return { tick, state: state(), replicas: [...told, ...silent].map(this.nameOf) };
+    const replicas = [...told, ...silent].map(this.nameOf);
+    return { tick, state: state(), replicas, ranAt: runs[0]?.at ?? null };
   }
 
   private isWithoutTrace(tick: number, now: number): boolean {
@@ -102,7 +104,7 @@ export class TickBook {
 
   /** A process that was frozen for long may speak of ticks that were counted without it. */
   private hear(tick: number, note: (evidence: Evidence) => unknown): void {
-    if (this.first === undefined || tick < this.first || !isTick(tick)) return;
+    if (this.first === undefined || tick < this.first) return;
     const isSettled = tick < this.nextUnsettled;
     if (isSettled) add(this.settled, this.viewOf(tick, Infinity).state, -1);
     let evidence = this.evidence.get(tick);
@@ -113,11 +115,6 @@ export class TickBook {
     note(evidence);
     if (isSettled) add(this.settled, this.viewOf(tick, Infinity).state, 1);
   }
-}
-
-/** A run that someone has triggered belongs to the moment at which that was. */
-function isTick(time: number): boolean {
-  return time % JOB.intervalMs === 0;
 }
 
 const NOTHING: Evidence = { runs: [], claims: new Map(), isMissed: false };

@@ -244,7 +244,9 @@ describe('when jobs are managed at run time', () => {
     const leader = await elections.started(Jobs);
     const follower = await elections.started(Jobs);
     await expect(leader.get(LeaderSchedule).trigger('Jobs.everyMinute')).resolves.toBe('succeeded');
-    expect(leader.get(Jobs).contexts).toHaveLength(1);
+    expect(leader.get(Jobs).contexts).toMatchObject([{ isTriggered: true }]);
+    await elections.clock.advance(MINUTE_MS);
+    expect(leader.get(Jobs).contexts.slice(1)).toMatchObject([{ isTriggered: false }]);
     await expect(follower.get(LeaderSchedule).trigger('Jobs.everyMinute')).rejects.toMatchObject({
       code: 'ERR_NOT_LEADER',
     });
