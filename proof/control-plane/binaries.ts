@@ -7,7 +7,12 @@ import { type BinaryName, buildWithGo, cachedBuildPath, demandedMinor } from './
 const ENVTEST_BINARIES: readonly BinaryName[] = ['etcd', 'kube-apiserver', 'kubectl'];
 
 /** Programs that setup-envtest does not know. */
-const OWN_BINARIES: readonly BinaryName[] = ['client-go-elector', 'chaos-judge', 'promtool'];
+const OWN_BINARIES: readonly BinaryName[] = [
+  'client-go-elector',
+  'chaos-judge',
+  'promtool',
+  'actionlint',
+];
 
 /** There is none, and nothing to build it with. */
 export class MissingBinaryError extends Error {}

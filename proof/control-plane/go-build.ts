@@ -21,6 +21,7 @@ const ELECTOR = 'proof/control-plane/client-go-elector';
 const KUBERNETES = 'k8s.io/kubernetes';
 const ETCD = 'go.etcd.io/etcd/server/v3';
 const PROMETHEUS = 'proof/prometheus';
+const ACTIONLINT = 'proof/actionlint';
 
 /** A module of its own each, as one build can hold one version of Kubernetes; the first is the default. */
 export const KUBERNETES_MINORS = ['1.37', '1.36', '1.35'] as const;
@@ -51,6 +52,7 @@ const PROGRAMS = {
   'client-go-elector': { module: SERVERS, package: `${ELECTOR}/main.go` },
   'chaos-judge': { module: JUDGE, package: '.' },
   promtool: { module: PROMETHEUS, package: 'github.com/prometheus/prometheus/cmd/promtool' },
+  actionlint: { module: ACTIONLINT, package: 'github.com/rhysd/actionlint/cmd/actionlint' },
 };
 
 export type BinaryName = keyof typeof PROGRAMS;
@@ -66,6 +68,7 @@ function folderOf(name: BinaryName): string[] {
     return [name, `${versionOf(KUBERNETES)}-${hashOf(ELECTOR, ['main.go'])}`];
   }
   if (name === 'promtool') return [name, hashOf(PROMETHEUS, ['go.mod', 'go.sum'])];
+  if (name === 'actionlint') return [name, hashOf(ACTIONLINT, ['go.mod', 'go.sum'])];
   if (name === 'chaos-judge') return [name, hashOf(JUDGE, ['go.mod', 'go.sum', 'main.go'])];
   return ['control-plane', `${versionOf(KUBERNETES)}-etcd-${versionOf(ETCD)}`];
 }
