@@ -590,6 +590,26 @@ const PODS: Plant[] = [
       /Set terminationGracePeriodSeconds/,
       pods(podWith({ terminationGracePeriodSeconds: 5 })),
     ],
+    [
+      'pod.grace-period',
+      'it is enough for the drain and one request of the release, which may take two',
+      /may take 26 s.*Set terminationGracePeriodSeconds to at least 26 /s,
+      pods(podWith({ terminationGracePeriodSeconds: 25 })),
+    ],
+    [
+      'pod.grace-period',
+      'it is enough without the sleep of the preStop hook, which counts too',
+      /may take 31 s.*Set terminationGracePeriodSeconds to at least 31 /s,
+      pods(
+        podWith({
+          terminationGracePeriodSeconds: 30,
+          containers: [
+            { image: 'plan:1', lifecycle: { preStop: { sleep: { seconds: 5 } } } },
+            { image: 'proxy:1', lifecycle: { preStop: { sleep: { seconds: 2 } } } },
+          ],
+        }),
+      ),
+    ],
     ['fleet.empty', 'there is none', /Correct --selector/, pods()],
     ['fleet.none-ready', 'none is ready', /probes/, pods(NOT_READY)],
   ),

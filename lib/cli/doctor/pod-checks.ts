@@ -11,7 +11,7 @@ export interface Fleet {
   /** Of the pods of the application; undefined: the pod of the holder alone is looked at. */
   readonly selector: string | undefined;
   readonly drainTimeoutMs: number;
-  /** Between the end of the drain and the release. */
+  /** The release may take two of them. */
   readonly requestTimeoutMs: number;
 }
 
@@ -98,17 +98,25 @@ async function podsOf(
 }
 
 function graceFindings(pods: readonly JsonDocument[], fleet: Fleet): Finding[] {
-  const needMs = fleet.drainTimeoutMs + fleet.requestTimeoutMs;
-  const short = pods.filter((pod) => graceMs(pod) < needMs);
-  if (short.length === 0) return [];
-  const [first] = short;
+  const short = pods.find((pod) => graceMs(pod) < shutdownMs(pod, fleet));
+  if (short === undefined) return [];
+  const needSeconds = shutdownMs(short, fleet) / 1_000;
   return [
     fault(
       'pod.grace-period',
-      `pod ${nameOf(first!)} has ${graceMs(first!) / 1_000} s to shut down, and the drain and the release may take ${needMs / 1_000} s: it would be killed before it releases the lease`,
-      `Set terminationGracePeriodSeconds to at least ${Math.ceil(needMs / 1_000)} and a few seconds for the hooks of the application, or lower drainTimeoutMs.`,
+      `pod ${nameOf(short)} has ${graceMs(short) / 1_000} s to shut down, and the sleep of its preStop hook, the drain and the release may take ${needSeconds} s: it would be killed before it releases the lease`,
+      `Set terminationGracePeriodSeconds to at least ${Math.ceil(needSeconds)} and a few seconds for the hooks of the application, or lower drainTimeoutMs.`,
     ),
   ];
+}
+
+/** From the deletion of the pod to the release of the lease, at most, without the hooks of the application. */
+function shutdownMs(pod: JsonDocument, { drainTimeoutMs, requestTimeoutMs }: Fleet): number {
+  const sleepsMs = containersOf(pod).map((container) => {
+    const { seconds } = partOf(partOf(partOf(container, 'lifecycle'), 'preStop'), 'sleep');
+    return typeof seconds === 'number' ? seconds * 1_000 : 0;
+  });
+  return Math.max(0, ...sleepsMs) + drainTimeoutMs + 2 * requestTimeoutMs;
 }
 
 function fleetFindings(
@@ -188,11 +196,12 @@ function nameOf(pod: JsonDocument): string {
 }
 
 function imagesOf(pod: JsonDocument): string {
+  return containersOf(pod)
+    .map(({ image }) => String(image))
+    .join(' ');
+}
+
+function containersOf(pod: JsonDocument): readonly JsonDocument[] {
   const { containers } = partOf(pod, 'spec');
-  return Array.isArray(containers)
-    ? containers
-        .filter(isJsonObject)
-        .map(({ image }) => String(image))
-        .join(' ')
-    : '';
+  return Array.isArray(containers) ? containers.filter(isJsonObject) : [];
 }
