@@ -66,6 +66,10 @@ class StoreUnderTest {
     return this.both[1];
   }
 
+  async locks(): Promise<readonly ResourceLock[]> {
+    return [this.fixture.first, this.fixture.second];
+  }
+
   end(): Promise<void> {
     return endFixture(this.fixture);
   }

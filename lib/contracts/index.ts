@@ -5,6 +5,8 @@
 
 // The contracts
 export { lockContract } from './lock.contract.js';
+export { electionContract } from './election.contract.js';
+export type { ElectionCapability, ElectionFixture } from './election-under-test.js';
 export { documentStoreContract, type DocumentStoreFixture } from './document-store.contract.js';
 export type {
   ContractCase,

@@ -100,35 +100,45 @@ const OF_FIXTURE = {
 
 type Capability = keyof typeof OF_LOCK | keyof typeof OF_FIXTURE;
 
+/** Something of which is asked what it has. */
+interface Equipped<C extends Capability> {
+  readonly fixture: object;
+  readonly lacks: ReadonlySet<C>;
+  /** All that have what a lock may have. */
+  locks(): Promise<readonly ResourceLock[]>;
+}
+
 /** A suite that leaves cases out must have been given to expect so, and of a lock that has no more than that. */
 export function capabilityRules<C extends Capability>(
   capabilities: readonly C[],
-): Record<
-  string,
-  (on: { readonly fixture: StoreFixture; readonly lacks: ReadonlySet<C> }) => Promise<void>
-> {
+): Record<string, (on: Equipped<C>) => Promise<void>> {
   return Object.fromEntries(
     capabilities.map((capability) => [
       `has ${capability} unless the suite was told otherwise`,
-      async ({ fixture, lacks }) => assertCapability(fixture, capability, !lacks.has(capability)),
+      async (on) => {
+        const expected = !on.lacks.has(capability);
+        if (Object.hasOwn(OF_FIXTURE, capability)) {
+          assertCapability(on.fixture, 'the fixture', capability, expected);
+        } else {
+          for (const lock of await on.locks()) {
+            assertCapability(lock, lock.describe(), capability, expected);
+          }
+        }
+      },
     ]),
   );
 }
 
-function assertCapability(fixture: StoreFixture, capability: Capability, expected: boolean): void {
-  const { first, second } = fixture;
+function assertCapability(
+  owner: object,
+  name: string,
+  capability: Capability,
+  expected: boolean,
+): void {
   const member = { ...OF_LOCK, ...OF_FIXTURE }[capability];
-  const owners: readonly [object, string][] = Object.hasOwn(OF_FIXTURE, capability)
-    ? [[fixture, 'the fixture']]
-    : [first, second].map((lock) => [lock, lock.describe()]);
-  for (const [owner, name] of owners) {
-    const has = typeof (owner as Record<string, unknown>)[member] === 'function';
-    assert.equal(
-      has,
-      expected,
-      has
-        ? `${name} has ${member}(): take "${capability}" out of "without", so that it is tried`
-        : `${name} has no ${member}(): add it, or put "${capability}" into "without"`,
-    );
-  }
+  const has = typeof (owner as Record<string, unknown>)[member] === 'function';
+  const fix = has
+    ? `${name} has ${member}(): take "${capability}" out of "without", so that it is tried`
+    : `${name} has no ${member}(): add it, or put "${capability}" into "without"`;
+  assert.equal(has, expected, fix);
 }

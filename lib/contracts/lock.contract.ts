@@ -133,6 +133,10 @@ class LockUnderTest {
     this.second = fixture.second;
   }
 
+  async locks(): Promise<readonly ResourceLock[]> {
+    return [this.first, this.second];
+  }
+
   async end(): Promise<void> {
     for (const watch of this.watches) watch.close();
     for (const source of this.sources) await source.close();

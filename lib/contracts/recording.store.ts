@@ -201,6 +201,11 @@ export class RecordingStore {
     for (const { isOpen, observer } of this.watchers) if (isOpen) observer.opened();
   }
 
+  /** How many requests have reached the store and have no answer yet. */
+  get unansweredCount(): number {
+    return this.atStore;
+  }
+
   /** Resolves when the store has answered every request that has reached it; at once if there is none. */
   async answered(): Promise<void> {
     while (this.atStore > 0) {
