@@ -8,6 +8,8 @@ const { values } = parseArgs({
   options: {
     /** Elect the leader with a Lease on the test control plane. */
     lease: { type: 'boolean', default: false },
+    /** With it: `npm run build:tools` has just run. */
+    built: { type: 'boolean', default: false },
     /** Of the control room; any that is free if absent. */
     port: { type: 'string', default: '0' },
   },
@@ -46,7 +48,9 @@ const printer = {
   },
 };
 
-const ground = values.lease ? await controlPlaneGround((line) => print('green', line)) : fileGround;
+const ground = values.lease
+  ? await controlPlaneGround((line) => print('green', line), values.built)
+  : fileGround;
 const leaseDurationMs = LEASE_DURATIONS[process.env['PROFILE'] ?? 'fast'] ?? 5_000;
 const fleet = new Fleet(ground, leaseDurationMs, printer);
 const room = await ControlRoomServer.start(fleet, Number(values.port));

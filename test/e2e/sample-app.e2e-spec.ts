@@ -8,14 +8,15 @@ import { eventually } from '../../proof/api-emulator/eventually.js';
 import { findFreePort } from '../../proof/control-plane/free-port.js';
 import { monotonicMs } from '../../proof/fleet/monotonic-clock.js';
 import { NodeProgram } from '../../proof/fleet/node-program.js';
+import type { FleetView } from '../../sample-app/src/control-room/fleet-view.js';
 
 const PROGRAM = fileURLToPath(new URL('../../sample-app/dist/three-replicas.js', import.meta.url));
 const REPLICA = fileURLToPath(new URL('../../sample-app/dist/main.js', import.meta.url));
 
 /** `npm start` without the build: three replicas of the sample under one parent. */
 class Sample extends NodeProgram {
-  constructor(env: NodeJS.ProcessEnv) {
-    super({ name: 'the sample', program: PROGRAM, env });
+  constructor(env: NodeJS.ProcessEnv, args: readonly string[] = []) {
+    super({ name: 'the sample', program: PROGRAM, args, env });
   }
 
   get replicaPids(): number[] {
@@ -142,6 +143,45 @@ describe('when the sample runs with three replicas on a file lock', () => {
     expect(Number(started.match[1])).toBe(2);
   }, 60_000);
 });
+
+describe('when the sample runs with --lease', () => {
+  it('has one leader on a Lease of a real API server, another after kill -9, and no tick twice', async () => {
+    const sample = new Sample({ ...process.env }, ['--lease', '--built']);
+    try {
+      const first = await sample.line(LEADS, { withinMs: 120_000 });
+      await sample.line(TICK, { since: first.at });
+      const { match } = await sample.line(/control room: (http:\/\/\S+)/);
+      expect(await viewOf(match[1]!)).toMatchObject({ lock: 'lease', counts: { twice: 0 } });
+      const killed = monotonicMs();
+      process.kill(Number(first.match[2]), 'SIGKILL');
+      const next = await sample.line(LEADS, { since: killed });
+      expect(next.match[1]).not.toBe(first.match[1]);
+      const tick = await sample.line(TICK, { since: next.at });
+      expect(tick.match[1]).toBe(next.match[1]);
+      const { terms, counts } = await viewOf(match[1]!);
+      expect(terms.map(({ replica }) => replica)).toEqual([first.match[1], next.match[1]]);
+      expect(counts).toMatchObject({ ran: expect.any(Number), twice: 0 });
+      sample.signal('SIGINT');
+      await sample.exited;
+      expect(sample.outcome).toBe(0);
+    } finally {
+      await sample.killAll();
+    }
+  }, 180_000);
+});
+
+/** What the page of the control room was sent last. */
+async function viewOf(url: string): Promise<FleetView> {
+  const answer = new AbortController();
+  const { body } = await fetch(`${url}/stream`, answer);
+  let text = '';
+  for await (const part of body!.pipeThrough(new TextDecoderStream())) {
+    text += part;
+    if (text.includes('\n\n')) break;
+  }
+  answer.abort();
+  return JSON.parse(/^data: (.*)$/m.exec(text)![1]!) as FleetView;
+}
 
 describe('when one replica of the sample runs', () => {
   /** All of 127.0.0.0/8 is this machine, so a server on 127.0.0.1 alone does not answer here. */

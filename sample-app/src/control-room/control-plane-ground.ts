@@ -33,13 +33,12 @@ const TOKEN_SECONDS = 24 * 3_600;
  * A real kube-apiserver with a Lease. Each lane has a proxy of its own to it, which swallows all bytes while the network of
  * the lane is cut.
  */
-export async function controlPlaneGround(say: (line: string) => void): Promise<Ground> {
+export async function controlPlaneGround(
+  say: (line: string) => void,
+  isBuilt: boolean,
+): Promise<Ground> {
   say('Builds the test control plane. The first time this takes some minutes, and needs Go.');
-  const build = spawnSync('npm', ['run', '-s', 'build:tools'], {
-    cwd: fileURLToPath(REPOSITORY),
-    stdio: 'inherit',
-  });
-  if (build.status !== 0) throw new Error('npm run build:tools has failed');
+  if (!isBuilt) buildTools();
   const { ElectionCluster, NAMESPACE, SERVICE_ACCOUNT } = (await import(
     CLUSTER.href
   )) as ClusterModule;
@@ -67,4 +66,12 @@ export async function controlPlaneGround(say: (line: string) => void): Promise<G
     },
     stop: () => cluster.stop(),
   };
+}
+
+function buildTools(): void {
+  const { status } = spawnSync('npm', ['run', '-s', 'build:tools'], {
+    cwd: fileURLToPath(REPOSITORY),
+    stdio: 'inherit',
+  });
+  if (status !== 0) throw new Error('npm run build:tools has failed');
 }
