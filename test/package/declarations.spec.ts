@@ -7,6 +7,7 @@ const NEST = ['@nestjs/common', '@nestjs/core', 'rxjs'];
 
 /** The packages that a user needs in order to compile against an entry: all that its types and those below them name. */
 const NAMED: Readonly<Record<string, readonly string[]>> = {
+  contracts: [],
   core: [],
   dashboard: ['@nestjs/common'],
   health: ['@nestjs/core', '@nestjs/terminus'],
