@@ -43,6 +43,9 @@ const FILES = [
   'CHANGELOG.md',
   'LICENSE',
   'README.md',
+  // One page for coding assistants, which read what is installed, and a list of the others.
+  'docs/for-coding-assistants.md',
+  'llms.txt',
   'package.json',
   'monitoring/alerts.yaml',
   'monitoring/grafana-dashboard.json',
