@@ -1,5 +1,5 @@
 /**
- * Leader election for NestJS on a Kubernetes Lease. This is the whole public API.
+ * Leader election for NestJS on a Kubernetes Lease: the module, the service, the decorators and the locks.
  */
 
 // The module and its options
@@ -68,9 +68,9 @@ export { LeadershipUnavailableError } from './nest/errors.js';
 export type { ReportedError } from './core/errors.js';
 
 // Locks
-export { fileLock, type FileLockOptions } from './locks/file/file.lock.js';
-export { configMapLock, type ConfigMapLockOptions } from './locks/kubernetes/config-map.lock.js';
 export { leaseLock, type LeaseLockOptions } from './locks/kubernetes/lease.lock.js';
+export { configMapLock, type ConfigMapLockOptions } from './locks/kubernetes/config-map.lock.js';
+export { fileLock, type FileLockOptions } from './locks/file/file.lock.js';
 export { memoryLock } from './locks/memory/memory.lock.js';
 export type { LockChoice, LockName } from './locks/lock-selection.js';
 

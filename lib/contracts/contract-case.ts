@@ -64,11 +64,15 @@ export interface ContractOptions<Capability extends string = LockCapability> {
   /**
    * What the lock, its store or its fixture lacks on purpose.
    * @default nothing
+   * @example
+   * without: ['sibling']
    */
   readonly without?: readonly Capability[];
   /**
    * How long a case waits, in milliseconds of real time, for a watch or a source of members to report what it should.
    * @default 4_000, which is below the five seconds that Jest and Vitest give a test
+   * @example
+   * patienceMs: 20_000
    */
   readonly patienceMs?: number;
 }

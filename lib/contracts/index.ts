@@ -1,6 +1,6 @@
 /**
  * For authors of locks: the contracts of the ports, as cases that any test runner can run, and a recorder that breaks the
- * store behind a lock. This is the whole public API of `nestjs-leader-election/contracts`. It loads no package.
+ * store behind a lock. It loads no package.
  */
 
 // The contracts

@@ -69,6 +69,8 @@ export interface RecordingStoreOptions {
   /**
    * What delays and time limits go by: that of the test, if it has one.
    * @default the clock of the machine
+   * @example
+   * clock: new ManualClock()
    */
   readonly clock?: Clock;
 }

@@ -7,17 +7,25 @@ export type ElectionProfile = 'fast' | 'default' | 'quiet';
 
 /** The options of one role's election, as users write them. */
 export interface ElectionOptions {
-  /** Name of what is led, e.g. `plan-scheduler`, in decorators, tokens and logs. Import the module once for each role. */
+  /**
+   * Name of what is led, e.g. `plan-scheduler`, in decorators, tokens and logs. Import the module once for each role.
+   * @example
+   * role: 'plan-scheduler'
+   */
   readonly role: string;
   /**
    * Name of the lease that the replicas compete for: a DNS-1123 subdomain. Two applications that share one name and
    * namespace share one leader.
    * @default the role
+   * @example
+   * leaseName: 'plans.plan-scheduler'
    */
   readonly leaseName?: string;
   /**
    * Namespace of the lease: a DNS-1123 label. Never a guess.
    * @default the pod's own, or that of the kubeconfig's context
+   * @example
+   * namespace: 'plans'
    */
   readonly namespace?: string;
   /**
@@ -25,12 +33,16 @@ export interface ElectionOptions {
    * that share one by mistake wait for each other's lease to expire, as a process takes a record for its own only if it
    * bears the acquire time that the process itself has sent.
    * @default `<pod or host>_<uuid>`
+   * @example
+   * identity: `${process.env['POD_NAME']}_${randomUUID()}`
    */
   readonly identity?: string;
   /**
    * Which application this is, e.g. `plan-scheduler`: the same in all its replicas. It is written beside the holder, and
    * an application that follows the leader of another one warns. At most 253 characters.
    * @default OTEL_SERVICE_NAME, or the name in the package.json of the program; none if this option would refuse it
+   * @example
+   * application: 'plan-scheduler'
    */
   readonly application?: string;
   /**
@@ -38,6 +50,9 @@ export interface ElectionOptions {
    * leads, as `leaderAddress`. It must lead to this very process, so it is that of the pod and not that of a Service. It is
    * written with the record of the holder and costs no write.
    * @default none: the leader has no address
+   * @see docs/handlers.md#the-leaders-address
+   * @example
+   * address: `http://${process.env['POD_IP']}:3000`
    */
   readonly address?: string;
   /**
@@ -47,23 +62,35 @@ export interface ElectionOptions {
    * - `quiet`: 60,000, 40,000 and 20,000, for 3 renewals a minute. With `podWatch` a container that dies need not be
    *   waited for that long.
    * @default 'default'
+   * @see docs/options.md#durations
+   * @example
+   * profile: 'fast'
    */
   readonly profile?: ElectionProfile;
   /**
    * How long other replicas wait after the last renewal they saw before they take over, in milliseconds: whole seconds, at
    * least 2,000. (LeaseSpec.leaseDurationSeconds)
    * @default 15_000, or that of the `profile`
+   * @see docs/options.md#durations
+   * @example
+   * leaseDurationMs: 30_000
    */
   readonly leaseDurationMs?: number;
   /**
    * How long leadership lasts from the start of the last successful renewal, in milliseconds: at most 0.8 of
    * `leaseDurationMs`. The gap between the two is the margin for clocks that run at different rates.
    * @default 10_000, or two thirds of `leaseDurationMs`
+   * @see docs/options.md#durations
+   * @example
+   * renewDeadlineMs: 12_000
    */
   readonly renewDeadlineMs?: number;
   /**
    * Time between the starts of two renewals, and between two attempts of a candidate, in milliseconds, at least 100.
    * @default 2_000, or a fifth of `renewDeadlineMs` if that is less; see `profile`
+   * @see docs/options.md#durations
+   * @example
+   * retryPeriodMs: 1_000
    */
   readonly retryPeriodMs?: number;
   /**
@@ -71,6 +98,9 @@ export interface ElectionOptions {
    * that answers slowly, so that a larger one is not needed for that. One lost request must not cost leadership:
    * `retryPeriodMs + requestTimeoutMs + 250 <= renewDeadlineMs`.
    * @default 3_000, or what leaves time for two lost requests if that is less
+   * @see docs/safety.md#slow-api-servers
+   * @example
+   * requestTimeoutMs: 2_000
    */
   readonly requestTimeoutMs?: number;
   /**
@@ -78,23 +108,32 @@ export interface ElectionOptions {
    * the lease is still renewed. If they take longer, the lease is left to expire instead of being released. 0: no wait. Keep it below the
    * pod's `terminationGracePeriodSeconds` (30 s unless set).
    * @default 20_000
+   * @example
+   * drainTimeoutMs: 25_000
    */
   readonly drainTimeoutMs?: number;
   /**
    * Release the lease on shutdown, so that the next leader need not wait for it to expire.
    * @default true
+   * @example
+   * releaseOnShutdown: false
    */
   readonly releaseOnShutdown?: boolean;
   /**
    * Exclusion even if people delete or edit the lease by hand: every acquisition that does not follow a clean release
    * holds the lease for one lease duration before it is granted (R13). Failover after a crash takes that much longer.
    * @default false
+   * @example
+   * strict: true
    */
   readonly strict?: boolean;
   /**
    * How long this process must have been ineligible to lead before that counts, in milliseconds, and then how long
    * eligible. An ineligible process leaves the lease to others, and hands it over if it leads (R25).
    * @default 5_000
+   * @see docs/lifecycle.md#eligibility
+   * @example
+   * ineligibleGraceMs: 10_000
    */
   readonly ineligibleGraceMs?: number;
   /**
@@ -102,6 +141,9 @@ export interface ElectionOptions {
    * the object with the record of their job. No election waits for them, and one may be lost. Needs the verbs create and patch
    * on events. Without a Lease it does nothing.
    * @default false
+   * @see docs/operations.md#kubernetes-events
+   * @example
+   * events: true
    */
   readonly events?: boolean;
 }

@@ -6,22 +6,30 @@ export interface LeaderDashboardOptions {
   /**
    * Where the page is, below the global prefix of the application. Its data is at `<path>/stream`.
    * @default '/leader'
+   * @example
+   * path: '/admin/leader'
    */
   readonly path?: string;
   /**
    * Guards of the page and of its data: classes or instances, as for `@UseGuards()`.
    * @default none: only the global guards of the application, if there are any
+   * @example
+   * guards: [AdminGuard]
    */
   readonly guards?: readonly (CanActivate | Type<CanActivate>)[];
   /**
    * Modules that export what the guards inject.
    * @default none
+   * @example
+   * imports: [AuthModule]
    */
   readonly imports?: DynamicModule['imports'];
   /**
    * Lets whoever passes the guards ask a leader to step down or to hand over, and trigger, suspend, resume and cancel jobs,
    * as the command line does. Needs `guards`.
    * @default false
+   * @example
+   * actions: true, guards: [AdminGuard]
    */
   readonly actions?: boolean;
 }

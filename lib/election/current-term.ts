@@ -27,7 +27,7 @@ const frames = ((globalThis as { [FRAMES]?: AsyncLocalStorage<TermFrame> })[FRAM
  * @param role of several gated calls around this code that of this role, of two applications with this role the inner one's;
  * absent: the innermost
  * @example
- * await this.database.insert(row, { fence: currentTerm()?.fencingToken, signal: currentTerm()?.signal });
+ * await database.insert({ id: 7, fence: currentTerm()?.fencingToken });
  */
 export function currentTerm(role?: string): Term | undefined {
   let frame = frames.getStore();

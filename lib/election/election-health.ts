@@ -23,6 +23,8 @@ export interface ElectionHealthOptions {
    * How long, in milliseconds, the end of validity may go unnoticed before this process counts as `down`: its event loop
    * does not turn, or its timers do not fire.
    * @default `retryPeriodMs`
+   * @example
+   * toleranceMs: 5_000
    */
   readonly toleranceMs?: number;
 }

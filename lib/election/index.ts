@@ -24,9 +24,9 @@ export type { RunCoordinator } from './run-coordinator.js';
 export type { Adopted } from '../elector/work-in-flight.js';
 
 // Locks
-export { fileLock, type FileLockOptions } from '../locks/file/file.lock.js';
-export { configMapLock, type ConfigMapLockOptions } from '../locks/kubernetes/config-map.lock.js';
 export { leaseLock, type LeaseLockOptions } from '../locks/kubernetes/lease.lock.js';
+export { configMapLock, type ConfigMapLockOptions } from '../locks/kubernetes/config-map.lock.js';
+export { fileLock, type FileLockOptions } from '../locks/file/file.lock.js';
 export { memoryLock } from '../locks/memory/memory.lock.js';
 export type { LockChoice, LockName } from '../locks/lock-selection.js';
 

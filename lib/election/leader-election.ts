@@ -59,11 +59,16 @@ export interface LeaderElectionOptions extends ElectionOptions {
    * ResourceLock of your own. `'auto'` is a Lease in a pod and the memory lock under a test runner. Anywhere else it is
    * the file lock; with `NODE_ENV=production` that is an error, which says what to choose.
    * @default 'auto'
+   * @see docs/options.md#which-lock
+   * @example
+   * lock: leaseLock({ kubeConfig: 'default' })
    */
   readonly lock?: LockChoice;
   /**
    * Where the log goes: `console`, or any object with these four methods. What they throw becomes a warning of the process.
    * @default warnings and errors go to the console, and nothing else is logged
+   * @example
+   * logger: console
    */
   readonly logger?: ElectionLog;
 }
@@ -313,6 +318,8 @@ export class LeaderElection {
     /**
      * Ends the wait when it is aborted.
      * @default none: the wait ends when this process becomes leader or the election is stopped
+     * @example
+     * signal: AbortSignal.timeout(30_000)
      */
     readonly signal?: AbortSignal;
   } = {}): Promise<Term> {
@@ -353,6 +360,8 @@ export class LeaderElection {
     /**
      * For how many milliseconds this process does not compete again, counted from the end of its work.
      * @default twice `retryPeriodMs`
+     * @example
+     * cooldownMs: 60_000
      */
     readonly cooldownMs?: number;
   } = {}): boolean {
@@ -584,7 +593,7 @@ function readLogger(reader: OptionReader): ElectionLog {
   return WARNINGS_TO_CONSOLE;
 }
 
-function resolved(options: unknown): ResolvedOptions {
+export function readLeaderElectionOptions(options: unknown): ResolvedOptions {
   const reader = new OptionReader(options, [...ELECTION_OPTION_NAMES, 'lock', 'logger']);
   const read = {
     ...readElectionOptions(reader, localIdentity(), applicationName()),
@@ -601,7 +610,7 @@ export async function leaderElectionWith(
   dependencies: LeaderElectionDependencies,
 ): Promise<LeaderElection> {
   try {
-    const read = resolved(options);
+    const read = readLeaderElectionOptions(options);
     const selected = await atHome(() => selectLock(read.lock, read));
     return new LeaderElection(read, selected, dependencies);
   } catch (error) {
@@ -620,7 +629,7 @@ export async function leaderElectionWith(
  * @throws LeaderElectionOptionsError with every option that cannot be used
  * @example
  * const election = await createLeaderElection({ role: 'billing-worker' });
- * election.on('granted', (term) => consumeQueue({ signal: term.signal }));
+ * election.on('granted', (term) => consumeQueue({ signal: term.signal, fence: term.fencingToken }));
  * process.once('SIGTERM', () => election.stop());
  * election.start();
  */

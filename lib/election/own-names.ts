@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
+import type { Environment } from '../core/environment.js';
 import { isApplicationName } from '../core/election-options.js';
 import { textFault } from '../core/option-reader.js';
 import { kernelUuid } from '../locks/kernel-entropy.js';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Nest's and Nx' monorepos have one package with a folder per application: `apps/<name>`, `dist/apps/<name>`. */
 const APPLICATION_FOLDER = /(?:^|\/)apps\/([^/]+)\//;
@@ -73,9 +72,7 @@ const LONGEST_PLACE = 253;
  * A holder identity that no other process and no other election has: `<pod or host>_<uuid>`. The first half is for
  * people and may be shared (hostNetwork, `localhost`); only the second distinguishes two candidates (R8).
  */
-export function localIdentity(
-  env: Readonly<Record<string, string | undefined>> = process.env,
-): string {
+export function localIdentity(env: Environment = process.env): string {
   const names = [env['POD_NAME'], env['HOSTNAME'], hostname()].map((name) => name?.trim());
   const place =
     names.find((name) => textFault(name, '', LONGEST_PLACE) === undefined) ?? 'localhost';

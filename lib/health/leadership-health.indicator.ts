@@ -12,12 +12,16 @@ export interface LeadershipHealthOptions extends ElectionHealthOptions {
   /**
    * The role.
    * @default the only one of the application
+   * @example
+   * role: 'plan-scheduler'
    */
   readonly role?: string;
   /**
    * True makes every follower `down`, so that a Service sends requests to the leader alone. Not for a Deployment with a
    * rolling update: it waits for each new replica to become ready, and the old leader keeps the lease meanwhile.
    * @default false
+   * @example
+   * readyOnlyWhenLeading: true
    */
   readonly readyOnlyWhenLeading?: boolean;
 }
@@ -29,7 +33,7 @@ export interface LeadershipHealthOptions extends ElectionHealthOptions {
  * Terminus 11 does not know `degraded`: it gets `up`, with `degraded: true` among the details.
  *
  * @example
- * health.check([() => leadership.check('leadership')]);
+ * health.check([() => leadershipHealth.check('leadership')]);
  */
 @Injectable()
 export class LeadershipHealthIndicator {
@@ -39,6 +43,8 @@ export class LeadershipHealthIndicator {
   ) {}
 
   /**
+   * Whether this process is well, as `leadership.health()` says it.
+   *
    * @param key what the answer of the health check calls it
    * @throws LeaderElectionOptionsError if `toleranceMs` is not a finite number, zero or more
    */

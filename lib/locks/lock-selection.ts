@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import type { Environment } from '../core/environment.js';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import type { OptionReader } from '../core/option-reader.js';
 import type { LockRequester, ResourceLock, ResourceLockFactory } from '../core/resource-lock.js';
@@ -8,10 +9,8 @@ import { configMapLockIn } from './kubernetes/config-map.lock.js';
 import { checkPod, leaseLockIn } from './kubernetes/lease.lock.js';
 import { MemoryLock, memoryLock } from './memory/memory.lock.js';
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** Variables that test runners set in the processes of the tests and their children. */
-const TEST_RUNNERS: readonly (readonly [variable: string, runner: string])[] = [
+const TEST_RUNNERS: readonly (readonly [variable: keyof Environment, runner: string])[] = [
   ['JEST_WORKER_ID', 'Jest'],
   ['VITEST', 'Vitest'],
   ['NODE_TEST_CONTEXT', 'node:test'],

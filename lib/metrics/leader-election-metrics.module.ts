@@ -6,14 +6,22 @@ export interface LeaderElectionMetricsModuleAsyncOptions {
   /**
    * Modules that export what is injected.
    * @default none
+   * @example
+   * imports: [MetricsModule]
    */
   readonly imports?: MetricsDynamicModule['imports'];
   /**
    * Tokens of what the factory is called with.
    * @default none
+   * @example
+   * inject: [Registry]
    */
   readonly inject?: readonly MetricsToken[];
-  /** Makes the options. */
+  /**
+   * Makes the options.
+   * @example
+   * useFactory: (registry: Registry) => ({ registry })
+   */
   useFactory(
     // Nest passes what the tokens stand for.
     // eslint-disable-next-line @typescript-eslint/no-explicit-any

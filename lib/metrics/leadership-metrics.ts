@@ -14,12 +14,16 @@ export interface LeadershipMetricsOptions {
   /**
    * Where the metrics are registered: `register` of prom-client, which `PrometheusModule` of @willsoto/nestjs-prometheus
    * serves, or a registry of your own. One for each application of a process.
+   * @example
+   * registry: register
    */
   readonly registry: Registry;
   /**
    * For how many jobs of a role there are series. Those of further jobs are counted under the label `job_name="other"`, which
    * no job of yours should be called.
    * @default 100
+   * @example
+   * maxJobs: 300
    */
   readonly maxJobs?: number;
 }

@@ -22,6 +22,9 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * ResourceLock of your own. `'auto'` is a Lease in a pod and the memory lock under a test runner. Anywhere else it is
    * the file lock, which the log then says; with `NODE_ENV=production` the application does not start there.
    * @default 'auto'
+   * @see docs/options.md#which-lock
+   * @example
+   * lock: fileLock({ directory: '/var/lib/plans' })
    */
   readonly lock?: LockChoice;
   /**
@@ -29,6 +32,9 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * needs no `create`. The Lease is then part of the manifest, and errors say what to apply. The same goes for the ConfigMap of
    * `configMapLock()`, and for no other lock.
    * @default true
+   * @see docs/kubernetes.md#locked-down
+   * @example
+   * createLease: false
    */
   readonly createLease?: boolean;
   /**
@@ -38,12 +44,17 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * An `identity` of your own should begin with the pod's name and `_`, or the label of a leader that was killed stays on
    * its pod.
    * @default false
+   * @see docs/kubernetes.md#leader-label
+   * @example
+   * podLabel: true
    */
   readonly podLabel?: boolean;
   /**
    * Compete for the lease as soon as the application has started. With `false` this process competes only after
    * `leadership.start()`.
    * @default true
+   * @example
+   * autoStart: false
    */
   readonly autoStart?: boolean;
   /**
@@ -54,6 +65,9 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * `true`: the pods with the labels of this pod, without those that controllers add to single pods and revisions.
    * `{ labelSelector }`: a selector as `kubectl get pods --selector` takes it.
    * @default false
+   * @see docs/kubernetes.md#members
+   * @example
+   * members: true
    */
   readonly members?: MembersOption;
   /**
@@ -61,12 +75,17 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * lease to run out. Needs `members`, and on a Lease no further rights; on the file and memory locks it does nothing.
    * Believes what the kubelet reports: docs/kubernetes.md says what that assumes.
    * @default false
+   * @see docs/kubernetes.md#takeover-after-a-containers-death
+   * @example
+   * members: true, podWatch: true
    */
   readonly podWatch?: boolean;
   /**
    * Make the service injectable in every module; with `false`, only in those that import this one. Decorators work
    * wherever `LeadershipService` can be injected.
    * @default true
+   * @example
+   * isGlobal: false
    */
   readonly isGlobal?: boolean;
   /**
@@ -74,6 +93,9 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * answers a boolean or the result of a Terminus indicator, `() => database.pingCheck('database')`. One that throws, does
    * not answer within `requestTimeoutMs` or answers anything else says that it is not fit.
    * @default none
+   * @see docs/lifecycle.md#eligibility
+   * @example
+   * eligibility: [() => database.pingCheck('database')]
    */
   readonly eligibility?: readonly EligibilityCheck[];
   /**
@@ -83,12 +105,18 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * or undefined; if it throws or returns anything else, no member is named. Three calls in a row that take longer than
    * 100 ms each are the last ones.
    * @default 'newest' with `members`, otherwise 'any'
+   * @see docs/lifecycle.md#placement
+   * @example
+   * members: true, placement: 'spread'
    */
   readonly placement?: Placement;
   /**
    * A role that `'spread'` has moved is not moved again by the same process for this long, in milliseconds. Ten times as
    * long, and twice as long each time, a member is not handed a role after it gave up as ineligible, or as a handler failed.
    * @default 30_000
+   * @see docs/lifecycle.md#placement
+   * @example
+   * placementCooldownMs: 60_000
    */
   readonly placementCooldownMs?: number;
   /**
@@ -97,6 +125,9 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * `leaseDurationMs`, and so acts before another replica may lead. It ends the whole process, and does so at a
    * breakpoint of a debugger too. At a stop of the whole process it does nothing.
    * @default false
+   * @see docs/operations.md#watchdog
+   * @example
+   * watchdog: true
    */
   readonly watchdog?: boolean;
   /**
@@ -104,6 +135,9 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * leaves one out, and `@LeaderOnly()` keeps the role that it names. Jobs that are added to SchedulerRegistry are not
    * gated; `leadership.guard()` gates their functions. At most one role of an application may ask for it.
    * @default false
+   * @see docs/scheduling.md#one-line-for-all-timers
+   * @example
+   * gateSchedules: true
    */
   readonly gateSchedules?: boolean;
   /**
@@ -111,6 +145,9 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * `<leaseName>-schedule-1`, `-2` and so on, all of which the Role must name. For hundreds of jobs; docs/scheduling.md says when
    * it helps, and how jobs move. A job that has moved stays where it is if this is changed later.
    * @default 1
+   * @see docs/scheduling.md#several-objects
+   * @example
+   * scheduleObjects: 4
    */
   readonly scheduleObjects?: number;
   /**
@@ -118,6 +155,9 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * `gateSchedules` of this role let every call through on every replica, and log and count (`leadership.shadowSkips`)
    * what they would have skipped. Everything that asks who leads, handlers and `@LeaderCron()` work as ever.
    * @default 'enforce'
+   * @see docs/scheduling.md#trying-it-in-shadow-mode
+   * @example
+   * mode: 'shadow'
    */
   readonly mode?: 'enforce' | 'shadow';
 }
@@ -126,7 +166,11 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
 export type MembersOption =
   | boolean
   | {
-      /** Of the pods, as `kubectl get pods --selector` takes it, e.g. `app=plan-scheduler`. */
+      /**
+       * Of the pods, as `kubectl get pods --selector` takes it, e.g. `app=plan-scheduler`.
+       * @example
+       * labelSelector: 'app=plan-scheduler'
+       */
       readonly labelSelector: string;
     };
 
@@ -151,21 +195,38 @@ export interface LeaderElectionOptionsFactory {
 
 /** The options of `LeaderElectionModule.forRootAsync()`, with exactly one of `useFactory`, `useClass` and `useExisting`. */
 export interface LeaderElectionModuleAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
-  /** Needed before the factory runs, for the injection tokens. */
+  /**
+   * Modules that export what the factory injects.
+   * @default none
+   * @example
+   * imports: [ConfigModule]
+   */
+  readonly imports?: ModuleMetadata['imports'];
+  /**
+   * Needed before the factory runs, for the injection tokens.
+   * @example
+   * role: 'plan-scheduler'
+   */
   readonly role: string;
   /**
    * As in {@link LeaderElectionModuleOptions.isGlobal}.
    * @default true
+   * @example
+   * isGlobal: false
    */
   readonly isGlobal?: boolean;
   /**
    * What `useFactory` is called with.
    * @default nothing
+   * @example
+   * inject: [ConfigService]
    */
   readonly inject?: (InjectionToken | OptionalFactoryDependency)[];
   /**
-   * Makes the options from what `inject` lists. What it throws stops the start.
+   * Makes the options from what `inject` lists: those of `forRoot()`, without `isGlobal`. What it throws stops the start.
    * @default none
+   * @example
+   * useFactory: (config: ConfigService) => ({ namespace: config.get('NAMESPACE') })
    */
   readonly useFactory?: (
     // eslint-disable-next-line typescript/no-explicit-any -- whatever `inject` lists
@@ -174,11 +235,15 @@ export interface LeaderElectionModuleAsyncOptions extends Pick<ModuleMetadata, '
   /**
    * A class that makes the options; Nest makes an instance of it for this module.
    * @default none
+   * @example
+   * useClass: ElectionSettings
    */
   readonly useClass?: Type<LeaderElectionOptionsFactory>;
   /**
    * The token of a provider that makes the options.
    * @default none
+   * @example
+   * useExisting: ElectionSettings
    */
   readonly useExisting?: InjectionToken<LeaderElectionOptionsFactory>;
 }

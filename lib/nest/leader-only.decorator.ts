@@ -9,6 +9,8 @@ export interface LeaderOnlyOptions {
   /**
    * The role that has to be led.
    * @default the only role of the application
+   * @example
+   * role: 'plan-scheduler'
    */
   readonly role?: string;
   /**
@@ -20,6 +22,8 @@ export interface LeaderOnlyOptions {
    * rejected command or query. A consumer of messages or events (`@EventPattern`, `@Processor`, `@Process`,
    * `@EventsHandler`, `@OnEvent`) must choose, as a skipped message counts as done.
    * @default 'skip'
+   * @example
+   * onFollower: 'throw'
    */
   readonly onFollower?: 'skip' | 'throw';
 }

@@ -27,6 +27,8 @@ export interface LeaderGuardOptions {
   /**
    * The role that has to be led.
    * @default the only role of the application
+   * @example
+   * role: 'plan-scheduler'
    */
   readonly role?: string;
   /**
@@ -34,12 +36,17 @@ export interface LeaderGuardOptions {
    * 503. A function decides by the address, which whoever may write the lease could have written; what it throws is
    * an error of the request.
    * @default false
+   * @see docs/handlers.md#the-leaders-address
+   * @example
+   * redirect: (address) => address.hostname.startsWith('10.')
    */
   readonly redirect?: boolean | ((address: URL) => boolean);
   /**
    * What becomes of an event (`@EventPattern`) on a follower: a guard can only make it fail. A guard of an event handler must
    * say so, as brokers differ in whether they send it again.
    * @default none: a guard of an event handler stops the start
+   * @example
+   * onFollower: 'throw'
    */
   readonly onFollower?: 'throw';
 }
@@ -74,6 +81,8 @@ export class LeaderGuard implements CanActivate {
    * @throws LeaderElectionOptionsError if they are none
    * @example
    * @UseGuards(LeaderGuard.for({ role: 'plan-scheduler', redirect: true }))
+   * @Post('plans/close')
+   * close() {}
    */
   static for(roleOrOptions: string | LeaderGuardOptions): Type<LeaderGuard> {
     const settings = checkedSettings(roleOrOptions);

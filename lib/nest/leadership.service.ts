@@ -149,6 +149,8 @@ export class LeadershipService {
     /**
      * Ends the wait when it is aborted.
      * @default none: the wait ends when this process becomes leader or shuts down
+     * @example
+     * signal: AbortSignal.timeout(30_000)
      */
     readonly signal?: AbortSignal;
   } = {}): Promise<Term> {
@@ -184,7 +186,7 @@ export class LeadershipService {
    * a promise.
    *
    * @example
-   * await leadership.runIfLeader((term) => this.importAll({ signal: term.signal, fence: term.fencingToken }));
+   * await leadership.runIfLeader((term) => consumeQueue({ signal: term.signal, fence: term.fencingToken }));
    */
   runIfLeader<T>(work: (term: Term) => T): Adopted<T> | undefined {
     const { term } = this;
@@ -235,6 +237,8 @@ export class LeadershipService {
      * without a watch looks once per retry period and needs a request to take the lease; with less than the default,
      * the process that has just stepped down could become leader again.
      * @default twice `retryPeriodMs`
+     * @example
+     * cooldownMs: 60_000
      */
     readonly cooldownMs?: number;
   } = {}): boolean {

@@ -1,6 +1,6 @@
 /**
- * Scheduled work that never runs twice and is never forgotten. This is the whole public API of
- * `nestjs-leader-election/schedule`; it needs @nestjs/schedule and cron.
+ * Scheduled work that never runs twice and is never forgotten. Needs `@nestjs/schedule` and
+ * `cron`.
  */
 
 export { LeaderCron } from './nest/leader-cron.decorator.js';

@@ -1,6 +1,5 @@
 /**
- * For tests of applications that use `nestjs-leader-election`, with any runner. This is the whole public API of
- * `nestjs-leader-election/testing`.
+ * For tests of applications that use `nestjs-leader-election`, with any runner.
  */
 
 export {

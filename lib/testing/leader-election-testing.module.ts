@@ -22,22 +22,30 @@ export interface TestElectionOptions {
   /**
    * Lead from the start of the application.
    * @default false
+   * @example
+   * isLeader: true
    */
   readonly isLeader?: boolean;
   /**
    * Identity of another process that leads from the start.
    * @default none is known to lead
+   * @example
+   * leader: 'plan-1'
    */
   readonly leader?: string;
   /**
    * The clock of elections and schedules.
    * @default a new one that shows 2026-01-01T00:00:00Z
+   * @example
+   * clock: new ManualClock(new Date('2027-01-01T00:00:00Z'))
    */
   readonly clock?: ManualClock;
   /**
    * Milliseconds of real time for which `app.close()` waits for gated work and handlers; what is still running then is
    * logged by name.
    * @default 2_000
+   * @example
+   * closeTimeoutMs: 5_000
    */
   readonly closeTimeoutMs?: number;
 }
@@ -177,6 +185,8 @@ export interface LeaderElectionTestingModuleOptions
   /**
    * What decides who leads.
    * @default a new one; `moduleRef.get(TestElection)` returns it
+   * @example
+   * election: new TestElection({ isLeader: true })
    */
   readonly election?: TestElection;
 }

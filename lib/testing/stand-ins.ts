@@ -33,31 +33,43 @@ export interface LeaderCronContextOptions {
   /**
    * The nominal time of the tick.
    * @default the present time
+   * @example
+   * scheduledTime: new Date('2027-01-01T02:30:00Z')
    */
   readonly scheduledTime?: Date;
   /**
    * Whether someone asked for the run.
    * @default false
+   * @example
+   * isTriggered: true
    */
   readonly isTriggered?: boolean;
   /**
    * Nominal times of ticks that were missed before this one.
    * @default none
+   * @example
+   * missed: [new Date('2027-01-01T01:30:00Z')]
    */
   readonly missed?: readonly Date[];
   /**
    * Which run of the tick it is.
    * @default 1
+   * @example
+   * attempt: 2
    */
   readonly attempt?: number;
   /**
    * The term that the run belongs to.
    * @default a first term that lasts
+   * @example
+   * term: testTerm({ number: 7 })
    */
   readonly term?: Term;
   /**
    * What ends the run.
    * @default the signal of the term
+   * @example
+   * signal: AbortSignal.abort()
    */
   readonly signal?: AbortSignal;
 }
@@ -86,16 +98,22 @@ export interface LeadershipStandInOptions {
   /**
    * Whether this process leads.
    * @default true
+   * @example
+   * isLeader: false
    */
   readonly isLeader?: boolean;
   /**
    * The role that the service is about.
    * @default 'test'
+   * @example
+   * role: 'plan-scheduler'
    */
   readonly role?: string;
   /**
    * The leader, if this process is not.
    * @default no leader is known
+   * @example
+   * isLeader: false, leader: 'plan-1'
    */
   readonly leader?: string;
 }

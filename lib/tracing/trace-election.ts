@@ -8,6 +8,8 @@ export interface LeaderElectionTracingOptions {
   /**
    * Whose tracer makes the spans: one for each application where a process has several that are to be told apart.
    * @default the global one of `@opentelemetry/api`, also if it is set later
+   * @example
+   * tracerProvider: new BasicTracerProvider()
    */
   readonly tracerProvider?: TracerProvider;
 }

@@ -1,19 +1,7 @@
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
+import { ENTRIES } from '../../proof/reference/public-options.js';
 import type { Fence } from './fences.js';
-
-/** The entries of the package by what users import. */
-export const ENTRIES: Readonly<Record<string, string>> = {
-  'nestjs-leader-election': 'lib/index.ts',
-  'nestjs-leader-election/schedule': 'lib/schedule/index.ts',
-  'nestjs-leader-election/testing': 'lib/testing/index.ts',
-  'nestjs-leader-election/core': 'lib/election/index.ts',
-  'nestjs-leader-election/contracts': 'lib/contracts/index.ts',
-  'nestjs-leader-election/dashboard': 'lib/dashboard/index.ts',
-  'nestjs-leader-election/health': 'lib/health/index.ts',
-  'nestjs-leader-election/metrics': 'lib/metrics/index.ts',
-  'nestjs-leader-election/tracing': 'lib/tracing/index.ts',
-};
 
 /** Whose names a fence without an import need not import; of two packages that have a name, the first is meant. */
 const IMPLIED = [

@@ -11,18 +11,21 @@ function withoutCode(text: string): string {
   return text.replace(/^```[\s\S]*?^```/gm, '').replace(/`[^`\n]*`/g, '');
 }
 
-/** The anchors that GitHub gives to the headings of a page. */
+/** The anchors that GitHub gives to the headings of a page, and those that the page has itself. */
 function anchorsOf(text: string): Set<string> {
-  const headings = text.replace(/^```[\s\S]*?^```/gm, '').matchAll(/^#+ (.+)$/gm);
-  return new Set(
-    [...headings].map(([, heading]) =>
+  const prose = text.replace(/^```[\s\S]*?^```/gm, '');
+  const own = [...prose.matchAll(/<a id="([^"]+)"><\/a>/g)].map(([, id]) => id!);
+  return new Set([
+    ...own,
+    ...[...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
       heading!
+        .replace(/<[^>]+>/g, '')
         .toLowerCase()
         .replace(/[^\p{L}\p{N}\s_-]/gu, '')
         .trim()
         .replaceAll(' ', '-'),
     ),
-  );
+  ]);
 }
 
 function brokenLinksOf({ file, text }: Page): string[] {

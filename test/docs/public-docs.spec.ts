@@ -1,16 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
+import { readFileSync } from 'node:fs';
 import ts from 'typescript';
-
-const ENTRIES = [
-  'lib/index.ts',
-  'lib/contracts/index.ts',
-  'lib/dashboard/index.ts',
-  'lib/election/index.ts',
-  'lib/metrics/index.ts',
-  'lib/schedule/index.ts',
-  'lib/testing/index.ts',
-  'lib/tracing/index.ts',
-];
+import {
+  allOptions,
+  configurationPage,
+  literalOf,
+  PAGE,
+} from '../../proof/reference/configuration-page.js';
+import { ENTRIES, type Option, PublicOptions } from '../../proof/reference/public-options.js';
+import { faultsOf, START_CHECKS } from '../../proof/reference/start-checks.js';
+import { evaluated } from './evaluated.js';
+import { sources } from './pages.js';
 
 /** What users of the package can name: an export, or a member of one, of a part of one or of what a function takes. */
 interface PublicName {
@@ -22,9 +22,20 @@ interface PublicName {
 }
 
 const HIDDEN = ts.ModifierFlags.Private | ts.ModifierFlags.Protected;
-const program = ts.createProgram(ENTRIES, compilerOptions());
+const publicOptions = new PublicOptions();
+const { program } = publicOptions;
 const checker = program.getTypeChecker();
-const exported = ENTRIES.flatMap(exportsOf);
+/** Each for each receiver that takes it. */
+const OPTIONS = publicOptions.subPaths().flatMap(({ receivers }) =>
+  receivers.flatMap((receiver) =>
+    allOptions(receiver.options).map((option) => ({
+      title: `${receiver.path}: ${option.name}`,
+      option,
+      receiver,
+    })),
+  ),
+);
+const exported = Object.values(ENTRIES).flatMap(exportsOf);
 const seen = new Set<ts.Symbol>();
 const published = [...exported, ...exported.flatMap(membersBelow)];
 
@@ -62,12 +73,95 @@ describe('when an editor shows what the package exports', () => {
   });
 });
 
+describe('when an option has an example', () => {
+  it('is every option', () => {
+    const silent = OPTIONS.filter(({ option }) => option.example === undefined);
+    expect(silent.map(({ title }) => title)).toEqual([]);
+  });
+
+  const checked = OPTIONS.filter(({ receiver }) => receiver.path in START_CHECKS);
+  it.each(checked)('starts with that of $title', ({ option, receiver }) => {
+    const check = START_CHECKS[receiver.path]!;
+    expect(faultsOf(check, given(option))).toEqual([]);
+  });
+});
+
+describe('when a docstring gives a literal as the default of an option', () => {
+  const literals = OPTIONS.filter(({ option, receiver }) => {
+    const { isTelling = false } = START_CHECKS[receiver.path] ?? {};
+    return isTelling && defaultOf(option) !== undefined;
+  });
+
+  it('is one of some forty', () => {
+    expect(literals.length).toBeGreaterThan(40);
+  });
+
+  it.each(literals)('reads the same as if nothing was given for $title', ({ option, receiver }) => {
+    const { read, required } = START_CHECKS[receiver.path]!;
+    const readOf = (options: object) => read({ ...required, ...options });
+    expect(readOf(within(option, defaultOf(option)))).toEqual(readOf(within(option, undefined)));
+    expect(readOf(given(option))).not.toEqual(readOf(within(option, undefined)));
+  });
+});
+
+describe('when a user looks an option up in docs/configuration.md', () => {
+  it('finds what `npm run docs:options` writes from the types', async () => {
+    expect(readFileSync(PAGE, 'utf8')).toBe(await configurationPage(publicOptions));
+  });
+
+  it('finds every option that the package takes, and what it is by default', () => {
+    const declarations = new Set(OPTIONS.map(({ option }) => option.declaration));
+    const options = published.filter(
+      ({ name, isOptions }) => isOptions && !NOT_WRITTEN_BY_USERS.test(name),
+    );
+    const missing = options.filter(
+      ({ symbol }) => !symbol.declarations?.some((each) => declarations.has(each)),
+    );
+    expect(namesOf(missing)).toEqual([]);
+  });
+
+  it('finds every environment variable that the library reads', () => {
+    const variables = new Set(publicOptions.variables().map(({ name }) => name));
+    const read = sources('lib').flatMap(({ text }) =>
+      [
+        ...withoutComments(text).matchAll(/(?<!delete )\benv\[?'?\.?([A-Z][A-Z_]+|container)\b/g),
+      ].map(([, name]) => name!),
+    );
+    expect(read.filter((name) => !variables.has(name))).toEqual([]);
+    expect(read.length).toBeGreaterThan(10);
+  });
+});
+
+/** What the library gives to a lock, and the role that a factory may repeat. */
+const NOT_WRITTEN_BY_USERS = /^LockRequestOptions\.|\.lock\.|^LeaderElectionFactoryOptions\.role$/;
+
 const UNIT_OR_COUNT =
   /(Ms|Seconds|Micros|[cC]ount|\.number|[tT]erm|[tT]ransitions|candidates|attempt|version|[lL]imit|retries|Timers|Objects|maxJobs)$/;
 
-function compilerOptions(): ts.CompilerOptions {
-  const { config } = ts.readConfigFile('tsconfig.json', (file) => ts.sys.readFile(file));
-  return ts.parseJsonConfigFileContent(config, ts.sys, '.').options;
+/** The literal that the default of an option begins with. */
+function defaultOf(option: Option): unknown {
+  const literal = literalOf(option.default ?? '');
+  return literal === undefined ? undefined : evaluated(literal);
+}
+
+/** The options of its example. */
+function given(option: Option): Record<string, unknown> {
+  const example = evaluated(`({ ${option.example} })`) as Record<string, unknown>;
+  const [outer] = option.name.split('.');
+  return option.name === outer ? example : { [outer!]: example };
+}
+
+/** The option, or the object that it is a part of, with this value. */
+function within(option: Option, value: unknown): Record<string, unknown> {
+  const [outer, part] = option.name.split('.');
+  if (part === undefined) return { [outer!]: value };
+  const { [part]: _, ...others } = given(option)[outer!] as Record<string, unknown>;
+  return { [outer!]: { ...others, [part]: value } };
+}
+
+/** What users read in comments, the library does not read. */
+function withoutComments(text: string): string {
+  return text.replace(/\/\*\*[\s\S]*?\*\//g, '');
 }
 
 function exportsOf(entry: string): PublicName[] {

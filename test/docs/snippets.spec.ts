@@ -3,7 +3,9 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import ts from 'typescript';
 import { parseAllDocuments } from 'yaml';
 import { wrongCallsIn } from './command-lines.js';
-import { ENTRIES, faultsOf } from './compiled-fences.js';
+import { ENTRIES } from '../../proof/reference/public-options.js';
+import { faultsOf } from './compiled-fences.js';
+import { docstringExamples } from './docstring-examples.js';
 import { fencesOf, type Fence } from './fences.js';
 import { wrongInManifest } from './manifests.js';
 import { pages } from './pages.js';
@@ -37,8 +39,11 @@ describe('when a page shows code', () => {
   });
 });
 
-describe('when a page shows TypeScript', () => {
-  const shown = titled(TYPESCRIPT);
+describe('when a page or a docstring shows TypeScript', () => {
+  const shown = [
+    ...titled(TYPESCRIPT),
+    ...docstringExamples().map((fence) => [`${fence.file}:${fence.line}`, fence] as const),
+  ];
   const faults = new Map<Fence, readonly string[]>();
   let faultsOfReadersOwn: readonly string[];
   beforeAll(() => {

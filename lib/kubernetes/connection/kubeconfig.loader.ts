@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import nodeModule from 'node:module';
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
+import type { Environment } from '../../core/environment.js';
 import { LockRequestError } from '../../core/errors.js';
 import { codeOf, messageOf } from '../../core/thrown-value.js';
 import { type Kubeconfig, type KubeconfigFile, mergeKubeconfigs } from './kubeconfig.js';
@@ -95,15 +96,17 @@ export async function readKubeconfig(
 }
 
 export function describeSource(source: KubeconfigSource): string {
+  const { KUBECONFIG }: Environment = process.env;
   return source.kind === 'file'
     ? `the kubeconfig ${source.file}`
-    : `the default kubeconfig (${process.env['KUBECONFIG'] || '~/.kube/config'})`;
+    : `the default kubeconfig (${KUBECONFIG || '~/.kube/config'})`;
 }
 
 function defaultPaths(): string[] {
-  const listed = (process.env['KUBECONFIG'] ?? '').split(delimiter).filter((path) => path !== '');
+  const { HOME, KUBECONFIG = '' }: Environment = process.env;
+  const listed = KUBECONFIG.split(delimiter).filter((path) => path !== '');
   if (listed.length > 0) return listed;
-  return [join(process.env['HOME'] || homedir(), '.kube', 'config')];
+  return [join(HOME || homedir(), '.kube', 'config')];
 }
 
 /** Undefined if there is no such file. An empty one is a kubeconfig with nothing in it. */

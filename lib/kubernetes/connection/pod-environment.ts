@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import type { Environment } from '../../core/environment.js';
 import { isJsonObject, type JsonDocument } from '../../core/json-document.js';
 
 const MOUNT =
@@ -12,8 +13,6 @@ export interface PodLack {
   readonly what: string;
   readonly fix: string;
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Where the kubelet mounts the token, the CA and the namespace of a pod's service account. */
 const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';

@@ -2,10 +2,9 @@ import { type ClientRequest, request as requestOverTcp } from 'node:http';
 import { request as requestOverTls } from 'node:https';
 import { BlockList, isIP, type Socket } from 'node:net';
 import { onAbort } from '../../core/abort-signal.js';
+import type { Environment } from '../../core/environment.js';
 import { withoutPacket } from '../redaction.js';
 import { type ClusterAccess, hostAndPort, outliveErrors } from './socket-basics.js';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * The proxy for an API server, if any: the kubeconfig's `proxy-url`, otherwise HTTPS_PROXY (HTTP_PROXY for an http://
@@ -15,8 +14,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function proxyFor(access: ClusterAccess, env: Environment): URL | undefined {
   if (access.proxyUrl !== undefined && access.proxyUrl !== '') return proxyUrl(access.proxyUrl);
   const { hostname, port } = hostAndPort(access.server);
-  const name = access.server.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
-  const configured = env[name] || env[name.toLowerCase()];
+  const isTls = access.server.protocol === 'https:';
+  const configured = isTls
+    ? env['HTTPS_PROXY'] || env['https_proxy']
+    : env['HTTP_PROXY'] || env['http_proxy'];
   if (!configured || isLoopback(hostname)) return undefined;
   const exempt = env['NO_PROXY'] || env['no_proxy'] || '';
   return isExempt(hostname, port, exempt) ? undefined : proxyUrl(configured);

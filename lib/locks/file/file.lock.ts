@@ -137,6 +137,8 @@ export interface FileLockOptions {
    * directory and be able to read and write there.
    * @default a directory of this user below the one for temporary files; processes of another user do not share it and
    * elect a leader of their own
+   * @example
+   * directory: '/var/lib/plans'
    */
   readonly directory?: string;
 }

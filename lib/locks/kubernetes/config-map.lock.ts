@@ -9,12 +9,18 @@ export interface ConfigMapLockOptions extends LeaseLockOptions {
   /**
    * Name of the ConfigMap, a DNS-1123 subdomain. Several roles may share one.
    * @default 'leaders', as in Spring Cloud Kubernetes
+   * @see docs/kubernetes.md#configmap
+   * @example
+   * name: 'plan-leaders'
    */
   readonly name?: string;
   /**
    * Keep the record in the annotation of client-go's ConfigMap lock, `control-plane.alpha.kubernetes.io/leader`, so that
    * its candidates and tools understand it. It has room for one record: give the role a ConfigMap of its own.
    * @default false: an annotation for each lease, `leader.nestjs-leader-election/<leaseName>`
+   * @see docs/kubernetes.md#configmap
+   * @example
+   * name: 'plan-leader', clientGo: true
    */
   readonly clientGo?: boolean;
 }

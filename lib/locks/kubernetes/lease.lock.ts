@@ -11,16 +11,24 @@ export interface LeaseLockOptions {
    * Where the API server is: a `KubeConfig` of `@kubernetes/client-node` that the application already has, `'default'`
    * (KUBECONFIG, then `~/.kube/config`), or `'in-cluster'` (the pod's service account).
    * @default 'in-cluster' inside a pod; outside one you have to choose
+   * @see docs/kubeconfig.md
+   * @example
+   * kubeConfig: 'default'
    */
   readonly kubeConfig?: KubeConfigLike | 'default' | 'in-cluster';
   /**
    * Path of a kubeconfig file, instead of `kubeConfig`.
    * @default none
+   * @see docs/kubeconfig.md
+   * @example
+   * kubeConfigFile: './kubeconfig.yaml'
    */
   readonly kubeConfigFile?: string;
   /**
    * A context of the kubeconfig.
    * @default its current context
+   * @example
+   * kubeConfig: 'default', context: 'staging'
    */
   readonly context?: string;
 }

@@ -29,7 +29,7 @@ export const LEADER_CRON_MARKS = new MethodMarks<LeaderCronMark>(
  * application starts.
  *
  * @param schedule a cron expression of five or six fields (the sixth, in front, is the second), one of the presets such
- * as `@daily`, a `CronExpression` of @nestjs/schedule, or a Date for a single run
+ * as `@daily`, a `CronExpression` of `@nestjs/schedule`, or a Date for a single run
  *
  * @throws LeaderElectionOptionsError when the class is defined, if what it decorates is not a method, or a generator that is not async
  * @example

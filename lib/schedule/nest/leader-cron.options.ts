@@ -96,22 +96,30 @@ export interface LeaderCronOptions {
    * Identifies the job in the application, also across restarts: what is recorded of the job is stored under this name.
    * Give one if class names are minified.
    * @default `<class>.<method>` of the decorated method
+   * @example
+   * name: 'close-plans'
    */
   readonly name?: string;
   /**
    * Of a schedule that is a Date: replicas that compute the Date each for itself name the same run by it. It runs once,
    * at the date of the first one to lead, for as long as the fleet keeps the job's record.
    * @default none: the Date is the run, and must be a whole second
+   * @example
+   * key: 'import-2027'
    */
   readonly key?: string;
   /**
    * The role whose leader runs the job.
    * @default the only role of the application
+   * @example
+   * role: 'plan-scheduler'
    */
   readonly role?: string;
   /**
    * An IANA time zone, e.g. `'Europe/Berlin'`. Name one where replicas may differ.
    * @default that of the process
+   * @example
+   * timeZone: 'Europe/Berlin'
    */
   readonly timeZone?: string;
   /**
@@ -119,12 +127,18 @@ export interface LeaderCronOptions {
    * `startingDeadlineSeconds` lets it, and is otherwise missed. `'Replace'`: the active run's signal is aborted, its end
    * awaited, and then the newest tick started.
    * @default 'Forbid'
+   * @see docs/scheduling.md#runs-that-meet
+   * @example
+   * concurrencyPolicy: 'Allow'
    */
   readonly concurrencyPolicy?: ConcurrencyPolicy;
   /**
    * How many seconds after it was due a tick may still be started: the latest one missed by a failover, a
    * restart or a suspension is then caught up once. Whole seconds, 0 or more.
    * @default none: a missed tick is only reported
+   * @see docs/scheduling.md#late-ticks
+   * @example
+   * startingDeadlineSeconds: 3_600
    */
   readonly startingDeadlineSeconds?: number;
   /**
@@ -133,6 +147,9 @@ export interface LeaderCronOptions {
    * one after the other; needs `startingDeadlineSeconds`. `'none'`: none, and the deadline is for ticks that wait for
    * another run.
    * @default 'latest'
+   * @see docs/scheduling.md#missed-ticks-missed
+   * @example
+   * missed: 'all', startingDeadlineSeconds: 3_600
    */
   readonly missed?: MissedPolicy;
   /**
@@ -140,6 +157,9 @@ export interface LeaderCronOptions {
    * later is computed from the job's name and the tick, so that all replicas agree; always before the next tick.
    * `startingDeadlineSeconds` counts from then on.
    * @default 0
+   * @see docs/scheduling.md#spreading-the-load-jitterms
+   * @example
+   * jitterMs: 30_000
    */
   readonly jitterMs?: number;
   /**
@@ -148,6 +168,9 @@ export interface LeaderCronOptions {
    * `limit` ends them. Under `Forbid` the job counts as active until the last attempt is over, and under `Replace` the next
    * tick takes the place of what is still to be tried. Not for runs by `trigger()`.
    * @default 0
+   * @see docs/scheduling.md#trying-again-retries
+   * @example
+   * retries: 3
    */
   readonly retries?: number | RetryOptions;
   /**
@@ -156,29 +179,42 @@ export interface LeaderCronOptions {
    * `startingDeadlineSeconds`, as what has begun may be half done; after 4 attempts (or `retries` + 1, if that is more) it is
    * reported.
    * @default 'report'
+   * @see docs/scheduling.md#interrupted-runs-oninterrupted
+   * @example
+   * onInterrupted: 'rerun'
    */
   readonly onInterrupted?: InterruptedRunPolicy;
   /**
    * Do not schedule until `LeaderSchedule.resume(name)`, which holds for the whole fleet until a version without this
    * option has led.
    * @default false
+   * @see docs/scheduling.md#suspending-a-job
+   * @example
+   * suspend: true
    */
   readonly suspend?: boolean;
   /**
    * How many past runs `LeaderSchedule.inspect(name)` tells of, 0 to 100. They are stored beside the lease, some 150 bytes
    * each, and the oldest give way when the object is full.
    * @default 10
+   * @see docs/scheduling.md#past-runs-historylimit
+   * @example
+   * historyLimit: 50
    */
   readonly historyLimit?: number;
   /**
    * Milliseconds after which a run's signal is aborted. The run counts as failed.
    * @default none: a run may take as long as the term
+   * @example
+   * timeoutMs: 600_000
    */
   readonly timeoutMs?: number;
   /**
    * Called for ticks that were not run, once in the whole fleet (twice only if the leader dies right after it). For a
    * decorated method, `this` is the provider.
    * @default none: missed ticks are only logged
+   * @example
+   * onMissed: ({ job, times }) => alert(job, times)
    */
   readonly onMissed?: (report: MissedReport) => unknown;
 }

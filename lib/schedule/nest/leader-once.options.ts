@@ -10,12 +10,16 @@ export interface OnceOptions {
   /**
    * The role beside whose lease it is recorded.
    * @default the only role of the application
+   * @example
+   * role: 'plan-scheduler'
    */
   readonly role?: string;
   /**
    * How long to wait for a run of another replica, in milliseconds; then OnceTimeoutError says which replica is at it. A
    * run in this process is never cut short; that its end is recorded is waited for as long.
    * @default 300_000
+   * @example
+   * waitTimeoutMs: 600_000
    */
   readonly waitTimeoutMs?: number;
   /**
@@ -23,17 +27,25 @@ export interface OnceOptions {
    * and never runs again at this version. `'rerun'`: the next replica runs it again, so it has to bear that, and to
    * end when its signal is aborted.
    * @default 'fail'
+   * @example
+   * onInterrupted: 'rerun'
    */
   readonly onInterrupted?: InterruptionPolicy;
 }
 
 /** What `@LeaderOnce()` takes. */
 export interface LeaderOnceOptions extends OnceOptions {
-  /** Identifies the work in the whole fleet. Must be unique in the application. */
+  /**
+   * Identifies the work in the whole fleet. Must be unique in the application.
+   * @example
+   * key: 'schema'
+   */
   readonly key: string;
   /**
    * A whole number, or text of numbers with dots between them. It runs once for each version that is newer than all
    * before, compared part by part as numbers: `'1.10'` is newer than `'1.9'`. An older version never runs again.
+   * @example
+   * version: '1.10'
    */
   readonly version: number | string;
   /**
@@ -41,6 +53,8 @@ export interface LeaderOnceOptions extends OnceOptions {
    * `'readiness'`: the application starts, and `LeaderSchedule.onceReadiness()` is not ready until then. `false`: it starts
    * at once.
    * @default false
+   * @example
+   * waitForOthers: 'readiness'
    */
   readonly waitForOthers?: boolean | 'readiness';
 }

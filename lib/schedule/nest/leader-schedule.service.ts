@@ -334,6 +334,8 @@ export interface SuspendOptions {
   /**
    * One line, for `inspect()` and the log; at most 200 characters.
    * @default none
+   * @example
+   * reason: 'the bank is closed'
    */
   readonly reason?: string;
 }
@@ -343,11 +345,15 @@ export interface CancelOptions {
   /**
    * One line, for `inspect()`, the event and the log; at most 200 characters.
    * @default none
+   * @example
+   * reason: 'it waits for a printer'
    */
   readonly reason?: string;
   /**
    * How long the end of the runs is awaited, in milliseconds; 0: not at all.
    * @default twice `leaseDurationMs`, in which another replica hears of it and a handler that obeys can end
+   * @example
+   * waitMs: 0
    */
   readonly waitMs?: number;
 }

@@ -4,12 +4,18 @@ import { retriesWithin, type RetryPolicy, totalBackoffMs } from '../tick/back-of
 
 /** How a run that has failed is tried again. */
 export interface RetryOptions {
-  /** How many attempts follow the first, 0 to 100. */
+  /**
+   * How many attempts follow the first, 0 to 100.
+   * @example
+   * limit: 3
+   */
   readonly limit: number;
   /**
    * Milliseconds from the end of the first attempt until the second may start. Doubled before each further attempt, up to
    * six minutes, or this if it is more.
-   * @default 10000
+   * @default 10_000
+   * @example
+   * limit: 3, backoffMs: 60_000
    */
   readonly backoffMs?: number;
 }
