@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { build } from 'esbuild';
 import { packedTarball } from './packed-tarball.js';
 
 const run = promisify(execFile);
@@ -26,6 +27,7 @@ interface Manifest {
   readonly version: string;
   readonly scripts: Record<string, string>;
   readonly peerDependencies: Record<string, string>;
+  readonly devDependencies: Record<string, string>;
   readonly peerDependenciesMeta: Record<string, { readonly optional?: boolean }>;
 }
 
@@ -72,6 +74,23 @@ async function bomOf(args: readonly string[], cwd: string): Promise<Bom> {
   return JSON.parse(stdout) as Bom;
 }
 
+/** Whose files the bundler takes into it. */
+async function packagesInPage(): Promise<string[]> {
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: ['lib/dashboard/page/main.tsx'],
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: 'esm',
+    outdir: folder,
+  });
+  const names = Object.keys(metafile.inputs).map(
+    (file) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1],
+  );
+  return [...new Set(names)].filter((name) => name !== undefined);
+}
+
 describe('when the package is packed', () => {
   it('depends on nothing but peers, and has nothing that an installation would run', async () => {
     const { stdout } = await run('tar', ['-xzOf', tarball, 'package/package.json']);
@@ -81,10 +100,28 @@ describe('when the package is packed', () => {
     expect(Object.keys(packed.scripts).filter((name) => RUN_BY_INSTALL.includes(name))).toEqual([]);
   });
 
-  it('has a bill of materials with the package itself and no component', async () => {
+  it('has a bill of materials with the package itself, and what the page of the dashboard is made of', async () => {
     const bom = await bomOf(['run', '-s', 'sbom'], root);
     expect(bom.metadata.component.purl).toBe(`pkg:npm/${NAME}@${own.version}`);
-    expect(bom.components).toEqual([]);
+    const parts = await packagesInPage();
+    expect(parts).toEqual(['preact']);
+    expect(bom.components).toMatchObject(
+      parts.map((name) => ({
+        name,
+        purl: `pkg:npm/${name}@${own.devDependencies[name]}`,
+        scope: 'required',
+        licenses: [{ license: { id: 'MIT' } }],
+        hashes: [{ alg: 'SHA-512' }],
+        properties: [{ name: 'cdx:npm:package:bundled', value: 'true' }],
+      })),
+    );
+  });
+
+  it('has the license of what is in the page', async () => {
+    const options = { maxBuffer: 64 * 1024 * 1024 };
+    const { stdout } = await run('tar', ['-xzOf', tarball, 'package/dist/dashboard.js'], options);
+    expect(stdout).toContain('Copyright (c) 2015-present Jason Miller');
+    expect(stdout).toContain('The above copyright notice and this permission notice');
   });
 });
 
