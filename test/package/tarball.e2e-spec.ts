@@ -72,7 +72,7 @@ const FILES = [
 const KILOBYTES = {
   packed: 1_050,
   unpacked: 5_185,
-  contracts: 84,
+  contracts: 90,
   core: 76,
   dashboard: 173,
   health: 103,
