@@ -105,11 +105,11 @@ export interface ElectionOptions {
   readonly requestTimeoutMs?: number;
   /**
    * How long the end of a term waits, in milliseconds, for `@OnRevoked` handlers and for gated work in flight, while
-   * the lease is still renewed. If they take longer, the lease is left to expire instead of being released. 0: no wait. Keep it below the
-   * pod's `terminationGracePeriodSeconds` (30 s unless set).
+   * the lease is still renewed. If they take longer, the lease is left to expire instead of being released. 0: no wait. With two
+   * `requestTimeoutMs` and the sleep of a `preStop` hook it must fit into the pod's `terminationGracePeriodSeconds` (30 s unless set).
    * @default 20_000
    * @example
-   * drainTimeoutMs: 25_000
+   * drainTimeoutMs: 15_000
    */
   readonly drainTimeoutMs?: number;
   /**

@@ -1,5 +1,5 @@
 /**
- * Scheduled work that never runs twice and is never forgotten. Needs `@nestjs/schedule` and
+ * Scheduled work: no tick starts twice, and one that was missed is caught up or reported. Needs `@nestjs/schedule` and
  * `cron`.
  */
 
