@@ -37,7 +37,7 @@ export type LockCapability =
    * standby reads the store once in a retry period.
    */
   | 'watch'
-  /** `sibling()`. Without it an application on this lock cannot have `@LeaderCron` jobs. */
+  /** `sibling()`. Without it an application on this lock cannot have `@LeaderCron` jobs or `@LeaderOnce` work. */
   | 'sibling'
   /**
    * `leaseBeside()`. Without it `@LeaderOnce` work needs a factory of the lock that makes one for any `leaseName`; a lock

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -38,12 +38,13 @@ describe.each([
         recursive: true,
         filter: (file) => !file.endsWith(`.${otherRunner}.spec.ts`),
       });
+      if (name === 'jest-nest-11') importWithoutExtensions(join(cwd, 'src', 'own-lock.spec.ts'));
       // Type errors too: ts-jest would report them, and Vitest would not.
       await run(process.execPath, ['node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'], {
         cwd,
       });
       const { stdout, stderr } = await run('npm', ['test'], { cwd, env: unmarked() });
-      expect(stdout + stderr).toMatch(/Tests:? +1\d passed/);
+      expect(stdout + stderr).toMatch(/Tests:? +12\d passed/);
     }, 300_000);
   },
 );
@@ -59,6 +60,11 @@ function installed(name: string): Promise<string> {
   const installation = installations.get(name) ?? install();
   installations.set(name, installation);
   return installation;
+}
+
+/** As the CommonJS of Nest 11 writes the imports of its own files. */
+function importWithoutExtensions(file: string): void {
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/(from '\.\/.*)\.js'/, "$1'"));
 }
 
 const ticksOf = ({ lines }: NodeProgram): number =>

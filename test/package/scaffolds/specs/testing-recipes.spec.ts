@@ -6,6 +6,7 @@ import {
   LeaderElectionModule,
   LeaderOnly,
   LeadershipService,
+  memoryLock,
   NotLeaderError,
   OnGranted,
   OnRevoked,
@@ -22,6 +23,7 @@ import {
   asLeader,
   leaderCronContext,
   LeaderElectionTestingModule,
+  RecordingStore,
   TestElection,
   testTerm,
 } from 'nestjs-leader-election/testing';
@@ -210,6 +212,39 @@ describe('when a test replaces providers', () => {
       .compile();
     await module.init();
     expect(await module.get(PlanScheduler).closeExpiredPlans()).toBeUndefined();
+    await module.close();
+  });
+});
+
+describe('when a test records what the election asks of its lock', () => {
+  it('shows each write, with what came of it', async () => {
+    const store = new RecordingStore();
+    const module = await Test.createTestingModule({ imports: [AppModule] })
+      .overrideProvider(getLeaderElectionOptionsToken('plan-scheduler'))
+      .useValue({ lock: store.record(memoryLock()) })
+      .compile();
+    await module.init();
+    await module.get(LeadershipService).waitForLeadership();
+    const [acquisition] = store.writes;
+    expect([acquisition?.verb, acquisition?.outcome?.kind]).toEqual(['create', 'applied']);
+
+    await module.close();
+    const release = store.writes.at(-1);
+    expect([release?.record?.holderIdentity, release?.outcome?.kind]).toEqual(['', 'applied']);
+  });
+
+  it('breaks the store and mends it', async () => {
+    const store = new RecordingStore();
+    const module = await Test.createTestingModule({ imports: [AppModule] })
+      .overrideProvider(getLeaderElectionOptionsToken('plan-scheduler'))
+      .useValue({ lock: store.record(memoryLock()), retryPeriodMs: 100 })
+      .compile();
+    store.fail();
+    await module.init();
+    expect(await module.get(PlanScheduler).closeExpiredPlans()).toBeUndefined();
+    store.restore();
+    await module.get(LeadershipService).waitForLeadership();
+    expect(await module.get(PlanScheduler).closeExpiredPlans()).toBe(1);
     await module.close();
   });
 });
