@@ -28,7 +28,10 @@ const ROWS: readonly (readonly Lane[])[] = [
       ],
     },
   ],
-  [{ proofs: [['simulate:explore'], ['fuzz'], ['test:browser']] }, { proofs: [['test:package']] }],
+  [
+    { proofs: [['simulate:explore'], ['fuzz'], ['test:browser']] },
+    { proofs: [['test:package'], ['test:matrix', '--quick']] },
+  ],
   [{ proofs: [['chaos', '--minutes', '4', '--judge']] }],
   [{ proofs: [['chaos', '--lock', 'file', '--minutes', '1', '--judge']] }],
   [{ proofs: [['chaos:ticks', '--handovers', '6', '--fleets', '2']] }],

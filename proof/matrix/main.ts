@@ -50,8 +50,8 @@ const workshop = new Workshop(folder, await packedTarball(folder), entries);
 const runs = new Map<string, Promise<{ error?: Error; seconds: number }>>();
 const results = new Map<Part, Result[]>(PARTS.map((part) => [part, []]));
 
-/** Applications mostly wait for the next second, so that three of them share two cores. */
-const AT_ONCE = cpus().length + 1;
+/** Applications mostly wait: for the next second, and for the watchdog. */
+const AT_ONCE = cpus().length * 2;
 
 const tasks = PARTS.flatMap((part) =>
   chosen(part).map((combination) => () => attempt(part, combination)),
@@ -65,9 +65,8 @@ if (values.record) {
   record(text);
   execFileSync('npx', ['prettier', '--write', 'docs/results/compatibility.md']);
 }
-const failures = [...results.values()].flat().filter(({ verdict }) => verdict === 'fails');
-for (const { combination, said } of failures) console.error(`\n${nameOf(combination)}: ${said}`);
-if (failures.length > 0 || tasks.length > 0) process.exitCode = 1;
+const isFailed = [...results.values()].flat().some(({ verdict }) => verdict === 'fails');
+if (isFailed) process.exitCode = 1;
 
 async function work(): Promise<void> {
   for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) await task();
@@ -94,6 +93,7 @@ async function attempt(part: Part, combination: Combination): Promise<void> {
   const result = { combination, seconds, ...judge(error, impossible) };
   results.get(part)!.push(result);
   console.log(`${part.title}: ${nameOf(combination)}: ${result.verdict}, ${seconds.toFixed(1)} s`);
+  if (result.verdict === 'fails') console.error(result.said);
 }
 
 async function ending(part: Part, combination: Combination) {

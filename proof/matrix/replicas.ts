@@ -115,7 +115,8 @@ export async function handOver(command: Command, entries: number): Promise<void>
       'one term that ends with the shutdown',
     );
     const [term] = await follower.says('granted');
-    follower.expect(term === 2, 'the next term');
+    // A write that a busy disk answers too late may have used a number up.
+    follower.expect(Number(term) > 1, 'a later term');
     await follower.works();
     checkTicks(replicas);
 

@@ -103,10 +103,8 @@ class Pages {
     LeaderElectionModule.forRoot({
       role: 'matrix',
       lock: fileLock({ directory: process.env['MATRIX_LEASES']! }),
-      leaseDurationMs: 5_000,
-      renewDeadlineMs: 3_500,
-      retryPeriodMs: 500,
-      requestTimeoutMs: 1_000,
+      leaseDurationMs: 12_000,
+      renewDeadlineMs: 9_000,
       watchdog: true,
     }),
     LeaderScheduleModule,
