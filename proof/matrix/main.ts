@@ -57,7 +57,6 @@ const tasks = PARTS.flatMap((part) =>
   chosen(part).map((combination) => () => attempt(part, combination)),
 );
 await Promise.all(Array.from({ length: AT_ONCE }, work));
-if (!values.keep) rmSync(folder, { recursive: true, force: true });
 
 const text = report();
 console.log(`\n${text}`);
@@ -67,6 +66,8 @@ if (values.record) {
 }
 const isFailed = [...results.values()].flat().some(({ verdict }) => verdict === 'fails');
 if (isFailed) process.exitCode = 1;
+// Last, as so many files take a while.
+if (!values.keep) rmSync(folder, { recursive: true, force: true });
 
 async function work(): Promise<void> {
   for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) await task();
