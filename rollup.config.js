@@ -125,7 +125,35 @@ function onwarn(warning) {
   throw new Error(warning.message, { cause: warning });
 }
 
-export default ['dist', 'dist-commonjs'].flatMap((dir) => {
-  rmSync(dir, { recursive: true, force: true });
-  return [scripts(dir, dir === 'dist' ? 'es' : 'cjs'), types(dir)];
-});
+/** `nest add` loads it with require, in the process of its own schematics. */
+const schematics = {
+  ...bundles('.js', { 'nest-add': '.build/schematics/nest-add' }),
+  plugins: [compiled, beside(['collection.json', 'schema.json'])],
+  output: {
+    ...output('dist/schematics', '.js'),
+    entryFileNames: '[name].cjs',
+    format: 'cjs',
+    manualChunks: undefined,
+    sourcemap: false,
+  },
+};
+
+function beside(fileNames) {
+  return {
+    name: 'beside',
+    generateBundle() {
+      for (const fileName of fileNames) {
+        const source = readFileSync(`lib/schematics/${fileName}`, 'utf8');
+        this.emitFile({ type: 'asset', fileName, source });
+      }
+    },
+  };
+}
+
+export default [
+  ...['dist', 'dist-commonjs'].flatMap((dir) => {
+    rmSync(dir, { recursive: true, force: true });
+    return [scripts(dir, dir === 'dist' ? 'es' : 'cjs'), types(dir)];
+  }),
+  schematics,
+];

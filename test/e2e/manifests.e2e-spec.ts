@@ -7,6 +7,7 @@ import { ControlPlane, FIRST_START_LIMIT_MS } from '../../proof/control-plane/co
 import { resolveElectionOptions } from '../../lib/core/election-options.js';
 import { CONTAINER_ANNOTATION } from '../../lib/locks/kubernetes/lease-object.js';
 import { firstProcessStartMs } from '../../lib/members/container-death.js';
+import { deploymentManifest, electionManifest } from '../../lib/schematics/manifests.js';
 import { eventually } from '../../proof/api-emulator/eventually.js';
 import {
   applied,
@@ -47,8 +48,8 @@ afterEach(async () => {
 
 afterAll(() => server?.stop());
 
-async function namespaceFor(overlay: Overlay | 'page'): Promise<string> {
-  const name = `${overlay}-${++namespaces}`;
+async function namespaceFor(purpose: string): Promise<string> {
+  const name = `${purpose}-${++namespaces}`;
   await server.createNamespace(name);
   return name;
 }
@@ -202,6 +203,19 @@ describe('when the manifest of docs/getting-started.md is applied to a namespace
     expect(template.spec.terminationGracePeriodSeconds).toBeGreaterThan(
       (drainTimeoutMs + 2 * requestTimeoutMs) / 1_000,
     );
+  }, 60_000);
+});
+
+describe('when the manifests that `nest add` writes are applied', () => {
+  it('elects a leader with exactly their Role, in pods of their Deployment', async () => {
+    const namespace = await namespaceFor('nest-add');
+    const written = `${electionManifest(ACCOUNT)}---\n${deploymentManifest(ACCOUNT)}`;
+    const manifests = loadAllYaml(written) as Manifest[];
+    await apply(server, manifests, namespace);
+    await untilAllowed(namespace, find(manifests, 'Role').rules!);
+    await replicasIn(namespace, manifests, 1);
+    await fleet.leader();
+    expect(errorsOf()).toEqual([]);
   }, 60_000);
 });
 

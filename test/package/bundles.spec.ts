@@ -63,7 +63,7 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
       ...files.flatMap((name) => [`${name}.js`, `${name}.js.map`]),
       ...TYPED.map((name) => `${name}.d.ts`),
     ];
-    expected.push(dir === 'dist' ? 'cli' : 'package.json');
+    expected.push(...(dir === 'dist' ? ['cli', 'schematics'] : ['package.json']));
     expect(readdirSync(join(root, dir)).toSorted()).toEqual(expected.toSorted());
   });
 

@@ -51,6 +51,10 @@ const FILES = [
   'monitoring/grafana-dashboard.json',
   'dist/cli/main.js',
   'dist/cli/main.js.map',
+  // What `nest add` runs.
+  'dist/schematics/collection.json',
+  'dist/schematics/nest-add.cjs',
+  'dist/schematics/schema.json',
   // What the program and the dashboard share.
   'dist/fleet.js',
   'dist/fleet.js.map',

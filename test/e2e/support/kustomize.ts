@@ -59,14 +59,14 @@ export async function applied(
   return manifests;
 }
 
-/** Server-side apply of each manifest, in their order. */
+/** `kubectl apply --server-side` by the administrator, which refuses a field that is unknown or given twice. */
 export async function apply(
   server: ControlPlane,
   manifests: readonly Manifest[],
   namespace: string,
 ): Promise<void> {
   for (const manifest of manifests) {
-    const path = `${pathOf(manifest, namespace)}?fieldManager=test&force=true`;
+    const path = `${pathOf(manifest, namespace)}?fieldManager=test&force=true&fieldValidation=Strict`;
     const contentType = 'application/apply-patch+yaml';
     const { status, body } = await server.request('PATCH', path, manifest, { contentType });
     if (status > 201) throw new Error(`${manifest.kind}: ${status} ${JSON.stringify(body)}`);
