@@ -31,10 +31,11 @@ export interface ElectionOptions {
   /**
    * Holder identity; must be different in every process (R8), also after a restart. Processes
    * that share one by mistake wait for each other's lease to expire, as a process takes a record for its own only if it
-   * bears the acquire time that the process itself has sent.
+   * bears the acquire time that the process itself has sent. Read a random part from the kernel, for example from
+   * `/proc/sys/kernel/random/uuid`: the one that Node.js draws may be the same in a machine that was cloned or restored.
    * @default `<pod or host>_<uuid>`
    * @example
-   * identity: `${process.env['POD_NAME']}_${randomUUID()}`
+   * identity: `${process.env['POD_NAME']}_${uuidOfKernel()}`
    */
   readonly identity?: string;
   /**

@@ -53,8 +53,7 @@ declare global {
   function sendInvoices(signal?: AbortSignal): Promise<void>;
   function subscribeToFeed(options: { signal: AbortSignal }): Promise<void>;
 
-  /** From `node:crypto`. */
-  function randomUUID(): string;
+  function uuidOfKernel(): string;
 
   /** From `@nestjs/config`. */
   class ConfigModule {}
