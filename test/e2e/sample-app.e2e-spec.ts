@@ -151,14 +151,15 @@ describe('when the sample runs with --lease', () => {
       const first = await sample.line(LEADS, { withinMs: 120_000 });
       await sample.line(TICK, { since: first.at });
       const { match } = await sample.line(/control room: (http:\/\/\S+)/);
-      expect(await viewOf(match[1]!)).toMatchObject({ lock: 'lease', counts: { twice: 0 } });
+      const before = await viewOf(match[1]!, ({ counts }) => counts !== null);
+      expect(before).toMatchObject({ lock: 'lease', counts: { twice: 0 } });
       const killed = monotonicMs();
       process.kill(Number(first.match[2]), 'SIGKILL');
       const next = await sample.line(LEADS, { since: killed });
       expect(next.match[1]).not.toBe(first.match[1]);
       const tick = await sample.line(TICK, { since: next.at });
       expect(tick.match[1]).toBe(next.match[1]);
-      const { terms, counts } = await viewOf(match[1]!);
+      const { terms, counts } = await viewOf(match[1]!, (view) => view.terms.length > 1);
       expect(terms.map(({ replica }) => replica)).toEqual([first.match[1], next.match[1]]);
       expect(counts).toMatchObject({ ran: expect.any(Number), twice: 0 });
       sample.signal('SIGINT');
@@ -170,17 +171,25 @@ describe('when the sample runs with --lease', () => {
   }, 180_000);
 });
 
-/** What the page of the control room was sent last. */
-async function viewOf(url: string): Promise<FleetView> {
+/** The first view that the page of the control room is sent which is as awaited: a replica tells what it did a moment later. */
+async function viewOf(url: string, isAwaited: (view: FleetView) => boolean): Promise<FleetView> {
   const answer = new AbortController();
   const { body } = await fetch(`${url}/stream`, answer);
-  let text = '';
-  for await (const part of body!.pipeThrough(new TextDecoderStream())) {
-    text += part;
-    if (text.includes('\n\n')) break;
+  try {
+    let text = '';
+    for await (const part of body!.pipeThrough(new TextDecoderStream())) {
+      const events = (text + part).split('\n\n');
+      text = events.pop()!;
+      const views = events
+        .filter((event) => event.startsWith('event: view\n'))
+        .map((event) => JSON.parse(/^data: (.*)$/m.exec(event)![1]!) as FleetView);
+      const awaited = views.find(isAwaited);
+      if (awaited !== undefined) return awaited;
+    }
+    throw new Error('the control room ended its stream');
+  } finally {
+    answer.abort();
   }
-  answer.abort();
-  return JSON.parse(/^data: (.*)$/m.exec(text)![1]!) as FleetView;
 }
 
 describe('when one replica of the sample runs', () => {
