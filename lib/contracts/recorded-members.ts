@@ -1,20 +1,21 @@
-import { clearTimeout, setTimeout } from 'node:timers';
 import type { Member, MemberSource } from '../core/member.js';
+import { Awaited } from './awaited.js';
 
 /** Keeps the members that a source reports, and waits for as many as there should be. */
 export class RecordedMembers {
   members: readonly Member[] = [];
-  private readonly waiting = new Set<() => void>();
+  private readonly awaited: Awaited;
   private hasEnded = false;
 
   constructor(
     private readonly source: MemberSource,
     private readonly patienceMs: number,
   ) {
+    this.awaited = new Awaited(patienceMs);
     source.start({
       members: (members) => {
         this.members = members;
-        for (const check of this.waiting) check();
+        this.awaited.heard();
       },
       unknown: () => undefined,
     });
@@ -27,24 +28,13 @@ export class RecordedMembers {
   }
 
   untilCount(count: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const end = (): void => {
-        this.waiting.delete(check);
-        clearTimeout(patience);
-      };
-      const check = (): void => {
-        if (this.members.length !== count) return;
-        end();
-        resolve();
-      };
-      const patience = setTimeout(() => {
-        end();
+    return this.awaited.until(
+      () => this.members.length === count,
+      () => {
         const names = this.members.map(({ name }) => name).join(', ');
         const waited = `within ${this.patienceMs} ms there were not ${count} competitors`;
-        reject(new Error(`${waited}, but: ${names || 'none'}`));
-      }, this.patienceMs);
-      this.waiting.add(check);
-      check();
-    });
+        return `${waited}, but: ${names || 'none'}`;
+      },
+    );
   }
 }

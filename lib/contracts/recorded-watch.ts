@@ -1,7 +1,7 @@
-import { clearTimeout, setTimeout } from 'node:timers';
 import type { LockRequestError } from '../core/errors.js';
 import type { LeaseRecord, ObservedLease } from '../core/lease-record.js';
 import type { LeaseWatchObserver } from '../core/resource-lock.js';
+import { Awaited } from './awaited.js';
 import { plain } from './contract-case.js';
 
 interface RecordedChange {
@@ -16,10 +16,12 @@ export class RecordedWatch implements LeaseWatchObserver {
   readonly changes: RecordedChange[] = [];
   readonly deaths: string[] = [];
   readonly errors: LockRequestError[] = [];
-  private readonly waiting = new Set<() => void>();
+  private readonly awaited: Awaited;
 
   /** @param patienceMs how long it waits, in real time; unless given, as long as the test runner does */
-  constructor(private readonly patienceMs = Infinity) {}
+  constructor(private readonly patienceMs = Infinity) {
+    this.awaited = new Awaited(patienceMs);
+  }
 
   get last(): RecordedChange | undefined {
     return this.changes.at(-1);
@@ -56,26 +58,13 @@ export class RecordedWatch implements LeaseWatchObserver {
     holds: (watch: this) => boolean,
     what: string | (() => string) = 'what was awaited',
   ): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const end = (): void => {
-        this.waiting.delete(check);
-        clearTimeout(patience);
-      };
-      const check = (): void => {
-        if (!holds(this)) return;
-        end();
-        resolve();
-      };
-      const patience = Number.isFinite(this.patienceMs)
-        ? setTimeout(() => {
-            end();
-            const missed = typeof what === 'string' ? what : what();
-            reject(new Error(`the watch did not report within ${this.patienceMs} ms: ${missed}`));
-          }, this.patienceMs)
-        : undefined;
-      this.waiting.add(check);
-      check();
-    });
+    return this.awaited.until(
+      () => holds(this),
+      () => {
+        const missed = typeof what === 'string' ? what : what();
+        return `the watch did not report within ${this.patienceMs} ms: ${missed}`;
+      },
+    );
   }
 
   untilOpen(): Promise<void> {
@@ -92,6 +81,6 @@ export class RecordedWatch implements LeaseWatchObserver {
 
   private heard(): void {
     this.calls++;
-    for (const check of this.waiting) check();
+    this.awaited.heard();
   }
 }
