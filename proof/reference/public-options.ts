@@ -59,7 +59,8 @@ export const ENTRIES: Readonly<Record<string, string>> = {
 const ENVIRONMENT = 'lib/core/environment.ts';
 const HIDDEN = ts.ModifierFlags.Private | ts.ModifierFlags.Protected;
 
-function compilerOptions(): ts.CompilerOptions {
+/** Those of the repository's own sources. */
+export function compilerOptions(): ts.CompilerOptions {
   const { config } = ts.readConfigFile('tsconfig.json', (file) => ts.sys.readFile(file));
   return ts.parseJsonConfigFileContent(config, ts.sys, '.').options;
 }

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
-import { ENTRIES } from '../../proof/reference/public-options.js';
+import { compilerOptions, ENTRIES } from '../../proof/reference/public-options.js';
 import type { Fence } from './fences.js';
 
 /** Whose names a fence without an import need not import; of two packages that have a name, the first is meant. */
@@ -16,7 +16,7 @@ const IMPLIED = [
 
 const ROOT = process.cwd();
 const READERS_OWN = join(ROOT, 'test', 'docs', 'readers-own.ts');
-const OPTIONS = compilerOptions();
+const OPTIONS = optionsOfFences();
 
 interface Faults {
   /** Of each fence, in their order: the line of the page and the message. */
@@ -51,12 +51,10 @@ const IMPLIED_FILE: ReadonlyMap<string, string> = new Map([
   ],
 ]);
 
-function compilerOptions(): ts.CompilerOptions {
-  const { config } = ts.readConfigFile('tsconfig.json', (file) => ts.sys.readFile(file));
-  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT);
+function optionsOfFences(): ts.CompilerOptions {
   const paths = Object.entries(ENTRIES).map(([name, file]) => [name, [join(ROOT, file)]]);
   return {
-    ...options,
+    ...compilerOptions(),
     noEmit: true,
     noUnusedLocals: false,
     noUnusedParameters: false,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import ts from 'typescript';
+import { compilerOptions } from '../../proof/reference/public-options.js';
 
 /** A text of the code, with … in place of what differs from case to case. */
 export interface SpokenText {
@@ -16,10 +17,8 @@ export class SpokenTexts {
   private readonly files: readonly ts.SourceFile[];
 
   constructor() {
-    const { config } = ts.readConfigFile('tsconfig.json', (file) => ts.sys.readFile(file));
-    const { options } = ts.parseJsonConfigFileContent(config, ts.sys, '.');
     const names = ts.sys.readDirectory('lib', ['.ts'], ['lib/dashboard/page/**']);
-    this.program = ts.createProgram(names, { ...options, noEmit: true });
+    this.program = ts.createProgram(names, { ...compilerOptions(), noEmit: true });
     this.checker = this.program.getTypeChecker();
     this.files = names.map((name) => this.program.getSourceFile(name)!);
   }
