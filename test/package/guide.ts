@@ -1,27 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type Fence, fencesOf } from '../docs/fences.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Of Nest's logger: the process and the time before a line, and the time since the line before after it. */
 const OF_LOGGER = [/^\[Nest\] \d+ +- [^A-Z]+(?:[AP]M)? +/, /(?: \+\d+ms)?$/] as const;
 
-interface Block {
-  readonly language: string;
-  readonly text: string;
-}
-
 /** The blocks of code of a page, in their order, so that a test does what a reader does and leaves none out. */
 export class Guide {
-  private readonly blocks: Block[];
+  private readonly blocks: Fence[];
 
   constructor(page: string, { until }: { readonly until: string }) {
     const [before, after] = readFileSync(join(root, page), 'utf8').split(`\n${until}\n`);
     if (after === undefined) throw new Error(`${page} has no heading ${until}`);
-    this.blocks = [...before!.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].map(([, language, text]) => ({
-      language: language!,
-      text: text!,
-    }));
+    this.blocks = fencesOf({ file: page, text: before! });
   }
 
   /** The commands of the next block, one a line. */
@@ -53,7 +46,7 @@ export class Guide {
         `the page has ${block?.language ?? 'no block'} where ${language} is expected`,
       );
     }
-    return block.text;
+    return block.code;
   }
 }
 

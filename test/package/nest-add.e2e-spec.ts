@@ -1,18 +1,18 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { NodeProgram } from '../../proof/fleet/node-program.js';
 import { packedTarball } from './packed-tarball.js';
+import { unmarked } from './reader.js';
 
 const run = promisify(execFile);
 
 let folder: string;
 let tarball: string;
-let replicas: ChildProcess[] = [];
+let replicas: NodeProgram[] = [];
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'nest-add-'));
@@ -20,7 +20,7 @@ beforeAll(async () => {
 }, 120_000);
 
 afterEach(async () => {
-  for (const replica of replicas) if (replica.exitCode === null) replica.kill('SIGKILL');
+  for (const replica of replicas) await replica.kill();
   replicas = [];
 });
 
@@ -31,18 +31,19 @@ describe.each(['11', '12'])(
   (version) => {
     it('makes an application of which two replicas elect a leader and hand over', async () => {
       const cwd = await newProject(version);
-      const npx = (...args: string[]) => run('npx', args, { cwd, env: environment() });
+      const npx = (...args: string[]) => run('npx', args, { cwd, env: unmarked() });
       await npx('nest', 'add', 'nestjs-leader-election', '--skip-install');
       await npx('nest', 'build');
 
-      const first = start(cwd);
-      await first.says('became leader');
-      const second = start(cwd);
-      await second.says('follows');
-      first.process.kill('SIGTERM');
-      await second.says('became leader');
+      const first = start(cwd, 'the first replica');
+      await first.line(/became leader/);
+      const second = start(cwd, 'the second replica');
+      await second.line(/follows/);
+      first.signal('SIGTERM');
+      await second.line(/became leader/);
+      await first.line(/released the lease/);
       // It released the lease, where it would have been left to expire without the line in main.ts.
-      expect(first.lines.join('\n')).toContain('released the lease');
+      expect(first.lines.map(({ text }) => text).join('\n')).toContain('released the lease');
     }, 300_000);
   },
 );
@@ -54,7 +55,7 @@ async function newProject(version: string): Promise<string> {
   const install = ['install', '--no-audit', '--no-fund', '--prefer-offline'];
   await run('npm', [...install, `@nestjs/cli@${version}`], { cwd: parent });
   const scaffold = ['new', 'plans', '--skip-git', '--skip-install', '--package-manager', 'npm'];
-  await run('npx', ['nest', ...scaffold], { cwd: parent, env: environment() });
+  await run('npx', ['nest', ...scaffold], { cwd: parent, env: unmarked() });
 
   const cwd = join(parent, 'plans');
   const file = join(cwd, 'package.json');
@@ -69,35 +70,10 @@ async function newProject(version: string): Promise<string> {
   return cwd;
 }
 
-interface Replica {
-  readonly process: ChildProcess;
-  readonly lines: string[];
-  says(text: string): Promise<void>;
-}
-
-function start(cwd: string): Replica {
-  const stdio = ['ignore', 'pipe', 'inherit'] as const;
+function start(cwd: string, name: string): NodeProgram {
   // Lock files of its own, as other projects of this name would compete with it.
-  const env = { ...environment(), PORT: '0', TMPDIR: folder, NODE_ENV: 'development' };
-  const replica = spawn(process.execPath, ['dist/main.js'], { cwd, env, stdio: [...stdio] });
+  const env = { PORT: '0', TMPDIR: folder };
+  const replica = new NodeProgram({ name, program: join(cwd, 'dist/main.js'), env });
   replicas.push(replica);
-  const lines: string[] = [];
-  const output = createInterface({ input: replica.stdout! });
-  output.on('line', (line) => lines.push(line));
-  const ended = once(replica, 'exit').then(([status]) => {
-    throw new Error(`it ended with ${status} and said\n${lines.join('\n')}`);
-  });
-  ended.catch(() => {}); // it may end when nothing more is awaited of it
-  const says = async (text: string): Promise<void> => {
-    while (!lines.some((line) => line.includes(text))) {
-      await Promise.race([once(output, 'line'), ended]);
-    }
-  };
-  return { process: replica, lines, says };
-}
-
-/** Without the flags and marks that this runner gave its own process. */
-function environment(): NodeJS.ProcessEnv {
-  const { NODE_OPTIONS: _options, JEST_WORKER_ID: _worker, NODE_ENV: _env, ...rest } = process.env;
-  return { ...rest, NO_COLOR: '1' };
+  return replica;
 }
