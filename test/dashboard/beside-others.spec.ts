@@ -31,9 +31,8 @@ import type { ActionResult } from '../../lib/dashboard/dashboard-view.js';
 import { PAGE } from '../../lib/dashboard/page/page.generated.js';
 import { LeaderScheduleModule } from '../../lib/schedule/index.js';
 import { ROLE } from '../nest/support/elections.js';
-import { until } from '../nest/support/until.js';
 import { Jobs, ScheduledApplications } from '../schedule/support/scheduled-applications.js';
-import { Viewer } from './support/viewer.js';
+import { Audience, type Viewer } from './support/viewer.js';
 
 const SIGNED_IN = { cookie: 'session=anna' };
 const PACKED = { 'accept-encoding': 'gzip, deflate, br' };
@@ -116,13 +115,13 @@ describe.each(PLATFORMS)(
   'when an application on %s has middleware, interceptors, guards and filters for all it serves',
   (_platform, adapter, prepare) => {
     let elections: ScheduledApplications;
-    let viewers: Viewer[];
+    let audience: Audience;
     beforeEach(() => {
       elections = new ScheduledApplications();
-      viewers = [];
+      audience = new Audience();
     });
     afterEach(async () => {
-      for (const viewer of viewers) viewer.close();
+      audience.leave();
       await elections.end();
     });
 
@@ -156,12 +155,8 @@ describe.each(PLATFORMS)(
       return { app, url: `http://127.0.0.1:${port}/api` };
     };
 
-    const watching = async (url: string): Promise<Viewer> => {
-      const viewer = new Viewer(`${url}/leader/stream`, { ...SIGNED_IN, ...PACKED });
-      viewers.push(viewer);
-      await until(() => viewer.isReady);
-      return viewer;
-    };
+    const watching = (url: string): Promise<Viewer> =>
+      audience.watching(`${url}/leader/stream`, { ...SIGNED_IN, ...PACKED });
 
     it('they change what it serves itself', async () => {
       const { url } = await serving();

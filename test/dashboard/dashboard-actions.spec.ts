@@ -12,9 +12,8 @@ import {
   LeaderScheduleModule,
 } from '../../lib/schedule/index.js';
 import { ROLE } from '../nest/support/elections.js';
-import { until } from '../nest/support/until.js';
 import { ScheduledApplications } from '../schedule/support/scheduled-applications.js';
-import { Viewer } from './support/viewer.js';
+import { Audience } from './support/viewer.js';
 
 const HEADERS = {
   'content-type': 'application/json',
@@ -50,13 +49,13 @@ describe.each([
   ['Fastify', () => new FastifyAdapter()],
 ])('the actions of the dashboard with %s', (_platform, adapter) => {
   let elections: ScheduledApplications;
-  let viewers: Viewer[];
+  let audience: Audience;
   beforeEach(() => {
     elections = new ScheduledApplications();
-    viewers = [];
+    audience = new Audience();
   });
   afterEach(async () => {
-    for (const viewer of viewers) viewer.close();
+    audience.leave();
     await elections.end();
   });
 
@@ -102,9 +101,7 @@ describe.each([
   /** A leader, and a follower whose dashboard is asked. */
   const fleet = async () => {
     const [leader, follower] = [await serving(), await serving()];
-    const viewer = new Viewer(`${follower.url}/leader/stream`);
-    viewers.push(viewer);
-    await until(() => viewer.isReady);
+    const viewer = await audience.watching(`${follower.url}/leader/stream`);
     return { leader, follower, viewer };
   };
   const reports = ({ app }: Awaited<ReturnType<typeof serving>>): LeaderCronContext[] =>

@@ -40,7 +40,7 @@ import {
   MINUTE_MS,
   ScheduledApplications,
 } from '../schedule/support/scheduled-applications.js';
-import { Viewer } from './support/viewer.js';
+import { Audience, type Viewer } from './support/viewer.js';
 
 const POLICY = [
   "default-src 'none'",
@@ -87,27 +87,20 @@ class PasswordGuard implements CanActivate {
 
 describe('the dashboard', () => {
   let elections: ScheduledApplications;
-  let viewers: Viewer[];
+  let audience: Audience;
   beforeEach(() => {
     elections = new ScheduledApplications();
-    viewers = [];
+    audience = new Audience();
   });
   afterEach(async () => {
-    for (const viewer of viewers) viewer.close();
+    audience.leave();
     await elections.end();
   });
 
-  const look = (url: string, headers?: Record<string, string>): Viewer => {
-    const viewer = new Viewer(url, headers);
-    viewers.push(viewer);
-    return viewer;
-  };
+  const look = (url: string, headers?: Record<string, string>): Viewer =>
+    audience.look(url, headers);
 
-  const watching = async (url: string): Promise<Viewer> => {
-    const viewer = look(`${url}/leader/stream`);
-    await until(() => viewer.isReady);
-    return viewer;
-  };
+  const watching = (url: string): Promise<Viewer> => audience.watching(`${url}/leader/stream`);
 
   /** Lets time pass until the viewer has heard of it. */
   const passing = async (is: () => boolean): Promise<void> => elections.advanceUntil(is);

@@ -7,6 +7,7 @@ import type {
   RoleView,
   TermsView,
 } from '../../../lib/dashboard/dashboard-view.js';
+import { until } from '../../nest/support/until.js';
 
 interface StreamEvent {
   readonly event: string;
@@ -93,5 +94,27 @@ export class Viewer {
       if (event === undefined || data === undefined) this.comments.push(block);
       else this.events.push({ event, data: JSON.parse(data) as unknown });
     }
+  }
+}
+
+/** The viewers of one test. */
+export class Audience {
+  private readonly viewers: Viewer[] = [];
+
+  look(url: string, headers?: Record<string, string>): Viewer {
+    const viewer = new Viewer(url, headers);
+    this.viewers.push(viewer);
+    return viewer;
+  }
+
+  /** One who has received everything that there is so far. */
+  async watching(stream: string, headers?: Record<string, string>): Promise<Viewer> {
+    const viewer = this.look(stream, headers);
+    await until(() => viewer.isReady);
+    return viewer;
+  }
+
+  leave(): void {
+    for (const viewer of this.viewers) viewer.close();
   }
 }
