@@ -14,7 +14,7 @@ import { totalsOf } from './tick-totals.js';
 /**
  * `npm run chaos:ticks`: real processes, jobs of every kind each second, and handovers of every kind, on the real API
  * server and on the file lock. Exit code 1 if a job did anything against what is promised (job-check.ts), if a graceful
- * handover missed a tick of a plain job, if what runs once ran twice, or if a process ended that nobody had ended; and in
+ * handover missed a tick of a plain job in its turn, if what runs once ran twice, or if a process ended that nobody had ended; and in
  * a run of some length if something never happened, as it is not shown then.
  */
 const PATIENCE_MS = 30_000;

@@ -72,10 +72,18 @@ describe('what a chaos run of ticks comes to', () => {
     expect(violations).toEqual(['fleet-1, version 8 of what runs once (fail) ran 2 times']);
   });
 
-  it('when a graceful handover missed a tick of a plain job, reporting it does not help', () => {
-    const events = told().run(1).missed([2]).run(3);
+  it('when a graceful handover missed a tick of a plain job in its turn, reporting it does not help', () => {
+    const events = told().run(1).missed([2], 'not-started', 2_999).run(3);
     const { violations } = totalsOf([outcome(events, [{ kind: 'graceful', from: 1, until: 3 }])]);
-    expect(violations).toEqual(['fleet-1, plain 1, graceful in (1, 3]: 1 missed']);
+    expect(violations).toEqual([
+      'fleet-1, plain 1, graceful in (1, 3]: 2 missed, as was said 999 ms after it',
+    ]);
+  });
+
+  it('when no replica had looked before the next tick was due in a graceful handover, the earlier one may be reported', () => {
+    const events = told().run(1).missed([2], 'not-started', 3_000).run(3, { caughtUp: true });
+    const { violations } = totalsOf([outcome(events, [{ kind: 'graceful', from: 1, until: 3 }])]);
+    expect(violations).toEqual([]);
   });
 
   it('when a fleet broke off, that is a violation', () => {
