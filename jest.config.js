@@ -2,7 +2,7 @@ import shared from './jest.shared.js';
 
 export default {
   ...shared,
-  roots: ['<rootDir>/test', '<rootDir>/proof'],
+  roots: ['<rootDir>/test', '<rootDir>/proof', '<rootDir>/bench'],
   testMatch: ['**/*.spec.ts'],
   // Ends a test that hangs; the default of 5 s would also end one that does much on a busy machine.
   testTimeout: 300_000,

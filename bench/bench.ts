@@ -1,0 +1,68 @@
+/**
+ * `npm run bench`: this library beside its peers, all in one run on one real API server. Writes docs/performance.md, its
+ * figures as JSON and a picture of how they grow; with `--quick` or `--only` nothing but what it prints. Alone on the machine,
+ * or what it measures is the company.
+ */
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { ElectionCluster } from '../proof/fleet/election-cluster.js';
+import type { Ground, Part } from './measure.js';
+import { growthPicture } from './growth-picture.js';
+import { type Report, machine, performancePage, sections } from './performance-page.js';
+
+/** In the order of the page. Each has the machine to itself. */
+const PARTS: readonly Part[] = [];
+
+const PAGE = 'docs/performance.md';
+const FIGURES = 'docs/results/performance.json';
+const PICTURE = 'docs/images/performance-growth.svg';
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+
+const parts = chosen(values.only);
+const report = await measured(parts);
+if (values.json) console.log(JSON.stringify(report, undefined, 2));
+else console.log(await sections(report));
+if (values.only === undefined && !values.quick) await record(report);
+
+function chosen(only: string | undefined): readonly Part[] {
+  if (only === undefined) return PARTS;
+  return only.split(',').map((key) => {
+    const part = PARTS.find((each) => each.key === key);
+    if (part !== undefined) return part;
+    throw new Error(`--only ${key}: it is one of ${PARTS.map((each) => each.key).join(', ')}.`);
+  });
+}
+
+async function measured(chosenParts: readonly Part[]): Promise<Report> {
+  const begun = performance.now();
+  const say = (line: string): void => {
+    const seconds = Math.round((performance.now() - begun) / 1_000);
+    console.error(`${seconds} s: ${line}`);
+  };
+  const cluster = await ElectionCluster.start();
+  const ground: Ground = { cluster, isQuick: values.quick, say };
+  const report: Report = { machine: await machine(cluster), minutes: 0, parts: [] };
+  try {
+    for (const part of chosenParts) {
+      say(part.title);
+      report.parts.push({ key: part.key, title: part.title, ...(await part.run(ground)) });
+    }
+  } finally {
+    await cluster.stop();
+  }
+  report.minutes = Math.round((performance.now() - begun) / 60_000);
+  return report;
+}
+
+async function record(whole: Report): Promise<void> {
+  writeFileSync(FIGURES, `${JSON.stringify(whole, undefined, 2)}\n`);
+  writeFileSync(PICTURE, growthPicture(whole.parts.flatMap(({ growth = [] }) => growth)));
+  writeFileSync(PAGE, await performancePage(whole));
+}
