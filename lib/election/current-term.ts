@@ -43,23 +43,36 @@ export function runInTerm<T>(term: Term | undefined, work: () => T): T {
   return outer?.term === term ? work() : frames.run(framed(term, outer), work);
 }
 
-/** As {@link runInTerm}, without another function for each call. */
-export function applyInTerm<T>(
-  term: Term | undefined,
-  method: (this: unknown, ...args: unknown[]) => T,
-  self: unknown,
-  args: unknown[],
-): T {
-  if (term === undefined) return method.apply(self, args);
+/** What {@link leaveTerm} takes to restore what was around; null: nothing was entered. */
+export type Surrounding = TermFrame | undefined | null;
+
+/**
+ * As {@link runInTerm}, for a caller that calls the work itself and leaves in a `finally`: neither a function nor a list of
+ * arguments has to be made for each call.
+ */
+export function enterTerm(term: Term | undefined): Surrounding {
+  if (term === undefined) return null;
   const outer = frames.getStore();
-  if (outer?.term === term) return method.apply(self, args);
-  return frames.run(framed(term, outer), apply, method, self, args) as T;
+  if (outer?.term === term) return null;
+  frames.enterWith(framed(term, outer));
+  return outer;
 }
 
-const apply = Reflect.apply;
+export function leaveTerm(outer: Surrounding): void {
+  if (outer !== null) frames.enterWith(outer as TermFrame);
+}
 
-function framed(term: Term, outer: TermFrame | undefined): TermFrame {
-  return { term, outer: without(term.role, outer) };
+/** Of calls with no gated call of another role around them, which are nearly all: one for each term. */
+const OUTERMOST = new WeakMap<Term, TermFrame>();
+
+function framed(term: Term, around: TermFrame | undefined): TermFrame {
+  const outer = without(term.role, around);
+  if (outer !== undefined) return { term, outer };
+  const known = OUTERMOST.get(term);
+  if (known !== undefined) return known;
+  const frame = { term, outer };
+  OUTERMOST.set(term, frame);
+  return frame;
 }
 
 /** A timer that sets itself again and again would otherwise carry every term in which it ever ran. */

@@ -1,7 +1,7 @@
 import { onAbort } from '../core/abort-signal.js';
 import type { Term } from '../core/term.js';
 import { adoptWork, type Adopted } from '../elector/work-in-flight.js';
-import { runInTerm } from './current-term.js';
+import { enterTerm, leaveTerm, runInTerm } from './current-term.js';
 import { ELECTION_ACTIVITY, type ElectionActivity } from './election-activity.js';
 import { isAsyncIterator } from './run-to-end.js';
 
@@ -101,16 +101,19 @@ export function settleWork<T>(
   result: T,
   { term, adapt, onEnd = () => undefined }: SettledBy,
 ): Adopted<T> {
-  return runInTerm(term, () =>
-    adoptWork<T>(
+  const outer = enterTerm(term);
+  try {
+    return adoptWork<T>(
       result,
       () => leadership[GATED_WORK]?.end(name),
       (value) => {
         if (isAsyncIterator(value)) return new IteratorOfTerm(value, leadership, name, onEnd);
         return adapt === undefined ? value : adapt(value);
       },
-    ),
-  );
+    );
+  } finally {
+    leaveTerm(outer);
+  }
 }
 
 const NO_REASON: EndReason = () => undefined;

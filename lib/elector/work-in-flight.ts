@@ -16,7 +16,8 @@ export class WorkInFlight {
 
   end(): void {
     this.running -= 1;
-    if (this.running > 0) return;
+    // Each gated call comes here, and an empty splice makes an array.
+    if (this.running > 0 || this.waiting.length === 0) return;
     for (const resolve of this.waiting.splice(0)) resolve();
   }
 

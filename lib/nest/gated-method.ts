@@ -1,10 +1,10 @@
 import { EMPTY, Observable, throwError } from 'rxjs';
 import type { Term } from '../core/term.js';
-import { entryPointAt, isEntryPoint } from './entry-point.js';
+import { type EntryPoint, entryPointAt, isEntryPoint } from './entry-point.js';
 import { LeadershipUnavailableError, NotLeaderError } from './errors.js';
 import { injectLeadership, leadershipAt, leadershipKeyOf } from './gate-leadership.js';
-import { applyInTerm } from '../election/current-term.js';
-import { ELECTION_ACTIVITY } from '../election/election-activity.js';
+import { enterTerm, leaveTerm, runInTerm } from '../election/current-term.js';
+import { ELECTION_ACTIVITY, type ElectionActivity } from '../election/election-activity.js';
 import { GATED_WORK, openTermOf } from '../election/gated-work.js';
 import {
   GATE_SKIPPED,
@@ -14,6 +14,7 @@ import {
   shadowOf,
 } from './gated-work.js';
 import { MethodMarks, prototypeOf } from './method-marks.js';
+import type { ShadowSkips } from './shadow-skips.js';
 import { refusalFor } from './transport-refusals.js';
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
@@ -105,49 +106,80 @@ export function gateMethod(
 ): void {
   const original = descriptor.value as Method;
   if (GATES.own(prototype, key, original).some(({ role }) => role === gate.role)) return;
-  const method = { prototype, key, gate, shape: returnShape(original, prototype, key) };
+  const shape = returnShape(original, prototype, key);
+  const method = { prototype, key, gate, shape, handlers: new WeakMap() };
   const leadershipKey = leadershipKeyOf(gate.role);
-  const counted = `${ownerName(undefined, prototype)}.${String(key)}`;
+  const counted = nameAt(prototype, key);
   injectLeadership(prototype, gate.role);
 
+  /** Nothing here is kept by a closure: each call would then allocate its arguments and what the closure knows. */
   function gated(this: unknown, ...args: unknown[]): unknown {
-    if (gate.ifHandler && !isEntryPoint(entryPointAt(prototypeOf(this) ?? prototype, key))) {
+    const leadership = leadershipAt(this, leadershipKey);
+    if (gate.ifHandler && !isHandler(method, this, leadership)) {
       return Reflect.apply(original, this, args);
     }
-    const leadership = leadershipAt(this, leadershipKey);
     const shadow = shadowOf(leadership);
     if (leadership !== undefined && shadow !== undefined) {
-      const name = `${ownerName(this, prototype)}.${String(key)}`;
-      return runShadowed(leadership, shadow, name, () => Reflect.apply(original, this, args));
+      return callShadowed(this, leadership, shadow, args);
     }
     if (leadership?.isLeader() !== true) return answerOfClosedGate(method, this, leadership);
     const term = openTermOf(leadership);
     const observed = leadership[ELECTION_ACTIVITY]?.observed;
-    if (observed === undefined) return callOpen(this, leadership, term, args);
-    const call = (): unknown => callOpen(this, leadership, term, args);
-    return observed.call('run', { method: counted, term }, call);
-  }
-
-  /** As runGated() does, but without another function for each call. */
-  function callOpen(
-    self: unknown,
-    leadership: GateLeadership,
-    term: Term | undefined,
-    args: unknown[],
-  ): unknown {
+    if (observed !== undefined) return callObserved(this, leadership, observed, term, args);
     const inFlight = leadership[GATED_WORK];
     inFlight?.begin(counted);
+    const outer = enterTerm(term);
     let result: unknown;
     try {
-      result = applyInTerm(term, original, self, args);
+      result = Reflect.apply(original, this, args);
     } catch (error) {
       inFlight?.end(counted);
       throw error;
+    } finally {
+      leaveTerm(outer);
     }
-    if (isValue(result)) {
-      inFlight?.end(counted);
-      return result;
-    }
+    if (!isValue(result)) return settle(this, leadership, term, result);
+    inFlight?.end(counted);
+    return result;
+  }
+
+  function callShadowed(
+    self: unknown,
+    leadership: GateLeadership,
+    shadow: ShadowSkips,
+    args: unknown[],
+  ): unknown {
+    const { name } = handlerAt(method, self, leadership);
+    return runShadowed(leadership, shadow, name, () => Reflect.apply(original, self, args));
+  }
+
+  function callObserved(
+    self: unknown,
+    leadership: GateLeadership,
+    observed: Pick<ElectionActivity, 'call'>,
+    term: Term | undefined,
+    args: unknown[],
+  ): unknown {
+    const call = (): unknown => {
+      leadership[GATED_WORK]?.begin(counted);
+      let result: unknown;
+      try {
+        result = runInTerm(term, () => Reflect.apply(original, self, args));
+      } catch (error) {
+        leadership[GATED_WORK]?.end(counted);
+        throw error;
+      }
+      return settle(self, leadership, term, result);
+    };
+    return observed.call('run', { method: counted, term }, call);
+  }
+
+  function settle(
+    self: unknown,
+    leadership: GateLeadership,
+    term: Term | undefined,
+    result: unknown,
+  ): unknown {
     const onEnd = (): Error | undefined => endOfStream(method, self, leadership);
     return settleWork(leadership, term, counted, result, onEnd);
   }
@@ -162,16 +194,49 @@ interface GatedMethod {
   readonly key: string | symbol;
   readonly gate: Gate;
   readonly shape: ReturnShape;
+  /** What is known of it by the prototype of the instance, as looking it up takes longer than all else that a gate does. */
+  readonly handlers: WeakMap<object, GatedHandler>;
+}
+
+/** The method as instances of one class have it. */
+interface GatedHandler extends EntryPoint {
+  /** Class and method. */
+  readonly name: string;
+}
+
+/** Until the application has started, a module may still make a handler of a method: nothing is kept before a leader is known. */
+function handlerAt(
+  { prototype, key, handlers }: GatedMethod,
+  self: unknown,
+  leadership: GateLeadership | undefined,
+): GatedHandler {
+  const level = prototypeOf(self) ?? prototype;
+  const known = handlers.get(level);
+  if (known !== undefined) return known;
+  const handler = { ...entryPointAt(level, key), name: nameAt(level, key) };
+  if (leadership?.leader !== undefined) handlers.set(level, handler);
+  return handler;
+}
+
+function isHandler(
+  method: GatedMethod,
+  self: unknown,
+  leadership: GateLeadership | undefined,
+): boolean {
+  if (isEntryPoint(handlerAt(method, self, leadership))) return true;
+  // What is none may still become one, and a gate that is open by mistake is worse than a slow one.
+  method.handlers.delete(prototypeOf(self) ?? method.prototype);
+  return false;
 }
 
 /** What a caller on a follower gets; on an object without a service, too. */
 function answerOfClosedGate(
-  { prototype, key, gate, shape }: GatedMethod,
+  method: GatedMethod,
   self: unknown,
   leadership: GateLeadership | undefined,
 ): unknown {
-  const { transports } = entryPointAt(prototypeOf(self) ?? prototype, key);
-  const name = `${ownerName(self, prototype)}.${String(key)}`;
+  const { gate, shape } = method;
+  const { transports, name } = handlerAt(method, self, leadership);
   if (leadership === undefined) return shape.failed(new LeadershipUnavailableError(name));
   if (transports.length === 0 && gate.onFollower !== 'throw') {
     leadership[GATE_SKIPPED]?.(name);
@@ -183,16 +248,15 @@ function answerOfClosedGate(
 
 /** A consumer of a stream sees it complete; a request that waits for an answer must not take a part for the whole. */
 function endOfStream(
-  { prototype, key, gate }: GatedMethod,
+  method: GatedMethod,
   self: unknown,
   leadership: GateLeadership,
 ): Error | undefined {
-  const { transports } = entryPointAt(prototypeOf(self) ?? prototype, key);
+  const { transports, name } = handlerAt(method, self, leadership);
   if (transports.length === 0 || transports.some((each) => each === 'sse' || each === 'ws')) {
     return undefined;
   }
-  const name = `${ownerName(self, prototype)}.${String(key)}`;
-  return refusalFor(notLeader(leadership, gate, name), transports);
+  return refusalFor(notLeader(leadership, method.gate, name), transports);
 }
 
 /** What decorators and callers look for on a method. */
@@ -209,9 +273,8 @@ function isValue(result: unknown): boolean {
   return (typeof result !== 'object' && typeof result !== 'function') || result === null;
 }
 
-function ownerName(instance: unknown, prototype: object): string {
-  const owner = prototypeOf(instance) ?? prototype;
-  return owner.constructor?.name ?? 'Object';
+function nameAt(prototype: object, key: string | symbol): string {
+  return `${prototype.constructor?.name ?? 'Object'}.${String(key)}`;
 }
 
 function notLeader(leadership: GateLeadership, gate: Gate, method: string): NotLeaderError {

@@ -103,6 +103,39 @@ describe('@LeaderOnly()', () => {
   });
 
   describe('when the time of the last renewal is up', () => {
+    it('names the class of each instance, whichever was called first', async () => {
+      class Nightly extends Jobs {}
+      await elections.leadingRival('pod-b');
+      const app = await elections.leading([Jobs, Nightly]);
+      const nameTold = (jobs: Jobs): string => {
+        try {
+          return String(jobs.strictly());
+        } catch (error) {
+          return /\w+\.strictly/.exec((error as Error).message)![0];
+        }
+      };
+      const [base, derived] = [app.get(Jobs), app.get(Nightly)];
+      const told = [base, derived, base, derived].map(nameTold);
+      const [ofBase, ofDerived] = ['Jobs.strictly', 'Nightly.strictly'];
+      expect(told).toEqual([ofBase, ofDerived, ofBase, ofDerived]);
+    });
+
+    it('answers as the handler that a module has made of the method while the application starts', async () => {
+      class Plans {
+        @LeaderOnly()
+        close(): void {}
+      }
+      await elections.leadingRival('pod-b');
+      const app = await elections.create({ imports: [elections.module()], providers: [Plans] });
+      const plans = app.get(Plans);
+      plans.close();
+      // As @MessagePattern() does.
+      Reflect.defineMetadata('microservices:handler_type', 1, methodOf(Plans.prototype, 'close'));
+      await app.init();
+      await elections.clock.settle();
+      expect(() => plans.close()).toThrow('is not leader');
+    });
+
     it('closes though no timer has fired', async () => {
       const jobs = (await elections.leading([Jobs])).get(Jobs);
       elections.clock.stall(10_000);
@@ -293,6 +326,24 @@ describe('@LeaderOnly()', () => {
       expect(jobs.execute()).toBe(changes);
       await elections.supersede('pod-b');
       expect(jobs.execute()).toBe(changes);
+    });
+
+    it('is closed from when a helper becomes a handler, though it was called before', async () => {
+      @LeaderOnly()
+      class Jobs {
+        @OnMessage('a')
+        handle(): void {}
+
+        execute(): string {
+          return 'ran';
+        }
+      }
+      await elections.leadingRival('pod-b');
+      const jobs = (await elections.leading([Jobs])).get(Jobs);
+      expect(jobs.execute()).toBe('ran');
+      expect(jobs.execute()).toBe('ran');
+      Reflect.defineMetadata('__commandHandler__', {}, Jobs);
+      expect(() => jobs.execute()).toThrow(NotLeaderError);
     });
 
     it('gates inherited entry points for the decorated class only', async () => {
