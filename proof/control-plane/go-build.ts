@@ -179,15 +179,15 @@ function removeLeftovers(directory: string, prefix: string): void {
   }
 }
 
-function versionOf(module: string): string {
+export function versionOf(module: string): string {
   const goMod = readFileSync(inRepository(`${SERVERS}/go.mod`), 'utf8');
   const version = new RegExp(`^\\s*(?:require )?${module} (v\\S+)`, 'm').exec(goMod)?.[1];
   if (!version) throw new Error(`${SERVERS}/go.mod requires no version of ${module}`);
   return version;
 }
 
-/** Searched upwards, because this file also runs compiled, from a folder of another depth. */
-function inRepository(path: string): string {
+/** Searched upwards, because programs also run compiled, from a folder of another depth. */
+export function inRepository(path: string): string {
   let root = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(root, path))) {
     if (root === dirname(root)) {

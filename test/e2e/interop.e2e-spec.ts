@@ -13,7 +13,7 @@ const OPTIONS = {
   retryPeriodMs: 500,
   requestTimeoutMs: 1_000,
 };
-const TIMES = { leaseDuration: '5s', renewDeadline: '4s', retryPeriod: '500ms' };
+const TIMES = { leaseMs: 5_000, renewMs: 4_000, retryMs: 500 };
 
 const PEERS = ['client-go-elector', 'kube-scheduler'] as const;
 

@@ -1,28 +1,42 @@
-// A leader elector of client-go and nothing else, to share a Lease with: arguments are a kubeconfig, the namespace and name
-// of the Lease, an identity, and the three durations. Built by proof/control-plane/go-build.ts with the modules of the servers.
+// Leader electors of client-go and nothing else, to share a Lease with. Arguments are a kubeconfig, the namespace and name of
+// the Lease, an identity, the three durations, and if they are not as at first how long the work takes to stop, and how many
+// electors compete, each with a connection of its own. On SIGTERM the process hands over and ends, on SIGUSR2 its leader
+// competes again. Built by proof/control-plane/go-build.ts with the modules of the servers.
 package main
 
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
+const (
+	sampleEvery = 10 * time.Millisecond
+	// A process that did not run for so long was stopped.
+	stopped = 500 * time.Millisecond
+)
+
 // The instants are those of the clock that all processes of the machine share.
-func say(event, leader string) {
+func now() float64 {
 	var now unix.Timespec
 	must(unix.ClockGettime(unix.CLOCK_MONOTONIC, &now))
-	fmt.Printf("{\"at\":%f,\"event\":%q,\"leader\":%q}\n", float64(now.Nano())/1e6, event, leader)
+	return float64(now.Nano()) / 1e6
 }
 
 func must(err error) {
@@ -37,35 +51,167 @@ func duration(text string) time.Duration {
 	return duration
 }
 
-func main() {
-	kubeconfig, namespace, name, identity := os.Args[1], os.Args[2], os.Args[3], os.Args[4]
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+func argument(index int, otherwise string) string {
+	if len(os.Args) > index {
+		return os.Args[index]
+	}
+	return otherwise
+}
+
+func version() string {
+	build, _ := debug.ReadBuildInfo()
+	for _, module := range build.Deps {
+		if module.Path == "k8s.io/client-go" {
+			if module.Replace != nil {
+				return module.Replace.Version
+			}
+			return module.Version
+		}
+	}
+	return ""
+}
+
+type candidate struct {
+	identity string
+	config   rest.Config
+	mutex    sync.Mutex
+	// Of the work that only a leader does; nil while there is none.
+	work context.Context
+	// Set while it competes.
+	stop  context.CancelFunc
+	ended chan struct{}
+	// It ends because it was told to.
+	isTold atomic.Bool
+}
+
+func (c *candidate) say(event, details string) {
+	fmt.Printf("{\"at\":%f,\"event\":%q,\"identity\":%q%s}\n", now(), event, c.identity, details)
+}
+
+func (c *candidate) leads() bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.work != nil && c.work.Err() == nil
+}
+
+// Ends the work, if any is being done.
+func (c *candidate) endWork() {
+	c.mutex.Lock()
+	led := c.work != nil
+	c.work = nil
+	c.mutex.Unlock()
+	if !led {
+		return
+	}
+	c.say("revoked", "")
+	time.Sleep(duration(argument(8, "0ms")))
+	c.say("stop-handler-ended", "")
+}
+
+// The work has to end first: client-go releases before it says that it has stopped.
+func (c *candidate) leave() {
+	c.isTold.Store(true)
+	c.endWork()
+	c.stop()
+	<-c.ended
+}
+
+// An elector of client-go competes once.
+func (c *candidate) compete() {
+	client, err := coordination.NewForConfig(&c.config)
 	must(err)
-	client, err := coordination.NewForConfig(config)
-	must(err)
-	ctx, release := context.WithCancel(context.Background())
-	terminated := make(chan os.Signal, 1)
-	signal.Notify(terminated, syscall.SIGTERM)
-	go func() {
-		<-terminated
-		// client-go releases before it says that it has stopped: the work has to end first.
-		say("revoked", "")
-		release()
-	}()
-	leaderelection.RunOrDie(ctx, leaderelection.LeaderElectionConfig{
+	var ctx context.Context
+	ctx, c.stop = context.WithCancel(context.Background())
+	c.ended = make(chan struct{})
+	c.isTold.Store(false)
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: &resourcelock.LeaseLock{
-			LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: name},
+			LeaseMeta:  metav1.ObjectMeta{Namespace: os.Args[2], Name: os.Args[3]},
 			Client:     client,
-			LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
+			LockConfig: resourcelock.ResourceLockConfig{Identity: c.identity},
 		},
 		LeaseDuration:   duration(os.Args[5]),
 		RenewDeadline:   duration(os.Args[6]),
 		RetryPeriod:     duration(os.Args[7]),
 		ReleaseOnCancel: true,
 		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(context.Context) { say("granted", identity) },
-			OnStoppedLeading: func() { say("stopped", "") },
-			OnNewLeader:      func(leader string) { say("leader", leader) },
+			OnStartedLeading: func(work context.Context) {
+				c.mutex.Lock()
+				c.work = work
+				c.mutex.Unlock()
+				c.say("granted", "")
+			},
+			OnStoppedLeading: c.endWork,
+			OnNewLeader: func(leader string) {
+				c.say("leader", fmt.Sprintf(",\"leader\":%q", leader))
+			},
 		},
 	})
+	must(err)
+	go func() {
+		elector.Run(ctx)
+		close(c.ended)
+		if c.isTold.Load() {
+			return
+		}
+		if argument(9, "1") == "1" {
+			// As Kubernetes' own components do, which the kubelet then restarts.
+			os.Exit(1)
+		}
+		c.compete()
+	}()
+}
+
+// Says whether the work would have gone on when the process was stopped and continued.
+func (c *candidate) sample() {
+	last := now()
+	for range time.Tick(sampleEvery) {
+		leads := c.leads()
+		at := now()
+		if at-last > float64(stopped.Milliseconds()) {
+			c.say("resumed", fmt.Sprintf(",\"leads\":%t", leads))
+		}
+		last = at
+	}
+}
+
+func main() {
+	config, err := clientcmd.BuildConfigFromFlags("", os.Args[1])
+	must(err)
+	count, err := strconv.Atoi(argument(9, "1"))
+	must(err)
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTERM, syscall.SIGUSR2)
+	candidates := []*candidate{{identity: os.Args[4], config: *config}}
+	if count > 1 {
+		// Otherwise all of them would share one connection, as no replicas do.
+		config.Proxy = http.ProxyFromEnvironment
+		candidates = nil
+		for index := range count {
+			identity := fmt.Sprintf("%s-%d", os.Args[4], index+1)
+			candidates = append(candidates, &candidate{identity: identity, config: *config})
+		}
+	}
+	for _, c := range candidates {
+		c.compete()
+	}
+	candidates[0].say("ready", fmt.Sprintf(",\"version\":%q", version()))
+	go candidates[0].sample()
+	for signal := range told {
+		var leaving sync.WaitGroup
+		for _, c := range candidates {
+			leaving.Go(func() {
+				if signal == syscall.SIGTERM {
+					c.leave()
+				} else if c.leads() {
+					c.leave()
+					c.compete()
+				}
+			})
+		}
+		leaving.Wait()
+		if signal == syscall.SIGTERM {
+			return
+		}
+	}
 }

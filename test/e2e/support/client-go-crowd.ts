@@ -1,3 +1,4 @@
+import type { Contender } from '../../../bench/contenders/contender.js';
 import type { ElectionCluster } from '../../../proof/fleet/election-cluster.js';
 import type { Outsiders } from '../../../proof/kubernetes/crowd.js';
 import type { CandidatesReport } from '../../../proof/kubernetes/crowd-process.js';
@@ -6,11 +7,11 @@ import { ClientGoElector } from './peer.js';
 type Place = Pick<ElectionCluster, 'leaseName' | 'kubeConfigFile'>;
 
 /** client-go's defaults. */
-const TIMES = { leaseDuration: '15s', renewDeadline: '10s', retryPeriod: '2s' };
+const TIMES = { leaseMs: 15_000, renewMs: 10_000, retryMs: 2_000 };
 
 /** Several electors of client-go, of which another one starts whenever one has ended. */
 export class ClientGoCrowd implements Outsiders {
-  private readonly electors: ClientGoElector[] = [];
+  private readonly electors: Contender[] = [];
 
   private constructor(private readonly place: Place) {}
 
