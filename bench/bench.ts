@@ -8,11 +8,12 @@ import { parseArgs } from 'node:util';
 import { ElectionCluster } from '../proof/fleet/election-cluster.js';
 import type { Ground, Part } from './measure.js';
 import { growthPicture } from './growth-picture.js';
+import { handoverTrace } from './parts/handover-trace.js';
 import { processCost } from './parts/process-cost.js';
 import { type Report, machine, performancePage, sections } from './performance-page.js';
 
 /** In the order of the page. Each has the machine to itself. */
-const PARTS: readonly Part[] = [processCost];
+const PARTS: readonly Part[] = [handoverTrace, processCost];
 
 const PAGE = 'docs/performance.md';
 const FIGURES = 'docs/results/performance.json';

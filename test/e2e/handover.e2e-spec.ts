@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
-import { monotonicMs } from '../../proof/fleet/monotonic-clock.js';
-import { ElectionCluster, NAMESPACE } from '../../proof/fleet/election-cluster.js';
+import { ElectionCluster } from '../../proof/fleet/election-cluster.js';
 import { Figures } from './support/figures.js';
-import { LeaseClient } from './support/lease-client.js';
+import { HandoverFloor } from './support/handover-floor.js';
 import type { ProbeEvent } from './support/probe-process.js';
 import { ProbeFleet } from './support/probe-fleet.js';
 
@@ -25,36 +24,14 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-/** PUT by one client, one watch delivery, PUT by another: no election can hand over faster on this server. */
 async function floor(times: number): Promise<number[]> {
-  const path = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases/floor`;
-  await cluster.server.request('POST', path.slice(0, path.lastIndexOf('/')), {
-    metadata: { name: 'floor' },
-    spec: { holderIdentity: 'a' },
-  });
-  const [old, next] = [
-    new LeaseClient(cluster.server, path),
-    new LeaseClient(cluster.server, path),
-  ];
-  let released: (lease: Awaited<ReturnType<LeaseClient['get']>>) => void = () => {};
-  const stopWatching = await next.watch((lease) => {
-    if (lease.spec?.['holderIdentity'] === '') released(lease);
-  });
-  let lease = await old.get();
-  await next.get();
+  const rounds = await HandoverFloor.open(cluster);
   const measured: number[] = [];
   for (let round = 0; round < times; round += 1) {
-    const seen = new Promise<typeof lease>((resolve) => (released = resolve));
-    const start = monotonicMs();
-    await old.put({ ...lease, spec: { ...lease.spec, holderIdentity: '' } });
-    const free = await seen;
-    lease = await next.put({ ...free, spec: { ...free.spec, holderIdentity: `b${round}` } });
-    measured.push(monotonicMs() - start);
+    measured.push(await rounds.measure());
     await delay(20);
   }
-  stopWatching();
-  old.close();
-  next.close();
+  rounds.close();
   return measured;
 }
 

@@ -13,6 +13,8 @@ export class ProbeFleet extends Fleet<ProbeProcess> {
   constructor(
     private readonly settings: ProbeSettings,
     private readonly env: NodeJS.ProcessEnv = {},
+    /** Of another checkout. */
+    private readonly program?: string,
   ) {
     super();
   }
@@ -38,8 +40,9 @@ export class ProbeFleet extends Fleet<ProbeProcess> {
   add(change: Partial<ProbeSettings> = {}, env: NodeJS.ProcessEnv = {}): ProbeProcess {
     const launch = (name: string): ProbeProcess => {
       const probeFile = this.probeFile(name);
-      const settings = { ...this.settings, ...change, probeFile };
-      return new ProbeProcess(name, settings, { ...this.env, ...env });
+      const probed = this.settings.isUnprobed === true ? {} : { probeFile };
+      const settings = { ...this.settings, ...change, ...probed };
+      return new ProbeProcess(name, settings, { ...this.env, ...env }, this.program);
     };
     return this.addSlot({ name: `replica-${this.slots.length + 1}`, launch }).process;
   }

@@ -6,7 +6,7 @@ import type { ProbeSettings } from './probe-settings.js';
 export interface ProbeEvent {
   readonly at: number;
   readonly event:
-    'ready' | 'granted' | 'revoked' | 'revoked-handled' | 'leader' | 'error' | 'members';
+    'ready' | 'granted' | 'revoked' | 'revoked-handled' | 'leader' | 'error' | 'members' | 'traced';
   readonly term?: number;
   readonly token?: string;
   readonly reason?: string;
@@ -14,6 +14,10 @@ export interface ProbeEvent {
   readonly message?: string;
   readonly identity?: string;
   readonly members?: readonly string[];
+  /** What was traced, where something preloaded does. */
+  readonly stage?: string;
+  /** CPU time of the process by then. */
+  readonly cpuMs?: number;
 }
 
 const PROGRAM = fileURLToPath(
@@ -26,10 +30,10 @@ export class ProbeProcess extends NodeProgram {
   /** Everything else that it printed: the log a user would read. */
   readonly log: string[] = [];
 
-  constructor(name: string, settings: ProbeSettings, env?: NodeJS.ProcessEnv) {
+  constructor(name: string, settings: ProbeSettings, env?: NodeJS.ProcessEnv, program = PROGRAM) {
     super({
       name,
-      program: PROGRAM,
+      program,
       env: { ...env, PROBE_SETTINGS: JSON.stringify(settings) },
     });
   }

@@ -29,7 +29,9 @@ const settings = JSON.parse(process.env['PROBE_SETTINGS']!) as ProbeSettings;
 
 function tell(event: string, details: object = {}): void {
   // Written at once: a process that is killed the next moment has still told.
-  writeSync(1, `${JSON.stringify({ at: monotonicMs(), event, ...details })}\n`);
+  const { user, system } = process.cpuUsage();
+  const cpuMs = (user + system) / 1_000;
+  writeSync(1, `${JSON.stringify({ at: monotonicMs(), cpuMs, event, ...details })}\n`);
 }
 
 function lock(): ReturnType<typeof leaseLock> {

@@ -15,11 +15,13 @@ export interface ProbeSettings {
   readonly isConfigMap?: boolean;
   readonly inCluster?: Pick<
     LeaderElectionModuleOptions,
-    'createLease' | 'events' | 'members' | 'podLabel' | 'podWatch'
+    'createLease' | 'events' | 'members' | 'placement' | 'podLabel' | 'podWatch'
   >;
   /** How long the `@OnRevoked` handler takes. */
   readonly slowRevokeMs?: number;
   /** Where to write the instants, in milliseconds of the monotonic clock, at which `isLeader()` was true. */
   readonly probeFile?: string;
+  /** No such file, nor the timer behind it. */
+  readonly isUnprobed?: boolean;
   readonly verbose?: boolean;
 }
