@@ -104,7 +104,8 @@ export function theCandidate(): Candidate {
 
 /**
  * Competes until SIGTERM, as someone would who has read what the library says: the work ends first, then the lease is
- * given up. At SIGUSR2 whoever leads in this process hands over, and competes again.
+ * given up. At SIGUSR2 whoever leads in this process hands over, and competes again at the next SIGHUP: when another one
+ * leads.
  */
 export async function compete(start: (candidate: Candidate) => Elector | Promise<Elector>) {
   const names = Array.from({ length: count }, (_, index) => `${identity}-${index + 1}`);
@@ -117,10 +118,20 @@ export async function compete(start: (candidate: Candidate) => Elector | Promise
   process.on('SIGTERM', () => {
     void Promise.allSettled(candidates.map((_, index) => leave(index))).then(() => process.exit());
   });
+  const resting = new Set<number>();
   process.on('SIGUSR2', () => {
-    for (const [index, candidate] of candidates.entries()) {
-      if (!electors[index]!.leads()) continue;
-      void leave(index).then(async () => (electors[index] = await start(candidate)));
+    for (const index of candidates.keys()) {
+      if (resting.has(index) || !electors[index]!.leads()) continue;
+      resting.add(index);
+      void leave(index);
+    }
+  });
+  process.on('SIGHUP', () => {
+    for (const index of resting) {
+      void Promise.resolve(start(candidates[index]!)).then((elector) => {
+        electors[index] = elector;
+        resting.delete(index);
+      });
     }
   });
   candidates[0]!.sample(() => electors[0]!.leads());

@@ -26,9 +26,11 @@ export interface LeaseTimes {
   readonly retryMs: number;
 }
 
-/** A lease in the namespace of an `ElectionCluster`, and how to get there. */
+/** A lease, and how to get there. */
 export interface LeasePlace {
   readonly kubeConfigFile: string;
+  /** @default that of an `ElectionCluster` */
+  readonly namespace?: string;
   readonly leaseName: string;
 }
 
@@ -125,11 +127,11 @@ export async function startContender(
   options: ContenderOptions = {},
 ): Promise<Contender> {
   const { identity = `${key}-${++started}`, stopHandlerMs = 0, count = 1 } = options;
-  const { kubeConfigFile, leaseName } = place;
+  const { kubeConfigFile, namespace = NAMESPACE, leaseName } = place;
   const durations = [times.leaseMs, times.renewMs, times.retryMs, stopHandlerMs];
   const args = [
     kubeConfigFile,
-    NAMESPACE,
+    namespace,
     leaseName,
     identity,
     ...durations.map((ms) => `${ms}ms`),

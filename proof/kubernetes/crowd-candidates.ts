@@ -6,22 +6,17 @@ import type * as Options from '../../lib/core/election-options.js';
 import type * as Elector from '../../lib/elector/leader-elector.js';
 import type * as Clock from '../../lib/elector/system-clock.js';
 import type * as Lock from '../../lib/locks/kubernetes/lease.lock.js';
-import { monotonicMs } from '../fleet/monotonic-clock.js';
-import type { CandidatesOrder, CandidatesReport, CandidatesSettings } from './crowd-process.js';
+import { CandidatesChannel } from './candidates-channel.js';
 
-const settings = JSON.parse(process.env['CANDIDATES']!) as CandidatesSettings;
-const load = (file: string): Promise<unknown> => import(new URL(file, settings.library).href);
+const channel = new CandidatesChannel();
+const { library, kubeConfigFile, leaseName, identities } = channel.settings;
+const load = (file: string): Promise<unknown> => import(new URL(file, library).href);
 const { resolveElectionOptions } = (await load('core/election-options.js')) as typeof Options;
 const { LeaderElector } = (await load('elector/leader-elector.js')) as typeof Elector;
 const { SystemClock } = (await load('elector/system-clock.js')) as typeof Clock;
 const { leaseLock } = (await load('locks/kubernetes/lease.lock.js')) as typeof Lock;
 
-const tell = (report: Omit<CandidatesReport, 'at'>): void => {
-  process.send!({ ...report, at: monotonicMs() });
-};
-
 async function candidate(identity: string): Promise<InstanceType<typeof LeaderElector>> {
-  const { kubeConfigFile, leaseName } = settings;
   const lock = await leaseLock({ kubeConfigFile })({ leaseName, namespace: undefined, identity });
   const config = resolveElectionOptions({ role: 'crowd', leaseName, identity }, identity);
   return new LeaderElector(
@@ -31,17 +26,21 @@ async function candidate(identity: string): Promise<InstanceType<typeof LeaderEl
       clock: new SystemClock(),
       random: Math.random,
       observer: {
-        onGranted: () => tell({ kind: 'granted', identity }),
-        onRevoked: () => tell({ kind: 'revoked', identity }),
+        onGranted: () => channel.tell('granted', identity),
+        onRevoked: () => channel.tell('revoked', identity),
+        onNotice: (notice) => {
+          if (notice.kind !== 'leader-changed' || notice.leader === undefined) return;
+          channel.tellLater(identity, notice.leader);
+        },
       },
     },
   );
 }
 
 const electors = new Map<string, InstanceType<typeof LeaderElector>>();
-for (const identity of settings.identities) electors.set(identity, await candidate(identity));
+for (const identity of identities) electors.set(identity, await candidate(identity));
 
-process.on('message', (order: CandidatesOrder) => {
+channel.onOrder((order) => {
   if (order.kind === 'start') for (const elector of electors.values()) elector.start();
   else {
     const leader = electors.get(order.identity)!;
@@ -49,4 +48,3 @@ process.on('message', (order: CandidatesOrder) => {
     leader.stepDown(order.cooldownMs);
   }
 });
-tell({ kind: 'ready', identity: '' });

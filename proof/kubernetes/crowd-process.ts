@@ -3,9 +3,10 @@ import { NodeProgram } from '../fleet/node-program.js';
 
 /** What a process of candidates is told in `CANDIDATES`. */
 export interface CandidatesSettings {
-  /** URL of the folder with the compiled library, which may be that of an older version. */
+  /** URL of the folder with the compiled library, which may be that of an older version; or what else the program can run. */
   readonly library: string;
   readonly kubeConfigFile: string;
+  readonly namespace: string;
   readonly leaseName: string;
   readonly identities: readonly string[];
 }
@@ -27,12 +28,25 @@ export interface CandidatesReport {
   readonly at: number;
 }
 
+/** A candidate has heard who leads, itself perhaps. */
+export interface Following {
+  readonly identity: string;
+  readonly at: number;
+  readonly leader: string;
+}
+
 const PROGRAM = fileURLToPath(new URL('./crowd-candidates.js', import.meta.url));
 
 export class CrowdProcess extends NodeProgram {
   readonly reports: CandidatesReport[] = [];
+  /** These are told a moment later, many together. */
+  readonly follows: Following[] = [];
 
-  constructor(name: string, settings: CandidatesSettings, program = PROGRAM) {
+  constructor(
+    name: string,
+    readonly settings: CandidatesSettings,
+    program = PROGRAM,
+  ) {
     super({ name, program, hasChannel: true, env: { CANDIDATES: JSON.stringify(settings) } });
   }
 
@@ -44,7 +58,8 @@ export class CrowdProcess extends NodeProgram {
     this.send(order);
   }
 
-  protected override received(report: CandidatesReport): void {
-    this.reports.push(report);
+  protected override received(told: CandidatesReport | readonly Following[]): void {
+    if ('kind' in told) this.reports.push(told);
+    else this.follows.push(...told);
   }
 }

@@ -1,9 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CROWD_ANNOTATION } from '../../lib/locks/kubernetes/lease-object.js';
 import type { AuditEntry } from '../control-plane/audit-log.js';
+import type { ControlPlane } from '../control-plane/control-plane.js';
 import { type ElectionCluster, NAMESPACE } from '../fleet/election-cluster.js';
 import { monotonicMs } from '../fleet/monotonic-clock.js';
-import { type CandidatesReport, CrowdProcess } from './crowd-process.js';
+import { type CandidatesReport, CrowdProcess, type Following } from './crowd-process.js';
+
+export type { Following };
 
 /** Some of a crowd: all of one version of the library. */
 export interface CrowdPart {
@@ -12,11 +15,34 @@ export interface CrowdPart {
   readonly candidates: number;
 }
 
+/** Where a crowd competes. */
+export interface CrowdPlace {
+  readonly server: Pick<ControlPlane, 'auditLog' | 'request'>;
+  readonly kubeConfigFile: string;
+  readonly namespace: string;
+  /** Must not exist yet, if nothing else is said. */
+  readonly leaseName: string;
+}
+
+export function placeIn(
+  { server, kubeConfigFile }: ElectionCluster,
+  leaseName: string,
+): CrowdPlace {
+  return { server, kubeConfigFile, namespace: NAMESPACE, leaseName };
+}
+
 /** Candidates for the same Lease that are no part of this library. */
 export interface Outsiders {
+  /** How many they are. */
+  readonly count: number;
+  readonly pid: number;
   /** Who began and ceased to lead. */
   readonly reports: readonly CandidatesReport[];
-  stepDown(identity: string): Promise<void>;
+  /** Empty if they do not say so. */
+  readonly follows: readonly Following[];
+  /** Whoever of them leads; it competes again once another one leads. */
+  stepDown(): void;
+  resume(): void;
   kill(): Promise<void>;
 }
 
@@ -24,15 +50,20 @@ export interface CrowdOptions {
   readonly outsiders?: Outsiders;
   /** The compiled program of the candidates. */
   readonly program?: string;
+  /** What their identities begin with; `p` if nothing is said. */
+  readonly prefix?: string;
+  readonly candidatesPerProcess?: number;
 }
 
 /** What one handover, or the start, has cost all candidates together, by the audit log. */
 export interface HandoverCost {
-  /** Creations and replacements that conflicted. */
+  /** Those that the server refused: nearly all conflicted. */
   readonly wastedWrites: number;
   readonly reads: number;
   /** From the order to step down to the next grant; undefined for the start. */
   readonly tookMs: number | undefined;
+  /** From that order until the last of the others has heard who leads; undefined where not all have, or do not say so. */
+  readonly knownMs: number | undefined;
   /** Whom the release named has followed; undefined where it named nobody. */
   readonly cameAsNamed: boolean | undefined;
 }
@@ -42,11 +73,16 @@ const COOLDOWN_MS = 1_000;
 /** Longer than a retry period, so that each holder measures how long a renewal takes. */
 const TERM_MS = 2_500;
 const GRANT_LIMIT_MS = 60_000;
+const FOLLOW_LIMIT_MS = 30_000;
 
 interface Interval {
   readonly from: Date;
-  readonly tookMs: number | undefined;
-  readonly cameAsNamed: boolean | undefined;
+  /** Of the order, and of whoever followed; undefined for the start. */
+  readonly handover?: {
+    readonly since: number;
+    readonly granted: CandidatesReport;
+    readonly named: string | undefined;
+  };
 }
 
 /** Candidates in several processes on one Lease of a real API server, whose leader steps down again and again. */
@@ -54,41 +90,39 @@ export class Crowd {
   private readonly intervals: Interval[] = [];
 
   private constructor(
-    private readonly cluster: ElectionCluster,
-    readonly leaseName: string,
+    private readonly place: CrowdPlace,
     private readonly parts: readonly CrowdPart[],
     private readonly processes: readonly CrowdProcess[],
-    private readonly identities: readonly string[],
-    private readonly outsiders: Outsiders | undefined,
+    private readonly options: CrowdOptions,
   ) {}
 
-  /** All are loaded and connected to nothing yet. The Lease must not exist. */
+  /** All are loaded and connected to nothing yet. */
   static async prepare(
-    cluster: ElectionCluster,
-    leaseName: string,
+    place: CrowdPlace,
     parts: readonly CrowdPart[],
-    { outsiders, program }: CrowdOptions = {},
+    options: CrowdOptions = {},
   ): Promise<Crowd> {
-    const { kubeConfigFile } = cluster;
+    const { prefix = 'p', program, candidatesPerProcess = CANDIDATES_PER_PROCESS } = options;
+    const { kubeConfigFile, namespace, leaseName } = place;
     const processes: CrowdProcess[] = [];
-    const all: string[] = [];
     for (const [part, { library, candidates }] of parts.entries()) {
-      for (let begin = 0; begin < candidates; begin += CANDIDATES_PER_PROCESS) {
-        const size = Math.min(CANDIDATES_PER_PROCESS, candidates - begin);
-        const identities = Array.from({ length: size }, (_, index) => `p${part}-${begin + index}`);
-        const settings = { library, kubeConfigFile, leaseName, identities };
-        processes.push(new CrowdProcess(`${leaseName}-${processes.length}`, settings, program));
-        all.push(...identities);
+      for (let begin = 0; begin < candidates; begin += candidatesPerProcess) {
+        const size = Math.min(candidatesPerProcess, candidates - begin);
+        const identities = Array.from(
+          { length: size },
+          (_, index) => `${prefix}${part}-${begin + index}`,
+        );
+        const settings = { library, kubeConfigFile, namespace, leaseName, identities };
+        const name = `${leaseName}-${prefix}${processes.length}`;
+        processes.push(new CrowdProcess(name, settings, program));
       }
     }
-    const crowd = new Crowd(cluster, leaseName, parts, processes, all, outsiders);
+    const crowd = new Crowd(place, parts, processes, options);
     try {
       await Promise.all(
         processes.map((each) => each.until('start', () => each.isReady || each.hasExited)),
       );
-      for (const each of processes) {
-        if (each.hasExited) throw new Error(`${each.name} has ended\n${each.said()}`);
-      }
+      crowd.demandAlive();
     } catch (error) {
       await crowd.kill();
       throw error;
@@ -96,19 +130,28 @@ export class Crowd {
     return crowd;
   }
 
-  /** All at once. */
-  async start(): Promise<void> {
-    this.intervals.push({ from: new Date(), tookMs: undefined, cameAsNamed: undefined });
-    for (const process of this.processes) process.order({ kind: 'start' });
+  /** All at once, or one process after the other, each when those before know whom they follow. */
+  async start({ inTurn = false } = {}): Promise<void> {
+    this.intervals.push({ from: new Date() });
+    for (const process of this.processes) {
+      process.order({ kind: 'start' });
+      if (inTurn) await process.until('leader', () => knowsLeader(process), FOLLOW_LIMIT_MS);
+    }
     await this.grantSince(0);
     await delay(TERM_MS);
   }
 
-  async handOver({ directed = false } = {}): Promise<void> {
+  /** Beside candidates that are no part of this crowd, one of which leads. */
+  async join(): Promise<void> {
+    for (const process of this.processes) {
+      process.order({ kind: 'start' });
+      await process.until('leader', () => knowsLeader(process), FOLLOW_LIMIT_MS);
+    }
+  }
+
+  async handOver({ directed = false, termMs = TERM_MS } = {}): Promise<void> {
     const { identity } = this.leader();
-    const process = this.processes.find((each) =>
-      each.reports.some((report) => report.identity === identity),
-    );
+    const process = this.processOf(identity);
     const others = this.identities.filter((each) => each !== identity);
     const successor =
       directed && process !== undefined
@@ -116,52 +159,60 @@ export class Crowd {
         : undefined;
     const from = new Date();
     const since = monotonicMs();
-    if (process === undefined) await this.outsiders!.stepDown(identity);
+    if (process === undefined) this.options.outsiders!.stepDown();
     else process.order({ kind: 'step-down', identity, cooldownMs: COOLDOWN_MS, successor });
     const granted = await this.grantSince(since);
-    this.intervals.push({
-      from,
-      tookMs: granted.at - since,
-      cameAsNamed: successor === undefined ? undefined : granted.identity === successor,
-    });
-    await delay(TERM_MS);
+    this.options.outsiders?.resume();
+    this.intervals.push({ from, handover: { since, granted, named: successor } });
+    await delay(termMs);
   }
 
   /** The start, and then each handover. */
   async costs(): Promise<HandoverCost[]> {
-    // The log follows the answers within moments.
-    await delay(500);
-    const entries = (await this.cluster.server.auditLog()).filter(
-      ({ resource, name, requestURI }) =>
+    // The log follows the answers within moments, and so do the candidates' own reports.
+    await delay(1_500);
+    const { server, leaseName, namespace } = this.place;
+    const entries = (await server.auditLog()).filter(
+      ({ resource, namespace: place, name, requestURI }) =>
         resource === 'leases' &&
-        (name === this.leaseName || (name === undefined && requestURI.endsWith('/leases'))),
+        place === namespace &&
+        (name === leaseName || (name === undefined && requestURI.endsWith('/leases'))),
     );
-    return this.intervals.map(({ from, tookMs, cameAsNamed }, index) => {
+    return this.intervals.map(({ from, handover }, index) => {
       const to = this.intervals[index + 1]?.from ?? new Date();
       const within = entries.filter(({ requestReceivedTimestamp }) => {
         const at = new Date(requestReceivedTimestamp);
         return at >= from && at < to;
       });
-      const wastedWrites = within.filter(isWastedWrite).length;
-      const reads = within.filter(({ verb }) => verb === 'get' || verb === 'list').length;
-      return { wastedWrites, reads, tookMs, cameAsNamed };
+      return {
+        wastedWrites: within.filter(isWastedWrite).length,
+        reads: within.filter(({ verb }) => verb === 'get' || verb === 'list').length,
+        tookMs: handover && handover.granted.at - handover.since,
+        knownMs: handover && this.knownMs(handover),
+        cameAsNamed:
+          handover?.named === undefined ? undefined : handover.granted.identity === handover.named,
+      };
     });
   }
 
   /** What the record says of the crowd: how many compete, and how many milliseconds a renewal takes. */
   async recorded(): Promise<string> {
-    const path = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases/${this.leaseName}`;
-    const { body } = await this.cluster.server.request('GET', path);
+    const { server, namespace, leaseName } = this.place;
+    const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${leaseName}`;
+    const { body } = await server.request('GET', path);
     const annotations = body.metadata?.['annotations'] as Record<string, string> | undefined;
     return annotations?.[CROWD_ANNOTATION] ?? '';
   }
 
+  get pids(): number[] {
+    return this.sources.map(({ pid }) => pid);
+  }
+
   /** How many pairs of terms overlapped, by what the candidates have told; a term counts until its end was told. */
   overlaps(): number {
-    const reports = this.reports();
     let leading = 0;
     let overlaps = 0;
-    for (const { kind } of reports) {
+    for (const { kind } of this.reports()) {
       if (kind === 'granted' && leading++ > 0) overlaps++;
       if (kind === 'revoked') leading--;
     }
@@ -170,21 +221,34 @@ export class Crowd {
 
   /** How many terms each part of the crowd has had, and then the outsiders. */
   get terms(): number[] {
+    const { prefix = 'p' } = this.options;
     const granted = this.reports().filter(({ kind }) => kind === 'granted');
     const ofPart = this.parts.map(
-      (_, part) => granted.filter(({ identity }) => identity.startsWith(`p${part}-`)).length,
+      (_, part) =>
+        granted.filter(({ identity }) => identity.startsWith(`${prefix}${part}-`)).length,
     );
     return [...ofPart, granted.length - ofPart.reduce((sum, count) => sum + count, 0)];
   }
 
   async kill(): Promise<void> {
-    const { processes, outsiders } = this;
-    const all = outsiders === undefined ? processes : [...processes, outsiders];
-    await Promise.all(all.map((each) => each.kill()));
+    await Promise.all(this.sources.map((each) => each.kill()));
+  }
+
+  private get identities(): string[] {
+    return this.processes.flatMap(({ settings }) => settings.identities);
+  }
+
+  private processOf(identity: string): CrowdProcess | undefined {
+    return this.processes.find(({ settings }) => settings.identities.includes(identity));
+  }
+
+  private get sources(): readonly (CrowdProcess | Outsiders)[] {
+    const { outsiders } = this.options;
+    return outsiders === undefined ? this.processes : [...this.processes, outsiders];
   }
 
   private reports(): CandidatesReport[] {
-    return [...this.processes, ...(this.outsiders === undefined ? [] : [this.outsiders])]
+    return this.sources
       .flatMap(({ reports }) => reports)
       .filter(({ kind }) => kind !== 'ready')
       .toSorted((a, b) => a.at - b.at);
@@ -194,19 +258,39 @@ export class Crowd {
     return this.reports().findLast(({ kind }) => kind === 'granted')!;
   }
 
+  private knownMs({ since, granted }: NonNullable<Interval['handover']>): number | undefined {
+    const heard = new Map<string, number>();
+    for (const { identity, leader, at } of this.sources.flatMap(({ follows }) => follows)) {
+      if (at < since || leader !== granted.identity) continue;
+      heard.set(identity, Math.min(at, heard.get(identity) ?? Infinity));
+    }
+    heard.delete(granted.identity);
+    const others = this.identities.length + (this.options.outsiders?.count ?? 0) - 1;
+    return heard.size < others ? undefined : Math.max(...heard.values()) - since;
+  }
+
   private async grantSince(since: number): Promise<CandidatesReport> {
     const giveUpAt = monotonicMs() + GRANT_LIMIT_MS;
     for (;;) {
       const granted = this.reports().find(({ kind, at }) => kind === 'granted' && at > since);
       if (granted !== undefined) return granted;
-      const crash = this.processes.find(({ hasExited }) => hasExited);
-      if (crash !== undefined) throw new Error(`${crash.name} has ended\n${crash.said()}`);
+      this.demandAlive();
       if (monotonicMs() > giveUpAt) throw new Error(`nobody leads ${GRANT_LIMIT_MS} ms later`);
       await delay(2);
     }
   }
+
+  private demandAlive(): void {
+    const crash = this.processes.find(({ hasExited }) => hasExited);
+    if (crash !== undefined) throw new Error(`${crash.name} has ended\n${crash.said()}`);
+  }
+}
+
+/** All of its candidates have heard of one. */
+function knowsLeader({ follows, settings }: CrowdProcess): boolean {
+  return new Set(follows.map(({ identity }) => identity)).size === settings.identities.length;
 }
 
 function isWastedWrite({ verb, code }: AuditEntry): boolean {
-  return (verb === 'create' || verb === 'update') && code === 409;
+  return (verb === 'create' || verb === 'update' || verb === 'patch') && code >= 400;
 }

@@ -1,6 +1,6 @@
 import type { ElectionCluster } from '../fleet/election-cluster.js';
-import { ClientGoCrowd } from '../../test/e2e/support/client-go-crowd.js';
-import { Crowd, type CrowdPart, type HandoverCost, type Outsiders } from './crowd.js';
+import { ContenderCrowd } from '../../bench/contenders/contender-crowd.js';
+import { Crowd, placeIn, type CrowdPart, type HandoverCost, type Outsiders } from './crowd.js';
 import { median } from '../../test/e2e/support/figures.js';
 import type { Row } from './report.js';
 
@@ -45,8 +45,8 @@ export async function mixedHandovers(cluster: ElectionCluster, library: string):
 /** The same beside client-go. */
 export async function handoversBesideClientGo(cluster: ElectionCluster): Promise<Row[]> {
   const leaseName = 'beside-client-go';
-  const { kubeConfigFile } = cluster;
-  const outsiders = await ClientGoCrowd.start({ leaseName, kubeConfigFile }, CLIENT_GO);
+  const place = placeIn(cluster, leaseName);
+  const outsiders = await ContenderCrowd.start('client-go', place, CLIENT_GO);
   const crowd = [{ library: OURS, candidates: 100 - CLIENT_GO }];
   return [await measure(cluster, leaseName, crowd, { outsiders })];
 }
@@ -57,7 +57,7 @@ async function measure(
   parts: readonly CrowdPart[],
   { directed = false, outsiders }: { directed?: boolean; outsiders?: Outsiders } = {},
 ): Promise<Row> {
-  const crowd = await Crowd.prepare(cluster, leaseName, parts, outsiders && { outsiders });
+  const crowd = await Crowd.prepare(placeIn(cluster, leaseName), parts, outsiders && { outsiders });
   try {
     await crowd.start();
     for (let handover = 0; handover < WARM_UP + MEASURED; handover++) {

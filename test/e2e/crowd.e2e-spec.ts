@@ -1,12 +1,12 @@
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { ContenderCrowd } from '../../bench/contenders/contender-crowd.js';
 import { findBinary } from '../../proof/control-plane/binaries.js';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
 import { ElectionCluster } from '../../proof/fleet/election-cluster.js';
-import { Crowd, type CrowdPart, type Outsiders } from '../../proof/kubernetes/crowd.js';
+import { Crowd, placeIn, type CrowdPart, type Outsiders } from '../../proof/kubernetes/crowd.js';
 import { MutantBuild } from '../../proof/mutants/mutant-build.js';
 import { BEFORE_CROWDS } from '../../proof/simulation/mutants-of-crowds.js';
-import { ClientGoCrowd } from './support/client-go-crowd.js';
 import { Figures, median } from './support/figures.js';
 
 const tools = new URL('../../.tools/', import.meta.url);
@@ -53,7 +53,7 @@ async function play(
   { directed = false, outsiders }: { directed?: boolean; outsiders?: Outsiders } = {},
 ) {
   const options = { program: PROGRAM, ...(outsiders !== undefined && { outsiders }) };
-  const crowd = await Crowd.prepare(cluster, cluster.leaseName, parts, options);
+  const crowd = await Crowd.prepare(placeIn(cluster, cluster.leaseName), parts, options);
   try {
     await crowd.start();
     for (let handover = 0; handover < HANDOVERS; handover++) await crowd.handOver({ directed });
@@ -113,7 +113,7 @@ describe("when client-go's electors are among a crowd", () => {
   it(
     'each handover is followed, and two never lead at once',
     async () => {
-      const outsiders = await ClientGoCrowd.start(cluster, 3);
+      const outsiders = await ContenderCrowd.start('client-go', cluster, 3);
       const { terms, overlaps } = await play([{ library: OURS, candidates: 30 }], { outsiders });
       expect(sum(terms)).toBeGreaterThan(HANDOVERS);
       expect(overlaps).toBe(0);

@@ -1,7 +1,7 @@
 // Leader electors of client-go and nothing else, to share a Lease with. Arguments are a kubeconfig, the namespace and name of
 // the Lease, an identity, the three durations, and if they are not as at first how long the work takes to stop, and how many
 // electors compete, each with a connection of its own. On SIGTERM the process hands over and ends, on SIGUSR2 its leader
-// competes again. Built by proof/control-plane/go-build.ts with the modules of the servers.
+// hands over, and competes again on SIGHUP: when another one leads. Built by proof/control-plane/go-build.ts with the modules of the servers.
 package main
 
 import (
@@ -181,7 +181,7 @@ func main() {
 	count, err := strconv.Atoi(argument(9, "1"))
 	must(err)
 	told := make(chan os.Signal, 1)
-	signal.Notify(told, syscall.SIGTERM, syscall.SIGUSR2)
+	signal.Notify(told, syscall.SIGTERM, syscall.SIGUSR2, syscall.SIGHUP)
 	candidates := []*candidate{{identity: os.Args[4], config: *config}}
 	if count > 1 {
 		// Otherwise all of them would share one connection, as no replicas do.
@@ -197,17 +197,22 @@ func main() {
 	}
 	candidates[0].say("ready", fmt.Sprintf(",\"version\":%q", version()))
 	go candidates[0].sample()
+	resting := map[*candidate]bool{}
 	for signal := range told {
+		if signal == syscall.SIGHUP {
+			for c := range resting {
+				c.compete()
+			}
+			clear(resting)
+			continue
+		}
 		var leaving sync.WaitGroup
 		for _, c := range candidates {
-			leaving.Go(func() {
-				if signal == syscall.SIGTERM {
-					c.leave()
-				} else if c.leads() {
-					c.leave()
-					c.compete()
-				}
-			})
+			if resting[c] || signal == syscall.SIGUSR2 && !c.leads() {
+				continue
+			}
+			resting[c] = true
+			leaving.Go(c.leave)
 		}
 		leaving.Wait()
 		if signal == syscall.SIGTERM {
