@@ -8,7 +8,6 @@ import { type Launch, NodeProgram } from '../../proof/fleet/node-program.js';
 import { fabric8ClassPath } from './fabric8-build.js';
 import { type Interval, workOf } from './work.js';
 
-/** @public */
 export const CONTENDERS = [
   'nestjs-leader-election',
   'client-go',
@@ -174,14 +173,14 @@ function nodeProgram(key: ContenderKey): string {
   return inRepository(`.tools/bench/contenders/${key}.contender.js`);
 }
 
-/** A service account that may do with leases what all contenders ask for; answers its kubeconfig file. @public */
-export function contenderAccount(cluster: ElectionCluster): Promise<string> {
+/** A service account that may do with leases what all contenders ask for; answers its kubeconfig file. */
+export function contenderAccount(cluster: ElectionCluster, name = 'contender'): Promise<string> {
   const verbs = ['get', 'list', 'watch', 'create', 'update', 'patch'];
   const rules = [{ apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs }];
-  return cluster.addAccount('contender', rules);
+  return cluster.addAccount(name, rules);
 }
 
-/** What some of them need before they start: `nullplatform` does not create a lease, though it has an option for that. @public */
+/** What some of them need before they start: `nullplatform` does not create a lease, though it has an option for that. */
 export async function prepareLease(
   key: ContenderKey,
   server: ControlPlane,
@@ -192,7 +191,7 @@ export async function prepareLease(
   await server.request('POST', path, { metadata: { name: leaseName }, spec: {} });
 }
 
-/** The name that tables have, with the version that is measured. @public */
+/** The name that tables have, with the version that is measured. */
 export function titleOf(key: ContenderKey): string {
   switch (key) {
     case 'nestjs-leader-election':

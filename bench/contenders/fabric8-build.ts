@@ -9,7 +9,7 @@ import { inRepository } from '../../proof/control-plane/go-build.js';
 const SOURCES = 'bench/contenders/fabric8';
 const FILES = ['pom.xml', 'Fabric8Contender.java'] as const;
 
-/** This machine has no Java, or no Maven, or Maven cannot fetch what it needs. @public */
+/** This machine has no Java, or no Maven, or Maven cannot fetch what it needs. */
 export class NoFabric8Error extends Error {}
 
 /** The class path of the program, built once and kept outside the work tree. */

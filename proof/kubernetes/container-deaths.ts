@@ -12,18 +12,32 @@ const ROLE = 'plans';
 /** From the request that says that the leader's container has ended to the grant of another pod. */
 export async function containerDeaths(cluster: ElectionCluster): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const leaseDurationMs of LEASES_MS) rows.push(await takeOver(cluster, leaseDurationMs));
+  for (const leaseDurationMs of LEASES_MS) {
+    const took = await takeoversAfterDeath(cluster, leaseDurationMs, ROUNDS);
+    rows.push({
+      leaseDurationMs,
+      takeovers: took.length,
+      medianMs: Math.round(median(took)),
+      mostMs: Math.round(Math.max(...took)),
+    });
+  }
   return rows;
 }
 
-async function takeOver(cluster: ElectionCluster, leaseDurationMs: number): Promise<Row> {
+/** @param kubeConfigFile of a service account that may read pods */
+export async function takeoversAfterDeath(
+  cluster: ElectionCluster,
+  leaseDurationMs: number,
+  rounds: number,
+  kubeConfigFile = cluster.kubeConfigFile,
+): Promise<number[]> {
   const name = `deaths-${leaseDurationMs}`;
   const options = { podWatch: true, leaseDurationMs };
   const deployment = new Deployment(cluster, { name, roles: [ROLE], options });
   const took: number[] = [];
   try {
-    for (let pod = 0; pod < 2; pod++) await (await deployment.create()).pod.begin();
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let pod = 0; pod < 2; pod++) await (await deployment.create(kubeConfigFile)).pod.begin();
+    for (let round = 0; round < rounds; round++) {
       await until('leader', () => deployment.leaderOf(ROLE) !== undefined);
       const { pod } = deployment.running.find(
         (each) => each.pod.name === deployment.leaderOf(ROLE),
@@ -41,12 +55,7 @@ async function takeOver(cluster: ElectionCluster, leaseDurationMs: number): Prom
   } finally {
     await deployment.close();
   }
-  return {
-    leaseDurationMs,
-    takeovers: took.length,
-    medianMs: Math.round(median(took)),
-    mostMs: Math.round(Math.max(...took)),
-  };
+  return took;
 }
 
 async function namedContainer({ server }: ElectionCluster, lease: string): Promise<string> {
