@@ -1,6 +1,7 @@
 /**
  * The part of `npm run bench` about the stages of a handover, by itself. `--beside` names another checkout in which
- * `npm run build:tools` has run, which takes turns with this one; `--quick` only tries it.
+ * `npm run build:tools` has run, which takes turns with this one; `--handovers 20` makes so
+ * many of each kind; `--quick` only tries it.
  */
 import { parseArgs } from 'node:util';
 import { ElectionCluster } from '../proof/fleet/election-cluster.js';
@@ -10,6 +11,7 @@ import { machine, sections } from './performance-page.js';
 const { values } = parseArgs({
   options: {
     beside: { type: 'string', multiple: true, default: [] },
+    handovers: { type: 'string' },
     quick: { type: 'boolean', default: false },
   },
 });
@@ -18,7 +20,9 @@ const cluster = await ElectionCluster.start(7_200);
 try {
   const ground = { cluster, isQuick: values.quick, say: (line: string) => console.error(line) };
   const { key, title } = handoverTrace;
-  const parts = [{ key, title, ...(await traceHandovers(ground, values.beside)) }];
+  const handovers = values.handovers === undefined ? undefined : Number(values.handovers);
+  const found = await traceHandovers(ground, values.beside, handovers);
+  const parts = [{ key, title, ...found }];
   console.log(await sections({ machine: await machine(cluster), minutes: 0, parts }));
 } finally {
   await cluster.stop();

@@ -75,6 +75,6 @@ describe('when two processes and the audit log have told of a handover', () => {
   });
 
   it('says what is missing instead of measuring something else', () => {
-    expect(() => measured(handover, entries.slice(0, 1))).toThrow('write in the audit log');
+    expect(() => measured(handover, entries.slice(0, 1))).toThrow('release in the audit log');
   });
 });

@@ -8,7 +8,7 @@ import { writeSync } from 'node:fs';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { monotonicMs } from '../../proof/fleet/monotonic-clock.js';
 
-/** What is told. `connected`: a connection to any server was begun. */
+/** What it tells. `connected`: a connection to any server was begun. */
 export type TracedStage = 'signalled' | 'connected' | 'sent' | 'answered' | 'heard';
 
 /**

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ElectionCluster, NAMESPACE } from '../../proof/fleet/election-cluster.js';
 import { WrittenPod } from '../../proof/fleet/written-pod.js';
 import { ProbeFleet } from '../../test/e2e/support/probe-fleet.js';
+import type { ProbeProcess } from '../../test/e2e/support/probe-process.js';
 import { type TracedHandover, wallOffsetMs } from './handover-stages.js';
 
 /** What is different about the candidates of one column. */
@@ -29,6 +30,11 @@ const SIZE = 3;
 const CALM_MS = 500;
 
 let fleets = 0;
+
+/** Its watch has begun, with the present state of the lease. */
+function hasHeard({ events }: ProbeProcess): boolean {
+  return events.some(({ stage }) => stage === 'heard');
+}
 
 /** Three replicas as in a pod, whose leader is replaced by a new replica at each handover. */
 export class TracedFleet {
@@ -83,6 +89,9 @@ export class TracedFleet {
   async handOver(): Promise<TracedHandover> {
     const { fleet } = this;
     await fleet.settled();
+    // Otherwise it is a poll that tells of the release.
+    const watches = fleet.standbys().map((each) => each.until('watch', () => hasHeard(each)));
+    await Promise.all(watches);
     await delay(CALM_MS);
     const leader = await fleet.leader();
     const offset = wallOffsetMs();

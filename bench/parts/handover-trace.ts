@@ -22,9 +22,13 @@ export const handoverTrace: Part = {
 };
 
 /** Other checkouts, in which `npm run build:tools` has run, take turns with this one. */
-export async function traceHandovers(ground: Ground, others: readonly string[]): Promise<Findings> {
+export async function traceHandovers(
+  ground: Ground,
+  others: readonly string[],
+  handovers = HANDOVERS,
+): Promise<Findings> {
   const kinds = ['.', ...others].flatMap(kindsOf);
-  const rounds = ground.isQuick ? 1 : HANDOVERS + WARM_UP;
+  const rounds = ground.isQuick ? 1 : handovers + WARM_UP;
   const fleets: TracedFleet[] = [];
   const floor = await HandoverFloor.open(ground.cluster, 'handover-trace-floor');
   const floors: number[] = [];

@@ -24,11 +24,17 @@ const MOST_CANDIDATES = 4_000;
 const SHORTEST_STEP_MS = 4;
 /** Two candidates have the longest window by then. What is longer was written by hand, and counts as no crowd. */
 const LONGEST_STEP_MS = 5_000;
+/** The handshakes of TCP and TLS, each of which goes to and fro, and what both sides compute for them. */
+const STEPS_TO_CONNECT = 4;
 /** How much of a new measurement counts. */
 const SMOOTHING = 0.25;
 
 /** What is known of the crowd without a record that says it. */
 export const UNKNOWN_CROWD: Crowd = { candidates: FIRST_GUESS, stepMs: SHORTEST_STEP_MS };
+
+interface RecordedCrowd {
+  readonly record: { readonly crowd?: Crowd | undefined };
+}
 
 function isCrowdSize(candidates: unknown): candidates is number {
   return typeof candidates === 'number' && candidates >= 1 && candidates <= MOST_CANDIDATES;
@@ -46,9 +52,17 @@ export function isCrowd(value: unknown): value is Crowd {
   );
 }
 
+/**
+ * How long before its acquisition a candidate may open the connection for it. About as long as that takes, so that of any
+ * crowd no more do so than win in that time, which is about twice as many as there are steps in it.
+ */
+export function connectAheadMs(lease: RecordedCrowd | null): number {
+  return STEPS_TO_CONNECT * crowdIn(lease?.record.crowd, null).stepMs;
+}
+
 /** From what time the wait of a candidate with a watch is drawn, in milliseconds. */
 export function windowMs(
-  lease: { readonly record: { readonly crowd?: Crowd | undefined } } | null,
+  lease: RecordedCrowd | null,
   knownCandidates: number | null,
   leaseDurationMs: number,
 ): number {

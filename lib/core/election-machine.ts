@@ -41,7 +41,12 @@ import type {
 } from './election-state.js';
 import { eligibilityDueAt, onEligibilityReported, reviewEligibility } from './eligibility.js';
 import { onContainerEnded, onHolderDied } from './holder-death.js';
-import { onAcquireDone, onReadWhileFollowing, proceedFollowing } from './following.js';
+import {
+  connectsFrom,
+  onAcquireDone,
+  onReadWhileFollowing,
+  proceedFollowing,
+} from './following.js';
 import { onSuccessorLookedUp, reviewRequest } from './leader-request.js';
 import type { ReadOutcome, WriteOutcome } from './resource-lock.js';
 import { leaderAsObserved, observe, observedExpiry } from './observing.js';
@@ -123,6 +128,15 @@ export function transition(
   const deadline = Math.min(nextDeadline(step), eligibilityDueAt(step));
   step.emit({ kind: 'wake', at: Math.min(wakeAt, deadline) });
   return { state: step.state, effects: step.effects };
+}
+
+/**
+ * From when on a follower may open the connection for its acquisition, if nothing changes; Infinity: it expects none. Decides
+ * nothing, and takes no dice and no other clock.
+ */
+export function connectionDueAt(state: ElectionState, now: number, config: ElectionConfig): number {
+  const at = { now, wallMicros: 0, wallAfterMicros: 0, suspendedMs: 0, random: 0 };
+  return connectsFrom(new Step(state, at, config));
 }
 
 function askClocks(step: Step): void {

@@ -1,5 +1,5 @@
 import type { Observation, PendingRequest, ReleasingTenure } from './election-state.js';
-import { crowdAfterAcquisition, UNKNOWN_CROWD, writtenCrowd } from './crowd.js';
+import { connectAheadMs, crowdAfterAcquisition, UNKNOWN_CROWD, writtenCrowd } from './crowd.js';
 import { LockRequestError } from './errors.js';
 import { competesFrom } from './eligibility.js';
 import { beginTenure, isIntact, proceedHolding } from './holding.js';
@@ -48,15 +48,28 @@ export function proceedFollowing(step: Step): number {
     return proceedHolding(step);
   }
   if (stopping) return Infinity;
-  const attemptAt = Math.max(
-    contendFrom(step),
-    competesFrom(step, observation),
-    nextAttemptAt,
-    observation.lease === null ? -Infinity : triableFrom(step, observation.revision),
-  );
+  const attemptAt = acquiresAt(step, observation);
   if (step.now >= attemptAt) return acquire(step, observation);
   if (step.state.watching && !step.state.watchMissed) return attemptAt;
   return step.now >= nextReadAt ? read(step) : Math.min(attemptAt, nextReadAt);
+}
+
+/** When it acquires what it has observed, if nothing changes. */
+function acquiresAt(step: Step, observation: Observation): number {
+  return Math.max(
+    contendFrom(step),
+    competesFrom(step, observation),
+    step.state.nextAttemptAt,
+    observation.lease === null ? -Infinity : triableFrom(step, observation.revision),
+  );
+}
+
+/** From when on a connection is of use to the acquisition that comes next; Infinity if none is to be expected. */
+export function connectsFrom(step: Step): number {
+  const { observation, mustRead, tenure, pending, candidacy } = step.state;
+  const isExpected = tenure === null && pending === null && candidacy === 'contending';
+  if (!isExpected || observation === null || mustRead) return Infinity;
+  return acquiresAt(step, observation) - connectAheadMs(observation.lease);
 }
 
 /** From when on this process may acquire; Infinity while it must not. */

@@ -136,6 +136,12 @@ export interface ResourceLock extends Store<LeaseRecord, ObservedLease> {
     },
   ): LeaseWatch;
   /**
+   * The election is about to acquire the lease. A lock that has to connect to its store first may begin to, and must send no
+   * request: most candidates then hear of another leader instead. Called again before each acquisition that is expected;
+   * what fails here is for the request that follows to say.
+   */
+  connect?(): void;
+  /**
    * The store of a document beside this lease, in an object of its own named `<leaseName>-<suffix>`. Uses what this
    * lock holds, and is of no use after `close()`. A lock without it cannot carry `@LeaderCron` jobs. Every such store
    * passes `documentStoreContract()` of `nestjs-leader-election/contracts`.

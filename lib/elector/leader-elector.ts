@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
 import { isSameEnd, type ContainerEnd, type ContainerMark } from '../core/container.js';
 import type { Clock, Timer } from '../core/clock.js';
-import { holdsUntil, leadsUntil, transition } from '../core/election-machine.js';
+import { connectionDueAt, holdsUntil, leadsUntil, transition } from '../core/election-machine.js';
 import {
   type ElectionConfig,
   type ElectionEffect,
@@ -20,6 +20,7 @@ import { leaderAddressOf } from '../core/leader-address.js';
 import type { LeaderRequest, ObservedLease } from '../core/lease-record.js';
 import type { LeaseWatch, ReadOutcome, ResourceLock, WriteOutcome } from '../core/resource-lock.js';
 import { createTerm, type RevocationReason, type Term } from '../core/term.js';
+import { EarlyConnection } from './early-connection.js';
 import { guardedWatch, LockRequests } from './lock-requests.js';
 import { within, WorkInFlight } from './work-in-flight.js';
 
@@ -136,6 +137,7 @@ export class LeaderElector {
   private watch: Pick<LeaseWatch, 'close'> | undefined;
   private hasWatchFailed = false;
   private readonly requests: LockRequests;
+  private readonly connection: EarlyConnection;
   /** For work that is to count before it is called; `track()` is for a promise that exists already. */
   readonly work = new WorkInFlight();
   private drained: Promise<void> = Promise.resolve();
@@ -153,7 +155,12 @@ export class LeaderElector {
     readonly config: ElectionConfig,
     private readonly dependencies: ElectorDependencies,
   ) {
-    this.requests = new LockRequests(dependencies.lock, dependencies.clock, (answer) => {
+    const { lock, clock } = dependencies;
+    this.connection = new EarlyConnection(lock, clock, {
+      dueAt: (now) => connectionDueAt(this.state, now, config),
+      failed: (error) => this.enqueue([{ kind: 'failed', error }]),
+    });
+    this.requests = new LockRequests(lock, clock, (answer) => {
       this.tellAnswer(answer.id, answer.outcome);
       this.dispatch(answer);
     });
@@ -354,6 +361,8 @@ export class LeaderElector {
   private dispatch(event: ElectionEvent): void {
     const { state, effects } = transition(this.state, event, this.instant(), this.config);
     this.state = state;
+    // A connection takes its time, and so may those who hear of the effects.
+    this.home.runInAsyncScope(() => this.connection.review());
     this.enqueue(effects);
   }
 

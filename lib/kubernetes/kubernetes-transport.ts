@@ -10,6 +10,7 @@ import {
   type HttpRequest,
   readBody,
 } from './http/exchange.js';
+import { proxyFor } from './http/proxy.js';
 import { type ApiAnswer, RequestTimedOut } from './object-request.js';
 import { withoutSecrets } from './redaction.js';
 
@@ -39,6 +40,9 @@ export class KubernetesTransport {
   /** A connection outlives the HTTP request of the application that first needed it, and must not keep its context. */
   private readonly home = new AsyncResource('KubernetesTransport', { requireManualDestroy: true });
 
+  private isConnecting = false;
+  private isClosed = false;
+
   constructor(private readonly connection: ClusterConnection) {}
 
   async send(request: ApiRequest, { timeoutMs, signal }: LockRequestOptions): Promise<ApiAnswer> {
@@ -60,10 +64,29 @@ export class KubernetesTransport {
     }
   }
 
+  /**
+   * Opens the connection for a request that is about to follow, unless there is one, and sends nothing on it. It is closed if
+   * none follows. What fails here is not told: it fails again for the request.
+   */
+  connect(): void {
+    if (this.isConnecting) return;
+    this.isConnecting = true;
+    void this.home
+      .runInAsyncScope(() => this.connectAhead())
+      .catch(() => undefined)
+      .finally(() => (this.isConnecting = false));
+  }
+
   /** Closes the connections. Requests under way end unanswered. */
   close(): void {
+    this.isClosed = true;
     this.connection.close?.();
     this.agent.destroy();
+  }
+
+  private async connectAhead(): Promise<void> {
+    const access = await this.connection.access();
+    if (!this.isClosed) this.agent.connectAhead(access, proxyFor(access, process.env));
   }
 
   private async sendWithin(

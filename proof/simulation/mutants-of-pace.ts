@@ -179,7 +179,7 @@ export const MUTANTS_OF_PACE: readonly Mutant[] = [
     patches: [
       {
         file: CONTENDING,
-        from: 'competesFrom(step, observation),\n    nextAttemptAt,',
+        from: 'competesFrom(step, observation),\n    step.state.nextAttemptAt,',
         to: 'competesFrom(step, observation),',
       },
     ],

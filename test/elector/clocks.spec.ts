@@ -165,3 +165,58 @@ describe('when a timer is asked for that is longer than Node.js has', () => {
     set.mockRestore();
   });
 });
+
+describe('when a timer is asked for that is shorter than Node.js counts', () => {
+  /** A monotonic clock in the hands of the test, and the timers of this machine. */
+  function clockAt(now: { ms: number }): SystemClock {
+    return new SystemClock({ monotonicMs: () => now.ms, wallMs: () => 0, bootMs: () => 0 });
+  }
+
+  async function turns(count: number): Promise<void> {
+    for (let turn = 0; turn < count; turn += 1) await new Promise(setImmediate);
+  }
+
+  it('fires in the first turn of the event loop at its very instant, and in none before', async () => {
+    const now = { ms: 100 };
+    let fired = 0;
+    clockAt(now).setTimer(() => (fired += 1), 0.4);
+    await turns(50);
+    now.ms = 100.399;
+    await turns(50);
+    expect(fired).toBe(0);
+    now.ms = 100.4;
+    await turns(2);
+    expect(fired).toBe(1);
+    await turns(50);
+    expect(fired).toBe(1);
+  });
+
+  it('waits for whole milliseconds without turning, and for the rest of the last one in turns', async () => {
+    const now = { ms: 100 };
+    let fired = 0;
+    const immediate = jest.spyOn(globalThis, 'setImmediate');
+    clockAt(now).setTimer(() => (fired += 1), 3.4);
+    expect(immediate).not.toHaveBeenCalled();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(immediate).toHaveBeenCalled();
+    immediate.mockRestore();
+    expect(fired).toBe(0);
+    now.ms = 103.4;
+    await turns(2);
+    expect(fired).toBe(1);
+  });
+
+  it.each([0.4, 3.4])('does not fire once it is cancelled: %s ms', async (delayMs) => {
+    const now = { ms: 100 };
+    let fired = 0;
+    const clock = clockAt(now);
+    const waiting = clock.setTimer(() => (fired += 1), delayMs);
+    waiting.cancel();
+    const turning = clock.setTimer(() => (fired += 1), delayMs);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    turning.cancel();
+    now.ms = 200;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(fired).toBe(0);
+  });
+});

@@ -1,6 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { setImmediate } from 'node:timers';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type ApiRequest, KubernetesTransport } from '../../lib/kubernetes/kubernetes-transport.js';
 import type { ApiAnswer } from '../../lib/kubernetes/object-request.js';
 import { ApiEmulator } from '../../proof/api-emulator/api-emulator.js';
@@ -42,6 +44,14 @@ afterEach(async () => {
   transport.close();
   await emulator.stop();
 });
+
+/** Real time, in turns of the event loop, where the timers are not the machine's. */
+async function turns(forMs: number, holds = (): boolean => false): Promise<void> {
+  const until = performance.now() + forMs;
+  while (!holds() && performance.now() < until) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
 
 function statusOf(answer: ApiAnswer): number | string {
   return answer.kind === 'response' ? answer.status : answer.kind;
@@ -178,6 +188,119 @@ describe.each([{ tls: false }, { tls: true }])('KubernetesTransport, with %j', (
     await transport.send(GET, { timeoutMs: 500, signal: NEVER });
     expect(statusOf(await transport.send(GET, GENEROUS))).toBe(404);
     expect(emulator.connections).toBe(2);
+  });
+});
+
+describe('KubernetesTransport, when it is told that a request is about to follow', () => {
+  beforeEach(async () => {
+    transport.close();
+    await emulator.stop();
+    await start({ tls: true });
+  });
+
+  it('opens a connection and sends nothing, and the request goes out on it', async () => {
+    transport.connect();
+    await eventually(() => expect(emulator.connections).toBe(1));
+    expect(emulator.requests).toEqual([]);
+    expect(statusOf(await transport.send(POST, GENEROUS))).toBe(201);
+    expect(emulator.connections).toBe(1);
+  });
+
+  it('lets a request that comes while it connects have that connection', async () => {
+    transport.connect();
+    expect(statusOf(await transport.send(POST, GENEROUS))).toBe(201);
+    expect(emulator.connections).toBe(1);
+  });
+
+  it('opens one connection, however often it is told', async () => {
+    transport.connect();
+    transport.connect();
+    await eventually(() => expect(emulator.connections).toBe(1));
+    transport.connect();
+    await transport.send(GET, GENEROUS);
+    transport.connect();
+    await transport.send(GET, GENEROUS);
+    expect(emulator.connections).toBe(1);
+  });
+
+  it('does not let it keep the process alive', async () => {
+    const holding = () =>
+      process.getActiveResourcesInfo().filter((resource) => resource === 'TCPSocketWrap').length;
+    // Those of the test before this one are gone.
+    await turns(100);
+    const before = holding();
+    transport.connect();
+    // The emulator's end of the connection is in this process as well.
+    await eventually(() => {
+      expect(emulator.connections).toBe(1);
+      expect(holding() - before).toBe(1);
+    });
+  });
+
+  it('closes it if no request follows', async () => {
+    jest.useFakeTimers({ doNotFake: ['performance', 'setImmediate', 'nextTick'] });
+    try {
+      transport.connect();
+      await turns(5_000, () => emulator.openConnections === 1);
+      jest.advanceTimersByTime(9_999);
+      await turns(50);
+      expect(emulator.openConnections).toBe(1);
+      jest.advanceTimersByTime(1);
+      await turns(5_000, () => emulator.openConnections === 0);
+      expect(emulator.openConnections).toBe(0);
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
+    expect(statusOf(await transport.send(GET, GENEROUS))).toBe(404);
+    expect(emulator.connections).toBe(2);
+  });
+
+  it('closes it at the end, also if it is still being made', async () => {
+    transport.connect();
+    await eventually(() => expect(emulator.openConnections).toBe(1));
+    transport.close();
+    await eventually(() => expect(emulator.openConnections).toBe(0));
+    transport = new KubernetesTransport(connection);
+    transport.connect();
+    await Promise.resolve();
+    transport.close();
+    transport.connect();
+    await delay(50);
+    expect(emulator.openConnections).toBe(0);
+  });
+
+  it('opens another one for the request if the server has closed it', async () => {
+    transport.connect();
+    await eventually(() => expect(emulator.connections).toBe(1));
+    emulator.disconnect();
+    await eventually(() => expect(emulator.openConnections).toBe(0));
+    expect(statusOf(await transport.send(POST, GENEROUS))).toBe(201);
+    expect(emulator.connections).toBe(2);
+  });
+
+  it('leaves it to the request to say why there is no connection', async () => {
+    await emulator.stop();
+    transport.connect();
+    await delay(50);
+    const answer = await transport.send(POST, GENEROUS);
+    expect(answer.kind).toBe('not-sent');
+    expect(causeOf(answer)).toContain('ECONNREFUSED');
+  });
+
+  it('ends a request in time that waits for a connection that is not answered', async () => {
+    const deaf = await startDeafServer();
+    connection = new EmulatedConnection({
+      server: new URL(`https://127.0.0.1:${deaf.port}`),
+      tls: { ca: certificate.cert },
+    });
+    transport.close();
+    transport = new KubernetesTransport(connection);
+    transport.connect();
+    await delay(50);
+    const answer = await transport.send(POST, { timeoutMs: 300, signal: NEVER });
+    expect(answer.kind).toBe('not-sent');
+    deaf.stop();
   });
 });
 

@@ -286,6 +286,10 @@ class ObjectLock extends ClusterLock implements ResourceLock {
     return this.store.describe();
   }
 
+  connect(): void {
+    this.transport.connect();
+  }
+
   watch(observer: LeaseWatchObserver, options: { readonly silenceLimitMs: number }): LeaseWatch {
     const followed: LeaseWatchObserver = {
       opened: () => {
