@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { ElectionCluster } from '../proof/fleet/election-cluster.js';
 import type { Ground, Part } from './measure.js';
 import { growthPicture } from './growth-picture.js';
+import { apiCost } from './parts/api-cost.js';
 import { failover } from './parts/failover.js';
 import { handover } from './parts/handover.js';
 import { handoverTrace } from './parts/handover-trace.js';
@@ -15,7 +16,7 @@ import { processCost } from './parts/process-cost.js';
 import { type Report, machine, performancePage, sections } from './performance-page.js';
 
 /** In the order of the page. Each has the machine to itself. */
-const PARTS: readonly Part[] = [handover, handoverTrace, failover, processCost];
+const PARTS: readonly Part[] = [handover, handoverTrace, failover, apiCost, processCost];
 
 const PAGE = 'docs/performance.md';
 const FIGURES = 'docs/results/performance.json';

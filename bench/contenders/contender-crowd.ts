@@ -1,5 +1,5 @@
-import type { Following, Outsiders } from '../../proof/kubernetes/crowd.js';
-import type { CandidatesReport } from '../../proof/kubernetes/crowd-process.js';
+import type { Outsiders } from '../../proof/kubernetes/crowd.js';
+import type { CandidatesReport, Following } from '../../proof/kubernetes/crowd-process.js';
 import {
   type Contender,
   type ContenderEvent,
@@ -49,6 +49,11 @@ export class ContenderCrowd implements Outsiders {
 
   granted(): Promise<number> {
     return this.process.granted();
+  }
+
+  /** All of them compete. */
+  ready(): Promise<void> {
+    return this.process.until('start', () => this.process.isReady);
   }
 
   stepDown(): void {

@@ -185,9 +185,10 @@ export async function prepareLease(
   key: ContenderKey,
   server: ControlPlane,
   leaseName: string,
+  namespace: string = NAMESPACE,
 ): Promise<void> {
   if (key !== 'nullplatform') return;
-  const path = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases`;
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
   await server.request('POST', path, { metadata: { name: leaseName }, spec: {} });
 }
 

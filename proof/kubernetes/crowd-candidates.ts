@@ -2,6 +2,7 @@
  * One process with many candidates for one Lease, each with its own connections, as if each were a replica. It does what its
  * parent says, and tells who leads. Settings come in the environment, see `CandidatesSettings`.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type * as Options from '../../lib/core/election-options.js';
 import type * as Elector from '../../lib/elector/leader-elector.js';
 import type * as Clock from '../../lib/elector/system-clock.js';
@@ -40,8 +41,15 @@ async function candidate(identity: string): Promise<InstanceType<typeof LeaderEl
 const electors = new Map<string, InstanceType<typeof LeaderElector>>();
 for (const identity of identities) electors.set(identity, await candidate(identity));
 
+async function start(apartMs: number): Promise<void> {
+  for (const elector of electors.values()) {
+    elector.start();
+    if (apartMs > 0) await delay(apartMs);
+  }
+}
+
 channel.onOrder((order) => {
-  if (order.kind === 'start') for (const elector of electors.values()) elector.start();
+  if (order.kind === 'start') void start(order.apartMs);
   else {
     const leader = electors.get(order.identity)!;
     if (order.successor !== undefined) leader.nominate(order.successor);

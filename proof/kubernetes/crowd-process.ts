@@ -12,7 +12,8 @@ export interface CandidatesSettings {
 }
 
 export type CandidatesOrder =
-  | { readonly kind: 'start' }
+  /** One candidate after the other, so far apart. */
+  | { readonly kind: 'start'; readonly apartMs: number }
   | {
       readonly kind: 'step-down';
       readonly identity: string;

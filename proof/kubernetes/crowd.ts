@@ -1,12 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CROWD_ANNOTATION } from '../../lib/locks/kubernetes/lease-object.js';
-import type { AuditEntry } from '../control-plane/audit-log.js';
 import type { ControlPlane } from '../control-plane/control-plane.js';
 import { type ElectionCluster, NAMESPACE } from '../fleet/election-cluster.js';
 import { monotonicMs } from '../fleet/monotonic-clock.js';
 import { type CandidatesReport, CrowdProcess, type Following } from './crowd-process.js';
-
-export type { Following };
+import { type HandoverCost, handoverCosts, type HandoverInterval } from './handover-cost.js';
 
 /** Some of a crowd: all of one version of the library. */
 export interface CrowdPart {
@@ -55,39 +53,18 @@ export interface CrowdOptions {
   readonly candidatesPerProcess?: number;
 }
 
-/** What one handover, or the start, has cost all candidates together, by the audit log. */
-export interface HandoverCost {
-  /** Those that the server refused: nearly all conflicted. */
-  readonly wastedWrites: number;
-  readonly reads: number;
-  /** From the order to step down to the next grant; undefined for the start. */
-  readonly tookMs: number | undefined;
-  /** From that order until the last of the others has heard who leads; undefined where not all have, or do not say so. */
-  readonly knownMs: number | undefined;
-  /** Whom the release named has followed; undefined where it named nobody. */
-  readonly cameAsNamed: boolean | undefined;
-}
-
 const CANDIDATES_PER_PROCESS = 75;
 const COOLDOWN_MS = 1_000;
 /** Longer than a retry period, so that each holder measures how long a renewal takes. */
 const TERM_MS = 2_500;
 const GRANT_LIMIT_MS = 60_000;
-const FOLLOW_LIMIT_MS = 30_000;
-
-interface Interval {
-  readonly from: Date;
-  /** Of the order, and of whoever followed; undefined for the start. */
-  readonly handover?: {
-    readonly since: number;
-    readonly granted: CandidatesReport;
-    readonly named: string | undefined;
-  };
-}
+const FOLLOW_LIMIT_MS = 120_000;
+/** A connection takes milliseconds of both sides, and is given up after a second. */
+const APART_MS = 10;
 
 /** Candidates in several processes on one Lease of a real API server, whose leader steps down again and again. */
 export class Crowd {
-  private readonly intervals: Interval[] = [];
+  private readonly intervals: HandoverInterval[] = [];
 
   private constructor(
     private readonly place: CrowdPlace,
@@ -130,26 +107,30 @@ export class Crowd {
     return crowd;
   }
 
-  /** All at once, or one process after the other, each when those before know whom they follow. */
+  /** All at once, or each by itself as replicas do that start. */
   async start({ inTurn = false } = {}): Promise<void> {
     this.intervals.push({ from: new Date() });
-    for (const process of this.processes) {
-      process.order({ kind: 'start' });
-      if (inTurn) await process.until('leader', () => knowsLeader(process), FOLLOW_LIMIT_MS);
+    if (inTurn) await this.join();
+    else for (const process of this.processes) process.order({ kind: 'start', apartMs: 0 });
+    if ((await this.grantSince(0)) === undefined) {
+      throw new Error(`nobody leads ${GRANT_LIMIT_MS} ms after the start`);
     }
-    await this.grantSince(0);
     await delay(TERM_MS);
   }
 
-  /** Beside candidates that are no part of this crowd, one of which leads. */
+  /** Each by itself, beside others on the same Lease perhaps. Returns when all know whom they follow. */
   async join(): Promise<void> {
     for (const process of this.processes) {
-      process.order({ kind: 'start' });
+      process.order({ kind: 'start', apartMs: APART_MS });
       await process.until('leader', () => knowsLeader(process), FOLLOW_LIMIT_MS);
     }
   }
 
-  async handOver({ directed = false, termMs = TERM_MS } = {}): Promise<void> {
+  /** False if no one follows within a limit; without one it rejects after a minute. */
+  async handOver(
+    options: { directed?: boolean; termMs?: number; limitMs?: number } = {},
+  ): Promise<boolean> {
+    const { directed = false, termMs = TERM_MS, limitMs } = options;
     const { identity } = this.leader();
     const process = this.processOf(identity);
     const others = this.identities.filter((each) => each !== identity);
@@ -161,10 +142,15 @@ export class Crowd {
     const since = monotonicMs();
     if (process === undefined) this.options.outsiders!.stepDown();
     else process.order({ kind: 'step-down', identity, cooldownMs: COOLDOWN_MS, successor });
-    const granted = await this.grantSince(since);
+    const granted = await this.grantSince(since, limitMs);
     this.options.outsiders?.resume();
+    if (granted === undefined) {
+      if (limitMs !== undefined) return false;
+      throw new Error(`nobody leads ${GRANT_LIMIT_MS} ms later`);
+    }
     this.intervals.push({ from, handover: { since, granted, named: successor } });
     await delay(termMs);
+    return true;
   }
 
   /** The start, and then each handover. */
@@ -178,20 +164,9 @@ export class Crowd {
         place === namespace &&
         (name === leaseName || (name === undefined && requestURI.endsWith('/leases'))),
     );
-    return this.intervals.map(({ from, handover }, index) => {
-      const to = this.intervals[index + 1]?.from ?? new Date();
-      const within = entries.filter(({ requestReceivedTimestamp }) => {
-        const at = new Date(requestReceivedTimestamp);
-        return at >= from && at < to;
-      });
-      return {
-        wastedWrites: within.filter(isWastedWrite).length,
-        reads: within.filter(({ verb }) => verb === 'get' || verb === 'list').length,
-        tookMs: handover && handover.granted.at - handover.since,
-        knownMs: handover && this.knownMs(handover),
-        cameAsNamed:
-          handover?.named === undefined ? undefined : handover.granted.identity === handover.named,
-      };
+    return handoverCosts(this.intervals, entries, {
+      follows: this.sources.flatMap(({ follows }) => follows),
+      candidates: this.identities.length + (this.options.outsiders?.count ?? 0),
     });
   }
 
@@ -258,24 +233,18 @@ export class Crowd {
     return this.reports().findLast(({ kind }) => kind === 'granted')!;
   }
 
-  private knownMs({ since, granted }: NonNullable<Interval['handover']>): number | undefined {
-    const heard = new Map<string, number>();
-    for (const { identity, leader, at } of this.sources.flatMap(({ follows }) => follows)) {
-      if (at < since || leader !== granted.identity) continue;
-      heard.set(identity, Math.min(at, heard.get(identity) ?? Infinity));
-    }
-    heard.delete(granted.identity);
-    const others = this.identities.length + (this.options.outsiders?.count ?? 0) - 1;
-    return heard.size < others ? undefined : Math.max(...heard.values()) - since;
-  }
-
-  private async grantSince(since: number): Promise<CandidatesReport> {
-    const giveUpAt = monotonicMs() + GRANT_LIMIT_MS;
+  private async grantSince(
+    since: number,
+    limitMs = GRANT_LIMIT_MS,
+  ): Promise<CandidatesReport | undefined> {
+    const giveUpAt = monotonicMs() + limitMs;
     for (;;) {
-      const granted = this.reports().find(({ kind, at }) => kind === 'granted' && at > since);
-      if (granted !== undefined) return granted;
+      for (const { reports } of this.sources) {
+        const granted = reports.findLast(({ kind, at }) => kind === 'granted' && at > since);
+        if (granted !== undefined) return granted;
+      }
       this.demandAlive();
-      if (monotonicMs() > giveUpAt) throw new Error(`nobody leads ${GRANT_LIMIT_MS} ms later`);
+      if (monotonicMs() > giveUpAt) return undefined;
       await delay(2);
     }
   }
@@ -289,8 +258,4 @@ export class Crowd {
 /** All of its candidates have heard of one. */
 function knowsLeader({ follows, settings }: CrowdProcess): boolean {
   return new Set(follows.map(({ identity }) => identity)).size === settings.identities.length;
-}
-
-function isWastedWrite({ verb, code }: AuditEntry): boolean {
-  return (verb === 'create' || verb === 'update' || verb === 'patch') && code >= 400;
 }

@@ -1,7 +1,8 @@
 import type { ElectionCluster } from '../fleet/election-cluster.js';
 import { ContenderCrowd } from '../../bench/contenders/contender-crowd.js';
-import { Crowd, placeIn, type CrowdPart, type HandoverCost, type Outsiders } from './crowd.js';
+import { Crowd, placeIn, type CrowdPart, type Outsiders } from './crowd.js';
 import { median } from '../../test/e2e/support/figures.js';
+import type { HandoverCost } from './handover-cost.js';
 import type { Row } from './report.js';
 
 const SIZES = [3, 30, 100, 300];
