@@ -20,6 +20,8 @@ export class EarlyConnection {
       /** When a connection is due as things are now; Infinity if none is. */
       readonly dueAt: (now: number) => number;
       readonly failed: (error: LockRequestError) => void;
+      /** The lock has begun to connect. */
+      readonly begun: () => void;
     },
   ) {}
 
@@ -49,6 +51,7 @@ export class EarlyConnection {
     this.toldFor = dueAt;
     // It may be an asynchronous function, though nothing waits for it.
     const connect = async (): Promise<unknown> => this.lock.connect!();
+    this.its.begun();
     connect().catch((cause: unknown) => {
       const text = `${descriptionOf(this.lock)}: the lock failed to connect: ${messageOf(cause)}`;
       this.its.failed(new LockRequestError(text, { reason: 'unclear', cause }));

@@ -22,6 +22,7 @@ import type { LeaseWatch, ReadOutcome, ResourceLock, WriteOutcome } from '../cor
 import { createTerm, type RevocationReason, type Term } from '../core/term.js';
 import { EarlyConnection } from './early-connection.js';
 import { guardedWatch, LockRequests } from './lock-requests.js';
+import { rehearseAcquisition } from './rehearsal.js';
 import { within, WorkInFlight } from './work-in-flight.js';
 
 /**
@@ -159,6 +160,8 @@ export class LeaderElector {
     this.connection = new EarlyConnection(lock, clock, {
       dueAt: (now) => connectionDueAt(this.state, now, config),
       failed: (error) => this.enqueue([{ kind: 'failed', error }]),
+      // In the next turn of the event loop: the first bytes of the connection are on their way by then.
+      begun: () => clock.setTimer(() => rehearseAcquisition(this.state, config), 0),
     });
     this.requests = new LockRequests(lock, clock, (answer) => {
       this.tellAnswer(answer.id, answer.outcome);
