@@ -13,10 +13,11 @@ import { failover } from './parts/failover.js';
 import { handover } from './parts/handover.js';
 import { handoverTrace } from './parts/handover-trace.js';
 import { processCost } from './parts/process-cost.js';
+import { gateCost } from './parts/gate.js';
 import { type Report, machine, performancePage, sections } from './performance-page.js';
 
 /** In the order of the page. Each has the machine to itself. */
-const PARTS: readonly Part[] = [handover, handoverTrace, failover, apiCost, processCost];
+const PARTS: readonly Part[] = [handover, handoverTrace, failover, apiCost, processCost, gateCost];
 
 const PAGE = 'docs/performance.md';
 const FIGURES = 'docs/results/performance.json';

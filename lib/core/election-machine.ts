@@ -53,6 +53,7 @@ import { leaderAsObserved, observe, observedExpiry } from './observing.js';
 import { paceAfter } from './request-timeout.js';
 import { Step } from './step.js';
 import {
+  type Anchor,
   disagree,
   holderElapsedMs,
   TRUSTED_WALL,
@@ -203,6 +204,21 @@ export interface HolderClocks {
 }
 
 /**
+ * Whether this process leads, and monotonic and wall clock agree on it (R3, R19), which is as good as always so while it
+ * leads. False: it may lead all the same, as {@link leadsUntil} says. Each gate asks this, so nothing is made for the answer.
+ */
+export function leadsUndisputed(state: ElectionState, clocks: HolderClocks): boolean {
+  const now = clocks.now();
+  const tenure = leadingTenure(state, now);
+  if (tenure === null || wentBack(state, now)) return false;
+  return clocksAgree(tenure.anchor, now, clocks.wallMicros());
+}
+
+function clocksAgree(anchor: Anchor, now: number, wallMicros: number): boolean {
+  return !disagree(now - anchor.now, wallElapsedMs(anchor, wallMicros));
+}
+
+/**
  * The same by all clocks, so that no call is answered by a term that ended while the machine slept or was restored
  * (R19). The monotonic clock is read first and the wall clock last.
  */
@@ -218,9 +234,7 @@ export function leadsUntil(
   if (wentBack(state, now)) return { now, validUntil: undefined };
   const { anchor } = tenure;
   const wallMicros = clocks.wallMicros();
-  if (!disagree(now - anchor.now, wallElapsedMs(anchor, wallMicros))) {
-    return { now, validUntil: tenure.validUntil };
-  }
+  if (clocksAgree(anchor, now, wallMicros)) return { now, validUntil: tenure.validUntil };
   const reading = { now, wallMicros, suspendedMs: clocks.suspendedMs() };
   const left = renewDeadlineMs - holderElapsedMs(anchor, reading, wallTrust);
   const validUntil = Math.min(tenure.validUntil, now + left);

@@ -2,7 +2,13 @@ import { AsyncResource } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
 import { isSameEnd, type ContainerEnd, type ContainerMark } from '../core/container.js';
 import type { Clock, Timer } from '../core/clock.js';
-import { connectionDueAt, holdsUntil, leadsUntil, transition } from '../core/election-machine.js';
+import {
+  connectionDueAt,
+  holdsUntil,
+  leadsUndisputed,
+  leadsUntil,
+  transition,
+} from '../core/election-machine.js';
 import {
   type ElectionConfig,
   type ElectionEffect,
@@ -179,7 +185,9 @@ export class LeaderElector {
 
   /** Asks the clocks at every call: true only before the end of validity (R3, R19). */
   isLeader(): boolean {
-    if (this.state.tenure === null) return false;
+    const { state } = this;
+    if (state.tenure === null) return false;
+    if (leadsUndisputed(state, this.dependencies.clock)) return true;
     return this.askClocks().validUntil !== undefined;
   }
 

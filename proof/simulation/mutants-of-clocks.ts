@@ -35,8 +35,8 @@ export const MUTANTS_OF_CLOCKS: readonly Mutant[] = [
     patches: [
       {
         file: MACHINE,
-        from: 'if (!disagree(now - anchor.now, wallElapsedMs(anchor, wallMicros))) {',
-        to: 'if (!disagree(now - anchor.now, wallElapsedMs(anchor, wallMicros)) || now > 0) {',
+        from: 'return !disagree(now - anchor.now, wallElapsedMs(anchor, wallMicros));',
+        to: 'return now > 0 || !disagree(now - anchor.now, wallElapsedMs(anchor, wallMicros));',
       },
     ],
     traits: { sleeps: true, lawless: false, restores: false, faultCount: 80 },
