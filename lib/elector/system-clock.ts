@@ -59,13 +59,25 @@ export class SystemClock implements Clock {
     return bootMs === undefined ? 0 : bootMs - sources.monotonicMs();
   }
 
+  /**
+   * What has arrived by then is read first. An event loop that was busy calls timers before it reads, and a candidate would
+   * write in vain for a lease that has been taken or renewed meanwhile.
+   */
   setTimer(callback: () => void, delayMs: number): Timer {
     if (delayMs <= SHORT_MS) {
       return this.home.runInAsyncScope(() => this.exactTimer(callback, delayMs));
     }
     const timeoutMs = Math.min(Math.ceil(delayMs), LONGEST_TIMER_MS);
-    const handle = this.home.runInAsyncScope(() => setTimeout(callback, timeoutMs));
-    return { cancel: () => clearTimeout(handle) };
+    return this.home.runInAsyncScope(() => {
+      let turn: NodeJS.Immediate | undefined;
+      const timeout = setTimeout(() => (turn = setImmediate(callback)), timeoutMs);
+      return {
+        cancel: () => {
+          clearTimeout(timeout);
+          clearImmediate(turn);
+        },
+      };
+    });
   }
 
   /**

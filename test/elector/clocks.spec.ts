@@ -1,5 +1,7 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { uptime } from 'node:os';
-import { describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { LeaderElector } from '../../lib/elector/leader-elector.js';
 import { SystemClock } from '../../lib/elector/system-clock.js';
 import { CONFIG } from '../support/machine-run.js';
@@ -163,6 +165,61 @@ describe('when a timer is asked for that is longer than Node.js has', () => {
     timer.cancel();
     expect(set).toHaveBeenCalledWith(expect.any(Function), 2_147_483_647);
     set.mockRestore();
+  });
+});
+
+describe('when the event loop was busy beyond the instant of a timer', () => {
+  let server: Server;
+  let reader: Socket;
+  let writer: Socket;
+
+  beforeEach(async () => {
+    server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const accepted = once(server, 'connection');
+    reader = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    [writer] = (await accepted) as [Socket];
+    if (reader.connecting) await once(reader, 'connect');
+  });
+
+  afterEach(() => {
+    reader.destroy();
+    writer.destroy();
+    server.close();
+  });
+
+  it.each([5, 60])('calls back after what has arrived meanwhile: %s ms', async (delayMs) => {
+    const happened: string[] = [];
+    reader.on('data', () => happened.push('news'));
+    const called = new Promise<void>((resolve) => {
+      new SystemClock().setTimer(() => {
+        happened.push('timer');
+        resolve();
+      }, delayMs);
+    });
+    await new Promise(setImmediate);
+    writer.write('renewed');
+    const until = performance.now() + delayMs + 20;
+    while (performance.now() < until);
+    await called;
+    expect(happened).toEqual(['news', 'timer']);
+  });
+});
+
+describe('when a timer that has waited for long is cancelled in its last turn', () => {
+  it('does not call back', async () => {
+    let called = 0;
+    const clock = new SystemClock();
+    const timer = clock.setTimer(() => (called += 1), 51);
+    // Set later for the same instant, it is called right after that one, in the same turn.
+    await new Promise<void>((resolve) => {
+      setTimeout(() => {
+        timer.cancel();
+        resolve();
+      }, 51);
+    });
+    for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+    expect(called).toBe(0);
   });
 });
 
