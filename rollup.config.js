@@ -58,8 +58,12 @@ function output(dir, extension) {
 const OF_JOBS = /[\\/](schedule|dashboard)[\\/]index\.(js|d\.ts)$/;
 const OF_CORE = /[\\/]election[\\/]index\.js$/;
 const OF_PROGRAM = /[\\/]cli[\\/]main\.js$/;
-/** What only a lock in a cluster needs, which is imported when there is one. */
-const OF_CLUSTER = /[\\/]lease-store\.(js|d\.ts)$/;
+/** What is imported when it is needed. */
+const LATER = [
+  ['kubernetes', /[\\/]lease-store\.(js|d\.ts)$/],
+  ['kubeconfig', /[\\/]kubeconfig-target\.(js|d\.ts)$/],
+  ['files', /[\\/]lease-files\.(js|d\.ts)$/],
+];
 
 /** Entries for tests, which an application does not load. */
 const OF_TESTS = /[\\/](contracts|testing)[\\/]index\.(js|d\.ts)$/;
@@ -75,9 +79,11 @@ function manualChunks(id, { getModuleInfo }) {
   const entries = reaching.filter((each) => getModuleInfo(each).isEntry && !OF_PROGRAM.test(each));
   const isOfProgram = reaching.some((each) => OF_PROGRAM.test(each));
   if (entries.length === 0) {
-    return isOfProgram && !reaching.some((each) => OF_CLUSTER.test(each))
-      ? undefined
-      : 'kubernetes';
+    const [first, ...others] = LATER.flatMap(([name, needed]) =>
+      reaching.some((each) => needed.test(each)) ? [name] : [],
+    );
+    // A kubeconfig is for a cluster; files are for none.
+    return others.includes('files') ? 'shared' : first;
   }
   if (entries.length === 1) {
     if (OF_CORE.test(entries[0])) return 'core';

@@ -123,7 +123,10 @@ if (order.loadsOnly === undefined) {
   await app.init();
   tell({ ready: sinceCreating() });
   // Without an elector nothing else would keep the process.
-  setInterval(() => {}, 60_000);
+  const lasting = setInterval(() => {}, 60_000);
   process.on('SIGUSR2', () => void use().then((used) => tell({ used })));
-  process.on('SIGTERM', () => void app.close());
+  process.on('SIGTERM', () => {
+    clearInterval(lasting);
+    void app.close();
+  });
 }

@@ -2,12 +2,9 @@ import { userInfo } from 'node:os';
 import type { LockRequester, ResourceLock, ResourceLockFactory } from '../core/resource-lock.js';
 import { LockRequestError } from '../core/errors.js';
 import { PodEnvironment } from '../kubernetes/connection/pod-environment.js';
-import {
-  fileLockOfOutlived,
-  fileLockOfVisitor,
-  type FileLockOptions,
-  visitedDirectory,
-} from '../locks/file/file.lock.js';
+import { fileLockOfOutlived, fileLockOfVisitor } from '../locks/file/file.lock.js';
+import type { FileLockOptions } from '../locks/file/file-lock-options.js';
+import { visitedDirectory } from '../locks/file/lease-files.js';
 import type { FileLockDirectory } from '../locks/file/lease-paths.js';
 import { configMapLockIn } from '../locks/kubernetes/config-map.lock.js';
 import { leaseLockIn, type LeaseLockOptions } from '../locks/kubernetes/lease.lock.js';

@@ -26,7 +26,8 @@ export type { Adopted } from '../elector/work-in-flight.js';
 // Locks
 export { leaseLock, type LeaseLockOptions } from '../locks/kubernetes/lease.lock.js';
 export { configMapLock, type ConfigMapLockOptions } from '../locks/kubernetes/config-map.lock.js';
-export { fileLock, type FileLockOptions } from '../locks/file/file.lock.js';
+export { fileLock } from '../locks/file/file.lock.js';
+export type { FileLockOptions } from '../locks/file/file-lock-options.js';
 export { memoryLock } from '../locks/memory/memory.lock.js';
 export type { LockChoice, LockName } from '../locks/lock-selection.js';
 

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 
 /** The memory that both threads see: [end of validity on the machine's monotonic clock in ns, 0: none; number of changes]. */
 const CELLS = 2;
@@ -60,8 +60,10 @@ export class Watchdog {
     const { toleranceMs, what } = this;
     const memory = this.cells.buffer as SharedArrayBuffer;
     const workerData: WatchdogSettings = { memory, toleranceMs, what };
+    // Not imported: an application without a watchdog needs no threads.
+    const { Worker: Thread } = process.getBuiltinModule('node:worker_threads');
     // Without the loaders and flags of the application, which would be run a second time.
-    const worker = new Worker(`(${watch.toString()})(require)`, {
+    const worker = new Thread(`(${watch.toString()})(require)`, {
       eval: true,
       workerData,
       execArgv: [],

@@ -4,7 +4,8 @@ import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js'
 import type { OptionReader } from '../core/option-reader.js';
 import type { LockRequester, ResourceLock, ResourceLockFactory } from '../core/resource-lock.js';
 import { PodEnvironment } from '../kubernetes/connection/pod-environment.js';
-import { FileLock, fileLock } from './file/file.lock.js';
+import { fileLock } from './file/file.lock.js';
+import { LocalLock } from './file/local-lock.js';
 import { configMapLockIn } from './kubernetes/config-map.lock.js';
 import { checkPod, leaseLockIn } from './kubernetes/lease.lock.js';
 import { MemoryLock, memoryLock } from './memory/memory.lock.js';
@@ -227,7 +228,7 @@ function limitOf(lock: ResourceLock, surroundings: ProcessSurroundings): LockRem
       `If there are several, ${instead}.`;
     return { level: 'warn', text };
   }
-  if (!(lock instanceof FileLock && lock.isInDefaultDirectory)) return undefined;
+  if (!(lock instanceof LocalLock && lock.isInDefaultDirectory)) return undefined;
   const where = lock.describe();
   if (isInPod) {
     const text = `the ${where} are this pod's own: every pod elects a leader of its own. If there are several, use lock: 'lease'.`;

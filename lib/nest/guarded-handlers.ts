@@ -7,7 +7,7 @@ import { GATES } from './gated-method.js';
 import { GuardedTerm } from './guarded-term.js';
 import type { Redirect } from './guard-redirect.js';
 import { watchHandler } from './handler-call.js';
-import { classMethods, type InstanceWrapper } from './method-marks.js';
+import { classMethods, hasMarkedMethods, type InstanceWrapper } from './method-marks.js';
 
 /** What a class of guards was made with. */
 export interface GuardSettings {
@@ -54,8 +54,14 @@ export class GuardedHandlers {
     }
   }
 
+  /** False for a class that no guard is for, unless one is on a method of it. */
+  areUsedOn(prototype: object | null): boolean {
+    return this.globals.length > 0 || guardsOn(prototype?.constructor).length > 0;
+  }
+
   /** Whether an `@EveryReplica()` on a method, or with no key on the class, leaves it out of a guard. */
   leftOutBy(prototype: object | null): (key: string | symbol | undefined) => boolean {
+    if (!this.areUsedOn(prototype)) return () => false;
     const guarded = classMethods(prototype).filter(({ key }) => isGuarded(prototype, key));
     const isGlobal = this.globals.length > 0;
     const isOfClass = guardsOn(prototype?.constructor).length > 0;
@@ -75,11 +81,13 @@ export class GuardedHandlers {
 
   private install(metatype: unknown): void {
     if (typeof metatype !== 'function') return;
+    const prototype = metatype.prototype as object | null;
     const ofClass = this.globals.length > 0 || guardsOn(metatype).length > 0;
-    for (const found of classMethods(metatype.prototype as object | null)) {
+    if (!ofClass && !hasMarkedMethods(prototype)) return;
+    for (const found of classMethods(prototype)) {
       const { key, method } = found;
       if (!ofClass && guardsOn(method).length === 0) continue;
-      if (!isGuarded(metatype.prototype as object, key)) continue;
+      if (!isGuarded(prototype, key)) continue;
       const interceptors = (Reflect.getMetadata(INTERCEPTORS, method) ?? []) as unknown[];
       if (!interceptors.includes(TERM)) {
         // The innermost: what others do before has been done when leadership is asked for again.
@@ -92,10 +100,12 @@ export class GuardedHandlers {
   /** @param hasGatedTimers whether a role has `gateSchedules` */
   faults(prototype: object | null, owner: string, hasGatedTimers: boolean): OptionFault[] {
     const ofClass = guardsOn(prototype?.constructor);
-    const methods = classMethods(prototype).map(({ key, method }) => ({
+    const found = classMethods(prototype).map((each) => ({ ...each, own: guardsOn(each.method) }));
+    if (!this.areUsedOn(prototype) && found.every(({ own }) => own.length === 0)) return [];
+    const methods = found.map(({ key, method, own }) => ({
       key,
       place: `LeaderGuard on ${owner}.${String(key)}`,
-      own: guardsOn(method),
+      own,
       entryPoint: entryPointAt(prototype, key),
       isGuarded: isGuarded(prototype, key),
       timer: timerKindOf(method),

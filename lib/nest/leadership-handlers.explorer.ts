@@ -3,6 +3,7 @@ import { ModulesContainer } from '@nestjs/core';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
 import { entryPointAt, isEntryPoint } from './entry-point.js';
 import { type Gate, GATES } from './gated-method.js';
+import { isClassOfEveryReplica } from './every-replica.decorator.js';
 import { GuardedHandlers } from './guarded-handlers.js';
 import { ROLE_REGISTRATION } from './leader-election.tokens.js';
 import { classWithoutEntryPoints } from './leader-only.decorator.js';
@@ -10,6 +11,7 @@ import type { HandlerKind, LeadershipHandler } from '../election/leadership-hand
 import { HANDLER_MARKS, type HandlerMark } from './leadership-handler.decorators.js';
 import {
   classOf,
+  hasMarkedMethods,
   INSTANCE_ARRIVALS,
   instanceOf,
   type InstanceWrapper,
@@ -85,6 +87,11 @@ export class LeadershipHandlersExplorer {
       if (this.explored.has(instance)) return;
       this.explored.add(instance);
     }
+    const isMarked =
+      hasMarkedMethods(prototype) ||
+      isClassOfEveryReplica(prototype) ||
+      this.guards.areUsedOn(prototype);
+    if (!isMarked) return;
     const nameOf = (key: string | symbol) => `${String(wrapper.name)}.${String(key)}`;
     for (const { key, marks } of GATES.reachable(prototype)) {
       for (const gate of marks) this.exploreGate(gate, nameOf(key), instance);

@@ -3,7 +3,7 @@ import { ModulesContainer } from '@nestjs/core';
 import { throwError } from 'rxjs';
 import { entryPointAt, type Transport } from './entry-point.js';
 import { NotLeaderError } from './errors.js';
-import { classMethods } from './method-marks.js';
+import { classMethods, hasMarkedMethods } from './method-marks.js';
 
 /** The classes by which the optional packages recognise refusals; absent while the application has no such handler. */
 interface TransportPackages {
@@ -56,6 +56,8 @@ export class TransportRefusals {
   private install(metatype: unknown): void {
     if (typeof metatype !== 'function') return;
     const prototype = metatype.prototype as object | null;
+    // What makes a handler of these transports is on the method.
+    if (!hasMarkedMethods(prototype)) return;
     const methods = classMethods(prototype).map(({ key, method }) => ({
       method,
       transports: entryPointAt(prototype, key).transports,

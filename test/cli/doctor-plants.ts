@@ -7,7 +7,7 @@ import { createServer as createTls } from 'node:tls';
 import { jest } from '@jest/globals';
 import { directoryFindings } from '../../lib/cli/doctor/configuration-checks.js';
 import type { Finding } from '../../lib/cli/doctor/finding.js';
-import { visitedDirectory } from '../../lib/locks/file/file.lock.js';
+import { visitedDirectory } from '../../lib/locks/file/lease-files.js';
 import { selfSignedCertificate, withValidity } from '../../proof/api-emulator/certificate.js';
 import {
   type Answering,

@@ -8,7 +8,7 @@ import type {
 import { electionContract } from '../../lib/contracts/election.contract.js';
 import { RecordingStore } from '../../lib/contracts/recording.store.js';
 import type { LockRequester, ResourceLock } from '../../lib/core/resource-lock.js';
-import { FileLock } from '../../lib/locks/file/file.lock.js';
+import { FileLock } from '../../lib/locks/file/lease-files.js';
 import { leaseLock } from '../../lib/locks/kubernetes/lease.lock.js';
 import { memoryLock } from '../../lib/locks/memory/memory.lock.js';
 import { ApiEmulator } from '../../proof/api-emulator/api-emulator.js';

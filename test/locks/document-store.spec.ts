@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FileLock } from '../../lib/locks/file/file.lock.js';
+import { FileLock } from '../../lib/locks/file/lease-files.js';
 import { sortLeaseFileNames } from '../../lib/locks/file/lease-paths.js';
 import { MemoryLeaseStore, memoryLock } from '../../lib/locks/memory/memory.lock.js';
 import { leaseLock } from '../../lib/locks/kubernetes/lease.lock.js';

@@ -21,9 +21,31 @@ const TYPED = [
 ];
 /** What an application with a lock in a cluster loads, and no other. */
 const LAZY = 'kubernetes';
+/** What is loaded only when it is needed, with what tells that it is: the lock of that kind, or its kubeconfig. */
+const LATER = [LAZY, 'kubeconfig', 'files'];
+/** Built-in modules that an application with the main entry has loaded, each of which NestJS and Express load too. */
+const AT_ONCE = [
+  'node:async_hooks',
+  'node:crypto',
+  'node:diagnostics_channel',
+  'node:events',
+  'node:fs',
+  'node:os',
+  'node:path',
+  'node:timers',
+];
+/** The same of an application in a cluster; node:child_process and node:worker_threads take a millisecond each. */
+const IN_CLUSTER = [
+  'node:http',
+  'node:https',
+  'node:net',
+  'node:stream',
+  'node:string_decoder',
+  'node:tls',
+];
 /** What reads the records of jobs; no type of it is public. */
 const OF_JOBS = 'jobs';
-const FILES = [...TYPED, OF_JOBS, LAZY];
+const FILES = [...TYPED, OF_JOBS, ...LATER];
 /** What the dashboard and the program load, which is only in one of the two builds. */
 const OF_FLEET = 'fleet';
 /** What a user's installation has in any case: the peers that are not optional. */
@@ -56,8 +78,30 @@ function loadedBy(file: string, seen = new Set<string>()): string[] {
   });
 }
 
+/** What is loaded with a file before anything of it runs: files of the library, and modules of Node.js. */
+function loadedAtOnce(file: string, found = new Set([file])): Set<string> {
+  const loading =
+    /^(?:import|export)\b[^'"(]*['"]([^'"]+)['"]|^(?:(?:var|const)\b[^=]*=\s*)?require\(['"]([^'"]+)['"]\)/gm;
+  for (const [, imported, required] of text(file).matchAll(loading)) {
+    const name = (imported ?? required)!;
+    const target = name.startsWith('.') ? join(dirname(file), name) : name;
+    if (found.has(target)) continue;
+    found.add(target);
+    if (name.startsWith('.')) loadedAtOnce(target, found);
+  }
+  return found;
+}
+
+function filesAtOnce(file: string): string[] {
+  return [...loadedAtOnce(file)].filter((name) => name.endsWith('.js')).toSorted();
+}
+
+function builtInsAtOnce(file: string): string[] {
+  return [...loadedAtOnce(file)].filter((name) => name.startsWith('node:')).toSorted();
+}
+
 describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s', (dir) => {
-  it('has one file per entry, those that they share and one for clusters, with types and source maps', () => {
+  it('has one file per entry, those that they share and those for later, with types and source maps', () => {
     const files = dir === 'dist' ? [...FILES, OF_FLEET] : FILES;
     const expected = [
       ...files.flatMap((name) => [`${name}.js`, `${name}.js.map`]),
@@ -136,11 +180,33 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     expect(named).toEqual([]);
   });
 
-  it('loads what only a cluster needs with the first lock in one', () => {
-    const lines = FILES.flatMap((name) => text(`${dir}/${name}.js`).split('\n'));
-    const loading = lines.filter((line) => line.includes(`./${LAZY}.js`));
-    expect(loading).toEqual([expect.stringMatching(/await (import|Promise\.resolve\(\)\.then)\(/)]);
-    expect(text(`${dir}/shared.js`)).not.toMatch(/node:(https|tls|child_process)/);
+  it.each([
+    [LAZY, ['shared', 'kubeconfig']],
+    ['kubeconfig', ['kubernetes']],
+    ['files', ['shared']],
+  ])('loads %s when it is needed, from %j alone', (name, expected) => {
+    const loading = /^(?:import|export)\b.*|\bimport\(.*|\brequire\(.*/gm;
+    const mentioning = FILES.filter((file) =>
+      (text(`${dir}/${file}.js`).match(loading) ?? []).some((each) =>
+        each.includes(`./${name}.js`),
+      ),
+    );
+    expect(mentioning.toSorted()).toEqual(expected.toSorted());
+    for (const file of ['index', 'core', 'schedule', 'dashboard']) {
+      expect(filesAtOnce(`${dir}/${file}.js`)).not.toContain(join(dir, `${name}.js`));
+    }
+  });
+
+  it('loads at once with the main entry two files that others share, and few modules of Node.js', () => {
+    const files = ['index.js', 'nest.js', 'shared.js'].map((file) => join(dir, file));
+    expect(filesAtOnce(`${dir}/index.js`)).toEqual(files);
+    expect(builtInsAtOnce(`${dir}/index.js`)).toEqual(AT_ONCE);
+  });
+
+  it('loads in a cluster one file more, and neither threads nor child processes', () => {
+    const files = [LAZY, 'shared'].map((name) => join(dir, `${name}.js`));
+    expect(filesAtOnce(`${dir}/${LAZY}.js`)).toEqual(files);
+    expect(builtInsAtOnce(`${dir}/${LAZY}.js`)).toEqual([...AT_ONCE, ...IN_CLUSTER].toSorted());
   });
 
   it('gives no two classes one name, as the second would be renamed', () => {

@@ -4,7 +4,7 @@ import type { LockRequestError } from '../../core/errors.js';
 import type { EventRecorder } from '../../kubernetes/event-recorder.js';
 import type { LeaderMark } from '../../kubernetes/leader-mark.js';
 import type { PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
-import type { ClusterChoice } from './lease-target.js';
+import type { ClusterChoice } from './cluster-choice.js';
 
 /** Which pods are the members, and what messages say of the own one. */
 export interface PodSelection {

@@ -20,6 +20,7 @@ import { factsOfThisProcess } from '../../members/container-death.js';
 import { ApiServerPods } from '../../members/pod-api.js';
 import { PodMembers } from '../../members/pod-members.js';
 import { DocumentStore } from '../document-store.js';
+import type { ClusterChoice } from './cluster-choice.js';
 import { ClusterLock, type EventReporter, type OwnPod, type PodSelection } from './cluster-lock.js';
 import { ConfigMapRecordCodec } from './config-map-record.codec.js';
 import {
@@ -29,13 +30,7 @@ import {
   metadataOf,
 } from './lease-object.js';
 import { decodeLease, encodeNewLease, encodeReplacement } from './lease-record.codec.js';
-import {
-  type ClusterChoice,
-  LeaseTarget,
-  type LockObject,
-  readOutcome,
-  writeOutcome,
-} from './lease-target.js';
+import { LeaseTarget, type LockObject, readOutcome, writeOutcome } from './lease-target.js';
 import { KubernetesLeaseWatch } from './lease-watch.js';
 import type { WriteTurns } from './write-turns.js';
 

@@ -1,8 +1,4 @@
-import {
-  LeaderElectionOptionsError,
-  LockRequestError,
-  type OptionFault,
-} from '../../core/errors.js';
+import { LeaderElectionOptionsError, LockRequestError } from '../../core/errors.js';
 import type { LockRequester, ReadOutcome, WriteOutcome } from '../../core/resource-lock.js';
 import { messageOf } from '../../core/thrown-value.js';
 import {
@@ -15,21 +11,8 @@ import {
   isVersionConflict,
   provesNotApplied,
 } from '../../kubernetes/api-status.js';
-import { ClientNodeConnection } from '../../kubernetes/connection/client-node.connection.js';
-import type {
-  ClusterConnection,
-  NamespacedConnection,
-} from '../../kubernetes/connection/cluster-connection.js';
+import type { ClusterConnection } from '../../kubernetes/connection/cluster-connection.js';
 import { InClusterConnection } from '../../kubernetes/connection/in-cluster.connection.js';
-import {
-  KubeconfigConnection,
-  UnknownContextError,
-} from '../../kubernetes/connection/kubeconfig.connection.js';
-import {
-  ClientNodeUnavailableError,
-  type KubeConfigLike,
-  type KubeconfigSource,
-} from '../../kubernetes/connection/kubeconfig.loader.js';
 import {
   type ApiAnswer,
   type ApiResponse,
@@ -40,18 +23,9 @@ import {
   type Verb,
 } from '../../kubernetes/object-request.js';
 import type { PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
+import type { ClusterChoice } from './cluster-choice.js';
 import type { DecodedLease, LeaseDecoder } from './lease-object.js';
 import type { WriteTurns } from './write-turns.js';
-
-/** Which cluster the checked options of a lock mean. */
-export type ClusterChoice =
-  | { readonly kind: 'in-cluster' }
-  | {
-      readonly kind: 'kubeconfig';
-      readonly source:
-        KubeconfigSource | { readonly kind: 'instance'; readonly kubeConfig: KubeConfigLike };
-      readonly context: string | undefined;
-    };
 
 /** The object that a lock keeps its record in. */
 export type LockObject =
@@ -97,6 +71,8 @@ export class LeaseTarget {
       const connection = new InClusterConnection(pod);
       return new LeaseTarget(connection, kind, name, leaseName, own, async () => own);
     }
+    // Most applications run in the cluster that they elect in.
+    const { connectionOf, permanentFault } = await import('./kubeconfig-target.js');
     const connection = connectionOf(choice);
     const ask = () => connection.namespace();
     const target = new LeaseTarget(connection, kind, name, leaseName, namespace, ask);
@@ -150,14 +126,6 @@ export class LeaseTarget {
   }
 }
 
-type KubeconfigChoice = Extract<ClusterChoice, { kind: 'kubeconfig' }>;
-
-function connectionOf({ source, context }: KubeconfigChoice): NamespacedConnection {
-  return source.kind === 'instance'
-    ? new ClientNodeConnection(source.kubeConfig, context)
-    : new KubeconfigConnection(source, context);
-}
-
 /** Names of objects are DNS subdomains. */
 const MAX_NAME = 253;
 
@@ -188,42 +156,6 @@ function namespaceMissing(kind: LockObject['kind'], why: string): LeaderElection
       fix: "set the option namespace, e.g. namespace: 'default', if that is where the replicas run",
     },
   ]);
-}
-
-const FACTORY_OF = { Lease: 'leaseLock', ConfigMap: 'configMapLock' } as const;
-
-/** The option by which a kubeconfig was chosen, as it was given. */
-function optionOf(
-  factory: string,
-  source: KubeconfigChoice['source'],
-): Pick<OptionFault, 'field' | 'value'> {
-  if (source.kind === 'file') return { field: `${factory}.kubeConfigFile`, value: source.file };
-  const value = source.kind === 'instance' ? source.kubeConfig : source.kind;
-  return { field: `${factory}.kubeConfig`, value };
-}
-
-function permanentFault(
-  error: unknown,
-  kind: LockObject['kind'],
-  source: KubeconfigChoice['source'],
-): OptionFault | undefined {
-  const factory = FACTORY_OF[kind];
-  if (error instanceof UnknownContextError) {
-    return {
-      field: `${factory}.context`,
-      value: error.context,
-      rule: 'must be a context of the kubeconfig',
-      fix: `name one of: ${error.known.join(', ') || 'it has none'}`,
-    };
-  }
-  if (error instanceof ClientNodeUnavailableError) {
-    return {
-      ...optionOf(factory, source),
-      rule: error.message,
-      fix: `${error.fix}; ${factory}() inside a pod does not need it`,
-    };
-  }
-  return undefined;
 }
 
 /** What an answer to a GET of the object means. */

@@ -2,7 +2,8 @@ import { LeaderElectionOptionsError, type OptionFault } from '../../core/errors.
 import { type GivenLockOptions, givenLockOptions } from '../../core/option-reader.js';
 import type { LockRequester, ResourceLock, ResourceLockFactory } from '../../core/resource-lock.js';
 import { PodEnvironment } from '../../kubernetes/connection/pod-environment.js';
-import type { ClusterChoice, LockObject } from './lease-target.js';
+import type { ClusterChoice } from './cluster-choice.js';
+import type { LockObject } from './lease-target.js';
 import type { KubeConfigLike } from '../../kubernetes/connection/kubeconfig.loader.js';
 
 /** The options of `leaseLock()`. */

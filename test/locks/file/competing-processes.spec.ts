@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Member, MemberSource } from '../../../lib/core/member.js';
-import { FileLock } from '../../../lib/locks/file/file.lock.js';
+import { FileLock } from '../../../lib/locks/file/lease-files.js';
 import { eventually } from '../../../proof/api-emulator/eventually.js';
 
 let directory: string;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LeaseRecord, ObservedLease } from '../../../lib/core/lease-record.js';
 import type { WriteOutcome } from '../../../lib/core/resource-lock.js';
-import { FileLock } from '../../../lib/locks/file/file.lock.js';
+import { FileLock } from '../../../lib/locks/file/lease-files.js';
 import {
   type LeaseFileSystem,
   localFileSystem,

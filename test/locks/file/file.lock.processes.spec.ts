@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ObservedLease } from '../../../lib/core/lease-record.js';
-import { FileLock } from '../../../lib/locks/file/file.lock.js';
+import { FileLock } from '../../../lib/locks/file/lease-files.js';
 import { eventually } from '../../../proof/api-emulator/eventually.js';
 import { held } from '../lease-records.js';
 import { request } from '../lock-request.js';

@@ -18,13 +18,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { LockRequestError } from '../../../lib/core/errors.js';
 import type { LeaseRecord, ObservedLease } from '../../../lib/core/lease-record.js';
-import {
-  FileLock,
-  fileLock,
-  fileLockOfOutlived,
-  type FileLockOptions,
-} from '../../../lib/locks/file/file.lock.js';
+import { fileLock, fileLockOfOutlived } from '../../../lib/locks/file/file.lock.js';
+import type { FileLockOptions } from '../../../lib/locks/file/file-lock-options.js';
 import { hostKernel, type HostKernel } from '../../../lib/locks/file/lease-file-record.js';
+import { FileLock } from '../../../lib/locks/file/lease-files.js';
 import {
   FileLockDirectory,
   leaseDirectoryName,

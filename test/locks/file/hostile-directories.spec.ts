@@ -13,7 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { FileLock, fileLockOfVisitor } from '../../../lib/locks/file/file.lock.js';
+import { fileLockOfVisitor } from '../../../lib/locks/file/file.lock.js';
+import { FileLock } from '../../../lib/locks/file/lease-files.js';
 import { FileLockDirectory } from '../../../lib/locks/file/lease-paths.js';
 import {
   type LeaseFileSystem,
