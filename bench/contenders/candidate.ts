@@ -79,7 +79,7 @@ export class Candidate {
     }, SAMPLE_MS);
   }
 
-  /** Tells after a stop of the process whether the work would have gone on. */
+  /** Tells after a stop of the process whether the work would have gone on. Keeps the process alive, as an application would. */
   sample(leads: () => boolean): void {
     let last = monotonicMs();
     setInterval(() => {
@@ -87,7 +87,7 @@ export class Candidate {
       const at = monotonicMs();
       if (at - last > STOPPED_MS) this.tell('resumed', { leads: isLeading });
       last = at;
-    }, SAMPLE_MS).unref();
+    }, SAMPLE_MS);
   }
 
   private tell(event: string, details: object = {}): void {

@@ -10,6 +10,7 @@ import type { Interval } from './work.js';
 const END_LIMIT_MS = 10_000;
 /** How long what follows a takeover is watched. */
 const AFTERMATH_MS = 2_000;
+/** How long, beside a renew deadline, a leader may take to find out that another one leads. */
 const RESUME_LIMIT_MS = 5_000;
 /** How long the kubelet may wait before it starts what has failed all through an outage. */
 const BACK_OFF_LIMIT_MS = 45_000;
@@ -36,7 +37,7 @@ export interface FreezeTrial extends Trial {
 }
 
 export interface PartitionTrial extends Trial {
-  /** From the end of the old leader's work to the next grant: negative if it came later; undefined if it never ended in time. */
+  /** From the end of the old leader's work to the next grant: negative if it came later; undefined if it worked on until it was connected again. */
   readonly stoppedBeforeMs: number | undefined;
 }
 
@@ -110,7 +111,7 @@ export async function freeze(fleet: ContenderFleet): Promise<FreezeTrial> {
   const knows = (): boolean =>
     leader.hasExited || leader.events.some(({ event, at: told }) => told > resumed && isEnd(event));
   if (granted === undefined) await delay(AFTERMATH_MS);
-  else await fleet.until(knows, RESUME_LIMIT_MS);
+  else await fleet.until(knows, fleet.times.renewMs + RESUME_LIMIT_MS);
   const work = leader.work.filter(({ to }) => to > resumed);
   const trial = judged(fleet, at, granted);
   fleet.dismiss(leader, 'SIGKILL');
@@ -119,17 +120,24 @@ export async function freeze(fleet: ContenderFleet): Promise<FreezeTrial> {
   return { ...trial, resumedMs: work.reduce((sum, { from, to }) => sum + until(to) - from, 0) };
 }
 
-/** The leader's way to the API server is cut, without a word to either side, until another one leads and a moment longer. */
-export async function partition(fleet: ContenderFleet): Promise<PartitionTrial> {
+/**
+ * The leader's way to the API server is cut, without a word to either side, until another one leads and its own work has
+ * ended, or for some time beside the other's. Ends when no two work at once.
+ */
+export async function partition(fleet: ContenderFleet, besideMs: number): Promise<PartitionTrial> {
   const leader = await fleet.settled();
   const { proxy } = fleet.serverOf(leader);
   const at = monotonicMs();
   proxy.shape('both', { kind: 'blackhole', bytes: 'keep' });
   const granted = await fleet.granted(at, leader, boundOf(fleet));
-  await delay(AFTERMATH_MS);
+  const isOver = (): boolean =>
+    leader.hasExited || leader.work.every(({ from, to }) => from > at || to < Infinity);
+  if (granted !== undefined) await fleet.until(isOver, besideMs);
+  const healed = monotonicMs();
   proxy.heal();
-  const isOver = (): boolean => leader.hasExited || !leader.leads;
-  await fleet.until(isOver, granted === undefined ? AFTERMATH_MS : RESUME_LIMIT_MS);
+  await delay(AFTERMATH_MS);
+  const areApart = (): boolean => fleet.overlapsSince(at).every(({ to }) => to < Infinity);
+  await fleet.until(areApart, fleet.times.renewMs + RESUME_LIMIT_MS);
   const worked = leader.work.find(({ from, to }) => from <= at && to > at);
   const trial = judged(fleet, at, granted);
   fleet.dismiss(leader, 'SIGKILL');
@@ -137,7 +145,7 @@ export async function partition(fleet: ContenderFleet): Promise<PartitionTrial> 
   const stopped = worked?.to ?? at;
   return {
     ...trial,
-    stoppedBeforeMs: granted === undefined || stopped === Infinity ? undefined : granted - stopped,
+    stoppedBeforeMs: granted === undefined || stopped > healed ? undefined : granted - stopped,
   };
 }
 
