@@ -14,10 +14,21 @@ import { handover } from './parts/handover.js';
 import { handoverTrace } from './parts/handover-trace.js';
 import { processCost } from './parts/process-cost.js';
 import { gateCost } from './parts/gate.js';
+import { claims } from './parts/claims.js';
+import { memoryGrowth } from './parts/memory.js';
 import { type Report, machine, performancePage, sections } from './performance-page.js';
 
 /** In the order of the page. Each has the machine to itself. */
-const PARTS: readonly Part[] = [handover, handoverTrace, failover, apiCost, processCost, gateCost];
+const PARTS: readonly Part[] = [
+  handover,
+  handoverTrace,
+  failover,
+  apiCost,
+  processCost,
+  gateCost,
+  claims,
+  memoryGrowth,
+];
 
 const PAGE = 'docs/performance.md';
 const FIGURES = 'docs/results/performance.json';

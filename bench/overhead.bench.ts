@@ -6,34 +6,17 @@
  *
  * The clock is the machine's without the pauses between renewals, so that a day of them takes seconds.
  */
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { ConsoleLogger, Injectable, type ModuleMetadata } from '@nestjs/common';
-import { Test } from '@nestjs/testing';
-import { context } from '@opentelemetry/api';
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
-import { TracerProvider } from '@opentelemetry/sdk-trace';
-import { Registry } from 'prom-client';
-import type { Clock, Timer } from '../lib/core/clock.js';
-import type { ResourceLock } from '../lib/core/resource-lock.js';
-import {
-  LeaderElectionModule,
-  LeaderOnly,
-  LeadershipService,
-  leaseLock,
-  memoryLock,
-} from '../lib/index.js';
-import { LeaderElectionMetricsModule } from '../lib/metrics/index.js';
-import { ELECTION_CLOCK } from '../lib/nest/leader-election.tokens.js';
-import { LeaderElectionTracingModule } from '../lib/tracing/index.js';
+import { Injectable } from '@nestjs/common';
+import { LeaderOnly } from '../lib/index.js';
 import { ApiEmulator } from '../proof/api-emulator/api-emulator.js';
 import { ControlPlane } from '../proof/control-plane/control-plane.js';
+import { AskedProcess, answerMessages } from './asked-process.js';
+import { LeadingApplication, type Store, type Told } from './leading-application.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -43,9 +26,6 @@ const { values, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-
-type State = 'off' | 'on';
-type Store = 'memory' | 'lease';
 
 /** Microseconds for each renewal of one round. */
 interface Renewals {
@@ -75,50 +55,6 @@ const CALLS = 40_000;
 const SCRAPES = 20;
 const WARM_UP_ROUNDS = 3;
 
-/** The machine's clock, which stands still between rounds and leaps over each wait. */
-class LeapingClock implements Clock {
-  private leapt = 0;
-  private frozenAt: number | undefined = 0;
-  private readonly timers = new Set<{ readonly at: number; readonly callback: () => void }>();
-
-  now(): number {
-    return this.frozenAt ?? performance.now() + this.leapt;
-  }
-
-  wallMicros(): number {
-    return (performance.timeOrigin + this.now()) * 1_000;
-  }
-
-  suspendedMs(): number {
-    return 0;
-  }
-
-  setTimer(callback: () => void, delayMs: number): Timer {
-    const timer = { at: this.now() + delayMs, callback };
-    this.timers.add(timer);
-    return { cancel: () => this.timers.delete(timer) };
-  }
-
-  freeze(): void {
-    this.frozenAt = this.now();
-  }
-
-  thaw(): void {
-    this.leapt = this.now() - performance.now();
-    this.frozenAt = undefined;
-  }
-
-  /** Calls what is due next, now. */
-  leap(): void {
-    let [next] = this.timers;
-    for (const timer of this.timers) if (timer.at < next!.at) next = timer;
-    if (next === undefined) return;
-    this.timers.delete(next);
-    this.leapt += Math.max(0, next.at - this.now());
-    next.callback();
-  }
-}
-
 @Injectable()
 class Job {
   count = 0;
@@ -136,79 +72,21 @@ class Job {
 }
 
 /** The process that leads. */
-async function lead(state: State, store: Store, kubeConfigFile: string): Promise<void> {
-  const clock = new LeapingClock();
-  const registry = new Registry();
-  const isOn = state === 'on';
-  let renewals = 0;
-  let unanswered = 0;
-  let answered = Promise.resolve();
-  const counted = (lock: ResourceLock): ResourceLock => {
-    for (const verb of ['read', 'create', 'replace'] as const) {
-      const inner = lock[verb].bind(lock) as (...order: unknown[]) => Promise<{ kind: string }>;
-      lock[verb] = async (...order: unknown[]): Promise<never> => {
-        const answering = inner(...order);
-        answered = answering.then(() => {});
-        unanswered += 1;
-        const outcome = await answering;
-        unanswered -= 1;
-        if (verb === 'replace' && outcome.kind === 'applied') renewals += 1;
-        return outcome as never;
-      };
-    }
-    return lock;
-  };
-  const makeLock = store === 'memory' ? memoryLock() : leaseLock({ kubeConfigFile });
-  const imports: NonNullable<ModuleMetadata['imports']> = [
-    LeaderElectionModule.forRoot({
-      role: `bench-${state}`,
-      namespace: 'default',
-      events: isOn,
-      lock: async (requester) => counted((await makeLock(requester)) as ResourceLock),
-    }),
-  ];
-  if (isOn) {
-    context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-    imports.push(
-      LeaderElectionMetricsModule.forRoot({ registry }),
-      LeaderElectionTracingModule.forRoot({ tracerProvider: new TracerProvider() }),
-    );
-  }
-  const app = await Test.createTestingModule({ imports, providers: [Job] })
-    .overrideProvider(ELECTION_CLOCK)
-    .useValue(clock)
-    .compile();
-  app.useLogger(isOn ? new ConsoleLogger({ json: true }) : false);
-  clock.thaw();
-  await app.init();
-  const leadership = app.get(LeadershipService);
-  const settled = async (): Promise<void> => {
-    do {
-      await answered;
-      await nextTurn();
-    } while (unanswered > 0);
-  };
-  /** Goes on to what is due next, and waits for what that asks: no request is to run into its timeout. */
-  const next = async (): Promise<void> => {
-    clock.leap();
-    await settled();
-  };
-  await settled();
-  while (!leadership.isLeader()) await next();
+async function lead(told: Told, store: Store, kubeConfigFile: string): Promise<void> {
+  const role = `bench-${told}`;
+  const providers = [Job];
+  const leading = await LeadingApplication.start({ told, store, kubeConfigFile, role, providers });
+  const { clock, registry, leadership, app } = leading;
+  const isOn = told === 'on';
   const job = app.get(Job);
 
-  const renewal = async (): Promise<void> => {
-    const before = renewals;
-    do await next();
-    while (renewals === before);
-  };
   const renewalRound = async (): Promise<Renewals> => {
     const took: number[] = [];
     const count = RENEWALS[store];
     const cpu = process.cpuUsage();
     for (let index = 0; index < count; index += 1) {
       const start = performance.now();
-      await renewal();
+      await leading.renewal();
       took.push((performance.now() - start) * 1_000);
       if (isOn) leadership.health();
     }
@@ -217,7 +95,7 @@ async function lead(state: State, store: Store, kubeConfigFile: string): Promise
     return { cpu: renewalCpu, took: median(took) };
   };
   const callRound = async (): Promise<Calls> => {
-    await renewal();
+    await leading.renewal();
     const gated = perCall(() => job.gated(1), CALLS);
     const bare = perCall(() => job.bare(1), CALLS);
     const health = perCall(() => leadership.health(), CALLS / 10);
@@ -226,22 +104,19 @@ async function lead(state: State, store: Store, kubeConfigFile: string): Promise
     if (isOn) for (let index = 0; index < SCRAPES; index += 1) await registry.metrics();
     return { gated, bare, health, scrape: isOn ? cpuSince(cpu) / SCRAPES : 0 };
   };
-  const measured = async (what: keyof Rounds): Promise<void> => {
-    clock.thaw();
-    const round = await (what === 'renewals' ? renewalRound() : callRound());
-    clock.freeze();
-    process.send!(round);
-  };
   clock.freeze();
-  process.on('disconnect', () => process.exit());
-  process.on('message', (message) => {
-    if (message !== 'end') void measured(message as keyof Rounds);
-    else {
+  answerMessages(
+    async (what) => {
       clock.thaw();
-      void app.close().then(() => process.disconnect());
-    }
-  });
-  process.send!('ready');
+      const round = await (what === 'renewals' ? renewalRound() : callRound());
+      clock.freeze();
+      return round;
+    },
+    async () => {
+      clock.thaw();
+      await app.close();
+    },
+  );
 }
 
 function perCall(call: () => unknown, calls: number): number {
@@ -265,33 +140,15 @@ function median(values: readonly number[]): number {
 }
 
 interface Leader {
-  readonly state: State;
+  readonly state: Told;
   readonly store: Store;
-  readonly process: ChildProcess;
+  readonly process: AskedProcess;
   readonly rounds: Rounds;
 }
 
-async function answer(child: ChildProcess): Promise<unknown> {
-  const ended = new AbortController();
-  const { signal } = ended;
-  const exit = once(child, 'exit', { signal }).then(([code]) => {
-    throw new Error(`a leader has ended with ${String(code)}`);
-  });
-  exit.catch(() => {});
-  try {
-    const [message] = (await Promise.race([once(child, 'message', { signal }), exit])) as [unknown];
-    return message;
-  } finally {
-    ended.abort();
-  }
-}
-
-async function start(state: State, store: Store, kubeConfigFile: string): Promise<Leader> {
-  const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] as const;
-  const child = fork(fileURLToPath(import.meta.url), [state, store, kubeConfigFile], {
-    stdio: [...stdio],
-  });
-  await answer(child);
+async function start(state: Told, store: Store, kubeConfigFile: string): Promise<Leader> {
+  const file = fileURLToPath(import.meta.url);
+  const child = await AskedProcess.start(file, [state, store, kubeConfigFile]);
   return { state, store, process: child, rounds: { renewals: [], calls: [] } };
 }
 
@@ -301,8 +158,7 @@ async function measure(leaders: readonly Leader[], rounds: number): Promise<void
     for (let index = -WARM_UP_ROUNDS; index < rounds; index += 1) {
       // Off, on and on, off in turn.
       for (const leader of index % 2 === 0 ? leaders : leaders.toReversed()) {
-        leader.process.send(what);
-        const measured = await answer(leader.process);
+        const measured = await leader.process.ask(what);
         if (index >= 0) (leader.rounds[what] as unknown[]).push(measured);
       }
     }
@@ -359,11 +215,7 @@ async function main(): Promise<void> {
     }
     await measure(leaders, rounds);
   } finally {
-    for (const { process: child } of leaders) {
-      if (!child.connected) continue;
-      child.send('end');
-      await once(child, 'exit');
-    }
+    for (const { process: child } of leaders) await child.end();
     await emulator?.stop();
     await server?.stop();
     rmSync(folder, { recursive: true });
@@ -409,4 +261,4 @@ function kubeConfigOf(url: string): string {
 
 const [state, store, kubeConfigFile = ''] = positionals;
 if (state === undefined) await main();
-else await lead(state as State, store as Store, kubeConfigFile);
+else await lead(state as Told, store as Store, kubeConfigFile);
