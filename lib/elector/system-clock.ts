@@ -83,15 +83,17 @@ export class SystemClock implements Clock {
   /**
    * Timers of Node.js count whole milliseconds, from the beginning of the present turn of the event loop, and come up to two
    * late: a fifth of what candidates wait for each other (R22). The last millisecond passes in turns of the event loop, in
-   * which everything else runs.
+   * which everything else runs. Not for longer if the clock has gone back: whoever set the timer then looks at it again.
    */
   private exactTimer(callback: () => void, delayMs: number): Timer {
     const { sources } = this;
-    const dueAt = sources.monotonicMs() + delayMs;
+    const begunAt = sources.monotonicMs();
+    const dueAt = begunAt + delayMs;
     let cancel: () => void;
     const inTurns = (): void => {
       const turn = setImmediate(() => {
-        if (sources.monotonicMs() >= dueAt) callback();
+        const now = sources.monotonicMs();
+        if (now >= dueAt || now < begunAt) callback();
         else inTurns();
       });
       cancel = () => clearImmediate(turn);

@@ -263,6 +263,15 @@ describe('when a timer is asked for that is shorter than Node.js counts', () => 
     expect(fired).toBe(1);
   });
 
+  it('fires in the next turn once the clock has gone back, and does not turn until it is there again', async () => {
+    const now = { ms: 100 };
+    let fired = 0;
+    clockAt(now).setTimer(() => (fired += 1), 0.4);
+    now.ms = 99;
+    await turns(2);
+    expect(fired).toBe(1);
+  });
+
   it.each([0.4, 3.4])('does not fire once it is cancelled: %s ms', async (delayMs) => {
     const now = { ms: 100 };
     let fired = 0;
