@@ -54,10 +54,17 @@ export function isCrowd(value: unknown): value is Crowd {
 
 /**
  * How long before its acquisition a candidate may open the connection for it. About as long as that takes, so that of any
- * crowd no more do so than win in that time, which is about twice as many as there are steps in it.
+ * crowd no more do so than win in that time, which is about twice as many as there are steps in it. Where the window is as
+ * long as it may be, so many would be a share of the crowd, whose handshakes would hold up the news that ends their wait.
  */
-export function connectAheadMs(lease: RecordedCrowd | null): number {
-  return STEPS_TO_CONNECT * crowdIn(lease?.record.crowd, null).stepMs;
+export function connectAheadMs(
+  lease: RecordedCrowd | null,
+  knownCandidates: number | null,
+  leaseDurationMs: number,
+): number {
+  const { candidates, stepMs } = crowdIn(lease?.record.crowd, knownCandidates);
+  const betweenTwoMs = windowMs(lease, knownCandidates, leaseDurationMs) / candidates;
+  return STEPS_TO_CONNECT * Math.min(stepMs, 2 * betweenTwoMs);
 }
 
 /** From what time the wait of a candidate with a watch is drawn, in milliseconds. */

@@ -66,10 +66,11 @@ function acquiresAt(step: Step, observation: Observation): number {
 
 /** From when on a connection is of use to the acquisition that comes next; Infinity if none is to be expected. */
 export function connectsFrom(step: Step): number {
-  const { observation, mustRead, tenure, pending, candidacy } = step.state;
+  const { observation, mustRead, tenure, pending, candidacy, members } = step.state;
   const isExpected = tenure === null && pending === null && candidacy === 'contending';
   if (!isExpected || observation === null || mustRead) return Infinity;
-  return acquiresAt(step, observation) - connectAheadMs(observation.lease);
+  const aheadMs = connectAheadMs(observation.lease, members, step.config.leaseDurationMs);
+  return acquiresAt(step, observation) - aheadMs;
 }
 
 /** From when on this process may acquire; Infinity while it must not. */

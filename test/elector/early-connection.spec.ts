@@ -120,6 +120,13 @@ describe('when a lock can connect before it writes', () => {
     expect(lock.told).toEqual([since + LEASE_MS + 0.6 * 150 - 400]);
   });
 
+  it('is told later in a crowd whose window is as long as it may be, as eight of it are enough', async () => {
+    await hear({ ...RELEASED, crowd: { candidates: 1_000, stepMs: 100 } });
+    const since = clock.now();
+    await clock.advance(3_100);
+    expect(lock.told).toEqual([since + 0.6 * 5_000 - 40]);
+  });
+
   it('is told once more for the next release', async () => {
     await hear(RELEASED);
     await hear(heldBy('winner', { leaseTransitions: 5 }));
