@@ -47,7 +47,9 @@ subscribe('http.client.response.finish', (message) => {
   const { request, response } = message as { request: ClientRequest; response: IncomingMessage };
   if (!isOfLease(request) || isWatch(request)) return;
   if (request.method === 'PUT') tell('answered');
-  else if (CLOSED_AFTER_MS > 0) {
+  // Another leads, and this one asks for nothing more.
+  const isOfStandby = request.method === 'GET' || response.statusCode === 409;
+  if (isOfStandby && CLOSED_AFTER_MS > 0) {
     const { socket } = request;
     response.once('end', () => setTimeout(() => socket?.destroy(), CLOSED_AFTER_MS).unref());
   }
