@@ -6,6 +6,7 @@ import type { Findings, Ground, Part, Table, Target } from '../measure.js';
 import type { MemorySample } from './memory-process.js';
 
 const SAMPLES = 50;
+const QUICK_SAMPLES = 10;
 const RENEWALS: Readonly<Record<Store, number>> = { memory: 100_000, lease: 20_000 };
 const QUICK: Readonly<Record<Store, number>> = { memory: 2_000, lease: 200 };
 /** Compiled code and caches of a process that has just started come first. */
@@ -36,16 +37,17 @@ const LEADERS: readonly Leader[] = [
 async function measureMemory(ground: Ground): Promise<Findings> {
   const { kubeConfigFile } = adminOf(ground);
   const counts = ground.isQuick ? QUICK : RENEWALS;
+  const count = ground.isQuick ? QUICK_SAMPLES : SAMPLES;
   // What waits for the API server leaves the processor to others, and none of them is timed.
   const found = await Promise.all(
     LEADERS.map(async ({ told, store, what }) => {
-      const samples = await sampled([told, store, kubeConfigFile], counts[store]);
+      const samples = await sampled([told, store, kubeConfigFile], counts[store], count);
       ground.say(`${what}: ${counts[store]} renewals`);
       return { what, renewals: counts[store], samples };
     }),
   );
   return {
-    tables: [memoryTable(found)],
+    tables: [memoryTable(found, count)],
     targets: found.map(({ what, renewals, samples }): Target => ({
       what: `growth of the heap over ${renewals.toLocaleString('en')} renewals ${what}`,
       unit: 'KiB',
@@ -60,8 +62,8 @@ async function measureMemory(ground: Ground): Promise<Findings> {
         lines: found.map(({ what, renewals, samples }) => ({
           name: what,
           points: samples.flatMap(({ heap }, index) =>
-            (index + 1) % (SAMPLES / 10) === 0
-              ? [{ size: ((index + 1) * renewals) / SAMPLES, value: heap / 2 ** 20 }]
+            (index + 1) % (count / 10) === 0
+              ? [{ size: ((index + 1) * renewals) / count, value: heap / 2 ** 20 }]
               : [],
           ),
         })),
@@ -78,13 +80,17 @@ function adminOf({ cluster }: Ground): { readonly kubeConfigFile: string } {
 }
 
 /** @param args of the program */
-async function sampled(args: readonly string[], renewals: number): Promise<MemorySample[]> {
+async function sampled(
+  args: readonly string[],
+  renewals: number,
+  count: number,
+): Promise<MemorySample[]> {
   const leader = await AskedProcess.start(PROGRAM, args, { flags: ['--expose-gc'] });
   const samples: MemorySample[] = [];
   try {
     await leader.ask(String(Math.ceil(renewals * WARM_UP)));
-    for (let sample = 0; sample < SAMPLES; sample += 1) {
-      samples.push(await leader.ask(String(renewals / SAMPLES)));
+    for (let sample = 0; sample < count; sample += 1) {
+      samples.push(await leader.ask(String(renewals / count)));
     }
     return samples;
   } finally {
@@ -129,10 +135,10 @@ interface Found {
   readonly samples: readonly MemorySample[];
 }
 
-function memoryTable(found: readonly Found[]): Table {
+function memoryTable(found: readonly Found[], count: number): Table {
   return {
     title: 'The heap of a leader while it renews',
-    text: `Renewals follow one another without the pauses between them, on a clock that leaps over each, in memory and through the real client on a Lease of the API server; "everything on" adds metrics, spans, Events and the JSON log. ${SAMPLES} samples after a garbage collection, at equal distances, once a fifth of the renewals had been made before. Growth is from the median of the first tenth of the samples to that of the last tenth; the line is fitted through all of them, and the noise is the standard deviation from it.`,
+    text: `Renewals follow one another without the pauses between them, on a clock that leaps over each, in memory and through the real client on a Lease of the API server; "everything on" adds metrics, spans, Events and the JSON log. ${count} samples after a garbage collection, at equal distances, once a fifth of the renewals had been made before. Growth is from the median of the first tenth of the samples to that of the last tenth; the line is fitted through all of them, and the noise is the standard deviation from it.`,
     columns: [
       'leader',
       'renewals',
