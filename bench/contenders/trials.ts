@@ -157,9 +157,11 @@ export async function outage(
 ): Promise<OutageTrial> {
   const working = (): Interval[] => fleet.processes.flatMap(({ work }) => work);
   const held = working().filter((work) => work.from <= from && work.to > from);
-  const leads = (): boolean => working().some((work) => work.to > to);
-  await fleet.until(leads, boundOf(fleet) + BACK_OFF_LIMIT_MS);
-  const led = working().filter((work) => work.to > to);
+  // Whoever led before and stops a moment after the server's return has not led again.
+  const leading = (): Interval[] =>
+    working().filter((work) => work.to > to && (work.from > from || work.to === Infinity));
+  await fleet.until(() => leading().length > 0, boundOf(fleet) + BACK_OFF_LIMIT_MS);
+  const led = leading();
   const first = Math.min(...led.map((work) => work.from));
   const stopped = Math.max(...held.map((work) => work.to));
   const now = monotonicMs();

@@ -295,7 +295,7 @@ const MANNERS: Readonly<Record<ContenderKey, string>> = {
   fabric8:
     '`withReleaseOnCancel`; the work is ended before the election is cancelled. Standbys read the lease every 1 to 2.2 retry periods, and judge its age by their own wall clock.',
   codedependant:
-    '`stop()` releases the lease. A candidate tries to become leader three times within one lease duration of its start and never again, so older standbys take up neither a release nor an expired lease until a process is restarted. A failed renewal ends its leadership and its candidacy.',
+    '`stop()` releases the lease. A candidate tries to become leader three times within one lease duration of its start and never again, so older standbys take up neither a release nor an expired lease until a process is restarted. A failed renewal ends its leadership, until its watch shows that it is still the holder.',
   nullplatform:
     '`stopLocking()` does not release: the next leader waits for the lease to expire. `createLeaseIfNotExist` does not work with client-node 1.4, so the lease was made beforehand. A failed request ends the process. `isLocking` is false during each renewal as well, so it is asked whether it keeps renewing.',
   'poll-loop':
