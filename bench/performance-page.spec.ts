@@ -13,6 +13,7 @@ function report(targets: readonly Target[] = [TARGET]): Report {
       cores: 2,
       memoryGiB: 8,
       system: 'linux x64',
+      load: 0.2,
       versions: { 'Node.js': '20.1.0' },
     },
     minutes: 30,
@@ -76,6 +77,7 @@ describe('when figures become a page', () => {
     for (const part of [
       'Some Processor',
       '2 cores',
+      'a load average of 0.2 before it began',
       'Node.js 20.1.0',
       '`npm run bench`',
       '- Nothing else was.',

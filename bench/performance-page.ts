@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import { format } from 'prettier';
 import type { ElectionCluster } from '../proof/fleet/election-cluster.js';
 import type { Figure, Unit } from './figure.js';
@@ -18,6 +18,8 @@ interface Machine {
   readonly cores: number;
   readonly memoryGiB: number;
   readonly system: string;
+  /** The mean number of other processes that wanted to run in the minute before. */
+  readonly load: number;
   /** What runs there, by name. */
   readonly versions: Readonly<Record<string, string>>;
 }
@@ -44,6 +46,7 @@ export async function machine({ server }: ElectionCluster): Promise<Machine> {
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     system: `${process.platform} ${process.arch}`,
+    load: Math.round(loadavg()[0]! * 10) / 10,
     versions: {
       'Node.js': process.versions.node,
       'kube-apiserver': String((body as { gitVersion?: string }).gitVersion),
@@ -66,12 +69,12 @@ const COMMAND = 'npm run bench';
 
 /** docs/performance.md, as prettier leaves it. */
 export async function performancePage(report: Report): Promise<string> {
-  const { processor, cores, memoryGiB, system, versions, date } = report.machine;
+  const { processor, cores, memoryGiB, system, load, versions, date } = report.machine;
   const told = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return markdown(`# Performance
 
 \`${COMMAND}\` wrote this page on ${date}: ${report.minutes} minutes on ${processor}, ${cores} cores and ${memoryGiB} GiB of
-memory, ${system}, with ${told.join(', ')}. The API server, its etcd and all contenders ran on that machine, in turn in one run,
+memory, ${system}, with a load average of ${load} before it began, and ${told.join(', ')}. The API server, its etcd and all contenders ran on that machine, in turn in one run,
 so compare figures of one table with each other, and run the command to get those of your own machine. A cell is the median
 with the lower and the upper quartile in brackets; with "n =", how often it was measured. All figures are in
 [performance.json](results/performance.json).
