@@ -84,6 +84,14 @@ describe('when a lock can connect before it writes', () => {
     expect(lock.requests).toEqual([]);
   });
 
+  it('is told nothing while the candidate leads, which has a connection for its renewals', async () => {
+    await hear(RELEASED);
+    await clock.advance(6);
+    for (let renewal = 0; renewal < 10; renewal += 1) await clock.advance(2_000);
+    expect(elector.isLeader()).toBe(true);
+    expect(lock.told).toHaveLength(1);
+  });
+
   it('is told shortly before the lease of a silent holder expires, and no sooner', async () => {
     await hear(heldBy('other'));
     const since = clock.now();
