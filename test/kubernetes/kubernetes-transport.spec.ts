@@ -270,6 +270,22 @@ describe('KubernetesTransport, when it is told that a request is about to follow
     expect(emulator.openConnections).toBe(0);
   });
 
+  it('closes it where the request goes to another server, and does not use it', async () => {
+    const other = await ApiEmulator.start({ certificate });
+    try {
+      transport.connect();
+      await eventually(() => expect(emulator.openConnections).toBe(1));
+      const access = await connection.access();
+      connection.access = async () => ({ ...access, server: new URL(other.url) });
+      expect(statusOf(await transport.send(POST, GENEROUS))).toBe(201);
+      expect(other.requests).toHaveLength(1);
+      await eventually(() => expect(emulator.openConnections).toBe(0));
+      expect(emulator.requests).toEqual([]);
+    } finally {
+      await other.stop();
+    }
+  });
+
   it('opens another one for the request if the server has closed it', async () => {
     transport.connect();
     await eventually(() => expect(emulator.connections).toBe(1));
