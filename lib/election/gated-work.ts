@@ -27,23 +27,23 @@ export interface CountedWork {
 }
 
 /** Makes what a caller of gated work gets for its result, which is no promise here. */
-export type AdaptResult = (value: unknown) => unknown;
+type AdaptResult = (value: unknown) => unknown;
 
 /**
  * Calls work of the current term. It counts as in flight from before the call until its result has settled, or until
  * the stream that it returned has ended. A stream ends with the term at the latest.
  *
- * @param adapt makes a stream of a framework one that ends with the term
+ * @param how makes what the caller gets
  */
 export function runGated<T>(
   leadership: GatedLeadership,
   name: string,
   work: () => T,
-  adapt?: AdaptResult,
+  how: Omit<SettledBy, 'term'> = {},
 ): Adopted<T> {
   const term = openTermOf(leadership);
   const observed = leadership[ELECTION_ACTIVITY]?.observed;
-  const call = (): Adopted<T> => callGated(leadership, name, work, { term, adapt });
+  const call = (): Adopted<T> => callGated(leadership, name, work, { ...how, term });
   return observed === undefined ? call() : observed.call('run', { method: name, term }, call);
 }
 
@@ -51,18 +51,18 @@ function callGated<T>(
   leadership: GatedLeadership,
   name: string,
   work: () => T,
-  { term, adapt }: SettledBy,
+  how: SettledBy,
 ): Adopted<T> {
   const inFlight = leadership[GATED_WORK];
   inFlight?.begin(name);
   let result: T;
   try {
-    result = runInTerm(term, work);
+    result = runInTerm(how.term, work);
   } catch (error) {
     inFlight?.end(name);
     throw error;
   }
-  return settleWork(leadership, name, result, { term, adapt });
+  return settleWork(leadership, name, result, how);
 }
 
 /** Of a leadership whose `isLeader()` has just been true; undefined for a stand-in that has none. */
@@ -87,8 +87,9 @@ export type EndReason = () => Error | undefined;
 interface SettledBy {
   /** In which the work was called. */
   readonly term: Term | undefined;
+  /** Makes a stream of a framework one that ends with the term. */
   readonly adapt?: AdaptResult | undefined;
-  readonly onEnd?: EndReason;
+  readonly onEnd?: EndReason | undefined;
 }
 
 /**

@@ -3,12 +3,13 @@ import type { Term } from '../core/term.js';
 import { type EntryPoint, entryPointAt, isEntryPoint } from './entry-point.js';
 import { LeadershipUnavailableError, NotLeaderError } from './errors.js';
 import { injectLeadership, leadershipAt, leadershipKeyOf } from './gate-leadership.js';
-import { enterTerm, leaveTerm, runInTerm } from '../election/current-term.js';
-import { ELECTION_ACTIVITY, type ElectionActivity } from '../election/election-activity.js';
+import { enterTerm, leaveTerm } from '../election/current-term.js';
+import { ELECTION_ACTIVITY } from '../election/election-activity.js';
 import { GATED_WORK, openTermOf } from '../election/gated-work.js';
 import {
   GATE_SKIPPED,
   type GateLeadership,
+  runGated,
   runShadowed,
   settleWork,
   shadowOf,
@@ -115,7 +116,7 @@ export function gateMethod(
   /** Nothing here is kept by a closure: each call would then allocate its arguments and what the closure knows. */
   function gated(this: unknown, ...args: unknown[]): unknown {
     const leadership = leadershipAt(this, leadershipKey);
-    if (gate.ifHandler && !isHandler(method, this, leadership)) {
+    if (gate.ifHandler && !isEntryPoint(handlerAt(method, this, leadership))) {
       return Reflect.apply(original, this, args);
     }
     const shadow = shadowOf(leadership);
@@ -123,9 +124,10 @@ export function gateMethod(
       return callShadowed(this, leadership, shadow, args);
     }
     if (leadership?.isLeader() !== true) return answerOfClosedGate(method, this, leadership);
+    if (leadership[ELECTION_ACTIVITY]?.observed !== undefined) {
+      return callObserved(this, leadership, args);
+    }
     const term = openTermOf(leadership);
-    const observed = leadership[ELECTION_ACTIVITY]?.observed;
-    if (observed !== undefined) return callObserved(this, leadership, observed, term, args);
     const inFlight = leadership[GATED_WORK];
     inFlight?.begin(counted);
     const outer = enterTerm(term);
@@ -153,25 +155,9 @@ export function gateMethod(
     return runShadowed(leadership, shadow, name, () => Reflect.apply(original, self, args));
   }
 
-  function callObserved(
-    self: unknown,
-    leadership: GateLeadership,
-    observed: Pick<ElectionActivity, 'call'>,
-    term: Term | undefined,
-    args: unknown[],
-  ): unknown {
-    const call = (): unknown => {
-      leadership[GATED_WORK]?.begin(counted);
-      let result: unknown;
-      try {
-        result = runInTerm(term, () => Reflect.apply(original, self, args));
-      } catch (error) {
-        leadership[GATED_WORK]?.end(counted);
-        throw error;
-      }
-      return settle(self, leadership, term, result);
-    };
-    return observed.call('run', { method: counted, term }, call);
+  function callObserved(self: unknown, leadership: GateLeadership, args: unknown[]): unknown {
+    const work = (): unknown => Reflect.apply(original, self, args);
+    return runGated(leadership, counted, work, onEndOf(self, leadership));
   }
 
   function settle(
@@ -180,8 +166,11 @@ export function gateMethod(
     term: Term | undefined,
     result: unknown,
   ): unknown {
-    const onEnd = (): Error | undefined => endOfStream(method, self, leadership);
-    return settleWork(leadership, term, counted, result, onEnd);
+    return settleWork(leadership, term, counted, result, onEndOf(self, leadership));
+  }
+
+  function onEndOf(self: unknown, leadership: GateLeadership) {
+    return () => endOfStream(method, self, leadership);
   }
 
   carryOver(original, gated);
@@ -204,9 +193,12 @@ interface GatedHandler extends EntryPoint {
   readonly name: string;
 }
 
-/** Until the application has started, a module may still make a handler of a method: nothing is kept before a leader is known. */
+/**
+ * Until the application has started, a module may still make a handler of a method: nothing is kept before a leader is known.
+ * Nor is ever that it is none, where the gate is for handlers: a gate that is open by mistake is worse than a slow one.
+ */
 function handlerAt(
-  { prototype, key, handlers }: GatedMethod,
+  { prototype, key, gate, handlers }: GatedMethod,
   self: unknown,
   leadership: GateLeadership | undefined,
 ): GatedHandler {
@@ -214,19 +206,9 @@ function handlerAt(
   const known = handlers.get(level);
   if (known !== undefined) return known;
   const handler = { ...entryPointAt(level, key), name: nameAt(level, key) };
-  if (leadership?.leader !== undefined) handlers.set(level, handler);
+  const isForGood = !gate.ifHandler || isEntryPoint(handler);
+  if (leadership?.leader !== undefined && isForGood) handlers.set(level, handler);
   return handler;
-}
-
-function isHandler(
-  method: GatedMethod,
-  self: unknown,
-  leadership: GateLeadership | undefined,
-): boolean {
-  if (isEntryPoint(handlerAt(method, self, leadership))) return true;
-  // What is none may still become one, and a gate that is open by mistake is worse than a slow one.
-  method.handlers.delete(prototypeOf(self) ?? method.prototype);
-  return false;
 }
 
 /** What a caller on a follower gets; on an object without a service, too. */

@@ -27,13 +27,13 @@ export interface GateLeadership extends GatedLeadership {
 }
 
 /** As that of the election; an Observable, too, counts while it is subscribed to, and ends with the term at the latest. */
-export function runGated<T>(leadership: GateLeadership, name: string, work: () => T): Adopted<T> {
-  return runGatedCall(
-    leadership,
-    name,
-    work,
-    adaptFor(leadership, name, () => undefined),
-  );
+export function runGated<T>(
+  leadership: GateLeadership,
+  name: string,
+  work: () => T,
+  onEnd: EndReason = () => undefined,
+): Adopted<T> {
+  return runGatedCall(leadership, name, work, { adapt: adaptFor(leadership, name, onEnd), onEnd });
 }
 
 /** Undefined unless the role has `mode: 'shadow'`. */
