@@ -16,6 +16,16 @@ export function readmeRole(): { readonly leaseName: string; readonly rules: Poli
   return { leaseName, rules };
 }
 
+/** Of a replica that also knows the pods, for `members` and `podWatch`, on leases of any name. */
+export const RULES_WITH_PODS: readonly PolicyRule[] = [
+  {
+    apiGroups: ['coordination.k8s.io'],
+    resources: ['leases'],
+    verbs: ['get', 'create', 'update', 'watch'],
+  },
+  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
+];
+
 /** The project's, from its sources as well as from a compiled copy of them further down. */
 function readmeAbove(url: string): URL {
   const parent = new URL('..', url);

@@ -2,6 +2,7 @@ import { pathToFileURL } from 'node:url';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ElectionCluster, NAMESPACE, SERVICE_ACCOUNT } from '../fleet/election-cluster.js';
+import { RULES_WITH_PODS } from '../fleet/readme-role.js';
 import { balance } from './balance.js';
 import { containerDeaths } from './container-deaths.js';
 import { handovers, handoversBesideClientGo, mixedHandovers } from './handovers.js';
@@ -21,20 +22,11 @@ const { values } = parseArgs({
 });
 const { beside } = values;
 
-const RULES = [
-  {
-    apiGroups: ['coordination.k8s.io'],
-    resources: ['leases'],
-    verbs: ['get', 'create', 'update', 'watch'],
-  },
-  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
-];
-
 const FIGURES: Record<string, (cluster: ElectionCluster) => Promise<Row[]>> = {
   containerDeaths,
   rollouts,
   balance,
-  requests: (cluster) => requests(cluster, RULES),
+  requests: (cluster) => requests(cluster, RULES_WITH_PODS),
   handovers,
   handoversBesideClientGo,
   ...(beside !== undefined && {
@@ -52,7 +44,7 @@ if (unknown.length > 0) {
 const results: Record<string, Row[]> = {};
 const cluster = await ElectionCluster.start();
 try {
-  await cluster.server.applyRole(NAMESPACE, SERVICE_ACCOUNT, RULES);
+  await cluster.server.applyRole(NAMESPACE, SERVICE_ACCOUNT, RULES_WITH_PODS);
   for (const name of wanted) {
     process.stderr.write(`[figures] ${name} …\n`);
     results[name] = await FIGURES[name]!(cluster);

@@ -7,6 +7,7 @@ import { median } from '../../test/e2e/support/figures.js';
 import { ElectionCluster, NAMESPACE } from '../fleet/election-cluster.js';
 import { monotonicMs } from '../fleet/monotonic-clock.js';
 import { NodeProgram } from '../fleet/node-program.js';
+import { RULES_WITH_PODS } from '../fleet/readme-role.js';
 import type { ReplicaServer } from '../fleet/replica-server.js';
 import { WrittenPod } from '../fleet/written-pod.js';
 import type { ProfileReplicaSettings } from './profile-replica.js';
@@ -23,15 +24,6 @@ const PROFILES: readonly ElectionProfile[] = ['fast', 'default', 'quiet'];
 const RENEW_DEADLINE_MS = { fast: 3_333, default: 10_000, quiet: 40_000 };
 const ROUNDS = { sigterm: 5, container: 5, node: 2, outage: 2 };
 const QUIET_MINUTES = 2;
-
-const RULES = [
-  {
-    apiGroups: ['coordination.k8s.io'],
-    resources: ['leases'],
-    verbs: ['get', 'create', 'update', 'watch'],
-  },
-  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
-];
 
 /** A pod with its own account and its own way to the API server, in which one process runs after the other. */
 class Pod {
@@ -114,7 +106,7 @@ class Measurement {
   }
 
   private async addPod(name: string): Promise<void> {
-    const server = await this.cluster.connect(await this.cluster.addAccount(name, RULES));
+    const server = await this.cluster.connect(await this.cluster.addAccount(name, RULES_WITH_PODS));
     const labels = { app: this.leaseName };
     const written = await WrittenPod.create(this.cluster.server, NAMESPACE, { name, labels });
     const { profile, leaseName } = this;

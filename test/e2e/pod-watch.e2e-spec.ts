@@ -12,6 +12,7 @@ import { leaseLockIn } from '../../lib/locks/kubernetes/lease.lock.js';
 import { eventually } from '../../proof/api-emulator/eventually.js';
 import { FIRST_START_LIMIT_MS } from '../../proof/control-plane/control-plane.js';
 import { ElectionCluster, NAMESPACE, SERVICE_ACCOUNT } from '../../proof/fleet/election-cluster.js';
+import { RULES_WITH_PODS } from '../../proof/fleet/readme-role.js';
 import { WrittenPod } from '../../proof/fleet/written-pod.js';
 import { Figures } from './support/figures.js';
 import { PodOnPaper } from './support/pods.js';
@@ -19,15 +20,6 @@ import { PodOnPaper } from './support/pods.js';
 const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
 const LIMIT_MS = 30_000;
 const ROLE = 'plans';
-const RULES = [
-  {
-    apiGroups: ['coordination.k8s.io'],
-    resources: ['leases'],
-    verbs: ['get', 'create', 'update', 'watch'],
-  },
-  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
-];
-
 let cluster: ElectionCluster;
 let applications: INestApplicationContext[];
 let app: string;
@@ -36,7 +28,7 @@ const figures = new Figures();
 
 beforeAll(async () => {
   cluster = await ElectionCluster.start();
-  await cluster.server.applyRole(NAMESPACE, SERVICE_ACCOUNT, RULES);
+  await cluster.server.applyRole(NAMESPACE, SERVICE_ACCOUNT, RULES_WITH_PODS);
 }, FIRST_START_LIMIT_MS);
 
 beforeEach(() => {
