@@ -5,8 +5,8 @@
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { ElectionCluster } from '../proof/fleet/election-cluster.js';
-import type { Ground, Part } from './measure.js';
+import { benchmark } from './benchmark.js';
+import type { Part } from './measure.js';
 import { growthPicture } from './growth-picture.js';
 import { apiCost } from './parts/api-cost.js';
 import { failover } from './parts/failover.js';
@@ -16,7 +16,7 @@ import { processCost } from './parts/process-cost.js';
 import { gateCost } from './parts/gate.js';
 import { claims } from './parts/claims.js';
 import { memoryGrowth } from './parts/memory.js';
-import { type Report, machine, performancePage, sections } from './performance-page.js';
+import { performancePage, sections } from './performance-page.js';
 
 /** In the order of the page. Each has the machine to itself. */
 const PARTS: readonly Part[] = [
@@ -42,16 +42,12 @@ const { values } = parseArgs({
   },
 });
 
-const parts = chosen(values.only);
-const cluster = await ElectionCluster.start();
-const report: Report = { machine: await machine(cluster), minutes: 0, parts: [] };
-try {
-  await measure();
-} finally {
-  await cluster.stop();
-  // Also when a part has failed: what the others found took them half an hour.
-  console.log(values.json ? JSON.stringify(report, undefined, 2) : await sections(report));
-}
+const report = await benchmark(chosen(values.only), {
+  isQuick: values.quick,
+  print: async (found) => {
+    console.log(values.json ? JSON.stringify(found, undefined, 2) : await sections(found));
+  },
+});
 if (values.only === undefined && !values.quick) await record();
 
 function chosen(only: string | undefined): readonly Part[] {
@@ -61,21 +57,6 @@ function chosen(only: string | undefined): readonly Part[] {
     if (part !== undefined) return part;
     throw new Error(`--only ${key}: it is one of ${PARTS.map((each) => each.key).join(', ')}.`);
   });
-}
-
-async function measure(): Promise<void> {
-  const begun = performance.now();
-  const say = (line: string): void => {
-    const seconds = Math.round((performance.now() - begun) / 1_000);
-    console.error(`${seconds} s: ${line}`);
-  };
-  const ground: Ground = { cluster, isQuick: values.quick, say };
-  for (const part of parts) {
-    const { key, title } = part;
-    say(title);
-    report.parts.push({ key, title, ...(await part.run(ground)) });
-  }
-  report.minutes = Math.round((performance.now() - begun) / 60_000);
 }
 
 async function record(): Promise<void> {

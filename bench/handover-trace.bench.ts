@@ -4,9 +4,10 @@
  * many of each kind; `--quick` only tries it.
  */
 import { parseArgs } from 'node:util';
-import { ElectionCluster } from '../proof/fleet/election-cluster.js';
+import { benchmark } from './benchmark.js';
+import type { Ground } from './measure.js';
 import { handoverTrace, traceHandovers } from './parts/handover-trace.js';
-import { machine, sections } from './performance-page.js';
+import { sections } from './performance-page.js';
 
 const { values } = parseArgs({
   options: {
@@ -16,14 +17,9 @@ const { values } = parseArgs({
   },
 });
 
-const cluster = await ElectionCluster.start(7_200);
-try {
-  const ground = { cluster, isQuick: values.quick, say: (line: string) => console.error(line) };
-  const { key, title } = handoverTrace;
-  const handovers = values.handovers === undefined ? undefined : Number(values.handovers);
-  const found = await traceHandovers(ground, values.beside, handovers);
-  const parts = [{ key, title, ...found }];
-  console.log(await sections({ machine: await machine(cluster), minutes: 0, parts }));
-} finally {
-  await cluster.stop();
-}
+const handovers = values.handovers === undefined ? undefined : Number(values.handovers);
+const run = (ground: Ground) => traceHandovers(ground, values.beside, handovers);
+await benchmark([{ ...handoverTrace, run }], {
+  isQuick: values.quick,
+  print: async (report) => console.log(await sections(report)),
+});

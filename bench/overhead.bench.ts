@@ -16,6 +16,7 @@ import { LeaderOnly } from '../lib/index.js';
 import { ApiEmulator } from '../proof/api-emulator/api-emulator.js';
 import { ControlPlane } from '../proof/control-plane/control-plane.js';
 import { AskedProcess, answerMessages } from './asked-process.js';
+import { figure } from './figure.js';
 import { LeadingApplication, type Store, type Told } from './leading-application.js';
 
 const { values, positionals } = parseArgs({
@@ -130,13 +131,8 @@ function cpuSince(before: NodeJS.CpuUsage): number {
   return user + system;
 }
 
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
-}
-
 function median(values: readonly number[]): number {
-  return quantile(values, 0.5);
+  return figure(values, '').median;
 }
 
 interface Leader {
@@ -180,8 +176,8 @@ function rowOf(
   pick: (rounds: Rounds) => number[],
 ): Row {
   const spread = ({ rounds }: Leader) => {
-    const all = pick(rounds);
-    return [quantile(all, 0.25), median(all), quantile(all, 0.75)] as const;
+    const all = figure(pick(rounds), 'µs');
+    return [all.low, all.median, all.high] as const;
   };
   if (off === undefined) return { what, on: spread(on) };
   const [without, withAll] = [pick(off.rounds), pick(on.rounds)];

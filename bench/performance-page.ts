@@ -91,8 +91,7 @@ ${partsOf(report)}
 
 ## What was not measured
 
-${report.parts
-  .flatMap(({ notMeasured = [] }) => notMeasured)
+${[...new Set(report.parts.flatMap(({ notMeasured = [] }) => notMeasured))]
   .map((sentence) => `- ${sentence}`)
   .join('\n')}
 `);

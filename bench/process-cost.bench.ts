@@ -4,9 +4,10 @@
  * the other tables out; `--quick` only tries it.
  */
 import { parseArgs } from 'node:util';
-import { ElectionCluster } from '../proof/fleet/election-cluster.js';
+import { benchmark } from './benchmark.js';
+import type { Ground } from './measure.js';
 import { measureProcessCost, processCost, STAGES } from './parts/process-cost.js';
-import { machine, sections } from './performance-page.js';
+import { sections } from './performance-page.js';
 
 const { values } = parseArgs({
   options: {
@@ -17,13 +18,8 @@ const { values } = parseArgs({
 });
 
 const stages = STAGES.filter((stage) => values.only.split(',').includes(stage));
-const cluster = await ElectionCluster.start();
-try {
-  const ground = { cluster, isQuick: values.quick, say: (line: string) => console.error(line) };
-  const { key, title } = processCost;
-  const found = await measureProcessCost(ground, values.root, stages);
-  const parts = [{ key, title, ...found }];
-  console.log(await sections({ machine: await machine(cluster), minutes: 0, parts }));
-} finally {
-  await cluster.stop();
-}
+const run = (ground: Ground) => measureProcessCost(ground, values.root, stages);
+await benchmark([{ ...processCost, run }], {
+  isQuick: values.quick,
+  print: async (report) => console.log(await sections(report)),
+});

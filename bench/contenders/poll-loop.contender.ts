@@ -1,96 +1,21 @@
-/** What a careful person writes by hand: a loop over the Lease with `@kubernetes/client-node`. */
-import { setTimeout as delay } from 'node:timers/promises';
-import {
-  CoordinationV1Api,
-  KubeConfig,
-  type V1Lease,
-  V1LeaseSpec,
-  V1MicroTime,
-} from '@kubernetes/client-node';
-import { type Candidate, compete, type Elector } from './candidate.js';
-
-class PollLoop implements Elector {
-  private readonly api: CoordinationV1Api;
-  private readonly lease: { readonly name: string; readonly namespace: string };
-  private readonly stopped = new AbortController();
-  private leadsUntil = 0;
-  /** When this process saw the lease change: the clocks of others say nothing. */
-  private seen = { version: '', at: 0 };
-  private readonly loop: Promise<void>;
-
-  constructor(private readonly candidate: Candidate) {
-    const config = new KubeConfig();
-    config.loadFromFile(candidate.kubeConfigFile);
-    this.api = config.makeApiClient(CoordinationV1Api);
-    this.lease = { name: candidate.leaseName, namespace: candidate.namespace };
-    this.loop = this.run();
-  }
-
-  leads(): boolean {
-    return performance.now() < this.leadsUntil;
-  }
-
-  async leave(): Promise<void> {
-    this.stopped.abort();
-    await this.loop;
-    if (!this.leads()) return;
-    this.leadsUntil = 0;
-    const lease = await this.read();
-    if (lease.spec?.holderIdentity !== this.candidate.identity) return;
-    await this.replace(lease, { holderIdentity: '' });
-  }
-
-  private async run(): Promise<void> {
-    const { signal } = this.stopped;
-    while (!signal.aborted) {
-      const begun = performance.now();
-      await this.step(begun).catch((error: unknown) => console.error(String(error)));
-      const restMs = begun + this.candidate.retryMs - performance.now();
-      await delay(Math.max(0, restMs), undefined, { signal }).catch(() => undefined);
-    }
-  }
-
-  private async step(now: number): Promise<void> {
-    const { identity, leaseMs, renewMs } = this.candidate;
-    const lease = await this.read();
-    const { holderIdentity: holder, leaseTransitions = 0 } = lease.spec ?? {};
-    const version = lease.metadata!.resourceVersion!;
-    if (version !== this.seen.version) this.seen = { version, at: performance.now() };
-    const isMine = holder === identity;
-    if (!isMine) this.leadsUntil = 0;
-    if (!isMine && holder && performance.now() < this.seen.at + leaseMs) return;
-    const taken = { acquireTime: new V1MicroTime(), leaseTransitions: leaseTransitions + 1 };
-    await this.replace(lease, { holderIdentity: identity, ...(isMine ? {} : taken) });
-    this.leadsUntil = now + renewMs;
-  }
-
-  private async read(): Promise<V1Lease> {
-    return this.bounded(this.api.readNamespacedLease(this.lease)).catch((error: unknown) => {
-      if ((error as { code?: unknown }).code !== 404) throw error;
-      const { name, namespace } = this.lease;
-      return this.bounded(
-        this.api.createNamespacedLease({ namespace, body: { metadata: { name } } }),
-      );
-    });
-  }
-
-  /** With its resourceVersion: the server refuses it if another process was faster. */
-  private replace(lease: V1Lease, change: object): Promise<V1Lease> {
-    const leaseDurationSeconds = this.candidate.leaseMs / 1_000;
-    const renewed = { leaseDurationSeconds, renewTime: new V1MicroTime(), ...change };
-    lease.spec = Object.assign(new V1LeaseSpec(), lease.spec, renewed);
-    return this.bounded(this.api.replaceNamespacedLease({ ...this.lease, body: lease }));
-  }
-
-  /** The client itself waits without a limit. */
-  private bounded<T>(request: Promise<T>): Promise<T> {
-    const limit = delay(this.candidate.renewMs / 2, undefined, { ref: false });
-    return Promise.race([request, limit.then(() => Promise.reject(new Error('no answer')))]);
-  }
-}
+/** A poll loop as its own program. */
+import { KubeConfig } from '@kubernetes/client-node';
+import { compete } from './candidate.js';
+import { PollLoop } from './poll-loop.js';
 
 await compete((candidate) => {
-  const elector = new PollLoop(candidate);
+  const { leaseName, namespace, identity, leaseMs, renewMs, retryMs } = candidate;
+  const config = new KubeConfig();
+  config.loadFromFile(candidate.kubeConfigFile);
+  const elector = new PollLoop({
+    config,
+    leaseName,
+    namespace,
+    identity,
+    leaseMs,
+    renewMs,
+    retryMs,
+  });
   candidate.ask(() => elector.leads());
   return elector;
 });

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ControlPlane } from '../../proof/control-plane/control-plane.js';
 import { monotonicMs } from '../../proof/fleet/monotonic-clock.js';
 import { LeaseClient } from '../../test/e2e/support/lease-client.js';
+import type { Cell } from '../measure.js';
 import type { Contender } from './contender.js';
 import type { ContenderFleet } from './contender-fleet.js';
 import type { Interval } from './work.js';
@@ -174,6 +175,20 @@ export async function outage(
     stoppedAfterMs: Number.isFinite(stopped) ? stopped - from : undefined,
     restarts: fleet.restarts - restartsBefore,
   };
+}
+
+/** A figure of the times until another one led, or that none did; undefined without a trial. */
+export function toldTrials<T extends Trial>(
+  trials: readonly T[],
+  inUnit: (milliseconds: readonly number[]) => Cell,
+  valueOf: (trial: T) => number | undefined = ({ tookMs }) => tookMs,
+): Cell {
+  if (trials.length === 0) return undefined;
+  const values = trials.flatMap((trial) => valueOf(trial) ?? []);
+  if (values.length === trials.length) return inUnit(values);
+  const waited = Math.round(Math.max(...trials.map(({ waitedMs }) => waitedMs)) / 1_000);
+  const often = values.length === 0 ? 'none' : `${values.length} of ${trials.length}`;
+  return `${often} led within ${waited} s (n = ${trials.length})`;
 }
 
 function isEnd(event: string): boolean {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ElectionCluster, NAMESPACE } from '../../proof/fleet/election-cluster.js';
+import { RULES_WITH_PODS } from '../../proof/fleet/readme-role.js';
 import { WrittenPod } from '../../proof/fleet/written-pod.js';
 import { ProbeFleet } from '../../test/e2e/support/probe-fleet.js';
 import type { ProbeProcess } from '../../test/e2e/support/probe-process.js';
@@ -21,10 +22,6 @@ export interface Candidates {
 
 const HOOKS = new URL('./hooks.js', import.meta.url).href;
 const PROGRAM = '.tools/test/e2e/support/probe-replica.js';
-const RULES = [
-  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['*'] },
-  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
-];
 const SIZE = 3;
 /** Longer than anything that an application does after its start. */
 const CALM_MS = 500;
@@ -70,7 +67,7 @@ export class TracedFleet {
 
   static async start(cluster: ElectionCluster, candidates: Candidates): Promise<TracedFleet> {
     const label = `handover-trace-${++fleets}`;
-    await cluster.addAccount(label, RULES);
+    await cluster.addAccount(label, RULES_WITH_PODS);
     const directory = mkdtempSync(join(tmpdir(), 'handover-trace-'));
     copyFileSync(cluster.server.caFile, join(directory, 'ca.crt'));
     writeFileSync(join(directory, 'namespace'), NAMESPACE);

@@ -13,6 +13,7 @@ import {
   outage,
   partition,
   type PartitionTrial,
+  toldTrials,
   type Trial,
 } from '../contenders/trials.js';
 import { figure } from '../figure.js';
@@ -221,7 +222,7 @@ class FailoverMeasurement {
       'The leader is killed at the worst moment, as soon as a watch has shown that it renewed, and nobody starts it again; the figure ends when another candidate says that it leads. Those of this library have the machine to themselves, the others run side by side.';
     const columns = ['next leader', 'slowest'];
     return this.table(keys, { title, text }, columns, ({ crashes }) => [
-      toldTrials(crashes),
+      toldTrials(crashes, inSeconds),
       slowest(crashes),
     ]);
   }
@@ -232,7 +233,7 @@ class FailoverMeasurement {
       'The figure ends when another candidate says that it leads. One second later the old leader is continued: how long its work went on beside the new leader’s. client-go’s elector ends the context of the work only when its renew deadline has passed once more, though `IsLeader()` knows after its first request.';
     const columns = ['next leader', 'the old one worked on for', 'overlaps'];
     return this.table(keys, { title, text }, columns, ({ freezes }) => [
-      toldTrials(freezes),
+      toldTrials(freezes, inSeconds),
       freezes.every(({ tookMs }) => tookMs === undefined)
         ? 'no other led'
         : figure(
@@ -249,7 +250,7 @@ class FailoverMeasurement {
       'Its connections stay open and carry nothing until another candidate leads and the old leader’s work has ended, or for 15 s or 2 s, in turn, beside the work of the next one. The margin is the time from the end of the old leader’s work to the next grant; below zero both worked at once. client-go’s elector tries to release for as long as its renew deadline before it ends the work. If it is connected again meanwhile, it clears the lease of its successor, and a third one leads beside that. The requests of `@nullplatform/k8s-lease-lock` have no time limit, so it waits for the end of the partition.';
     const columns = ['next leader', 'margin', 'overlaps'];
     return this.table(keys, { title, text }, columns, ({ partitions }) => [
-      toldTrials(partitions),
+      toldTrials(partitions, inSeconds),
       margin(partitions),
       toldOverlaps(partitions),
     ]);
@@ -276,16 +277,6 @@ class FailoverMeasurement {
       measured: Math.max(...over),
     };
   }
-}
-
-/** A figure, or that none led. */
-function toldTrials(trials: readonly Trial[]): Cell {
-  if (trials.length === 0) return undefined;
-  const took = trials.flatMap(({ tookMs }) => tookMs ?? []);
-  if (took.length === trials.length) return inSeconds(took);
-  const waited = Math.round(Math.max(...trials.map(({ waitedMs }) => waitedMs)) / 1_000);
-  const often = took.length === 0 ? 'none' : `${took.length} of ${trials.length}`;
-  return `${often} led within ${waited} s (n = ${trials.length})`;
 }
 
 function inSeconds(milliseconds: readonly number[]): Cell {

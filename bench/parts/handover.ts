@@ -1,9 +1,10 @@
 import { HandoverFloor } from '../../test/e2e/support/handover-floor.js';
 import { takeoversAfterDeath } from '../../proof/kubernetes/container-deaths.js';
+import { RULES_WITH_PODS } from '../../proof/fleet/readme-role.js';
 import { contenderAccount, type ContenderKey, titleOf } from '../contenders/contender.js';
 import { ContenderFleet } from '../contenders/contender-fleet.js';
 import { contendersOf, type Profile, profilesOf } from '../contenders/profiles.js';
-import { type GracefulTrial, handOver } from '../contenders/trials.js';
+import { type GracefulTrial, handOver, toldTrials } from '../contenders/trials.js';
 import { type Figure, figure } from '../figure.js';
 import type { Cell, Findings, Ground, Part, Table, Target } from '../measure.js';
 
@@ -160,7 +161,7 @@ class HandoverMeasurement {
   private async measureDeaths(): Promise<Map<Profile, number[]>> {
     const { ground, extent } = this;
     const deaths = new Map<Profile, number[]>();
-    const account = await ground.cluster.addAccount('pods', POD_RULES);
+    const account = await ground.cluster.addAccount('pods', RULES_WITH_PODS);
     for (const [index, profile] of this.profiles.entries()) {
       ground.say(`deaths of containers at ${profile.name}`);
       const { leaseMs } = profile.times;
@@ -200,7 +201,7 @@ class HandoverMeasurement {
         const rows = this.profiles.map((profile) => rowOf(this.plain, key, profile));
         return [
           titleOf(key),
-          ...rows.flatMap((row) => [toldTrials(row), this.overFloor(row)]),
+          ...rows.flatMap((row) => [toldTrials(row.trials, inMilliseconds), this.overFloor(row)]),
           toldOverlaps(rows),
         ];
       }),
@@ -221,7 +222,9 @@ class HandoverMeasurement {
         const rows = this.profiles.map((profile) => rowOf(this.slow, key, profile));
         return [
           titleOf(key),
-          ...rows.map((row) => toldTrials(row, ({ afterWorkMs }) => afterWorkMs)),
+          ...rows.map(({ trials }) =>
+            toldTrials(trials, inMilliseconds, ({ afterWorkMs }) => afterWorkMs),
+          ),
           toldOverlaps(rows),
         ];
       }),
@@ -277,15 +280,6 @@ class HandoverMeasurement {
   }
 }
 
-const POD_RULES = [
-  {
-    apiGroups: ['coordination.k8s.io'],
-    resources: ['leases'],
-    verbs: ['get', 'create', 'update', 'watch'],
-  },
-  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
-];
-
 /** Read in their sources, and seen in the trials. */
 const MANNERS: Readonly<Record<ContenderKey, string>> = {
   'nestjs-leader-election':
@@ -299,11 +293,11 @@ const MANNERS: Readonly<Record<ContenderKey, string>> = {
   nullplatform:
     '`stopLocking()` does not release: the next leader waits for the lease to expire. `createLeaseIfNotExist` does not work with client-node 1.4, so the lease was made beforehand. A failed request ends the process. `isLocking` is false during each renewal as well, so it is asked whether it keeps renewing.',
   'poll-loop':
-    'A GET every retry period, a PUT with the resourceVersion, expiry by its own clock, a bound for each request and a release at SIGTERM: 96 lines.',
+    'A GET every retry period, a PUT with the resourceVersion, expiry by its own clock, a bound for each request and a release at SIGTERM.',
 };
 
 const NOT_MEASURED = [
-  '`@nestjs/locks` is documented by NestJS, but it is not in the npm registry (404 on 27 November 2026), so it could not be measured.',
+  '`@nestjs/locks` is documented by NestJS, but it is not in the npm registry (404 on 27 November 2026), so no part of this page has it.',
   'Death of a container: no other contender hears of it, so there is nothing to compare; the status of the pods is written by the bench, as there is no kubelet, and the time that a kubelet takes to notice is not in the figure.',
 ];
 
@@ -313,22 +307,13 @@ function rowOf(rows: readonly Row[], key: ContenderKey, profile: Profile): Row {
   );
 }
 
-/** A figure, or that none led. */
-function toldTrials(
-  { trials }: Row,
-  valueOf = ({ tookMs }: GracefulTrial): number | undefined => tookMs,
-): Cell {
-  if (trials.length === 0) return undefined;
-  const values = trials.flatMap((trial) => valueOf(trial) ?? []);
-  if (values.length === trials.length) return figure(values, 'ms');
-  const waited = Math.round(Math.max(...trials.map(({ waitedMs }) => waitedMs)) / 1_000);
-  const often = values.length === 0 ? 'none' : `${values.length} of ${trials.length}`;
-  return `${often} led within ${waited} s (n = ${trials.length})`;
-}
-
 function toldOverlaps(rows: readonly Row[]): string {
   const trials = rows.flatMap((row) => row.trials);
   return `${trials.filter(({ overlaps }) => overlaps > 0).length} of ${trials.length}`;
+}
+
+function inMilliseconds(values: readonly number[]): Figure {
+  return figure(values, 'ms');
 }
 
 function toldFloor({ median, p99, n }: Figure): string {

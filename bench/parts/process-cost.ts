@@ -46,6 +46,16 @@ const BARE = 'NestJS alone';
 const FLOOR = 'NestJS and one request by `node:https`';
 const CLUSTER = 'this library, in a cluster';
 
+/** Of npm. */
+const ELECTORS = [
+  {
+    name: '@codedependant/kubernetes-leader-election',
+    election: 'codedependant',
+    system: 'commonjs',
+  },
+  { name: '@nullplatform/k8s-lease-lock', election: 'nullplatform', system: 'commonjs' },
+] as const;
+
 export const processCost: Part = {
   key: 'process',
   title: 'What a process pays',
@@ -61,7 +71,7 @@ export async function measureProcessCost(
   const checkouts = [process.cwd(), ...others].map((checkout) => new Packages(checkout));
   const extent = ground.isQuick ? QUICK : WHOLE;
   const found: Findings[] = [];
-  const notMeasured = [NO_LOCKS];
+  const notMeasured: string[] = [];
   try {
     if (stages.includes('loading')) found.push(await loadingCosts(ground, checkouts, extent));
     if (!Pod.isPossible()) notMeasured.push(NO_POD);
@@ -76,8 +86,6 @@ export async function measureProcessCost(
   }
 }
 
-const NO_LOCKS =
-  '`@nestjs/locks`, which the documentation of NestJS describes, is on no registry (npm answers 404), so no process of it was measured.';
 const NO_POD =
   'This machine lets no process have files of its own at the place where a pod has its service account (`unshare` fails), so what applications pay once they are loaded was not measured.';
 
@@ -158,18 +166,7 @@ function loadingRows(checkouts: readonly Packages[]): LoadingRow[] {
       isEmpty: true,
     },
     ...ours,
-    {
-      name: '@codedependant/kubernetes-leader-election',
-      election: 'codedependant',
-      system: 'commonjs',
-      packages,
-    },
-    {
-      name: '@nullplatform/k8s-lease-lock',
-      election: 'nullplatform',
-      system: 'commonjs',
-      packages,
-    },
+    ...ELECTORS.map((elector) => ({ ...elector, packages })),
     { name: '@kubernetes/client-node', election: 'poll-loop', system: 'module', packages },
   ];
 }
@@ -417,18 +414,7 @@ function applicationRows(checkouts: readonly Packages[]): Row[] {
     { name: BARE, election: 'none', system: 'module', packages },
     { name: FLOOR, election: 'one-request', system: 'module', packages },
     ...ours,
-    {
-      name: '@codedependant/kubernetes-leader-election',
-      election: 'codedependant',
-      system: 'commonjs',
-      packages,
-    },
-    {
-      name: '@nullplatform/k8s-lease-lock',
-      election: 'nullplatform',
-      system: 'commonjs',
-      packages,
-    },
+    ...ELECTORS.map((elector) => ({ ...elector, packages })),
     {
       name: 'a poll loop on @kubernetes/client-node',
       election: 'poll-loop',

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import type { CoordinationV1Api, KubeConfig, V1Lease } from '@kubernetes/client-node';
 import {
   Injectable,
   type ModuleMetadata,
@@ -28,6 +27,7 @@ export interface Election {
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 const LEASE_SECONDS = 15;
+const RENEW_SECONDS = 10;
 const PERIOD_MS = 2_000;
 
 /** Each as its README says, with the periods of this library's defaults where they can be chosen. */
@@ -77,7 +77,7 @@ export const elections: Readonly<Record<string, Election>> = {
     async parts({ leaseName, namespace, identity, load, leads }) {
       const { Elector, EVENTS } = (await load(
         '@codedependant/kubernetes-leader-election',
-      )) as Codedependant;
+      )) as (typeof import('@codedependant/kubernetes-leader-election'))['default'];
 
       @Injectable()
       class ElectorService implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -107,7 +107,9 @@ export const elections: Readonly<Record<string, Election>> = {
   nullplatform: {
     packages: ['@nullplatform/k8s-lease-lock'],
     async parts({ leaseName, namespace, identity, load, leads }) {
-      const { K8SLock } = (await load('@nullplatform/k8s-lease-lock')) as Nullplatform;
+      const { K8SLock } = (await load(
+        '@nullplatform/k8s-lease-lock',
+      )) as typeof import('@nullplatform/k8s-lease-lock');
 
       @Injectable()
       class LockService implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -135,60 +137,39 @@ export const elections: Readonly<Record<string, Election>> = {
 
   'poll-loop': {
     packages: ['@kubernetes/client-node'],
-    async parts({ leaseName: name, namespace, identity, load, leads }) {
-      const client = (await load('@kubernetes/client-node')) as ClientNode;
+    async parts({ leaseName, namespace, identity, leads }) {
+      const { KubeConfig } = await import('@kubernetes/client-node');
+      const { PollLoop } = await import('../contenders/poll-loop.js');
 
       @Injectable()
-      class PollLoop implements OnApplicationBootstrap, OnApplicationShutdown {
-        private readonly api: CoordinationV1Api;
-        private isLeader = false;
-        private timer: NodeJS.Timeout | undefined;
-
-        constructor() {
-          const config: KubeConfig = new client.KubeConfig();
-          config.loadFromDefault();
-          this.api = config.makeApiClient(client.CoordinationV1Api);
-        }
+      class PollLoopService implements OnApplicationBootstrap, OnApplicationShutdown {
+        private loop: InstanceType<typeof PollLoop> | undefined;
+        private hasLed = false;
 
         onApplicationBootstrap(): void {
-          this.timer = setInterval(() => void this.poll().catch(console.error), PERIOD_MS);
-          void this.poll().catch(console.error);
+          const config = new KubeConfig();
+          config.loadFromDefault();
+          this.loop = new PollLoop({
+            config,
+            leaseName,
+            namespace,
+            identity,
+            leaseMs: LEASE_SECONDS * 1_000,
+            renewMs: RENEW_SECONDS * 1_000,
+            retryMs: PERIOD_MS,
+            written: () => {
+              if (!this.hasLed) leads();
+              this.hasLed = true;
+            },
+          });
         }
 
-        onApplicationShutdown(): void {
-          clearInterval(this.timer);
-        }
-
-        private async poll(): Promise<void> {
-          const lease = await this.api
-            .readNamespacedLease({ name, namespace })
-            .catch((error: { code?: number }) => {
-              if (error.code === 404) return undefined;
-              throw error;
-            });
-          const held = lease?.spec;
-          const isMine = held?.holderIdentity === identity;
-          const endsAt = Number(held?.renewTime ?? 0) + LEASE_SECONDS * 1_000;
-          if (!isMine && held?.holderIdentity && endsAt > Date.now()) return;
-          const now = new client.V1MicroTime();
-          const spec: V1Lease['spec'] = {
-            holderIdentity: identity,
-            leaseDurationSeconds: LEASE_SECONDS,
-            acquireTime: isMine ? held.acquireTime! : now,
-            renewTime: now,
-          };
-          if (lease === undefined) {
-            await this.api.createNamespacedLease({ namespace, body: { metadata: { name }, spec } });
-          } else {
-            lease.spec = spec;
-            await this.api.replaceNamespacedLease({ name, namespace, body: lease });
-          }
-          if (!this.isLeader) leads();
-          this.isLeader = true;
+        onApplicationShutdown(): Promise<void> | undefined {
+          return this.loop?.leave();
         }
       }
 
-      return { providers: [PollLoop] };
+      return { providers: [PollLoopService] };
     },
   },
 };
@@ -216,24 +197,4 @@ async function ourParts(
     lock: typeof lock === 'string' ? lock : lock(library),
   });
   return { imports: [election], providers: [PlanScheduler] };
-}
-
-type ClientNode = typeof import('@kubernetes/client-node');
-
-/** The package has no types. */
-interface Codedependant {
-  readonly EVENTS: { readonly LEADERSHIP_ACQUIRED: string };
-  readonly Elector: new (options: object) => {
-    on(event: string, listener: () => void): void;
-    start(): Promise<void>;
-    stop(): Promise<void>;
-  };
-}
-
-/** The package has no types. */
-interface Nullplatform {
-  readonly K8SLock: new (options: object) => {
-    startLocking(): Promise<unknown>;
-    stopLocking(): Promise<void>;
-  };
 }
