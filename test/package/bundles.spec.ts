@@ -209,6 +209,11 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     expect(builtInsAtOnce(`${dir}/${LAZY}.js`)).toEqual([...AT_ONCE, ...IN_CLUSTER].toSorted());
   });
 
+  it('has no character that makes V8 keep a file at two bytes for each', () => {
+    const wide = FILES.filter((name) => /[\u0100-\uffff]/.test(text(`${dir}/${name}.js`)));
+    expect(wide).toEqual([]);
+  });
+
   it('gives no two classes one name, as the second would be renamed', () => {
     const names = FILES.flatMap((name) => [
       ...text(`${dir}/${name}.js`).matchAll(/\bclass (\w+\$\d+)\b/g),
