@@ -12,6 +12,7 @@ import {
 } from './http/exchange.js';
 import { proxyFor } from './http/proxy.js';
 import { type ApiAnswer, RequestTimedOut } from './object-request.js';
+import { nextTurn } from './pause.js';
 import { withoutSecrets } from './redaction.js';
 
 export interface ApiRequest {
@@ -40,15 +41,21 @@ export class KubernetesTransport {
   /** A connection outlives the HTTP request of the application that first needed it, and must not keep its context. */
   private readonly home = new AsyncResource('KubernetesTransport', { requireManualDestroy: true });
 
+  private hasSent = false;
   private isConnecting = false;
   private isClosed = false;
 
   constructor(private readonly connection: ClusterConnection) {}
 
   async send(request: ApiRequest, { timeoutMs, signal }: LockRequestOptions): Promise<ApiAnswer> {
-    const limit = new AbortController();
     const deadline = performance.now() + timeoutMs;
-    const timer = setTimeout(() => limit.abort(new RequestTimedOut(timeoutMs)), timeoutMs);
+    if (!this.hasSent) await nextTurn();
+    this.hasSent = true;
+    const limit = new AbortController();
+    const timer = setTimeout(
+      () => limit.abort(new RequestTimedOut(timeoutMs)),
+      deadline - performance.now(),
+    );
     const ignoreAbort = onAbort(signal, () =>
       limit.abort(new Error('the election abandoned the request')),
     );

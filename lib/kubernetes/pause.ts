@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import { onAbort } from '../core/abort-signal.js';
 import type { Clock } from '../core/clock.js';
 
@@ -13,4 +14,12 @@ export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
       resolve();
     });
   });
+}
+
+/**
+ * Resolves in the next turn of the event loop. The first request of a process takes some 10 ms at once, and its first TLS up to
+ * 20: an application that is about to be ready is so before.
+ */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

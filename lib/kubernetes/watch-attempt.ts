@@ -15,6 +15,7 @@ import {
   type ObjectAddress,
   type RequestContext,
 } from './object-request.js';
+import { nextTurn } from './pause.js';
 import { withoutSecrets } from './redaction.js';
 
 /** One line of a watch. */
@@ -81,6 +82,8 @@ export async function watchOnce(attempt: WatchAttempt): Promise<WatchEnd> {
   const { connection, signal } = attempt;
   let context: RequestContext | undefined;
   try {
+    await nextTurn();
+    signal.throwIfAborted();
     const address = await unlessAborted(attempt.resolveAddress(), signal);
     context = {
       verb: 'watch',

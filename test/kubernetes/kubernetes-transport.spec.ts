@@ -10,6 +10,7 @@ import { type Certificate, selfSignedCertificate } from '../../proof/api-emulato
 import { connectionTo, EmulatedConnection } from '../../proof/api-emulator/emulated-cluster.js';
 import { eventually } from '../../proof/api-emulator/eventually.js';
 import { startDeafServer } from '../support/deaf-server.js';
+import { microtasks } from '../support/microtasks.js';
 
 const PATH = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
 const GET: ApiRequest = { method: 'GET', path: `${PATH}/plan` };
@@ -218,6 +219,8 @@ describe('KubernetesTransport, when it is told that a request is about to follow
     await eventually(() => expect(emulator.connections).toBe(1));
     transport.connect();
     await transport.send(GET, GENEROUS);
+    // A server in the same process may answer before Node.js has heard that the request was written, and keeps it until then.
+    await turns(20);
     transport.connect();
     await transport.send(GET, GENEROUS);
     expect(emulator.connections).toBe(1);
@@ -317,6 +320,39 @@ describe('KubernetesTransport, when it is told that a request is about to follow
     const answer = await transport.send(POST, { timeoutMs: 300, signal: NEVER });
     expect(answer.kind).toBe('not-sent');
     deaf.stop();
+  });
+});
+
+describe('KubernetesTransport, when it sends its first request', () => {
+  it('leaves the turn to who asks, as an application that starts is ready before, and waits no more after that', async () => {
+    const told: string[] = [];
+    const access = connection.access.bind(connection);
+    connection.access = () => {
+      told.push('asks for the credentials');
+      return access();
+    };
+    const first = transport.send(GET, GENEROUS);
+    await microtasks();
+    told.push('the turn has ended');
+    await first;
+    const second = transport.send(GET, GENEROUS);
+    await microtasks();
+    told.push('the other turn has ended');
+    await second;
+    expect(told).toEqual([
+      'the turn has ended',
+      'asks for the credentials',
+      'asks for the credentials',
+      'the other turn has ended',
+    ]);
+  });
+
+  it('sends none that is given up before', async () => {
+    const abort = new AbortController();
+    const answer = transport.send(GET, { timeoutMs: 1_000, signal: abort.signal });
+    abort.abort();
+    expect((await answer).kind).toBe('not-sent');
+    expect(emulator.connections).toBe(0);
   });
 });
 

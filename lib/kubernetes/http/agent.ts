@@ -1,6 +1,5 @@
 import { Agent, type ClientRequest, type ClientRequestArgs } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { setImmediate } from 'node:timers';
 import { onAbort } from '../../core/abort-signal.js';
 import type { ClusterAccess, ClusterTls } from './socket-basics.js';
 import { holdProcess, openClusterSocket } from './socket.js';
@@ -73,7 +72,6 @@ export class ClusterAgent extends Agent {
   private settings: readonly unknown[] = [];
   private settingsUsed = 0;
   private ahead: ConnectionAhead | undefined;
-  private hasConnected = false;
 
   constructor(options: { readonly keepAlive: boolean }) {
     super({ keepAlive: options.keepAlive, maxFreeSockets: 2, scheduling: 'lifo' });
@@ -160,8 +158,6 @@ export class ClusterAgent extends Agent {
     try {
       const ahead = await this.takeAhead(key, connectSignal);
       connectSignal.throwIfAborted();
-      if (ahead === undefined && !this.hasConnected) await nextTurn();
-      this.hasConnected = true;
       socket = ahead ?? (await openClusterSocket(access, { proxy, signal: connectSignal }));
     } catch (error) {
       // Node's type demands a socket, which Node ignores beside an error.
@@ -173,11 +169,6 @@ export class ClusterAgent extends Agent {
       done(new Error('the connection was closed as soon as it was made'), socket);
     else done(null, socket);
   }
-}
-
-/** The first TLS of a process takes up to 20 ms at once: an application that is about to be ready is so before. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** What a connection depends on, in one order. */

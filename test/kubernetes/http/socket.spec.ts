@@ -4,7 +4,6 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { ClusterAgent, type ClusterRequestArgs } from '../../../lib/kubernetes/http/agent.js';
 import type { ClusterTls } from '../../../lib/kubernetes/http/socket-basics.js';
 import {
   openClusterSocket,
@@ -49,28 +48,6 @@ const proxyServer = (): Server =>
       for (const socket of [upstream, client]) socket.on('error', () => {});
     },
   );
-
-describe('when the first connection of a process is asked for', () => {
-  it('leaves the turn to who asks: TLS takes long to begin, and an application that starts is ready before', async () => {
-    const agent = new ClusterAgent({ keepAlive: false });
-    const access = { server: new URL('https://127.0.0.1:1'), headers: {}, tls: { key: 'no PEM' } };
-    const connectionKey = agent.keyFor(access, undefined);
-    const connectSignal = new AbortController().signal;
-    const args: ClusterRequestArgs = { access, proxy: undefined, connectionKey, connectSignal };
-    const told: string[] = [];
-    const connected = new Promise<void>((resolve) => {
-      agent.createConnection(args, () => {
-        told.push('TLS has looked at the key');
-        resolve();
-      });
-    });
-    // Longer than what is awaited on the way takes, if nothing waits for the next turn.
-    for (let step = 0; step < 100; step += 1) await Promise.resolve();
-    told.push('the turn has ended');
-    await connected;
-    expect(told).toEqual(['the turn has ended', 'TLS has looked at the key']);
-  });
-});
 
 describe('when a connection fails while no request uses it', () => {
   it.each<[string, boolean, boolean]>([

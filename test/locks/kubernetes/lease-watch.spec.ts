@@ -10,6 +10,7 @@ import { connectionTo, EmulatedConnection } from '../../../proof/api-emulator/em
 import { eventually } from '../../../proof/api-emulator/eventually.js';
 import type { WatchStream } from '../../../proof/api-emulator/watch-streams.js';
 import { startDeafServer } from '../../support/deaf-server.js';
+import { microtasks } from '../../support/microtasks.js';
 
 const ADDRESS = leaseAddress('default', 'plan');
 const QUICK = { intervalMs: 20, refusedIntervalMs: 60_000 };
@@ -89,6 +90,21 @@ async function untilOpened(times = 1): Promise<WatchStream> {
 }
 
 describe('KubernetesLeaseWatch, when it opens', () => {
+  it('leaves the turn to who asks, as an application that starts is ready before', async () => {
+    const told: string[] = [];
+    const access = connection.access.bind(connection);
+    connection.access = () => {
+      told.push('asks for the credentials');
+      return access();
+    };
+    startWatch();
+    await microtasks();
+    told.push('the turn has ended');
+    await eventually(() =>
+      expect(told).toEqual(['the turn has ended', 'asks for the credentials']),
+    );
+  });
+
   it('asks for the one Lease, for bookmarks and an end, and for no version', async () => {
     startWatch();
     await untilOpened();
