@@ -63,6 +63,7 @@ const LATER = [
   ['kubernetes', /[\\/]lease-store\.(js|d\.ts)$/],
   ['kubeconfig', /[\\/]kubeconfig-target\.(js|d\.ts)$/],
   ['files', /[\\/]lease-files\.(js|d\.ts)$/],
+  ['optional', /[\\/]optional-parts\.(js|d\.ts)$/],
 ];
 
 /** Entries for tests, which an application does not load. */
@@ -82,8 +83,8 @@ function manualChunks(id, { getModuleInfo }) {
     const [first, ...others] = LATER.flatMap(([name, needed]) =>
       reaching.some((each) => needed.test(each)) ? [name] : [],
     );
-    // A kubeconfig is for a cluster; files are for none.
-    return others.includes('files') ? 'shared' : first;
+    // A kubeconfig is for a cluster; what else is loaded later is for none.
+    return others.some((other) => other !== 'kubeconfig') ? 'shared' : first;
   }
   if (entries.length === 1) {
     if (OF_CORE.test(entries[0])) return 'core';

@@ -27,7 +27,7 @@ import {
 import { LeadershipService } from './leadership.service.js';
 import { type SelectedLock, selectLock } from '../locks/lock-selection.js';
 import { PodLabels } from './pod-labels.js';
-import { RoleElection } from './role-election.js';
+import { partsFor, RoleElection } from './role-election.js';
 import { RoleRegistry } from './role-registry.js';
 
 /** Makes a module with raw options the module of one role: raw options → checked options → lock → election → service. */
@@ -91,7 +91,7 @@ const SELECTED_LOCK_PROVIDER: FactoryProvider = {
 
 const ROLE_ELECTION_PROVIDER: FactoryProvider = {
   provide: ROLE_ELECTION,
-  useFactory: (
+  useFactory: async (
     options: ResolvedModuleOptions,
     selected: SelectedLock,
     clock: Clock,
@@ -101,7 +101,8 @@ const ROLE_ELECTION_PROVIDER: FactoryProvider = {
     registry: RoleRegistry,
     members: ApplicationMembers,
     podLabels: PodLabels,
-  ): RoleElection => {
+  ): Promise<RoleElection> => {
+    const parts = await atHome(() => partsFor(options));
     const election = new RoleElection(options, selected, {
       clock,
       random,
@@ -109,6 +110,7 @@ const ROLE_ELECTION_PROVIDER: FactoryProvider = {
       readiness,
       members,
       podLabels,
+      parts,
     });
     registry.add(election);
     return election;

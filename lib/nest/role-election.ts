@@ -6,14 +6,14 @@ import type { Clock, Timer } from '../core/clock.js';
 import { messageOf } from '../core/thrown-value.js';
 import type { ResourceLock } from '../core/resource-lock.js';
 import type { ElectionObserver, ElectorFactory, RoleElector } from '../elector/leader-elector.js';
-import { Watchdog } from '../elector/watchdog.js';
+import type { Watchdog } from '../elector/watchdog.js';
 import type { RoleMark } from '../kubernetes/leader-mark.js';
 import { closeInTime } from '../elector/lock-requests.js';
 import { atHome } from '../elector/system-clock.js';
 import { MemoryLock } from '../locks/memory/memory.lock.js';
 import type { MembersUnknownError, ReportedError } from '../core/errors.js';
 import type { MemberView } from '../core/member.js';
-import type { ApplicationMembers, SharedMembers } from './application-members.js';
+import type { ApplicationMembers } from './application-members.js';
 import type { LockRemark, SelectedLock } from '../locks/lock-selection.js';
 import { ClusterEvents } from '../election/cluster-events.js';
 import { ElectionActivity } from '../election/election-activity.js';
@@ -24,7 +24,7 @@ import {
   healthOf,
 } from '../election/election-health.js';
 import { ElectionProgress, type ElectionStatus, knownLeader } from '../election/election-status.js';
-import { EligibilityChecks } from './eligibility-checks.js';
+import type { EligibilityChecks } from './eligibility-checks.js';
 import type { ResolvedModuleOptions } from './leader-election.options.js';
 import { isRepl } from './entry-point.js';
 import {
@@ -33,13 +33,14 @@ import {
   LeadershipHandlersDispatcher,
 } from '../election/leadership-handlers.dispatcher.js';
 import { LeadershipStreams } from './leadership-streams.js';
-import { OwnContainer } from './own-container.js';
+import type { OwnContainer } from './own-container.js';
 import type { PodLabels } from './pod-labels.js';
 import { isTerm } from '../election/gated-work.js';
 import { RoleEligibility } from '../election/role-eligibility.js';
 import { type ListedTimer, RoleLogger } from './role-logger.js';
-import { RolePlacement } from './role-placement.js';
+import type { RolePlacement } from './role-placement.js';
 import { runToEnd } from './run-to-end.js';
+import type { SharedMembers } from './shared-members.js';
 import { ShadowSkips } from './shadow-skips.js';
 import { revocationOfStub, type ServiceOverride, termOfStub } from './service-override.js';
 
@@ -50,6 +51,17 @@ export interface RoleElectionDependencies {
   readonly readiness: ApplicationReadiness;
   readonly members: ApplicationMembers;
   readonly podLabels: PodLabels;
+  /** Undefined if no option of the role needs them. */
+  readonly parts: OptionalParts | undefined;
+}
+
+type OptionalParts = typeof import('./optional-parts.js');
+
+/** What the options of this role take; what most applications do not use is loaded only with those that do. */
+export async function partsFor(options: ResolvedModuleOptions): Promise<OptionalParts | undefined> {
+  const { members, eligibility, watchdog } = options;
+  const isNeeded = members !== undefined || eligibility.length > 0 || watchdog;
+  return isNeeded ? import('./optional-parts.js') : undefined;
 }
 
 /** Longer than most applications take for their `onModuleInit` hooks. */
@@ -75,7 +87,7 @@ export class RoleElection {
   readonly events: ClusterEvents | undefined;
   private readonly progress: ElectionProgress;
   private readonly eligibility: RoleEligibility;
-  private readonly checks: EligibilityChecks;
+  private readonly checks: EligibilityChecks | undefined;
   /** Of this election, and of what is scheduled under it. */
   readonly clock: Clock;
   private readonly members: SharedMembers | undefined;
@@ -102,7 +114,7 @@ export class RoleElection {
   constructor(
     readonly options: ResolvedModuleOptions,
     { lock, remark, beside }: SelectedLock,
-    { clock, random, makeElector, readiness, members, podLabels }: RoleElectionDependencies,
+    { clock, random, makeElector, readiness, members, podLabels, parts }: RoleElectionDependencies,
   ) {
     this.lock = lock;
     this.lockBeside = beside;
@@ -126,7 +138,7 @@ export class RoleElection {
         ? new ShadowSkips((method, count) => this.log.wouldHaveSkipped(method, count, this.leader))
         : undefined;
     this.progress = new ElectionProgress(clock);
-    this.members = members.of(this);
+    this.members = options.members && members.of(this, parts!);
     const config = configOf(options, lock, this.members);
     this.elector = makeElector(config, {
       lock,
@@ -143,19 +155,14 @@ export class RoleElection {
     if (options.eligibility.length > 0) {
       this.eligibility.await('checks', 'the eligibility checks have not answered yet');
     }
-    this.placement = this.placementAmong(this.members);
-    this.ownContainer = this.ownContainerAmong(this.members);
-    this.watchdog = this.watchdogOf(options);
+    this.placement = this.placementAmong(this.members, parts);
+    this.ownContainer = this.ownContainerAmong(this.members, parts);
+    this.watchdog = this.watchdogBy(parts);
     this.streams = new LeadershipStreams(
       () => this.leadership(),
       () => this.memberViews,
     );
-    this.checks = new EligibilityChecks(options.eligibility, {
-      clock,
-      periodMs: options.retryPeriodMs,
-      timeoutMs: options.requestTimeoutMs,
-      tell: (reason) => this.eligibility.judge('checks', reason),
-    });
+    this.checks = this.checksBy(parts);
     this.dispatcher = new LeadershipHandlersDispatcher(options, readiness, {
       holds: (term) =>
         term === (this.replacement === undefined ? this.elector.term : this.replacementTerm),
@@ -204,11 +211,26 @@ export class RoleElection {
     return { elector, leader, options, lock: source.lock };
   }
 
-  private placementAmong(members: SharedMembers | undefined): RolePlacement | undefined {
-    if (members === undefined) return undefined;
+  private checksBy(parts: OptionalParts | undefined): EligibilityChecks | undefined {
+    const { eligibility, retryPeriodMs: periodMs, requestTimeoutMs: timeoutMs } = this.options;
+    if (eligibility.length === 0 || parts === undefined) return undefined;
+    const tell = (reason: string | undefined): void => this.eligibility.judge('checks', reason);
+    return new parts.EligibilityChecks(eligibility, {
+      clock: this.clock,
+      periodMs,
+      timeoutMs,
+      tell,
+    });
+  }
+
+  private placementAmong(
+    members: SharedMembers | undefined,
+    parts: OptionalParts | undefined,
+  ): RolePlacement | undefined {
+    if (members === undefined || parts === undefined) return undefined;
     const { role, placement, placementCooldownMs } = this.options;
     const { clock, elector, eligibility } = this;
-    return new RolePlacement({
+    return new parts.RolePlacement({
       role,
       placement,
       placementCooldownMs,
@@ -221,10 +243,13 @@ export class RoleElection {
     });
   }
 
-  private ownContainerAmong(members: SharedMembers | undefined): OwnContainer | undefined {
-    if (members === undefined || !this.options.podWatch) return undefined;
+  private ownContainerAmong(
+    members: SharedMembers | undefined,
+    parts: OptionalParts | undefined,
+  ): OwnContainer | undefined {
+    if (members === undefined || parts === undefined || !this.options.podWatch) return undefined;
     const { clock, elector } = this;
-    return new OwnContainer({
+    return new parts.OwnContainer({
       read: (signal) => members.ownContainer(signal),
       elector,
       clock,
@@ -232,15 +257,11 @@ export class RoleElection {
     });
   }
 
-  private watchdogOf({
-    watchdog,
-    leaseDurationMs,
-    renewDeadlineMs,
-    role,
-  }: ResolvedModuleOptions): Watchdog | undefined {
-    if (!watchdog) return undefined;
+  private watchdogBy(parts: OptionalParts | undefined): Watchdog | undefined {
+    const { watchdog, leaseDurationMs, renewDeadlineMs, role } = this.options;
+    if (!watchdog || parts === undefined) return undefined;
     const toleranceMs = Math.floor((leaseDurationMs - renewDeadlineMs) / 2);
-    return new Watchdog(toleranceMs, role, (error) => this.log.watchdogFailed(error));
+    return new parts.Watchdog(toleranceMs, role, (error) => this.log.watchdogFailed(error));
   }
 
   containerEnded(end: ContainerEnd): void {
@@ -316,7 +337,7 @@ export class RoleElection {
     this.progress.started();
     this.placement?.start();
     this.members?.start();
-    atHome(() => this.checks.start());
+    atHome(() => this.checks?.start());
     this.elector.start();
   }
 
@@ -363,7 +384,7 @@ export class RoleElection {
     this.waitsEarly?.cancel();
     this.log.tellSkips();
     if (this.shadow !== undefined) this.log.shadowed(this.shadow.byMethod);
-    this.checks.close();
+    this.checks?.close();
     const drained = this.elector.drain();
     this.streams.noMoreGrants();
     await Promise.all([drained, ...this.drainedBeside.map((drain) => drain())]);
@@ -390,7 +411,7 @@ export class RoleElection {
   /** Bounded for the lease as LeaderElector.release() is, and by one request timeout for the lock. */
   release(): Promise<void> {
     this.stopping = true;
-    this.checks.close();
+    this.checks?.close();
     this.placement?.close();
     this.released ??= this.elector
       .release()

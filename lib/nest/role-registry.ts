@@ -26,8 +26,9 @@ export class RoleRegistry implements InstanceArrivals {
     this.roles = [...this.registrations.keys()];
   }
 
+  /** In the order of their modules, whichever of them was ready first. */
   get elections(): RoleElection[] {
-    return [...this.byRole.values()];
+    return this.roles.flatMap((role) => this.byRole.get(role) ?? []);
   }
 
   add(election: RoleElection): void {

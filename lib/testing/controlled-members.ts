@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import { MembersUnknownError } from '../core/errors.js';
 import type { Member, MemberObserver, MemberSource } from '../core/member.js';
-import type { MemberOrigin } from '../nest/application-members.js';
+import type { MemberOrigin } from '../nest/shared-members.js';
 
 /** A member as a test gives it. What is left out: ready, not terminating, created now, and not this process. */
 export type TestMember = Pick<Member, 'name'> & Partial<Member>;

@@ -21,8 +21,8 @@ const TYPED = [
 ];
 /** What an application with a lock in a cluster loads, and no other. */
 const LAZY = 'kubernetes';
-/** What is loaded only when it is needed, with what tells that it is: the lock of that kind, or its kubeconfig. */
-const LATER = [LAZY, 'kubeconfig', 'files'];
+/** What is loaded only when it is needed: with a lock of that kind, a kubeconfig, or an option of a role. */
+const LATER = [LAZY, 'kubeconfig', 'files', 'optional'];
 /** Built-in modules that an application with the main entry has loaded, each of which NestJS and Express load too. */
 const AT_ONCE = [
   'node:async_hooks',
@@ -184,6 +184,7 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     [LAZY, ['shared', 'kubeconfig']],
     ['kubeconfig', ['kubernetes']],
     ['files', ['shared']],
+    ['optional', ['nest']],
   ])('loads %s when it is needed, from %j alone', (name, expected) => {
     const loading = /^(?:import|export)\b.*|\bimport\(.*|\brequire\(.*/gm;
     const mentioning = FILES.filter((file) =>
@@ -195,6 +196,19 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     for (const file of ['index', 'core', 'schedule', 'dashboard']) {
       expect(filesAtOnce(`${dir}/${file}.js`)).not.toContain(join(dir, `${name}.js`));
     }
+  });
+
+  it('loads what only some options of a role need with no other role', () => {
+    const { sources } = JSON.parse(text(`${dir}/optional.js.map`)) as { sources: string[] };
+    expect(sources.map((source) => source.replace('../lib/', '')).toSorted()).toEqual([
+      'core/placement.ts',
+      'elector/watchdog.ts',
+      'nest/eligibility-checks.ts',
+      'nest/own-container.ts',
+      'nest/role-placement.ts',
+      'nest/shared-members.ts',
+      'nest/told-members.ts',
+    ]);
   });
 
   it('loads at once with the main entry two files that others share, and few modules of Node.js', () => {

@@ -34,9 +34,9 @@ const ENTRIES = [
   'testing',
   'tracing',
 ];
-/** What entries share, with types; and what has no public types: the records of jobs, and what is loaded with a lock in a cluster, or in files. */
+/** What entries share, with types; and what has no public types: the records of jobs, and what is loaded with a lock or an option. */
 const SHARED = ['kit', 'nest', 'shared'];
-const UNTYPED = ['files', 'jobs', 'kubeconfig', 'kubernetes'];
+const UNTYPED = ['files', 'jobs', 'kubeconfig', 'kubernetes', 'optional'];
 
 /** Every file of the package: what is not here is not published, and what is here is needed. */
 const FILES = [

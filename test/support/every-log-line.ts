@@ -13,6 +13,11 @@ import {
   selectLock,
 } from '../../lib/locks/lock-selection.js';
 import { ApplicationMembers } from '../../lib/nest/application-members.js';
+import {
+  memberOrigin,
+  type MembersRequester,
+  SharedMembers,
+} from '../../lib/nest/shared-members.js';
 import { applicationLog, RoleLogger } from '../../lib/nest/role-logger.js';
 import { OnceLogger, OnceRoleLogger } from '../../lib/schedule/nest/once-logger.js';
 import { ScheduleLogger } from '../../lib/schedule/nest/schedule-logger.js';
@@ -177,7 +182,7 @@ function sayMembers(): void {
     make: () => source,
   }));
   const nothing = (): void => {};
-  const shared = members.of({
+  const requester: MembersRequester = {
     options: {
       role: 'plans',
       identity: 'plan-1_x',
@@ -190,8 +195,8 @@ function sayMembers(): void {
     leadersChanged: nothing,
     membersUnknown: nothing,
     containerEnded: nothing,
-  });
-  shared!.start();
+  };
+  members.of(requester, { memberOrigin, SharedMembers }).start();
   const tell = (...names: string[]) =>
     observer!.members(names.map((name) => competingMember(name, new Date(0), false)));
   tell('plan-1', 'plan-2');
