@@ -13,7 +13,7 @@ interface Lane {
 /**
  * `npm run prove`: what CI runs after `check`, and how long each took. They are commands of package.json, run without the
  * builds that each begins with: nothing changes in between. The lanes of a row run side by side. What reaches a real server in
- * real time has no other beside it than what computes on virtual clocks, and that only takes what time is left.
+ * real time has no other command beside it than what computes on virtual clocks, and that only takes what time is left.
  */
 const ROWS: readonly (readonly Lane[])[] = [
   [
