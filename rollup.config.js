@@ -66,6 +66,10 @@ const LATER = [
   ['optional', /[\\/]optional-parts\.(js|d\.ts)$/],
 ];
 
+/** What competes: an application has loaded it when it starts, and not yet when it imports the module. */
+const OF_START = /[\\/]role-election\.js$/;
+const OF_MAIN = /\.build[\\/]index\.js$/;
+
 /** Entries for tests, which an application does not load. */
 const OF_TESTS = /[\\/](contracts|testing)[\\/]index\.(js|d\.ts)$/;
 
@@ -79,10 +83,19 @@ function manualChunks(id, { getModuleInfo }) {
   const reaching = reached(id, (each) => getModuleInfo(each).importers);
   const entries = reaching.filter((each) => getModuleInfo(each).isEntry && !OF_PROGRAM.test(each));
   const isOfProgram = reaching.some((each) => OF_PROGRAM.test(each));
+  const later = LATER.filter(([, needed]) => reaching.some((each) => needed.test(each)));
+  const needed = reached(id, (each) => getModuleInfo(each).importedIds);
+  const isOfNest = needed.some((each) => !/^[./]|^node:/.test(each));
+  const isOfStart = reaching.some((each) => OF_START.test(each));
+  if (
+    isOfStart &&
+    later.every(([name]) => name === 'optional') &&
+    !reaching.some((each) => OF_MAIN.test(each))
+  ) {
+    return isOfNest ? 'role' : 'election';
+  }
   if (entries.length === 0) {
-    const [first, ...others] = LATER.flatMap(([name, needed]) =>
-      reaching.some((each) => needed.test(each)) ? [name] : [],
-    );
+    const [first, ...others] = later.map(([name]) => name);
     // A kubeconfig is for a cluster; what else is loaded later is for none.
     return others.some((other) => other !== 'kubeconfig') ? 'shared' : first;
   }
@@ -92,8 +105,6 @@ function manualChunks(id, { getModuleInfo }) {
   }
   if (entries.every((each) => OF_JOBS.test(each))) return 'jobs';
   if (entries.every((each) => OF_TESTS.test(each))) return 'kit';
-  const needed = reached(id, (each) => getModuleInfo(each).importedIds);
-  const isOfNest = needed.some((each) => !/^[./]|^node:/.test(each));
   return isOfNest ? 'nest' : 'shared';
 }
 

@@ -15,18 +15,24 @@ import {
   ModulesContainer,
 } from '@nestjs/core';
 import type { Clock } from '../core/clock.js';
-import { type ElectorFactory, LeaderElector } from '../elector/leader-elector.js';
+import type { ElectorFactory } from '../elector/leader-elector.js';
 import { atHome, SystemClock } from '../elector/system-clock.js';
 import { kernelRandom } from '../locks/kernel-entropy.js';
 import { ELECTION_ACTIVITIES, type ElectionActivity } from '../election/election-activity.js';
+import { applicationLog } from './application-log.js';
 import { ApplicationMembers } from './application-members.js';
 import { ApplicationReadiness } from '../election/leadership-handlers.dispatcher.js';
-import { ELECTION_CLOCK, ELECTION_RANDOM, ELECTOR_FACTORY } from './leader-election.tokens.js';
+import {
+  ELECTION_CLOCK,
+  ELECTION_RANDOM,
+  ELECTOR_FACTORY,
+  ROLE_ELECTION_CLASS,
+} from './leader-election.tokens.js';
+import type { RoleElection } from './role-election.js';
 import { GuardedHandlers } from './guarded-handlers.js';
 import { LeadershipHandlersExplorer } from './leadership-handlers.explorer.js';
 import { INSTANCE_ARRIVALS } from './method-marks.js';
 import { PodLabels } from './pod-labels.js';
-import { applicationLog } from './role-logger.js';
 import { RoleRegistry } from './role-registry.js';
 import { ScheduleGates, ScheduleGatesModule } from './schedule-gates.js';
 import { TransportRefusals } from './transport-refusals.js';
@@ -193,8 +199,8 @@ class LeaderElectionLifecycle
   }
 }
 
-const makeElector: ElectorFactory = (config, dependencies) =>
-  atHome(() => new LeaderElector(config, dependencies));
+/** An application that only imports the module, as a script or a test may, needs no election. */
+const startParts = () => import('./role-election.js');
 
 /**
  * What all roles of one application share; exists once per application, however many roles there are.
@@ -208,7 +214,14 @@ const makeElector: ElectorFactory = (config, dependencies) =>
   providers: [
     { provide: ELECTION_CLOCK, useFactory: () => atHome(() => new SystemClock()) },
     { provide: ELECTION_RANDOM, useValue: kernelRandom },
-    { provide: ELECTOR_FACTORY, useValue: makeElector },
+    {
+      provide: ROLE_ELECTION_CLASS,
+      useFactory: async (): Promise<typeof RoleElection> => (await startParts()).RoleElection,
+    },
+    {
+      provide: ELECTOR_FACTORY,
+      useFactory: async (): Promise<ElectorFactory> => (await startParts()).makeElector,
+    },
     {
       provide: ApplicationMembers,
       useFactory: (clock: Clock, random: () => number) => new ApplicationMembers(clock, random),
@@ -237,6 +250,7 @@ const makeElector: ElectorFactory = (config, dependencies) =>
     ELECTION_CLOCK,
     ELECTION_RANDOM,
     ELECTOR_FACTORY,
+    ROLE_ELECTION_CLASS,
     ApplicationMembers,
     PodLabels,
     ApplicationReadiness,

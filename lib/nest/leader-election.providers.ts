@@ -15,6 +15,7 @@ import {
   RAW_OPTIONS,
   RESOLVED_OPTIONS,
   ROLE_ELECTION,
+  ROLE_ELECTION_CLASS,
   ROLE_REGISTRATION,
   roleToken,
   SELECTED_LOCK,
@@ -27,7 +28,7 @@ import {
 import { LeadershipService } from './leadership.service.js';
 import { type SelectedLock, selectLock } from '../locks/lock-selection.js';
 import { PodLabels } from './pod-labels.js';
-import { partsFor, RoleElection } from './role-election.js';
+import type { OptionalParts, RoleElection } from './role-election.js';
 import { RoleRegistry } from './role-registry.js';
 
 /** Makes a module with raw options the module of one role: raw options → checked options → lock → election → service. */
@@ -89,6 +90,13 @@ const SELECTED_LOCK_PROVIDER: FactoryProvider = {
   inject: [RESOLVED_OPTIONS],
 };
 
+/** What most roles do not use is loaded with those that do. */
+async function partsFor(options: ResolvedModuleOptions): Promise<OptionalParts | undefined> {
+  const { members, eligibility, watchdog } = options;
+  const isNeeded = members !== undefined || eligibility.length > 0 || watchdog;
+  return isNeeded ? import('./optional-parts.js') : undefined;
+}
+
 const ROLE_ELECTION_PROVIDER: FactoryProvider = {
   provide: ROLE_ELECTION,
   useFactory: async (
@@ -101,9 +109,10 @@ const ROLE_ELECTION_PROVIDER: FactoryProvider = {
     registry: RoleRegistry,
     members: ApplicationMembers,
     podLabels: PodLabels,
+    Election: typeof RoleElection,
   ): Promise<RoleElection> => {
     const parts = await atHome(() => partsFor(options));
-    const election = new RoleElection(options, selected, {
+    const election = new Election(options, selected, {
       clock,
       random,
       makeElector,
@@ -125,5 +134,6 @@ const ROLE_ELECTION_PROVIDER: FactoryProvider = {
     RoleRegistry,
     ApplicationMembers,
     PodLabels,
+    ROLE_ELECTION_CLASS,
   ],
 };

@@ -12,6 +12,8 @@ export const ROLE_REGISTRATION = Symbol.for('LEADER_ELECTION: role registration'
 export const RESOLVED_OPTIONS = Symbol.for('LEADER_ELECTION: resolved options');
 export const SELECTED_LOCK = Symbol.for('LEADER_ELECTION: lock');
 export const ROLE_ELECTION = Symbol.for('LEADER_ELECTION: election of one role');
+/** The class of all of them, which is loaded when an application starts. */
+export const ROLE_ELECTION_CLASS = Symbol.for('LEADER_ELECTION: class of elections');
 
 /** Internal: `overrideProvider(ELECTION_CLOCK)` puts an application on virtual time. */
 export const ELECTION_CLOCK = Symbol.for('LEADER_ELECTION: clock');

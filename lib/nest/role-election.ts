@@ -5,7 +5,12 @@ import type { Leadership, RevocationReason, Term } from '../core/term.js';
 import type { Clock, Timer } from '../core/clock.js';
 import { messageOf } from '../core/thrown-value.js';
 import type { ResourceLock } from '../core/resource-lock.js';
-import type { ElectionObserver, ElectorFactory, RoleElector } from '../elector/leader-elector.js';
+import {
+  type ElectionObserver,
+  type ElectorFactory,
+  LeaderElector,
+  type RoleElector,
+} from '../elector/leader-elector.js';
 import type { Watchdog } from '../elector/watchdog.js';
 import type { RoleMark } from '../kubernetes/leader-mark.js';
 import { closeInTime } from '../elector/lock-requests.js';
@@ -55,17 +60,13 @@ export interface RoleElectionDependencies {
   readonly parts: OptionalParts | undefined;
 }
 
-type OptionalParts = typeof import('./optional-parts.js');
-
-/** What the options of this role take; what most applications do not use is loaded only with those that do. */
-export async function partsFor(options: ResolvedModuleOptions): Promise<OptionalParts | undefined> {
-  const { members, eligibility, watchdog } = options;
-  const isNeeded = members !== undefined || eligibility.length > 0 || watchdog;
-  return isNeeded ? import('./optional-parts.js') : undefined;
-}
+export type OptionalParts = typeof import('./optional-parts.js');
 
 /** Longer than most applications take for their `onModuleInit` hooks. */
 const WAITS_EARLY_MS = 30_000;
+
+export const makeElector: ElectorFactory = (config, dependencies) =>
+  atHome(() => new LeaderElector(config, dependencies));
 
 /** One role in one application: its elector, and everything that hears what the elector does. */
 export class RoleElection {

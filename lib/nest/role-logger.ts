@@ -6,7 +6,7 @@ import {
   type LoggedElection,
   type LoggedNotice,
 } from '../election/election-logger.js';
-import { LogLines, shortIdentity } from '../election/log-entry.js';
+import { shortIdentity } from '../election/log-entry.js';
 
 /** Methods that were skipped before a leader was known are named together, at the latest after this time. */
 const SKIPS_TOLD_AFTER_MS = 10_000;
@@ -172,31 +172,6 @@ export class RoleLogger extends ElectionLogger {
   placementFailed(text: string): void {
     this.say({ event: 'placement.failed', level: 'warn', text });
   }
-}
-
-/** What concerns no election, or a timer whose election cannot say it. */
-export const applicationLog = {
-  notInitialised(afterMs: number): void {
-    const text =
-      `the application has not been initialised within ${afterMs / 1_000} s, and does not compete for a lease until it is: ` +
-      'a hybrid application needs app.init() or app.listen() as well as app.startAllMicroservices()';
-    linesOf().say({ event: 'election.waits-for-init', level: 'warn', text });
-  },
-
-  gateFailed(role: string, timer: string, error: unknown): void {
-    const text = `${timer} was skipped, as isLeader() threw: ${messageOf(error)}`;
-    linesOf(role).say({ event: 'gates.failed', level: 'error', text });
-  },
-
-  /** @param how what an APM did instead of calling the timer */
-  observerFailed(job: string, how: string): void {
-    const text = `what follows the runs of @nestjs/schedule ${how}`;
-    linesOf().say({ event: 'gates.observer-failed', level: 'warn', text, fields: { job } });
-  },
-};
-
-function linesOf(role?: string): LogLines {
-  return new LogLines(new Logger('LeaderElection'), role ?? '', { role });
 }
 
 function named(timers: readonly ListedTimer[], rule: ListedTimer['rule']): string[] {

@@ -1,7 +1,7 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { LeaderElectionOptionsError, type OptionFault } from '../core/errors.js';
-import { ROLE_REGISTRATION, roleToken } from './leader-election.tokens.js';
+import { ROLE_ELECTION_CLASS, ROLE_REGISTRATION, roleToken } from './leader-election.tokens.js';
 import { type InstanceArrivals, prototypeOf } from './method-marks.js';
 import type { RoleRegistration } from './leader-election.options.js';
 import { LeadershipService } from './leadership.service.js';
@@ -21,7 +21,8 @@ export class RoleRegistry implements InstanceArrivals {
   private sealed = false;
   private readonly early: Set<object> | undefined = new Set();
 
-  constructor(modules: ModulesContainer) {
+  /** Nest makes nothing that looks for an election, and so may want one at once, while elections are still being loaded. */
+  constructor(modules: ModulesContainer, @Inject(ROLE_ELECTION_CLASS) _loaded: unknown) {
     this.registrations = registeredRoles(modules);
     this.roles = [...this.registrations.keys()];
   }

@@ -16,7 +16,8 @@ import { type Gate, GATES } from './gated-method.js';
 import { GATE_SKIPPED, runGated, runShadowed, shadowOf } from './gated-work.js';
 import { ELECTION_CLOCK } from './leader-election.tokens.js';
 import { classMethod, classMethods, prototypeOf } from './method-marks.js';
-import { applicationLog, type ListedTimer } from './role-logger.js';
+import { applicationLog } from './application-log.js';
+import type { ListedTimer } from './role-logger.js';
 import type { RoleElection } from './role-election.js';
 import { RoleRegistry } from './role-registry.js';
 

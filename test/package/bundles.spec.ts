@@ -27,13 +27,13 @@ const LATER = [LAZY, 'kubeconfig', 'files', 'optional'];
 const AT_ONCE = [
   'node:async_hooks',
   'node:crypto',
-  'node:diagnostics_channel',
-  'node:events',
   'node:fs',
   'node:os',
   'node:path',
   'node:timers',
 ];
+/** The same when it starts. */
+const AT_START = ['node:diagnostics_channel', 'node:events'];
 /** The same of an application in a cluster; node:child_process and node:worker_threads take a millisecond each. */
 const IN_CLUSTER = [
   'node:http',
@@ -43,9 +43,21 @@ const IN_CLUSTER = [
   'node:string_decoder',
   'node:tls',
 ];
+/** Of it, what is largest. */
+const COMPETES = [
+  'core/election-machine.ts',
+  'core/following.ts',
+  'core/holding.ts',
+  'election/election-logger.ts',
+  'elector/leader-elector.ts',
+  'elector/lock-requests.ts',
+  'nest/role-election.ts',
+];
 /** What reads the records of jobs; no type of it is public. */
 const OF_JOBS = 'jobs';
-const FILES = [...TYPED, OF_JOBS, ...LATER];
+/** What competes, with and without Nest: an application has loaded it when it starts, and not when it imports the module. */
+const OF_START = ['role', 'election'];
+const FILES = [...TYPED, OF_JOBS, ...OF_START, ...LATER];
 /** What the dashboard and the program load, which is only in one of the two builds. */
 const OF_FLEET = 'fleet';
 /** What a user's installation has in any case: the peers that are not optional. */
@@ -94,6 +106,12 @@ function loadedAtOnce(file: string, found = new Set([file])): Set<string> {
 
 function filesAtOnce(file: string): string[] {
   return [...loadedAtOnce(file)].filter((name) => name.endsWith('.js')).toSorted();
+}
+
+/** The files of `lib` that a file of the package was made of. */
+function sourcesOf(file: string): string[] {
+  const { sources } = JSON.parse(text(`${file}.map`)) as { sources: string[] };
+  return sources.map((source) => source.replace('../lib/', '')).toSorted();
 }
 
 function builtInsAtOnce(file: string): string[] {
@@ -198,9 +216,19 @@ describe.each(['dist', 'dist-commonjs'])('when the package has been built, in %s
     }
   });
 
+  it('loads what competes when an application starts, and not with the main entry', () => {
+    const atOnce = filesAtOnce(`${dir}/index.js`).flatMap(sourcesOf);
+    const competing = OF_START.flatMap((name) => sourcesOf(`${dir}/${name}.js`));
+    expect(competing).toEqual(expect.arrayContaining(COMPETES));
+    expect(atOnce.filter((source) => competing.includes(source))).toEqual([]);
+    expect(text(`${dir}/nest.js`)).toMatch(/\b(import|require)\('.\/role.js'\)/);
+    const files = ['nest', 'shared', ...OF_START].map((name) => join(dir, `${name}.js`));
+    expect(filesAtOnce(`${dir}/role.js`)).toEqual(files.toSorted());
+    expect(builtInsAtOnce(`${dir}/role.js`)).toEqual([...AT_ONCE, ...AT_START].toSorted());
+  });
+
   it('loads what only some options of a role need with no other role', () => {
-    const { sources } = JSON.parse(text(`${dir}/optional.js.map`)) as { sources: string[] };
-    expect(sources.map((source) => source.replace('../lib/', '')).toSorted()).toEqual([
+    expect(sourcesOf(`${dir}/optional.js`)).toEqual([
       'core/placement.ts',
       'elector/watchdog.ts',
       'nest/eligibility-checks.ts',

@@ -34,9 +34,9 @@ const ENTRIES = [
   'testing',
   'tracing',
 ];
-/** What entries share, with types; and what has no public types: the records of jobs, and what is loaded with a lock or an option. */
+/** What entries share, with types; and what has no public types: the records of jobs, what competes, and what is loaded with a lock or an option. */
 const SHARED = ['kit', 'nest', 'shared'];
-const UNTYPED = ['files', 'jobs', 'kubeconfig', 'kubernetes', 'optional'];
+const UNTYPED = ['election', 'files', 'jobs', 'kubeconfig', 'kubernetes', 'optional', 'role'];
 
 /** Every file of the package: what is not here is not published, and what is here is needed. */
 const FILES = [

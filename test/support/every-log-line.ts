@@ -18,7 +18,8 @@ import {
   type MembersRequester,
   SharedMembers,
 } from '../../lib/nest/shared-members.js';
-import { applicationLog, RoleLogger } from '../../lib/nest/role-logger.js';
+import { applicationLog } from '../../lib/nest/application-log.js';
+import { RoleLogger } from '../../lib/nest/role-logger.js';
 import { OnceLogger, OnceRoleLogger } from '../../lib/schedule/nest/once-logger.js';
 import { ScheduleLogger } from '../../lib/schedule/nest/schedule-logger.js';
 import type { OnceRecord } from '../../lib/schedule/once/once-record.js';
