@@ -23,7 +23,7 @@ export interface ClaimRound {
   /** Milliseconds that each write of the schedule object took. */
   readonly writes: readonly number[];
   readonly ms: number;
-  readonly cpuShare: number;
+  readonly cpuMsPerSecond: number;
 }
 
 const EACH_SECOND = '* * * * * *';
@@ -108,7 +108,7 @@ answerMessages(
     await delay(Number(message));
     const ms = performance.now() - begun;
     const { user, system } = process.cpuUsage(cpu);
-    return { latencies, writes, ms, cpuShare: (user + system) / 1_000 / ms };
+    return { latencies, writes, ms, cpuMsPerSecond: (user + system) / ms };
   },
   () => app.close(),
 );

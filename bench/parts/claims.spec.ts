@@ -5,7 +5,7 @@ const round = (latencies: readonly number[], writes: readonly number[]) => ({
   latencies,
   writes,
   ms: 2_000,
-  cpuShare: 0.5,
+  cpuMsPerSecond: 500,
 });
 
 describe('when rounds of claims are put together', () => {
@@ -25,8 +25,8 @@ describe('when rounds of claims are put together', () => {
       { median: 6 },
       { median: 1.5, unit: 'per second', n: 2 },
       { median: 0.75, unit: 'per second' },
-      { median: 0.5 },
-      { median: 0.5 },
+      { median: 500 },
+      { median: 500 },
     ]);
   });
 });

@@ -89,7 +89,7 @@ function pointsOf(found: readonly ClaimsOf[], kind: JobKind) {
 export function claimsTable(found: readonly ClaimsOf[]): Table {
   return {
     title: 'Jobs that are due in every second, on one schedule object',
-    text: 'From the second in which a job is due to the start of its handler, of every run: with plain `@Cron` on every replica, and with `@LeaderCron`, which first claims the ticks that are due by one write to the API server. The write is what the client waits for it. Claims and CPU time are those of each round, the CPU time of the whole process as a share of one core. The two take turns, in processes of their own.',
+    text: 'From the second in which a job is due to the start of its handler, of every run: with plain `@Cron` on every replica, and with `@LeaderCron`, which first claims the ticks that are due by one write to the API server. The write is what the client waits for it. Claims and CPU time are those of each round; CPU time is that of the whole process, for each second. The two take turns, in processes of their own.',
     columns: [
       'jobs',
       '`@Cron`',
@@ -98,16 +98,16 @@ export function claimsTable(found: readonly ClaimsOf[]): Table {
       'added, median',
       'claims',
       'writes',
-      'CPU, `@Cron`',
-      'CPU, `@LeaderCron`',
+      'CPU a second, `@Cron`',
+      'CPU a second, `@LeaderCron`',
     ],
     rows: found.map(({ jobs, claimed, plain }) => {
       const [with_, without] = [claimed, plain].map((each) => figure(latenciesOf(each), 'ms'));
       const each = (pick: (round: ClaimRound) => number): readonly number[] => claimed.map(pick);
-      const share = (rounds: readonly ClaimRound[]) =>
+      const cpu = (rounds: readonly ClaimRound[]) =>
         figure(
-          rounds.map(({ cpuShare }) => cpuShare),
-          '×',
+          rounds.map(({ cpuMsPerSecond }) => cpuMsPerSecond),
+          'ms',
         );
       return [
         jobs,
@@ -126,8 +126,8 @@ export function claimsTable(found: readonly ClaimsOf[]): Table {
           each(({ writes, ms }) => writes.length / (ms / 1_000)),
           'per second',
         ),
-        share(plain),
-        share(claimed),
+        cpu(plain),
+        cpu(claimed),
       ];
     }),
   };
