@@ -16,7 +16,7 @@ import { processCost } from './parts/process-cost.js';
 import { gateCost } from './parts/gate.js';
 import { claims } from './parts/claims.js';
 import { memoryGrowth } from './parts/memory.js';
-import { performancePage, sections } from './performance-page.js';
+import { performanceFigures, performancePage, sections } from './performance-page.js';
 
 /** In the order of the page. Each has the machine to itself. */
 const PARTS: readonly Part[] = [
@@ -60,7 +60,7 @@ function chosen(only: string | undefined): readonly Part[] {
 }
 
 async function record(): Promise<void> {
-  writeFileSync(FIGURES, `${JSON.stringify(report, undefined, 2)}\n`);
+  writeFileSync(FIGURES, await performanceFigures(report));
   writeFileSync(PICTURE, growthPicture(report.parts.flatMap(({ growth = [] }) => growth)));
   writeFileSync(PAGE, await performancePage(report));
 }

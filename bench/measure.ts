@@ -21,7 +21,7 @@ export interface Part {
 
 export interface Findings {
   readonly tables: readonly Table[];
-  /** Those of the issue that this part answers, met or not. */
+  /** What this library sets itself, met or not. */
   readonly targets: readonly Target[];
   /** How a figure grows with a size, for the picture: sizes by tens where they can be had. */
   readonly growth?: readonly Growth[];

@@ -103,9 +103,18 @@ export function sections(report: Report): Promise<string> {
   return markdown(`${partsOf(report)}\n\n${targets.length > 0 ? tableOfTargets(targets) : ''}`);
 }
 
-async function markdown(text: string): Promise<string> {
+/** All figures, as JSON. */
+export function performanceFigures(report: Report): Promise<string> {
+  return formatted(JSON.stringify(report), 'json');
+}
+
+function markdown(text: string): Promise<string> {
+  return formatted(text, 'markdown');
+}
+
+async function formatted(text: string, parser: 'json' | 'markdown'): Promise<string> {
   const style = JSON.parse(readFileSync('.prettierrc.json', 'utf8')) as object;
-  return format(text, { ...style, parser: 'markdown' });
+  return format(text, { ...style, parser });
 }
 
 function partsOf({ parts }: Report): string {

@@ -219,7 +219,7 @@ class FailoverMeasurement {
   private crashTable(keys: readonly ContenderKey[]): Table {
     const title = 'After a crash (SIGKILL)';
     const text =
-      'The leader is killed at the worst moment, as soon as a watch has shown that it renewed, and nobody starts it again; the figure ends when another candidate says that it leads. Those of this library have the machine to themselves, the others run side by side.';
+      'The leader is killed at the worst moment, as soon as a watch has shown that it renewed, and no one starts it again; the figure ends when another candidate says that it leads. Those of this library have the machine to themselves, the others run side by side.';
     const columns = ['next leader', 'slowest'];
     return this.table(keys, { title, text }, columns, ({ crashes }) => [
       toldTrials(crashes, inSeconds),

@@ -123,7 +123,7 @@ function overFloor(handovers: readonly MeasuredHandover[], floor: Figure): numbe
 const TEXT = `Each stage begins where the one before it ends; the first when SIGTERM is sent to one of three replicas of an
 application of NestJS, each with the service account of a pod. The replicas say when their requests leave and are answered and
 when their watch brings something, and the audit log of the server says when requests arrive and how long they take there.
-"Acquisition sent" contains the random wait by which candidates give way to each other, of up to 10 ms. Medians of stages do not
-add up to the median of the whole. The standbys of "started long ago" have no open connection for requests, as the API server
+"Acquisition sent" contains the random wait by which candidates give way to each other: of up to 10 ms, or more where a write takes
+long to be heard of (R22). Medians of stages do not add up to the median of the whole. The standbys of "started long ago" have no open connection for requests, as the API server
 closes one that is idle for 90 seconds. Those of "named by the leader" know each other (\`members: true\`) and have
 \`placement: 'newest'\`, so that the one whom the release names acquires without a wait.`;
