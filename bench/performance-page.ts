@@ -83,6 +83,8 @@ with the lower and the upper quartile in brackets; with "n =", how often it was 
 
 ${tableOfTargets(report.parts.flatMap(({ targets }) => targets))}
 
+[Why targets are missed, and what was before](results/measurements.md#before-and-after-the-work-on-speed)
+
 ${partsOf(report)}
 
 ## How figures grow
