@@ -76,24 +76,23 @@ const OF_TESTS = /[\\/](contracts|testing)[\\/]index\.(js|d\.ts)$/;
 /**
  * What one entry alone reaches is in its file. The rest is in one file that all of them share, but for what needs a package
  * of Nest, which an entry without Nest must not load, for the records of jobs and for what is only for tests. What is only
- * imported when it is needed is in a file of its own. The program changes none of this: what it shares with one entry alone
- * stays with /core, or leaves the dashboard, which needs Nest, for a file that both load.
+ * imported when it is needed is in a file of its own; what competes is in two, of which /core loads the one without Nest. The
+ * program changes none of this: what it shares with one entry alone stays with /core, or leaves the dashboard, which needs Nest,
+ * for a file that both load.
  */
 function manualChunks(id, { getModuleInfo }) {
   const reaching = reached(id, (each) => getModuleInfo(each).importers);
   const entries = reaching.filter((each) => getModuleInfo(each).isEntry && !OF_PROGRAM.test(each));
   const isOfProgram = reaching.some((each) => OF_PROGRAM.test(each));
-  const later = LATER.filter(([, needed]) => reaching.some((each) => needed.test(each)));
+  const later = LATER.filter(([, file]) => reaching.some((each) => file.test(each)));
   const needed = reached(id, (each) => getModuleInfo(each).importedIds);
   const isOfNest = needed.some((each) => !/^[./]|^node:/.test(each));
-  const isOfStart = reaching.some((each) => OF_START.test(each));
-  if (
-    isOfStart &&
-    later.every(([name]) => name === 'optional') &&
-    !reaching.some((each) => OF_MAIN.test(each))
-  ) {
-    return isOfNest ? 'role' : 'election';
-  }
+  // What a lock needs as well is shared with it.
+  const isOfStart =
+    reaching.some((each) => OF_START.test(each)) &&
+    !reaching.some((each) => OF_MAIN.test(each)) &&
+    later.every(([name]) => name === 'optional');
+  if (isOfStart) return isOfNest ? 'role' : 'election';
   if (entries.length === 0) {
     const [first, ...others] = later.map(([name]) => name);
     // A kubeconfig is for a cluster; what else is loaded later is for none.

@@ -19,7 +19,7 @@ import { messageOf } from '../core/thrown-value.js';
 import {
   type ElectionObserver,
   type ElectorFactory,
-  LeaderElector,
+  makeElector,
   type RoleElector,
 } from '../elector/leader-elector.js';
 import { closeInTime } from '../elector/lock-requests.js';
@@ -637,6 +637,6 @@ export function createLeaderElection(options: LeaderElectionOptions): Promise<Le
   return leaderElectionWith(options, {
     clock: atHome(() => new SystemClock()),
     random: kernelRandom,
-    makeElector: (config, dependencies) => atHome(() => new LeaderElector(config, dependencies)),
+    makeElector,
   });
 }

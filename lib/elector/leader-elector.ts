@@ -29,6 +29,7 @@ import { createTerm, type RevocationReason, type Term } from '../core/term.js';
 import { EarlyConnection } from './early-connection.js';
 import { guardedWatch, LockRequests } from './lock-requests.js';
 import { rehearseAcquisition } from './rehearsal.js';
+import { atHome } from './system-clock.js';
 import { within, WorkInFlight } from './work-in-flight.js';
 
 /**
@@ -530,3 +531,6 @@ export class LeaderElector {
     for (const resolve of this.onStopped.splice(0)) resolve();
   }
 }
+
+export const makeElector: ElectorFactory = (config, dependencies) =>
+  atHome(() => new LeaderElector(config, dependencies));

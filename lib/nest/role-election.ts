@@ -5,12 +5,7 @@ import type { Leadership, RevocationReason, Term } from '../core/term.js';
 import type { Clock, Timer } from '../core/clock.js';
 import { messageOf } from '../core/thrown-value.js';
 import type { ResourceLock } from '../core/resource-lock.js';
-import {
-  type ElectionObserver,
-  type ElectorFactory,
-  LeaderElector,
-  type RoleElector,
-} from '../elector/leader-elector.js';
+import type { ElectionObserver, ElectorFactory, RoleElector } from '../elector/leader-elector.js';
 import type { Watchdog } from '../elector/watchdog.js';
 import type { RoleMark } from '../kubernetes/leader-mark.js';
 import { closeInTime } from '../elector/lock-requests.js';
@@ -65,8 +60,8 @@ export type OptionalParts = typeof import('./optional-parts.js');
 /** Longer than most applications take for their `onModuleInit` hooks. */
 const WAITS_EARLY_MS = 30_000;
 
-export const makeElector: ElectorFactory = (config, dependencies) =>
-  atHome(() => new LeaderElector(config, dependencies));
+/** Loaded with what needs it. */
+export { makeElector } from '../elector/leader-elector.js';
 
 /** One role in one application: its elector, and everything that hears what the elector does. */
 export class RoleElection {
