@@ -1,11 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Term } from '../core/term.js';
 
-/** The term that a gated call runs in, and those of the gated calls around it, each role once. */
-interface TermFrame {
+const OUTER = Symbol.for('nestjs-leader-election:outer-term');
+
+/** The term of a gated call within those of other roles, and the terms around it, each role once. */
+interface NestedTerm {
   readonly term: Term;
-  readonly outer: TermFrame | undefined;
+  readonly [OUTER]: Terms;
 }
+
+/** What a gated call runs in: for nearly all its term and nothing else, so that nothing is made for the call. */
+type Terms = Term | NestedTerm;
 
 const FRAMES = Symbol.for('nestjs-leader-election:term-frames');
 
@@ -14,8 +19,8 @@ const FRAMES = Symbol.for('nestjs-leader-election:term-frames');
  * that is of, so that each sees its own term alone. In the global scope, so that code which has loaded this library a
  * second time, as an ES module here and by `require` there, sees the term as well.
  */
-const frames = ((globalThis as { [FRAMES]?: AsyncLocalStorage<TermFrame> })[FRAMES] ??=
-  new AsyncLocalStorage<TermFrame>());
+const frames = ((globalThis as { [FRAMES]?: AsyncLocalStorage<Terms> })[FRAMES] ??=
+  new AsyncLocalStorage<Terms>());
 
 /**
  * The term in which this code runs, anywhere below a gated call and after any `await` in it: `@LeaderOnly()`,
@@ -30,55 +35,62 @@ const frames = ((globalThis as { [FRAMES]?: AsyncLocalStorage<TermFrame> })[FRAM
  * await database.insert({ id: 7, fence: currentTerm()?.fencingToken });
  */
 export function currentTerm(role?: string): Term | undefined {
-  let frame = frames.getStore();
-  if (role === undefined) return frame?.term;
-  while (frame !== undefined && frame.term.role !== role) frame = frame.outer;
-  return frame?.term;
+  let terms = frames.getStore();
+  if (role === undefined) return innermost(terms);
+  while (terms !== undefined && innermost(terms).role !== role) terms = outerOf(terms);
+  return innermost(terms);
 }
 
 /** Calls work in which {@link currentTerm} is this term, to its end. Without a term it is called as it is. */
 export function runInTerm<T>(term: Term | undefined, work: () => T): T {
   if (term === undefined) return work();
-  const outer = frames.getStore();
-  return outer?.term === term ? work() : frames.run(framed(term, outer), work);
+  const around = frames.getStore();
+  return innermost(around) === term ? work() : frames.run(nested(term, around), work);
 }
 
 /** What {@link leaveTerm} takes to restore what was around; null: nothing was entered. */
-export type Surrounding = TermFrame | undefined | null;
+export type Surrounding = Terms | undefined | null;
 
 /**
- * As {@link runInTerm}, for a caller that calls the work itself and leaves in a `finally`: neither a function nor a list of
+ * As {@link runInTerm}, for a caller that calls the work itself and leaves however it ends: neither a function nor a list of
  * arguments has to be made for each call.
  */
 export function enterTerm(term: Term | undefined): Surrounding {
   if (term === undefined) return null;
-  const outer = frames.getStore();
-  if (outer?.term === term) return null;
-  frames.enterWith(framed(term, outer));
-  return outer;
+  const around = frames.getStore();
+  if (around === undefined) frames.enterWith(term);
+  else if (innermost(around) === term) return null;
+  else frames.enterWith(nested(term, around));
+  return around;
 }
 
-export function leaveTerm(outer: Surrounding): void {
-  if (outer !== null) frames.enterWith(outer as TermFrame);
+export function leaveTerm(around: Surrounding): void {
+  if (around !== null) frames.enterWith(around as Terms);
 }
 
-/** Of calls with no gated call of another role around them, which are nearly all: one for each term. */
-const OUTERMOST = new WeakMap<Term, TermFrame>();
-
-function framed(term: Term, around: TermFrame | undefined): TermFrame {
-  const outer = without(term.role, around);
-  if (outer !== undefined) return { term, outer };
-  const known = OUTERMOST.get(term);
-  if (known !== undefined) return known;
-  const frame = { term, outer };
-  OUTERMOST.set(term, frame);
-  return frame;
+function nested(term: Term, around: Terms | undefined): Terms {
+  return inside(without(term.role, around), term);
 }
 
 /** A timer that sets itself again and again would otherwise carry every term in which it ever ran. */
-function without(role: string, frame: TermFrame | undefined): TermFrame | undefined {
-  if (frame === undefined) return undefined;
-  if (frame.term.role === role) return frame.outer;
-  const outer = without(role, frame.outer);
-  return outer === frame.outer ? frame : { term: frame.term, outer };
+function without(role: string, terms: Terms | undefined): Terms | undefined {
+  if (terms === undefined) return undefined;
+  const [term, outer] = [innermost(terms), outerOf(terms)];
+  if (term.role === role) return outer;
+  const kept = without(role, outer);
+  return kept === outer ? terms : inside(kept, term);
+}
+
+function inside(outer: Terms | undefined, term: Term): Terms {
+  return outer === undefined ? term : { term, [OUTER]: outer };
+}
+
+function innermost(terms: Terms): Term;
+function innermost(terms: Terms | undefined): Term | undefined;
+function innermost(terms: Terms | undefined): Term | undefined {
+  return terms !== undefined && OUTER in terms ? terms.term : terms;
+}
+
+function outerOf(terms: Terms): Terms | undefined {
+  return OUTER in terms ? terms[OUTER] : undefined;
 }

@@ -135,11 +135,11 @@ export function gateMethod(
     try {
       result = Reflect.apply(original, this, args);
     } catch (error) {
+      leaveTerm(outer);
       inFlight?.end(counted);
       throw error;
-    } finally {
-      leaveTerm(outer);
     }
+    leaveTerm(outer);
     if (!isValue(result)) return settle(this, leadership, term, result);
     inFlight?.end(counted);
     return result;
