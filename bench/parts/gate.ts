@@ -10,7 +10,7 @@ import { figure } from '../figure.js';
 import type { Cell, Findings, Ground, Part, Table, Target } from '../measure.js';
 import type { GateCall } from './gate-process.js';
 
-const ROUNDS = 15;
+const ROUNDS = 9;
 const MOST_NS = 100;
 /** So much room that no garbage is collected while bytes are counted. */
 export const ROOM = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256'];
@@ -59,34 +59,51 @@ async function measureGates(ground: Ground): Promise<Findings> {
   return { tables, targets: gateTargets(leader!, follower!), notMeasured };
 }
 
+/**
+ * Time is taken in a process of its own for each round: how much of a gate V8 puts in line differs from one to the next. Bytes
+ * are counted in one process, as the first garbage collection has V8 compile again.
+ */
 async function measured(
   applications: readonly Application[],
   rounds: number,
   ground: Ground,
 ): Promise<Measured[]> {
-  const processes: AskedProcess[] = [];
   const found: Measured[] = [];
+  const counted: AskedProcess[] = [];
   try {
-    for (const { args, node } of applications) {
-      const ofNode = node === undefined ? {} : { node };
-      processes.push(await AskedProcess.start(PROGRAM, args, ofNode));
-      processes.push(await AskedProcess.start(PROGRAM, args, { ...ofNode, flags: ROOM }));
+    for (const application of applications) {
       found.push({ ns: {}, bytes: {}, frames: {} });
+      counted.push(await startOf(application, ROOM));
     }
     for (let round = 1; round <= rounds; round += 1) {
       ground.say(`round ${round} of ${rounds}`);
       for (const [index, { ns, bytes }] of found.entries()) {
-        append(ns, await processes[2 * index]!.ask('time'));
-        append(bytes, await processes[2 * index + 1]!.ask('bytes'));
+        append(bytes, await counted[index]!.ask('bytes'));
+        append(ns, await timeIn(applications[index]!));
       }
     }
     for (const [index, { frames }] of found.entries()) {
-      Object.assign(frames, await processes[2 * index + 1]!.ask('frames'));
+      Object.assign(frames, await counted[index]!.ask('frames'));
     }
     return found;
   } finally {
-    await Promise.all(processes.map((each) => each.end()));
+    await Promise.all(counted.map((each) => each.end()));
   }
+}
+
+/** After the first time, whose promises V8 compiles once more for. */
+async function timeIn(application: Application): Promise<Readonly<Record<string, number>>> {
+  const timed = await startOf(application, []);
+  try {
+    await timed.ask('time');
+    return await timed.ask('time');
+  } finally {
+    await timed.end();
+  }
+}
+
+function startOf({ args, node }: Application, flags: readonly string[]): Promise<AskedProcess> {
+  return AskedProcess.start(PROGRAM, args, { flags, ...(node !== undefined && { node }) });
 }
 
 function append(
@@ -135,7 +152,7 @@ function gateTable(leader: Measured, follower: Measured, observed: readonly Meas
   ];
   return {
     title: 'A check and a gated call',
-    text: `CPU time of a call in a loop, and over that of the method without a gate in the same round; each kind of application is a process of its own, and they take turns. Bytes are what the heap grows by for each call, in a process like it that has so much room that no garbage is collected; V8 makes a number on the heap (16 bytes) of what a clock returns, and the profiler of V8 names the functions that took the rest. An \`async\` call also pays for the promise that its caller gets.`,
+    text: `CPU time of a call in a loop, and over that of the method without a gate in the same process. Each round starts a process for each kind of application, as how much of a gate V8 puts in line differs between processes of the same code by a third. Bytes are what the heap grows by for each call, in one process like them that has so much room that no garbage is collected; V8 makes a number on the heap (16 bytes) of what a clock returns, and the profiler of V8 names the functions that took the rest. An \`async\` call also pays for the promise that its caller gets.`,
     columns: ['call', 'CPU time', 'over the bare method', 'allocated', 'by'],
     rows: rows.flatMap(([what, found, call, bare]) =>
       found?.ns[call] === undefined ? [] : [gateRow(what, found, call, bare)],
