@@ -28,6 +28,15 @@ describe('when the targets of the gates are judged', () => {
   });
 });
 
+describe('when counting adds a part of a byte to each figure', () => {
+  it('rounds what is left, and not what is taken away', () => {
+    const clocks = { monotonicClock: [16.4], wallClock: [16.4] };
+    const counted = measured({ ...leader, bytes: { ...clocks, isLeader: [32.6], gated: [32.6] } });
+    const bytes = gateTargets(counted, follower).filter(({ unit }) => unit === 'bytes');
+    expect(bytes.map(({ measured: value }) => value)).toEqual([0, 0, 0]);
+  });
+});
+
 describe('when it is told who allocates', () => {
   it('names the largest first, and none that takes less than an object', () => {
     expect(largest({ gated: 16.4, repeat: 0.2, settle: 260, '': 33 })).toBe(

@@ -198,10 +198,10 @@ export function gateTargets(leader: Measured, follower: Measured): readonly Targ
   ] as const;
   const median = (values: readonly number[]): number => figure(values, '').median;
   const { monotonicClock, wallClock } = leader.bytes;
-  const byClocks = median(wholeBytes(monotonicClock!)) + median(wholeBytes(wallClock!));
+  const byClocks = median(monotonicClock!) + median(wallClock!);
   return kinds.flatMap(([what, { ns, bytes }, call]): Target[] => {
-    const allocated = median(wholeBytes(bytes[call]!));
-    const own = follower.ns === ns ? allocated : Math.max(0, allocated - byClocks);
+    const allocated = median(bytes[call]!);
+    const own = Math.max(0, Math.round(follower.ns === ns ? allocated : allocated - byClocks));
     return [
       {
         what: `${what} over the bare method, median`,
