@@ -58,9 +58,8 @@ export type Surrounding = Terms | undefined | null;
 export function enterTerm(term: Term | undefined): Surrounding {
   if (term === undefined) return null;
   const around = frames.getStore();
-  if (around === undefined) frames.enterWith(term);
-  else if (innermost(around) === term) return null;
-  else frames.enterWith(nested(term, around));
+  if (innermost(around) === term) return null;
+  frames.enterWith(nested(term, around));
   return around;
 }
 
@@ -69,7 +68,7 @@ export function leaveTerm(around: Surrounding): void {
 }
 
 function nested(term: Term, around: Terms | undefined): Terms {
-  return inside(without(term.role, around), term);
+  return around === undefined ? term : inside(without(term.role, around), term);
 }
 
 /** A timer that sets itself again and again would otherwise carry every term in which it ever ran. */
